@@ -1,0 +1,12 @@
+"""Hourly returns from ClickPost's Returns Polling Delta API, as Dagster assets over Parquet.
+
+The rooms, in the order the data flows:
+
+- ``errors``, ``settings``, ``window``, ``tables``: the words everything else is said in.
+- ``clickpost/`` asks: one window, one logical request.
+- ``lake/`` keeps: atomic files in hive folders, and a record of every one of them.
+- ``stages/`` makes: from the replies as received to returns, items and aggregates.
+- ``trust/`` believes: claims about tables as pure functions, and the state of every hour.
+- ``defs/`` with ``definitions`` is the Dagster project; ``cli`` the command line over it.
+- ``simulator/`` is the API, bundled; it shares no code with the rest.
+"""
