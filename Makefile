@@ -1,0 +1,43 @@
+# Everything here sets up what it needs: Python 3.11 or later and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 3000
+SIMULATOR_PORT ?= 8350
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export DAGSTER_DISABLE_TELEMETRY := yes
+
+.PHONY: help demo test check dev clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed ## poll 48 hours from the bundled simulator through Dagster and show what came out
+	@$(BIN)/returns-orchestration demo
+
+test: $(VENV)/tested ## run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/tested ## linter, formatter, types, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+dev: $(VENV)/installed ## Dagster's UI on http://127.0.0.1:3000, with the simulator where no credentials are set
+	@BIN=$(BIN) PORT=$(PORT) SIMULATOR_PORT=$(SIMULATOR_PORT) sh deploy/dev.sh
+
+clean: ## remove the virtual environment, caches and the demo's data; the lake stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info data/demo
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; name one: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@

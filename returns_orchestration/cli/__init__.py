@@ -1,0 +1,46 @@
+"""The command line, ``returns-orchestration COMMAND``: thin, each command a file of its own name.
+
+Exit codes: 0 all is well, 1 something is missing or failed, 2 the call or a setting makes no sense.
+Dagster is imported by the commands that need it, when they run: it takes more than a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+
+import typer
+
+from returns_orchestration.cli import backfill, demo, doctor, simulate, status
+from returns_orchestration.errors import ReturnsError, SettingsError
+
+app = typer.Typer(
+    name="returns-orchestration",
+    help="ClickPost's returns, hour by hour, complete and re-pollable.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("backfill")(backfill.backfill)
+app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
+app.command("simulate")(simulate.simulate)
+app.command("demo")(demo.demo)
+
+
+def main() -> None:
+    """Run a command; an error of ours is one message on standard error, never a traceback."""
+    # Each repeat of a request is worth a line in a run's log in the UI, and none here, where the
+    # progress bar stands and the last word on an hour is said at the end.
+    logging.getLogger("returns_orchestration").setLevel(logging.ERROR)
+    try:
+        app()
+    except ReturnsError as error:
+        sys.stderr.write(f"returns-orchestration: {error}\n")
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except BrokenPipeError:
+        # The reader went away (`| head`); Python would complain once more when it flushes.
+        with suppress(OSError):
+            sys.stdout.close()
+        sys.exit(1)

@@ -1,0 +1,143 @@
+"""`backfill FROM TO`: poll what is missing and make all tables, through Dagster."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.settings import load_settings
+from returns_orchestration.window import Window, last_settled, read_hour, windows_between
+
+if TYPE_CHECKING:
+    from returns_orchestration.flow.hours import Outcome
+    from returns_orchestration.settings import Settings
+
+SECONDS_AN_HOUR = 0.15
+"""Making and recording one hour on two cores, measured; the API's own time comes on top."""
+
+From = Annotated[
+    str, typer.Argument(metavar="FROM", help="First hour or day, UTC: 2026-11-09T11:00")
+]
+To = Annotated[str, typer.Argument(metavar="TO", help="Hour or day at which to stop, not included")]
+
+
+def backfill(
+    from_: From,
+    to: To,
+    repoll: Annotated[
+        bool, typer.Option("--repoll", help="Poll every hour again, not only missing ones.")
+    ] = False,
+) -> None:
+    """Poll what is missing in [FROM, TO) and make all hourly tables, through Dagster.
+
+    Keeps every good hour when others fail, names the failed ones and why, and exits 1; run again it
+    asks only for what is still missing.
+    """
+    settings = load_settings()
+    windows = chosen_windows(settings, from_, to)
+    if not run_backfill(settings, windows, repoll=repoll, console=Console(highlight=False)):
+        raise typer.Exit(1)
+
+
+def chosen_windows(
+    settings: Settings, from_: str, to: str, now: datetime | None = None
+) -> list[Window]:
+    """The hours of [FROM, TO) that exist and are over. Raises SettingsError if there are none."""
+    start, end = read_hour(from_), read_hour(to)
+    if start >= end:
+        raise SettingsError(f"FROM {from_} is not before TO {to}.", next_step="Turn them round.")
+    if start < settings.start:
+        raise SettingsError(
+            f"FROM {from_} is before the first hour there is, {Window(settings.start).text}.",
+            next_step="Begin there, or set RETURNS_START earlier.",
+        )
+    newest = last_settled(now or datetime.now(UTC), settings.settle)
+    if start > newest.start:
+        raise SettingsError(
+            f"The hour {from_} is not over yet, or less than RETURNS_SETTLE_MINUTES ago.",
+            next_step=f"The newest hour that can be polled is {newest.text}.",
+        )
+    return list(windows_between(start, min(end, newest.end)))
+
+
+def run_backfill(
+    settings: Settings, windows: list[Window], *, repoll: bool, console: Console
+) -> bool:
+    """Run the ranges of ``windows`` that need it; True if every hour is there at the end."""
+    from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.instance import open_instance, ranges, run_range  # noqa: PLC0415
+    from returns_orchestration.flow.hours import Failed, Made, Stopped  # noqa: PLC0415
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
+    from returns_orchestration.trust.hours import missing  # noqa: PLC0415
+
+    settings.credentials()
+    lake = Lake(open_store(settings.lake))
+    lake.check_writable()
+    unpolled, unmade = missing(lake, windows)
+    due = windows if repoll else sorted([*unpolled, *unmade])
+    calls = len(windows) if repoll else len(unpolled)
+    console.print(_plan(settings, windows, calls, len(due) - calls), soft_wrap=True)
+    if not due:
+        return True
+    failed: dict[Window, str] = {}
+    stopped: list[str] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with (
+        open_instance(settings) as instance,
+        Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress,
+    ):
+        task = progress.add_task("hours", total=len(due))
+        waiting = set(due)
+
+        def on_outcome(outcome: Outcome) -> None:
+            if isinstance(outcome, Stopped):
+                stopped.append(str(outcome.error))
+            elif isinstance(outcome, Failed):
+                failed[outcome.window] = str(outcome.error)
+            if isinstance(outcome, Failed | Made) and outcome.window in waiting:
+                waiting.discard(outcome.window)
+                progress.advance(task)
+
+        definitions = build_defs(settings, on_outcome=on_outcome)
+        for chunk in ranges(due):
+            result = run_range(definitions, instance, chunk, missing_only=not repoll)
+            if not result.success and not stopped and not failed.keys() & set(chunk):
+                stopped.append(result.failure)
+            if stopped:
+                break
+    return _report(console, windows, failed, stopped, len(waiting))
+
+
+def _plan(settings: Settings, windows: list[Window], calls: int, to_make: int) -> str:
+    seconds = calls * max(1 / settings.max_requests_per_second, SECONDS_AN_HOUR)
+    seconds += to_make * SECONDS_AN_HOUR
+    about = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} seconds"
+    span = f"{windows[0].text} to {windows[-1].next.text}"
+    if not calls and not to_make:
+        return f"{span}: {len(windows)} hours, none is missing; nothing to ask for."
+    more = f", {to_make} more only to be made" if to_make else ""
+    return f"{span}: {len(windows)} hours, {calls} calls{more}, about {about}."
+
+
+def _report(
+    console: Console,
+    windows: list[Window],
+    failed: dict[Window, str],
+    stopped: list[str],
+    waiting: int,
+) -> bool:
+    for _, words in sorted(failed.items()):
+        console.print(f"failed: {words}", style="red", soft_wrap=True, markup=False)
+    if stopped:
+        console.print(f"stopped: {stopped[0]}", style="red", soft_wrap=True, markup=False)
+    bad = len(failed) + waiting
+    good = len(windows) - bad
+    console.print(
+        f"{good} of {len(windows)} hours are complete" + (f", {bad} are not." if bad else ".")
+    )
+    return not bad and not stopped

@@ -1,0 +1,78 @@
+"""`doctor`: what works, what does not, what to do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from returns_orchestration.errors import ReturnsError
+from returns_orchestration.settings import load_settings
+from returns_orchestration.window import last_settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from returns_orchestration.settings import Settings
+
+
+def doctor() -> None:
+    """Check settings, credentials, lake and Dagster's instance, and make one call to the API."""
+    settings = load_settings()
+    typer.echo("ok    settings: every variable makes sense")
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("lake", _lake),
+        ("Dagster", _instance),
+        ("credentials", _credentials),
+        ("API", _call),
+    ]
+    failed = False
+    for name, look in checks:
+        try:
+            typer.echo(f"ok    {name}: {look(settings)}")
+        except ReturnsError as error:
+            failed = True
+            typer.echo(f"FAIL  {name}: {error}")
+            if name == "credentials":
+                typer.echo("      API: not asked, as there are no credentials")
+                break
+    if failed:
+        raise typer.Exit(1)
+
+
+def _lake(settings: Settings) -> str:
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
+
+    Lake(open_store(settings.lake)).check_writable()
+    return f"{settings.lake} can be written"
+
+
+def _instance(settings: Settings) -> str:
+    from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
+
+    with open_instance(settings):
+        return f"its instance in {dagster_home(settings)} opens"
+
+
+def _credentials(settings: Settings) -> str:
+    settings.credentials()
+    return "CLICKPOST_KEY and CLICKPOST_USER_NAME are set"
+
+
+def _call(settings: Settings) -> str:
+    """One call, without repeats: a doctor says what is, and does not wait for better."""
+    from returns_orchestration.clickpost import ClickPostClient, RetryPolicy  # noqa: PLC0415
+
+    window = last_settled(datetime.now(UTC), settings.settle)
+    with ClickPostClient(
+        settings.base_url,
+        settings.credentials,
+        zone=settings.time_zone,
+        retry=RetryPolicy(attempts=1),
+    ) as client:
+        poll = client.poll(window)
+    return (
+        f"{settings.base_url} answered for hour {window.text} in {poll.seconds:.2f} s "
+        f"with {len(poll.records)} records"
+    )

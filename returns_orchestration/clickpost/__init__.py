@@ -1,0 +1,23 @@
+"""Ask: one hour of ClickPost's Returns Polling Delta API, read whole or not at all.
+
+What lives here, in reading order:
+
+- ``client.py``     one window, one logical request: its pages, its repeats, what it brought
+- ``reply.py``      whether a reply is good, in the order HTTP status, JSON, meta
+- ``records.py``    the exact text of each record, whatever the others hold
+- ``next_page.py``  whether meta.next may be followed
+- ``pacing.py``     when to ask again, and how fast to ask at all
+- ``failures.py``   the HTTP library's exceptions in this package's words
+- ``transport.py``  key and user name, added below the HTTP client and kept out of all it tells
+- ``deadline.py``   sockets that never outlast a reply's total time; proxies
+
+What does not live here: what a record means (``stages/``), where it is kept (``lake/``), which
+hours are due (``trust/`` and ``defs/``). Settings are passed in. Called by ``defs/`` and by the
+command line's ``doctor``; calls ``errors`` and ``window`` only.
+"""
+
+from returns_orchestration.clickpost.client import ClickPostClient, Poll
+from returns_orchestration.clickpost.deadline import Timeouts
+from returns_orchestration.clickpost.pacing import RateLimit, RetryPolicy
+
+__all__ = ["ClickPostClient", "Poll", "RateLimit", "RetryPolicy", "Timeouts"]

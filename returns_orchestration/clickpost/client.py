@@ -1,0 +1,292 @@
+"""One window, one logical request: its pages, its repeats, and what it brought.
+
+What lives here: the public client and its result. What does not: the verdict on a reply
+(``reply.py``), the times between requests (``pacing.py``), credentials (``transport.py``).
+Called by ``defs/`` from a pool of threads, and by the command line's ``doctor``.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+from returns_orchestration.clickpost.deadline import Timeouts, open_transport
+from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
+from returns_orchestration.clickpost.next_page import PageTrail
+from returns_orchestration.clickpost.pacing import RateLimit, RetryPolicy, read_retry_after
+from returns_orchestration.clickpost.reply import Answer, Page, read_page
+from returns_orchestration.clickpost.transport import CredentialTransport, Secrets
+from returns_orchestration.errors import ApiError, RequestRefused, SettingsError, TransientApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.window import Window
+
+PATH = "/v1/return_order_poll/"
+MAX_BODY_BYTES = 512 * 2**20
+MAX_PAGES = 1_000
+
+_MAX_ERROR_BYTES = 2**20  # of a body that is no success and is read for its meta only
+_DEFAULT_RETRY = RetryPolicy()
+_DEFAULT_TIMEOUTS = Timeouts()
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one poll of one window brought, all pages of it.
+
+    - ``polled_at``: aware, UTC; when the accepted request for the first page was sent
+    - ``records``: each record's exact JSON text, in the order served, over all pages
+    - ``requests``: HTTP requests sent, repeats and further pages included
+    - ``bytes``: body bytes of the accepted pages, decompressed
+    - ``seconds``: from the call to the last page, waiting included
+    - ``null_result``: a page said success with ``result: null``; an empty hour, worth a warning
+    - ``damaged_text``: records in which bytes that are no UTF-8 were replaced by U+FFFD
+    """
+
+    window: Window
+    polled_at: datetime
+    records: tuple[str, ...]
+    requests: int
+    pages: int
+    bytes: int
+    seconds: float
+    null_result: bool
+    damaged_text: int
+
+
+@dataclass(slots=True)
+class _Received:
+    """One accepted reply, and when its request was sent."""
+
+    page: Page
+    secrets: Secrets
+    sent_at: datetime
+    size: int
+
+
+def utc_now() -> datetime:
+    """The wall clock, aware, UTC."""
+    return datetime.now(UTC)
+
+
+class ClickPostClient:
+    """Reads windows from ClickPost; thread-safe, a context manager, and its repr holds no secret.
+
+    ``credentials`` gives key and user name and is asked at each request, so it may rotate them; a
+    SettingsError that it raises passes through. ``max_concurrency`` requests at most are under way
+    at once and ``max_requests_per_second`` start in any second, over all threads. ``transport``
+    takes the place of real sockets. ``clock`` (aware), ``monotonic``, ``sleep`` and ``uniform``
+    (a random number between two) are seams for tests.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a setting or a seam, named at the call
+        self,
+        base_url: str,
+        credentials: Callable[[], tuple[str, str]],
+        *,
+        zone: ZoneInfo,
+        max_concurrency: int = 8,
+        max_requests_per_second: float = 10,
+        retry: RetryPolicy = _DEFAULT_RETRY,
+        timeouts: Timeouts = _DEFAULT_TIMEOUTS,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        max_pages: int = MAX_PAGES,
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        uniform: Callable[[float, float], float] = random.uniform,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Open no socket yet. Raises SettingsError for an address or a proxy that is none."""
+        self._endpoint = _endpoint(base_url)
+        self._host = self._endpoint.netloc.decode("ascii")
+        self._zone = zone
+        self._retry = retry
+        self._timeouts = timeouts
+        self._max_body_bytes = max_body_bytes
+        self._max_pages = max_pages
+        self._clock = clock
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._uniform = uniform
+        self._max_concurrency = max_concurrency
+        self._slots = threading.BoundedSemaphore(max_concurrency)
+        self._limit = RateLimit(max_requests_per_second, sleep=sleep, monotonic=monotonic)
+        below = transport or open_transport(
+            self._endpoint, connections=max_concurrency, monotonic=monotonic
+        )
+        self._http = httpx.Client(
+            transport=CredentialTransport(
+                below, credentials, total_seconds=timeouts.total, monotonic=monotonic
+            ),
+            timeout=httpx.Timeout(
+                connect=timeouts.connect,
+                read=timeouts.read,
+                write=timeouts.write,
+                pool=timeouts.pool,
+            ),
+            follow_redirects=False,
+            trust_env=False,  # what is wanted of the environment is in deadline.py; never netrc
+            headers={
+                "accept": "application/json",
+                "accept-encoding": "gzip, deflate",
+                "user-agent": "returns-orchestration",
+            },
+        )
+
+    def __repr__(self) -> str:
+        """Host and limit, no credential."""
+        return f"{type(self).__name__}({self._host!r}, max_concurrency={self._max_concurrency})"
+
+    def __enter__(self) -> Self:
+        """Give the client, to be closed at the block's end."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the client is of no use afterwards."""
+        self._http.close()
+
+    def poll(self, window: Window) -> Poll:
+        """Read ``window`` whole: every page, or an error.
+
+        Raises a subclass of ApiError, the last one where several were met, with ``window`` (its
+        key) and ``attempts`` (requests sent for it) set; SettingsError where credentials are
+        absent.
+        """
+        sent: list[datetime] = []  # one for each request; grows while it is asked
+        try:
+            return self._whole(window, sent)
+        except ApiError as error:
+            error.window = window.key
+            error.attempts = max(1, len(sent))
+            raise
+
+    def _whole(self, window: Window, sent: list[datetime]) -> Poll:
+        began = self._monotonic()
+        start, end = window.on_the_wire(self._zone)
+        # Colons stay as they are: legal in a query, and how the vendor's own example writes them.
+        first = self._endpoint.copy_with(query=f"start_time={start}&end_time={end}".encode("ascii"))
+        trail = PageTrail(first, max_pages=self._max_pages)
+        url: httpx.URL | None = first
+        received: list[_Received] = []
+        while url is not None:
+            received.append(self._with_repeats(url, window, sent))
+            url = trail.follow(received[-1].page.next_link, received[-1].secrets)
+        pages = [item.page for item in received]
+        return Poll(
+            window=window,
+            polled_at=received[0].sent_at,
+            records=tuple(text for page in pages for text in page.records),
+            requests=len(sent),
+            pages=len(pages),
+            bytes=sum(item.size for item in received),
+            seconds=self._monotonic() - began,
+            null_result=any(page.null_result for page in pages),
+            damaged_text=sum(page.damaged_text for page in pages),
+        )
+
+    def _with_repeats(self, url: httpx.URL, window: Window, sent: list[datetime]) -> _Received:
+        began = self._monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._once(url, sent)
+            except TransientApiError as error:
+                failure = error.with_traceback(None)  # its frames would hold the body meanwhile
+            wait = self._retry.wait(
+                attempt,
+                elapsed=self._monotonic() - began,
+                retry_after=failure.retry_after,
+                uniform=self._uniform,
+            )
+            if wait is None:
+                raise failure
+            _log.warning(
+                "Hour %s: %s Attempt %d of %d failed; asking again in %.1f s.",
+                window.key,
+                failure.cause,
+                attempt,
+                self._retry.attempts,
+                wait,
+            )
+            self._sleep(wait)
+
+    def _once(self, url: httpx.URL, sent: list[datetime]) -> _Received:
+        with self._slots:
+            self._limit.wait_turn()
+            sent_at = self._clock().astimezone(UTC)
+            began = self._monotonic()
+            sent.append(sent_at)
+            failure: ApiError | None = None
+            try:
+                with self._http.stream("GET", url) as response:
+                    body = self._read_body(response)
+            except LIBRARY_ERRORS as error:
+                late = self._monotonic() - began >= self._timeouts.total
+                failure = in_our_words(error, self._host, self._timeouts, late=late)
+        if failure is not None:
+            raise failure  # here and not above: no library's exception becomes its context
+        secrets: Secrets = response.extensions["secrets"]
+        answer = Answer(
+            status=response.status_code,
+            retry_after=read_retry_after(response.headers.get("retry-after"), sent_at),
+            redirected_to=response.extensions["redirected_to"],
+            secrets=secrets,
+        )
+        return _Received(read_page(answer, body), secrets, sent_at, len(body))
+
+    def _read_body(self, response: httpx.Response) -> bytearray:
+        """The decompressed body; of an error reply what can be had of it, as its status counts."""
+        body = bytearray()
+        try:
+            for chunk in response.iter_bytes():
+                body += chunk
+                if not response.is_success and len(body) > _MAX_ERROR_BYTES:
+                    break
+                if len(body) > self._max_body_bytes:
+                    raise _too_big(self._max_body_bytes)
+        except LIBRARY_ERRORS:
+            if response.is_success:
+                raise
+        return body
+
+
+def _too_big(limit: int) -> RequestRefused:
+    return RequestRefused(
+        f"The reply is larger than {limit // 2**20:,} MB.",
+        next_step="No hour should be: ask ClickPost what it sends for this one.",
+    )
+
+
+def _endpoint(base_url: str) -> httpx.URL:
+    """The address that is polled; SettingsError where ``base_url`` is no http(s) address."""
+    url: httpx.URL | None = None
+    with suppress(httpx.InvalidURL, ValueError):  # raised below, without the library's text
+        url = httpx.URL(base_url.rstrip("/") + PATH)
+    if url is None or url.scheme not in ("http", "https") or not url.host or url.userinfo:
+        message = "CLICKPOST_BASE_URL is no http:// or https:// address."
+        raise SettingsError(message, next_step="Set it to https://www.clickpost.in/api.")
+    return url

@@ -1,0 +1,119 @@
+"""Whether ``meta.next`` may be followed.
+
+The key goes wherever the next request goes, so a link may only name the origin that was asked. And
+a window is read whole or not at all, so a link that leads nowhere is an error, never an end.
+
+What lives here: the rules and the memory of where a poll has been. What does not: sending
+(``client.py``, the only caller) and adding the credentials again (``transport.py``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+import httpx
+
+from returns_orchestration.clickpost.transport import KEY_PARAMETER, USER_PARAMETER
+from returns_orchestration.errors import NextPageRefused
+
+if TYPE_CHECKING:
+    from returns_orchestration.clickpost.transport import Secrets
+
+_LONGEST = 8_000  # characters of a link
+
+
+class PageTrail:
+    """The pages of one poll so far; ``follow`` gives the next one's URL, without credentials."""
+
+    def __init__(self, first: httpx.URL, *, max_pages: int) -> None:
+        """Begin at ``first``, the window's own request, without credentials."""
+        self._first = first
+        self._here = first
+        self._max_pages = max_pages
+        self._visited = {_identity(first)}
+        self._asked = dict(_parameters(first))
+
+    def follow(self, link: object, secrets: Secrets) -> httpx.URL | None:
+        """The URL that ``link`` (``meta.next``) means; None where it names no further page.
+
+        Raises NextPageRefused for what is no text, no URL, another origin, another window, a page
+        seen before, one page too many, or a link that repeats the credentials elsewhere than in
+        their own parameters.
+        """
+        if link is None or link == "":
+            return None
+        if not isinstance(link, str):
+            message = f"meta.next is of type {type(link).__name__} and not a link."
+            raise NextPageRefused(message)
+        target = self._resolve(link)
+        if target is None:
+            message = "meta.next is not a usable URL."
+            raise NextPageRefused(message)
+        if _origin(target) != _origin(self._first) or target.userinfo:
+            away = secrets.origin(target)
+            message = f"meta.next leads away from {_host(self._first)}, to {away}."
+            raise NextPageRefused(message)
+        target = _without_credentials(target)
+        # Only what the link says of its own: a user name may well be part of the address asked.
+        path = "" if target.path == self._first.path else target.path
+        said = f"{path}?{target.query.decode('ascii')}"
+        if secrets.exposed_in(said) or secrets.exposed_in(unquote_plus(said)):
+            message = "meta.next repeats the credentials outside their own parameters."
+            raise NextPageRefused(message)
+        self._same_window(target)
+        if _identity(target) in self._visited:
+            message = f"meta.next leads in a circle: page {len(self._visited) + 1} was read before."
+            raise NextPageRefused(message)
+        if len(self._visited) >= self._max_pages:
+            message = f"meta.next names more than {self._max_pages:,} pages."
+            raise NextPageRefused(message)
+        self._visited.add(_identity(target))
+        self._here = target
+        return target
+
+    def _resolve(self, link: str) -> httpx.URL | None:
+        if len(link) > _LONGEST:
+            return None
+        try:
+            return self._here.join(link).copy_with(fragment=None)
+        except (httpx.InvalidURL, ValueError):
+            return None
+
+    def _same_window(self, target: httpx.URL) -> None:
+        for name, value in _parameters(target):
+            asked = self._asked.get(name) if name in ("start_time", "end_time") else value
+            if value.replace(" ", "T") != asked and value != asked:
+                message = f"meta.next asks for another {name} than the window's."
+                raise NextPageRefused(message)
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    return url.scheme, url.raw_host, url.port
+
+
+def _host(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+def _fields(url: httpx.URL) -> list[str]:
+    return [field for field in url.query.decode("ascii").split("&") if field]
+
+
+def _parameters(url: httpx.URL) -> list[tuple[str, str]]:
+    pairs = (field.partition("=") for field in _fields(url))
+    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs]
+
+
+def _identity(url: httpx.URL) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return url.path, tuple(sorted(_parameters(url)))
+
+
+def _without_credentials(url: httpx.URL) -> httpx.URL:
+    own = {KEY_PARAMETER, USER_PARAMETER}
+    kept = [
+        field
+        for field in _fields(url)
+        if unquote_plus(field.partition("=")[0]).strip().casefold() not in own
+    ]
+    return url.copy_with(query="&".join(kept).encode("ascii") or None)

@@ -1,0 +1,125 @@
+"""When to ask again, and how fast to ask at all: a policy as data, and one shared limiter.
+
+What lives here: arithmetic on seconds; nothing is sent from here. Clock, sleep and chance come
+from outside. What does not live here: which failures are worth another try (that is the error's
+type) and the loop that tries (``client.py``, which calls both).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DOUBLINGS = 60  # more would overflow a float and change nothing: the cap holds long before
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how long one page of a window is asked for; all times in seconds.
+
+    ``attempts`` counts the first one. ``total_seconds`` bounds the waiting: an attempt that could
+    only start later than that after the first one is not made. ``retry_after_cap_seconds`` bounds
+    what the API may ask for.
+    """
+
+    attempts: int = 5
+    total_seconds: float = 120.0
+    base_seconds: float = 0.5
+    cap_seconds: float = 20.0
+    retry_after_cap_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for values without sense."""
+        if self.attempts < 1:
+            message = f"At least one attempt is needed, not {self.attempts}."
+            raise ValueError(message)
+        times = (
+            self.total_seconds,
+            self.base_seconds,
+            self.cap_seconds,
+            self.retry_after_cap_seconds,
+        )
+        if not all(0 <= seconds < float("inf") for seconds in times):
+            message = f"Times are finite and not negative, unlike one of {times}."
+            raise ValueError(message)
+
+    def wait(
+        self,
+        attempt: int,
+        *,
+        elapsed: float,
+        retry_after: float | None,
+        uniform: Callable[[float, float], float],
+    ) -> float | None:
+        """Seconds to wait after failed attempt number ``attempt`` (from 1); None: give up.
+
+        Full jitter between 0 and a doubling, capped ceiling, so that threads which failed together
+        do not come back together; never shorter than what the API asked for, as far as the cap.
+        """
+        if attempt >= self.attempts:
+            return None
+        ceiling = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, _DOUBLINGS))
+        seconds = uniform(0.0, ceiling)
+        if retry_after is not None:
+            seconds = max(seconds, min(retry_after, self.retry_after_cap_seconds))
+        return None if elapsed + seconds > self.total_seconds else seconds
+
+
+def read_retry_after(text: str | None, now: datetime) -> float | None:
+    """Seconds asked for by a Retry-After header: a number of seconds, or an HTTP date.
+
+    None for an absent, negative, past or unreadable one. ``now`` is aware.
+    """
+    text = (text or "").strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:  # "-0000": a date whose zone is not told; HTTP dates are GMT
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - now).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return seconds if seconds >= 0 else None
+
+
+class RateLimit:
+    """At most ``per_second`` turns a second over all threads, evenly paced: no burst, no saving up.
+
+    All requests of a client pass here, repeats and further pages included, so a slowdown that
+    concerns every thread (several 429 in a row) belongs here.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        sleep: Callable[[float], None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """Give the first turn at once. Raises ValueError for a rate without sense."""
+        if not 0 < per_second < float("inf"):
+            message = f"A rate is a positive number of requests a second, not {per_second}."
+            raise ValueError(message)
+        self._gap = 1.0 / per_second
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._due = float("-inf")
+
+    def wait_turn(self) -> None:
+        """Return when the next request may be sent."""
+        # The lock is held while sleeping: turns are counted from when they were really taken, so
+        # one thread that wakes late does not bring two requests close together.
+        with self._lock:
+            wait = self._due - self._monotonic()
+            if wait > 0:
+                self._sleep(wait)
+            self._due = max(self._monotonic(), self._due) + self._gap

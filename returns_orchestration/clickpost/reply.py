@@ -1,0 +1,252 @@
+"""Whether a reply is good: judged in the order HTTP status, JSON, meta, as they disagree.
+
+::
+
+    meta.message speaks of failed authentication         -> CredentialsRefused, whatever the status
+    HTTP 401, 403                                         -> CredentialsRefused
+    HTTP 429                                              -> Throttled
+    HTTP 408, 425, 5xx                                    -> ServerFault
+    HTTP 3xx                                              -> as meta says, else RedirectRefused
+    any other HTTP 4xx, meta.status 301, 401, 403         -> CredentialsRefused
+    any other HTTP 4xx                                    -> RequestRefused
+    HTTP 2xx, no JSON object, no meta                     -> MalformedReply
+    meta.status 301, 401, 403                             -> CredentialsRefused
+    meta.status 429                                       -> Throttled
+    meta.status 408, 425, 5xx                             -> ServerFault
+    meta.status any other number but 200                  -> RequestRefused
+    meta.status 200 or none, success not true, a message  -> RequestRefused
+    ... and no message, or "SUCCESS"                      -> MalformedReply: it contradicts itself
+    meta good, result absent or no list                   -> MalformedReply
+    meta good, result null                                -> no records, and said so
+
+What lives here: the verdict, its words, and the one piece of the API's text that is ever quoted:
+meta.message, on one line, masked, shortened. What does not: cutting the records (``records.py``),
+asking again (``client.py``, the only caller).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from returns_orchestration.clickpost.records import (
+    NotJsonError,
+    Texts,
+    plain_json,
+    split_records,
+    split_reply,
+)
+from returns_orchestration.errors import (
+    ApiError,
+    CredentialsRefused,
+    MalformedReply,
+    RedirectRefused,
+    RequestRefused,
+    ServerFault,
+    Throttled,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from returns_orchestration.clickpost.records import Bytes
+    from returns_orchestration.clickpost.transport import Secrets
+
+_QUOTED = 200  # characters of meta.message that an error repeats
+_OK = 200
+_THROTTLED = 429
+_CREDENTIALS_HTTP = (401, 403)
+_CREDENTIALS_META = (301, 401, 403)
+_FAULTS = (408, 425)
+
+_CAUSES: dict[type[ApiError], str] = {
+    CredentialsRefused: "ClickPost does not accept the key and user name",
+    RequestRefused: "ClickPost refuses the request",
+    ServerFault: "ClickPost failed on its own side",
+    Throttled: "ClickPost asks to slow down",
+}
+_REFUSED_KEY = re.compile(r"authentication failed|invalid (token|api[ _-]?key)", re.IGNORECASE)
+_PERSONAL = re.compile(r"[^\s@]{1,64}@[\w.-]{1,255}|\+?\d(?: ?\d){9,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The head of one reply, as far as it matters, and what may not be repeated from its body."""
+
+    status: int
+    retry_after: float | None
+    redirected_to: str | None
+    secrets: Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One good reply: record texts in the order served, and ``meta.next`` as it stands."""
+
+    records: tuple[str, ...]
+    next_link: object
+    null_result: bool
+    damaged_text: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Meta:
+    """``meta``, read with tolerance; ``status`` None: absent, -1: there, but no number."""
+
+    success: bool
+    status: int | None
+    message: str
+    next_link: object
+
+
+def read_page(answer: Answer, body: bytearray) -> Page:
+    """The page that ``body`` holds. Raises an ApiError as the table above says."""
+    what = ""
+    meta = None
+    result: Bytes = b""
+    try:
+        parts = split_reply(body)
+        result = parts.result
+        meta = _read_meta(parts.meta)
+    except NotJsonError as error:
+        what = f"; {error}"
+    failure = _verdict(answer, meta, _describe(body, what))
+    if failure is not None:
+        failure.http_status = answer.status
+        failure.meta_status = None if meta is None else meta.status
+        failure.retry_after = answer.retry_after
+        raise failure
+    return _page(answer, meta.next_link if meta else None, result)
+
+
+def _page(answer: Answer, next_link: object, result: Bytes) -> Page:
+    view = memoryview(result)
+    if bytes(view[:8]) == b"null":
+        return Page((), next_link, null_result=True, damaged_text=0)
+    texts: Texts | None = None
+    what = "`result` is no list" if view.nbytes else "`result` is absent"
+    try:
+        texts = split_records(view)
+    except NotJsonError as error:
+        what = str(error)
+    if texts is None:
+        cause = f"ClickPost answered HTTP {answer.status} with success, but {what}."
+        raise MalformedReply(cause, http_status=answer.status, meta_status=_OK)
+    return Page(texts.records, next_link, null_result=False, damaged_text=texts.replaced)
+
+
+def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | None:
+    """What the statuses say together; None: the reply is good as far as meta tells."""
+    status = answer.status
+    said = f"HTTP {status}"
+    if meta is not None:
+        said += "" if meta.status is None else f", meta.status {_number(meta.status)}"
+        said += _quote(meta.message, answer.secrets)
+    kind = _kind(status, _CREDENTIALS_HTTP)
+    if meta is not None and _REFUSED_KEY.search(meta.message):
+        kind = CredentialsRefused
+    elif kind is None and 400 <= status < 500:
+        key_refused = meta is not None and meta.status in _CREDENTIALS_META
+        kind = CredentialsRefused if key_refused else RequestRefused
+    if kind is not None:
+        return kind(f"{_CAUSES[kind]} ({said}).")
+    if 300 <= status < 400 and (meta is None or _good(meta)):
+        target = f" to {answer.redirected_to}" if answer.redirected_to else ""
+        return RedirectRefused(f"ClickPost answered with a redirect{target} ({said}).")
+    if meta is None:
+        return MalformedReply(f"ClickPost answered HTTP {status} with {what}.")
+    return _meta_verdict(meta, said)
+
+
+def _meta_verdict(meta: _Meta, said: str) -> ApiError | None:
+    if _good(meta):
+        return None
+    kind = _kind(meta.status or 0, _CREDENTIALS_META)
+    silent = meta.message.strip().casefold() in ("", "success", "none", "null")
+    if kind is None and (meta.status == -1 or (meta.status in (None, _OK) and silent)):
+        return MalformedReply(f"ClickPost's meta contradicts itself ({said}, success not clear).")
+    kind = kind or RequestRefused
+    return kind(f"{_CAUSES[kind]} ({said}).")
+
+
+def _kind(status: int, credentials: tuple[int, ...]) -> type[ApiError] | None:
+    """What a status means in HTTP and in meta alike; ``credentials``: those that refuse a key."""
+    if status in credentials:
+        return CredentialsRefused
+    if status == _THROTTLED:
+        return Throttled
+    return ServerFault if status in _FAULTS or status >= 500 else None
+
+
+def _good(meta: _Meta) -> bool:
+    return meta.success and meta.status in (None, _OK)
+
+
+def _read_meta(text: str) -> _Meta | None:
+    """``meta`` from its JSON text; None where it is absent or no object."""
+    if not text:
+        return None
+    value = plain_json(text)
+    if not isinstance(value, dict):
+        return None
+    success = value.get("success")
+    return _Meta(
+        success=success is True or str(success).strip().casefold() in ("true", "1", "1.0"),
+        status=_status(value.get("status")),
+        message=" ".join(_flat(value.get("message"))),
+        next_link=value.get("next"),
+    )
+
+
+def _status(value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return -1
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 1000 else -1
+    if isinstance(value, int):
+        return value if 0 <= value < 1000 else -1
+    text = str(value).strip() if isinstance(value, str) else ""
+    return int(text) if re.fullmatch(r"[0-9]{1,3}", text) else -1
+
+
+def _number(status: int) -> str:
+    return "unreadable" if status == -1 else str(status)
+
+
+def _flat(message: object, depth: int = 0) -> Iterator[str]:
+    """The texts inside a message, which may be text, a list, or an object of lists."""
+    if isinstance(message, dict):
+        for name, value in message.items():
+            yield f"{name}:"
+            yield from _flat(value, depth + 1)
+    elif isinstance(message, list) and depth < 10:
+        for value in message:
+            yield from _flat(value, depth + 1)
+    elif message is not None:
+        yield str(message)
+
+
+def _quote(message: str, secrets: Secrets) -> str:
+    # Masked before blanks are folded and again after it, and only then cut: a cut key is no longer
+    # recognised. Addresses and telephone numbers go too: an error holds no personal data.
+    text = "".join(letter if letter.isprintable() else " " for letter in secrets.mask(message))
+    text = secrets.mask(" ".join(text.split()))[: 10 * _QUOTED]
+    text = _PERSONAL.sub("***", text)
+    if not text:
+        return ""
+    return f': "{text[: _QUOTED - 1]}…"' if len(text) > _QUOTED else f': "{text}"'
+
+
+def _describe(body: bytearray, fault: str) -> str:
+    """What kind of thing ``body`` is, without repeating any of it; ``fault``: why it is no JSON."""
+    start = bytes(body[:200]).strip().lower()
+    if not start:
+        return "an empty body"
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<")):
+        return "a page of markup and not with JSON"
+    if start.startswith((b"{", b"[")):
+        return f"{len(body):,} bytes without a usable `meta`{fault}"
+    return f"{len(body):,} bytes that are no JSON object"

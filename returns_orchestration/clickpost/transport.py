@@ -1,0 +1,233 @@
+"""Key and user name, added below the HTTP client and kept out of everything it tells.
+
+The client above sends ``.../return_order_poll/?start_time=...&end_time=...`` and never sees more:
+its log lines, hooks, exceptions and reprs have nothing to hide. This transport adds the two
+parameters on the way down. On the way up it lets pass only the parts of a reply's head that are
+needed, as a redirect's Location or a status line can repeat the address that was asked. The HTTP
+library's wire loggers (``httpcore.*``, at DEBUG) write heads verbatim, so they are silent while a
+request of ours is under way in the thread; other users of the library are not affected.
+
+What lives here: the credentials' way to the wire and the mask for quoted text. What does not: what
+the API answered (``reply.py``), sockets (``deadline.py``). Called by ``client.py``.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+import re
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+import httpx
+
+from returns_orchestration.clickpost.deadline import finishing_by
+from returns_orchestration.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+KEY_PARAMETER = "key"
+USER_PARAMETER = "user_name"
+MASK = "***"
+
+_WIRE_LOGGERS = ("connection", "http11", "http2", "proxy", "socks")
+_HEAD_KEPT = ("content-type", "content-length", "content-encoding", "retry-after")
+_TELLING = 8  # a shorter value turns up in innocent text too often to be looked for in a link
+
+_PIECE = 6  # characters of a value that give it away
+
+_UNDER_WAY: ContextVar[bool] = ContextVar("a request with credentials is under way", default=False)
+
+
+class Secrets:
+    """One key and user name as sent; its repr shows neither."""
+
+    __slots__ = ("_forms", "_key", "_user_name")
+
+    def __init__(self, key: str, user_name: str) -> None:
+        """Prepare the mask for one key and user name."""
+        self._key = key
+        self._user_name = user_name
+        forms = sorted({form for value in (key, user_name) for form in _forms(value)}, key=len)
+        self._forms = re.compile("|".join(map(re.escape, reversed(forms))) or "(?!)", re.IGNORECASE)
+
+    def __repr__(self) -> str:
+        """Nothing but the name of the type."""
+        return "Secrets(***)"
+
+    def query(self) -> str:
+        """Both as query parameters, percent-encoded."""
+        key, user = quote(self._key, safe=""), quote(self._user_name, safe="")
+        return f"{KEY_PARAMETER}={key}&{USER_PARAMETER}={user}"
+
+    def mask(self, text: str) -> str:
+        """``text`` with every written form of both values replaced."""
+        return self._forms.sub(MASK, text)
+
+    def exposed_in(self, text: str) -> bool:
+        """Whether ``text`` repeats one of them; values under 8 characters are not looked for."""
+        return any(
+            form.casefold() in text.casefold()
+            for value in (self._key, self._user_name)
+            if len(value) >= _TELLING
+            for form in _forms(value)
+        )
+
+    def origin(self, url: httpx.URL) -> str:
+        """Scheme and host of ``url``; "another address" if the host holds a piece of a value.
+
+        A host ends at the first slash, so a credential in its place is cut and the mask alone
+        would not know it.
+        """
+        host = url.host.casefold()
+        pieces = {
+            form[start : start + _PIECE].casefold()
+            for value in (self._key, self._user_name)
+            for form in _forms(value)
+            for start in range(max(1, len(form) - _PIECE + 1))
+        }
+        told = f"{url.scheme}://{host}"
+        return "another address" if any(piece in told for piece in pieces) else told[:200]
+
+
+def _forms(value: str) -> set[str]:
+    """The ways in which a server, a proxy or a page may write ``value``."""
+    forms = {value, value.strip(), " ".join(value.split())}
+    for text in tuple(forms):
+        forms |= {
+            quote(text, safe=""),
+            quote(text),
+            quote_plus(text),
+            html.escape(text),
+            json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+            repr(text)[1:-1],
+        }
+    return forms - {""}
+
+
+def _encodable(key: str, user_name: str) -> tuple[str, str]:
+    """Both as they are. Raises SettingsError for bytes of the environment that were no text."""
+    for name, value in (("CLICKPOST_KEY", key), ("CLICKPOST_USER_NAME", user_name)):
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            message = f"{name} holds bytes that are no UTF-8 text."
+            raise SettingsError(message, next_step="Set it again, as ClickPost gave it.")
+    return key, user_name
+
+
+class CredentialTransport(httpx.BaseTransport):
+    """Adds the credentials, bounds the whole reply's time, and silences the wire's loggers.
+
+    ``credentials`` is asked for each request and may raise (SettingsError), which passes through.
+    A response carries ``extensions["secrets"]`` (to mask quoted text with) and, for a redirect,
+    ``extensions["redirected_to"]``: scheme and host only.
+    """
+
+    def __init__(
+        self,
+        inner: httpx.BaseTransport,
+        credentials: Callable[[], tuple[str, str]],
+        *,
+        total_seconds: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        """Wrap ``inner``, and silence the wire's loggers for requests of this kind."""
+        self._inner = inner
+        self._credentials = credentials
+        self._total_seconds = total_seconds
+        self._monotonic = monotonic
+        for name in _WIRE_LOGGERS:
+            logging.getLogger(f"httpcore.{name}").addFilter(_not_under_way)
+
+    def __repr__(self) -> str:
+        """Name the transport below; no credential."""
+        return f"{type(self).__name__}({type(self._inner).__name__})"
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send ``request`` with the credentials; raises what the inner transport raises."""
+        secrets = Secrets(*_encodable(*self._credentials()))
+        own = request.url.query.decode("ascii")
+        query = f"{own}&{secrets.query()}" if own else secrets.query()
+        deadline = self._monotonic() + self._total_seconds
+        sent = httpx.Request(
+            request.method,
+            request.url.copy_with(query=query.encode("ascii")),
+            headers=request.headers,
+            stream=request.stream,
+            extensions=request.extensions,
+        )
+        with _silent(), finishing_by(deadline):
+            response = self._inner.handle_request(sent)
+        extensions = {
+            "http_version": response.extensions.get("http_version", b"HTTP/1.1"),
+            "secrets": secrets,
+            "redirected_to": _target(request.url, response.headers.get("location"), secrets),
+        }
+        return httpx.Response(
+            response.status_code,
+            headers=[(n, v) for n, v in response.headers.items() if n in _HEAD_KEPT],
+            stream=_BoundedBody(response, deadline, self._monotonic),
+            extensions=extensions,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._inner.close()
+
+
+class _BoundedBody(httpx.SyncByteStream):
+    """A reply's body, read in silence and no longer than until ``deadline``."""
+
+    def __init__(
+        self, response: httpx.Response, deadline: float, monotonic: Callable[[], float]
+    ) -> None:
+        self._response = response
+        self._deadline = deadline
+        self._monotonic = monotonic
+
+    def __iter__(self) -> Iterator[bytes]:
+        stream = self._response.stream
+        if not isinstance(stream, httpx.SyncByteStream):
+            message = "the transport answered with an asynchronous body"
+            raise httpx.StreamError(message)
+        chunks = iter(stream)
+        while True:
+            with _silent(), finishing_by(self._deadline):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            if self._monotonic() >= self._deadline:
+                message = "the reply as a whole took too long"
+                raise httpx.ReadTimeout(message)
+            yield chunk
+
+    def close(self) -> None:
+        with _silent():
+            self._response.close()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    token = _UNDER_WAY.set(True)
+    try:
+        yield
+    finally:
+        _UNDER_WAY.reset(token)
+
+
+def _not_under_way(_record: logging.LogRecord) -> bool:
+    return not _UNDER_WAY.get()
+
+
+def _target(asked: httpx.URL, location: str | None, secrets: Secrets) -> str | None:
+    """Scheme and host that ``location`` leads to; None without one or if it is no URL."""
+    if location is None:
+        return None
+    try:
+        return secrets.origin(asked.join(location))
+    except (httpx.InvalidURL, ValueError):
+        return None

@@ -1,0 +1,77 @@
+"""The Dagster definitions: ``build_defs`` makes them anew, ``defs`` is what Dagster loads.
+
+Settings are read once, when this module is loaded; credentials are asked for when a run is about to
+send a request. Nothing is opened at load: no socket, no folder, no secret.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
+from returns_orchestration.defs.assets import hourly_assets
+from returns_orchestration.flow.hours import River
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.settings import load_settings
+from returns_orchestration.stages.typing import RecordReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from returns_orchestration.flow.hours import Outcome
+    from returns_orchestration.settings import Settings
+
+
+def now() -> datetime:
+    """The time of day, UTC."""
+    return datetime.now(UTC)
+
+
+def build_river(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = now,
+    retry: RetryPolicy | None = None,
+    timeouts: Timeouts | None = None,
+    on_outcome: Callable[[Outcome], None] | None = None,
+) -> River:
+    """The river of ``settings``, with the seams that tests and the command line use."""
+
+    def open_client(sleep: Callable[[float], None]) -> ClickPostClient:
+        settings.credentials()  # absent ones end a run before anything is sent
+        return ClickPostClient(
+            settings.base_url,
+            settings.credentials,
+            zone=settings.time_zone,
+            max_concurrency=settings.max_concurrency,
+            max_requests_per_second=settings.max_requests_per_second,
+            retry=retry or RetryPolicy(),
+            timeouts=timeouts or Timeouts(),
+            clock=clock,
+            sleep=sleep,
+        )
+
+    return River(
+        Lake(open_store(settings.lake), clock),
+        RecordReader(settings.time_zone),
+        open_client,
+        settings.max_concurrency,
+        on_outcome=on_outcome,
+    )
+
+
+def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa: ANN401 - passed on as they are
+    """Fresh definitions for ``settings``; ``overrides`` are those of ``build_river``."""
+    return dg.Definitions(
+        assets=[hourly_assets(settings)],
+        resources={
+            "river": dg.ResourceDefinition.hardcoded_resource(build_river(settings, **overrides))
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs(load_settings())

@@ -1,0 +1,121 @@
+"""Dagster's instance for the command line, and ranges of hours run in it.
+
+A run starts in this process, on the instance that DAGSTER_HOME names, so that the UI shows it as
+any other. Without DAGSTER_HOME the instance stands beside the lake.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from returns_orchestration.defs.assets import CHUNK_HOURS, DEPENDS_ON
+from returns_orchestration.errors import LakeUnwritable, SettingsError
+from returns_orchestration.settings import project_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from returns_orchestration.settings import Settings
+    from returns_orchestration.window import Window
+
+CONFIGURATION = "dagster.yaml"
+PLAIN_CONFIGURATION = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+"""What a new instance gets where there is no dagster.yaml beside workspace.yaml to copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeResult:
+    """How the run of one range ended; ``failure`` holds its words where it did not succeed."""
+
+    run_id: str
+    success: bool
+    failure: str
+
+
+def dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME, or ``dagster_home`` beside the lake, or in data/ for an object store."""
+    named = os.environ.get("DAGSTER_HOME", "")
+    if named:
+        return Path(named).expanduser()
+    if settings.lake_is_a_folder:
+        return Path(settings.lake).parent / "dagster_home"
+    return project_folder() / "data" / "dagster_home"
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """The instance, made if there is none yet. Raises SettingsError or LakeUnwritable."""
+    home = dagster_home(settings)
+    if not home.is_absolute():
+        raise SettingsError(
+            f"DAGSTER_HOME is {str(home)!r}.", next_step="Set it to an absolute path."
+        )
+    fault = ""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        ours = project_folder() / CONFIGURATION
+        if not (home / CONFIGURATION).exists():
+            text = ours.read_text() if ours.is_file() else PLAIN_CONFIGURATION
+            (home / CONFIGURATION).write_text(text)
+    except OSError as error:
+        fault = error.strerror or type(error).__name__
+    if fault:
+        raise LakeUnwritable(
+            f"Dagster's instance could not be made in {home}: {fault}.",
+            next_step="Set DAGSTER_HOME to a folder that can be written, or RETURNS_LAKE.",
+        )
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+    return dg.DagsterInstance.from_config(str(home))
+
+
+def ranges(windows: Sequence[Window], chunk: int = CHUNK_HOURS) -> Iterator[list[Window]]:
+    """``windows``, sorted, as runs without gaps of at most ``chunk`` hours."""
+    ordered = sorted(windows)
+    for _, members in groupby(
+        enumerate(ordered), key=lambda pair: pair[1].hours_to(ordered[0].start) + pair[0]
+    ):
+        without_gap = [window for _, window in members]
+        for at in range(0, len(without_gap), chunk):
+            yield without_gap[at : at + chunk]
+
+
+def run_range(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    windows: Sequence[Window],
+    *,
+    missing_only: bool,
+) -> RangeResult:
+    """All hourly assets of ``windows``, which have no gap, as one run in this process."""
+    job = definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        asset_selection=[dg.AssetKey(name) for name in DEPENDS_ON],
+        tags={
+            "dagster/asset_partition_range_start": windows[0].key,
+            "dagster/asset_partition_range_end": windows[-1].key,
+        },
+        run_config={
+            "ops": {"hourly_river": {"config": {"missing_only": missing_only}}},
+            # The command line shows its own progress; everything is in the event log.
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+    )
+    failures = [
+        event.step_failure_data.user_failure_data
+        for event in result.all_events
+        if event.is_step_failure
+    ]
+    said = "\n".join(data.description or "" for data in failures if data)
+    return RangeResult(result.run_id, result.success, said or "The run failed; see it in the UI.")

@@ -1,0 +1,154 @@
+"""What the UI shows about an asset and about each hour of it: schema, figures, a small picture."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Final
+
+import dagster as dg
+import polars as pl
+import vl_convert
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.window import HOUR, Window, windows_between
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from returns_orchestration.flow.hours import Polled
+    from returns_orchestration.flow.settle import Accounting
+    from returns_orchestration.lake import Lake, PollRecord
+    from returns_orchestration.tables import Table
+
+    Shown = dict[str, dg.MetadataValue]
+
+CHARTED: Final = {"refund_modes_hourly": "refund_mode", "return_reasons_hourly": "return_reason"}
+"""Aggregate to the column its picture is drawn by."""
+
+CHART_BARS: Final = 8
+"""Bars in a picture; what is less frequent shares the last one."""
+
+
+def description(table: Table) -> str:
+    """The asset's description, by its grain."""
+    return f"One row per {table.grain}."
+
+
+def of_definition(table: Table) -> dict[str, dg.TableSchema]:
+    """The table's columns, for the asset's page."""
+    return {
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(
+                    column.name,
+                    type=column.type_name,
+                    description=column.meaning,
+                    constraints=dg.TableColumnConstraints(nullable=column.nullable),
+                )
+                for column in table.columns
+            ]
+        )
+    }
+
+
+def of_file(size: int, rows: int, uri: str) -> Shown:
+    """Row count, bytes and place of an hour's files."""
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(rows),
+        "dagster/uri": dg.MetadataValue.text(uri),
+        "bytes": dg.MetadataValue.int(size),
+    }
+
+
+def of_polls(polls: Sequence[PollRecord]) -> Shown:
+    """How many polls brought something, and when."""
+    return {
+        "kept_polls": dg.MetadataValue.int(len(polls)),
+        "first_polled_at": dg.MetadataValue.text(polls[0].polled_at.isoformat()),
+        "last_kept_poll_at": dg.MetadataValue.text(polls[-1].polled_at.isoformat()),
+    }
+
+
+def of_poll(polled: Polled | None) -> Shown:
+    """The poll of this run: requests, pages, bytes, seconds; nothing if it asked for nothing."""
+    if polled is None:
+        return {}
+    return {
+        "polled_at": dg.MetadataValue.text(polled.landed.polled_at.isoformat()),
+        "brought_something_new": dg.MetadataValue.bool(polled.landed.kept),
+        "requests": dg.MetadataValue.int(polled.requests),
+        "pages": dg.MetadataValue.int(polled.pages),
+        "reply_bytes": dg.MetadataValue.int(polled.bytes),
+        "seconds": dg.MetadataValue.float(round(polled.seconds, 3)),
+        "served": dg.MetadataValue.int(polled.landed.served),
+        "rejected": dg.MetadataValue.int(polled.landed.rejected),
+        "vanished": dg.MetadataValue.int(polled.landed.vanished),
+    }
+
+
+def of_accounting(accounting: Accounting | None) -> Shown:
+    """Served = kept + duplicate + rejected."""
+    if accounting is None:
+        return {}
+    names = ("served", "kept", "duplicate", "rejected")
+    return {name: dg.MetadataValue.int(getattr(accounting, name)) for name in names}
+
+
+def chart_of_day(lake: Lake, table: Table, window: Window) -> dg.MetadataValue:
+    """The returns of the window's UTC day so far by mode or reason, as an inline picture."""
+    by = CHARTED[table.name]
+    midnight = window.start.replace(hour=0)
+    frames = []
+    for hour in windows_between(midnight, window.end):
+        try:
+            frame = lake.read(table, hour)
+        except LakeDamaged:
+            continue  # a damaged hour has a failed check of its own; the picture shows the others
+        if frame is not None:
+            frames.append(frame)
+    summed = (
+        pl.concat([table.empty(), *frames])
+        .group_by(by)
+        .agg(pl.col("returns").sum())
+        .sort(["returns", by], descending=[True, False])
+    )
+    span = f"{midnight:%Y-%m-%d}, {len(frames)} of {(window.end - midnight) // HOUR} hours"
+    return dg.MetadataValue.md(_bars(summed, by, f"Returns by {by.replace('_', ' ')}, {span}"))
+
+
+def _bars(summed: pl.DataFrame, by: str, title: str) -> str:
+    """A horizontal bar chart as a Markdown image that holds its own PNG."""
+    chart = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "title": {"text": title, "anchor": "start", "fontSize": 12},
+        "width": 320,
+        "data": {"values": _top(summed, by).to_dicts()},
+        "encoding": {
+            "y": {"field": by, "type": "nominal", "sort": None, "title": None},
+            "x": {"field": "returns", "type": "quantitative", "title": None},
+        },
+        "layer": [
+            {"mark": {"type": "bar", "color": "#4f6bed"}},
+            {
+                "mark": {"type": "text", "align": "left", "dx": 3},
+                "encoding": {"text": {"field": "returns"}},
+            },
+        ],
+    }
+    picture = vl_convert.vegalite_to_png(chart, scale=1.5)
+    return f"![{title}](data:image/png;base64,{base64.b64encode(picture).decode()})"
+
+
+def _top(summed: pl.DataFrame, by: str) -> pl.DataFrame:
+    """The most frequent groups, and one for all others where there are more."""
+    if summed.height <= CHART_BARS:
+        return summed
+    top, others = summed.head(CHART_BARS - 1), summed.slice(CHART_BARS - 1)
+    name = pl.lit(f"{others.height} others").alias(by)
+    return pl.concat([top, others.select(name, pl.col("returns").sum()).head(1)])
+
+
+def all_tables_markdown() -> str:
+    """The README's reference of all tables."""
+    return "\n".join(line for table in tables.TABLES for line in (*table.markdown(), ""))

@@ -1,0 +1,204 @@
+"""The one step: outcomes of the river become events of Dagster, hour by hour, as they happen.
+
+Events are logged at once and not returned, so that the hours that are done stay done when a later
+one fails or the process is killed. An hour that failed gets a failed check that says why. No
+message here holds a value of a record; the words of errors are made in ``errors``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from returns_orchestration import tables
+from returns_orchestration.defs import checks, metadata
+from returns_orchestration.errors import (
+    HourBlocked,
+    PermanentApiError,
+    ReturnsError,
+    SettingsError,
+)
+from returns_orchestration.flow.hours import Failed, Made, Polled
+from returns_orchestration.trust import claims
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from returns_orchestration.flow.hours import Outcome, River
+    from returns_orchestration.lake import MadeRecord
+    from returns_orchestration.trust.claims import Claim
+
+RAW = tables.RAW_RETURNS.name
+MADE = tuple(table.name for table in tables.MADE_HOURLY)
+SHOWN_FAILURES = 20
+
+
+def run_river(context: dg.AssetExecutionContext, river: River, *, missing_only: bool) -> None:
+    """Run the hours of this step. Raises dg.Failure naming the hours that failed, and why."""
+    windows = [Window.from_key(key) for key in context.partition_keys]
+    selected = {key.to_user_string() for key in context.selected_asset_keys}
+    # A check executed by itself makes the tables anew, which changes nothing, and judges them.
+    judged = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
+    events = RiverEvents(context, river, windows, selected, judged)
+    for outcome in river.run(
+        windows,
+        poll=RAW in selected,
+        make=bool((selected | judged) & set(MADE)),
+        missing_only=missing_only,
+    ):
+        events.add(outcome)
+    failure = events.failure()
+    if failure is not None:
+        raise failure
+
+
+class RiverEvents:
+    """Logs the events of one step."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        river: River,
+        windows: Sequence[Window],
+        selected: set[str],
+        judged: set[str],
+    ) -> None:
+        self._context = context
+        self._lake = river.lake
+        self._last = windows[-1]
+        self._selected = selected
+        self._judged = judged
+        self._polled: dict[Window, Polled] = {}
+        self._failed: dict[Window, ReturnsError] = {}
+        self._stopped: ReturnsError | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Log what became of one hour."""
+        if isinstance(outcome, Polled):
+            if (self._selected | self._judged) & set(MADE):
+                self._polled[outcome.window] = outcome
+            else:
+                self._log_raw(outcome.window, outcome, self._claims_of_poll(outcome))
+        elif isinstance(outcome, Made):
+            self._made(outcome)
+        elif isinstance(outcome, Failed):
+            self._fail(outcome.window, outcome.error)
+        else:
+            self._stop(outcome.error)
+
+    def failure(self) -> dg.Failure | None:
+        """What ends the step, if not all is well."""
+        if self._stopped is not None:
+            permanent = isinstance(self._stopped, PermanentApiError | SettingsError)
+            return dg.Failure(str(self._stopped), allow_retries=not permanent)
+        if not self._failed:
+            return None
+        ordered = sorted(self._failed.items())
+        shown = "\n".join(f"- {error}" for _, error in ordered[:SHOWN_FAILURES])
+        more = len(ordered) - SHOWN_FAILURES
+        return dg.Failure(
+            f"{len(ordered)} hours failed; all others of this run are kept.\n{shown}"
+            + (f"\n- and {more} more" if more > 0 else ""),
+            metadata={"failed_hours": [window.key for window, _ in ordered]},
+            allow_retries=not all(isinstance(e, PermanentApiError) for _, e in ordered),
+        )
+
+    def _made(self, made: Made) -> None:
+        window, settled = made.window, made.settled
+        if made.asked and RAW in self._selected:
+            polled = self._polled.pop(window, None)
+            of_poll = [] if polled is None else self._claims_of_poll(polled)
+            judged = [*settled.claims.get(RAW, []), *of_poll]
+            self._log_raw(window, polled, judged, metadata.of_accounting(settled.accounting))
+        for name in MADE:
+            new = name in settled.changed or (made.asked and name in self._selected)
+            if new:
+                self._context.log_event(
+                    dg.AssetMaterialization(
+                        name,
+                        partition=window.key,
+                        metadata=self._metadata(name, made),
+                        tags={"dagster/data_version": settled.record.files[name].sha256[:16]},
+                    )
+                )
+            if new or (made.asked and name in self._judged):
+                self._check(name, window, settled.claims[name])
+
+    def _metadata(self, name: str, made: Made) -> dict[str, dg.MetadataValue]:
+        record: MadeRecord = made.settled.record
+        shown = metadata.of_file(
+            record.files[name].size,
+            record.files[name].rows,
+            self._lake.uri(tables.BY_NAME[name], made.window),
+        )
+        if name == tables.RETURNS.name:
+            shown |= metadata.of_accounting(made.settled.accounting)
+            shown["late"] = dg.MetadataValue.int(record.facts["late"])
+        if name in metadata.CHARTED and made.window == self._last:
+            # The asset's page shows the newest event; a picture for every hour would cost more
+            # than the hour itself.
+            shown["day"] = metadata.chart_of_day(self._lake, tables.BY_NAME[name], made.window)
+        if not made.asked:
+            shown["remade_because"] = dg.MetadataValue.text("a neighbouring window was polled")
+        return shown
+
+    def _log_raw(
+        self,
+        window: Window,
+        polled: Polled | None,
+        judged: Sequence[Claim],
+        accounting: dict[str, dg.MetadataValue] | None = None,
+    ) -> None:
+        polls = self._lake.polls(window)
+        newest = polls[-1]
+        shown = metadata.of_file(
+            sum(poll.file.size for poll in polls),
+            sum(poll.file.rows for poll in polls),
+            self._lake.uri(tables.RAW_RETURNS, window),
+        )
+        shown |= metadata.of_polls(polls) | metadata.of_poll(polled) | (accounting or {})
+        self._context.log_event(
+            dg.AssetMaterialization(
+                RAW,
+                partition=window.key,
+                metadata=shown,
+                tags={"dagster/data_version": newest.file.sha256[:16]},
+            )
+        )
+        if judged:
+            self._check(RAW, window, judged)
+
+    @staticmethod
+    def _claims_of_poll(polled: Polled) -> list[Claim]:
+        landed = polled.landed
+        return claims.of_poll(
+            null_result=polled.null_result,
+            damaged_text=polled.damaged_text,
+            vanished=landed.vanished,
+            far=sum(
+                count
+                for home, count in landed.homes.items()
+                if abs(landed.window.hours_to(home.start)) > 1
+            ),
+        )
+
+    def _stop(self, error: ReturnsError) -> None:
+        """Note the hour that showed what is wrong with all, so that its status tells why."""
+        self._stopped = error
+        window = getattr(error, "window", "")
+        if window:
+            self._check(RAW, Window.from_key(window), [claims.unread(str(error))])
+
+    def _fail(self, window: Window, error: ReturnsError) -> None:
+        self._failed[window] = error
+        self._context.log.error(str(error))
+        if isinstance(error, HourBlocked):
+            for name, judged in error.judged.items():
+                self._check(name, window, judged)
+        else:
+            self._check(RAW, window, [claims.unread(str(error))])
+
+    def _check(self, asset: str, window: Window, judged: Sequence[Claim]) -> None:
+        self._context.log_event(checks.evaluation(asset, window.key, judged))

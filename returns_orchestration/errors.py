@@ -1,0 +1,190 @@
+"""Every error that leaves this package, as one small tree.
+
+::
+
+    ReturnsError
+    ├── SettingsError               a variable is absent or makes no sense
+    ├── ApiError                    ClickPost was asked and the window was not read
+    │   ├── TransientApiError       asking again may help; it was tried within bounds
+    │   │   ├── Unreachable         time-out, reset, body cut short
+    │   │   │   └── NoConnection    nobody answers at the address at all
+    │   │   ├── Throttled           429, or meta.status 429
+    │   │   ├── ServerFault         408, 425, 5xx, or meta.status 5xx
+    │   │   └── MalformedReply      the body is not the documented JSON
+    │   └── PermanentApiError       asking again cannot help
+    │       ├── CredentialsRefused  meta.status 301, 401, 403
+    │       ├── RequestRefused      any other 4xx, in HTTP or in meta
+    │       ├── RedirectRefused     a redirect would carry the key elsewhere
+    │       └── NextPageRefused     meta.next leaves the host or runs in a loop
+    ├── LakeError                   the lake could not be read or written
+    │   ├── LakeUnwritable          no permission, disk full, no such bucket
+    │   └── LakeDamaged             a file is not what was recorded when it was written
+    └── DataError                   the data of one hour cannot be published
+        ├── HourBlocked             a claim that must hold does not; the old tables stand
+        └── NeverPolled             tables were asked for of an hour that has no poll
+
+What lives here: types, their facts as attributes, and their words. Every message names the cause
+and the next step and holds neither the key, the user name nor personal data. Errors of libraries
+are re-raised as these, ``from None``, because their texts can repeat a URL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class ReturnsError(Exception):
+    """Root of the tree: ``str(error)`` is fit to be shown to a user as it is."""
+
+    next_step: ClassVar[str] = ""
+
+    def __init__(self, cause: str, *, next_step: str | None = None) -> None:
+        self.cause = cause
+        self.remedy = self.next_step if next_step is None else next_step
+        super().__init__(f"{cause} {self.remedy}".strip())
+
+
+class SettingsError(ReturnsError):
+    """A setting is absent or makes no sense; names the variable and what is allowed."""
+
+
+class ApiError(ReturnsError):
+    """A window could not be read from ClickPost.
+
+    Attributes: ``window`` (its key, or "" before it is known), ``http_status`` and ``meta_status``
+    (None where there was none), ``attempts`` (requests sent for it), ``retry_after`` (seconds the
+    API asked to wait, else None).
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        next_step: str | None = None,
+        http_status: int | None = None,
+        meta_status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(cause, next_step=next_step)
+        self.window = ""
+        self.attempts = 1
+        self.http_status = http_status
+        self.meta_status = meta_status
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        hour = f"Hour {self.window}: " if self.window else ""
+        tries = f" (after {self.attempts} attempts)" if self.attempts > 1 else ""
+        return f"{hour}{self.cause.rstrip('.')}{tries}. {self.remedy}".strip()
+
+
+class TransientApiError(ApiError):
+    """Asking again may help."""
+
+    next_step = "The hour stays missing; run `returns-orchestration backfill` again later."
+
+
+class Unreachable(TransientApiError):
+    """No connection, a time-out, a reset, or a body shorter than announced."""
+
+
+class NoConnection(Unreachable):
+    """Nobody answers: no such host, connection refused or too slow, certificate not accepted.
+
+    It concerns every window alike, so asking for others is pointless until it is mended.
+    """
+
+    next_step = "Check the network and CLICKPOST_BASE_URL with `returns-orchestration doctor`."
+
+
+class Throttled(TransientApiError):
+    """The API asks to slow down: HTTP 429 or meta.status 429."""
+
+    next_step = (
+        "The hour stays missing; lower CLICKPOST_MAX_REQUESTS_PER_SECOND and run "
+        "`returns-orchestration backfill` again."
+    )
+
+
+class ServerFault(TransientApiError):
+    """The API failed on its own side: HTTP 408, 425, 5xx, or meta.status 5xx."""
+
+
+class MalformedReply(TransientApiError):
+    """The body is not the documented JSON, although the status says that all is well."""
+
+
+class PermanentApiError(ApiError):
+    """Asking again cannot help: somebody has to change something first."""
+
+
+class CredentialsRefused(PermanentApiError):
+    """The API does not accept the key and user name."""
+
+    next_step = (
+        "Check CLICKPOST_KEY and CLICKPOST_USER_NAME, then run `returns-orchestration doctor`."
+    )
+
+
+class RequestRefused(PermanentApiError):
+    """The API refuses the request itself."""
+
+    next_step = (
+        "Check CLICKPOST_BASE_URL and CLICKPOST_TIME_ZONE with `returns-orchestration doctor`."
+    )
+
+
+class RedirectRefused(PermanentApiError):
+    """The API answered with a redirect, which would carry the key to another address."""
+
+    next_step = "Set CLICKPOST_BASE_URL to the address that ClickPost names now; none is followed."
+
+
+class NextPageRefused(PermanentApiError):
+    """meta.next leaves the host that was asked, is no URL, or runs in a loop."""
+
+    next_step = "Ask ClickPost about its paging; the window was not kept, as it would be short."
+
+
+class LakeError(ReturnsError):
+    """The lake could not be read or written."""
+
+
+class LakeUnwritable(LakeError):
+    """A write failed; what stood there before is untouched."""
+
+    next_step = "Check RETURNS_LAKE, its permissions and its free space, then run the same again."
+
+
+class LakeDamaged(LakeError):
+    """A file is missing, unreadable or not what was recorded when it was written."""
+
+    next_step = "Poll the hour again with `returns-orchestration backfill FROM TO --repoll`."
+
+
+class DataError(ReturnsError):
+    """The data of one hour cannot be published; what stood there before is untouched."""
+
+
+class HourBlocked(DataError):
+    """A claim that must hold does not. ``judged`` holds the claims by table, as evidence."""
+
+    next_step = "The hour's tables were left as they were; look at its checks in the Dagster UI."
+
+    def __init__(self, window: str, judged: Mapping[str, Sequence[Any]], sentence: str) -> None:
+        self.window = window
+        self.judged = judged
+        super().__init__(f"Hour {window} is not published: {sentence}.")
+
+
+class NeverPolled(DataError):
+    """Tables were asked for of an hour whose window was never polled."""
+
+    next_step = "Materialize raw_returns for it too, or run `returns-orchestration backfill`."
+
+    def __init__(self, window: str) -> None:
+        self.window = window
+        super().__init__(f"Hour {window} was never polled, so nothing can be made of it.")

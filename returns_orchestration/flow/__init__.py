@@ -1,0 +1,6 @@
+"""The river runs: hours are asked for, landed, settled, judged and published.
+
+``settle`` makes one hour's tables of what the lake holds and publishes them if no blocking claim
+fails; ``hours`` drives many hours, polling concurrently and settling each as soon as its neighbours
+have landed. Called by ``defs/``; knows no Dagster, so that it is tested without.
+"""

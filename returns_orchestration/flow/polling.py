@@ -1,0 +1,74 @@
+"""Windows polled concurrently: results as they land, none held back, the hopeless cut short.
+
+No more replies are held than there are requests in flight, so memory stays flat. Called by
+``hours``; what becomes of a reply is decided there.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from returns_orchestration.errors import ApiError, CredentialsRefused, NoConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from returns_orchestration.clickpost import ClickPostClient, Poll
+    from returns_orchestration.window import Window
+
+    OpenClient = Callable[[Callable[[float], None]], ClickPostClient]
+    """Opens a client that waits between requests by the function given."""
+
+
+def poll_all(
+    windows: Sequence[Window], open_client: OpenClient, max_concurrency: int
+) -> Iterator[tuple[Window, Poll | ApiError]]:
+    """Poll ``windows``, at most ``max_concurrency`` at once; yields each window's poll or error.
+
+    Raises what concerns every window alike: CredentialsRefused; NoConnection if nobody has
+    answered at all, or as many windows in a row as are in flight found nobody; SettingsError
+    before anything is sent.
+    """
+    if not windows:
+        return
+    waiting = iter(windows)
+    in_flight: dict[Future[Poll], Window] = {}
+    unanswered = max_concurrency  # nobody has answered yet: the first silence is one too many
+    stopped = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        stopped.wait(seconds)
+
+    pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="clickpost")
+    with open_client(sleep) as client:
+        try:
+            while True:
+                while len(in_flight) < max_concurrency and (window := next(waiting, None)):
+                    in_flight[pool.submit(client.poll, window)] = window
+                if not in_flight:
+                    return
+                done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+                for future in done:
+                    result = _result(future)
+                    if isinstance(result, ApiError):
+                        unanswered += isinstance(result, NoConnection)
+                        if isinstance(result, CredentialsRefused) or unanswered > max_concurrency:
+                            raise result
+                    else:
+                        unanswered = 0
+                    yield in_flight.pop(future), result
+                    del result
+                done.clear()
+        finally:
+            # Ends the waits between attempts; what is on the wire ends by its own time-out.
+            stopped.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _result(future: Future[Poll]) -> Poll | ApiError:
+    try:
+        return future.result()
+    except ApiError as error:
+        return error

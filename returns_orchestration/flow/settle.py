@@ -1,0 +1,247 @@
+"""One hour: read its polls, make its tables, judge them, publish them.
+
+Settling is a pure function of the polls in the lake, so it may be done twice, by two processes, or
+again after a kill: it ends when the polls it read are still all there are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from returns_orchestration import tables
+from returns_orchestration.errors import HourBlocked
+from returns_orchestration.stages import aggregates, ownership
+from returns_orchestration.stages.ownership import Copy, Return
+from returns_orchestration.stages.typing import Refused, decode
+from returns_orchestration.trust import claims
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    import polars as pl
+
+    from returns_orchestration.lake import Lake, MadeRecord, PollRecord
+    from returns_orchestration.stages.landing import Landed
+    from returns_orchestration.stages.typing import RecordReader
+    from returns_orchestration.trust.claims import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Where the records of one poll went: served = kept + duplicate + rejected.
+
+    ``kept`` counts the returns that this window was the earliest to serve, ``duplicate`` further
+    copies and pieces of a return and returns that an earlier window served, ``lost`` those that
+    are nowhere (a claim blocks the hour if there is one).
+    """
+
+    served: int
+    kept: int
+    duplicate: int
+    rejected: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was made of one hour; ``changed`` names the tables whose bytes are new."""
+
+    window: Window
+    frames: dict[str, pl.DataFrame]
+    record: MadeRecord
+    changed: set[str]
+    claims: dict[str, list[Claim]]
+    accounting: Accounting | None
+
+
+class Settler:
+    """Settles hours of one lake with one reader of records."""
+
+    def __init__(self, lake: Lake, reader: RecordReader) -> None:
+        self._lake = lake
+        self._reader = reader
+
+    def settle(self, window: Window, landed: Landed | None = None) -> Settled | None:
+        """Make and publish the tables of ``window``; None where it was never polled.
+
+        ``landed`` is the poll just taken, to be accounted for. Raises LakeError, and HourBlocked
+        where a blocking claim fails: then nothing of the hour was replaced.
+        """
+        while True:
+            sources = self._sources(window)
+            if not sources[window]:
+                return None
+            settled = self._make(window, sources, landed)
+            # Another process may have landed a poll meanwhile, and published before this one.
+            if self._sources(window) == sources:
+                return settled
+
+    def affected(self, landed: Landed) -> set[Window]:
+        """The polled hours whose tables may differ now that ``landed`` is in the lake."""
+        hours = {landed.window, *self._lake.entry(landed.window).strays}
+        for home in landed.homes:
+            entry = self._lake.entry(home)
+            hours |= {home} if entry.polls else set(entry.strays)
+        return {hour for hour in hours if self._lake.entry(hour).polls}
+
+    def is_settled(self, window: Window) -> bool:
+        """Whether the tables of ``window`` were made of the very polls that there are now."""
+        made = self._lake.made(window)
+        return made is not None and made.polls == _names(self._sources(window))
+
+    def _sources(self, window: Window) -> dict[Window, list[PollRecord]]:
+        """The polls of every window that serves what lives in ``window``, or what it serves."""
+        entry = self._lake.entry(window)
+        sources = {window: self._lake.polls(window)}
+        homes = {Window.from_key(key) for poll in sources[window] for key in poll.homes}
+        others = {w for home in homes for w in (home, *self._lake.entry(home).strays)}
+        for other in sorted({*entry.strays, *others} - {window}):
+            sources[other] = self._lake.polls(other)
+        return sources
+
+    def _make(
+        self, window: Window, sources: dict[Window, list[PollRecord]], landed: Landed | None
+    ) -> Settled:
+        homes = {window} | {Window.from_key(key) for p in sources[window] for key in p.homes}
+        copies: dict[Window, dict[str, list[Copy]]] = {}
+        for source, polls in sources.items():
+            if any(home.key in poll.homes for poll in polls for home in homes):
+                self._collect(source, polls, homes, copies)
+        folded = {
+            home: [ownership.fold(of_one) for of_one in by_reference.values()]
+            for home, by_reference in copies.items()
+        }
+        del copies
+        mine = folded.get(window, []) + [
+            found
+            for home, returns in folded.items()
+            if home != window and not sources.get(home)
+            for found in returns
+            if min(found.windows) == window
+        ]
+        mine.sort(key=lambda found: (found.requested_at, found.reference))
+        frames = self._frames(window, mine, sources[window])
+        accounting = _account(window, folded, landed)
+        judged = self._judge(window, frames, mine, accounting)
+        facts = {
+            "returns": frames[tables.RETURNS.name].height,
+            "items": frames[tables.RETURN_ITEMS.name].height,
+            "rejected": frames[tables.REJECTED_RETURNS.name].height,
+            "late": sum(found.late for found in mine),
+        }
+        record, changed = self._lake.publish(window, frames, _names(sources), facts)
+        return Settled(window, frames, record, changed, judged, accounting)
+
+    def _collect(
+        self,
+        source: Window,
+        polls: list[PollRecord],
+        homes: set[Window],
+        into: dict[Window, dict[str, list[Copy]]],
+    ) -> None:
+        """Add the copies that ``source`` served of the returns requested in ``homes``."""
+        # A return whose request time changed between polls has one home: that of its newest copy.
+        heads: dict[str, Window] = {}
+        several = len(polls) > 1
+        ordered = sorted(polls, key=lambda poll: (poll.polled_at, poll.number))
+        served = [(poll, self._lake.served(poll)) for poll in ordered]
+        if several:
+            for _, records in served:
+                for record in records:
+                    head = self._reader.head(decode(record))
+                    if not isinstance(head, Refused):
+                        heads[head[0]] = Window.of(head[1])
+        for poll, records in served:
+            for position, record in enumerate(records):
+                content = decode(record)
+                head = self._reader.head(content)
+                if isinstance(head, Refused):
+                    continue
+                home = heads[head[0]] if several else Window.of(head[1])
+                if home in homes:
+                    typed = self._reader.typed(content, *head)
+                    copy = Copy(source, poll.polled_at, poll.number, position, typed)
+                    into.setdefault(home, {}).setdefault(head[0], []).append(copy)
+
+    def _frames(
+        self, window: Window, mine: list[Return], polls: list[PollRecord]
+    ) -> dict[str, pl.DataFrame]:
+        returns = ownership.returns_frame(mine)
+        items = ownership.items_frame(mine)
+        return {
+            tables.RETURNS.name: returns,
+            tables.RETURN_ITEMS.name: items,
+            tables.REFUND_MODES_HOURLY.name: aggregates.refund_modes(window, returns, items),
+            tables.RETURN_REASONS_HOURLY.name: aggregates.return_reasons(window, items),
+            tables.REJECTED_RETURNS.name: self._rejected(polls),
+        }
+
+    def _rejected(self, polls: list[PollRecord]) -> pl.DataFrame:
+        """Each unusable record once, from the first poll that served it."""
+        rows: list[tuple[datetime, int, str, str]] = []
+        seen: Counter[str] = Counter()
+        for poll in polls:
+            if not poll.rejected:
+                continue
+            in_poll: Counter[str] = Counter()
+            for position, record in enumerate(self._lake.served(poll)):
+                head = self._reader.head(decode(record))
+                if isinstance(head, Refused):
+                    in_poll[record] += 1
+                    if in_poll[record] > seen[record]:
+                        rows.append((poll.polled_at, position, head.reason, record))
+            seen |= in_poll
+        names = tables.REJECTED_RETURNS.schema.names()
+        columns: dict[str, list[object]] = {
+            name: [row[at] for row in rows] for at, name in enumerate(names)
+        }
+        return tables.REJECTED_RETURNS.frame(columns)
+
+    @staticmethod
+    def _judge(
+        window: Window,
+        frames: dict[str, pl.DataFrame],
+        mine: Iterable[Return],
+        accounting: Accounting | None,
+    ) -> dict[str, list[Claim]]:
+        new_keys = Counter(
+            key for found in mine for key in frozenset().union(*(p.new_keys for p in found.pieces))
+        )
+        judged = claims.of_hour(window, frames, new_keys)
+        blocking = [claim for made in judged.values() for claim in made if claim.blocks]
+        if accounting is not None:
+            claim = claims.accounted_for(**{f: getattr(accounting, f) for f in ACCOUNTING_FIELDS})
+            judged[tables.RAW_RETURNS.name] = [claim]
+            blocking += [claim] if claim.blocks else []
+        if blocking:
+            raise HourBlocked(window.key, judged, "; ".join(c.sentence for c in blocking))
+        return judged
+
+
+def _names(sources: dict[Window, list[PollRecord]]) -> list[str]:
+    return sorted(poll.name for polls in sources.values() for poll in polls)
+
+
+ACCOUNTING_FIELDS = ("served", "kept", "duplicate", "rejected", "lost")
+
+
+def _account(
+    window: Window, folded: dict[Window, list[Return]], landed: Landed | None
+) -> Accounting | None:
+    if landed is None:
+        return None
+    earliest = {found.reference: min(found.windows) for made in folded.values() for found in made}
+    present = [earliest[reference] for reference in landed.distinct if reference in earliest]
+    kept = sum(first == window for first in present)
+    copies = landed.served - landed.rejected - len(landed.distinct)
+    return Accounting(
+        served=landed.served,
+        kept=kept,
+        duplicate=copies + len(present) - kept,
+        rejected=landed.rejected,
+        lost=len(landed.distinct) - len(present),
+    )

@@ -1,0 +1,17 @@
+"""The lake keeps what was polled and what was made of it: Parquet in hive folders, and its record.
+
+``store`` puts, gets and lists bytes by path, alike for a folder and for S3, GCS and Azure;
+``records`` says what is noted of every file; ``partitions`` knows tables, hours and paths.
+What lives elsewhere: the columns (``tables``), and what goes into the files (``stages/``).
+
+Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables
+``_records/`` with one JSON file for each poll kept, one for the tables made of each hour, and one
+pointer for each window that served a record requested in another hour. Temporary files stand in
+``_tmp/``.
+"""
+
+from returns_orchestration.lake.partitions import Lake
+from returns_orchestration.lake.records import MadeRecord, PollRecord
+from returns_orchestration.lake.store import Store, open_store
+
+__all__ = ["Lake", "MadeRecord", "PollRecord", "Store", "open_store"]

@@ -1,0 +1,261 @@
+"""Tables, hours and paths: what stands in the lake for one hour, read and written whole.
+
+A path is a pure function of table and hour. Nothing is read without being held against its record
+(a flipped bit in Parquet reads back wrong without an error), and nothing is written that is there.
+"""
+
+from __future__ import annotations
+
+import io
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.lake import records
+from returns_orchestration.lake.records import FileRecord, MadeRecord, PollRecord
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from returns_orchestration.lake.store import Store
+    from returns_orchestration.tables import Table
+
+RECORDS: Final = "_records"
+MADE: Final = "tables.json"
+_POLLED_AT: Final = "polled_at"
+_STRAYS: Final = "strays-from-"
+
+
+@dataclass(frozen=True, slots=True)
+class HourEntry:
+    """What the names alone tell of one hour.
+
+    Its polls' numbers, whether its tables were made, and which other windows may have served
+    records requested in it.
+    """
+
+    polls: tuple[int, ...] = ()
+    made: bool = False
+    strays: tuple[Window, ...] = ()
+
+
+class Lake:
+    """The lake on a store. ``zone_of_homes`` is not known here: landing gives the homes."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime] | None = None) -> None:
+        self.store = store
+        self._clock = clock or (lambda: datetime.now(UTC))
+
+    def path(self, table: Table, window: Window, file: str = "part-0.parquet") -> str:
+        """Where a file of ``table`` for ``window`` stands."""
+        return f"{table.name}/{window.path}/{file}"
+
+    def uri(self, table: Table, window: Window) -> str:
+        """The address of the hour's folder in ``table``."""
+        return self.store.uri(f"{table.name}/{window.path}")
+
+    def check_writable(self) -> None:
+        """Write a byte and take it away again. Raises LakeUnwritable, before anything is polled."""
+        probe = f"{RECORDS}/.writable-{uuid.uuid4().hex}"
+        self.store.put(probe, b"")
+        self.store.delete(probe)
+
+    # ---- names: what there is
+
+    def entry(self, window: Window) -> HourEntry:
+        """What there is of ``window``, from one listing of its records."""
+        return self._entries(f"{RECORDS}/{window.path}").get(window, HourEntry())
+
+    def entries(self) -> dict[Window, HourEntry]:
+        """What there is of every hour, from one listing of all records."""
+        return self._entries(RECORDS)
+
+    def _entries(self, prefix: str) -> dict[Window, HourEntry]:
+        polls: dict[Window, list[int]] = {}
+        made: set[Window] = set()
+        strays: dict[Window, list[Window]] = {}
+        for path in self.store.list(prefix):
+            window = Window.from_path(path)
+            name = path.rsplit("/", 1)[-1]
+            if window is None:
+                continue
+            if name == MADE:
+                made.add(window)
+            elif name.startswith("poll-"):
+                polls.setdefault(window, []).append(int(name[5:-5]))
+            elif name.startswith(_STRAYS):
+                other = datetime.strptime(name[len(_STRAYS) :], "%Y-%m-%dT%H").replace(tzinfo=UTC)
+                strays.setdefault(window, []).append(Window(other))
+        return {
+            window: HourEntry(
+                tuple(sorted(polls.get(window, ()))),
+                window in made,
+                tuple(sorted(strays.get(window, ()))),
+            )
+            for window in polls.keys() | made | strays.keys()
+        }
+
+    # ---- polls
+
+    def polls(self, window: Window) -> list[PollRecord]:
+        """The kept polls of ``window``, oldest number first."""
+        return [self.poll(window, number) for number in self.entry(window).polls]
+
+    def poll(self, window: Window, number: int) -> PollRecord:
+        """The record of the ``number``-th kept poll of ``window``."""
+        path = f"{RECORDS}/{window.path}/poll-{number:04d}.json"
+        return records.decode_poll(self._get(path), path)
+
+    def unrecorded_polls(self, window: Window) -> list[int]:
+        """Numbers of polls whose data stands there and whose record does not: a run was killed."""
+        known = set(self.entry(window).polls)
+        files = self.store.list(f"{tables.RAW_RETURNS.name}/{window.path}")
+        names = (path.rsplit("/", 1)[-1] for path in files)
+        found = (int(n[5:-8]) for n in names if n.startswith("poll-") and n.endswith(".parquet"))
+        return [number for number in found if number not in known]
+
+    def create_poll(
+        self, window: Window, number: int, polled_at: datetime, served: tuple[str, ...]
+    ) -> bool:
+        """Put the data of a poll; False if that number is taken. Its record follows separately."""
+        frame = pl.DataFrame(
+            {
+                "polled_at": pl.repeat(polled_at, len(served), dtype=tables.TIME, eager=True),
+                "position": pl.int_range(len(served), dtype=tables.NUMBER, eager=True),
+                "record": pl.Series(served, dtype=tables.TEXT),
+            },
+            schema=tables.RAW_RETURNS.schema,
+        )
+        # An empty poll has no row that could say when it was.
+        content = to_parquet(frame, {_POLLED_AT: polled_at.isoformat()})
+        return self.store.create(self._poll_path(window, number), content)
+
+    def read_new_poll(
+        self, window: Window, number: int
+    ) -> tuple[datetime, pl.DataFrame, FileRecord]:
+        """A poll's data before it has a record: when it was polled, rows, and file."""
+        path = self._poll_path(window, number)
+        content = self._get(path)
+        frame = _from_parquet(content, path)
+        said = pl.read_parquet_metadata(io.BytesIO(content)).get(_POLLED_AT, "")
+        return datetime.fromisoformat(said), frame, FileRecord.of(path, content, frame.height)
+
+    def record_poll(  # noqa: PLR0913, PLR0917 - each is a field of the record
+        self,
+        window: Window,
+        number: int,
+        polled_at: datetime,
+        file: FileRecord,
+        homes: Mapping[Window, int],
+        rejected: int,
+    ) -> PollRecord:
+        """Note a poll whose data stands; pointers from other hours first, lest one be missed."""
+        record = PollRecord(
+            window=window.key,
+            number=number,
+            polled_at=polled_at,
+            written_at=self._clock(),
+            file=file,
+            homes={home.key: count for home, count in sorted(homes.items())},
+            rejected=rejected,
+        )
+        for home in homes:
+            if home != window:
+                pointer = f"{RECORDS}/{home.path}/{_STRAYS}{window.start:%Y-%m-%dT%H}"
+                self.store.create(pointer, b"")
+        path = f"{RECORDS}/{window.path}/poll-{number:04d}.json"
+        self.store.put(path, records.encode(record))
+        return record
+
+    def served(self, poll: PollRecord) -> list[str]:
+        """The records of a kept poll, as served; LakeDamaged if its file is not as noted."""
+        frame = self._read(poll.file)
+        return frame.get_column("record").to_list()
+
+    def _poll_path(self, window: Window, number: int) -> str:
+        return self.path(tables.RAW_RETURNS, window, f"poll-{number:04d}.parquet")
+
+    # ---- made tables
+
+    def made(self, window: Window) -> MadeRecord | None:
+        """The record of the tables made of ``window``, or None."""
+        path = f"{RECORDS}/{window.path}/{MADE}"
+        content = self.store.get(path)
+        return None if content is None else records.decode_made(content, path)
+
+    def publish(
+        self,
+        window: Window,
+        frames: Mapping[str, pl.DataFrame],
+        polls: list[str],
+        facts: dict[str, int],
+    ) -> tuple[MadeRecord, set[str]]:
+        """Put the tables made of ``window`` and note them; which tables changed is told.
+
+        A file that stands there with the same bytes is left alone, and so is a record that would
+        say the same: twice is the same as once.
+        """
+        files: dict[str, FileRecord] = {}
+        changed: set[str] = set()
+        for name, frame in frames.items():
+            path = self.path(tables.BY_NAME[name], window)
+            content = to_parquet(frame)
+            files[name] = FileRecord.of(path, content, frame.height)
+            if self.store.get(path) != content:
+                self.store.put(path, content)
+                changed.add(name)
+        known = self._made_or_none(window)
+        if known and (known.polls, known.files, known.facts) == (polls, files, facts):
+            return known, changed
+        record = MadeRecord(
+            window=window.key, written_at=self._clock(), polls=polls, files=files, facts=facts
+        )
+        self.store.put(f"{RECORDS}/{window.path}/{MADE}", records.encode(record))
+        return record, changed
+
+    def read(self, table: Table, window: Window) -> pl.DataFrame | None:
+        """The rows of ``table`` for ``window``, held against the record; None if never made."""
+        made = self.made(window)
+        return None if made is None else self._read(made.files[table.name])
+
+    def _made_or_none(self, window: Window) -> MadeRecord | None:
+        """A record that cannot be read is replaced by a publish, and is no reason to fail it."""
+        try:
+            return self.made(window)
+        except LakeDamaged:
+            return None
+
+    def _read(self, file: FileRecord) -> pl.DataFrame:
+        content = self._get(file.path)
+        if FileRecord.of(file.path, content, file.rows) != file:
+            message = f"The file {file.path} is not what was recorded when it was written."
+            raise LakeDamaged(message)
+        return _from_parquet(content, file.path)
+
+    def _get(self, path: str) -> bytes:
+        content = self.store.get(path)
+        if content is None:
+            message = f"The file {path} is missing."
+            raise LakeDamaged(message)
+        return content
+
+
+def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> bytes:
+    """The frame as Parquet bytes, zstd; the same frame always gives the same bytes."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", statistics=True, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _from_parquet(content: bytes, path: str) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(io.BytesIO(content), use_statistics=False)
+    except (pl.exceptions.PolarsError, OSError):
+        message = f"The file {path} is no readable Parquet."
+    raise LakeDamaged(message)

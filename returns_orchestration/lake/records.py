@@ -1,0 +1,86 @@
+"""What is noted of every file of the lake, as JSON beside the tables.
+
+A poll's record is written after its data, a made hour's after all of its tables: a file that no
+record names is unfinished business of a killed run, and is finished or replaced by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
+
+import msgspec
+
+from returns_orchestration.errors import LakeDamaged
+
+
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One Parquet file: where it stands, its size in bytes, rows and sha256 (hexadecimal)."""
+
+    path: str
+    size: int
+    rows: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str, content: bytes, rows: int) -> FileRecord:
+        """The record of ``content``."""
+        digest = hashlib.sha256(content).hexdigest()
+        return cls(path=path, size=len(content), rows=rows, sha256=digest)
+
+
+class PollRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A poll that was kept: the ``number``-th of its ``window`` (a partition key), from 1.
+
+    ``homes`` counts its usable records by the hour they were requested in, ``rejected`` the others.
+    """
+
+    window: str
+    number: int
+    polled_at: datetime
+    written_at: datetime
+    file: FileRecord
+    homes: dict[str, int]
+    rejected: int
+
+    @property
+    def name(self) -> str:
+        """What a made hour's record calls it, ``2026-11-09-11:00/poll-0001``."""
+        return f"{self.window}/poll-{self.number:04d}"
+
+
+class MadeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The tables made of one hour: of which polls, their files by table, and counts to be shown.
+
+    ``polls`` names every poll that was read; ``facts`` holds counts: returns, items, rejected,
+    late.
+    """
+
+    window: str
+    written_at: datetime
+    polls: list[str]
+    files: dict[str, FileRecord]
+    facts: dict[str, int]
+
+
+def encode(record: PollRecord | MadeRecord) -> bytes:
+    """The record as indented JSON, for people too."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+def decode_poll(content: bytes, path: str) -> PollRecord:
+    """Raises LakeDamaged, naming ``path``, where the content is no record of a poll."""
+    try:
+        return msgspec.json.decode(content, type=PollRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        message = f"The record {path} cannot be read."
+    raise LakeDamaged(message)
+
+
+def decode_made(content: bytes, path: str) -> MadeRecord:
+    """Raises LakeDamaged, naming ``path``, where the content is no record of a made hour."""
+    try:
+        return msgspec.json.decode(content, type=MadeRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        message = f"The record {path} cannot be read."
+    raise LakeDamaged(message)

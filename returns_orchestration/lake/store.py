@@ -1,0 +1,258 @@
+"""Bytes by path: put whole or not at all, for a folder and for object stores alike.
+
+A put is atomic and durable. In a folder: a temporary file outside the tables, fsync, rename, fsync
+of the folder (obstore's own local put renames without fsync, seen with strace at 0.12.1, hence our
+own few lines). In an object store: one PUT. ``create`` is a put that never replaces: a hard link,
+or a PUT with If-None-Match. Errors of the system leave as LakeUnwritable and LakeDamaged.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.store import from_url
+
+from returns_orchestration.errors import LakeDamaged, LakeUnwritable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from obstore.store import ObjectStore as Remote
+
+TEMPORARY = "_tmp"
+
+
+class Store(Protocol):
+    """Paths are relative, with ``/``; every method may raise LakeUnwritable or LakeDamaged."""
+
+    def get(self, path: str) -> bytes | None:
+        """The whole content, or None where there is none."""
+
+    def put(self, path: str, content: bytes) -> None:
+        """Put ``content`` there, replacing what stood there; a reader sees the old or the new."""
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Put ``content`` there if nothing stands there; False, and nothing done, otherwise."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Every path below the folder ``prefix``, in order; temporary files are not listed."""
+
+    def delete(self, path: str) -> None:
+        """Remove it; nothing happens where there is none."""
+
+    def uri(self, path: str) -> str:
+        """The full address of ``path``, to be shown to a user."""
+
+
+def open_store(lake: str) -> Store:
+    """The store of RETURNS_LAKE. Opens nothing yet; the first use does."""
+    if "://" in lake:
+        return ObjectStore(from_url(lake), lake)
+    return FolderStore(Path(lake))
+
+
+@contextmanager
+def _writing(where: str) -> Iterator[None]:
+    """Errors of the system while writing, as ours."""
+    cause = ""
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+    if cause:
+        message = f"The lake could not be written at {where}: {cause}."
+        raise LakeUnwritable(message)
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """Errors of the system while reading, as ours."""
+    cause = ""
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+    if cause:
+        message = f"The lake could not be read at {where}: {cause}."
+        raise LakeDamaged(message, next_step="Check RETURNS_LAKE and its permissions.")
+
+
+class FolderStore:
+    """A folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __repr__(self) -> str:
+        return f"FolderStore({str(self.root)!r})"
+
+    def get(self, path: str) -> bytes | None:
+        """See Store."""
+        with _reading(path):
+            try:
+                return (self.root / path).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def put(self, path: str, content: bytes) -> None:
+        """See Store."""
+        final = self.root / path
+        with _writing(path), self._durable(content) as temporary:
+            self._folder(final.parent)
+            temporary.replace(final)
+            _fsync_folder(final.parent)
+
+    def create(self, path: str, content: bytes) -> bool:
+        """See Store."""
+        final = self.root / path
+        with _writing(path), self._durable(content) as temporary:
+            self._folder(final.parent)
+            try:
+                final.hardlink_to(temporary)
+            except FileExistsError:
+                return False
+            _fsync_folder(final.parent)
+        return True
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See Store."""
+        top = self.root / prefix
+        with _reading(prefix):
+            for folder, folders, files in os.walk(top):
+                folders.sort()
+                if Path(folder) == self.root and TEMPORARY in folders:
+                    folders.remove(TEMPORARY)
+                below = PurePosixPath(Path(folder).relative_to(self.root))
+                for name in sorted(files):
+                    yield str(below / name)
+
+    def delete(self, path: str) -> None:
+        """See Store."""
+        with _writing(path):
+            (self.root / path).unlink(missing_ok=True)
+            _fsync_folder((self.root / path).parent)
+
+    def uri(self, path: str) -> str:
+        """See Store."""
+        return str(self.root / path)
+
+    @contextmanager
+    def _durable(self, content: bytes) -> Iterator[Path]:
+        """A temporary file on the lake's own file system that holds ``content`` for good."""
+        folder = self.root / TEMPORARY
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / uuid.uuid4().hex
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            yield temporary
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def _folder(self, folder: Path) -> None:
+        """Make ``folder``; each new one is made durable in its parent, or a crash could lose it."""
+        if folder.is_dir():
+            return
+        self._folder(folder.parent)
+        with suppress(FileExistsError):
+            folder.mkdir()
+        _fsync_folder(folder.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class ObjectStore:
+    """S3, GCS or Azure through obstore; one PUT is atomic there."""
+
+    def __init__(self, remote: Remote, address: str) -> None:
+        self._remote = remote
+        self._address = address.rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"ObjectStore({self._address!r})"
+
+    def get(self, path: str) -> bytes | None:
+        """See Store."""
+        fault = ""
+        try:
+            return bytes(obstore.get(self._remote, path).bytes())
+        except (NotFoundError, FileNotFoundError):
+            return None
+        except (BaseError, OSError) as error:
+            fault = type(error).__name__
+        message = f"The lake could not be read at {self.uri(path)}: {fault}."
+        raise LakeDamaged(message, next_step="Check RETURNS_LAKE and the store's credentials.")
+
+    def put(self, path: str, content: bytes) -> None:
+        """See Store."""
+        self._put(path, content, create=False)
+
+    def create(self, path: str, content: bytes) -> bool:
+        """See Store."""
+        return self._put(path, content, create=True)
+
+    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
+        fault = ""
+        try:
+            # Several parts would not be one atomic PUT with If-None-Match.
+            obstore.put(
+                self._remote,
+                path,
+                content,
+                mode="create" if create else "overwrite",
+                use_multipart=False,
+            )
+        except (AlreadyExistsError, FileExistsError):
+            return False
+        except (BaseError, OSError) as error:
+            fault = type(error).__name__
+        if fault:
+            # The store's own text can hold addresses and request ids: its kind is enough.
+            message = f"The lake could not be written at {self.uri(path)}: {fault}."
+            raise LakeUnwritable(message)
+        return True
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See Store."""
+        fault = ""
+        try:
+            found = [entry["path"] for page in obstore.list(self._remote, prefix) for entry in page]
+        except (BaseError, OSError) as error:
+            fault = type(error).__name__
+        if fault:
+            message = f"The lake could not be listed at {self.uri(prefix)}: {fault}."
+            raise LakeDamaged(message, next_step="Check RETURNS_LAKE and the store's credentials.")
+        yield from sorted(found)
+
+    def delete(self, path: str) -> None:
+        """See Store."""
+        fault = ""
+        try:
+            obstore.delete(self._remote, path)
+        except (NotFoundError, FileNotFoundError):
+            return
+        except (BaseError, OSError) as error:
+            fault = type(error).__name__
+        if fault:
+            message = f"The lake could not be written at {self.uri(path)}: {fault}."
+            raise LakeUnwritable(message)
+
+    def uri(self, path: str) -> str:
+        """See Store."""
+        return f"{self._address}/{path}"

@@ -1,0 +1,235 @@
+"""Every variable the product reads: name, unit, default, meaning; built once, passed down.
+
+Values come from the environment and from a ``.env`` beside workspace.yaml (the environment wins).
+``VARIABLES`` is the one list from which the README's table and ``.env.example`` are checked.
+Loading has no side effect: no socket, no folder, no log line. Credentials are held apart, inside
+an object whose repr hides them, and are asked for only when a request is about to be sent.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.window import Window
+
+OBJECT_STORES = ("s3://", "gs://", "az://")
+
+
+class Settings(BaseSettings):
+    """All settings, validated together; frozen. Build it with :func:`load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+    base_url: str = Field(
+        "https://www.clickpost.in/api",
+        alias="CLICKPOST_BASE_URL",
+        description="address of the API; `/v1/return_order_poll/` is appended",
+    )
+    key: SecretStr | None = Field(
+        None, alias="CLICKPOST_KEY", description="licence key given by ClickPost"
+    )
+    user_name: SecretStr | None = Field(
+        None, alias="CLICKPOST_USER_NAME", description="user name given by ClickPost"
+    )
+    time_zone: ZoneInfo = Field(
+        ZoneInfo("UTC"),
+        alias="CLICKPOST_TIME_ZONE",
+        description="zone of the naive start_time and end_time, and of naive times in replies",
+    )
+    max_concurrency: int = Field(
+        8, ge=1, le=64, alias="CLICKPOST_MAX_CONCURRENCY", description="requests in flight"
+    )
+    max_requests_per_second: float = Field(
+        10,
+        gt=0,
+        le=10_000,
+        alias="CLICKPOST_MAX_REQUESTS_PER_SECOND",
+        description="ceiling over all requests of a run, per second",
+    )
+    lake: str = Field(
+        "data/lake",
+        alias="RETURNS_LAKE",
+        description="a folder, or an address that begins with s3://, gs:// or az://",
+    )
+    start: datetime = Field(
+        datetime(2026, 1, 1, tzinfo=UTC),
+        alias="RETURNS_START",
+        description="the first hour there is, UTC; everything before it does not exist",
+    )
+    settle: timedelta = Field(
+        timedelta(minutes=10),
+        alias="RETURNS_SETTLE_MINUTES",
+        description="minutes after an hour's end before it is first polled",
+    )
+    repoll_after_hours: Annotated[tuple[int, ...], NoDecode] = Field(
+        (1, 6, 24, 72),
+        alias="RETURNS_REPOLL_AFTER_HOURS",
+        description="ages in hours at which an hour is polled again for late and changed returns",
+    )
+    report_time_zone: ZoneInfo = Field(
+        ZoneInfo("Asia/Kolkata"),
+        alias="RETURNS_REPORT_TIME_ZONE",
+        description="zone of the daily tables and of the report",
+    )
+    alert_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        alias="RETURNS_ALERT_URLS",
+        description="comma-separated Apprise URLs; none: alerts go to the log and the lake",
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _http_address(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", value):
+            message = "must be an http:// or https:// address without a query or a user"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @field_validator("time_zone", "report_time_zone", mode="before")
+    @classmethod
+    def _zone(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            message = "must be an IANA time zone such as UTC or Asia/Kolkata"
+            raise ValueError(message) from None
+
+    @field_validator("lake")
+    @classmethod
+    def _folder_or_store(cls, value: str) -> str:
+        if "://" in value and not value.startswith(OBJECT_STORES):
+            message = f"must be a folder or begin with {', '.join(OBJECT_STORES)}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _whole_hour(cls, value: object) -> object:
+        try:
+            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+            return Window(moment.astimezone(UTC)).start
+        except (ValueError, OverflowError):
+            message = "must be a whole hour in UTC such as 2026-01-01T00:00:00Z"
+            raise ValueError(message) from None
+
+    @field_validator("settle", mode="before")
+    @classmethod
+    def _minutes(cls, value: object) -> object:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            minutes = float(str(value))
+        except ValueError:
+            minutes = -1.0
+        if not 0 <= minutes <= 24 * 60:
+            message = "must be a number of minutes from 0 to 1440"
+            raise ValueError(message)
+        return timedelta(minutes=minutes)
+
+    @field_validator("repoll_after_hours", mode="before")
+    @classmethod
+    def _ages(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            ages = tuple(int(part) for part in value.split(",") if part.strip())
+        except ValueError:
+            ages = (0,)
+        if any(age < 1 for age in ages) or list(ages) != sorted(set(ages)):
+            message = "must be rising whole hours with commas between, such as 1,6,24,72"
+            raise ValueError(message)
+        return ages
+
+    @field_validator("alert_urls", mode="before")
+    @classmethod
+    def _urls(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(SecretStr(part.strip()) for part in value.split(",") if part.strip())
+
+    @property
+    def lake_is_a_folder(self) -> bool:
+        """Whether RETURNS_LAKE names a folder and not an object store."""
+        return not self.lake.startswith(OBJECT_STORES)
+
+    def credentials(self) -> tuple[str, str]:
+        """Key and user name, for the moment a request is sent.
+
+        Raises SettingsError naming the variable that is absent.
+        """
+        absent = [
+            name
+            for name, value in (
+                ("CLICKPOST_KEY", self.key),
+                ("CLICKPOST_USER_NAME", self.user_name),
+            )
+            if value is None or not value.get_secret_value()
+        ]
+        if absent or self.key is None or self.user_name is None:
+            message = f"{' and '.join(absent)} not set."
+            raise SettingsError(
+                message,
+                next_step="Set them in the environment or in the .env beside workspace.yaml.",
+            )
+        return self.key.get_secret_value(), self.user_name.get_secret_value()
+
+
+VARIABLES: dict[str, tuple[Any, str]] = {
+    str(field.alias): (field.default, str(field.description))
+    for field in Settings.model_fields.values()
+}
+"""Variable name to (default, meaning), in the order of the README's table."""
+
+
+def project_folder() -> Path:
+    """The folder that holds workspace.yaml: the current one or one above it, else the current one.
+
+    It is where ``.env`` is looked for and what a relative RETURNS_LAKE is relative to.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "workspace.yaml").is_file():
+            return folder
+    return here
+
+
+def load_settings(env_file: Path | None = None, **overrides: object) -> Settings:
+    """Read the environment and ``env_file`` (default: ``.env`` beside workspace.yaml).
+
+    ``overrides`` are variable names with values that beat both; tests build variants with them.
+    Raises SettingsError naming every variable that makes no sense and what it may be.
+    """
+    file = project_folder() / ".env" if env_file is None else env_file
+    try:
+        settings = Settings(_env_file=file, **overrides)  # type: ignore[call-arg, arg-type]
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]} {_plain(fault['msg'])}" for fault in error.errors())
+        raise SettingsError(
+            f"{faults}.", next_step="Correct the environment or the .env beside workspace.yaml."
+        ) from None
+    if settings.lake_is_a_folder:
+        folder = project_folder() / Path(settings.lake).expanduser()
+        return settings.model_copy(update={"lake": str(folder)})
+    return settings
+
+
+def _plain(text: str) -> str:
+    text = text.removeprefix("Value error, ").removeprefix("Input ")
+    return text[0].lower() + text[1:]

@@ -1,0 +1,6 @@
+"""What is made of the replies, in flow order; pure functions of what the lake holds.
+
+``values`` and ``typing`` read one record, ``vocabulary`` knows the API's words, ``landing`` decides
+what a poll brought that is new, ``ownership`` gives each return its hour and folds its copies into
+one, ``aggregates`` counts modes and reasons. Nothing here writes a file or knows Dagster.
+"""

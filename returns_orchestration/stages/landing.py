@@ -1,0 +1,124 @@
+"""What a poll brought: kept as received if anything in it is new, before it is made into anything.
+
+New is judged return by return: a poll is kept if for any return it serves other text than the
+newest kept poll that served that return. A different order of the same returns, or fewer of them,
+is nothing new. Only the two values that say which return a record is about are looked at here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from returns_orchestration.stages.typing import Refused, decode
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from returns_orchestration.lake import Lake, PollRecord
+    from returns_orchestration.stages.typing import RecordReader
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What became of one poll.
+
+    ``kept`` says whether it brought something new; ``served`` counts its records, ``distinct`` its
+    usable returns, ``rejected`` its unusable records, ``vanished`` the returns that earlier polls
+    of this window served and this one did not. ``homes`` counts its usable records by the hour they
+    were requested in. ``first`` says whether the window had never been polled before.
+    """
+
+    window: Window
+    polled_at: datetime
+    kept: bool
+    first: bool
+    served: int
+    distinct: frozenset[str]
+    rejected: int
+    vanished: int
+    homes: dict[Window, int]
+
+
+def land(
+    lake: Lake,
+    reader: RecordReader,
+    window: Window,
+    polled_at: datetime,
+    served: tuple[str, ...],
+) -> Landed:
+    """Keep the records of a poll if they bring something new. Raises LakeError.
+
+    Several writers may land the same window at once: the number of a poll is taken by creating its
+    file, and who comes second compares with what the first one brought.
+    """
+    finish_unrecorded(lake, reader, window)
+    by_reference, homes, rejected = _summary(reader, served)
+    first = True
+    while True:
+        polls = lake.polls(window)
+        known = _newest_text(lake, reader, polls)
+        kept = not polls or any(known.get(key) != said for key, said in by_reference.items())
+        if not kept:
+            break
+        first = not polls
+        number = max((poll.number for poll in polls), default=0) + 1
+        created = lake.create_poll(window, number, polled_at, served)
+        finish_unrecorded(lake, reader, window)
+        if created:
+            break
+    distinct = frozenset(key for key in by_reference if not key.startswith(_UNUSABLE))
+    gone = {key for key in known if not key.startswith(_UNUSABLE)} - distinct
+    return Landed(
+        window=window,
+        polled_at=polled_at,
+        kept=kept,
+        first=kept and first,
+        served=len(served),
+        distinct=distinct,
+        rejected=rejected,
+        vanished=len(gone),
+        homes=homes,
+    )
+
+
+def finish_unrecorded(lake: Lake, reader: RecordReader, window: Window) -> None:
+    """Note the polls whose data stands in the lake without a record."""
+    for number in lake.unrecorded_polls(window):
+        polled_at, frame, file = lake.read_new_poll(window, number)
+        _, homes, rejected = _summary(reader, frame.get_column("record"))
+        lake.record_poll(window, number, polled_at, file, homes, rejected)
+
+
+_UNUSABLE = "\0"
+"""Begins the key of a record that has no usable reference: its own text then stands for it."""
+
+
+def _summary(
+    reader: RecordReader, served: Iterable[str]
+) -> tuple[dict[str, list[str]], dict[Window, int], int]:
+    """Texts by reference, usable records by the hour requested, number of unusable records."""
+    texts: dict[str, list[str]] = {}
+    homes: Counter[Window] = Counter()
+    rejected = 0
+    for record in served:
+        head = reader.head(decode(record))
+        if isinstance(head, Refused):
+            rejected += 1
+            key = _UNUSABLE + record
+        else:
+            key = head[0]
+            homes[Window.of(head[1])] += 1
+        texts.setdefault(key, []).append(record)
+    return texts, dict(homes), rejected
+
+
+def _newest_text(lake: Lake, reader: RecordReader, polls: list[PollRecord]) -> dict[str, list[str]]:
+    """For every reference ever kept for the window, its texts in the newest poll that served it."""
+    known: dict[str, list[str]] = {}
+    for poll in sorted(polls, key=lambda poll: (poll.polled_at, poll.number)):
+        known.update(_summary(reader, lake.served(poll))[0])
+    return known

@@ -1,0 +1,203 @@
+"""Which hour a return belongs to, and what its several copies say together.
+
+Ownership: a return lives in the hour it was requested in, if that hour has been polled; if not, in
+the earliest polled window that served it. So it lives in one hour, whichever end of a window the
+API includes, whichever of a record's two times it filters on, and in whatever order the hours were
+polled. An hour's rows therefore depend on the polls of its own window, and on those of the few
+windows that served a record requested in it (the lake keeps a pointer for each).
+
+Folding: the copies of one return are read in the order they were polled and served. Within one
+poll, records with different AWBs or tracking ids are its pieces; other copies are the same piece,
+the later one newer. A newer value wins, a null never erases, and a piece that a newer poll no
+longer serves stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration import tables
+from returns_orchestration.stages.typing import ITEM_FIELDS, RETURN_FIELDS, Item, Typed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    import polars as pl
+
+    from returns_orchestration.window import Window
+
+_AWB: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "awb")
+_TRACKING: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "return_tracking_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One usable record with where it came from: window, poll (time, number) and position."""
+
+    window: Window
+    polled_at: datetime
+    poll: int
+    position: int
+    typed: Typed
+
+    @property
+    def order(self) -> tuple[datetime, Window, int, int]:
+        """Oldest first; two windows polled at one moment in their own order."""
+        return self.polled_at, self.window, self.poll, self.position
+
+    @property
+    def of_poll(self) -> tuple[datetime, Window, int]:
+        """What the copies of one poll have in common."""
+        return self.polled_at, self.window, self.poll
+
+
+@dataclass(slots=True)
+class Return:
+    """One row of `returns` with its items: all copies of one return, folded."""
+
+    reference: str
+    requested_at: datetime
+    pieces: list[Typed]
+    windows: frozenset[Window]
+    first_polled_at: datetime
+    last_polled_at: datetime
+    late: bool
+    copies: int
+    quality: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def awbs(self) -> list[str]:
+        """The air waybills of its pieces, in the order served."""
+        return [str(p.values[_AWB]) for p in self.pieces if p.values[_AWB] is not None]
+
+    @property
+    def items(self) -> list[Item]:
+        """The items of all pieces; a list that is the same on two pieces counts once."""
+        lists = dict.fromkeys(piece.items for piece in self.pieces)
+        return [item for items in lists for item in items]
+
+
+def fold(copies: list[Copy]) -> Return:
+    """All copies of one reference, from any polls of any windows, as one return."""
+    ordered = sorted(copies, key=lambda copy: copy.order) if len(copies) > 1 else copies
+    pieces: list[Typed] = []
+    for _, served in groupby(ordered, key=lambda copy: copy.of_poll):
+        pieces = _pieces_after(pieces, _pieces_of_one_poll(copy.typed for copy in served))
+    first, last = ordered[0], ordered[-1]
+    return Return(
+        reference=last.typed.reference,
+        requested_at=last.typed.requested_at,
+        pieces=pieces,
+        windows=frozenset(copy.window for copy in ordered),
+        first_polled_at=first.polled_at,
+        last_polled_at=last.polled_at,
+        late=first.poll > 1,
+        copies=len(ordered),
+        quality=frozenset().union(*(piece.quality for piece in pieces)),
+    )
+
+
+def _pieces_of_one_poll(records: Iterable[Typed]) -> list[Typed]:
+    pieces: list[Typed] = []
+    for record in records:
+        same = _same_piece(record, pieces)
+        if same is None:
+            pieces.append(record)
+        else:
+            pieces[same] = _newer_wins(pieces[same], record)
+    return pieces
+
+
+def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
+    """The pieces after a newer poll: matched by AWB and tracking id, then in order.
+
+    A new AWB takes the place of one that is no longer served (a courier was assigned or changed);
+    known pieces that are left over stay, after those served.
+    """
+    if not known:
+        return served
+    left = list(known)
+    merged: list[Typed | None] = []
+    for piece in served:
+        same = _same_piece(piece, left)
+        merged.append(None if same is None else _newer_wins(left.pop(same), piece))
+    result = []
+    for piece, together in zip(served, merged, strict=True):
+        result.append(together or (_newer_wins(left.pop(0), piece) if left else piece))
+    return result + left
+
+
+def _same_piece(record: Typed, pieces: list[Typed]) -> int | None:
+    """Index of the piece with the same AWB and tracking id, else of one that does not differ."""
+    awb, tracking = record.values[_AWB], record.values[_TRACKING]
+    candidate = None
+    for index, piece in enumerate(pieces):
+        other_awb, other_tracking = piece.values[_AWB], piece.values[_TRACKING]
+        if (awb, tracking) == (other_awb, other_tracking):
+            return index
+        if (
+            candidate is None
+            and (awb is None or other_awb is None or awb == other_awb)
+            and (tracking is None or other_tracking is None or tracking == other_tracking)
+        ):
+            candidate = index
+    return candidate
+
+
+def _newer_wins(older: Typed, newer: Typed) -> Typed:
+    """The newer copy, with the older one's value wherever the newer one has none."""
+    kept = {
+        column.name
+        for column, new, old in zip(RETURN_FIELDS, newer.values, older.values, strict=True)
+        if new is None and old is not None
+    }
+    return replace(
+        newer,
+        values=tuple(
+            old if new is None else new for new, old in zip(newer.values, older.values, strict=True)
+        ),
+        items=newer.items or older.items,
+        quality=newer.quality | (older.quality & kept),
+        new_keys=newer.new_keys | older.new_keys,
+    )
+
+
+def returns_frame(returns: list[Return]) -> pl.DataFrame:
+    """The rows of `returns`, ordered by request time and reference."""
+    columns: dict[str, list[object]] = {
+        "return_reference_number": [r.reference for r in returns],
+        "requested_at": [r.requested_at for r in returns],
+        "pieces": [len(r.pieces) for r in returns],
+        "awbs": [r.awbs for r in returns],
+        "first_polled_at": [r.first_polled_at for r in returns],
+        "last_polled_at": [r.last_polled_at for r in returns],
+        "quality": [_in_order(r.quality) for r in returns],
+    }
+    for index, column in enumerate(RETURN_FIELDS):
+        columns[column.name] = [r.pieces[0].values[index] for r in returns]
+    return tables.RETURNS.frame(columns)
+
+
+def items_frame(returns: list[Return]) -> pl.DataFrame:
+    """The rows of `return_items`, in the order of their returns."""
+    rows = [(r, index, item) for r in returns for index, item in enumerate(r.items)]
+    columns: dict[str, list[object]] = {
+        "return_reference_number": [r.reference for r, _, _ in rows],
+        "item_index": [index for _, index, _ in rows],
+        "requested_at": [r.requested_at for r, _, _ in rows],
+        "quality": [list(item.quality) for _, _, item in rows],
+    }
+    for index, column in enumerate(ITEM_FIELDS):
+        columns[column.name] = [item.values[index] for _, _, item in rows]
+    return tables.RETURN_ITEMS.frame(columns)
+
+
+_PLACES: Final = {column.name: index for index, column in enumerate(tables.RETURNS.columns)}
+
+
+def _in_order(names: frozenset[str]) -> list[str]:
+    """Column names in the order of the table, then the names of whole objects."""
+    return sorted(names, key=lambda name: (_PLACES.get(name, len(_PLACES)), name))

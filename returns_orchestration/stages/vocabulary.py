@@ -1,0 +1,88 @@
+"""The words of the API that are known: keys, codes, modes. What is outside is kept, and reported.
+
+Facts: the vendor's page and the records and lists seen (see README, "What is known of the API").
+Nothing here makes a record fail; ``trust/`` turns what is new into a warning by name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from returns_orchestration import tables
+
+Object = dict[str, object]
+
+STATUS_CODES: Final = frozenset({*range(1, 22), 23, 25, 26, 27, 28, 30, 31, 32, 101, 102, 1004})
+"""clickpost_status_code values whose meaning is known; others exist."""
+
+REFUND_MODES: Final = frozenset(
+    {
+        "back to source",
+        "credits",
+        "store credit",
+        "store credits",
+        "bank transfer",
+        "upi",
+        "wallet",
+        "gift card",
+        "exchange",
+    }
+)
+"""refund_mode values seen or plausible, in lower case."""
+
+_SEEN_IN_WEBHOOK = (
+    "return_reference_number customer_name request_placed_time pickup_info additional payload "
+    "internal item_info latest_status is_rvp forward_awb forward_reference_number "
+    "forward_order_id notification_event_id self_shipped"
+)
+_SEEN_IN_ADDITIONAL = (
+    "source drop_store_id return_pickup_phone_number return_pickup_address return_phone_number "
+    "return_address item_info latest_status"
+)
+_SEEN_IN_ITEM = (
+    "id return_mode description return_sub_reason customer_comment images "
+    "customer_uploaded_images shopify_line_item_id return_reference_number"
+)
+
+
+def _known(place: str, also: str) -> frozenset[str]:
+    columns = (*tables.RETURNS.columns, *tables.RETURN_ITEMS.columns)
+    return frozenset({c.key for c in columns if c.place == place} | set(also.split()))
+
+
+KEYS: Final = {
+    tables.RECORD: _known(
+        tables.RECORD, "webhook_payload additional item_info latest_status " + _SEEN_IN_WEBHOOK
+    ),
+    tables.WEBHOOK: _known(tables.WEBHOOK, _SEEN_IN_WEBHOOK),
+    tables.ADDITIONAL: _known(tables.ADDITIONAL, _SEEN_IN_ADDITIONAL),
+    tables.LATEST: _known(tables.LATEST, ""),
+    tables.ITEM: _known(tables.ITEM, _SEEN_IN_ITEM),
+}
+"""Place to the keys documented or seen there."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]{0,39}")
+
+
+def new_keys(
+    record: Object, webhook: Object, additional: Object, latest: Object, items: list[object]
+) -> frozenset[str]:
+    """Keys that are neither documented nor seen, as ``place.key``.
+
+    A key that is no plain name could itself be personal data, so it is reported as
+    ``place.(unusual name)``.
+    """
+    found: set[str] = set()
+    for place, content in (
+        (tables.RECORD, record),
+        (tables.WEBHOOK, webhook),
+        (tables.ADDITIONAL, additional),
+        (tables.LATEST, latest),
+        *((tables.ITEM, item) for item in items),
+    ):
+        if isinstance(content, dict):
+            for key in content.keys() - KEYS[place]:
+                name = key if _PLAIN_NAME.fullmatch(key) else "(unusual name)"
+                found.add(f"{place}.{name}")
+    return frozenset(found)

@@ -1,0 +1,157 @@
+"""The state of every hour: complete, empty because the API said so, or missing.
+
+Told from the lake alone; what only Dagster knows (polls that brought nothing, the last error) comes
+in as plain values. An hour whose polls are there and whose tables are not, or not yet of all its
+polls, is missing, and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from returns_orchestration.lake import Lake
+    from returns_orchestration.lake.partitions import HourEntry
+    from returns_orchestration.window import Window
+
+State = Literal["complete", "empty", "missing"]
+
+NOT_MADE = (
+    "Polled, but its tables are not made of all its polls; run `returns-orchestration backfill`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What Dagster tells of one hour: successful polls and the time of the last one."""
+
+    polls: int
+    last_polled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HourState:
+    """One line of `status`; times are aware UTC, ``error`` is the last one of a missing hour."""
+
+    hour: str
+    state: State
+    returns: int = 0
+    items: int = 0
+    rejected: int = 0
+    polls: int = 0
+    first_polled_at: datetime | None = None
+    last_polled_at: datetime | None = None
+    late: int = 0
+    error: str | None = None
+
+
+def states(
+    lake: Lake,
+    windows: Iterable[Window],
+    asked: Mapping[str, Asked] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Iterator[HourState]:
+    """The state of each of ``windows``. ``asked`` and ``errors`` are by partition key."""
+    entries = lake.entries()
+    serves = _serves(entries)
+    for window in windows:
+        entry = entries.get(window)
+        error = (errors or {}).get(window.key)
+        if entry is None or not entry.polls:
+            yield HourState(window.text, "missing", error=error)
+            continue
+        yield _polled(lake, window, entries, serves, (asked or {}).get(window.key))
+
+
+def missing(lake: Lake, windows: Iterable[Window]) -> tuple[list[Window], list[Window]]:
+    """Of ``windows``: those never polled, and those polled whose tables are not made of it."""
+    entries = lake.entries()
+    serves = _serves(entries)
+    unpolled, unmade = [], []
+    for window in windows:
+        entry = entries.get(window)
+        if entry is None or not entry.polls:
+            unpolled.append(window)
+        elif not _is_made(lake, window, entries, serves):
+            unmade.append(window)
+    return unpolled, unmade
+
+
+def _serves(entries: Mapping[Window, HourEntry]) -> dict[Window, list[Window]]:
+    """For each window the other hours whose returns it served: the pointers, turned round."""
+    serves: dict[Window, list[Window]] = {}
+    for home, entry in entries.items():
+        for window in entry.strays:
+            serves.setdefault(window, []).append(home)
+    return serves
+
+
+def _expected_polls(
+    window: Window, entries: Mapping[Window, HourEntry], serves: Mapping[Window, list[Window]]
+) -> list[str]:
+    """The polls the tables of ``window`` should be made of, as the flow's settling reads them."""
+    homes = {window, *serves.get(window, ())}
+    sources = {window, *homes}
+    for home in homes:
+        sources.update(entries[home].strays if home in entries else ())
+    return sorted(
+        f"{source.key}/poll-{number:04d}"
+        for source in sources
+        if source in entries
+        for number in entries[source].polls
+    )
+
+
+def _is_made(
+    lake: Lake,
+    window: Window,
+    entries: Mapping[Window, HourEntry],
+    serves: Mapping[Window, list[Window]],
+) -> bool:
+    if not entries[window].made:
+        return False
+    made = lake.made(window)
+    return made is not None and made.polls == _expected_polls(window, entries, serves)
+
+
+def _polled(
+    lake: Lake,
+    window: Window,
+    entries: Mapping[Window, HourEntry],
+    serves: Mapping[Window, list[Window]],
+    asked: Asked | None,
+) -> HourState:
+    numbers = entries[window].polls
+    first = lake.poll(window, numbers[0])
+    last = lake.poll(window, numbers[-1]) if len(numbers) > 1 else first
+    polls = max(len(numbers), asked.polls if asked else 0)
+    last_polled_at = last.polled_at
+    if asked and asked.polls > len(numbers):
+        last_polled_at = max(last_polled_at, asked.last_polled_at)
+    if not _is_made(lake, window, entries, serves):
+        return HourState(
+            window.text,
+            "missing",
+            polls=polls,
+            first_polled_at=first.polled_at,
+            last_polled_at=last_polled_at,
+            error=NOT_MADE,
+        )
+    made = lake.made(window)
+    facts = {} if made is None else made.facts
+    rows = facts.get("returns", 0) + facts.get("rejected", 0)
+    return HourState(
+        window.text,
+        "complete" if rows else "empty",
+        returns=facts.get("returns", 0),
+        items=facts.get("items", 0),
+        rejected=facts.get("rejected", 0),
+        polls=polls,
+        first_polled_at=first.polled_at,
+        last_polled_at=last_polled_at,
+        late=facts.get("late", 0),
+    )

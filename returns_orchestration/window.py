@@ -1,0 +1,136 @@
+"""The hour: one half-open window ``[start, start + 60 min)`` in UTC, and the only clock arithmetic.
+
+One value object owns what an hour is called in Dagster (its partition key), on the command line,
+in the lake (its path) and on the wire. What does not live here: which hours exist or are due
+(that needs settings), and reading the times inside records (``stages/typing.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from returns_orchestration.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
+
+KEY_FORMAT = "%Y-%m-%d-%H:%M"
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Window:
+    """The 60 minutes that begin at ``start``, a whole UTC hour."""
+
+    start: datetime
+
+    def __post_init__(self) -> None:
+        start = self.start
+        if start.utcoffset() != timedelta(0) or start.minute or start.second or start.microsecond:
+            message = f"A window starts on a whole hour in UTC, not at {start.isoformat()}."
+            raise ValueError(message)
+
+    @property
+    def end(self) -> datetime:
+        """The first moment that is no longer inside."""
+        return self.start + HOUR
+
+    @property
+    def key(self) -> str:
+        """Dagster's hourly partition key, ``2026-11-09-11:00``."""
+        # Not all of strftime: it writes the years before 1000 with fewer digits.
+        return f"{self.start.year:04d}-{self.start:%m-%d-%H:%M}"
+
+    @property
+    def text(self) -> str:
+        """The hour as the command line writes it, ``2026-11-09T11:00``."""
+        return f"{self.start.year:04d}-{self.start:%m-%dT%H:%M}"
+
+    @property
+    def path(self) -> str:
+        """Its place inside a table of the lake, ``date=2026-11-09/hour=11``."""
+        return f"date={self.start.year:04d}-{self.start:%m-%d/hour=%H}"
+
+    @property
+    def next(self) -> Window:
+        """The hour after this one."""
+        return Window(self.end)
+
+    @property
+    def previous(self) -> Window:
+        """The hour before this one."""
+        return Window(self.start - HOUR)
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether ``moment`` lies in ``[start, end)``."""
+        return self.start <= moment < self.end
+
+    def hours_to(self, moment: datetime) -> int:
+        """Whole hours from this window to the window of ``moment``; 0 if inside, -1 just before."""
+        return (moment - self.start) // HOUR
+
+    def on_the_wire(self, zone: ZoneInfo) -> tuple[str, str]:
+        """``start_time`` and ``end_time`` on the wire: naive, whole seconds, in ``zone``.
+
+        Always exactly 3,600 s apart as written, also where the zone's clocks change in between.
+        """
+        start = self.start.astimezone(zone).replace(tzinfo=None)
+        return start.isoformat(timespec="seconds"), (start + HOUR).isoformat(timespec="seconds")
+
+    @classmethod
+    def of(cls, moment: datetime) -> Window:
+        """The window that holds ``moment`` (aware)."""
+        return cls(moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
+
+    @classmethod
+    def from_key(cls, key: str) -> Window:
+        """The window of a Dagster partition key."""
+        return cls(datetime.strptime(key, KEY_FORMAT).replace(tzinfo=UTC))
+
+    @classmethod
+    def from_path(cls, path: str) -> Window | None:
+        """The window named by ``.../date=YYYY-MM-DD/hour=HH/...``; None where there is none."""
+        named = dict(part.split("=", 1) for part in path.split("/") if "=" in part)
+        try:
+            return cls(
+                datetime.strptime(f"{named['date']} {named['hour']}", "%Y-%m-%d %H").replace(
+                    tzinfo=UTC
+                )
+            )
+        except (KeyError, ValueError):
+            return None
+
+
+def windows_between(start: datetime, end: datetime) -> Iterator[Window]:
+    """Every window that begins in ``[start, end)``, both whole hours, oldest first."""
+    window = Window(start)
+    while window.start < end:
+        yield window
+        window = window.next
+
+
+def last_settled(now: datetime, settle: timedelta) -> Window:
+    """The newest window that ended at least ``settle`` before ``now``."""
+    return Window.of(now - settle).previous
+
+
+def read_hour(text: str) -> datetime:
+    """``2026-11-09T11:00`` or a day ``2026-11-09`` (its first hour), UTC.
+
+    Raises SettingsError, naming both forms, for anything else, half hours included.
+    """
+    try:
+        if len(text) == len("2026-11-09"):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return Window(moment).start
+    except (ValueError, OverflowError):
+        message = f"{text!r} is not an hour."
+        raise SettingsError(
+            message, next_step="Write an hour, 2026-11-09T11:00, or a day, 2026-11-09, in UTC."
+        ) from None

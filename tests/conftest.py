@@ -1,0 +1,36 @@
+"""What the tests of several rooms share: lakes, and hypothesis at a modest pace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+from obstore.store import MemoryStore
+from records import at
+
+from returns_orchestration.lake import Lake
+from returns_orchestration.lake.store import FolderStore, ObjectStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+hypothesis.settings.register_profile("modest", max_examples=100, deadline=None)
+hypothesis.settings.load_profile("modest")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "lake"
+
+
+@pytest.fixture
+def lake(folder: Path) -> Lake:
+    """A lake in a folder; its clock stands still, so that what is written twice is the same."""
+    return Lake(FolderStore(folder), lambda: at(20))
+
+
+@pytest.fixture
+def memory_lake() -> Lake:
+    """A lake in an object store."""
+    return Lake(ObjectStore(MemoryStore(), "memory://lake"), lambda: at(20))

@@ -1,0 +1,140 @@
+"""The commands as a user runs them: what they print, what they leave behind, how they exit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from world import World
+
+FROM, TO = "2026-11-07T00:00", "2026-11-08T00:00"
+
+
+def states(world: World, *span: str) -> list[dict[str, object]]:
+    done = world.run("status", *(span or (FROM, TO)), "--json")
+    return list(json.loads(done.stdout))
+
+
+def test_backfill_keeps_what_is_good_names_what_is_not_and_resumes(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"CLICKPOST_MAX_REQUESTS_PER_SECOND": "500"}, returns_per_hour=4)
+    dead = ("2026-11-07T03:00", "2026-11-07T11:00", "2026-11-07T20:00")
+    # A refusal that is not worth repeating keeps the test short; what it says is another test's.
+    world.simulator.faults = [f"meta-400-repr:*:{hour}" for hour in dead]
+    done = world.run("backfill", FROM, TO)
+    assert done.returncode == 1
+    assert "24 hours, 24 calls" in done.stdout
+    assert "21 of 24 hours are complete, 3 are not." in done.stdout
+    found = {str(s["hour"]): s for s in states(world)}
+    for hour in dead:
+        assert hour.replace("T", "-") in done.stdout
+        assert found[hour]["state"] == "missing"
+        assert "refuses" in str(found[hour]["error"])
+    assert sum(s["state"] in ("complete", "empty") for s in found.values()) == 21
+    assert world.run("status", FROM, TO).returncode == 1
+
+    world.simulator.faults = []
+    world.simulator.forget()
+    again = world.run("backfill", FROM, TO)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert sorted(world.asked()) == [f"{hour}:00" for hour in sorted(dead)]
+    assert world.run("status", FROM, TO).returncode == 0
+
+    world.simulator.forget()
+    third = world.run("backfill", FROM, TO)
+    assert third.returncode == 0
+    assert "none is missing" in third.stdout
+    assert not world.asked()
+
+
+def test_status_tells_empty_from_missing_and_counts_polls_and_late_returns(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(returns_per_hour=6, progress=False)
+    night = ("2026-11-06T20:00", "2026-11-06T23:00")
+    assert world.run("backfill", *night).returncode == 0
+    assert world.run("backfill", *night, "--repoll").returncode == 0
+    (first, *_) = states(world, *night)
+    assert list(first) == [
+        "hour", "state", "returns", "items", "rejected", "polls", "first_polled_at",
+        "last_polled_at", "late", "error",
+    ]  # fmt: skip
+    for state in states(world, *night):
+        assert state["state"] == ("complete" if state["returns"] else "empty")
+        assert state["polls"] == 2
+        assert str(state["first_polled_at"]) < str(state["last_polled_at"])
+        assert state["late"] == 0
+        assert state["error"] is None
+    beyond = states(world, "2026-11-06T22:00", "2026-11-07T00:00")
+    assert [s["state"] for s in beyond][1] == "missing"
+    lines = world.run("status", *night).stdout.splitlines()
+    assert sum(line.startswith("2026-11-06T2") for line in lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "said"),
+    [
+        ({"CLICKPOST_KEY": "wrong"}, 1, "CLICKPOST_KEY"),
+        ({"CLICKPOST_KEY": ""}, 2, "CLICKPOST_KEY not set"),
+        ({"CLICKPOST_BASE_URL": "http://127.0.0.1:9/api"}, 1, "connection refused"),
+        ({"CLICKPOST_BASE_URL": "nonsense"}, 2, "CLICKPOST_BASE_URL must be"),
+        ({"CLICKPOST_MAX_CONCURRENCY": "many"}, 2, "CLICKPOST_MAX_CONCURRENCY"),
+        ({"RETURNS_LAKE": "/dev/null/lake"}, 1, "RETURNS_LAKE"),
+    ],
+)
+def test_what_cannot_work_is_one_message_and_leaves_nothing(
+    new_world: Callable[..., World], variables: dict[str, str], code: int, said: str
+) -> None:
+    world = new_world(variables)
+    done = world.run("backfill", FROM, "2026-11-07T03:00")
+    output = done.stdout + done.stderr
+    assert done.returncode == code, output
+    assert output.count(said) == 1, output
+    assert "Traceback" not in output
+    assert not list(world.lake.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        (("2026-11-07T00:30", TO), "is not an hour"),
+        ((TO, FROM), "is not before"),
+        (("2025-01-01", TO), "RETURNS_START"),
+        (("2099-01-01", "2099-01-02"), "not over yet"),
+    ],
+)
+def test_a_span_that_makes_no_sense_is_refused(
+    new_world: Callable[..., World], span: tuple[str, str], said: str
+) -> None:
+    done = new_world().run("backfill", *span)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_says_what_works_and_what_does_not(new_world: Callable[..., World]) -> None:
+    well = new_world().run("doctor")
+    assert well.returncode == 0, well.stdout + well.stderr
+    assert [line[:4] for line in well.stdout.splitlines()] == ["ok  "] * 5
+    ill = new_world({"CLICKPOST_KEY": "wrong"}).run("doctor")
+    assert ill.returncode == 1
+    assert "FAIL  API" in ill.stdout
+    none = new_world({"CLICKPOST_KEY": ""}).run("doctor")
+    assert none.returncode == 1
+    assert "CLICKPOST_KEY not set" in none.stdout
+
+
+def test_every_command_has_help(new_world: Callable[..., World]) -> None:
+    world = new_world()
+    for command in ("backfill", "status", "doctor", "simulate", "demo"):
+        done = world.run(command, "--help")
+        assert done.returncode == 0
+        assert "Usage: returns-orchestration " + command in done.stdout
+
+
+def test_simulate_refuses_an_option_that_makes_no_sense(new_world: Callable[..., World]) -> None:
+    done = new_world().run("simulate", "--edge-rule", "both", "--port", "0")
+    assert done.returncode == 2
+    assert "edge_rule must be one of" in done.stderr

@@ -1,0 +1,171 @@
+"""Dagster's own command, real runs in a real instance: what a user sees there, hour by hour."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster import AssetCheckKey
+from world import HASTY, World, hours
+
+from returns_orchestration import tables
+from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.defs.checks import NAMES
+from returns_orchestration.defs.instance import RangeResult, open_instance, ranges, run_range
+
+FIVE = "raw_returns,returns,return_items,refund_modes_hourly,return_reasons_hourly"
+WINDOWS = hours("2026-11-07T06:00", "2026-11-07T12:00")
+
+
+def run(world: World, instance: dg.DagsterInstance, **more: bool) -> RangeResult:
+    definitions = build_defs(world.settings, retry=HASTY)
+    missing_only = more.get("missing_only", False)
+    return run_range(definitions, instance, WINDOWS, missing_only=missing_only)
+
+
+@pytest.fixture
+def instance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_world: Callable[..., World]
+) -> dg.DagsterInstance:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    with open_instance(new_world().settings) as opened:
+        yield opened
+
+
+def materialized(instance: dg.DagsterInstance, asset: str) -> set[str]:
+    return set(instance.get_materialized_partitions(dg.AssetKey(asset)))
+
+
+def checked(instance: dg.DagsterInstance, asset: str) -> dict[str, bool]:
+    """Partition to whether its check passed, for the asset's check."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        AssetCheckKey(dg.AssetKey(asset), NAMES[asset]), limit=1000
+    )
+    found = {}
+    for record in reversed(records):
+        if record.event is not None:
+            evaluation = record.event.dagster_event.event_specific_data
+            found[evaluation.partition] = evaluation.passed
+    return found
+
+
+def test_dagsters_own_command_makes_the_five_assets_of_one_hour(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(returns_per_hour=7, rhythm=False, mps_share=0.0)
+    (world.folder / "dagster_home").mkdir()
+    dagster = Path(sys.executable).with_name("dagster")
+    done = world.process(
+        str(dagster), "asset", "materialize", "--select", FIVE, "--partition", "2026-11-09-11:00",
+        "-m", "returns_orchestration.definitions",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    hour = "date=2026-11-09/hour=11"
+    for table in FIVE.split(","):
+        assert list((world.lake / table / hour).glob("*.parquet"))
+    assert world.scan("returns").height == 7
+    assert world.asked() == ["2026-11-09T11:00:00"]
+    for secret in (world.simulator.options.key, world.simulator.options.user_name):
+        assert secret not in done.stdout + done.stderr
+
+
+def test_a_range_reports_every_hour_of_every_asset_and_check(
+    new_world: Callable[..., World], instance: dg.DagsterInstance
+) -> None:
+    world = new_world()
+    assert run(world, instance).success
+    keys = {window.key for window in WINDOWS}
+    for asset in DEPENDS_ON:
+        assert materialized(instance, asset) == keys
+        assert checked(instance, asset) == dict.fromkeys(keys, True)
+
+
+def test_one_bad_hour_takes_nothing_but_itself_along(
+    new_world: Callable[..., World], instance: dg.DagsterInstance
+) -> None:
+    world = new_world()
+    bad = WINDOWS[2]
+    world.simulator.faults = [f"503:*:{bad.text}"]
+    result = run(world, instance)
+    assert not result.success
+    assert bad.key in result.failure
+    good = {window.key for window in WINDOWS} - {bad.key}
+    for asset in DEPENDS_ON:
+        assert materialized(instance, asset) == good
+    assert checked(instance, "raw_returns")[bad.key] is False
+    world.simulator.faults = []
+    world.simulator.forget()
+    assert run(world, instance, missing_only=True).success
+    assert len(world.asked()) == 1
+    assert materialized(instance, "return_reasons_hourly") == good | {bad.key}
+
+
+def test_metadata_says_where_the_records_of_the_window_went(
+    new_world: Callable[..., World], instance: dg.DagsterInstance
+) -> None:
+    world = new_world(edge_rule="[]", edges=True, unusable=0.2, returns_per_hour=20)
+    run(world, instance)
+    for asset in ("raw_returns", "returns"):
+        for window in WINDOWS:
+            metadata = latest(instance, asset, window.key)
+            served, kept, duplicate, rejected = (
+                metadata[name].value for name in ("served", "kept", "duplicate", "rejected")
+            )
+            assert served == kept + duplicate + rejected
+    total = sum(latest(instance, "returns", w.key)["kept"].value for w in WINDOWS)
+    assert total == world.scan("returns").height
+    assert world.scan("rejected_returns").height > 0
+    assert set(checked(instance, "rejected_returns").values()) <= {True, False}
+    assert False in checked(instance, "rejected_returns").values()
+
+
+def latest(instance: dg.DagsterInstance, asset: str, key: str) -> dict[str, dg.MetadataValue]:
+    found = instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[key]), limit=1
+    )
+    return dict(found.records[0].asset_materialization.metadata)
+
+
+def test_the_aggregates_show_the_day_as_a_picture_on_the_newest_hour(
+    new_world: Callable[..., World], instance: dg.DagsterInstance
+) -> None:
+    run(new_world(), instance)
+    for asset in ("refund_modes_hourly", "return_reasons_hourly"):
+        picture = latest(instance, asset, WINDOWS[-1].key)["day"].value
+        assert picture.startswith("![Returns by ")
+        assert "data:image/png;base64," in picture
+
+
+def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> None:
+    from returns_orchestration.definitions import defs  # noqa: PLC0415 - as Dagster loads it
+
+    graph = defs.resolve_asset_graph()
+    keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert keys == {
+        "raw_returns",
+        "returns",
+        "rejected_returns",
+        "return_items",
+        "refund_modes_hourly",
+        "return_reasons_hourly",
+    }
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert (node.description or "").startswith("One row per ")
+        assert node.owners
+        assert node.kinds
+        assert node.group_name != "default"
+        columns = node.metadata["dagster/column_schema"].columns
+        assert [c.name for c in columns] == tables.BY_NAME[key.to_user_string()].schema.names()
+
+
+def test_hours_without_a_gap_run_together_and_gaps_divide() -> None:
+    windows = hours("2026-11-01", "2026-11-02")
+    assert list(ranges(windows)) == [windows]
+    holes = [w for w in windows if w.start.hour not in (3, 4, 9)]
+    assert [len(part) for part in ranges(holes)] == [3, 4, 14]
+    assert [len(part) for part in ranges(windows, chunk=10)] == [10, 10, 4]

@@ -1,0 +1,154 @@
+"""What goes wrong in one call of an hour is mended by the next; what stays wrong is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from world import World, hours
+
+from returns_orchestration.errors import (
+    CredentialsRefused,
+    LakeUnwritable,
+    NoConnection,
+    SettingsError,
+)
+from returns_orchestration.flow.hours import Failed, Made, Stopped
+
+DAY = hours("2026-11-07T00:00", "2026-11-08T00:00")
+
+PASSING = (
+    "429-seconds",
+    "429-date",
+    "429-bare",
+    "503",
+    "500",
+    "html",
+    "cut-json",
+    "short-body",
+    "reset",
+    "empty-body",
+    "hang",
+    "slow-hang",
+    "meta-500",
+    "meta-429",
+    "no-result",
+    "echo",
+)
+"""Faults after which asking again helps."""
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_fault_in_the_first_call_of_every_window_costs_one_repeat(
+    new_world: Callable[..., World], fault: str
+) -> None:
+    world = new_world()
+    world.simulator.faults = [f"{fault}:1"]
+    outcomes = list(world.river().run(DAY))
+    assert sum(isinstance(outcome, Made) for outcome in outcomes) == len(DAY)
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
+    assert len(world.asked()) == 2 * len(DAY)
+
+
+@pytest.mark.parametrize("form", ["bom", "gzip", "not-json-utf8", "bad-record", "null-result"])
+def test_an_odd_form_of_a_good_reply_is_read_at_once(
+    new_world: Callable[..., World], form: str
+) -> None:
+    world = new_world(returns_per_hour=5, rhythm=False)
+    world.simulator.faults = [f"{form}:*"]
+    windows = DAY[:3]
+    outcomes = list(world.river().run(windows))
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
+    assert len(world.asked()) == len(windows)
+    assert world.scan("returns").height == (0 if form == "null-result" else 15)
+    assert world.scan("rejected_returns").height == (3 if form == "bad-record" else 0)
+
+
+@pytest.mark.parametrize("fault", ["redirect", "next-elsewhere", "next-loop", "meta-400-repr"])
+def test_a_reply_that_cannot_be_trusted_is_no_short_window(
+    new_world: Callable[..., World], fault: str
+) -> None:
+    world = new_world()
+    world.simulator.faults = [f"{fault}:*"]
+    outcomes = list(world.river().run(DAY[:2]))
+    assert [type(outcome) for outcome in outcomes] == [Failed, Failed]
+    assert not world.files()
+
+
+def test_pages_are_read_to_the_last(new_world: Callable[..., World]) -> None:
+    world = new_world(returns_per_hour=25, rhythm=False, page_size=4, mps_share=0.0)
+    assert [type(o).__name__ for o in world.river().run(DAY[:1])] == ["Polled", "Made"]
+    assert world.scan("returns").height == 25
+    assert len(world.asked()) == 7
+
+
+def test_hours_that_stay_dead_are_named_and_the_others_kept(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(returns_per_hour=2)
+    dead = [DAY[3], DAY[4], DAY[20]]
+    world.simulator.faults = [
+        f"503:*:{dead[0].text}",
+        f"reset:*:{dead[1].text}",
+        f"html:*:{dead[2].text}",
+    ]
+    outcomes = list(world.river().run(DAY))
+    failed = {o.window: str(o.error) for o in outcomes if isinstance(o, Failed)}
+    assert sorted(failed) == dead
+    for window, words in failed.items():
+        assert window.key in words
+    assert sum(isinstance(outcome, Made) for outcome in outcomes) == 21
+    world.simulator.faults = []
+    world.simulator.forget()
+    again = list(world.river().run(DAY, missing_only=True))
+    assert sorted(world.asked()) == [w.start.strftime("%Y-%m-%dT%H:%M:%S") for w in dead]
+    assert sorted(o.window for o in again if isinstance(o, Made)) == dead
+
+
+def test_refused_credentials_stop_the_run_after_those_in_flight(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"CLICKPOST_KEY": "wrong"})
+    outcomes = list(world.river().run(DAY))
+    assert isinstance(outcomes[-1], Stopped)
+    assert isinstance(outcomes[-1].error, CredentialsRefused)
+    assert len(world.simulator.requests) <= world.settings.max_concurrency
+    assert not world.files()
+
+
+def test_absent_credentials_stop_the_run_before_anything_is_sent(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"CLICKPOST_USER_NAME": ""})
+    (only,) = world.river().run(DAY)
+    assert isinstance(only, Stopped)
+    assert isinstance(only.error, SettingsError)
+    assert "CLICKPOST_USER_NAME" in str(only.error)
+    assert not world.simulator.requests
+
+
+def test_a_host_that_does_not_answer_is_not_asked_for_every_hour(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"CLICKPOST_BASE_URL": "http://127.0.0.1:9/api"})
+    outcomes = list(world.river().run(DAY))
+    assert len(outcomes) == 1
+    assert isinstance(outcomes[0], Stopped)
+    assert isinstance(outcomes[0].error, NoConnection)
+
+
+def test_an_unwritable_lake_stops_the_run(new_world: Callable[..., World]) -> None:
+    world = new_world()
+    world.folder.joinpath("lake").write_text("a file where the folder should be")
+    outcomes = list(world.river().run(DAY))
+    assert isinstance(outcomes[-1], Stopped)
+    assert isinstance(outcomes[-1].error, LakeUnwritable)
+    assert world.lake.read_text() == "a file where the folder should be"
+
+
+def test_what_landed_before_a_stop_is_made_all_the_same(new_world: Callable[..., World]) -> None:
+    world = new_world({"CLICKPOST_MAX_CONCURRENCY": "1"}, returns_per_hour=2)
+    world.simulator.faults = [f"auth:*:{DAY[4].text}"]
+    outcomes = list(world.river().run(DAY))
+    assert isinstance(outcomes[-1], Stopped)
+    assert sorted(o.window for o in outcomes if isinstance(o, Made)) == DAY[:4]

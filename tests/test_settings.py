@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.settings import VARIABLES, Settings, load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTRACT = """
+| CLICKPOST_BASE_URL | https://www.clickpost.in/api |
+| CLICKPOST_KEY | none |
+| CLICKPOST_USER_NAME | none |
+| CLICKPOST_TIME_ZONE | UTC |
+| CLICKPOST_MAX_CONCURRENCY | 8 |
+| CLICKPOST_MAX_REQUESTS_PER_SECOND | 10 |
+| RETURNS_LAKE | data/lake |
+| RETURNS_START | 2026-01-01T00:00:00Z |
+| RETURNS_SETTLE_MINUTES | 10 |
+| RETURNS_REPOLL_AFTER_HOURS | 1,6,24,72 |
+| RETURNS_REPORT_TIME_ZONE | Asia/Kolkata |
+| RETURNS_ALERT_URLS | none |
+"""
+DEFAULTS = dict(
+    (cell.strip() for cell in line.split("|")[1:3]) for line in CONTRACT.strip().splitlines()
+)
+ATTRIBUTES = {str(field.alias): name for name, field in Settings.model_fields.items()}
+CANARY = "canary-9f3c"
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder of its own, and none of the variables set."""
+    for name in DEFAULTS:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "workspace.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def value(settings: Settings, variable: str) -> object:
+    return getattr(settings, ATTRIBUTES[variable])
+
+
+def test_the_variables_are_those_of_the_contract_in_its_order() -> None:
+    assert list(VARIABLES) == list(DEFAULTS)
+    assert all(meaning for _, meaning in VARIABLES.values())
+
+
+@pytest.mark.parametrize("variable", DEFAULTS)
+def test_a_default_is_what_its_text_in_the_contract_means(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_default = value(load_settings(), variable)
+    if DEFAULTS[variable] == "none":
+        assert not by_default
+    else:
+        monkeypatch.setenv(variable, DEFAULTS[variable])
+        assert value(load_settings(), variable) == by_default
+
+
+def test_defaults_have_the_types_that_the_code_reckons_with(project: Path) -> None:
+    settings = load_settings()
+    assert settings.settle == timedelta(minutes=10)
+    assert settings.start == datetime(2026, 1, 1, tzinfo=UTC)
+    assert settings.repoll_after_hours == (1, 6, 24, 72)
+    assert settings.lake == str(project / "data/lake")
+    assert settings.lake_is_a_folder
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("CLICKPOST_BASE_URL", "http://127.0.0.1:8000/api/", "http://127.0.0.1:8000/api"),
+        ("CLICKPOST_MAX_REQUESTS_PER_SECOND", "0.5", 0.5),
+        ("RETURNS_LAKE", "s3://bucket/lake", "s3://bucket/lake"),
+        ("RETURNS_START", "2026-02-01", datetime(2026, 2, 1, tzinfo=UTC)),
+        ("RETURNS_START", "2026-02-01T05:30:00+05:30", datetime(2026, 2, 1, tzinfo=UTC)),
+        ("RETURNS_SETTLE_MINUTES", "0", timedelta(0)),
+        ("RETURNS_SETTLE_MINUTES", "7.5", timedelta(minutes=7.5)),
+        ("RETURNS_REPOLL_AFTER_HOURS", " 2, 48 ", (2, 48)),
+    ],
+)
+def test_sensible_values_are_read(
+    variable: str, text: str, expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, text)
+    assert value(load_settings(), variable) == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "nonsense", "allowed"),
+    [
+        ("CLICKPOST_BASE_URL", "www.clickpost.in/api", "http:// or https://"),
+        ("CLICKPOST_BASE_URL", "ftp://x", "http:// or https://"),
+        ("CLICKPOST_BASE_URL", f"https://user:{CANARY}@host/api", "without a query or a user"),
+        ("CLICKPOST_BASE_URL", f"https://host/api?key={CANARY}", "without a query or a user"),
+        ("CLICKPOST_TIME_ZONE", "IST/India", "IANA time zone"),
+        ("CLICKPOST_TIME_ZONE", "../etc/passwd", "IANA time zone"),
+        ("CLICKPOST_MAX_CONCURRENCY", "0", "greater than or equal to 1"),
+        ("CLICKPOST_MAX_CONCURRENCY", "many", "integer"),
+        ("CLICKPOST_MAX_CONCURRENCY", "1000", "less than or equal to 64"),
+        ("CLICKPOST_MAX_REQUESTS_PER_SECOND", "0", "greater than 0"),
+        ("CLICKPOST_MAX_REQUESTS_PER_SECOND", "-1", "greater than 0"),
+        ("CLICKPOST_MAX_REQUESTS_PER_SECOND", "nan", "less than or equal to"),
+        ("CLICKPOST_MAX_REQUESTS_PER_SECOND", "fast", "number"),
+        ("RETURNS_LAKE", "ftp://host/lake", "s3://, gs://, az://"),
+        ("RETURNS_START", "soon", "2026-01-01T00:00:00Z"),
+        ("RETURNS_START", "2026-01-01T00:30:00Z", "2026-01-01T00:00:00Z"),
+        ("RETURNS_START", "0001-01-01T00:00:00+05:30", "2026-01-01T00:00:00Z"),
+        ("RETURNS_SETTLE_MINUTES", "-5", "from 0 to 1440"),
+        ("RETURNS_SETTLE_MINUTES", "nan", "from 0 to 1440"),
+        ("RETURNS_SETTLE_MINUTES", "ten", "from 0 to 1440"),
+        ("RETURNS_REPOLL_AFTER_HOURS", "6,1", "1,6,24,72"),
+        ("RETURNS_REPOLL_AFTER_HOURS", "1,1", "1,6,24,72"),
+        ("RETURNS_REPOLL_AFTER_HOURS", "0", "1,6,24,72"),
+        ("RETURNS_REPOLL_AFTER_HOURS", "1.5", "1,6,24,72"),
+        ("RETURNS_REPOLL_AFTER_HOURS", "daily", "1,6,24,72"),
+        ("RETURNS_REPORT_TIME_ZONE", "Kolkata", "IANA time zone"),
+    ],
+)
+def test_nonsense_names_the_variable_and_what_is_allowed_and_no_secret(
+    variable: str, nonsense: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for secret in ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_ALERT_URLS"):
+        monkeypatch.setenv(secret, CANARY)
+    monkeypatch.setenv(variable, nonsense)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert variable in str(raised.value)
+    assert allowed in str(raised.value)
+    assert "Correct the environment or the .env" in str(raised.value)
+    assert CANARY not in str(raised.value)
+
+
+def test_every_variable_that_makes_no_sense_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(CLICKPOST_MAX_CONCURRENCY="0", RETURNS_START="soon")
+    assert "CLICKPOST_MAX_CONCURRENCY" in str(raised.value)
+    assert "RETURNS_START" in str(raised.value)
+
+
+def test_the_env_file_is_read_and_the_environment_wins(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / ".env").write_text("CLICKPOST_MAX_CONCURRENCY=3\nCLICKPOST_KEY=from-file\nX=1\n")
+    (project / "below").mkdir()
+    monkeypatch.chdir(project / "below")
+    monkeypatch.setenv("CLICKPOST_KEY", "from-environment")
+    monkeypatch.setenv("CLICKPOST_USER_NAME", "merchant")
+    settings = load_settings()
+    assert settings.max_concurrency == 3
+    assert settings.credentials() == ("from-environment", "merchant")
+    assert settings.lake == str(project / "data/lake")
+
+
+def test_an_empty_variable_is_an_absent_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in DEFAULTS:
+        monkeypatch.setenv(name, "")
+    settings = load_settings()
+    assert settings.max_concurrency == 8
+    assert settings.key is None
+
+
+@pytest.mark.parametrize("absent", ["CLICKPOST_KEY", "CLICKPOST_USER_NAME"])
+def test_absent_credentials_fail_only_when_asked_for_and_by_name(
+    absent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in {"CLICKPOST_KEY", "CLICKPOST_USER_NAME"} - {absent}:
+        monkeypatch.setenv(name, CANARY)
+    settings = load_settings()
+    with pytest.raises(SettingsError) as raised:
+        settings.credentials()
+    assert str(raised.value).startswith(f"{absent} not set.")
+    assert CANARY not in str(raised.value)
+
+
+def test_secrets_show_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    for secret in ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_ALERT_URLS"):
+        monkeypatch.setenv(secret, CANARY)
+    settings = load_settings()
+    assert CANARY not in repr(settings) + str(settings) + settings.model_dump_json()
+    assert [url.get_secret_value() for url in settings.alert_urls] == [CANARY]
+
+
+def test_loading_touches_nothing(project: Path) -> None:
+    load_settings()
+    assert [path.name for path in project.iterdir()] == ["workspace.yaml"]

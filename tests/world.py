@@ -1,0 +1,109 @@
+"""A world for the end-to-end tests: the simulator on a real port, a lake, a Dagster home.
+
+Commands run as a user runs them, in a process of their own; nothing is mocked.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from returns_orchestration.clickpost import RetryPolicy, Timeouts
+from returns_orchestration.definitions import build_river
+from returns_orchestration.flow.hours import River
+from returns_orchestration.settings import Settings, load_settings
+from returns_orchestration.simulator import Simulator
+from returns_orchestration.window import Window, read_hour, windows_between
+
+KEY = "canary-KEY+&%/ 7f3a"
+USER_NAME = "canary user@brand"
+HASTY = RetryPolicy(base_seconds=0.001, retry_after_cap_seconds=0.001)
+BRIEF = Timeouts(connect=2, read=0.3, write=2, pool=2, total=5)
+
+
+@dataclass
+class World:
+    """One simulator, one lake, one DAGSTER_HOME."""
+
+    folder: Path
+    simulator: Simulator
+    base_url: str
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Every setting of this world, as environment variables."""
+        return {
+            "CLICKPOST_BASE_URL": self.base_url,
+            "CLICKPOST_KEY": self.simulator.options.key,
+            "CLICKPOST_USER_NAME": self.simulator.options.user_name,
+            "CLICKPOST_MAX_REQUESTS_PER_SECOND": "1000",
+            "RETURNS_LAKE": str(self.lake),
+        } | self.variables
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(env_file=self.folder / "none", **self.environment)
+
+    def set_clock(self, clock: Callable[[], datetime]) -> None:
+        """The simulator lives at ``clock()`` from now on."""
+        self.simulator._desk.clock = clock
+
+    def river(self) -> River:
+        """The river with short waits, for tests that need no Dagster."""
+        return build_river(self.settings, retry=HASTY, timeouts=BRIEF)
+
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """A command of the console script, with this world's settings."""
+        script = Path(sys.executable).with_name("returns-orchestration")
+        return self.process(str(script), *arguments, **more)
+
+    def process(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("CLICKPOST", "RETURNS"))
+        }
+        environment = inherited | {
+            "DAGSTER_HOME": str(self.folder / "dagster_home"),
+            "COLUMNS": "200",
+        }
+        return subprocess.run(  # noqa: S603 - our own command
+            arguments,
+            cwd=self.folder,
+            env=environment | self.environment | more,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def scan(self, table: str) -> pl.DataFrame:
+        """What a reader sees of a table."""
+        return pl.scan_parquet(f"{self.lake}/{table}/**/*.parquet").collect()
+
+    def files(self) -> dict[str, bytes]:
+        """Every file of the lake."""
+        return {
+            str(path.relative_to(self.lake)): path.read_bytes()
+            for path in sorted(self.lake.rglob("*"))
+            if path.is_file()
+        }
+
+    def asked(self) -> list[str]:
+        """The start_time of every request so far."""
+        return [str(request.start_time) for request in self.simulator.requests]
+
+
+def hours(start: str, end: str) -> list[Window]:
+    """The windows of [start, end)."""
+    return list(windows_between(read_hour(start), read_hour(end)))
