@@ -41,7 +41,7 @@ def run_river(context: dg.AssetExecutionContext, river: River, *, missing_only: 
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     # A check executed by itself makes the tables anew, which changes nothing, and judges them.
     judged = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
-    events = RiverEvents(context, river, windows, selected, judged)
+    events = RiverEvents(context, river, selected, judged)
     for outcome in river.run(
         windows,
         poll=RAW in selected,
@@ -49,7 +49,7 @@ def run_river(context: dg.AssetExecutionContext, river: River, *, missing_only: 
         missing_only=missing_only,
     ):
         events.add(outcome)
-    failure = events.failure()
+    failure = events.finish()
     if failure is not None:
         raise failure
 
@@ -61,15 +61,14 @@ class RiverEvents:
         self,
         context: dg.AssetExecutionContext,
         river: River,
-        windows: Sequence[Window],
         selected: set[str],
         judged: set[str],
     ) -> None:
         self._context = context
         self._lake = river.lake
-        self._last = windows[-1]
         self._selected = selected
         self._judged = judged
+        self._held: Made | None = None
         self._polled: dict[Window, Polled] = {}
         self._failed: dict[Window, ReturnsError] = {}
         self._stopped: ReturnsError | None = None
@@ -82,14 +81,20 @@ class RiverEvents:
             else:
                 self._log_raw(outcome.window, outcome, self._claims_of_poll(outcome))
         elif isinstance(outcome, Made):
-            self._made(outcome)
+            # An asset's page shows the newest event, so that one alone carries the picture of the
+            # day, which costs more than an hour itself; which is the newest shows with the next.
+            held, self._held = self._held, outcome
+            if held is not None:
+                self._made(held)
         elif isinstance(outcome, Failed):
             self._fail(outcome.window, outcome.error)
         else:
             self._stop(outcome.error)
 
-    def failure(self) -> dg.Failure | None:
-        """What ends the step, if not all is well."""
+    def finish(self) -> dg.Failure | None:
+        """Log the last hour, with its pictures; gives what ends the step if not all is well."""
+        if self._held is not None:
+            self._made(self._held, newest=True)
         if self._stopped is not None:
             permanent = isinstance(self._stopped, PermanentApiError | SettingsError)
             return dg.Failure(str(self._stopped), allow_retries=not permanent)
@@ -105,7 +110,7 @@ class RiverEvents:
             allow_retries=not all(isinstance(e, PermanentApiError) for _, e in ordered),
         )
 
-    def _made(self, made: Made) -> None:
+    def _made(self, made: Made, *, newest: bool = False) -> None:
         window, settled = made.window, made.settled
         if made.asked and RAW in self._selected:
             polled = self._polled.pop(window, None)
@@ -119,14 +124,14 @@ class RiverEvents:
                     dg.AssetMaterialization(
                         name,
                         partition=window.key,
-                        metadata=self._metadata(name, made),
+                        metadata=self._metadata(name, made, newest=newest),
                         tags={"dagster/data_version": settled.record.files[name].sha256[:16]},
                     )
                 )
             if new or (made.asked and name in self._judged):
                 self._check(name, window, settled.claims[name])
 
-    def _metadata(self, name: str, made: Made) -> dict[str, dg.MetadataValue]:
+    def _metadata(self, name: str, made: Made, *, newest: bool) -> dict[str, dg.MetadataValue]:
         record: MadeRecord = made.settled.record
         shown = metadata.of_file(
             record.files[name].size,
@@ -136,9 +141,7 @@ class RiverEvents:
         if name == tables.RETURNS.name:
             shown |= metadata.of_accounting(made.settled.accounting)
             shown["late"] = dg.MetadataValue.int(record.facts["late"])
-        if name in metadata.CHARTED and made.window == self._last:
-            # The asset's page shows the newest event; a picture for every hour would cost more
-            # than the hour itself.
+        if newest and name in metadata.CHARTED:
             shown["day"] = metadata.chart_of_day(self._lake, tables.BY_NAME[name], made.window)
         if not made.asked:
             shown["remade_because"] = dg.MetadataValue.text("a neighbouring window was polled")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _AWB: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "awb")
 _TRACKING: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "return_tracking_id")
+_SKU: Final = next(i for i, c in enumerate(ITEM_FIELDS) if c.name == "sku")
+_ITEM_PLACES: Final = (*(column.name for column in ITEM_FIELDS), tables.ITEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,10 @@ class Return:
     @property
     def items(self) -> list[Item]:
         """The items of all pieces; a list that is the same on two pieces counts once."""
-        lists = dict.fromkeys(piece.items for piece in self.pieces)
-        return [item for items in lists for item in items]
+        lists: dict[tuple[object, ...], tuple[Item, ...]] = {}
+        for piece in self.pieces:
+            lists.setdefault(tuple(item.values for item in piece.items), piece.items)
+        return [item for items in lists.values() for item in items]
 
 
 def fold(copies: list[Copy]) -> Return:
@@ -115,19 +119,23 @@ def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
     """The pieces after a newer poll: matched by AWB and tracking id, then in order.
 
     A new AWB takes the place of one that is no longer served (a courier was assigned or changed);
-    known pieces that are left over stay, after those served.
+    known pieces that are left over stay, after those served; a list of items that they shared with
+    a piece that is served is the newer one for them, too.
     """
     if not known:
         return served
     left = list(known)
-    merged: list[Typed | None] = []
+    older: list[Typed | None] = []
     for piece in served:
         same = _same_piece(piece, left)
-        merged.append(None if same is None else _newer_wins(left.pop(same), piece))
-    result = []
-    for piece, together in zip(served, merged, strict=True):
-        result.append(together or (_newer_wins(left.pop(0), piece) if left else piece))
-    return result + left
+        older.append(None if same is None else left.pop(same))
+    result, newer_lists = [], {}
+    for piece, of_piece in zip(served, older, strict=True):
+        before = of_piece or (left.pop(0) if left else None)
+        result.append(_newer_wins(before, piece) if before else piece)
+        if before:
+            newer_lists[before.items] = result[-1].items
+    return result + [replace(p, items=newer_lists.get(p.items, p.items)) for p in left]
 
 
 def _same_piece(record: Typed, pieces: list[Typed]) -> int | None:
@@ -150,19 +158,44 @@ def _same_piece(record: Typed, pieces: list[Typed]) -> int | None:
 def _newer_wins(older: Typed, newer: Typed) -> Typed:
     """The newer copy, with the older one's value wherever the newer one has none."""
     kept = {
-        column.name
+        name
         for column, new, old in zip(RETURN_FIELDS, newer.values, older.values, strict=True)
         if new is None and old is not None
-    }
+        for name in (column.name, column.place)
+    } | ({tables.ITEM} if older.items and not newer.items else set())
     return replace(
         newer,
         values=tuple(
             old if new is None else new for new, old in zip(newer.values, older.values, strict=True)
         ),
-        items=newer.items or older.items,
+        items=_newer_items(older.items, newer.items),
         quality=newer.quality | (older.quality & kept),
         new_keys=newer.new_keys | older.new_keys,
     )
+
+
+def _newer_items(older: tuple[Item, ...], newer: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The newer list; if its items are the older one's in order, with the values it has lost."""
+    if not newer:
+        return older
+    if len(older) != len(newer) or not all(map(_same_item, older, newer)):
+        return newer
+    return tuple(map(_newer_item, older, newer))
+
+
+def _same_item(older: Item, newer: Item) -> bool:
+    return older.values[_SKU] == newer.values[_SKU] or newer.values[_SKU] is None
+
+
+def _newer_item(older: Item, newer: Item) -> Item:
+    values = tuple(o if n is None else n for o, n in zip(older.values, newer.values, strict=True))
+    kept = {
+        column.name
+        for column, new, old in zip(ITEM_FIELDS, newer.values, older.values, strict=True)
+        if new is None and old is not None
+    }
+    listed = set(newer.quality) | (set(older.quality) & kept)
+    return Item(values, tuple(sorted(listed, key=_ITEM_PLACES.index)))
 
 
 def returns_frame(returns: list[Return]) -> pl.DataFrame:

@@ -135,7 +135,8 @@ def test_the_aggregates_show_the_day_as_a_picture_on_the_newest_hour(
 ) -> None:
     run(new_world(), instance)
     for asset in ("refund_modes_hourly", "return_reasons_hourly"):
-        picture = latest(instance, asset, WINDOWS[-1].key)["day"].value
+        newest = instance.get_latest_materialization_event(dg.AssetKey(asset))
+        picture = newest.asset_materialization.metadata["day"].value
         assert picture.startswith("![Returns by ")
         assert "data:image/png;base64," in picture
 

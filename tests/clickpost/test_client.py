@@ -1,0 +1,281 @@
+"""One window, one logical request: what is sent, how often, and what comes back."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
+from returns_orchestration.errors import (
+    CredentialsRefused,
+    MalformedReply,
+    RequestRefused,
+    ServerFault,
+    SettingsError,
+    Throttled,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from returns_orchestration.window import Window
+
+Ask = Any
+UTC_ZONE = ZoneInfo("UTC")
+
+
+def test_one_window_is_one_request(
+    ask: Ask, window: Window, envelope: Callable[..., bytes], canaries: tuple[str, str]
+) -> None:
+    asked = ask(envelope({"awb": "1"}, None))
+    poll = asked.client.poll(window)
+    (request,) = asked.requests
+    key, user_name = canaries
+    assert (request.method, request.url.path) == ("GET", "/api/v1/return_order_poll/")
+    assert dict(request.url.params) == {
+        "start_time": "2026-11-09T11:00:00",
+        "end_time": "2026-11-09T12:00:00",
+        "key": key,
+        "user_name": user_name,
+    }
+    assert request.headers["accept"] == "application/json"
+    assert not {"authorization", "cookie"} & set(request.headers)
+    assert poll.records == ('{"awb": "1"}', "null")
+    assert (poll.window, poll.requests, poll.pages, poll.null_result) == (window, 1, 1, False)
+
+
+def test_the_window_is_written_in_the_zone_of_the_account(
+    ask: Ask, window: Window, envelope: Callable[..., bytes]
+) -> None:
+    asked = ask(envelope(), zone=ZoneInfo("Asia/Kolkata"))
+    asked.client.poll(window)
+    assert asked.requests[0].url.params["start_time"] == "2026-11-09T16:30:00"
+
+
+def test_values_are_percent_encoded_so_that_no_server_reads_them_otherwise(
+    ask: Ask, window: Window, envelope: Callable[..., bytes]
+) -> None:
+    asked = ask(envelope())
+    asked.client.poll(window)
+    query = asked.requests[0].url.query.decode()
+    assert query.endswith(
+        "&key=key-canary%267%2B100%25%2F%C3%A9%20x&user_name=user%20canary%3C4%3E%2B"
+    )
+
+
+def test_polled_at_is_when_the_accepted_request_was_sent_in_utc(
+    ask: Ask, window: Window, envelope: Callable[..., bytes]
+) -> None:
+    india = timezone(timedelta(hours=5, minutes=30))
+    times = [datetime(2026, 11, 9, 18, minute, tzinfo=india) for minute in range(3)]
+    asked = ask(
+        httpx.Response(503),
+        envelope(1, next="?page=2"),
+        envelope(2),
+        clock=iter(times).__next__,
+    )
+    poll = asked.client.poll(window)
+    assert poll.polled_at == times[1]
+    assert poll.polled_at.tzinfo is UTC
+    assert (poll.requests, poll.pages) == (3, 2)
+
+
+def test_transient_failures_are_repeated_with_growing_waits(
+    ask: Ask, window: Window, envelope: Callable[..., bytes]
+) -> None:
+    asked = ask(
+        httpx.Response(500), b"<html>", httpx.ConnectError("no"), httpx.Response(408), envelope(1)
+    )
+    poll = asked.client.poll(window)
+    assert asked.time.slept == [0.5, 1, 2, 4]
+    assert (poll.records, poll.requests, poll.seconds) == (("1",), 5, 7.5)
+
+
+def test_the_last_failure_is_raised_with_its_facts(ask: Ask, window: Window) -> None:
+    asked = ask(*[httpx.Response(503)] * 4, httpx.Response(500), httpx.Response(200))
+    with pytest.raises(ServerFault) as caught:
+        asked.client.poll(window)
+    assert len(asked.requests) == caught.value.attempts == 5
+    assert (caught.value.window, caught.value.http_status) == ("2026-11-09-11:00", 500)
+    assert str(caught.value).startswith("Hour 2026-11-09-11:00: ClickPost failed")
+    assert "(after 5 attempts)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (httpx.Response(401), CredentialsRefused),
+        (httpx.Response(404), RequestRefused),
+        (httpx.LocalProtocolError("bad"), RequestRefused),
+        (httpx.UnsupportedProtocol("bad"), RequestRefused),
+        (httpx.InvalidURL("bad"), RequestRefused),
+    ],
+)
+def test_permanent_failures_are_not_repeated(
+    ask: Ask, window: Window, reply: Any, kind: type[Exception]
+) -> None:
+    asked = ask(reply)
+    with pytest.raises(kind):
+        asked.client.poll(window)
+    assert (len(asked.requests), asked.time.slept) == (1, [])
+
+
+def test_retry_after_is_honoured(ask: Ask, window: Window, envelope: Callable[..., bytes]) -> None:
+    asked = ask(
+        httpx.Response(429, headers={"retry-after": "7.5"}),
+        httpx.Response(503, headers={"retry-after": "Mon, 09 Nov 2026 12:30:40 GMT"}),
+        httpx.Response(429, headers={"retry-after": "86400"}),
+        envelope(),
+    )
+    asked.client.poll(window)
+    assert asked.time.slept == [7.5, 40, 60]
+
+
+def test_total_time_ends_the_repeats_before_the_attempts_do(ask: Ask, window: Window) -> None:
+    asked = ask(
+        *[httpx.Response(429, headers={"retry-after": "50"}) for _ in range(5)],
+        retry=RetryPolicy(total_seconds=120),
+    )
+    with pytest.raises(Throttled) as caught:
+        asked.client.poll(window)
+    assert asked.time.slept == [50, 50]
+    assert (caught.value.attempts, caught.value.retry_after) == (3, 50)
+
+
+def test_every_request_takes_a_turn_repeats_and_pages_included(
+    ask: Ask, window: Window, envelope: Callable[..., bytes]
+) -> None:
+    asked = ask(
+        httpx.Response(503),
+        envelope(next="?page=2"),
+        envelope(),
+        max_requests_per_second=0.5,
+        retry=RetryPolicy(base_seconds=0),
+    )
+    asked.client.poll(window)
+    assert [seconds for seconds in asked.time.slept if seconds] == [2, 2]
+
+
+def test_null_result_is_told(ask: Ask, window: Window) -> None:
+    asked = ask(b'{"meta": {"success": true, "status": 200}, "result": null}')
+    poll = asked.client.poll(window)
+    assert (poll.records, poll.null_result) == ((), True)
+
+
+def test_damaged_text_is_counted_over_all_pages(ask: Ask, window: Window) -> None:
+    page = b'{"meta": {"success": true, "next": "%s"}, "result": ["\xff", "ok"]}'
+    poll = ask(page % b"?page=2", page % b"").client.poll(window)
+    assert (poll.damaged_text, len(poll.records)) == (2, 4)
+
+
+def test_a_body_beyond_the_cap_is_an_error_and_not_a_shorter_window(
+    ask: Ask, window: Window, envelope: Callable[..., bytes]
+) -> None:
+    body = envelope("x" * 3_000_000)
+    asked = ask(body, max_body_bytes=2**21)
+    with pytest.raises(RequestRefused, match="larger than 2 MB"):
+        asked.client.poll(window)
+    assert ask(body, max_body_bytes=len(body)).client.poll(window).bytes == len(body)
+
+
+def test_an_error_reply_counts_by_its_status_also_when_its_body_is_huge(
+    ask: Ask, window: Window
+) -> None:
+    asked = ask(httpx.Response(403, content=b"x" * 5_000_000), max_body_bytes=1_000)
+    with pytest.raises(CredentialsRefused):
+        asked.client.poll(window)
+
+
+def test_absent_credentials_pass_through_and_nothing_is_sent(window: Window) -> None:
+    def absent() -> tuple[str, str]:
+        message = "CLICKPOST_KEY not set."
+        raise SettingsError(message)
+
+    sent: list[httpx.Request] = []
+    transport = httpx.MockTransport(lambda request: sent.append(request) or httpx.Response(200))
+    with (
+        ClickPostClient("https://a.example", absent, zone=UTC_ZONE, transport=transport) as client,
+        pytest.raises(SettingsError, match="CLICKPOST_KEY"),
+    ):
+        client.poll(window)
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    "base_url", ["", "clickpost.in/api", "ftp://a.example", "https://", "https://u:p@a.example"]
+)
+def test_an_address_that_is_none_is_refused_at_once(base_url: str) -> None:
+    with pytest.raises(SettingsError, match="CLICKPOST_BASE_URL") as caught:
+        ClickPostClient(base_url, lambda: ("k", "u"), zone=UTC_ZONE)
+    assert caught.value.__context__ is None
+
+
+def test_no_more_requests_are_under_way_than_allowed(
+    window: Window, envelope: Callable[..., bytes]
+) -> None:
+    """Eight threads, three slots: a fourth request would break the barrier's count."""
+    lock, under_way, most = threading.Lock(), 0, 0
+    together = threading.Barrier(3)
+
+    def handle(_request: httpx.Request) -> httpx.Response:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        together.wait(timeout=10)
+        with lock:
+            under_way -= 1
+        return httpx.Response(200, content=envelope(1))
+
+    with (
+        ClickPostClient(
+            "https://a.example",
+            lambda: ("key", "user"),
+            zone=UTC_ZONE,
+            max_concurrency=3,
+            max_requests_per_second=1e9,
+            transport=httpx.MockTransport(handle),
+        ) as client,
+        ThreadPoolExecutor(9) as pool,
+    ):
+        polls = list(pool.map(client.poll, [window] * 9))
+    assert most == 3
+    assert [poll.requests for poll in polls] == [1] * 9
+
+
+def test_a_body_that_outlasts_the_total_time_is_an_error(ask: Ask, window: Window) -> None:
+    now = [0.0]
+
+    class Slow(httpx.SyncByteStream):
+        def __iter__(self) -> Any:
+            while True:
+                now[0] += 1
+                yield b" "
+
+    asked = ask(
+        httpx.Response(200, stream=Slow()),
+        monotonic=lambda: now[0],
+        timeouts=Timeouts(total=180),
+        retry=RetryPolicy(attempts=1),
+    )
+    with pytest.raises(Unreachable, match="not complete within 180 s"):
+        asked.client.poll(window)
+    assert now[0] == 180
+
+
+def test_malformed_replies_hold_no_body_while_waiting(ask: Ask, window: Window) -> None:
+    asked = ask(b"{", b"{", retry=RetryPolicy(attempts=2))
+    with pytest.raises(MalformedReply) as caught:
+        asked.client.poll(window)
+    frames, link = [], caught.value.__traceback__
+    while link:
+        frames.append(link.tb_frame.f_locals)
+        link = link.tb_next
+    assert not any(isinstance(value, bytearray) for frame in frames for value in frame.values())

@@ -1,0 +1,147 @@
+"""Which links to a further page are followed, and that a window is read whole or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from returns_orchestration.clickpost.next_page import PageTrail
+from returns_orchestration.clickpost.transport import Secrets
+from returns_orchestration.errors import NextPageRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from returns_orchestration.window import Window
+
+KEY, USER = "key-of-some-length", "clickpost"
+SECRETS = Secrets(KEY, USER)
+HERE = "https://api.clickpost.example/api/v1/return_order_poll/"
+FIRST = httpx.URL(f"{HERE}?start_time=2026-11-09T11:00:00&end_time=2026-11-09T12:00:00")
+TIMES = "start_time=2026-11-09T11%3A00%3A00&end_time=2026-11-09T12%3A00%3A00"
+
+
+def trail(max_pages: int = 5) -> PageTrail:
+    return PageTrail(FIRST, max_pages=max_pages)
+
+
+@pytest.mark.parametrize("link", [None, ""])
+def test_no_link_is_the_end(link: object) -> None:
+    assert trail().follow(link, SECRETS) is None
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        (f"{HERE}?page=2", f"{HERE}?page=2"),
+        ("?page=2", f"{HERE}?page=2"),
+        ("/api/v2/more?c=a%2Bb", "https://api.clickpost.example/api/v2/more?c=a%2Bb"),
+        (f"{HERE.replace('example/', 'example:443/')}?page=2", f"{HERE}?page=2"),
+        (f"{HERE.replace('api.click', 'API.Click')}?page=2", f"{HERE}?page=2"),
+        (f"{HERE}?page=2#top", f"{HERE}?page=2"),
+        (f"?{TIMES}&page=2", f"{HERE}?{TIMES}&page=2"),
+        ("?start_time=2026-11-09+11:00:00&page=2", f"{HERE}?start_time=2026-11-09+11:00:00&page=2"),
+        (f"?key={KEY}&page=2&user_name={USER}", f"{HERE}?page=2"),
+        (f"?page=2&%6Bey=other&KEY={KEY}&User_Name=x", f"{HERE}?page=2"),
+        ("?keys=1&key_name=2", f"{HERE}?keys=1&key_name=2"),
+    ],
+)
+def test_a_link_within_the_origin_is_followed_without_credentials(link: str, target: str) -> None:
+    assert str(trail().follow(link, SECRETS)) == target
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        (7, "type int"),
+        (0, "type int"),
+        (False, "type bool"),
+        ({"href": "?page=2"}, "type dict"),
+        (["?page=2"], "type list"),
+        ("https://evil.example/api?page=2", "leads away"),
+        ("//evil.example/api?page=2", "leads away"),
+        ("http://api.clickpost.example/api?page=2", "leads away"),
+        ("https://api.clickpost.example:8443/api?page=2", "leads away"),
+        ("https://api.clickpost.example@evil.example/", "leads away"),
+        ("https://someone@api.clickpost.example/?page=2", "leads away"),
+        ("https://api.clickpost.example.evil.example/", "leads away"),
+        ("ftp://api.clickpost.example/", "leads away"),
+        ("file:///etc/passwd", "leads away"),
+        ("javascript:alert(1)", "leads away"),
+        ("https://[::1", "no usable URL"),
+        ("https://api.clickpost.example:port/", "no usable URL"),
+        ("?page=2\r\nHost: evil.example", "no usable URL"),
+        ("?page=" + "2" * 9_000, "no usable URL"),
+        ("?start_time=2026-11-09T10:00:00&page=2", "another start_time"),
+        ("?end_time=2026-11-09T13:00:00&page=2", "another end_time"),
+        ("?end_time=&page=2", "another end_time"),
+        (f"?token={KEY}", "repeats the credentials"),
+        (f"/next/{KEY}/2", "repeats the credentials"),
+        (f"?owner={USER}", "repeats the credentials"),
+        (f"?key={KEY}&" + TIMES, "in a circle"),
+        ("", None),
+    ],
+)
+def test_other_links_are_refused(link: object, words: str | None) -> None:
+    if words is None:
+        assert trail().follow(link, SECRETS) is None
+        return
+    with pytest.raises(NextPageRefused) as caught:
+        trail().follow(link, SECRETS)
+    assert words.replace("no usable", "not a usable") in str(caught.value)
+    assert KEY not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_circle_is_noticed_whatever_the_order_of_its_parameters() -> None:
+    pages = trail()
+    pages.follow("?a=1&b=2", SECRETS)
+    pages.follow("?a=1&b=3", SECRETS)
+    with pytest.raises(NextPageRefused, match="circle"):
+        pages.follow("?b=2&a=1", SECRETS)
+
+
+def test_a_relative_link_starts_from_the_page_it_stood_on() -> None:
+    pages = trail()
+    pages.follow("more/2", SECRETS)
+    assert str(pages.follow("3", SECRETS)) == f"{HERE}more/3"
+
+
+def test_endless_pages_are_refused() -> None:
+    pages = trail(max_pages=5)
+    for number in range(2, 6):
+        assert pages.follow(f"?page={number}", SECRETS) is not None
+    with pytest.raises(NextPageRefused, match="more than 5 pages"):
+        pages.follow("?page=6", SECRETS)
+
+
+def test_a_poll_reads_all_pages_and_counts_them(
+    ask: Callable[..., Any],
+    window: Window,
+    envelope: Callable[..., bytes],
+    canaries: tuple[str, str],
+) -> None:
+    pages = [envelope(1, 2, next="?page=2"), envelope(next="?page=3"), envelope(3, next=None)]
+    asked = ask(*pages)
+    poll = asked.client.poll(window)
+    assert poll.records == ("1", "2", "3")
+    assert (poll.pages, poll.requests, poll.bytes) == (3, 3, sum(map(len, pages)))
+    key, user_name = canaries
+    for number, request in enumerate(asked.requests[1:], start=2):
+        assert dict(request.url.params) == {
+            "page": str(number),
+            "key": key,
+            "user_name": user_name,
+        }
+
+
+def test_a_page_that_fails_fails_the_window(
+    ask: Callable[..., Any], window: Window, envelope: Callable[..., bytes]
+) -> None:
+    asked = ask(envelope(1, next="?page=2"), envelope(2, next="https://evil.example/"))
+    with pytest.raises(NextPageRefused) as caught:
+        asked.client.poll(window)
+    assert len(asked.requests) == caught.value.attempts == 2
+    assert caught.value.window == window.key

@@ -1,0 +1,163 @@
+"""When a failed request is repeated, and how close together requests may start."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from returns_orchestration.clickpost.pacing import RateLimit, RetryPolicy, read_retry_after
+
+NOW = datetime(2026, 11, 9, 12, 0, tzinfo=UTC)
+
+
+def longest(_low: float, high: float) -> float:
+    return high
+
+
+def shortest(low: float, _high: float) -> float:
+    return low
+
+
+def test_waits_double_up_to_the_cap_and_end_with_the_attempts() -> None:
+    policy = RetryPolicy(attempts=9, total_seconds=1_000)
+    waits = [
+        policy.wait(attempt, elapsed=0, retry_after=None, uniform=longest)
+        for attempt in range(1, 10)
+    ]
+    assert waits == [0.5, 1, 2, 4, 8, 16, 20, 20, None]
+
+
+def test_full_jitter_begins_at_zero() -> None:
+    assert RetryPolicy().wait(3, elapsed=0, retry_after=None, uniform=shortest) == 0
+
+
+def test_a_thousand_attempts_do_not_overflow() -> None:
+    policy = RetryPolicy(attempts=10_000)
+    assert policy.wait(9_000, elapsed=0, retry_after=None, uniform=longest) == 20
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(7.5, 7.5), (0, 0.5), (3_600, 60)])
+def test_what_the_api_asks_for_is_honoured_up_to_the_cap(asked: float, waited: float) -> None:
+    wait = RetryPolicy().wait(1, elapsed=0, retry_after=asked, uniform=longest)
+    assert wait == waited
+
+
+@pytest.mark.parametrize(("elapsed", "wait"), [(119.5, 0.5), (119.6, None)])
+def test_a_wait_that_would_overrun_the_total_gives_up(elapsed: float, wait: float | None) -> None:
+    assert RetryPolicy().wait(1, elapsed=elapsed, retry_after=None, uniform=longest) == wait
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"attempts": 0}, {"total_seconds": -1}, {"cap_seconds": float("nan")}, {"base_seconds": -0.1}],
+)
+def test_a_policy_without_sense_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"attempt|finite"):
+        RetryPolicy(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30", 30),
+        (" 0 ", 0),
+        ("2.5", 2.5),
+        ("Mon, 09 Nov 2026 12:00:45 GMT", 45),
+        ("Mon, 09 Nov 2026 12:00:45 -0000", 45),
+        ("Mon, 09 Nov 2026 17:31:00 +0530", 60),
+        ("Mon, 09 Nov 2026 11:59:59 GMT", None),
+        ("-5", None),
+        ("inf", None),
+        ("nan", None),
+        ("1e9", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        ("٣", None),
+        ("9" * 400, None),
+        ("Mon, 99 Nov 2026 12:00:45 GMT", None),
+    ],
+)
+def test_retry_after(text: str | None, seconds: float | None) -> None:
+    assert read_retry_after(text, NOW) == seconds
+
+
+class Ticking:
+    """Monotonic time that moves by sleeping, and by ``lag`` more at each sleep."""
+
+    def __init__(self, lag: float = 0) -> None:
+        self.now = 50.0
+        self.lag = lag
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds + self.lag
+
+
+@pytest.mark.parametrize("lag", [0, 0.03])
+def test_turns_are_evenly_paced_also_when_a_sleep_lasts_too_long(lag: float) -> None:
+    time = Ticking(lag)
+    limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    turns = []
+    for _ in range(30):
+        limit.wait_turn()
+        turns.append(time.now)
+    gaps = [after - before for before, after in pairwise(turns)]
+    assert turns[0] == 50
+    assert min(gaps) >= 0.1 - 1e-9
+    assert max(gaps) <= 0.1 + lag + 1e-9
+
+
+def test_idle_time_is_not_saved_up_for_a_burst() -> None:
+    time = Ticking()
+    limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    limit.wait_turn()
+    time.now += timedelta(minutes=5).total_seconds()
+    resumed = time.now
+    turns = []
+    for _ in range(3):
+        limit.wait_turn()
+        turns.append(round(time.now - resumed, 6))
+    assert turns == [0, 0.1, 0.2]
+
+
+def test_threads_share_one_pace() -> None:
+    time = Ticking()
+    limit = RateLimit(4, sleep=time.sleep, monotonic=time.monotonic)
+    threads = [threading.Thread(target=limit.wait_turn) for _ in range(21)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.now - 50 == pytest.approx(20 / 4)
+
+
+def test_no_turn_is_given_while_another_is_waited_for() -> None:
+    """A thread that comes while another one sleeps for its turn stands behind it."""
+    second: list[threading.Thread] = []
+    stood_behind: list[bool] = []
+
+    def sleep(_seconds: float) -> None:
+        if not second:
+            second.append(threading.Thread(target=limit.wait_turn))
+            second[0].start()
+            second[0].join(timeout=0.05)
+            stood_behind.append(second[0].is_alive())
+
+    limit = RateLimit(1, sleep=sleep, monotonic=lambda: 0.0)
+    limit.wait_turn()
+    limit.wait_turn()
+    second[0].join(timeout=10)
+    assert stood_behind == [True]
+    assert not second[0].is_alive()
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
+def test_a_rate_without_sense_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        RateLimit(rate, sleep=lambda _: None, monotonic=lambda: 0.0)

@@ -1,0 +1,162 @@
+"""The house rules as tests: who imports whom, how long a file is, what the documents must name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from returns_orchestration.cli import app
+from returns_orchestration.defs.instance import PLAIN_CONFIGURATION
+from returns_orchestration.defs.metadata import all_tables_markdown
+from returns_orchestration.errors import ReturnsError
+from returns_orchestration.settings import VARIABLES
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "returns_orchestration"
+README = (ROOT / "README.md").read_text()
+
+ORDER = (
+    "errors",
+    "window",
+    "settings",
+    "tables",
+    "clickpost",
+    "lake",
+    "stages",
+    "trust",
+    "flow",
+    "defs",
+    "definitions",
+    "cli",
+)
+"""The rooms from the top down: a room imports from those before it, and from itself."""
+
+MAY_IMPORT_DAGSTER = {"defs", "definitions", "cli"}
+MAY_IMPORT_SIMULATOR = {"cli", "simulator"}
+TOP_LEVEL = {
+    ".ci", ".env.example", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md",
+    "constraints.txt", "dagster.yaml", "data", "deploy", "docs", "pyproject.toml",
+    "returns_orchestration", "tests", "workspace.yaml",
+}  # fmt: skip
+NOT_NAMES = {"utils", "helpers", "common", "base", "manager", "misc"}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = [*MODULES, *sorted((ROOT / "tests").rglob("*.py"))]
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that the file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            found |= {node.module or "", *(f"{node.module}.{a.name}" for a in node.names)}
+    return found
+
+
+def rooms_imported(path: Path) -> set[str]:
+    inner = (name.split(".") for name in imports(path) if name.startswith("returns_orchestration."))
+    return {parts[1] for parts in inner} & ({*ORDER, "simulator"})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_room_imports_only_from_rooms_above_it(path: Path) -> None:
+    here = room(path)
+    if here == "__init__":
+        assert not rooms_imported(path)
+        return
+    allowed = {here} if here == "simulator" else {*ORDER[: ORDER.index(here) + 1]}
+    if here in MAY_IMPORT_SIMULATOR:
+        allowed |= {"simulator"}
+    assert rooms_imported(path) <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_dagster_is_known_in_one_place(path: Path) -> None:
+    dagster = {name for name in imports(path) if name.split(".")[0].startswith("dagster")}
+    assert not dagster or room(path) in MAY_IMPORT_DAGSTER
+
+
+def test_every_room_has_its_place_in_the_order() -> None:
+    assert {room(path) for path in MODULES} == {*ORDER, "simulator", "__init__"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_a_file_has_a_readable_length(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= 300
+    if PACKAGE in path.parents and path.name != "__init__.py":
+        assert lines >= 40
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_module_says_what_lives_in_it_and_has_a_telling_name(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert not NOT_NAMES & set(re.split(r"[_/]", str(path.relative_to(ROOT).with_suffix(""))))
+
+
+def test_the_top_level_holds_what_earns_its_place() -> None:
+    ignored = {
+        ".git",
+        ".venv",
+        ".env",
+        ".pytest_cache",
+        ".mypy_cache",
+        ".ruff_cache",
+        ".hypothesis",
+        "build",
+    }
+    found = {path.name for path in ROOT.iterdir()} - ignored
+    assert {name for name in found if not name.endswith(".egg-info")} <= TOP_LEVEL
+
+
+def test_every_error_is_drawn_in_the_tree() -> None:
+    drawing = ast.get_docstring(ast.parse((PACKAGE / "errors.py").read_text())) or ""
+    waiting = [ReturnsError]
+    while waiting:
+        error = waiting.pop()
+        if error.__module__ == "returns_orchestration.errors":
+            assert re.search(rf"\b{error.__name__}\b", drawing)
+        waiting += error.__subclasses__()
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_every_variable_stands_in_the_readme_and_in_env_example(variable: str) -> None:
+    assert f"| `{variable}` |" in README
+    assert re.search(rf"^{variable}=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+
+def test_every_command_and_option_stands_in_the_readme() -> None:
+    for command in app.registered_commands:
+        assert f"`returns-orchestration {command.name}" in README
+
+
+def test_every_make_target_stands_in_the_readme() -> None:
+    targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets
+    for target in targets:
+        assert f"`make {target}`" in README or f"make {target}\n" in README
+
+
+def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
+    assert all_tables_markdown().strip() in README
+
+
+def test_what_a_lone_instance_gets_is_part_of_dagster_yaml() -> None:
+    whole = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    assert yaml.safe_load(PLAIN_CONFIGURATION).items() <= whole.items()
+
+
+def test_nothing_names_an_address_of_a_package_registry_or_a_path_of_one_machine() -> None:
+    for path in (ROOT / "constraints.txt", ROOT / "pyproject.toml"):
+        assert not re.search(r"https?://|file:|/home/|/root/", path.read_text()), path
