@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
+from returns_orchestration.defs import automation
 from returns_orchestration.defs.assets import hourly_assets
 from returns_orchestration.flow.hours import River
 from returns_orchestration.lake import Lake, open_store
@@ -65,11 +66,17 @@ def build_river(
 
 def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa: ANN401 - passed on as they are
     """Fresh definitions for ``settings``; ``overrides`` are those of ``build_river``."""
+    river = build_river(settings, **overrides)
+    clock: Callable[[], datetime] = overrides.get("clock", now)
     return dg.Definitions(
         assets=[hourly_assets(settings)],
-        resources={
-            "river": dg.ResourceDefinition.hardcoded_resource(build_river(settings, **overrides))
-        },
+        jobs=[automation.hourly_job(), automation.repoll_job()],
+        schedules=[automation.live_schedule(settings)],
+        sensors=[
+            automation.healing_sensor(settings, river, clock),
+            automation.repoll_sensor(settings, clock),
+        ],
+        resources={"river": dg.ResourceDefinition.hardcoded_resource(river)},
         executor=dg.in_process_executor,
     )
 

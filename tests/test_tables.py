@@ -39,8 +39,8 @@ DOCUMENTED = {
         "timestamp",
         "refund_mode",
         "source",
-    ]
-    + ["Return Request Timestamp"],
+        "Return Request Timestamp",
+    ],
     "webhook_payload": [
         "waybill",
         "cp_id",

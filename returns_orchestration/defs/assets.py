@@ -11,7 +11,7 @@ import dagster as dg
 
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, metadata
-from returns_orchestration.defs.river import run_river
+from returns_orchestration.defs.river import run_partitions
 from returns_orchestration.settings import Settings
 
 CHUNK_HOURS = 168
@@ -85,7 +85,7 @@ def hourly_assets(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: RiverConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Poll each hour, keep what is new, make its tables, judge them, publish them."""
-        run_river(context, context.resources.river, missing_only=config.missing_only)
+        run_partitions(context, context.resources.river, missing_only=config.missing_only)
         yield from ()  # every hour has been reported when it was done; nothing is left to return
 
     return hourly_river

@@ -30,6 +30,12 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+event_log_storage:
+  module: returns_orchestration.defs.event_log
+  class: PooledSqliteEventLogStorage
+  config:
+    home:
+      env: DAGSTER_HOME
 """
 """What a new instance gets where there is no dagster.yaml beside workspace.yaml to copy."""
 
@@ -75,6 +81,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
             next_step="Set DAGSTER_HOME to a folder that can be written, or RETURNS_LAKE.",
         )
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+    os.environ["DAGSTER_HOME"] = str(home)  # dagster.yaml refers to it
     return dg.DagsterInstance.from_config(str(home))
 
 
@@ -87,6 +94,14 @@ def ranges(windows: Sequence[Window], chunk: int = CHUNK_HOURS) -> Iterator[list
         without_gap = [window for _, window in members]
         for at in range(0, len(without_gap), chunk):
             yield without_gap[at : at + chunk]
+
+
+def range_tags(windows: Sequence[Window]) -> dict[str, str]:
+    """The tags by which Dagster knows a run's range of hours; ``windows`` has no gap."""
+    return {
+        "dagster/asset_partition_range_start": windows[0].key,
+        "dagster/asset_partition_range_end": windows[-1].key,
+    }
 
 
 def run_range(
@@ -102,10 +117,7 @@ def run_range(
         instance=instance,
         raise_on_error=False,
         asset_selection=[dg.AssetKey(name) for name in DEPENDS_ON],
-        tags={
-            "dagster/asset_partition_range_start": windows[0].key,
-            "dagster/asset_partition_range_end": windows[-1].key,
-        },
+        tags=range_tags(windows),
         run_config={
             "ops": {"hourly_river": {"config": {"missing_only": missing_only}}},
             # The command line shows its own progress; everything is in the event log.

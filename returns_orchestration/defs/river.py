@@ -7,12 +7,12 @@ message here holds a value of a record; the words of errors are made in ``errors
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from returns_orchestration import tables
-from returns_orchestration.defs import checks, metadata
+from returns_orchestration.defs import checks, history, metadata
 from returns_orchestration.errors import (
     HourBlocked,
     PermanentApiError,
@@ -35,18 +35,22 @@ MADE = tuple(table.name for table in tables.MADE_HOURLY)
 SHOWN_FAILURES = 20
 
 
-def run_river(context: dg.AssetExecutionContext, river: River, *, missing_only: bool) -> None:
-    """Run the hours of this step. Raises dg.Failure naming the hours that failed, and why."""
+def run_partitions(context: dg.AssetExecutionContext, river: River, *, missing_only: bool) -> None:
+    """Run the partitions and the selection of this step. Raises dg.Failure, see `run_hours`."""
     windows = [Window.from_key(key) for key in context.partition_keys]
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     # A check executed by itself makes the tables anew, which changes nothing, and judges them.
     judged = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
     events = RiverEvents(context, river, selected, judged)
+    run_hours(events, river, windows, missing_only=missing_only)
+
+
+def run_hours(
+    events: RiverEvents, river: River, windows: Sequence[Window], *, missing_only: bool
+) -> None:
+    """Run ``windows``. Raises dg.Failure naming the hours that failed, and why."""
     for outcome in river.run(
-        windows,
-        poll=RAW in selected,
-        make=bool((selected | judged) & set(MADE)),
-        missing_only=missing_only,
+        windows, poll=events.polls, make=events.makes, missing_only=missing_only
     ):
         events.add(outcome)
     failure = events.finish()
@@ -59,11 +63,12 @@ class RiverEvents:
 
     def __init__(
         self,
-        context: dg.AssetExecutionContext,
+        context: dg.AssetExecutionContext | dg.OpExecutionContext,
         river: River,
         selected: set[str],
         judged: set[str],
     ) -> None:
+        """Events of the assets ``selected`` and of the checks of those ``judged``."""
         self._context = context
         self._lake = river.lake
         self._selected = selected
@@ -73,10 +78,20 @@ class RiverEvents:
         self._failed: dict[Window, ReturnsError] = {}
         self._stopped: ReturnsError | None = None
 
+    @property
+    def polls(self) -> bool:
+        """Whether the step is to ask the API."""
+        return RAW in self._selected
+
+    @property
+    def makes(self) -> bool:
+        """Whether the step is to make tables."""
+        return bool((self._selected | self._judged) & set(MADE))
+
     def add(self, outcome: Outcome) -> None:
         """Log what became of one hour."""
         if isinstance(outcome, Polled):
-            if (self._selected | self._judged) & set(MADE):
+            if self.makes:
                 self._polled[outcome.window] = outcome
             else:
                 self._log_raw(outcome.window, outcome, self._claims_of_poll(outcome))
@@ -167,7 +182,12 @@ class RiverEvents:
                 RAW,
                 partition=window.key,
                 metadata=shown,
-                tags={"dagster/data_version": newest.file.sha256[:16]},
+                tags={
+                    "dagster/data_version": newest.file.sha256[:16],
+                    history.POLLED_AT_TAG: history.polled_at_tag(
+                        newest.polled_at if polled is None else polled.landed.polled_at
+                    ),
+                },
             )
         )
         if judged:
@@ -204,4 +224,5 @@ class RiverEvents:
             self._check(RAW, window, [claims.unread(str(error))])
 
     def _check(self, asset: str, window: Window, judged: Sequence[Claim]) -> None:
-        self._context.log_event(checks.evaluation(asset, window.key, judged))
+        event: Any = checks.evaluation(asset, window.key, judged)  # an op may log it, too
+        self._context.log_event(event)

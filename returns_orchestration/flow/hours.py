@@ -90,6 +90,10 @@ class River:
         self._on_outcome = on_outcome or (lambda _: None)
         self._settler = Settler(lake, reader)
 
+    def is_complete(self, window: Window) -> bool:
+        """Whether ``window`` was polled and its tables are made of all its polls."""
+        return self._settler.is_settled(window)
+
     def run(
         self,
         windows: Sequence[Window],
@@ -121,10 +125,9 @@ class River:
     def _outcomes(
         self, windows: Sequence[Window], *, poll: bool, make: bool, missing_only: bool
     ) -> Iterator[Outcome]:
-        asked = frozenset(windows)
         due = self._due(windows, poll=poll, missing_only=missing_only)
         pending = set(due)
-        dirty: dict[Window, Landed | None] = {
+        waiting: dict[Window, Landed | None] = {
             window: None
             for window in windows
             if make
@@ -141,15 +144,14 @@ class River:
                     outcome = self._land(result)
                 yield outcome
                 if make and isinstance(outcome, Polled):
-                    dirty.update({h: dirty.get(h) for h in self._settler.affected(outcome.landed)})
-                    dirty[window] = outcome.landed
+                    waiting[window] = outcome.landed
                 del result, outcome
-                for hour in _without(pending, dirty):
-                    yield self._settle(hour, dirty.pop(hour), asked)
+                for hour in _without(pending, waiting):
+                    yield from self._settle(hour, waiting, pending)
         except ApiError as error:
             stopped_by = error
-        for hour in sorted(dirty):
-            yield self._settle(hour, dirty[hour], asked)
+        for hour in sorted(waiting):
+            yield from self._settle(hour, waiting, set())
         if stopped_by is not None:
             raise stopped_by
 
@@ -175,17 +177,27 @@ class River:
         )
 
     def _settle(
-        self, window: Window, landed: Landed | None, asked: frozenset[Window]
-    ) -> Made | Failed:
-        try:
-            settled = self._settler.settle(window, landed)
-        except (LakeDamaged, HourBlocked) as error:
-            return Failed(window, error)
-        if settled is None:
-            return Failed(window, NeverPolled(window.key))
-        return Made(window, settled, window in asked)
+        self, window: Window, waiting: dict[Window, Landed | None], pending: set[Window]
+    ) -> Iterator[Made | Failed]:
+        """Settle ``window``, which waits, after the other hours that its polls change.
+
+        In this order the tables of an hour stand only when all that follows from its polls does, so
+        a run that is killed in between leaves an hour that is known to be unfinished.
+        """
+        landed = waiting.pop(window)
+        others = self._settler.affected(window) - waiting.keys() - pending
+        for hour in (*sorted(others), window):
+            try:
+                settled = self._settler.settle(hour, landed if hour == window else None)
+            except (LakeDamaged, HourBlocked) as error:
+                yield Failed(hour, error)
+                continue
+            if settled is None:
+                yield Failed(hour, NeverPolled(hour.key))
+            else:
+                yield Made(hour, settled, asked=hour == window)
 
 
-def _without(pending: set[Window], dirty: Iterable[Window]) -> list[Window]:
-    """The hours of ``dirty`` that nothing pending can change any more, oldest first."""
-    return sorted(w for w in dirty if not pending & {w.previous, w, w.next})
+def _without(pending: set[Window], waiting: Iterable[Window]) -> list[Window]:
+    """The hours of ``waiting`` with no neighbour still to be polled, oldest first."""
+    return sorted(w for w in waiting if not pending & {w.previous, w, w.next})

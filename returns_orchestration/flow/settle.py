@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from returns_orchestration import tables
-from returns_orchestration.errors import HourBlocked
+from returns_orchestration.errors import HourBlocked, LakeDamaged
 from returns_orchestration.stages import aggregates, ownership
 from returns_orchestration.stages.ownership import Copy, Return
 from returns_orchestration.stages.typing import Refused, decode
@@ -80,18 +80,22 @@ class Settler:
             if self._sources(window) == sources:
                 return settled
 
-    def affected(self, landed: Landed) -> set[Window]:
-        """The polled hours whose tables may differ now that ``landed`` is in the lake."""
-        hours = {landed.window, *self._lake.entry(landed.window).strays}
-        for home in landed.homes:
+    def affected(self, window: Window) -> set[Window]:
+        """The other polled hours whose tables may differ because of the polls of ``window``."""
+        polls = self._lake.polls(window)
+        hours = set(self._lake.entry(window).strays)
+        for home in {Window.from_key(key) for poll in polls for key in poll.homes} - {window}:
             entry = self._lake.entry(home)
             hours |= {home} if entry.polls else set(entry.strays)
-        return {hour for hour in hours if self._lake.entry(hour).polls}
+        return {hour for hour in hours - {window} if self._lake.entry(hour).polls}
 
     def is_settled(self, window: Window) -> bool:
         """Whether the tables of ``window`` were made of the very polls that there are now."""
-        made = self._lake.made(window)
-        return made is not None and made.polls == _names(self._sources(window))
+        try:
+            made = self._lake.made(window)
+            return made is not None and made.polls == _names(self._sources(window))
+        except LakeDamaged:  # settling mends it, or says why it cannot
+            return False
 
     def _sources(self, window: Window) -> dict[Window, list[PollRecord]]:
         """The polls of every window that serves what lives in ``window``, or what it serves."""
@@ -144,9 +148,9 @@ class Settler:
         into: dict[Window, dict[str, list[Copy]]],
     ) -> None:
         """Add the copies that ``source`` served of the returns requested in ``homes``."""
-        # A return whose request time changed between polls has one home: that of its newest copy.
+        # A return whose copies have several request times has one home: that of the newest copy.
         heads: dict[str, Window] = {}
-        several = len(polls) > 1
+        several = len(polls) > 1 or any(len(poll.homes) > 1 for poll in polls)
         ordered = sorted(polls, key=lambda poll: (poll.polled_at, poll.number))
         served = [(poll, self._lake.served(poll)) for poll in ordered]
         if several:

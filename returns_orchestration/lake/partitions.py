@@ -7,6 +7,7 @@ A path is a pure function of table and hour. Nothing is read without being held 
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,9 @@ RECORDS: Final = "_records"
 MADE: Final = "tables.json"
 _POLLED_AT: Final = "polled_at"
 _STRAYS: Final = "strays-from-"
+_STRAY: Final = re.compile(_STRAYS + "([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2})")
+_POLL_RECORD: Final = re.compile(r"poll-([0-9]{4,})\.json")
+_POLL_DATA: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,11 @@ class Lake:
                 continue
             if name == MADE:
                 made.add(window)
-            elif name.startswith("poll-"):
-                polls.setdefault(window, []).append(int(name[5:-5]))
-            elif name.startswith(_STRAYS):
-                other = datetime.strptime(name[len(_STRAYS) :], "%Y-%m-%dT%H").replace(tzinfo=UTC)
-                strays.setdefault(window, []).append(Window(other))
+            elif poll := _POLL_RECORD.fullmatch(name):
+                polls.setdefault(window, []).append(int(poll[1]))
+            elif stray := _STRAY.fullmatch(name):
+                other = Window.from_path(f"date={stray[1]}/hour={stray[2]}")
+                strays.setdefault(window, []).extend([other] if other else [])
         return {
             window: HourEntry(
                 tuple(sorted(polls.get(window, ()))),
@@ -116,9 +120,8 @@ class Lake:
         """Numbers of polls whose data stands there and whose record does not: a run was killed."""
         known = set(self.entry(window).polls)
         files = self.store.list(f"{tables.RAW_RETURNS.name}/{window.path}")
-        names = (path.rsplit("/", 1)[-1] for path in files)
-        found = (int(n[5:-8]) for n in names if n.startswith("poll-") and n.endswith(".parquet"))
-        return [number for number in found if number not in known]
+        found = [_POLL_DATA.fullmatch(path.rsplit("/", 1)[-1]) for path in files]
+        return sorted({int(poll[1]) for poll in found if poll} - known)
 
     def create_poll(
         self, window: Window, number: int, polled_at: datetime, served: tuple[str, ...]
@@ -143,7 +146,12 @@ class Lake:
         path = self._poll_path(window, number)
         content = self._get(path)
         frame = _from_parquet(content, path)
-        said = pl.read_parquet_metadata(io.BytesIO(content)).get(_POLLED_AT, "")
+        said = pl.read_parquet_metadata(io.BytesIO(content)).get(_POLLED_AT)
+        if said is None or frame.schema != tables.RAW_RETURNS.schema:
+            message = f"The file {path} is no poll of this lake."
+            raise LakeDamaged(
+                message, next_step="Move it out of the lake, then run the same again."
+            )
         return datetime.fromisoformat(said), frame, FileRecord.of(path, content, frame.height)
 
     def record_poll(  # noqa: PLR0913, PLR0917 - each is a field of the record

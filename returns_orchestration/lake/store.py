@@ -67,7 +67,7 @@ def _writing(where: str) -> Iterator[None]:
         cause = error.strerror or type(error).__name__
     if cause:
         message = f"The lake could not be written at {where}: {cause}."
-        raise LakeUnwritable(message)
+        raise LakeUnwritable(message) from None
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def _reading(where: str) -> Iterator[None]:
         cause = error.strerror or type(error).__name__
     if cause:
         message = f"The lake could not be read at {where}: {cause}."
-        raise LakeDamaged(message, next_step="Check RETURNS_LAKE and its permissions.")
+        raise LakeDamaged(message, next_step="Check RETURNS_LAKE and its permissions.") from None
 
 
 class FolderStore:
@@ -122,15 +122,14 @@ class FolderStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         """See Store."""
-        top = self.root / prefix
+        found: list[str] = []
         with _reading(prefix):
-            for folder, folders, files in os.walk(top):
-                folders.sort()
+            for folder, folders, files in os.walk(self.root / prefix, onerror=_unless_absent):
                 if Path(folder) == self.root and TEMPORARY in folders:
                     folders.remove(TEMPORARY)
                 below = PurePosixPath(Path(folder).relative_to(self.root))
-                for name in sorted(files):
-                    yield str(below / name)
+                found += [str(below / name) for name in files]
+        yield from sorted(found)
 
     def delete(self, path: str) -> None:
         """See Store."""
@@ -166,6 +165,12 @@ class FolderStore:
         with suppress(FileExistsError):
             folder.mkdir()
         _fsync_folder(folder.parent)
+
+
+def _unless_absent(error: OSError) -> None:
+    """A folder that is not there has no files; one that cannot be listed must not look so."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What a poll brought: kept as received if anything in it is new, before it is made into anything.
 
 New is judged return by return: a poll is kept if for any return it serves other text than the
-newest kept poll that served that return. A different order of the same returns, or fewer of them,
+newest kept poll that served that return. A different order of the same records, or fewer returns,
 is nothing new. Only the two values that say which return a record is about are looked at here.
 """
 
@@ -113,6 +113,8 @@ def _summary(
             key = head[0]
             homes[Window.of(head[1])] += 1
         texts.setdefault(key, []).append(record)
+    for of_one in texts.values():
+        of_one.sort()  # the pieces of a return in another order are nothing new either
     return texts, dict(homes), rejected
 
 

@@ -110,9 +110,12 @@ def unread(sentence: str) -> Claim:
 
 
 def of_hour(
-    window: Window, frames: Frames, new_keys: Mapping[str, int] | None = None
+    window: Window, frames: Frames, new_keys: Mapping[str, int] | None
 ) -> dict[str, list[Claim]]:
-    """Every claim about the tables made of ``window``, by table."""
+    """Every claim about the tables made of ``window``, by table.
+
+    ``new_keys`` counts the keys that are not known; None says that nobody looked for them.
+    """
     returns, items = tables.RETURNS.name, tables.RETURN_ITEMS.name
     modes, reasons = tables.REFUND_MODES_HOURLY.name, tables.RETURN_REASONS_HOURLY.name
     rejected = tables.REJECTED_RETURNS.name
@@ -128,7 +131,7 @@ def of_hour(
             judge("request_times_are_in_utc", "error", lambda: _zone(frames[returns])),
             judge("status_codes_are_known", "warning", lambda: _codes(frames[returns])),
             judge("refund_modes_are_known", "warning", lambda: _modes(frames)),
-            judge("keys_are_known", "warning", lambda: _keys(new_keys or {})),
+            judge("keys_are_known", "warning", lambda: _keys(new_keys)),
         ],
         items: [
             schema_is_as_declared(tables.RETURN_ITEMS, frames),
@@ -253,7 +256,9 @@ def _modes(frames: Frames) -> tuple[bool, str]:
     return unknown.is_empty(), f"{unknown.n_unique()} unknown in {unknown.len()} rows"
 
 
-def _keys(new_keys: Mapping[str, int]) -> tuple[bool, str]:
+def _keys(new_keys: Mapping[str, int] | None) -> tuple[bool, str]:
+    if new_keys is None:
+        raise KeyError
     return not new_keys, "new: " + _listed(sorted(new_keys)) if new_keys else "all known"
 
 
@@ -270,5 +275,5 @@ def _have_returns(frames: Frames) -> tuple[bool, str]:
 
 def _numbered(items: pl.DataFrame) -> tuple[bool, str]:
     expected = items.select(pl.int_range(pl.len()).over(_REFERENCE)).to_series()
-    wrong = int((items.get_column("item_index") != expected).sum())
+    wrong = int(items.get_column("item_index").ne_missing(expected).sum())
     return wrong == 0, f"{wrong} of {items.height} out of order"

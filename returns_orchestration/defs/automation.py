@@ -1,0 +1,240 @@
+"""What runs by itself: the live hour, the healing of missing hours, the polls for late returns.
+
+Each asks for hours by the pure decisions of ``trust/due.py``; what a sensor must remember stands in
+its cursor, which moves with the runs it asks for. All are on by default.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from returns_orchestration.defs import history
+from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.defs.instance import range_tags, ranges
+from returns_orchestration.defs.river import RiverEvents, run_hours
+from returns_orchestration.trust import due
+from returns_orchestration.trust.due import Attempt, Choice, Spans
+from returns_orchestration.window import Window, last_settled, windows_between
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from returns_orchestration.flow.hours import River
+    from returns_orchestration.settings import Settings
+
+    Clock = Callable[[], datetime]
+
+HEAL_LIMIT: Final = 336
+"""Hours asked for by one tick: two chunks, under a minute of work between two looks."""
+
+LOOK_LIMIT: Final = 2_000
+"""Hours that one tick looks at, so that it is as fast in the fifth year as in the first.
+
+What is complete is remembered as spans and not looked at again."""
+
+GRACE: Final = timedelta(minutes=5)
+"""How long the newest hour is left to its schedule before it counts as missing."""
+
+HOURLY: Final = "hourly"
+REPOLL: Final = "repoll"
+
+HOURS_TAG: Final = "returns_orchestration/hours"
+
+NOT_OVER: Final = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def hourly_job() -> Any:  # noqa: ANN401 - Dagster's class is not public
+    """All hourly assets of one hour or of a range of hours."""
+    return dg.define_asset_job(
+        HOURLY,
+        selection=dg.AssetSelection.assets(*DEPENDS_ON),
+        description="All hourly assets, of one hour or of a range.",
+    )
+
+
+def repoll_job() -> dg.JobDefinition:
+    """One run for all hours that are due again, however far apart they lie."""
+
+    @dg.op(
+        required_resource_keys={"river"},
+        pool="clickpost_api",
+        config_schema={"hours": dg.Field([str], description="The hours, as partition keys.")},
+    )
+    def poll_again(context) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - Dagster reads it
+        """Poll hours again for late and changed returns; make what they change."""
+        river: River = context.resources.river
+        events = RiverEvents(context, river, set(DEPENDS_ON), set())
+        windows = [Window.from_key(key) for key in context.op_config["hours"]]
+        run_hours(events, river, windows, missing_only=False)
+
+    @dg.job(name=REPOLL, description="Poll hours again for late and changed returns.")
+    def repoll() -> None:
+        poll_again()
+
+    return repoll
+
+
+def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Each hour, RETURNS_SETTLE_MINUTES after its end."""
+    minute = int(settings.settle.total_seconds() // 60) % 60
+
+    @dg.schedule(
+        name="live_hour",
+        cron_schedule=f"{minute} * * * *",
+        execution_timezone="UTC",
+        job_name=HOURLY,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Polls each hour once it has settled.",
+    )
+    def live_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        window = last_settled(context.scheduled_execution_time.astimezone(UTC), settings.settle)
+        if window.start < settings.start:
+            return dg.SkipReason("RETURNS_START lies ahead.")
+        return dg.RunRequest(
+            run_key=window.key, partition_key=window.key, run_config=_only_missing()
+        )
+
+    return live_hour
+
+
+def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
+    """Missing hours since RETURNS_START, newest first, with a growing pause for those that fail."""
+
+    @dg.sensor(
+        name="missing_hours",
+        job_name=HOURLY,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks again for hours that are missing, newest first.",
+    )
+    def missing_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = clock()
+        memory = _Memory.read(context.cursor)
+        first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
+        looked_at = memory.complete.newest_outside(first, newest, LOOK_LIMIT)
+        missing = [window for window in looked_at if not river.is_complete(window)]
+        memory.complete.add(set(looked_at) - set(missing))
+        choice = due.choose(missing, memory.attempts, _busy(context.instance), now, HEAL_LIMIT)
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(
+                    run_key=_run_key("missing", chunk, choice),
+                    tags=range_tags(chunk),
+                    run_config=_only_missing(),
+                )
+                for chunk in ranges(choice.hours)
+            ],
+            cursor=memory.after(choice).write(),
+            skip_reason=None if choice.hours else _nothing_due(len(missing), choice),
+        )
+
+    return missing_hours
+
+
+def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
+    """Hours that have reached an age of RETURNS_REPOLL_AFTER_HOURS since they were last polled."""
+    ages = settings.repoll_after_hours
+
+    @dg.sensor(
+        name="late_returns",
+        job_name=REPOLL,
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Polls hours again at the ages of RETURNS_REPOLL_AFTER_HOURS.",
+    )
+    def late_returns(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = clock()
+        memory = _Memory.read(context.cursor)
+        first, newest = Window(settings.start), last_settled(now, settings.settle)
+        looked_at = memory.complete.newest_outside(first, newest, LOOK_LIMIT)
+        asked = history.polls(context.instance, [window.key for window in looked_at])
+        polled = {w: asked[w.key].last_polled_at for w in looked_at if w.key in asked}
+        memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
+        again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
+        choice = due.choose(again, memory.attempts, _busy(context.instance), now, HEAL_LIMIT)
+        keys = [window.key for window in choice.hours]
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(
+                    run_key=_run_key("again", choice.hours, choice),
+                    tags={HOURS_TAG: json.dumps(keys)},
+                    run_config={"ops": {"poll_again": {"config": {"hours": keys}}}},
+                )
+            ]
+            if keys
+            else [],
+            cursor=memory.after(choice).write(),
+            skip_reason=None if keys else _nothing_due(len(again), choice),
+        )
+
+    return late_returns
+
+
+class _Memory:
+    """A sensor's cursor: hours that need no look any more, and attempts at those that fail."""
+
+    def __init__(self, complete: Spans, attempts: dict[Window, Attempt]) -> None:
+        self.complete = complete
+        self.attempts = attempts
+
+    @classmethod
+    def read(cls, cursor: str | None) -> _Memory:
+        plain = json.loads(cursor) if cursor else {}
+        attempts = {
+            Window.from_key(key): Attempt(tries, datetime.fromisoformat(at))
+            for key, (tries, at) in plain.get("attempts", {}).items()
+        }
+        return cls(Spans(plain.get("complete", ())), attempts)
+
+    def after(self, choice: Choice) -> _Memory:
+        return _Memory(self.complete, choice.attempts)
+
+    def write(self) -> str:
+        attempts = {w.key: [a.tries, a.again_at.isoformat()] for w, a in self.attempts.items()}
+        return json.dumps({"complete": self.complete.pairs(), "attempts": attempts})
+
+
+def _busy(instance: dg.DagsterInstance) -> set[Window]:
+    """The hours of runs that are queued or under way, whoever asked for them."""
+    busy: set[Window] = set()
+    for run in instance.get_runs(dg.RunsFilter(statuses=NOT_OVER)):
+        start = run.tags.get("dagster/asset_partition_range_start")
+        end = run.tags.get("dagster/asset_partition_range_end")
+        single = run.tags.get("dagster/partition")
+        if start and end:
+            busy |= set(windows_between(Window.from_key(start).start, Window.from_key(end).end))
+        elif single and run.job_name == HOURLY:
+            busy.add(Window.from_key(single))
+        busy |= {Window.from_key(key) for key in json.loads(run.tags.get(HOURS_TAG, "[]"))}
+    return busy
+
+
+def _run_key(what: str, hours: Iterable[Window], choice: Choice) -> str:
+    """The same if a tick is evaluated again after a crash, so that Dagster launches it once."""
+    chosen = list(hours)
+    tries = max(choice.attempts[window].tries for window in chosen)
+    again_at = choice.attempts[chosen[0]].again_at
+    return f"{what}:{chosen[0].key}:{chosen[-1].key}:{tries}:{again_at:%Y%m%dT%H%M}"
+
+
+def _only_missing() -> dict[str, Any]:
+    return {"ops": {"hourly_river": {"config": {"missing_only": True}}}}
+
+
+def _nothing_due(waiting: int, choice: Choice) -> str:
+    if not waiting:
+        return "Nothing is due."
+    soonest = sorted(attempt.again_at for attempt in islice(choice.attempts.values(), waiting))
+    when = f"; the next at {soonest[0]:%Y-%m-%d %H:%M} UTC" if soonest else ""
+    return f"{waiting} hours wait for their next attempt{when}."

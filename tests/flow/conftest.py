@@ -1,0 +1,69 @@
+"""An API without HTTP, for the tests of the river."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from records import at, on_the_wire
+from rows import READER
+
+from returns_orchestration.clickpost import Poll
+from returns_orchestration.flow.hours import Outcome, River
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from returns_orchestration.lake import Lake
+    from returns_orchestration.window import Window
+
+
+@dataclass
+class FakeApi:
+    """Serves what ``reply`` gives for a window: records, texts, or an error to be raised.
+
+    Every poll is a second after the one before, or all at ``always_at``.
+    """
+
+    reply: Callable[[Window], Sequence[Any]]
+    always_at: datetime | None = None
+    asked: list[Window] = field(default_factory=list)
+    errors: dict[Window, Exception] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def poll(self, window: Window) -> Poll:
+        with self.lock:
+            self.asked.append(window)
+            polled_at = self.always_at or at(100) + timedelta(seconds=len(self.asked))
+        if window in self.errors:
+            raise self.errors[window]
+        served = tuple(r if isinstance(r, str) else on_the_wire(r) for r in self.reply(window))
+        return Poll(window, polled_at, served, 1, 1, sum(map(len, served)), 0.1, False, 0)  # noqa: FBT003
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def river(self, lake: Lake, *, in_flight: int = 1) -> River:
+        return River(lake, READER, lambda _: self, in_flight)  # type: ignore[arg-type, return-value]
+
+    def run(self, lake: Lake, windows: Sequence[Window], **options: Any) -> list[Outcome]:
+        """Run the river; one request in flight, so that the order of polls is that of windows."""
+        return list(self.river(lake).run(windows, **options))
+
+    @property
+    def times_asked(self) -> Counter[Window]:
+        return Counter(self.asked)
+
+
+@pytest.fixture
+def api_of() -> type[FakeApi]:
+    """A fixture and no import: this file is not on the path."""
+    return FakeApi

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lakes import bytes_of, references, rows
+from records import at, item, new_case, returned, with_items
+
+from returns_orchestration import tables
+from returns_orchestration.errors import (
+    CredentialsRefused,
+    LakeDamaged,
+    LakeUnwritable,
+    MalformedReply,
+    NeverPolled,
+    NoConnection,
+    SettingsError,
+)
+from returns_orchestration.flow.hours import Failed, Made, Polled, Stopped
+from returns_orchestration.lake import Lake
+from returns_orchestration.lake.store import FolderStore
+from returns_orchestration.window import Window, windows_between
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from returns_orchestration.flow.hours import Outcome
+
+HOURS = list(windows_between(at(9), at(13)))
+EMPTY = HOURS[3]
+
+
+def reply(window: Window) -> list[Any]:
+    """A return of several items, one at the next hour's begin, a duplicate and a broken record."""
+    if window == EMPTY:
+        return []
+    edge = returned(f"R-{window.end:%H}-00", window.end)
+    own = returned(f"R-{window.start:%H}-30", at(0) + (window.start - at(0)), status="NEW")
+    many = with_items([item("A"), item("B", refund_mode=None)])
+    many["return_reference_number"] = f"R-{window.start:%H}-M"
+    many["Return Request Timestamp"] = window.start.isoformat()
+    return [own, many, edge, own, f'{{"broken": "{window.key}"}}']
+
+
+def kinds(outcomes: list[Outcome]) -> list[tuple[type, Window | None]]:
+    return [(type(outcome), getattr(outcome, "window", None)) for outcome in outcomes]
+
+
+def test_each_hour_is_asked_for_once_polled_and_made(lake: Lake, api_of: Any) -> None:
+    api = api_of(reply)
+    outcomes = api.run(lake, HOURS)
+    assert set(api.times_asked.items()) == {(window, 1) for window in HOURS}
+    assert set(kinds(outcomes)) == {(kind, window) for window in HOURS for kind in (Polled, Made)}
+    assert [window for kind, window in kinds(outcomes) if kind is Polled] == HOURS
+
+
+def test_an_hour_is_made_as_soon_as_its_neighbours_have_landed(lake: Lake, api_of: Any) -> None:
+    outcomes = kinds(api_of(reply).run(lake, HOURS))
+    assert outcomes.index((Made, HOURS[0])) < outcomes.index((Polled, HOURS[3]))
+    assert outcomes.index((Made, HOURS[1])) > outcomes.index((Polled, HOURS[2]))
+    assert outcomes.index((Made, HOURS[2])) > outcomes.index((Polled, HOURS[3]))
+
+
+def test_all_rows_of_the_lake_add_up(lake: Lake, folder: Path, api_of: Any) -> None:
+    api_of(reply).run(lake, HOURS)
+    returns, items = rows(folder, "returns"), rows(folder, "return_items")
+    modes, reasons = rows(folder, "refund_modes_hourly"), rows(folder, "return_reasons_hourly")
+    assert returns.height == 9
+    assert modes["returns"].sum() == returns.height
+    for table in (modes, reasons):
+        assert table["items"].sum() == items.height == 12
+        assert table["quantity"].sum() == items["quantity"].sum()
+    assert rows(folder, "rejected_returns").height == 3
+    assert rows(folder, "raw_returns").height == 15
+
+
+def test_every_poll_is_accounted_for(lake: Lake, api_of: Any) -> None:
+    numbers = {
+        o.window: (found.served, found.kept, found.duplicate, found.rejected)
+        for o in api_of(reply).run(lake, HOURS)
+        if isinstance(o, Made) and (found := o.settled.accounting)
+    }
+    assert numbers == {**dict.fromkeys(HOURS[:3], (5, 3, 1, 1)), EMPTY: (0, 0, 0, 0)}
+
+
+def test_twice_over_unchanged_replies_gives_the_same_bytes_and_no_file(
+    lake: Lake, api_of: Any
+) -> None:
+    api = api_of(reply)
+    api.run(lake, HOURS)
+    before = bytes_of(lake.store)
+    outcomes = api.run(lake, HOURS)
+    assert bytes_of(lake.store) == before
+    assert [o.landed.kept for o in outcomes if isinstance(o, Polled)] == [False] * 4
+    assert {o.window for o in outcomes if isinstance(o, Made)} == set(HOURS)
+    assert not any(o.settled.changed for o in outcomes if isinstance(o, Made))
+    assert len(api.asked) == 8
+
+
+def test_an_empty_hour_has_files_of_no_rows_and_a_failed_one_has_none(
+    lake: Lake, folder: Path, api_of: Any
+) -> None:
+    own = {w: [returned(f"R-{w.start:%H}", w.start)] for w in HOURS[:3]}
+    api = api_of(lambda w: own.get(w, []), errors={HOURS[1]: MalformedReply("No JSON.")})
+    outcomes = api.run(lake, HOURS)
+    assert [(o.window, type(o.error)) for o in outcomes if isinstance(o, Failed)] == [
+        (HOURS[1], MalformedReply)
+    ]
+    for table in tables.TABLES:
+        assert rows(folder, f"{table.name}/{EMPTY.path}").is_empty()
+        assert not (folder / table.name / HOURS[1].path).exists()
+    assert lake.entry(EMPTY).polls == (1,)
+    assert lake.entry(HOURS[1]).polls == ()
+    assert {o.window for o in outcomes if isinstance(o, Made)} == set(HOURS) - {HOURS[1]}
+
+
+def test_only_what_is_missing_is_asked_for(lake: Lake, api_of: Any) -> None:
+    api_of(reply, errors={HOURS[1]: MalformedReply("No JSON.")}).run(lake, HOURS)
+    again = api_of(reply)
+    again.run(lake, HOURS, missing_only=True)
+    assert again.asked == [HOURS[1]]
+    third = api_of(reply)
+    assert third.run(lake, HOURS, missing_only=True) == []
+    assert third.asked == []
+    whole = Lake(FolderStore(lake.store.root.parent / "whole"), lambda: at(20))  # type: ignore[attr-defined]
+    api_of(reply).run(whole, HOURS)
+    assert references(lake) == references(whole)
+
+
+def test_tables_that_were_not_made_yet_are_made_without_asking(lake: Lake, api_of: Any) -> None:
+    api_of(reply).run(lake, HOURS, make=False)
+    assert references(lake) == []
+    api = api_of(reply)
+    made = api.run(lake, HOURS, missing_only=True)
+    assert api.asked == []
+    assert set(kinds(made)) == {(Made, window) for window in HOURS}
+
+
+def test_a_rebuild_asks_nobody_and_gives_the_same_bytes(
+    lake: Lake, folder: Path, api_of: Any
+) -> None:
+    api_of(reply).run(lake, HOURS)
+    before = bytes_of(lake.store)
+    for table in tables.MADE_HOURLY:
+        for file in (folder / table.name).rglob("*.parquet"):
+            file.unlink()
+    api = api_of(reply)
+    api.run(lake, HOURS, poll=False)
+    assert api.asked == []
+    assert bytes_of(lake.store) == before
+
+
+def test_tables_of_an_hour_that_was_never_polled_are_not_made(lake: Lake, api_of: Any) -> None:
+    (outcome,) = api_of(reply).run(lake, HOURS[:1], poll=False)
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.error, NeverPolled)
+    assert bytes_of(lake.store) == {}
+
+
+def test_a_late_return_is_added_and_counted_as_late(lake: Lake, api_of: Any) -> None:
+    api_of(lambda _: [returned("R-1", at(9))]).run(lake, HOURS[:1])
+    both = api_of(lambda _: [returned("R-1", at(9)), returned("R-2", at(9, 5))], at(200))
+    *_, made = both.run(lake, HOURS[:1])
+    assert isinstance(made, Made)
+    assert made.settled.record.facts == {"returns": 2, "items": 2, "rejected": 0, "late": 1}
+    assert made.settled.frames["returns"]["first_polled_at"].to_list()[1] == at(200)
+
+
+def test_a_neighbour_whose_poll_changes_an_hour_makes_it_due(lake: Lake, api_of: Any) -> None:
+    api_of(reply).run(lake, HOURS[1:2])
+    made = [o for o in api_of(reply).run(lake, HOURS[:1]) if isinstance(o, Made)]
+    assert {o.window for o in made} == set(HOURS[:2])
+    returns = lake.read(tables.RETURNS, HOURS[1])
+    assert returns is not None
+    assert "R-10-00" in returns["return_reference_number"].to_list()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CredentialsRefused("Refused."), SettingsError("CLICKPOST_KEY not set."), NoConnection("No.")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_concerns_every_hour_stops_the_run_at_once(
+    error: Exception, lake: Lake, api_of: Any
+) -> None:
+    api = api_of(reply, errors=dict.fromkeys(HOURS, error))
+    (outcome,) = api.run(lake, HOURS)
+    assert isinstance(outcome, Stopped)
+    assert outcome.error is error
+    assert api.asked == HOURS[:1]
+
+
+def test_what_had_landed_before_the_run_was_stopped_is_made(lake: Lake, api_of: Any) -> None:
+    api = api_of(reply, errors={HOURS[2]: CredentialsRefused("Refused.")})
+    outcomes = api.run(lake, HOURS)
+    assert kinds(outcomes)[-1] == (Stopped, None)
+    assert {o.window for o in outcomes if isinstance(o, Made)} == set(HOURS[:2])
+    assert HOURS[3] not in api.asked
+
+
+def test_one_hour_that_finds_nobody_is_one_failed_hour(lake: Lake, api_of: Any) -> None:
+    api = api_of(reply, errors={HOURS[1]: NoConnection("No.")})
+    outcomes = api.run(lake, HOURS)
+    assert [o.window for o in outcomes if isinstance(o, Failed)] == [HOURS[1]]
+    assert len(api.asked) == 4
+
+
+def test_a_damaged_poll_fails_its_hour_and_no_other(lake: Lake, api_of: Any) -> None:
+    api = api_of(lambda w: [returned(f"R-{w.start:%H}", w.start)])
+    api.run(lake, HOURS)
+    path = lake.polls(HOURS[1])[0].file.path
+    lake.store.put(path, b"torn")
+    outcomes = api.run(lake, HOURS)
+    failed = [o for o in outcomes if isinstance(o, Failed)]
+    assert [(o.window, type(o.error)) for o in failed] == [(HOURS[1], LakeDamaged)]
+    assert path in str(failed[0].error)
+    assert {o.window for o in outcomes if isinstance(o, Made)} == set(HOURS) - {HOURS[1]}
+
+
+def test_a_damaged_record_of_an_hour_s_tables_is_mended_by_the_next_run(
+    lake: Lake, api_of: Any
+) -> None:
+    api = api_of(reply)
+    api.run(lake, HOURS)
+    before = bytes_of(lake.store)
+    lake.store.put(f"_records/{HOURS[1].path}/tables.json", b"{")
+    outcomes = api.run(lake, HOURS, missing_only=True)
+    assert (Made, HOURS[1]) in kinds(outcomes)
+    assert len(api.asked) == 4
+    assert bytes_of(lake.store) == before
+
+
+def test_a_table_that_was_altered_is_made_again(lake: Lake, api_of: Any) -> None:
+    api = api_of(reply)
+    api.run(lake, HOURS)
+    before = bytes_of(lake.store)
+    lake.store.put(lake.path(tables.RETURNS, HOURS[0]), b"altered")
+    outcomes = api.run(lake, HOURS, poll=False)
+    assert next(o.settled.changed for o in outcomes if isinstance(o, Made)) == {"returns"}
+    assert {kind for kind, _ in kinds(outcomes)} == {Made}
+    assert bytes_of(lake.store) == before
+
+
+def test_many_in_flight_give_the_same_lake_as_one(lake: Lake, tmp_path: Path, api_of: Any) -> None:
+    api_of(reply, always_at=at(100)).run(lake, HOURS)
+    other = Lake(FolderStore(tmp_path / "other"), lambda: at(20))
+    list(api_of(reply, always_at=at(100)).river(other, in_flight=8).run(HOURS[::-1]))
+    assert bytes_of(other.store) == bytes_of(lake.store)
+
+
+def test_progress_is_told_before_an_outcome_is_given(lake: Lake, api_of: Any) -> None:
+    told: list[Outcome] = []
+    river = api_of(reply).river(lake)
+    river._on_outcome = told.append
+    given = []
+    for outcome in river.run(HOURS[:2]):
+        assert told[-1] is outcome
+        given.append(outcome)
+    assert told == given
+
+
+def test_a_full_disk_stops_the_run_and_says_so(
+    lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api_of(reply).run(lake, HOURS[:1])
+    before = bytes_of(lake.store)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", full)
+        *_, last = api_of(lambda _: [new_case()]).run(lake, HOURS)
+    assert isinstance(last, Stopped)
+    assert isinstance(last.error, LakeUnwritable)
+    assert "No space left on device" in str(last.error)
+    assert bytes_of(lake.store) == before

@@ -1,0 +1,107 @@
+"""Killed anywhere and started again: nothing lost, nothing doubled, no torn file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from lakes import bytes_of
+from obstore.store import MemoryStore
+from records import assigned, at, returned
+
+from returns_orchestration.lake import Lake
+from returns_orchestration.lake.store import ObjectStore
+from returns_orchestration.window import Window, windows_between
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Remote
+
+HOURS = list(windows_between(at(9), at(11)))
+BROKEN = assigned(return_reference_number=None)
+
+
+class Killed(BaseException):
+    """What no code of ours catches, like the end of a process."""
+
+
+class Mortal(ObjectStore):
+    """A store that takes ``writes`` writes and dies at the next."""
+
+    def __init__(self, remote: Remote, writes: int) -> None:
+        super().__init__(remote, "memory://lake")
+        self.left = writes
+
+    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+        return super()._put(path, content, create=create)
+
+
+def first(window: Window) -> list[Any]:
+    return [returned(f"R-{window.start:%H}", window.start), returned("R-E", at(10)), BROKEN]
+
+
+def second(window: Window) -> list[Any]:
+    changed = returned(f"R-{window.start:%H}", window.start, status="CHANGED")
+    return [changed, returned("R-L", at(9, 59, 59)), BROKEN]
+
+
+def lake_on(remote: Remote) -> Lake:
+    return Lake(ObjectStore(remote, "memory://lake"), lambda: at(20))
+
+
+def run(lake: Lake, api_of: Any) -> None:
+    """Two polls of each hour; each poll has one time, so that a repeated one is the same poll."""
+    api_of(first, always_at=at(30)).run(lake, HOURS)
+    api_of(second, always_at=at(40)).run(lake, HOURS)
+
+
+def test_a_run_that_was_killed_at_any_write_ends_as_one_that_was_not(api_of: Any) -> None:
+    whole = lake_on(MemoryStore())
+    run(whole, api_of)
+    expected = bytes_of(whole.store)
+    killed = 0
+    while True:
+        remote = MemoryStore()
+        try:
+            run(Lake(Mortal(remote, killed), lambda: at(20)), api_of)
+            break
+        except Killed:
+            killed += 1
+        lake = lake_on(remote)
+        for path, content in bytes_of(lake.store).items():
+            if path.endswith(".parquet"):
+                assert content is not None
+                pl.read_parquet(content)
+        if lake.polls(HOURS[-1]) and 2 not in lake.entry(HOURS[0]).polls:
+            # Both were polled once before the kill: the first replies are not served again.
+            api_of(first, always_at=at(30)).run(lake, HOURS, poll=False)
+        elif not lake.entry(HOURS[-1]).polls:
+            api_of(first, always_at=at(30)).run(lake, HOURS)
+        api_of(second, always_at=at(40)).run(lake, HOURS)
+        assert bytes_of(lake.store) == expected, killed
+    assert killed >= len(expected)
+
+
+def test_a_backfill_that_was_killed_is_finished_by_one_that_asks_for_what_is_missing(
+    api_of: Any,
+) -> None:
+    api = api_of(first, always_at=at(30))
+    whole = lake_on(MemoryStore())
+    api.run(whole, HOURS[::-1])
+    killed = 0
+    while True:
+        remote = MemoryStore()
+        try:
+            api.run(Lake(Mortal(remote, killed), lambda: at(20)), HOURS[::-1])
+            break
+        except Killed:
+            killed += 1
+        lake = lake_on(remote)
+        known = [window for window in HOURS if lake.entry(window).polls]
+        again = api_of(first, always_at=at(30))
+        again.run(lake, HOURS, missing_only=True)
+        assert not set(known) & set(again.asked)
+        assert bytes_of(lake.store) == bytes_of(whole.store), killed
+    assert killed >= len(list(whole.store.list("")))

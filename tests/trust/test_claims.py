@@ -1,0 +1,293 @@
+"""For each claim: it holds over clean data, fails with its defect planted, and cannot be told where
+there is nothing to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from records import assigned, at, item, new_case, with_items
+from rows import HOUR, folded, poll
+
+from returns_orchestration import tables
+from returns_orchestration.stages import aggregates
+from returns_orchestration.stages.ownership import items_frame, returns_frame
+from returns_orchestration.trust.claims import (
+    Claim,
+    accounted_for,
+    judge,
+    of_hour,
+    of_poll,
+    unread,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Frames = dict[str, pl.DataFrame]
+
+RETURNS, ITEMS = "returns", "return_items"
+MODES, REASONS, REJECTED = "refund_modes_hourly", "return_reasons_hourly", "rejected_returns"
+
+
+def clean() -> Frames:
+    found = [
+        folded(poll(with_items([item("A"), item("B", refund_mode="Credits")]))),
+        folded(poll(new_case())),
+        folded(poll(assigned(return_reference_number="RE5555", refund_mode=None))),
+    ]
+    returns, items = returns_frame(found), items_frame(found)
+    return {
+        RETURNS: returns,
+        ITEMS: items,
+        MODES: aggregates.refund_modes(HOUR, returns, items),
+        REASONS: aggregates.return_reasons(HOUR, items),
+        REJECTED: tables.REJECTED_RETURNS.empty(),
+    }
+
+
+def empty() -> Frames:
+    return {table.name: table.empty() for table in tables.MADE_HOURLY}
+
+
+def claim(frames: Frames, table: str, name: str, keys: Mapping[str, int] | None = None) -> Claim:
+    judged = of_hour(HOUR, frames, {} if keys is None else keys)
+    (found,) = [one for one in judged[table] if one.name == name]
+    return found
+
+
+def changed(table: str, **columns: pl.Expr) -> Callable[[Frames], Frames]:
+    return lambda frames: frames | {table: frames[table].with_columns(**columns)}
+
+
+def shorter(table: str) -> Callable[[Frames], Frames]:
+    return lambda frames: frames | {table: frames[table].tail(-1)}
+
+
+def twice(table: str) -> Callable[[Frames], Frames]:
+    return lambda frames: frames | {table: pl.concat([frames[table]] * 2)}
+
+
+def rejecting(frames: Frames) -> Frames:
+    row: dict[str, list[object]] = {
+        "polled_at": [at(12)], "position": [0], "reason": ["no number"], "record": ["{}"],
+    }  # fmt: skip
+    return frames | {REJECTED: tables.REJECTED_RETURNS.frame(row)}
+
+
+def off(**duration: float) -> pl.Expr:
+    return pl.col("requested_at") + pl.duration(**duration)
+
+
+NULL = pl.lit(None, pl.String)
+FIRST = pl.int_range(pl.len()) == 0
+
+PLANTED = [
+    *((name, "schema_is_as_declared", plant, "blocks") for name, plant in (
+        (RETURNS, changed(RETURNS, cp_id=pl.col("cp_id").cast(pl.String))),
+        (RETURNS, changed(RETURNS, new=pl.lit(1))),
+        (RETURNS, lambda f: f | {RETURNS: f[RETURNS].drop("source")}),
+        (RETURNS, lambda f: f | {RETURNS: f[RETURNS].select(sorted(f[RETURNS].columns))}),
+        (ITEMS, changed(ITEMS, quantity=pl.col("quantity").cast(pl.Int32))),
+        (MODES, changed(MODES, hour=pl.col("hour").dt.cast_time_unit("ns"))),
+        (REASONS, changed(REASONS, returns=pl.col("returns").cast(pl.UInt32))),
+        (REJECTED, changed(REJECTED, reason=pl.lit(1))),
+    )),
+    (RETURNS, "references_are_unique_and_present", twice(RETURNS), "blocks"),
+    (RETURNS, "references_are_unique_and_present", changed(
+        RETURNS, return_reference_number=pl.when(~FIRST).then("return_reference_number"),
+    ), "blocks"),
+    (RETURNS, "every_return_is_inside_its_hour_or_next_to_it", changed(
+        RETURNS, requested_at=off(hours=2),
+    ), "error"),
+    (RETURNS, "every_return_is_inside_its_hour_or_next_to_it", changed(
+        RETURNS, requested_at=off(hours=-2),
+    ), "error"),
+    (RETURNS, "every_return_is_inside_its_hour_or_next_to_it", changed(
+        RETURNS, requested_at=pl.lit(None, tables.TIME),
+    ), "error"),
+    (RETURNS, "request_times_are_in_utc", changed(RETURNS, requested_at=off(minutes=330)), "error"),
+    (RETURNS, "request_times_are_in_utc", changed(RETURNS, requested_at=off(hours=-1)), "error"),
+    (RETURNS, "status_codes_are_known", changed(
+        RETURNS, webhook_clickpost_status_code=pl.lit(1005, pl.Int64),
+    ), "warning"),
+    (RETURNS, "status_codes_are_known", changed(
+        RETURNS, latest_clickpost_status_code=pl.when(FIRST).then(43).cast(pl.Int64),
+    ), "warning"),
+    (RETURNS, "refund_modes_are_known", changed(RETURNS, refund_mode=pl.lit("Barter")), "warning"),
+    (RETURNS, "refund_modes_are_known", changed(ITEMS, refund_mode=pl.lit("Barter")), "warning"),
+    (ITEMS, "every_item_has_its_return", shorter(RETURNS), "blocks"),
+    (ITEMS, "every_item_has_its_return", changed(
+        ITEMS, return_reference_number=pl.lit("nobody's"),
+    ), "blocks"),
+    (ITEMS, "items_are_numbered_from_0", changed(
+        ITEMS, item_index=pl.col("item_index") + 1,
+    ), "blocks"),
+    (ITEMS, "items_are_numbered_from_0", changed(ITEMS, item_index=pl.lit(0, pl.Int64)), "blocks"),
+    (ITEMS, "items_are_numbered_from_0", changed(
+        ITEMS, item_index=pl.lit(None, pl.Int64),
+    ), "blocks"),
+    (MODES, "returns_are_conserved", shorter(MODES), "blocks"),
+    (MODES, "returns_are_conserved", changed(MODES, returns=pl.col("returns") + 1), "blocks"),
+    *(
+        (table, f"{what}_{'is' if what == 'quantity' else 'are'}_conserved", plant, "blocks")
+        for table in (MODES, REASONS)
+        for what in ("items", "quantity")
+        for plant in (twice(table), changed(table, **{what: pl.col(what) + 1}))
+    ),
+    (REJECTED, "nothing_is_rejected", rejecting, "error"),
+]  # fmt: skip
+
+LOOKS_AT = {
+    "references_are_unique_and_present": [(RETURNS, "return_reference_number")],
+    "every_return_is_inside_its_hour_or_next_to_it": [(RETURNS, "requested_at")],
+    "request_times_are_in_utc": [(RETURNS, "requested_at"), (RETURNS, "return_reference_number")],
+    "status_codes_are_known": [
+        (RETURNS, "webhook_clickpost_status_code"),
+        (RETURNS, "latest_clickpost_status_code"),
+    ],
+    "refund_modes_are_known": [(RETURNS, "refund_mode"), (ITEMS, "refund_mode")],
+    "every_item_has_its_return": [
+        (ITEMS, "return_reference_number"),
+        (RETURNS, "return_reference_number"),
+    ],
+    "items_are_numbered_from_0": [(ITEMS, "item_index"), (ITEMS, "return_reference_number")],
+    "returns_are_conserved": [(MODES, "returns")],
+    "items_are_conserved": [(MODES, "items"), (REASONS, "items")],
+    "quantity_is_conserved": [(MODES, "quantity"), (REASONS, "quantity"), (ITEMS, "quantity")],
+}
+NAMES = {
+    (table, one.name) for table, judged in of_hour(HOUR, clean(), {}).items() for one in judged
+}
+
+
+def judging(frames: Frames, name: str) -> list[Claim]:
+    return [
+        one for judged in of_hour(HOUR, frames, {}).values() for one in judged if one.name == name
+    ]
+
+
+@pytest.mark.parametrize("frames", [clean(), empty()], ids=["an hour", "an empty hour"])
+def test_every_claim_holds_over_clean_data(frames: Frames) -> None:
+    judged = [one for of_table in of_hour(HOUR, frames, {}).values() for one in of_table]
+    assert {one.sentence: one.verdict for one in judged if not one.holds} == {}
+    assert not any(one.blocks for one in judged)
+
+
+def test_no_claim_is_without_a_planted_defect() -> None:
+    planted = {(table, name) for table, name, _, _ in PLANTED}
+    assert planted | {(RETURNS, "keys_are_known")} == NAMES
+
+
+@pytest.mark.parametrize(("table", "name", "plant", "weight"), PLANTED)
+def test_a_claim_fails_over_its_defect(
+    table: str, name: str, plant: Callable[[Frames], Frames], weight: str
+) -> None:
+    found = claim(plant(clean()), table, name)
+    assert (found.verdict, found.weight) == ("fails", weight), found.sentence
+    assert found.blocks is (weight == "blocks")
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "column"),
+    [(name, *place) for name, places in LOOKS_AT.items() for place in places],
+)
+def test_a_claim_that_cannot_see_its_column_cannot_tell(name: str, table: str, column: str) -> None:
+    frames = clean() | {table: clean()[table].drop(column)}
+    found = judging(frames, name)
+    assert "cannot tell" in {one.verdict for one in found}
+    assert all(not one.holds for one in found if one.verdict == "cannot tell")
+
+
+@pytest.mark.parametrize(("table", "name"), sorted(NAMES - {(RETURNS, "keys_are_known")}))
+def test_a_claim_without_its_table_cannot_tell(table: str, name: str) -> None:
+    found = claim({k: frame for k, frame in clean().items() if k != table}, table, name)
+    assert found.verdict == "cannot tell"
+    assert not found.holds
+    assert found.blocks is (found.weight == "blocks")
+
+
+def test_new_keys_are_news_and_keys_nobody_looked_for_are_no_pass() -> None:
+    found = claim(clean(), RETURNS, "keys_are_known", {"record.new": 3})
+    assert (found.verdict, found.weight) == ("fails", "warning")
+    assert "record.new" in found.figures
+    (blind,) = [c for c in of_hour(HOUR, clean(), None)[RETURNS] if c.name == "keys_are_known"]
+    assert blind.verdict == "cannot tell"
+
+
+def test_the_zone_is_told_by_the_references_of_most_returns_and_not_by_chance() -> None:
+    frames = clean()
+    one_off = changed(
+        RETURNS, requested_at=pl.when(FIRST).then(off(hours=1)).otherwise("requested_at")
+    )
+    assert claim(one_off(frames), RETURNS, "request_times_are_in_utc").holds
+    shifted = changed(RETURNS, requested_at=off(minutes=330))
+    found = claim(shifted(frames), RETURNS, "request_times_are_in_utc")
+    assert "+5.50 hours" in found.figures
+    assert "CLICKPOST_TIME_ZONE" in found.figures
+
+
+def test_a_neighbour_s_return_is_near_enough() -> None:
+    for hours in (-1, 1):
+        frames = changed(RETURNS, requested_at=off(hours=hours))(clean())
+        assert claim(frames, RETURNS, "every_return_is_inside_its_hour_or_next_to_it").holds
+
+
+def test_no_sentence_repeats_a_value_of_a_record() -> None:
+    frames = changed(RETURNS, refund_mode=pl.lit("canary mode"), source=pl.lit("canary"))(clean())
+    frames = rejecting(frames)
+    judged = [one for of_table in of_hour(HOUR, frames, {}).values() for one in of_table]
+    said = " ".join(one.sentence for one in judged)
+    assert "canary" not in said
+    assert not any(reference in said for reference in frames[RETURNS]["return_reference_number"])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdict"),
+    [
+        ((10, 7, 2, 1, 0), "holds"),
+        ((0, 0, 0, 0, 0), "holds"),
+        ((10, 7, 2, 0, 0), "fails"),
+        ((10, 7, 3, 1, 0), "fails"),
+        ((10, 7, 2, 1, 1), "fails"),
+        ((10, 11, -2, 1, 0), "fails"),
+    ],
+)
+def test_every_served_record_is_accounted_for(numbers: tuple[int, ...], verdict: str) -> None:
+    found = accounted_for(*numbers)
+    assert (found.verdict, found.weight) == (verdict, "blocks")
+    assert found.blocks is (verdict == "fails")
+
+
+OF_POLL = {
+    "far": ("every_record_is_requested_in_its_window_or_next_to_it", "error", 2),
+    "vanished": ("no_return_vanished", "warning", 1),
+    "null_result": ("an_empty_result_is_a_list", "warning", True),
+    "damaged_text": ("the_text_is_utf_8", "warning", 3),
+}
+SOUND = {"null_result": False, "damaged_text": 0, "vanished": 0, "far": 0}
+
+
+@pytest.mark.parametrize("fact", OF_POLL)
+def test_each_claim_about_a_poll_holds_and_fails_by_its_own_fact(fact: str) -> None:
+    name, weight, defect = OF_POLL[fact]
+    sound = {one.name: one for one in of_poll(**SOUND)}  # type: ignore[arg-type]
+    broken = {one.name: one for one in of_poll(**{**SOUND, fact: defect})}  # type: ignore[arg-type]
+    assert sound.keys() == {name for name, _, _ in OF_POLL.values()}
+    assert all(one.holds for one in sound.values())
+    assert {one.name for one in broken.values() if not one.holds} == {name}
+    assert (broken[name].verdict, broken[name].weight) == ("fails", weight)
+
+
+def test_a_window_that_was_not_read_is_no_pass() -> None:
+    found = unread("Hour 2026-11-09-11:00: no answer.")
+    assert (found.verdict, found.holds) == ("cannot tell", False)
+
+
+def test_what_no_claim_reckons_with_is_not_hidden() -> None:
+    def broken() -> tuple[bool, str]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        judge("x", "error", broken)
