@@ -16,7 +16,7 @@ if [ -z "${CLICKPOST_KEY:-}" ] && ! grep -qs '^CLICKPOST_KEY=.' .env; then
     trap 'exit 143' TERM
     export CLICKPOST_BASE_URL="http://127.0.0.1:$SIMULATOR_PORT/api"
     export CLICKPOST_KEY=simulator-key CLICKPOST_USER_NAME=simulator-user CLICKPOST_TIME_ZONE=UTC
-    export RETURNS_LAKE="$PWD/data/demo/lake"
+    export RETURNS_LAKE="$PWD/data/demo/lake" RETURNS_START=2026-11-07T00:00:00Z
     export DAGSTER_HOME="${DAGSTER_HOME:-$PWD/data/demo/dagster_home}"
 fi
 export DAGSTER_HOME="${DAGSTER_HOME:-$PWD/data/dagster_home}"

@@ -13,7 +13,9 @@ import dagster as dg
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
 from returns_orchestration.defs import automation
-from returns_orchestration.defs.assets import hourly_assets
+from returns_orchestration.defs.assets import daily_assets, hourly_assets
+from returns_orchestration.defs.instance import dagster_home
+from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import River
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import load_settings
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.hours import Outcome
     from returns_orchestration.settings import Settings
+
+
+PACE_FILE = "clickpost-pace.json"
+"""In DAGSTER_HOME: every run of a deployment keeps the same pace."""
 
 
 def now() -> datetime:
@@ -53,13 +59,17 @@ def build_river(
             timeouts=timeouts or Timeouts(),
             clock=clock,
             sleep=sleep,
+            pace_file=dagster_home(settings) / PACE_FILE,
         )
 
+    lake = Lake(open_store(settings.lake), clock)
     return River(
-        Lake(open_store(settings.lake), clock),
+        lake,
         RecordReader(settings.time_zone),
         open_client,
         settings.max_concurrency,
+        days=DaySettler(lake, settings.report_time_zone),
+        clock=clock,
         on_outcome=on_outcome,
     )
 
@@ -69,7 +79,7 @@ def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa:
     river = build_river(settings, **overrides)
     clock: Callable[[], datetime] = overrides.get("clock", now)
     return dg.Definitions(
-        assets=[hourly_assets(settings)],
+        assets=[hourly_assets(settings), daily_assets(settings)],
         jobs=[automation.hourly_job(), automation.repoll_job()],
         schedules=[automation.live_schedule(settings)],
         sensors=[

@@ -180,7 +180,7 @@ class Settings(BaseSettings):
                 ("CLICKPOST_KEY", self.key),
                 ("CLICKPOST_USER_NAME", self.user_name),
             )
-            if value is None or not value.get_secret_value()
+            if value is None or not value.get_secret_value().strip()
         ]
         if absent or self.key is None or self.user_name is None:
             message = f"{' and '.join(absent)} not set."

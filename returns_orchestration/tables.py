@@ -19,6 +19,7 @@ TIME = pl.Datetime("us", "UTC")
 TEXT = pl.String()
 NUMBER = pl.Int64()
 FLAG = pl.Boolean()
+DAY = pl.Date()
 TEXTS = pl.List(pl.String)
 
 RECORD, WEBHOOK, ADDITIONAL, LATEST, ITEM = (
@@ -34,6 +35,7 @@ TYPE_NAMES: dict[pl.DataType, str] = {
     TEXT: "String",
     NUMBER: "Int64",
     FLAG: "Boolean",
+    DAY: "Date",
     TEXTS: "List(String)",
 }
 
@@ -254,26 +256,22 @@ def _counts(*, mode: bool) -> tuple[Column, ...]:
     )
 
 
+_MODE = Column("refund_mode", TEXT, "the mode, or Mixed, or Not given", nullable=False)
+_REASON = Column("return_reason", TEXT, "the reason, or Not given", nullable=False)
 _HOUR = Column("hour", TIME, "begin of the UTC hour", nullable=False)
+_DAY = Column("day", DAY, "the day in RETURNS_REPORT_TIME_ZONE", nullable=False)
 
 REFUND_MODES_HOURLY = Table(
-    "refund_modes_hourly",
-    "hour and refund mode",
-    (
-        _HOUR,
-        Column("refund_mode", TEXT, "the mode, or Mixed, or Not given", nullable=False),
-        *_counts(mode=True),
-    ),
+    "refund_modes_hourly", "hour and refund mode", (_HOUR, _MODE, *_counts(mode=True))
 )
-
 RETURN_REASONS_HOURLY = Table(
-    "return_reasons_hourly",
-    "hour and return reason",
-    (
-        _HOUR,
-        Column("return_reason", TEXT, "the reason, or Not given", nullable=False),
-        *_counts(mode=False),
-    ),
+    "return_reasons_hourly", "hour and return reason", (_HOUR, _REASON, *_counts(mode=False))
+)
+REFUND_MODES_DAILY = Table(
+    "refund_modes_daily", "day and refund mode", (_DAY, _MODE, *_counts(mode=True))
+)
+RETURN_REASONS_DAILY = Table(
+    "return_reasons_daily", "day and return reason", (_DAY, _REASON, *_counts(mode=False))
 )
 
 MADE_HOURLY = (
@@ -285,7 +283,10 @@ MADE_HOURLY = (
 )
 """The tables made from raw_returns for one hour, in the order they are made."""
 
-TABLES = (RAW_RETURNS, *MADE_HOURLY)
+MADE_DAILY = (REFUND_MODES_DAILY, RETURN_REASONS_DAILY)
+"""The tables made from the rows of `returns` and `return_items` for one day."""
+
+TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY)
 """Every table of the lake, in flow order."""
 
 BY_NAME = {table.name: table for table in TABLES}

@@ -7,8 +7,8 @@ in the lake (its path) and on the wire. What does not live here: which hours exi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from returns_orchestration.errors import SettingsError
@@ -102,6 +102,51 @@ class Window:
             )
         except (KeyError, ValueError):
             return None
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Day:
+    """A calendar day of a zone; 23 or 25 hours where its clocks change, half-hour edges in UTC."""
+
+    date: date
+    zone: ZoneInfo = field(compare=False)
+
+    @property
+    def start(self) -> datetime:
+        """Its first moment, UTC."""
+        return datetime.combine(self.date, time(), self.zone).astimezone(UTC)
+
+    @property
+    def end(self) -> datetime:
+        """The first moment that is no longer inside, UTC."""
+        return Day(self.date + timedelta(days=1), self.zone).start
+
+    @property
+    def key(self) -> str:
+        """Dagster's daily partition key, ``2026-11-09``."""
+        return self.date.isoformat()
+
+    @property
+    def path(self) -> str:
+        """Its place inside a daily table, ``date=2026-11-09``."""
+        return f"date={self.key}"
+
+    @property
+    def windows(self) -> list[Window]:
+        """The hours that overlap it; the first and the last may lie in two days."""
+        last = Window.of(self.end - timedelta(microseconds=1))
+        return list(windows_between(Window.of(self.start).start, last.end))
+
+    @classmethod
+    def of(cls, moment: datetime, zone: ZoneInfo) -> Day:
+        """The day that holds ``moment`` (aware)."""
+        return cls(moment.astimezone(zone).date(), zone)
+
+
+def days_of(window: Window, zone: ZoneInfo) -> list[Day]:
+    """The days that ``window`` overlaps: two where a day begins inside the hour."""
+    last = Day.of(window.end - timedelta(microseconds=1), zone)
+    return sorted({Day.of(window.start, zone), last})
 
 
 def windows_between(start: datetime, end: datetime) -> Iterator[Window]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 import pytest
@@ -25,6 +25,8 @@ AT_LEAST = {
     "rejected_returns": "polled_at position reason record",
     "refund_modes_hourly": "hour refund_mode returns items quantity",
     "return_reasons_hourly": "hour return_reason returns items quantity",
+    "refund_modes_daily": "day refund_mode returns items quantity",
+    "return_reasons_daily": "day return_reason returns items quantity",
 }
 
 DOCUMENTED = {
@@ -99,6 +101,22 @@ def test_the_tables_of_the_contract_are_there_with_their_columns() -> None:
             assert not set(AT_LEAST[table.name].split()) - set(table.schema)
 
 
+@pytest.mark.parametrize(
+    ("daily", "hourly"),
+    [
+        (tables.REFUND_MODES_DAILY, tables.REFUND_MODES_HOURLY),
+        (tables.RETURN_REASONS_DAILY, tables.RETURN_REASONS_HOURLY),
+    ],
+    ids=lambda table: table.name,
+)
+def test_a_daily_table_has_the_day_in_the_place_of_the_hour(daily: Table, hourly: Table) -> None:
+    (day, *counts), (hour, *others) = daily.columns, hourly.columns
+    assert (day.name, day.dtype, day.nullable) == ("day", pl.Date(), False)
+    assert (hour.name, hour.dtype) == ("hour", UTC_TIME)
+    assert counts == others
+    assert daily.name == hourly.name.replace("hourly", "daily")
+
+
 @pytest.mark.parametrize("place", DOCUMENTED)
 def test_every_field_that_the_vendor_documents_has_one_column_of_its_type(place: str) -> None:
     found = {c.key: c for _, c in COLUMNS if c.place == place}
@@ -116,10 +134,12 @@ def test_every_field_that_the_vendor_documents_has_one_column_of_its_type(place:
         assert column.dtype == expected, key
 
 
-def test_times_are_utc_microseconds_and_references_are_text() -> None:
+def test_times_are_utc_microseconds_days_are_dates_and_references_are_text() -> None:
     for table, column in COLUMNS:
         if column.name.endswith("_at") or column.name == "hour":
             assert column.dtype == UTC_TIME, (table.name, column.name)
+        if column.name == "day":
+            assert column.dtype == pl.Date(), (table.name, column.name)
         if column.name in ("return_reference_number", "awb", "sku", "forward_awb"):
             assert column.dtype == pl.String(), (table.name, column.name)
 
@@ -141,6 +161,7 @@ def test_an_empty_file_has_the_schema_of_a_full_one(table: Table) -> None:
         pl.String(): "x",
         pl.Int64(): 1,
         pl.Boolean(): True,
+        pl.Date(): date(2026, 11, 9),
         pl.List(pl.String): ["x"],
     }
     full = table.frame({column.name: [samples[column.dtype]] for column in table.columns})
@@ -166,7 +187,7 @@ def test_a_value_of_a_wrong_type_never_becomes_a_row(column: str, wrong: object)
 
 def test_types_are_written_as_polars_writes_them() -> None:
     names = {column.type_name for _, column in COLUMNS}
-    assert names == {'Datetime("us", "UTC")', "String", "Int64", "Boolean", "List(String)"}
+    assert names == {'Datetime("us", "UTC")', "String", "Int64", "Boolean", "Date", "List(String)"}
 
 
 def test_a_time_keeps_its_microseconds() -> None:

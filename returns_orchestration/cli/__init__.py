@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import typer
 
-from returns_orchestration.cli import backfill, demo, doctor, simulate, status
+from returns_orchestration.cli import backfill, demo, doctor, simulate, status, waive
 from returns_orchestration.errors import ReturnsError, SettingsError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.command("waive")(waive.waive)
 app.command("simulate")(simulate.simulate)
 app.command("demo")(demo.demo)
 

@@ -71,49 +71,87 @@ def run_backfill(
     """Run the ranges of ``windows`` that need it; True if every hour is there at the end."""
     from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import open_instance, ranges, run_range  # noqa: PLC0415
-    from returns_orchestration.flow.hours import Failed, Made, Stopped  # noqa: PLC0415
+    from returns_orchestration.flow.days import DaySettler  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
     from returns_orchestration.trust.hours import missing  # noqa: PLC0415
 
     settings.credentials()
     lake = Lake(open_store(settings.lake))
     lake.check_writable()
-    unpolled, unmade = missing(lake, windows)
+    days = DaySettler(lake, settings.report_time_zone)
+    unpolled, unmade = missing(lake, windows, days.follow)
     due = windows if repoll else sorted([*unpolled, *unmade])
     calls = len(windows) if repoll else len(unpolled)
     console.print(_plan(settings, windows, calls, len(due) - calls), soft_wrap=True)
     if not due:
         return True
-    failed: dict[Window, str] = {}
-    stopped: list[str] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with (
-        open_instance(settings) as instance,
-        Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress,
-    ):
-        task = progress.add_task("hours", total=len(due))
-        waiting = set(due)
-
-        def on_outcome(outcome: Outcome) -> None:
-            if isinstance(outcome, Stopped):
-                stopped.append(str(outcome.error))
-            elif isinstance(outcome, Failed):
-                failed[outcome.window] = str(outcome.error)
-            if isinstance(outcome, Failed | Made) and outcome.window in waiting:
-                waiting.discard(outcome.window)
-                progress.advance(task)
-
-        definitions = build_defs(settings, on_outcome=on_outcome)
+    watch = _Watch(due, console)
+    with open_instance(settings) as instance, watch.progress:
+        definitions = build_defs(settings, on_outcome=watch.on_outcome)
         for chunk in ranges(due):
             result = run_range(definitions, instance, chunk, missing_only=not repoll)
-            if not result.success and not stopped and not failed.keys() & set(chunk):
-                stopped.append(result.failure)
-            if stopped:
+            if not result.success and not watch.explains(chunk):
+                watch.stopped = result.failure
+            if watch.stopped:
                 break
-    return _report(console, windows, failed, stopped, len(waiting))
+    # Another run may have made some of them meanwhile: what counts is what is there.
+    unpolled, unmade = missing(lake, windows, days.follow)
+    return watch.report(windows, {*unpolled, *unmade})
+
+
+class _Watch:
+    """Follows a backfill: its progress, the hours that failed and why, and what stopped it."""
+
+    def __init__(self, due: list[Window], console: Console) -> None:
+        self._console = console
+        self._waiting = set(due)
+        self._failed: dict[Window, str] = {}
+        self.stopped = ""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self.progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self._task = self.progress.add_task("hours", total=len(due))
+        self._said = 0
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Take note of what became of an hour."""
+        from returns_orchestration.flow.hours import Failed, Made, Stopped  # noqa: PLC0415
+
+        if isinstance(outcome, Stopped):
+            self.stopped = str(outcome.error)
+        elif isinstance(outcome, Failed):
+            self._failed[outcome.window] = str(outcome.error)
+        if isinstance(outcome, Failed | Made) and outcome.window in self._waiting:
+            self._waiting.discard(outcome.window)
+            self.progress.advance(self._task)
+            self._say()
+
+    def _say(self) -> None:
+        """Where no bar can be drawn, a line for every tenth of the way."""
+        task = self.progress.tasks[0]
+        tenths = int(10 * task.completed / (task.total or 1))
+        if tenths > self._said and not self._console.is_terminal:
+            self._said = tenths
+            self._console.print(f"{task.completed:.0f} of {task.total:.0f} hours done")
+
+    def explains(self, windows: list[Window]) -> bool:
+        """Whether a failure of the run of ``windows`` is known already."""
+        return bool(self.stopped) or bool(self._failed.keys() & set(windows))
+
+    def report(self, windows: list[Window], bad: set[Window]) -> bool:
+        """Say what failed and why, and how many hours are there; True if all is well."""
+        say = self._console.print
+        for _, words in sorted(self._failed.items()):
+            say(f"failed: {words}", style="red", soft_wrap=True, markup=False)
+        if self.stopped:
+            say(f"stopped: {self.stopped}", style="red", soft_wrap=True, markup=False)
+        good = len(windows) - len(bad)
+        left = f", {len(bad)} are not." if bad else "."
+        say(f"{good} of {len(windows)} hours are complete{left}", soft_wrap=True)
+        return not bad and not self._failed and not self.stopped
 
 
 def _plan(settings: Settings, windows: list[Window], calls: int, to_make: int) -> str:
+    """What will be asked for and about how long it takes, in a sentence."""
     seconds = calls * max(1 / settings.max_requests_per_second, SECONDS_AN_HOUR)
     seconds += to_make * SECONDS_AN_HOUR
     about = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} seconds"
@@ -122,22 +160,3 @@ def _plan(settings: Settings, windows: list[Window], calls: int, to_make: int) -
         return f"{span}: {len(windows)} hours, none is missing; nothing to ask for."
     more = f", {to_make} more only to be made" if to_make else ""
     return f"{span}: {len(windows)} hours, {calls} calls{more}, about {about}."
-
-
-def _report(
-    console: Console,
-    windows: list[Window],
-    failed: dict[Window, str],
-    stopped: list[str],
-    waiting: int,
-) -> bool:
-    for _, words in sorted(failed.items()):
-        console.print(f"failed: {words}", style="red", soft_wrap=True, markup=False)
-    if stopped:
-        console.print(f"stopped: {stopped[0]}", style="red", soft_wrap=True, markup=False)
-    bad = len(failed) + waiting
-    good = len(windows) - bad
-    console.print(
-        f"{good} of {len(windows)} hours are complete" + (f", {bad} are not." if bad else ".")
-    )
-    return not bad and not stopped

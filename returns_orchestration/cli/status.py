@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from returns_orchestration.cli.backfill import chosen_windows
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
-from returns_orchestration.window import Window, last_settled
+from returns_orchestration.window import Window, last_settled, read_hour
 
 if TYPE_CHECKING:
     from returns_orchestration.settings import Settings
     from returns_orchestration.trust.hours import HourState
-
-STYLES = {"complete": "green", "empty": "dim", "missing": "red"}
 
 
 def status(
@@ -42,7 +40,7 @@ def status(
     if as_json:
         typer.echo(json.dumps([_plain(state) for state in found], indent=1))
     else:
-        print_states(found, Console(highlight=False))
+        print_states(found)
     if any(state.state == "missing" for state in found):
         raise typer.Exit(1)
 
@@ -52,40 +50,37 @@ def read_states(settings: Settings, windows: list[Window]) -> list[HourState]:
     from returns_orchestration.defs import history  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
-    from returns_orchestration.trust.hours import missing, states  # noqa: PLC0415
+    from returns_orchestration.trust.hours import states  # noqa: PLC0415
 
     lake = Lake(open_store(settings.lake))
     if not dagster_home(settings).is_dir():
         return list(states(lake, windows))
     with open_instance(settings) as instance:
-        unpolled, _ = missing(lake, windows)
-        errors = history.last_errors(instance, [window.key for window in unpolled])
-        return list(states(lake, windows, history.polls(instance), errors))
+        found = list(states(lake, windows, history.polls(instance)))
+        keys = {state.hour: Window(read_hour(state.hour)).key for state in found}
+        missing = [keys[state.hour] for state in found if state.state == "missing"]
+        errors = history.last_errors(instance, missing)
+        return [replace(state, error=errors.get(keys[state.hour], state.error)) for state in found]
 
 
-def print_states(found: list[HourState], console: Console) -> None:
-    """A table of the hours, and a line that sums them up."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("hour", "state"):
-        table.add_column(name, no_wrap=True)
-    for name in ("returns", "items", "rejected", "polls", "late"):
-        table.add_column(name, justify="right")
-    table.add_column("first polled", no_wrap=True)
-    table.add_column("last polled", no_wrap=True)
-    table.add_column("error", overflow="fold")
+def print_states(found: list[HourState]) -> None:
+    """One line an hour, however long, and a line that sums them up."""
+    typer.echo(
+        "hour              state     returns   items  rejected  polls  late  "
+        "first polled         last polled          error"
+    )
     for state in found:
-        counts = (state.returns, state.items, state.rejected, state.polls, state.late)
-        table.add_row(
-            state.hour,
-            f"[{STYLES[state.state]}]{state.state}[/]",
-            *map(str, counts),
-            _short(state.first_polled_at),
-            _short(state.last_polled_at),
-            (state.error or "").replace("[", r"\["),
+        line = (
+            f"{state.hour:<16}  {state.state:<8}  {state.returns:>7}  {state.items:>6}  "
+            f"{state.rejected:>8}  {state.polls:>5}  {state.late:>4}  "
+            f"{_short(state.first_polled_at):<19}  {_short(state.last_polled_at):<19}  "
+            f"{' '.join((state.error or '').split())}"
         )
-    console.print(table)
-    totals = {name: sum(s.state == name for s in found) for name in STYLES}
-    console.print(", ".join(f"{count} {name}" for name, count in totals.items()))
+        typer.echo(line.rstrip())
+    totals = Counter(state.state for state in found)
+    typer.echo(
+        ", ".join(f"{totals[name]} {name}" for name in ("complete", "empty", "missing", "waived"))
+    )
 
 
 def _short(at: datetime | None) -> str:

@@ -4,9 +4,11 @@ What lives here, in reading order:
 
 - ``client.py``     one window, one logical request: its pages, its repeats, what it brought
 - ``reply.py``      whether a reply is good, in the order HTTP status, JSON, meta
+- ``body.py``       the bytes of a reply, bounded and decompressed
 - ``records.py``    the exact text of each record, whatever the others hold
 - ``next_page.py``  whether meta.next may be followed
-- ``pacing.py``     when to ask again, and how fast to ask at all
+- ``pacing.py``     when to ask again
+- ``pace.py``       how fast to ask at all, over all threads and processes
 - ``failures.py``   the HTTP library's exceptions in this package's words
 - ``transport.py``  key and user name, added below the HTTP client and kept out of all it tells
 - ``deadline.py``   sockets that never outlast a reply's total time; proxies
@@ -18,6 +20,7 @@ command line's ``doctor``; calls ``errors`` and ``window`` only.
 
 from returns_orchestration.clickpost.client import ClickPostClient, Poll
 from returns_orchestration.clickpost.deadline import Timeouts
-from returns_orchestration.clickpost.pacing import RateLimit, RetryPolicy
+from returns_orchestration.clickpost.pace import Pace
+from returns_orchestration.clickpost.pacing import RetryPolicy
 
-__all__ = ["ClickPostClient", "Poll", "RateLimit", "RetryPolicy", "Timeouts"]
+__all__ = ["ClickPostClient", "Pace", "Poll", "RetryPolicy", "Timeouts"]

@@ -18,16 +18,24 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
+from returns_orchestration.clickpost.body import read_body
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
 from returns_orchestration.clickpost.next_page import PageTrail
-from returns_orchestration.clickpost.pacing import RateLimit, RetryPolicy, read_retry_after
+from returns_orchestration.clickpost.pace import Pace
+from returns_orchestration.clickpost.pacing import RetryPolicy, read_retry_after
 from returns_orchestration.clickpost.reply import Answer, Page, read_page
 from returns_orchestration.clickpost.transport import CredentialTransport, Secrets
-from returns_orchestration.errors import ApiError, RequestRefused, SettingsError, TransientApiError
+from returns_orchestration.errors import (
+    ApiError,
+    SettingsError,
+    Throttled,
+    TransientApiError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
     from zoneinfo import ZoneInfo
 
@@ -37,7 +45,6 @@ PATH = "/v1/return_order_poll/"
 MAX_BODY_BYTES = 512 * 2**20
 MAX_PAGES = 1_000
 
-_MAX_ERROR_BYTES = 2**20  # of a body that is no success and is read for its meta only
 _DEFAULT_RETRY = RetryPolicy()
 _DEFAULT_TIMEOUTS = Timeouts()
 _log = logging.getLogger(__name__)
@@ -88,8 +95,9 @@ class ClickPostClient:
     ``credentials`` gives key and user name and is asked at each request, so it may rotate them; a
     SettingsError that it raises passes through. ``max_concurrency`` requests at most are under way
     at once and ``max_requests_per_second`` start in any second, over all threads. ``transport``
-    takes the place of real sockets. ``clock`` (aware), ``monotonic``, ``sleep`` and ``uniform``
-    (a random number between two) are seams for tests.
+    takes the place of real sockets; ``pace_file`` shares the pace with other processes. ``clock``
+    (aware), ``monotonic``, ``sleep`` and ``uniform`` (a random number between two) are seams for
+    tests.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting or a seam, named at the call
@@ -104,6 +112,7 @@ class ClickPostClient:
         timeouts: Timeouts = _DEFAULT_TIMEOUTS,
         max_body_bytes: int = MAX_BODY_BYTES,
         max_pages: int = MAX_PAGES,
+        pace_file: Path | None = None,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
@@ -124,7 +133,7 @@ class ClickPostClient:
         self._uniform = uniform
         self._max_concurrency = max_concurrency
         self._slots = threading.BoundedSemaphore(max_concurrency)
-        self._limit = RateLimit(max_requests_per_second, sleep=sleep, monotonic=monotonic)
+        self._pace = Pace(max_requests_per_second, sleep=sleep, monotonic=monotonic, file=pace_file)
         below = transport or open_transport(
             self._endpoint, connections=max_concurrency, monotonic=monotonic
         )
@@ -212,10 +221,16 @@ class ClickPostClient:
         attempt = 0
         while True:
             attempt += 1
+            sent_at = self._monotonic()
             try:
-                return self._once(url, sent)
+                received = self._once(url, sent)
             except TransientApiError as error:
                 failure = error.with_traceback(None)  # its frames would hold the body meanwhile
+            else:
+                self._pace.went_well()
+                return received
+            if isinstance(failure, Throttled):
+                self._pace.slow_down(sent_at, failure.retry_after)
             wait = self._retry.wait(
                 attempt,
                 elapsed=self._monotonic() - began,
@@ -236,14 +251,14 @@ class ClickPostClient:
 
     def _once(self, url: httpx.URL, sent: list[datetime]) -> _Received:
         with self._slots:
-            self._limit.wait_turn()
+            self._pace.wait_turn()
             sent_at = self._clock().astimezone(UTC)
             began = self._monotonic()
             sent.append(sent_at)
             failure: ApiError | None = None
             try:
                 with self._http.stream("GET", url) as response:
-                    body = self._read_body(response)
+                    body = read_body(response, self._max_body_bytes)
             except LIBRARY_ERRORS as error:
                 late = self._monotonic() - began >= self._timeouts.total
                 failure = in_our_words(error, self._host, self._timeouts, late=late)
@@ -257,28 +272,6 @@ class ClickPostClient:
             secrets=secrets,
         )
         return _Received(read_page(answer, body), secrets, sent_at, len(body))
-
-    def _read_body(self, response: httpx.Response) -> bytearray:
-        """The decompressed body; of an error reply what can be had of it, as its status counts."""
-        body = bytearray()
-        try:
-            for chunk in response.iter_bytes():
-                body += chunk
-                if not response.is_success and len(body) > _MAX_ERROR_BYTES:
-                    break
-                if len(body) > self._max_body_bytes:
-                    raise _too_big(self._max_body_bytes)
-        except LIBRARY_ERRORS:
-            if response.is_success:
-                raise
-        return body
-
-
-def _too_big(limit: int) -> RequestRefused:
-    return RequestRefused(
-        f"The reply is larger than {limit // 2**20:,} MB.",
-        next_step="No hour should be: ask ClickPost what it sends for this one.",
-    )
 
 
 def _endpoint(base_url: str) -> httpx.URL:

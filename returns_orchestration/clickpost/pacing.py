@@ -1,4 +1,4 @@
-"""When to ask again, and how fast to ask at all: a policy as data, and one shared limiter.
+"""When to ask again: a policy as data, and what Retry-After means.
 
 What lives here: arithmetic on seconds; nothing is sent from here. Clock, sleep and chance come
 from outside. What does not live here: which failures are worth another try (that is the error's
@@ -8,7 +8,6 @@ type) and the loop that tries (``client.py``, which calls both).
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -88,38 +87,3 @@ def read_retry_after(text: str | None, now: datetime) -> float | None:
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return seconds if seconds >= 0 else None
-
-
-class RateLimit:
-    """At most ``per_second`` turns a second over all threads, evenly paced: no burst, no saving up.
-
-    All requests of a client pass here, repeats and further pages included, so a slowdown that
-    concerns every thread (several 429 in a row) belongs here.
-    """
-
-    def __init__(
-        self,
-        per_second: float,
-        *,
-        sleep: Callable[[float], None],
-        monotonic: Callable[[], float],
-    ) -> None:
-        """Give the first turn at once. Raises ValueError for a rate without sense."""
-        if not 0 < per_second < float("inf"):
-            message = f"A rate is a positive number of requests a second, not {per_second}."
-            raise ValueError(message)
-        self._gap = 1.0 / per_second
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._due = float("-inf")
-
-    def wait_turn(self) -> None:
-        """Return when the next request may be sent."""
-        # The lock is held while sleeping: turns are counted from when they were really taken, so
-        # one thread that wakes late does not bring two requests close together.
-        with self._lock:
-            wait = self._due - self._monotonic()
-            if wait > 0:
-                self._sleep(wait)
-            self._due = max(self._monotonic(), self._due) + self._gap

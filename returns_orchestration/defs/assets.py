@@ -5,18 +5,21 @@ whole range of a run; in one step a bad hour takes nothing but itself along, eac
 as it is done, and re-executing a backfill from failure asks for the failed hours only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, metadata
-from returns_orchestration.defs.river import run_partitions
+from returns_orchestration.defs.river import run_days, run_partitions
 from returns_orchestration.settings import Settings
 
 CHUNK_HOURS = 168
 """Hours in one run of a backfill: a week is minutes of work, so that progress shows and a killed
 run repeats little, and long enough that starting the run (about 4 s) is small beside it."""
+
+CHUNK_DAYS = 90
+"""Days in one run of a backfill of days: each reads some 50 small files."""
 
 OWNERS = ("team:returns",)
 
@@ -28,7 +31,10 @@ DEPENDS_ON: dict[str, tuple[str, ...]] = {
     "refund_modes_hourly": ("returns", "return_items"),
     "return_reasons_hourly": ("return_items",),
 }
-"""Asset to the assets it is made of, in flow order."""
+"""Hourly asset to the assets it is made of, in flow order."""
+
+DAILY = ("refund_modes_daily", "return_reasons_daily")
+"""Daily assets, made of the rows of `returns` and `return_items`."""
 
 GROUPS = {
     "raw_returns": "clickpost",
@@ -37,6 +43,8 @@ GROUPS = {
     "return_items": "returns",
     "refund_modes_hourly": "aggregates",
     "return_reasons_hourly": "aggregates",
+    "refund_modes_daily": "aggregates",
+    "return_reasons_daily": "aggregates",
 }
 
 KINDS = {"raw_returns": {"python", "rest", "parquet"}}
@@ -54,27 +62,22 @@ def hourly_partitions(settings: Settings) -> dg.HourlyPartitionsDefinition:
     return dg.HourlyPartitionsDefinition(start_date=settings.start, timezone="UTC")
 
 
+def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """The days of the report's zone, from that of RETURNS_START to today's."""
+    zone = settings.report_time_zone
+    first = settings.start.astimezone(zone).strftime("%Y-%m-%d")
+    return dg.DailyPartitionsDefinition(start_date=first, timezone=zone.key, end_offset=1)
+
+
 def hourly_assets(settings: Settings) -> dg.AssetsDefinition:
     """The hourly assets with their checks, as one definition that can be subset."""
     hours = hourly_partitions(settings)
-    specs = [
-        dg.AssetSpec(
-            name,
-            deps=list(deps),
-            description=metadata.description(tables.BY_NAME[name]),
-            group_name=GROUPS[name],
-            kinds=KINDS.get(name, {"polars", "parquet"}),
-            owners=list(OWNERS),
-            metadata=metadata.of_definition(tables.BY_NAME[name]),
-            skippable=True,
-        )
-        for name, deps in DEPENDS_ON.items()
-    ]
+    specs = [_spec(name, deps) for name, deps in DEPENDS_ON.items()]
 
     @dg.multi_asset(
         name="hourly_river",
         specs=specs,
-        check_specs=checks.specs(hours),
+        check_specs=checks.specs(DEPENDS_ON, hours),
         partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_HOURS),
         can_subset=True,
@@ -89,3 +92,43 @@ def hourly_assets(settings: Settings) -> dg.AssetsDefinition:
         yield from ()  # every hour has been reported when it was done; nothing is left to return
 
     return hourly_river
+
+
+def daily_assets(settings: Settings) -> dg.AssetsDefinition:
+    """The daily assets; a run of hours makes the days it touches, and any day can be made alone."""
+    days = daily_partitions(settings)
+    # A day of another zone is no whole number of UTC hours: Dagster's mapping by time refuses it.
+    rows = [
+        dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
+        for name in ("returns", "return_items")
+    ]
+
+    @dg.multi_asset(
+        name="daily_river",
+        specs=[_spec(name, rows) for name in DAILY],
+        check_specs=checks.specs(DAILY, days),
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_DAYS),
+        can_subset=True,
+        required_resource_keys={"river"},
+    )
+    def daily_river(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        """Count each day's returns and items anew."""
+        run_days(context, context.resources.river)
+        yield from ()  # every day has been reported when it was done
+
+    return daily_river
+
+
+def _spec(name: str, deps: Iterable[str | dg.AssetDep]) -> dg.AssetSpec:
+    table = tables.BY_NAME[name]
+    return dg.AssetSpec(
+        name,
+        deps=list(deps),
+        description=metadata.description(table),
+        group_name=GROUPS[name],
+        kinds=KINDS.get(name, {"polars", "parquet"}),
+        owners=list(OWNERS),
+        metadata=metadata.of_definition(table),
+        skippable=True,
+    )

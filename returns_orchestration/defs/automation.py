@@ -123,7 +123,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         memory = _Memory.read(context.cursor)
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
         looked_at = memory.complete.newest_outside(first, newest, LOOK_LIMIT)
-        missing = [window for window in looked_at if not river.is_complete(window)]
+        missing = [window for window in looked_at if not river.needs_nothing(window)]
         memory.complete.add(set(looked_at) - set(missing))
         choice = due.choose(missing, memory.attempts, _busy(context.instance), now, HEAL_LIMIT)
         return dg.SensorResult(

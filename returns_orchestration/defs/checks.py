@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from returns_orchestration.trust.claims import Claim
 
@@ -23,6 +23,8 @@ NAMES: Final = {
     "return_items": "every_item_has_its_return",
     "refund_modes_hourly": "refund_modes_add_up",
     "return_reasons_hourly": "return_reasons_add_up",
+    "refund_modes_daily": "refund_modes_of_the_day_are_whole",
+    "return_reasons_daily": "return_reasons_of_the_day_are_whole",
 }
 """Asset to the name of its check, which is a claim."""
 
@@ -33,17 +35,24 @@ MEANINGS: Final = {
     "return_items": "Every item belongs to a return of its hour; items are numbered without gaps.",
     "refund_modes_hourly": "Returns, items and quantity are those of returns and return_items.",
     "return_reasons_hourly": "Items and quantity are those of return_items.",
+    "refund_modes_daily": "No hour of the day is missing; returns, items and quantity add up.",
+    "return_reasons_daily": "No hour of the day is missing; items and quantity add up.",
 }
 
 
-def specs(hours: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
-    """The checks as Dagster declares them, by hour."""
+def specs(assets: Iterable[str], partitions: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
+    """The checks of ``assets`` as Dagster declares them, by hour or day."""
     with warnings.catch_warnings():
         # Checks by partition are a preview feature of Dagster 1.13; recorded by hour they need it.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
-            dg.AssetCheckSpec(NAMES[asset], asset=asset, description=meaning, partitions_def=hours)
-            for asset, meaning in MEANINGS.items()
+            dg.AssetCheckSpec(
+                NAMES[asset],
+                asset=asset,
+                description=MEANINGS[asset],
+                partitions_def=partitions,
+            )
+            for asset in assets
         ]
 
 

@@ -7,6 +7,7 @@ every event, which for years of hours takes minutes. The tables' names and colum
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
-    AssetEventTagsTable,
     SqlEventLogStorageTable,
 )
 from dagster._serdes import deserialize_value
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 RAW = "raw_returns"
 
-POLLED_AT_TAG = "returns_orchestration/polled_at"
-"""Tag of a materialization of raw_returns: when its poll was sent, in an order that sorts."""
-
-_TAG_FORMAT = "%Y%m%dT%H%M%S.%f"
-
 BATCH = 500
 """Partitions in one query: below what any database allows as parameters."""
 
@@ -39,7 +34,7 @@ BATCH = 500
 def polls(
     instance: dg.DagsterInstance, partitions: Sequence[str] | None = None
 ) -> dict[str, Asked]:
-    """For every hour ever polled, by partition key: how often, and when last.
+    """For every hour ever polled, by partition key: how often, and when last (to seconds).
 
     With ``partitions`` only those are looked at.
     """
@@ -50,16 +45,9 @@ def polls(
 
 
 def _polls(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> dict[str, Asked]:
-    events, tags = SqlEventLogStorageTable.c, AssetEventTagsTable.c
+    events = SqlEventLogStorageTable.c
     query = (
-        sa.select(
-            events.partition,
-            sa.func.count(sa.distinct(tags.value)),
-            sa.func.max(tags.value),
-        )
-        .select_from(SqlEventLogStorageTable)
-        .join(AssetEventTagsTable, tags.event_id == events.id)
-        .where(tags.key == POLLED_AT_TAG)
+        sa.select(events.partition, sa.func.count(), sa.func.max(events.timestamp))
         .where(events.asset_key == dg.AssetKey(RAW).to_string())
         .where(events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
         .group_by(events.partition)
@@ -67,7 +55,7 @@ def _polls(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> dict[str
     if keys is not None:
         query = query.where(events.partition.in_(keys))
     return {
-        partition: Asked(int(count), read_polled_at(at))
+        partition: Asked(int(count), _utc(at))
         for partition, count, at in _rows(instance, query)
         if partition is not None
     }
@@ -89,6 +77,8 @@ def last_errors(instance: dg.DagsterInstance, partitions: Iterable[str]) -> dict
             words = _description(event)
             if words:
                 found[partition] = words
+            elif event:
+                found.pop(partition, None)  # a later evaluation that did not fail
     return found
 
 
@@ -97,13 +87,14 @@ def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _description(event: str | None) -> str:
-    """The words of a failed evaluation, without the claim's name."""
+    """The words of a failed evaluation, without the claim's name; "" if it passed or is to come."""
     if not event:
         return ""
     entry: Any = deserialize_value(event)
     evaluation = entry.dagster_event.event_specific_data
     said = getattr(evaluation, "description", None) or ""
-    return str(said).removeprefix("the window was read: cannot tell (").removesuffix(")")
+    match = re.fullmatch(r"the hour was (?:read|published): [a-z ]+ \((.*)\)", str(said), re.DOTALL)
+    return match[1] if match else str(said)
 
 
 def _rows(instance: dg.DagsterInstance, query: sa.Select[Any]) -> list[Any]:
@@ -112,11 +103,6 @@ def _rows(instance: dg.DagsterInstance, query: sa.Select[Any]) -> list[Any]:
         return list(connection.execute(query).fetchall())
 
 
-def polled_at_tag(polled_at: datetime) -> str:
-    """The tag's value; Dagster allows no colon in it."""
-    return polled_at.astimezone(UTC).strftime(_TAG_FORMAT)
-
-
-def read_polled_at(value: str) -> datetime:
-    """The moment of a tag's value."""
-    return datetime.strptime(value, _TAG_FORMAT).replace(tzinfo=UTC)
+def _utc(at: datetime) -> datetime:
+    """Dagster stores naive UTC."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -7,25 +7,28 @@ message here holds a value of a record; the words of errors are made in ``errors
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from returns_orchestration import tables
-from returns_orchestration.defs import checks, history, metadata
+from returns_orchestration.defs import checks, metadata
 from returns_orchestration.errors import (
+    ApiError,
     HourBlocked,
     PermanentApiError,
     ReturnsError,
     SettingsError,
 )
-from returns_orchestration.flow.hours import Failed, Made, Polled
+from returns_orchestration.flow.hours import Failed, Made, MadeDay, Polled
 from returns_orchestration.trust import claims
-from returns_orchestration.window import Window
+from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from returns_orchestration.flow.days import SettledDay
     from returns_orchestration.flow.hours import Outcome, River
     from returns_orchestration.lake import MadeRecord
     from returns_orchestration.trust.claims import Claim
@@ -42,15 +45,62 @@ def run_partitions(context: dg.AssetExecutionContext, river: River, *, missing_o
     # A check executed by itself makes the tables anew, which changes nothing, and judges them.
     judged = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
     events = RiverEvents(context, river, selected, judged)
-    run_hours(events, river, windows, missing_only=missing_only)
+    run_hours(
+        events,
+        river,
+        windows,
+        missing_only=missing_only,
+        polled_since=_started_first(context.instance, context.run),
+    )
+
+
+def _started_first(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime | None:
+    """When the failed run or backfill that this one repeats was started; None if it repeats none.
+
+    A run that succeeded is repeated in order to poll again, so nothing is spared then.
+    """
+    backfill = run.tags.get("dagster/root_backfill_id")
+    if backfill:
+        found = instance.get_backfill(backfill)
+        return datetime.fromtimestamp(found.backfill_timestamp, UTC) if found else None
+    parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+    if parent is None or parent.is_success:
+        return None
+    record = instance.get_run_record_by_id(run.root_run_id or parent.run_id)
+    return record.create_timestamp.astimezone(UTC) if record else None
+
+
+def run_days(context: dg.AssetExecutionContext, river: River) -> None:
+    """Make the days of this step. Raises dg.Failure where a day's hours cannot be read."""
+    selected = {key.to_user_string() for key in context.selected_asset_keys}
+    events = RiverEvents(context, river, selected, set())
+    fault = ""
+    for key in context.partition_keys:
+        try:
+            day = Day(date.fromisoformat(key), river.days.zone)
+            events.log_day(river.days.settle(day, river.clock()))
+        except ReturnsError as error:
+            fault = str(error)
+            break
+    if fault:
+        raise dg.Failure(fault)
 
 
 def run_hours(
-    events: RiverEvents, river: River, windows: Sequence[Window], *, missing_only: bool
+    events: RiverEvents,
+    river: River,
+    windows: Sequence[Window],
+    *,
+    missing_only: bool,
+    polled_since: datetime | None = None,
 ) -> None:
     """Run ``windows``. Raises dg.Failure naming the hours that failed, and why."""
     for outcome in river.run(
-        windows, poll=events.polls, make=events.makes, missing_only=missing_only
+        windows,
+        poll=events.polls,
+        make=events.makes,
+        missing_only=missing_only,
+        polled_since=polled_since,
     ):
         events.add(outcome)
     failure = events.finish()
@@ -101,6 +151,8 @@ class RiverEvents:
             held, self._held = self._held, outcome
             if held is not None:
                 self._made(held)
+        elif isinstance(outcome, MadeDay):
+            self.log_day(outcome.settled)
         elif isinstance(outcome, Failed):
             self._fail(outcome.window, outcome.error)
         else:
@@ -146,6 +198,26 @@ class RiverEvents:
             if new or (made.asked and name in self._judged):
                 self._check(name, window, settled.claims[name])
 
+    def log_day(self, settled: SettledDay) -> None:
+        """Log the tables of a day that changed, and what its claims say."""
+        for table in tables.MADE_DAILY:
+            name, record = table.name, settled.record
+            if name in settled.changed or name in self._selected:
+                shown = metadata.of_file(
+                    record.files[name].size,
+                    record.files[name].rows,
+                    self._lake.uri(table, settled.day),
+                )
+                self._context.log_event(
+                    dg.AssetMaterialization(
+                        name,
+                        partition=settled.day.key,
+                        metadata={**shown, "hours": dg.MetadataValue.int(record.facts["hours"])},
+                        tags={"dagster/data_version": record.files[name].sha256[:16]},
+                    )
+                )
+            self._check(name, settled.day, settled.claims[name])
+
     def _metadata(self, name: str, made: Made, *, newest: bool) -> dict[str, dg.MetadataValue]:
         record: MadeRecord = made.settled.record
         shown = metadata.of_file(
@@ -182,12 +254,7 @@ class RiverEvents:
                 RAW,
                 partition=window.key,
                 metadata=shown,
-                tags={
-                    "dagster/data_version": newest.file.sha256[:16],
-                    history.POLLED_AT_TAG: history.polled_at_tag(
-                        newest.polled_at if polled is None else polled.landed.polled_at
-                    ),
-                },
+                tags={"dagster/data_version": newest.file.sha256[:16]},
             )
         )
         if judged:
@@ -218,11 +285,11 @@ class RiverEvents:
         self._failed[window] = error
         self._context.log.error(str(error))
         if isinstance(error, HourBlocked):
-            for name, judged in error.judged.items():
-                self._check(name, window, judged)
-        else:
-            self._check(RAW, window, [claims.unread(str(error))])
+            for name in MADE:
+                self._check(name, window, error.judged[name])
+        said = claims.unread if isinstance(error, ApiError) else claims.unpublished
+        self._check(RAW, window, [said(str(error))])
 
-    def _check(self, asset: str, window: Window, judged: Sequence[Claim]) -> None:
+    def _check(self, asset: str, window: Window | Day, judged: Sequence[Claim]) -> None:
         event: Any = checks.evaluation(asset, window.key, judged)  # an op may log it, too
         self._context.log_event(event)

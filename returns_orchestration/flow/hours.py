@@ -7,6 +7,7 @@ settled and forgotten while later ones are still being asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from returns_orchestration.errors import (
@@ -19,11 +20,13 @@ from returns_orchestration.errors import (
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.settle import Settled, Settler
 from returns_orchestration.stages.landing import Landed, land
+from returns_orchestration.window import days_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from returns_orchestration.clickpost import Poll
+    from returns_orchestration.flow.days import DaySettler, SettledDay
     from returns_orchestration.flow.polling import OpenClient
     from returns_orchestration.lake import Lake
     from returns_orchestration.stages.typing import RecordReader
@@ -54,6 +57,13 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeDay:
+    """The tables of a day follow its hours."""
+
+    settled: SettledDay
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """An hour was not read or not made; what stood there before still does."""
 
@@ -68,18 +78,21 @@ class Stopped:
     error: ReturnsError
 
 
-Outcome = Polled | Made | Failed | Stopped
+Outcome = Polled | Made | MadeDay | Failed | Stopped
 
 
 class River:
     """Runs hours from the API into the lake. Opens nothing until ``run`` is iterated."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a river, and a seam
         self,
         lake: Lake,
         reader: RecordReader,
         open_client: OpenClient,
         max_concurrency: int,
+        *,
+        days: DaySettler,
+        clock: Callable[[], datetime],
         on_outcome: Callable[[Outcome], None] | None = None,
     ) -> None:
         """``on_outcome`` is told each outcome before it is yielded, to show progress."""
@@ -88,11 +101,26 @@ class River:
         self._open_client = open_client
         self._max_concurrency = max_concurrency
         self._on_outcome = on_outcome or (lambda _: None)
-        self._settler = Settler(lake, reader)
+        self.settler = Settler(lake, reader)
+        self.days = days
+        self.clock = clock
 
     def is_complete(self, window: Window) -> bool:
-        """Whether ``window`` was polled and its tables are made of all its polls."""
-        return self._settler.is_settled(window)
+        """Whether ``window`` was polled, its tables made of its polls, and its days of those."""
+        return self.settler.is_settled(window) and self.days.follow(window)
+
+    def needs_nothing(self, window: Window) -> bool:
+        """Whether ``window`` is complete, or was waived and so need not be."""
+        entry = self.lake.entry(window)
+        return (entry.waived and not entry.polls) or self.is_complete(window)
+
+    def poll_all(self, windows: Sequence[Window]) -> Iterator[tuple[Window, Poll | ApiError]]:
+        """Poll ``windows`` concurrently; see `polling.poll_all`."""
+        return poll_all(windows, self._open_client, self._max_concurrency)
+
+    def land(self, poll: Poll) -> Landed:
+        """Keep what ``poll`` brought; see `landing.land`."""
+        return land(self.lake, self._reader, poll.window, poll.polled_at, poll.records)
 
     def run(
         self,
@@ -101,15 +129,21 @@ class River:
         poll: bool = True,
         make: bool = True,
         missing_only: bool = False,
+        polled_since: datetime | None = None,
     ) -> Iterator[Outcome]:
         """Poll ``windows`` and make their tables, and those of hours which that changes.
 
-        With ``missing_only`` a window that has a poll in the lake is not asked for again. An error
+        With ``missing_only`` a window that has a poll in the lake is not asked for again, and an
+        hour that is complete is passed over; with ``polled_since`` a window that was polled since
+        then, before a killed run was started again, is not asked for a second time. An error
         of one hour ends in a Failed, and the others go on. What concerns every window alike ends
         the run with a Stopped: absent or refused credentials, nobody answering, an unwritable lake;
         what had landed by then is made all the same where that is possible.
         """
-        outcomes = self._outcomes(windows, poll=poll, make=make, missing_only=missing_only)
+        known_since = datetime.min.replace(tzinfo=UTC) if missing_only else polled_since
+        outcomes = _Run(
+            self, windows, poll=poll, make=make, missing_only=missing_only, known_since=known_since
+        ).outcomes()
         while True:
             try:
                 outcome: Outcome | None = next(outcomes, None)
@@ -122,82 +156,113 @@ class River:
             if isinstance(outcome, Stopped):
                 return
 
-    def _outcomes(
-        self, windows: Sequence[Window], *, poll: bool, make: bool, missing_only: bool
-    ) -> Iterator[Outcome]:
-        due = self._due(windows, poll=poll, missing_only=missing_only)
-        pending = set(due)
-        waiting: dict[Window, Landed | None] = {
-            window: None
-            for window in windows
-            if make
-            and window not in pending
-            and not (missing_only and self._settler.is_settled(window))
-        }
+
+class _Run:
+    """One run: which windows are still to be polled, which wait to be made, which were made."""
+
+    def __init__(  # noqa: PLR0913 - what River.run was told
+        self,
+        river: River,
+        windows: Sequence[Window],
+        *,
+        poll: bool,
+        make: bool,
+        missing_only: bool,
+        known_since: datetime | None,
+    ) -> None:
+        self._river = river
+        self._windows = windows
+        self._poll = poll
+        self._make = make
+        self._missing_only = missing_only
+        self._known_since = known_since
+        self._pending: set[Window] = set()
+        self._waiting: dict[Window, Landed | None] = {}
+        self._made: set[Window] = set()
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What becomes of each window, as it happens; see River.run."""
+        due = [window for window in self._windows if self._is_due(window)]
+        self._pending = set(due)
+        if self._make:
+            self._waiting = {w: None for w in self._windows if self._waits(w)}
         stopped_by: ApiError | None = None
         try:
-            for window, result in poll_all(due, self._open_client, self._max_concurrency):
-                pending.discard(window)
-                if isinstance(result, ApiError):
-                    outcome: Outcome = Failed(window, result)
-                else:
-                    outcome = self._land(result)
-                yield outcome
-                if make and isinstance(outcome, Polled):
-                    waiting[window] = outcome.landed
-                del result, outcome
-                for hour in _without(pending, waiting):
-                    yield from self._settle(hour, waiting, pending)
+            for window, result in self._river.poll_all(due):
+                self._pending.discard(window)
+                yield self._landed(window, result)
+                del result
+                for hour in self._ready():
+                    yield from self._settle(hour)
         except ApiError as error:
             stopped_by = error
-        for hour in sorted(waiting):
-            yield from self._settle(hour, waiting, set())
+        for hour in sorted(self._waiting):
+            yield from self._settle(hour)
+        yield from self._settle_days()
         if stopped_by is not None:
             raise stopped_by
 
-    def _due(self, windows: Sequence[Window], *, poll: bool, missing_only: bool) -> list[Window]:
-        if not poll:
-            return []
-        return [w for w in windows if not (missing_only and self.lake.entry(w).polls)]
+    def _is_due(self, window: Window) -> bool:
+        if not self._poll or self._known_since is None:
+            return self._poll
+        polls = self._river.lake.polls(window)
+        return not polls or max(poll.polled_at for poll in polls) < self._known_since
 
-    def _land(self, poll: Poll) -> Polled | Failed:
+    def _waits(self, window: Window) -> bool:
+        done = self._missing_only and self._river.is_complete(window)
+        return window not in self._pending and not done
+
+    def _landed(self, window: Window, result: Poll | ApiError) -> Polled | Failed:
+        if isinstance(result, ApiError):
+            return Failed(window, result)
         try:
-            landed = land(self.lake, self._reader, poll.window, poll.polled_at, poll.records)
+            landed = self._river.land(result)
         except LakeDamaged as error:
-            return Failed(poll.window, error)
+            return Failed(window, error)
+        if self._make:
+            self._waiting[window] = landed
         return Polled(
-            poll.window,
+            window,
             landed,
-            poll.requests,
-            poll.pages,
-            poll.bytes,
-            poll.seconds,
-            poll.null_result,
-            poll.damaged_text,
+            result.requests,
+            result.pages,
+            result.bytes,
+            result.seconds,
+            result.null_result,
+            result.damaged_text,
         )
 
-    def _settle(
-        self, window: Window, waiting: dict[Window, Landed | None], pending: set[Window]
-    ) -> Iterator[Made | Failed]:
+    def _ready(self) -> list[Window]:
+        """The waiting hours with no neighbour still to be polled, oldest first."""
+        return sorted(w for w in self._waiting if not self._pending & {w.previous, w, w.next})
+
+    def _settle(self, window: Window) -> Iterator[Made | Failed]:
         """Settle ``window``, which waits, after the other hours that its polls change.
 
         In this order the tables of an hour stand only when all that follows from its polls does, so
         a run that is killed in between leaves an hour that is known to be unfinished.
         """
-        landed = waiting.pop(window)
-        others = self._settler.affected(window) - waiting.keys() - pending
+        landed = self._waiting.pop(window)
+        settler = self._river.settler
+        others = settler.affected(window) - self._waiting.keys() - self._pending
         for hour in (*sorted(others), window):
             try:
-                settled = self._settler.settle(hour, landed if hour == window else None)
+                settled = settler.settle(hour, landed if hour == window else None)
             except (LakeDamaged, HourBlocked) as error:
                 yield Failed(hour, error)
                 continue
             if settled is None:
                 yield Failed(hour, NeverPolled(hour.key))
             else:
+                self._made.add(hour)
                 yield Made(hour, settled, asked=hour == window)
 
-
-def _without(pending: set[Window], waiting: Iterable[Window]) -> list[Window]:
-    """The hours of ``waiting`` with no neighbour still to be polled, oldest first."""
-    return sorted(w for w in waiting if not pending & {w.previous, w, w.next})
+    def _settle_days(self) -> Iterator[MadeDay | Failed]:
+        """The days whose hours this run made and that do not follow them yet."""
+        days = self._river.days
+        late = [window for window in sorted(self._made) if not days.follow(window)]
+        for day in sorted({day for window in late for day in days_of(window, days.zone)}):
+            try:
+                yield MadeDay(days.settle(day, self._river.clock()))
+            except LakeDamaged as error:
+                yield Failed(next(w for w in late if day in days_of(w, days.zone)), error)

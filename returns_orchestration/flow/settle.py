@@ -83,17 +83,15 @@ class Settler:
     def affected(self, window: Window) -> set[Window]:
         """The other polled hours whose tables may differ because of the polls of ``window``."""
         polls = self._lake.polls(window)
-        hours = set(self._lake.entry(window).strays)
-        for home in {Window.from_key(key) for poll in polls for key in poll.homes} - {window}:
-            entry = self._lake.entry(home)
-            hours |= {home} if entry.polls else set(entry.strays)
+        homes = {window} | {Window.from_key(key) for poll in polls for key in poll.homes}
+        hours = homes.union(*(self._lake.entry(home).strays for home in homes))
         return {hour for hour in hours - {window} if self._lake.entry(hour).polls}
 
     def is_settled(self, window: Window) -> bool:
         """Whether the tables of ``window`` were made of the very polls that there are now."""
         try:
             made = self._lake.made(window)
-            return made is not None and made.polls == _names(self._sources(window))
+            return made is not None and made.made_of == _names(self._sources(window))
         except LakeDamaged:  # settling mends it, or says why it cannot
             return False
 
@@ -129,7 +127,7 @@ class Settler:
         ]
         mine.sort(key=lambda found: (found.requested_at, found.reference))
         frames = self._frames(window, mine, sources[window])
-        accounting = _account(window, folded, landed)
+        accounting = _account(window, folded, {r.reference for r in mine}, frames, landed)
         judged = self._judge(window, frames, mine, accounting)
         facts = {
             "returns": frames[tables.RETURNS.name].height,
@@ -148,17 +146,15 @@ class Settler:
         into: dict[Window, dict[str, list[Copy]]],
     ) -> None:
         """Add the copies that ``source`` served of the returns requested in ``homes``."""
-        # A return whose copies have several request times has one home: that of the newest copy.
+        # A return whose copies have several request times has one home: the latest hour of those
+        # in the newest poll, which two windows that share an edge agree on.
         heads: dict[str, Window] = {}
         several = len(polls) > 1 or any(len(poll.homes) > 1 for poll in polls)
         ordered = sorted(polls, key=lambda poll: (poll.polled_at, poll.number))
         served = [(poll, self._lake.served(poll)) for poll in ordered]
         if several:
             for _, records in served:
-                for record in records:
-                    head = self._reader.head(decode(record))
-                    if not isinstance(head, Refused):
-                        heads[head[0]] = Window.of(head[1])
+                heads |= self._homes(records)
         for poll, records in served:
             for position, record in enumerate(records):
                 content = decode(record)
@@ -171,6 +167,16 @@ class Settler:
                     copy = Copy(source, poll.polled_at, poll.number, position, typed)
                     into.setdefault(home, {}).setdefault(head[0], []).append(copy)
 
+    def _homes(self, records: list[str]) -> dict[str, Window]:
+        """For each reference of one poll the latest hour that it says it was requested in."""
+        homes: dict[str, Window] = {}
+        for record in records:
+            head = self._reader.head(decode(record))
+            if not isinstance(head, Refused):
+                home = Window.of(head[1])
+                homes[head[0]] = max(home, homes.get(head[0], home))
+        return homes
+
     def _frames(
         self, window: Window, mine: list[Return], polls: list[PollRecord]
     ) -> dict[str, pl.DataFrame]:
@@ -179,8 +185,12 @@ class Settler:
         return {
             tables.RETURNS.name: returns,
             tables.RETURN_ITEMS.name: items,
-            tables.REFUND_MODES_HOURLY.name: aggregates.refund_modes(window, returns, items),
-            tables.RETURN_REASONS_HOURLY.name: aggregates.return_reasons(window, items),
+            tables.REFUND_MODES_HOURLY.name: aggregates.refund_modes(
+                tables.REFUND_MODES_HOURLY, window.start, returns, items
+            ),
+            tables.RETURN_REASONS_HOURLY.name: aggregates.return_reasons(
+                tables.RETURN_REASONS_HOURLY, window.start, items
+            ),
             tables.REJECTED_RETURNS.name: self._rejected(polls),
         }
 
@@ -234,18 +244,28 @@ ACCOUNTING_FIELDS = ("served", "kept", "duplicate", "rejected", "lost")
 
 
 def _account(
-    window: Window, folded: dict[Window, list[Return]], landed: Landed | None
+    window: Window,
+    folded: dict[Window, list[Return]],
+    mine: set[str],
+    frames: dict[str, pl.DataFrame],
+    landed: Landed | None,
 ) -> Accounting | None:
+    """Where the poll ``landed`` went; ``mine`` are the references that live in ``window``."""
     if landed is None:
         return None
     earliest = {found.reference: min(found.windows) for made in folded.values() for found in made}
-    present = [earliest[reference] for reference in landed.distinct if reference in earliest]
+    # What lives in this hour must be in the very frame that is about to be published; what lives
+    # in another hour is in that hour's, which its own settling sees to.
+    here = set(frames[tables.RETURNS.name].get_column(tables.REFERENCE.name))
+    elsewhere = earliest.keys() - mine
+    present = [earliest[r] for r in landed.distinct if r in here or r in elsewhere]
     kept = sum(first == window for first in present)
     copies = landed.served - landed.rejected - len(landed.distinct)
+    unpublished = max(0, landed.rejected - frames[tables.REJECTED_RETURNS.name].height)
     return Accounting(
         served=landed.served,
         kept=kept,
         duplicate=copies + len(present) - kept,
-        rejected=landed.rejected,
-        lost=len(landed.distinct) - len(present),
+        rejected=landed.rejected - unpublished,
+        lost=len(landed.distinct) - len(present) + unpublished,
     )

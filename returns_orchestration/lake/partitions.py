@@ -6,7 +6,6 @@ A path is a pure function of table and hour. Nothing is read without being held 
 
 from __future__ import annotations
 
-import io
 import re
 import uuid
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import records
-from returns_orchestration.lake.records import FileRecord, MadeRecord, PollRecord
+from returns_orchestration.lake.parquet import from_parquet, polled_at_of, to_parquet
+from returns_orchestration.lake.records import FileRecord, MadeRecord, PollRecord, Waiver
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
     from returns_orchestration.lake.store import Store
     from returns_orchestration.tables import Table
+    from returns_orchestration.window import Day
+
+    Period = Window | Day
 
 RECORDS: Final = "_records"
 MADE: Final = "tables.json"
-_POLLED_AT: Final = "polled_at"
+WAIVER: Final = "waived.json"
 _STRAYS: Final = "strays-from-"
 _STRAY: Final = re.compile(_STRAYS + "([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2})")
 _POLL_RECORD: Final = re.compile(r"poll-([0-9]{4,})\.json")
@@ -40,13 +43,14 @@ _POLL_DATA: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
 class HourEntry:
     """What the names alone tell of one hour.
 
-    Its polls' numbers, whether its tables were made, and which other windows may have served
-    records requested in it.
+    Its polls' numbers, whether its tables were made, which other windows may have served records
+    requested in it, and whether it was waived.
     """
 
     polls: tuple[int, ...] = ()
     made: bool = False
     strays: tuple[Window, ...] = ()
+    waived: bool = False
 
 
 class Lake:
@@ -56,19 +60,20 @@ class Lake:
         self.store = store
         self._clock = clock or (lambda: datetime.now(UTC))
 
-    def path(self, table: Table, window: Window, file: str = "part-0.parquet") -> str:
-        """Where a file of ``table`` for ``window`` stands."""
-        return f"{table.name}/{window.path}/{file}"
+    def path(self, table: Table, period: Period, file: str = "part-0.parquet") -> str:
+        """Where a file of ``table`` for an hour or a day stands."""
+        return f"{table.name}/{period.path}/{file}"
 
-    def uri(self, table: Table, window: Window) -> str:
-        """The address of the hour's folder in ``table``."""
-        return self.store.uri(f"{table.name}/{window.path}")
+    def uri(self, table: Table, period: Period) -> str:
+        """The address of the hour's or day's folder in ``table``."""
+        return self.store.uri(f"{table.name}/{period.path}")
 
     def check_writable(self) -> None:
-        """Write a byte and take it away again. Raises LakeUnwritable, before anything is polled."""
+        """Put a file and take it away, and what killed writers left. Raises LakeUnwritable."""
         probe = f"{RECORDS}/.writable-{uuid.uuid4().hex}"
         self.store.put(probe, b"")
         self.store.delete(probe)
+        self.store.sweep()
 
     # ---- names: what there is
 
@@ -83,6 +88,7 @@ class Lake:
     def _entries(self, prefix: str) -> dict[Window, HourEntry]:
         polls: dict[Window, list[int]] = {}
         made: set[Window] = set()
+        waived: set[Window] = set()
         strays: dict[Window, list[Window]] = {}
         for path in self.store.list(prefix):
             window = Window.from_path(path)
@@ -91,6 +97,8 @@ class Lake:
                 continue
             if name == MADE:
                 made.add(window)
+            elif name == WAIVER:
+                waived.add(window)
             elif poll := _POLL_RECORD.fullmatch(name):
                 polls.setdefault(window, []).append(int(poll[1]))
             elif stray := _STRAY.fullmatch(name):
@@ -101,9 +109,21 @@ class Lake:
                 tuple(sorted(polls.get(window, ()))),
                 window in made,
                 tuple(sorted(strays.get(window, ()))),
+                window in waived,
             )
-            for window in polls.keys() | made | strays.keys()
+            for window in polls.keys() | made | waived | strays.keys()
         }
+
+    def waive(self, window: Window, why: str) -> None:
+        """Note that ``window`` need not be polled, and why."""
+        waiver = Waiver(window=window.key, waived_at=self._clock(), why=why)
+        self.store.put(f"{RECORDS}/{window.path}/{WAIVER}", records.encode(waiver))
+
+    def waiver(self, window: Window) -> Waiver | None:
+        """The waiver of ``window``, or None."""
+        path = f"{RECORDS}/{window.path}/{WAIVER}"
+        content = self.store.get(path)
+        return None if content is None else records.decode_waiver(content, path)
 
     # ---- polls
 
@@ -136,7 +156,7 @@ class Lake:
             schema=tables.RAW_RETURNS.schema,
         )
         # An empty poll has no row that could say when it was.
-        content = to_parquet(frame, {_POLLED_AT: polled_at.isoformat()})
+        content = to_parquet(frame, polled_at)
         return self.store.create(self._poll_path(window, number), content)
 
     def read_new_poll(
@@ -145,14 +165,14 @@ class Lake:
         """A poll's data before it has a record: when it was polled, rows, and file."""
         path = self._poll_path(window, number)
         content = self._get(path)
-        frame = _from_parquet(content, path)
-        said = pl.read_parquet_metadata(io.BytesIO(content)).get(_POLLED_AT)
+        frame = from_parquet(content, path)
+        said = polled_at_of(content)
         if said is None or frame.schema != tables.RAW_RETURNS.schema:
             message = f"The file {path} is no poll of this lake."
             raise LakeDamaged(
                 message, next_step="Move it out of the lake, then run the same again."
             )
-        return datetime.fromisoformat(said), frame, FileRecord.of(path, content, frame.height)
+        return said, frame, FileRecord.of(path, content, frame.height)
 
     def record_poll(  # noqa: PLR0913, PLR0917 - each is a field of the record
         self,
@@ -191,20 +211,20 @@ class Lake:
 
     # ---- made tables
 
-    def made(self, window: Window) -> MadeRecord | None:
-        """The record of the tables made of ``window``, or None."""
-        path = f"{RECORDS}/{window.path}/{MADE}"
+    def made(self, period: Period) -> MadeRecord | None:
+        """The record of the tables made of ``period``, or None."""
+        path = f"{RECORDS}/{period.path}/{MADE}"
         content = self.store.get(path)
         return None if content is None else records.decode_made(content, path)
 
     def publish(
         self,
-        window: Window,
+        period: Period,
         frames: Mapping[str, pl.DataFrame],
-        polls: list[str],
+        made_of: list[str],
         facts: dict[str, int],
     ) -> tuple[MadeRecord, set[str]]:
-        """Put the tables made of ``window`` and note them; which tables changed is told.
+        """Put the tables made of ``period`` and note them; which tables changed is told.
 
         A file that stands there with the same bytes is left alone, and so is a record that would
         say the same: twice is the same as once.
@@ -212,30 +232,34 @@ class Lake:
         files: dict[str, FileRecord] = {}
         changed: set[str] = set()
         for name, frame in frames.items():
-            path = self.path(tables.BY_NAME[name], window)
+            path = self.path(tables.BY_NAME[name], period)
             content = to_parquet(frame)
             files[name] = FileRecord.of(path, content, frame.height)
             if self.store.get(path) != content:
                 self.store.put(path, content)
                 changed.add(name)
-        known = self._made_or_none(window)
-        if known and (known.polls, known.files, known.facts) == (polls, files, facts):
+        known = self._made_or_none(period)
+        if known and (known.made_of, known.files, known.facts) == (made_of, files, facts):
             return known, changed
         record = MadeRecord(
-            window=window.key, written_at=self._clock(), polls=polls, files=files, facts=facts
+            period=period.key,
+            written_at=self._clock(),
+            made_of=made_of,
+            files=files,
+            facts=facts,
         )
-        self.store.put(f"{RECORDS}/{window.path}/{MADE}", records.encode(record))
+        self.store.put(f"{RECORDS}/{period.path}/{MADE}", records.encode(record))
         return record, changed
 
-    def read(self, table: Table, window: Window) -> pl.DataFrame | None:
-        """The rows of ``table`` for ``window``, held against the record; None if never made."""
-        made = self.made(window)
+    def read(self, table: Table, period: Period) -> pl.DataFrame | None:
+        """The rows of ``table`` for ``period``, held against the record; None if never made."""
+        made = self.made(period)
         return None if made is None else self._read(made.files[table.name])
 
-    def _made_or_none(self, window: Window) -> MadeRecord | None:
+    def _made_or_none(self, period: Period) -> MadeRecord | None:
         """A record that cannot be read is replaced by a publish, and is no reason to fail it."""
         try:
-            return self.made(window)
+            return self.made(period)
         except LakeDamaged:
             return None
 
@@ -243,27 +267,23 @@ class Lake:
         content = self._get(file.path)
         if FileRecord.of(file.path, content, file.rows) != file:
             message = f"The file {file.path} is not what was recorded when it was written."
-            raise LakeDamaged(message)
-        return _from_parquet(content, file.path)
+            raise LakeDamaged(message, next_step=_mend(file.path))
+        return from_parquet(content, file.path)
 
     def _get(self, path: str) -> bytes:
         content = self.store.get(path)
         if content is None:
             message = f"The file {path} is missing."
-            raise LakeDamaged(message)
+            raise LakeDamaged(message, next_step=_mend(path))
         return content
 
 
-def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> bytes:
-    """The frame as Parquet bytes, zstd; the same frame always gives the same bytes."""
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", statistics=True, metadata=metadata)
-    return buffer.getvalue()
-
-
-def _from_parquet(content: bytes, path: str) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(io.BytesIO(content), use_statistics=False)
-    except (pl.exceptions.PolarsError, OSError):
-        message = f"The file {path} is no readable Parquet."
-    raise LakeDamaged(message)
+def _mend(path: str) -> str | None:
+    """What to do about a damaged poll, which alone no other file can replace."""
+    if not path.startswith(tables.RAW_RETURNS.name):
+        return None
+    record = path.replace(tables.RAW_RETURNS.name, RECORDS, 1).replace(".parquet", ".json")
+    return (
+        f"Move it and {record} out of the lake, then poll the hour again with "
+        "`returns-orchestration backfill FROM TO --repoll`."
+    )

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
+from typing import TypeVar
 
 import msgspec
 
 from returns_orchestration.errors import LakeDamaged
+
+R = TypeVar("R", bound=msgspec.Struct)
 
 
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,37 +53,50 @@ class PollRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MadeRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The tables made of one hour: of which polls, their files by table, and counts to be shown.
+    """The tables made of one hour or day: of what, their files by table, and counts to be shown.
 
-    ``polls`` names every poll that was read; ``facts`` holds counts: returns, items, rejected,
-    late.
+    ``made_of`` names every poll that an hour was made of, or every hour that a day was;
+    ``facts`` holds counts: returns, items, rejected, late.
     """
 
-    window: str
+    period: str
     written_at: datetime
-    polls: list[str]
+    made_of: list[str]
     files: dict[str, FileRecord]
     facts: dict[str, int]
 
 
-def encode(record: PollRecord | MadeRecord) -> bytes:
+class Waiver(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody's word that an hour need not be polled: ``why``, and when it was said."""
+
+    window: str
+    waived_at: datetime
+    why: str
+
+
+def encode(record: PollRecord | MadeRecord | Waiver) -> bytes:
     """The record as indented JSON, for people too."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 
 def decode_poll(content: bytes, path: str) -> PollRecord:
     """Raises LakeDamaged, naming ``path``, where the content is no record of a poll."""
-    try:
-        return msgspec.json.decode(content, type=PollRecord)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        message = f"The record {path} cannot be read."
-    raise LakeDamaged(message)
+    return _decode(content, path, PollRecord)
 
 
 def decode_made(content: bytes, path: str) -> MadeRecord:
     """Raises LakeDamaged, naming ``path``, where the content is no record of a made hour."""
+    return _decode(content, path, MadeRecord)
+
+
+def decode_waiver(content: bytes, path: str) -> Waiver:
+    """Raises LakeDamaged, naming ``path``, where the content is no waiver."""
+    return _decode(content, path, Waiver)
+
+
+def _decode(content: bytes, path: str, kind: type[R]) -> R:
     try:
-        return msgspec.json.decode(content, type=MadeRecord)
+        return msgspec.json.decode(content, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         message = f"The record {path} cannot be read."
     raise LakeDamaged(message)

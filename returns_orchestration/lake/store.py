@@ -9,6 +9,7 @@ or a PUT with If-None-Match. Errors of the system leave as LakeUnwritable and La
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Remote
 
 TEMPORARY = "_tmp"
+ABANDONED_SECONDS = 24 * 3600
 
 
 class Store(Protocol):
@@ -45,6 +47,9 @@ class Store(Protocol):
 
     def delete(self, path: str) -> None:
         """Remove it; nothing happens where there is none."""
+
+    def sweep(self) -> None:
+        """Remove what killed writers left behind."""
 
     def uri(self, path: str) -> str:
         """The full address of ``path``, to be shown to a user."""
@@ -136,6 +141,14 @@ class FolderStore:
         with _writing(path):
             (self.root / path).unlink(missing_ok=True)
             _fsync_folder((self.root / path).parent)
+
+    def sweep(self) -> None:
+        """See Store: temporary files that nobody has touched for a day."""
+        with _writing(TEMPORARY), suppress(FileNotFoundError):
+            for left in (self.root / TEMPORARY).iterdir():
+                with suppress(FileNotFoundError):  # another sweep was faster
+                    if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                        left.unlink()
 
     def uri(self, path: str) -> str:
         """See Store."""
@@ -257,6 +270,9 @@ class ObjectStore:
         if fault:
             message = f"The lake could not be written at {self.uri(path)}: {fault}."
             raise LakeUnwritable(message)
+
+    def sweep(self) -> None:
+        """See Store: one PUT leaves nothing behind."""
 
     def uri(self, path: str) -> str:
         """See Store."""

@@ -1,4 +1,4 @@
-"""Returns, items and quantity by refund mode and by return reason, for one hour.
+"""Returns, items and quantity by refund mode and by return reason, for one hour or day.
 
 Both tables conserve: their items and quantity add up to those of `return_items`, and the returns of
 `refund_modes_hourly` to the rows of `returns`. A return may have several reasons, so the returns of
@@ -14,7 +14,11 @@ import polars as pl
 from returns_orchestration import tables
 
 if TYPE_CHECKING:
-    from returns_orchestration.window import Window
+    from datetime import date, datetime
+
+    from returns_orchestration.tables import Table
+
+    Period = datetime | date
 
 NOT_GIVEN: Final = "Not given"
 MIXED: Final = "Mixed"
@@ -22,10 +26,11 @@ MIXED: Final = "Mixed"
 _REFERENCE: Final = "return_reference_number"
 
 
-def _counted(groups: pl.DataFrame, by: str, table: tables.Table, window: Window) -> pl.DataFrame:
+def _counted(groups: pl.DataFrame, by: str, table: Table, period: Period) -> pl.DataFrame:
     """One row a group, ordered by its name, in the table's columns and types."""
     summed = groups.group_by(by).agg(pl.col("returns", "items", "quantity").sum()).sort(by)
-    return summed.with_columns(hour=pl.lit(window.start, tables.TIME)).select(
+    first = table.columns[0]
+    return summed.with_columns(pl.lit(period, first.dtype).alias(first.name)).select(
         pl.col(name).cast(dtype) for name, dtype in table.schema.items()
     )
 
@@ -38,8 +43,10 @@ def _items_by(mode: pl.Expr, name: str) -> tuple[pl.Expr, ...]:
     )
 
 
-def refund_modes(window: Window, returns: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    """`refund_modes_hourly` of one hour.
+def refund_modes(
+    table: Table, period: Period, returns: pl.DataFrame, items: pl.DataFrame
+) -> pl.DataFrame:
+    """``table``, by refund mode, of one hour or day; ``period`` is its begin.
 
     A return counts by its own mode; if it has none, by its items' mode where those agree, else as
     Mixed. An item counts by its own mode, or its return's own where it has none.
@@ -69,15 +76,15 @@ def refund_modes(window: Window, returns: pl.DataFrame, items: pl.DataFrame) -> 
         returns=pl.lit(0, tables.NUMBER),
     )
     groups = pl.concat([counted, itemised.select(counted.columns)])
-    return _counted(groups, "refund_mode", tables.REFUND_MODES_HOURLY, window)
+    return _counted(groups, "refund_mode", table, period)
 
 
-def return_reasons(window: Window, items: pl.DataFrame) -> pl.DataFrame:
-    """`return_reasons_hourly` of one hour; a return counts once under each of its reasons."""
+def return_reasons(table: Table, period: Period, items: pl.DataFrame) -> pl.DataFrame:
+    """``table``, by reason, of one hour or day; a return counts once under each of its reasons."""
     reason = pl.col("return_reason").fill_null(NOT_GIVEN)
     groups = items.select(
         *_items_by(reason, "return_reason"),
         # The first item row of a return under a reason carries the return.
         returns=pl.struct(_REFERENCE, reason).is_first_distinct().cast(tables.NUMBER),
     )
-    return _counted(groups, "return_reason", tables.RETURN_REASONS_HOURLY, window)
+    return _counted(groups, "return_reason", table, period)

@@ -116,9 +116,10 @@ def _pieces_of_one_poll(records: Iterable[Typed]) -> list[Typed]:
 
 
 def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
-    """The pieces after a newer poll: matched by AWB and tracking id, then in order.
+    """The pieces after a newer poll: matched by AWB and tracking id, then by what they hold.
 
-    A new AWB takes the place of one that is no longer served (a courier was assigned or changed);
+    A new AWB takes the place of one that is no longer served (a courier was assigned or changed)
+    if it carries the same items, as far as both tell;
     known pieces that are left over stay, after those served; a list of items that they shared with
     a piece that is served is the newer one for them, too.
     """
@@ -131,11 +132,23 @@ def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
         older.append(None if same is None else left.pop(same))
     result, newer_lists = [], {}
     for piece, of_piece in zip(served, older, strict=True):
-        before = of_piece or (left.pop(0) if left else None)
+        before = of_piece or _replaced(piece, left)
         result.append(_newer_wins(before, piece) if before else piece)
         if before:
             newer_lists[before.items] = result[-1].items
     return result + [replace(p, items=newer_lists.get(p.items, p.items)) for p in left]
+
+
+def _replaced(piece: Typed, left: list[Typed]) -> Typed | None:
+    """The known piece whose place ``piece`` takes, taken out of ``left``."""
+    for index, known in enumerate(left):
+        if not piece.items or not known.items or _skus(piece) == _skus(known):
+            return left.pop(index)
+    return None
+
+
+def _skus(piece: Typed) -> list[object]:
+    return [item.values[_SKU] for item in piece.items]
 
 
 def _same_piece(record: Typed, pieces: list[Typed]) -> int | None:

@@ -36,6 +36,8 @@ ITEM_FIELDS: Final = tuple(
 )
 """The columns of `return_items` that an item fills, in order: the layout of Item.values."""
 
+LONGEST_NUMBER: Final = 1_000
+
 COURIERS: Final = ("cp_id", "webhook_cp_id")
 
 
@@ -73,9 +75,14 @@ def decode(record: str) -> object:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         # NaN, numbers past 64 bits or lone surrogates: the standard library is more tolerant.
         try:
-            return json.loads(record)
+            return json.loads(record, parse_int=_whole)
         except (ValueError, RecursionError):
             return None
+
+
+def _whole(digits: str) -> int | str:
+    """A number that Python refuses to read for its length stays text, and is unreadable later."""
+    return int(digits) if len(digits) < LONGEST_NUMBER else digits
 
 
 class RecordReader:

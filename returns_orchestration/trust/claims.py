@@ -9,13 +9,12 @@ No sentence of a claim holds a value from a record, only names, codes and counts
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from returns_orchestration import tables
-from returns_orchestration.stages import vocabulary
+from returns_orchestration.trust import looks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 Verdict = Literal["holds", "fails", "cannot tell"]
 Weight = Literal["blocks", "error", "warning"]
-
-_REFERENCE = "return_reference_number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,12 @@ def of_poll(*, null_result: bool, damaged_text: int, vanished: int, far: int) ->
 
 def unread(sentence: str) -> Claim:
     """The claim about an hour whose window could not be read: it cannot be told."""
-    return Claim("the_window_was_read", "error", "cannot tell", sentence)
+    return Claim("the_hour_was_read", "error", "cannot tell", sentence)
+
+
+def unpublished(sentence: str) -> Claim:
+    """The claim about an hour whose tables could not be made or must not be shown."""
+    return Claim("the_hour_was_published", "error", "fails", sentence)
 
 
 def of_hour(
@@ -122,28 +124,30 @@ def of_hour(
     return {
         returns: [
             schema_is_as_declared(tables.RETURNS, frames),
-            judge("references_are_unique_and_present", "blocks", lambda: _unique(frames[returns])),
+            judge(
+                "references_are_unique_and_present", "blocks", lambda: looks.unique(frames[returns])
+            ),
             judge(
                 "every_return_is_inside_its_hour_or_next_to_it",
                 "error",
-                lambda: _near(window, frames[returns]),
+                lambda: looks.near(window, frames[returns]),
             ),
-            judge("request_times_are_in_utc", "error", lambda: _zone(frames[returns])),
-            judge("status_codes_are_known", "warning", lambda: _codes(frames[returns])),
-            judge("refund_modes_are_known", "warning", lambda: _modes(frames)),
-            judge("keys_are_known", "warning", lambda: _keys(new_keys)),
+            judge("request_times_are_in_utc", "error", lambda: looks.zone(frames[returns])),
+            judge("status_codes_are_known", "warning", lambda: looks.codes(frames[returns])),
+            judge("refund_modes_are_known", "warning", lambda: looks.modes(frames)),
+            judge("keys_are_known", "warning", lambda: looks.keys(new_keys)),
         ],
         items: [
             schema_is_as_declared(tables.RETURN_ITEMS, frames),
-            judge("every_item_has_its_return", "blocks", lambda: _have_returns(frames)),
-            judge("items_are_numbered_from_0", "blocks", lambda: _numbered(frames[items])),
+            judge("every_item_has_its_return", "blocks", lambda: looks.have_returns(frames)),
+            judge("items_are_numbered_from_0", "blocks", lambda: looks.numbered(frames[items])),
         ],
         modes: [
             schema_is_as_declared(tables.REFUND_MODES_HOURLY, frames),
             judge(
                 "returns_are_conserved",
                 "blocks",
-                lambda: _equal(_sum(frames[modes], "returns"), frames[returns].height),
+                lambda: looks.equal(looks.total(frames[modes], "returns"), frames[returns].height),
             ),
             *_conserved(modes, frames),
         ],
@@ -171,109 +175,54 @@ def schema_is_as_declared(table: Table, frames: Frames) -> Claim:
     )
 
 
-def _sum(frame: pl.DataFrame, column: str) -> int:
-    return int(frame.get_column(column).sum())
+def of_day(
+    frames: Frames, returns: pl.DataFrame, items: pl.DataFrame, absent: list[str]
+) -> dict[str, list[Claim]]:
+    """Every claim about the tables made of one day, by table.
 
-
-def _equal(counted: int, expected: int) -> tuple[bool, str]:
-    return counted == expected, f"{counted} of {expected}"
+    ``returns`` and ``items`` are the day's rows; ``absent`` names its hours that are over and not
+    there.
+    """
+    modes, reasons = (table.name for table in tables.MADE_DAILY)
+    rows = {tables.RETURNS.name: returns, tables.RETURN_ITEMS.name: items}
+    whole = judge(
+        "every_hour_of_the_day_is_there",
+        "error",
+        lambda: (not absent, f"{len(absent)} missing: {looks.listed(absent)}" if absent else "yes"),
+    )
+    return {
+        modes: [
+            whole,
+            schema_is_as_declared(tables.REFUND_MODES_DAILY, frames),
+            judge(
+                "returns_are_conserved",
+                "blocks",
+                lambda: looks.equal(looks.total(frames[modes], "returns"), returns.height),
+            ),
+            *_conserved(modes, {**frames, **rows}),
+        ],
+        reasons: [
+            whole,
+            schema_is_as_declared(tables.RETURN_REASONS_DAILY, frames),
+            *_conserved(reasons, {**frames, **rows}),
+        ],
+    }
 
 
 def _conserved(aggregate: str, frames: Frames) -> list[Claim]:
+    """Items and quantity of an aggregate are those of `return_items` in ``frames``."""
     items = tables.RETURN_ITEMS.name
     return [
         judge(
             "items_are_conserved",
             "blocks",
-            lambda: _equal(_sum(frames[aggregate], "items"), frames[items].height),
+            lambda: looks.equal(looks.total(frames[aggregate], "items"), frames[items].height),
         ),
         judge(
             "quantity_is_conserved",
             "blocks",
-            lambda: _equal(_sum(frames[aggregate], "quantity"), _sum(frames[items], "quantity")),
+            lambda: looks.equal(
+                looks.total(frames[aggregate], "quantity"), looks.total(frames[items], "quantity")
+            ),
         ),
     ]
-
-
-def _unique(returns: pl.DataFrame) -> tuple[bool, str]:
-    references = returns.get_column(_REFERENCE)
-    wrong = references.null_count() + references.len() - references.n_unique()
-    return wrong == 0, f"{wrong} of {references.len()} absent or repeated"
-
-
-def _near(window: Window, returns: pl.DataFrame) -> tuple[bool, str]:
-    hour = timedelta(hours=1)
-    inside = returns.get_column("requested_at").is_between(
-        window.start - hour, window.end + hour, closed="left"
-    )
-    off = returns.height - int(inside.sum())
-    return off == 0, f"{off} of {returns.height} further off; check CLICKPOST_TIME_ZONE"
-
-
-def _zone(returns: pl.DataFrame) -> tuple[bool, str]:
-    """In samples a reference's last ten digits are the Unix second of the request (inferred).
-
-    A shared difference of a quarter of an hour or more is a zone that is not the configured one.
-    """
-    seconds = returns.select(
-        told=pl.col(_REFERENCE).str.extract(r"([0-9]{10})$").cast(pl.Int64),
-        read=pl.col("requested_at").dt.epoch("s"),
-    ).drop_nulls()
-    # Digits that are no time within two days of the request are simply not a time.
-    off = seconds.select(pl.col("read") - pl.col("told")).to_series()
-    off = off.filter(off.abs() <= timedelta(days=2).total_seconds())
-    quarters = off.filter(off.abs() >= timedelta(minutes=14).total_seconds())
-    if quarters.len() * 2 <= off.len():
-        return True, f"{off.len() - quarters.len()} of {off.len()} confirmed by their references"
-    shift = timedelta(seconds=float(quarters.median() or 0))  # type: ignore[arg-type]
-    hours = shift.total_seconds() / 3600
-    return (
-        False,
-        f"{quarters.len()} of {off.len()} are {hours:+.2f} hours off; check CLICKPOST_TIME_ZONE",
-    )
-
-
-def _codes(returns: pl.DataFrame) -> tuple[bool, str]:
-    codes = pl.concat(
-        [
-            returns.get_column("webhook_clickpost_status_code"),
-            returns.get_column("latest_clickpost_status_code"),
-        ]
-    ).drop_nulls()
-    unknown = sorted(set(codes.unique()) - vocabulary.STATUS_CODES)
-    return not unknown, "unknown: " + _listed(map(str, unknown)) if unknown else "all known"
-
-
-def _modes(frames: Frames) -> tuple[bool, str]:
-    """Unknown modes are counted and not quoted: a merchant's free text may hold anything."""
-    modes = pl.concat(
-        [
-            frames[tables.RETURNS.name].get_column("refund_mode"),
-            frames[tables.RETURN_ITEMS.name].get_column("refund_mode"),
-        ]
-    ).drop_nulls()
-    unknown = modes.filter(~modes.str.to_lowercase().is_in(list(vocabulary.REFUND_MODES)))
-    return unknown.is_empty(), f"{unknown.n_unique()} unknown in {unknown.len()} rows"
-
-
-def _keys(new_keys: Mapping[str, int] | None) -> tuple[bool, str]:
-    if new_keys is None:
-        raise KeyError
-    return not new_keys, "new: " + _listed(sorted(new_keys)) if new_keys else "all known"
-
-
-def _listed(names: object) -> str:
-    listed = list(names)  # type: ignore[call-overload]
-    return ", ".join(listed[:10]) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")
-
-
-def _have_returns(frames: Frames) -> tuple[bool, str]:
-    items = frames[tables.RETURN_ITEMS.name].select(_REFERENCE)
-    orphans = items.join(frames[tables.RETURNS.name], on=_REFERENCE, how="anti").height
-    return orphans == 0, f"{orphans} of {items.height} without"
-
-
-def _numbered(items: pl.DataFrame) -> tuple[bool, str]:
-    expected = items.select(pl.int_range(pl.len()).over(_REFERENCE)).to_series()
-    wrong = int(items.get_column("item_index").ne_missing(expected).sum())
-    return wrong == 0, f"{wrong} of {items.height} out of order"

@@ -1,4 +1,4 @@
-"""The state of every hour: complete, empty because the API said so, or missing.
+"""The state of every hour: complete, empty because the API said so, missing, or waived.
 
 Told from the lake alone; what only Dagster knows (polls that brought nothing, the last error) comes
 in as plain values. An hour whose polls are there and whose tables are not, or not yet of all its
@@ -10,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from returns_orchestration import tables
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from returns_orchestration.lake import Lake
+    from returns_orchestration.lake import Lake, MadeRecord
     from returns_orchestration.lake.partitions import HourEntry
     from returns_orchestration.window import Window
 
-State = Literal["complete", "empty", "missing"]
+State = Literal["complete", "empty", "missing", "waived"]
 
 NOT_MADE = (
     "Polled, but its tables are not made of all its polls; run `returns-orchestration backfill`."
@@ -53,30 +55,44 @@ def states(
     lake: Lake,
     windows: Iterable[Window],
     asked: Mapping[str, Asked] | None = None,
-    errors: Mapping[str, str] | None = None,
 ) -> Iterator[HourState]:
-    """The state of each of ``windows``. ``asked`` and ``errors`` are by partition key."""
+    """The state of each of ``windows``; ``asked`` is by partition key."""
     entries = lake.entries()
     serves = _serves(entries)
     for window in windows:
         entry = entries.get(window)
-        error = (errors or {}).get(window.key)
         if entry is None or not entry.polls:
-            yield HourState(window.text, "missing", error=error)
+            waiver = lake.waiver(window) if entry and entry.waived else None
+            if waiver is None:
+                yield HourState(window.text, "missing")
+            else:
+                yield HourState(window.text, "waived", error=f"waived: {waiver.why}")
             continue
         yield _polled(lake, window, entries, serves, (asked or {}).get(window.key))
 
 
-def missing(lake: Lake, windows: Iterable[Window]) -> tuple[list[Window], list[Window]]:
-    """Of ``windows``: those never polled, and those polled whose tables are not made of it."""
+def made_of_hour(made: MadeRecord) -> str:
+    """How a day's record names an hour it was made of: its key, and its rows by content."""
+    shas = (made.files[table.name].sha256[:16] for table in (tables.RETURNS, tables.RETURN_ITEMS))
+    return " ".join((made.period, *shas))
+
+
+def missing(
+    lake: Lake, windows: Iterable[Window], is_followed: Callable[[Window], bool]
+) -> tuple[list[Window], list[Window]]:
+    """Of ``windows``: those neither polled nor waived, and those polled and not made of it.
+
+    ``is_followed`` tells of a made hour whether its days were made of it.
+    """
     entries = lake.entries()
     serves = _serves(entries)
     unpolled, unmade = [], []
     for window in windows:
         entry = entries.get(window)
         if entry is None or not entry.polls:
-            unpolled.append(window)
-        elif not _is_made(lake, window, entries, serves):
+            if entry is None or not entry.waived:
+                unpolled.append(window)
+        elif not (_is_made(lake, window, entries, serves) and is_followed(window)):
             unmade.append(window)
     return unpolled, unmade
 
@@ -115,7 +131,7 @@ def _is_made(
     if not entries[window].made:
         return False
     made = lake.made(window)
-    return made is not None and made.polls == _expected_polls(window, entries, serves)
+    return made is not None and made.made_of == _expected_polls(window, entries, serves)
 
 
 def _polled(

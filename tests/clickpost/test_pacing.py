@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime
 
 import pytest
 
-from returns_orchestration.clickpost.pacing import RateLimit, RetryPolicy, read_retry_after
+from returns_orchestration.clickpost.pacing import RetryPolicy, read_retry_after
 
 NOW = datetime(2026, 11, 9, 12, 0, tzinfo=UTC)
 
@@ -83,81 +81,3 @@ def test_a_policy_without_sense_is_refused(wrong: dict[str, float]) -> None:
 )
 def test_retry_after(text: str | None, seconds: float | None) -> None:
     assert read_retry_after(text, NOW) == seconds
-
-
-class Ticking:
-    """Monotonic time that moves by sleeping, and by ``lag`` more at each sleep."""
-
-    def __init__(self, lag: float = 0) -> None:
-        self.now = 50.0
-        self.lag = lag
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds + self.lag
-
-
-@pytest.mark.parametrize("lag", [0, 0.03])
-def test_turns_are_evenly_paced_also_when_a_sleep_lasts_too_long(lag: float) -> None:
-    time = Ticking(lag)
-    limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
-    turns = []
-    for _ in range(30):
-        limit.wait_turn()
-        turns.append(time.now)
-    gaps = [after - before for before, after in pairwise(turns)]
-    assert turns[0] == 50
-    assert min(gaps) >= 0.1 - 1e-9
-    assert max(gaps) <= 0.1 + lag + 1e-9
-
-
-def test_idle_time_is_not_saved_up_for_a_burst() -> None:
-    time = Ticking()
-    limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
-    limit.wait_turn()
-    time.now += timedelta(minutes=5).total_seconds()
-    resumed = time.now
-    turns = []
-    for _ in range(3):
-        limit.wait_turn()
-        turns.append(round(time.now - resumed, 6))
-    assert turns == [0, 0.1, 0.2]
-
-
-def test_threads_share_one_pace() -> None:
-    time = Ticking()
-    limit = RateLimit(4, sleep=time.sleep, monotonic=time.monotonic)
-    threads = [threading.Thread(target=limit.wait_turn) for _ in range(21)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert time.now - 50 == pytest.approx(20 / 4)
-
-
-def test_no_turn_is_given_while_another_is_waited_for() -> None:
-    """A thread that comes while another one sleeps for its turn stands behind it."""
-    second: list[threading.Thread] = []
-    stood_behind: list[bool] = []
-
-    def sleep(_seconds: float) -> None:
-        if not second:
-            second.append(threading.Thread(target=limit.wait_turn))
-            second[0].start()
-            second[0].join(timeout=0.05)
-            stood_behind.append(second[0].is_alive())
-
-    limit = RateLimit(1, sleep=sleep, monotonic=lambda: 0.0)
-    limit.wait_turn()
-    limit.wait_turn()
-    second[0].join(timeout=10)
-    assert stood_behind == [True]
-    assert not second[0].is_alive()
-
-
-@pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
-def test_a_rate_without_sense_is_refused(rate: float) -> None:
-    with pytest.raises(ValueError, match="positive"):
-        RateLimit(rate, sleep=lambda _: None, monotonic=lambda: 0.0)

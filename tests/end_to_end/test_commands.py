@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from world import World
@@ -128,7 +129,7 @@ def test_doctor_says_what_works_and_what_does_not(new_world: Callable[..., World
 
 def test_every_command_has_help(new_world: Callable[..., World]) -> None:
     world = new_world()
-    for command in ("backfill", "status", "doctor", "simulate", "demo"):
+    for command in ("backfill", "status", "waive", "doctor", "simulate", "demo"):
         done = world.run(command, "--help")
         assert done.returncode == 0
         assert "Usage: returns-orchestration " + command in done.stdout
@@ -138,3 +139,48 @@ def test_simulate_refuses_an_option_that_makes_no_sense(new_world: Callable[...,
     done = new_world().run("simulate", "--edge-rule", "both", "--port", "0")
     assert done.returncode == 2
     assert "edge_rule must be one of" in done.stderr
+
+
+def test_a_waived_hour_says_so_and_is_not_missing(new_world: Callable[..., World]) -> None:
+    world = new_world(returns_per_hour=2)
+    hour = "2026-11-07T01:00"
+    assert world.run("backfill", FROM, hour).returncode == 0
+    assert world.run("waive", hour, "--why", "the API was\n never asked").returncode == 0
+    (_, waived) = states(world, FROM, "2026-11-07T02:00")
+    assert (waived["state"], waived["error"]) == ("waived", "waived: the API was never asked")
+    assert world.run("status", FROM, "2026-11-07T02:00").returncode == 0
+    world.simulator.forget()
+    done = world.run("backfill", FROM, "2026-11-07T02:00")
+    assert "none is missing" in done.stdout
+    assert not world.asked()
+    refused = world.run("waive", FROM, "--why", "too late")
+    assert refused.returncode == 2
+    assert "was polled" in refused.stderr
+
+
+def test_two_backfills_at_once_end_well_and_leave_one_truth(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"CLICKPOST_MAX_REQUESTS_PER_SECOND": "20"}, returns_per_hour=4)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(world.run, "backfill", FROM, "2026-11-07T12:00") for _ in range(2)]
+    for done in both:
+        assert done.result().returncode == 0, done.result().stdout + done.result().stderr
+    references = world.scan("returns").get_column("return_reference_number").to_list()
+    assert len(references) == len(set(references))
+    sent = [request.time for request in world.simulator.requests]
+    within = [sum(0 <= (t - s).total_seconds() < 1 for t in sent) for s in sent]
+    assert max(within) <= 21  # one on either edge of the second; the two alone would send 40
+
+
+def test_status_is_one_line_an_hour_however_narrow_the_terminal(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(returns_per_hour=2)
+    world.simulator.faults = ["meta-400-repr:*:2026-11-07T01:00"]
+    world.run("backfill", FROM, "2026-11-07T03:00")
+    lines = world.run("status", FROM, "2026-11-07T03:00", COLUMNS="40").stdout.splitlines()
+    assert [line[:16] for line in lines[1:4]] == [f"2026-11-07T0{h}:00" for h in range(3)]
+    assert "ClickPost refuses the request" in lines[2]
+    assert lines[4].endswith("1 missing, 0 waived")
+    assert len(lines) == 5

@@ -153,6 +153,8 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
         "return_items",
         "refund_modes_hourly",
         "return_reasons_hourly",
+        "refund_modes_daily",
+        "return_reasons_daily",
     }
     for key in graph.get_all_asset_keys():
         node = graph.get(key)

@@ -77,7 +77,8 @@ def test_a_reply_that_cannot_be_trusted_is_no_short_window(
 
 def test_pages_are_read_to_the_last(new_world: Callable[..., World]) -> None:
     world = new_world(returns_per_hour=25, rhythm=False, page_size=4, mps_share=0.0)
-    assert [type(o).__name__ for o in world.river().run(DAY[:1])] == ["Polled", "Made"]
+    outcomes = [type(o).__name__ for o in world.river().run(DAY[:1])]
+    assert outcomes == ["Polled", "Made", "MadeDay"]
     assert world.scan("returns").height == 25
     assert len(world.asked()) == 7
 

@@ -11,11 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
+from dagster._core.test_utils import freeze_time
 from world import HASTY, World
 
-from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.trust.hours import states
 from returns_orchestration.window import Window, windows_between
 
@@ -71,16 +74,17 @@ class Unattended:
                 self.kill_next = False
                 continue
             self.runs += 1
-            self.repository.get_job(job_name).execute_in_process(
-                instance=self.instance,
-                raise_on_error=False,
-                partition_key=request.partition_key,
-                tags=request.tags,
-                run_config={
-                    **request.run_config,
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                },
-            )
+            with freeze_time(self.now):  # Dagster's own clock: the times of its events
+                self.repository.get_job(job_name).execute_in_process(
+                    instance=self.instance,
+                    raise_on_error=False,
+                    partition_key=request.partition_key,
+                    tags=request.tags,
+                    run_config={
+                        **request.run_config,
+                        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    },
+                )
 
 
 @pytest.fixture
@@ -124,11 +128,12 @@ def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) 
     unattended.live_to(START + timedelta(hours=168 + 73))
 
     week = list(windows_between(START, START + timedelta(days=7)))
-    found = list(states(_lake(world), week))
+    found = list(states(Lake(open_store(str(world.lake))), week))
     assert {state.state for state in found} <= {"complete", "empty"}
     truths = world.simulator.dataset.returns_between(START, week[-1].end, unattended.now)
     served = {t.reference for t in truths}
-    rows = world.scan("returns").filter(_inside(week))
+    inside = pl.col("requested_at").is_between(week[0].start, week[-1].end, closed="left")
+    rows = world.scan("returns").filter(inside)
     assert set(rows.get_column("return_reference_number")) == served
     assert rows.height == len(served)
     for key, outcomes in polls_of(world).items():
@@ -146,15 +151,3 @@ def test_five_years_of_hours_are_asked_for_in_bounded_ticks(unattended: Unattend
     assert data.run_requests
     assert len(data.run_requests) <= 3
     assert len(json.dumps(data.cursor)) < 50_000
-
-
-def _lake(world: World):  # type: ignore[no-untyped-def]
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
-
-    return Lake(open_store(str(world.lake)))
-
-
-def _inside(week: list[Window]):  # type: ignore[no-untyped-def]
-    import polars as pl  # noqa: PLC0415
-
-    return pl.col("requested_at").is_between(week[0].start, week[-1].end, closed="left")

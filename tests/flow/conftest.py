@@ -7,12 +7,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
+from zoneinfo import ZoneInfo
 
 import pytest
 from records import at, on_the_wire
 from rows import READER
 
 from returns_orchestration.clickpost import Poll
+from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import Outcome, River
 
 if TYPE_CHECKING:
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
 class FakeApi:
     """Serves what ``reply`` gives for a window: records, texts, or an error to be raised.
 
-    Every poll is a second after the one before, or all at ``always_at``.
+    Every poll is a second after the one before, or all at ``always_at``. Days are those of
+    ``zone``.
     """
 
     reply: Callable[[Window], Sequence[Any]]
     always_at: datetime | None = None
+    zone: str = "Asia/Kolkata"
     asked: list[Window] = field(default_factory=list)
     errors: dict[Window, Exception] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,7 +56,14 @@ class FakeApi:
         pass
 
     def river(self, lake: Lake, *, in_flight: int = 1) -> River:
-        return River(lake, READER, lambda _: self, in_flight)  # type: ignore[arg-type, return-value]
+        return River(
+            lake,
+            READER,
+            lambda _: self,
+            in_flight,
+            days=DaySettler(lake, ZoneInfo(self.zone)),
+            clock=lambda: at(20),
+        )  # type: ignore[arg-type, return-value]
 
     def run(self, lake: Lake, windows: Sequence[Window], **options: Any) -> list[Outcome]:
         """Run the river; one request in flight, so that the order of polls is that of windows."""

@@ -48,7 +48,7 @@ def test_what_is_settled_is_published_and_recorded(lake: Lake) -> None:
         read = lake.read(table, HOUR)
         assert read is not None
         assert read.equals(made.frames[table.name])
-    assert made.record.polls == ["2026-11-09-11:00/poll-0001"]
+    assert made.record.made_of == ["2026-11-09-11:00/poll-0001"]
     assert made.record.facts == {"returns": 2, "items": 2, "rejected": 0, "late": 0}
     assert Settler(lake, READER).is_settled(HOUR)
 

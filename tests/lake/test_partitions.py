@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import polars as pl
@@ -15,9 +17,12 @@ from returns_orchestration.lake.partitions import to_parquet
 from returns_orchestration.lake.records import FileRecord
 from returns_orchestration.stages import aggregates
 from returns_orchestration.stages.ownership import items_frame, returns_frame
-from returns_orchestration.window import Window
+from returns_orchestration.window import Day, Window
 
 FACTS = {"returns": 1, "items": 1, "rejected": 0, "late": 0}
+
+
+DAY = Day(date(2026, 11, 9), ZoneInfo("Asia/Kolkata"))
 
 
 def frames(*, full: bool = True, window: Window = HOUR) -> dict[str, pl.DataFrame]:
@@ -26,21 +31,37 @@ def frames(*, full: bool = True, window: Window = HOUR) -> dict[str, pl.DataFram
     return {
         "returns": returns,
         "return_items": items,
-        "refund_modes_hourly": aggregates.refund_modes(window, returns, items),
-        "return_reasons_hourly": aggregates.return_reasons(window, items),
+        "refund_modes_hourly": aggregates.refund_modes(
+            tables.REFUND_MODES_HOURLY, window.start, returns, items
+        ),
+        "return_reasons_hourly": aggregates.return_reasons(
+            tables.RETURN_REASONS_HOURLY, window.start, items
+        ),
         "rejected_returns": tables.REJECTED_RETURNS.empty(),
+    }
+
+
+def daily_frames(day: Day, *, full: bool = True) -> dict[str, pl.DataFrame]:
+    modes, reasons = tables.MADE_DAILY
+    made = frames(full=full)
+    returns, items = made["returns"], made["return_items"]
+    return {
+        modes.name: aggregates.refund_modes(modes, day.date, returns, items),
+        reasons.name: aggregates.return_reasons(reasons, day.date, items),
     }
 
 
 @pytest.fixture
 def published(lake: Lake) -> Lake:
-    """Two hours, the later one empty, with a poll each."""
+    """Two hours, the later one empty, with a poll each; and two days likewise."""
     for window, full in ((HOUR, True), (HOUR.next, False)):
         served = ("{}",) if full else ()
         assert lake.create_poll(window, 1, at(20), served)
         _, _, file = lake.read_new_poll(window, 1)
         lake.record_poll(window, 1, at(20), file, {}, len(served))
         lake.publish(window, frames(full=full, window=window), ["p"], FACTS)
+    for day, full in ((DAY, True), (Day(date(2026, 11, 10), DAY.zone), False)):
+        lake.publish(day, daily_frames(day, full=full), ["p"], FACTS)
     return lake
 
 
@@ -55,6 +76,19 @@ def test_what_was_published_is_read_and_what_never_was_is_none(published: Lake) 
         assert read is not None
         assert read.equals(frame)
     assert published.read(tables.RETURNS, Window(at(3))) is None
+
+
+def test_a_day_stands_beside_its_hours_and_is_none_of_them(published: Lake, folder: Path) -> None:
+    path = "refund_modes_daily/date=2026-11-09/part-0.parquet"
+    assert published.path(tables.REFUND_MODES_DAILY, DAY) == path
+    assert published.uri(tables.REFUND_MODES_DAILY, DAY).endswith(path.rpartition("/")[0])
+    assert (folder / "_records/date=2026-11-09/tables.json").exists()
+    assert published.made(DAY).period == "2026-11-09"  # type: ignore[union-attr]
+    assert published.entries().keys() == {HOUR, HOUR.next}
+    for name, frame in daily_frames(DAY).items():
+        read = published.read(tables.BY_NAME[name], DAY)
+        assert read is not None
+        assert read.equals(frame)
 
 
 @pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,7 @@ from returns_orchestration.stages.aggregates import refund_modes, return_reasons
 from returns_orchestration.window import Window
 
 HOUR = Window(at(11))
+DAY = date(2026, 11, 10)
 
 ItemRow = tuple[int | None, str | None, str | None]
 """Quantity, reason, mode."""
@@ -40,13 +42,21 @@ def frames(given: Given) -> tuple[pl.DataFrame, pl.DataFrame]:
     return returns, pl.DataFrame(items, schema=schema, orient="row")
 
 
+def modes_of_hour(returns: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    return refund_modes(tables.REFUND_MODES_HOURLY, HOUR.start, returns, items)
+
+
+def reasons_of_hour(items: pl.DataFrame) -> pl.DataFrame:
+    return return_reasons(tables.RETURN_REASONS_HOURLY, HOUR.start, items)
+
+
 def modes(given: Given) -> dict[str, tuple[int, int, int]]:
-    frame = refund_modes(HOUR, *frames(given))
+    frame = modes_of_hour(*frames(given))
     return {row[1]: row[2:] for row in frame.rows()}
 
 
 def reasons(given: Given) -> dict[str, tuple[int, int, int]]:
-    frame = return_reasons(HOUR, frames(given)[1])
+    frame = reasons_of_hour(frames(given)[1])
     return {row[1]: row[2:] for row in frame.rows()}
 
 
@@ -132,19 +142,33 @@ def test_modes_that_differ_in_case_are_different_modes() -> None:
 
 
 def test_an_empty_hour_has_the_schema_and_no_rows() -> None:
-    assert refund_modes(HOUR, *frames({})).equals(tables.REFUND_MODES_HOURLY.empty())
-    assert return_reasons(HOUR, frames({})[1]).equals(tables.RETURN_REASONS_HOURLY.empty())
+    assert modes_of_hour(*frames({})).equals(tables.REFUND_MODES_HOURLY.empty())
+    assert reasons_of_hour(frames({})[1]).equals(tables.RETURN_REASONS_HOURLY.empty())
 
 
 def test_rows_are_of_the_hour_and_in_the_order_of_their_group() -> None:
     given: Given = {"1": ("b", [(1, "y", None)]), "2": ("a", [(1, "x", None)])}
-    by_mode = refund_modes(HOUR, *frames(given))
-    by_reason = return_reasons(HOUR, frames(given)[1])
+    by_mode = modes_of_hour(*frames(given))
+    by_reason = reasons_of_hour(frames(given)[1])
     assert by_mode.schema == tables.REFUND_MODES_HOURLY.schema
     assert by_reason.schema == tables.RETURN_REASONS_HOURLY.schema
     assert by_mode["refund_mode"].to_list() == ["a", "b"]
     assert by_reason["return_reason"].to_list() == ["x", "y"]
     assert set(by_mode["hour"]) == set(by_reason["hour"]) == {at(11)}
+
+
+def test_the_rows_of_a_day_are_counted_alike_with_the_day_in_the_place_of_the_hour() -> None:
+    returns, items = frames({"1": ("b", [(2, "y", None)]), "2": ("a", [(None, None, "b")])})
+    for daily, hourly in (
+        (
+            refund_modes(tables.REFUND_MODES_DAILY, DAY, returns, items),
+            modes_of_hour(returns, items),
+        ),
+        (return_reasons(tables.RETURN_REASONS_DAILY, DAY, items), reasons_of_hour(items)),
+    ):
+        assert daily["day"].to_list() == [DAY] * hourly.height == [DAY, DAY]
+        assert daily.drop("day").equals(hourly.drop("hour"))
+        assert daily.schema["day"] == pl.Date()
 
 
 words = st.none() | st.sampled_from(["UPI", "Credits", "Mixed", "Not given", "x"])
@@ -159,7 +183,7 @@ hours = st.dictionaries(
 @given(hours)
 def test_all_is_conserved(given: Any) -> None:
     returns, items = frames(given)
-    by_mode, by_reason = refund_modes(HOUR, returns, items), return_reasons(HOUR, items)
+    by_mode, by_reason = modes_of_hour(returns, items), reasons_of_hour(items)
     assert by_mode["returns"].sum() == returns.height
     for table in (by_mode, by_reason):
         assert table["items"].sum() == items.height

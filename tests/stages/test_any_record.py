@@ -61,8 +61,12 @@ def test_any_json_is_typed_or_refused_and_can_be_written(record: object) -> None
     frames = {
         "returns": returns,
         "return_items": items,
-        "refund_modes_hourly": aggregates.refund_modes(HOUR, returns, items),
-        "return_reasons_hourly": aggregates.return_reasons(HOUR, items),
+        "refund_modes_hourly": aggregates.refund_modes(
+            tables.REFUND_MODES_HOURLY, HOUR.start, returns, items
+        ),
+        "return_reasons_hourly": aggregates.return_reasons(
+            tables.RETURN_REASONS_HOURLY, HOUR.start, items
+        ),
         "rejected_returns": tables.REJECTED_RETURNS.empty(),
     }
     for name, frame in frames.items():

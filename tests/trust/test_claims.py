@@ -41,8 +41,8 @@ def clean() -> Frames:
     return {
         RETURNS: returns,
         ITEMS: items,
-        MODES: aggregates.refund_modes(HOUR, returns, items),
-        REASONS: aggregates.return_reasons(HOUR, items),
+        MODES: aggregates.refund_modes(tables.REFUND_MODES_HOURLY, HOUR.start, returns, items),
+        REASONS: aggregates.return_reasons(tables.RETURN_REASONS_HOURLY, HOUR.start, items),
         REJECTED: tables.REJECTED_RETURNS.empty(),
     }
 

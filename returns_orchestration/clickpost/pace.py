@@ -1,0 +1,139 @@
+"""How fast to ask: one pace for all requests of a deployment, slower after a 429, then faster.
+
+Every request takes a turn here, repeats and further pages included. Turns are evenly spaced and
+never closer than the configured ceiling allows. A 429 doubles the space for everybody at once, and
+every further run of good replies takes a fifth off it again, so an API whose limit nobody has
+published is asked about as fast as it likes without a setting.
+
+Threads share a pace through its lock; processes of one machine share it through a small file that
+holds the next turn and the space between turns, and no secret.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows: each process keeps a pace of its own there
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+SLOWEST: Final = 10.0
+"""Seconds between two requests beyond which no 429 slows down further."""
+
+FASTER_AFTER: Final = 20
+"""Good replies in a row after which the space between turns shrinks by a fifth."""
+
+STALE: Final = 120.0
+"""Seconds: a next turn further ahead than this is of a clock before a restart of the machine."""
+
+
+class _State(msgspec.Struct):
+    """The next turn and the last slowdown (monotonic seconds), the space, good replies in a row."""
+
+    due: float = 0.0
+    slowed_at: float = 0.0
+    gap: float = 0.0
+    good: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _InMemory:
+    """A state that one process keeps to itself."""
+
+    state: _State
+
+    @contextmanager
+    def held(self) -> Iterator[_State]:
+        yield self.state
+
+
+@dataclass(frozen=True, slots=True)
+class _InFile:
+    """A state in a file that the processes of a machine share; a killed one lets go of it."""
+
+    path: Path
+
+    @contextmanager
+    def held(self) -> Iterator[_State]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            state = _read(file)
+            yield state
+            file.seek(0)
+            file.truncate()
+            file.write(msgspec.json.encode(state))
+
+
+def _read(file: BinaryIO) -> _State:
+    file.seek(0)
+    try:
+        return msgspec.json.decode(file.read() or b"{}", type=_State)
+    except msgspec.DecodeError:  # killed while it wrote these few bytes
+        return _State()
+
+
+class Pace:
+    """At most ``per_second`` turns a second, over all threads, and all processes with ``file``."""
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        sleep: Callable[[float], None],
+        monotonic: Callable[[], float],
+        file: Path | None = None,
+    ) -> None:
+        """Give the first turn at once. Raises ValueError for a rate without sense."""
+        if not 0 < per_second < float("inf"):
+            message = f"A rate is a positive number of requests a second, not {per_second}."
+            raise ValueError(message)
+        self._shortest = 1.0 / per_second
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        shared = file is not None and fcntl is not None
+        self._kept = _InFile(file) if shared and file is not None else _InMemory(_State())
+
+    def wait_turn(self) -> None:
+        """Return when the next request may be sent."""
+        # Both locks are held while sleeping: turns are counted from when they were really taken,
+        # so one that wakes late does not bring two requests close together.
+        with self._lock, self._kept.held() as state:
+            wait = state.due - self._monotonic()
+            if 0 < wait <= STALE:
+                self._sleep(wait)
+            state.due = self._monotonic() + self._gap(state)
+
+    def slow_down(self, sent_at: float, wait: float | None) -> None:
+        """A request sent at ``sent_at`` (monotonic) was told to slow down, for ``wait`` seconds."""
+        with self._lock, self._kept.held() as state:
+            now = self._monotonic()
+            state.good = 0
+            if not state.slowed_at <= now or sent_at >= state.slowed_at:
+                # The others in flight were sent at the old pace: one slowdown for all of them.
+                state.gap = min(2 * self._gap(state), max(SLOWEST, self._shortest))
+                state.slowed_at = now
+            state.due = max(state.due, now + (wait or state.gap))
+
+    def went_well(self) -> None:
+        """A request was answered."""
+        with self._lock, self._kept.held() as state:
+            state.good += 1
+            if state.good >= FASTER_AFTER:
+                state.good = 0
+                state.gap = max(0.8 * state.gap, self._shortest)
+
+    def _gap(self, state: _State) -> float:
+        return max(state.gap, self._shortest)

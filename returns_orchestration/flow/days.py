@@ -1,0 +1,118 @@
+"""One day of the report's zone: its rows, wherever their hours lie, counted.
+
+A day is made of the rows of `returns` and `return_items` and not of the hourly aggregates, since a
+day of Asia/Kolkata begins inside a UTC hour. Its record names every hour it was made of, by
+content, so whether it follows all that has changed since is seen without making it anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.stages import aggregates
+from returns_orchestration.trust import claims
+from returns_orchestration.trust.hours import made_of_hour
+from returns_orchestration.window import Window, days_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.lake import Lake, MadeRecord
+    from returns_orchestration.trust.claims import Claim
+    from returns_orchestration.window import Day
+
+
+@dataclass(frozen=True, slots=True)
+class SettledDay:
+    """What was made of one day; ``changed`` names the tables whose bytes are new."""
+
+    day: Day
+    frames: dict[str, pl.DataFrame]
+    record: MadeRecord
+    changed: set[str]
+    claims: dict[str, list[Claim]]
+
+
+class DaySettler:
+    """Makes the days of one lake in one zone."""
+
+    def __init__(self, lake: Lake, zone: ZoneInfo) -> None:
+        self._lake = lake
+        self.zone = zone
+
+    def follow(self, window: Window) -> bool:
+        """Whether every day that ``window`` overlaps was made of its tables as they stand."""
+        try:
+            made = self._lake.made(window)
+            records = [self._lake.made(day) for day in days_of(window, self.zone)]
+        except LakeDamaged:  # settling mends it, or says why it cannot
+            return False
+        if made is None:
+            return False
+        entry = made_of_hour(made)
+        return all(
+            record is not None and {entry, self._zone_entry} <= set(record.made_of)
+            for record in records
+        )
+
+    def settle(self, day: Day, now: datetime) -> SettledDay:
+        """Make and publish the tables of ``day``; ``now`` tells which hours could be there.
+
+        Raises LakeError; the files that stand there then stay.
+        """
+        while True:
+            sources = self._sources(day)
+            settled = self._make(day, sources, now)
+            # Another process may have published an hour meanwhile.
+            if self._sources(day) == sources:
+                return settled
+
+    @property
+    def _zone_entry(self) -> str:
+        return f"zone {self.zone.key}"
+
+    def _sources(self, day: Day) -> dict[Window, MadeRecord]:
+        """The made hours that may hold rows of ``day``.
+
+        Its own, and for each that was never polled those that served returns requested in it.
+        """
+        windows: set[Window] = set()
+        for window in day.windows:
+            entry = self._lake.entry(window)
+            windows |= {window} if entry.polls else set(entry.strays)
+        found = {window: self._lake.made(window) for window in sorted(windows)}
+        return {window: made for window, made in found.items() if made is not None}
+
+    def _make(self, day: Day, sources: dict[Window, MadeRecord], now: datetime) -> SettledDay:
+        inside = pl.col("requested_at").is_between(day.start, day.end, closed="left")
+        returns, items = (
+            pl.concat([table.empty(), *(self._rows(table, window) for window in sources)]).filter(
+                inside
+            )
+            for table in (tables.RETURNS, tables.RETURN_ITEMS)
+        )
+        modes, reasons = tables.MADE_DAILY
+        frames = {
+            modes.name: aggregates.refund_modes(modes, day.date, returns, items),
+            reasons.name: aggregates.return_reasons(reasons, day.date, items),
+        }
+        absent = [w.text for w in day.windows if w not in sources and w.end <= now]
+        judged = claims.of_day(frames, returns, items, absent)
+        made_of = [self._zone_entry, *(made_of_hour(made) for made in sources.values())]
+        facts = {"returns": returns.height, "items": items.height, "hours": len(sources)}
+        record, changed = self._lake.publish(day, frames, made_of, facts)
+        return SettledDay(day, frames, record, changed, judged)
+
+    def _rows(self, table: tables.Table, window: Window) -> pl.DataFrame:
+        frame = self._lake.read(table, window)
+        if frame is None:
+            return table.empty()
+        own = "return_reference_number"
+        # Where two hours hold one reference, each row is counted with the items of its own hour.
+        return frame.with_columns(pl.format("{} {}", pl.lit(window.key), own).alias(own))

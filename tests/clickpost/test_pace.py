@@ -1,0 +1,178 @@
+"""One pace for all requests: evenly spaced, slower together after a 429, then faster by steps."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time as clock
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from returns_orchestration.clickpost.pace import FASTER_AFTER, SLOWEST, Pace
+
+
+class Ticking:
+    """Monotonic time that moves by sleeping, and by ``lag`` more at each sleep."""
+
+    def __init__(self, lag: float = 0) -> None:
+        self.now = 50.0
+        self.lag = lag
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds + self.lag
+
+
+@pytest.mark.parametrize("lag", [0, 0.03])
+def test_turns_are_evenly_paced_also_when_a_sleep_lasts_too_long(lag: float) -> None:
+    time = Ticking(lag)
+    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
+    turns = []
+    for _ in range(30):
+        pace.wait_turn()
+        turns.append(time.now)
+    gaps = [after - before for before, after in pairwise(turns)]
+    assert turns[0] == 50
+    assert min(gaps) >= 0.1 - 1e-9
+    assert max(gaps) <= 0.1 + lag + 1e-9
+
+
+def test_idle_time_is_not_saved_up_for_a_burst() -> None:
+    time = Ticking()
+    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
+    pace.wait_turn()
+    time.now += timedelta(minutes=5).total_seconds()
+    resumed = time.now
+    turns = []
+    for _ in range(3):
+        pace.wait_turn()
+        turns.append(round(time.now - resumed, 6))
+    assert turns == [0, 0.1, 0.2]
+
+
+def test_threads_share_one_pace() -> None:
+    time = Ticking()
+    pace = Pace(4, sleep=time.sleep, monotonic=time.monotonic)
+    threads = [threading.Thread(target=pace.wait_turn) for _ in range(21)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.now - 50 == pytest.approx(20 / 4)
+
+
+def test_no_turn_is_given_while_another_is_waited_for() -> None:
+    """A thread that comes while another one sleeps for its turn stands behind it."""
+    second: list[threading.Thread] = []
+    stood_behind: list[bool] = []
+
+    def sleep(_seconds: float) -> None:
+        if not second:
+            second.append(threading.Thread(target=pace.wait_turn))
+            second[0].start()
+            second[0].join(timeout=0.05)
+            stood_behind.append(second[0].is_alive())
+
+    pace = Pace(1, sleep=sleep, monotonic=lambda: 0.0)
+    pace.wait_turn()
+    pace.wait_turn()
+    second[0].join(timeout=10)
+    assert stood_behind == [True]
+    assert not second[0].is_alive()
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
+def test_a_rate_without_sense_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        Pace(rate, sleep=lambda _: None, monotonic=lambda: 0.0)
+
+
+def gap_of(pace: Pace, time: Ticking) -> float:
+    """Seconds between two turns at the present pace."""
+    pace.wait_turn()
+    before = time.now
+    pace.wait_turn()
+    return time.now - before
+
+
+def test_a_429_doubles_the_space_once_for_all_requests_in_flight() -> None:
+    time = Ticking()
+    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
+    sent_at = time.now
+    for _ in range(8):
+        time.now += 0.001
+        pace.slow_down(sent_at, None)
+    assert gap_of(pace, time) == pytest.approx(0.2)
+    pace.slow_down(time.now, None)
+    assert gap_of(pace, time) == pytest.approx(0.4)
+
+
+def test_all_wait_as_long_as_the_api_asks() -> None:
+    time = Ticking()
+    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
+    pace.slow_down(time.now, 7.0)
+    pace.wait_turn()
+    assert time.now == pytest.approx(57)
+
+
+def test_the_pace_recovers_by_steps_and_not_beyond_the_ceiling() -> None:
+    time = Ticking()
+    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
+    pace.slow_down(time.now, None)
+    for expected in (0.16, 0.128, 0.1024, 0.1, 0.1):
+        for _ in range(FASTER_AFTER):
+            pace.went_well()
+        assert gap_of(pace, time) == pytest.approx(expected)
+
+
+def test_it_never_becomes_slower_than_its_bound() -> None:
+    time = Ticking()
+    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
+    for _ in range(20):
+        time.now += 1
+        pace.slow_down(time.now, None)
+    pace.wait_turn()
+    assert gap_of(pace, time) == pytest.approx(SLOWEST)
+
+
+def test_processes_share_one_pace(tmp_path: Path) -> None:
+    file = tmp_path / "home" / "pace.json"
+    context = multiprocessing.get_context("spawn")
+    began = clock.monotonic()
+    processes = [context.Process(target=take_turns, args=(file,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    turns = sorted(float(turn) for p in tmp_path.glob("turns-*") for turn in p.read_text().split())
+    assert len(turns) == 30
+    assert turns[0] >= began
+    # A turn is noted a moment after it was taken, so single gaps say little; the whole does.
+    assert turns[-1] - turns[0] >= 28 * 0.02
+
+
+def take_turns(file: Path) -> None:
+    pace = Pace(50, sleep=clock.sleep, monotonic=clock.monotonic, file=file)
+    turns = []
+    for _ in range(10):
+        pace.wait_turn()
+        turns.append(clock.monotonic())
+    name = f"turns-{multiprocessing.current_process().pid}"
+    (file.parent.parent / name).write_text(" ".join(map(str, turns)))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b'{"due": 1e12, "gap": 0.2}'])
+def test_a_torn_file_or_one_from_before_a_restart_stops_nobody(
+    tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "pace.json"
+    file.write_bytes(content)
+    time = Ticking()
+    Pace(10, sleep=time.sleep, monotonic=time.monotonic, file=file).wait_turn()
+    assert time.now == 50

@@ -1,0 +1,172 @@
+"""Days that a run left unmade, a record that was damaged, another process in between."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from lakes import bytes_of
+from obstore.store import MemoryStore
+from records import Record, at, returned
+
+from returns_orchestration import tables
+from returns_orchestration.errors import CredentialsRefused, LakeDamaged
+from returns_orchestration.flow.days import DaySettler
+from returns_orchestration.flow.hours import Failed, Made, MadeDay, Stopped
+from returns_orchestration.lake import Lake
+from returns_orchestration.lake.store import ObjectStore
+from returns_orchestration.stages import aggregates
+from returns_orchestration.window import Day, Window, windows_between
+
+if TYPE_CHECKING:
+    import polars as pl
+
+INDIA = ZoneInfo("Asia/Kolkata")
+NINTH, TENTH = (Day(date(2026, 11, day), INDIA) for day in (9, 10))
+HOURS = list(windows_between(at(17), at(20)))
+RECORD = "_records/date=2026-11-10/tables.json"
+
+
+def reply(window: Window) -> list[Record]:
+    return [returned(f"R-{window.start:%H}", window.start.replace(minute=40))]
+
+
+class Killed(BaseException):
+    """What no code of ours catches, like the end of a process."""
+
+
+class Mortal(ObjectStore):
+    """A store that dies at the first write below ``fatal``."""
+
+    def __init__(self, remote: MemoryStore, fatal: str) -> None:
+        super().__init__(remote, "memory://lake")
+        self.fatal = fatal
+
+    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
+        if path.startswith(self.fatal):
+            raise Killed
+        return super()._put(path, content, create=create)
+
+
+def lake_on(remote: MemoryStore) -> Lake:
+    return Lake(ObjectStore(remote, "memory://lake"), lambda: at(20))
+
+
+@pytest.mark.parametrize(
+    "fatal",
+    [
+        "refund_modes_daily/date=2026-11-09",
+        "return_reasons_daily/date=2026-11-09",
+        "_records/date=2026-11-09/tables.json",
+        "refund_modes_daily/date=2026-11-10",
+        RECORD,
+    ],
+)
+def test_days_that_a_kill_left_unmade_are_made_by_the_next_run_without_a_poll(
+    fatal: str, api_of: Any
+) -> None:
+    whole = lake_on(MemoryStore())
+    api_of(reply, always_at=at(30)).run(whole, HOURS)
+    remote = MemoryStore()
+    with pytest.raises(Killed):
+        api_of(reply, always_at=at(30)).run(Lake(Mortal(remote, fatal), lambda: at(20)), HOURS)
+    lake, api = lake_on(remote), api_of(reply)
+    river = api.river(lake)
+    assert all(river.settler.is_settled(window) for window in HOURS)
+    left = [NINTH, TENTH] if "2026-11-09" in fatal else [TENTH]
+    late = [window for window in HOURS if not {*left}.isdisjoint(_days(window))]
+    assert [window for window in HOURS if not river.is_complete(window)] == late
+    outcomes = api.run(lake, HOURS, missing_only=True)
+    assert api.asked == []
+    made = {o.settled.day for o in outcomes if isinstance(o, MadeDay)}
+    assert made >= {*left}
+    assert all(river.is_complete(window) for window in HOURS)
+    assert bytes_of(lake.store) == bytes_of(whole.store)
+    assert api.run(lake, HOURS, missing_only=True) == []
+
+
+def _days(window: Window) -> list[Day]:
+    return [day for day in (NINTH, TENTH) if window in day.windows]
+
+
+def test_the_days_of_what_had_landed_are_made_before_a_run_stops(lake: Lake, api_of: Any) -> None:
+    api = api_of(reply, errors={HOURS[2]: CredentialsRefused("Refused.")})
+    outcomes = api.run(lake, HOURS)
+    assert [type(outcome) for outcome in outcomes[-3:]] == [MadeDay, MadeDay, Stopped]
+    assert lake.made(TENTH).facts["hours"] == 1  # type: ignore[union-attr]
+
+
+def test_a_run_that_only_polls_makes_no_day(lake: Lake, api_of: Any) -> None:
+    outcomes = api_of(reply).run(lake, HOURS, make=False)
+    assert not [outcome for outcome in outcomes if isinstance(outcome, MadeDay)]
+    assert lake.made(NINTH) is None
+
+
+@pytest.mark.parametrize("options", [{}, {"poll": False}, {"missing_only": True}], ids=str)
+def test_a_damaged_record_of_a_day_is_mended_by_the_next_run(
+    options: dict[str, bool], lake: Lake, api_of: Any
+) -> None:
+    api = api_of(reply, always_at=at(30))
+    api.run(lake, HOURS)
+    before = bytes_of(lake.store)
+    lake.store.put(RECORD, b"{")
+    assert not api.river(lake).is_complete(HOURS[-1])
+    outcomes = api.run(lake, HOURS, **options)
+    assert TENTH in {o.settled.day for o in outcomes if isinstance(o, MadeDay)}
+    assert not [o for o in outcomes if isinstance(o, Stopped | Failed)]
+    assert bytes_of(lake.store) == before
+
+
+def test_a_day_whose_hour_is_damaged_fails_and_stays_as_it_stood(lake: Lake, api_of: Any) -> None:
+    api_of(reply).run(lake, HOURS)
+    path = lake.path(tables.RETURNS, HOURS[0])
+    before = {day: lake.read(tables.REFUND_MODES_DAILY, day) for day in (NINTH, TENTH)}
+    lake.store.put(path, b"altered")
+    changed = api_of(lambda w: [*reply(w), returned("R-NEW", at(18, 10))], at(200))
+    outcomes = changed.run(lake, HOURS[1:2])
+    (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert (failed.window, type(failed.error)) == (HOURS[1], LakeDamaged)
+    assert path in str(failed.error)
+    assert [o.settled.day for o in outcomes if isinstance(o, MadeDay)] == [TENTH]
+    stands = lake.read(tables.REFUND_MODES_DAILY, NINTH)
+    assert stands is not None
+    assert stands.equals(before[NINTH])
+    assert not changed.river(lake).is_complete(HOURS[1])
+
+
+def test_an_hour_that_another_process_makes_meanwhile_is_in_the_day(
+    lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api_of(reply).run(lake, HOURS[:2])
+    count, times = aggregates.refund_modes, 0
+
+    def slow(table: tables.Table, *rest: Any) -> pl.DataFrame:
+        nonlocal times
+        if table is tables.REFUND_MODES_DAILY:
+            times += 1
+            if times == 1:
+                for outcome in api_of(reply).river(lake).run(HOURS[2:]):
+                    if isinstance(outcome, Made):
+                        break
+        return count(table, *rest)
+
+    monkeypatch.setattr(aggregates, "refund_modes", slow)
+    settler = DaySettler(lake, INDIA)
+    settled = settler.settle(TENTH, at(20))
+    assert times == 2
+    assert settled.record.facts == {"returns": 2, "items": 2, "hours": 2}
+    assert settler.follow(HOURS[2])
+
+
+def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(
+    lake: Lake, api_of: Any
+) -> None:
+    moved = {w: [returned("R-1", w.start.replace(minute=5))] for w in HOURS[:2]}
+    outcomes = api_of(lambda w: moved.get(w, [])).run(lake, HOURS)
+    (settled,) = [o.settled for o in outcomes if isinstance(o, MadeDay) if o.settled.day == NINTH]
+    judged = [one for claims in settled.claims.values() for one in claims]
+    assert [one.sentence for one in judged if one.blocks] == []
+    assert settled.frames["refund_modes_daily"].row(0)[2:] == (2, 2, 2)
+    assert settled.frames["return_reasons_daily"].row(0)[2:] == (2, 2, 2)

@@ -1,0 +1,176 @@
+"""For each claim about a day: it holds over clean rows, fails with its defect planted, and cannot
+be told where there is nothing to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+
+import polars as pl
+import pytest
+from records import assigned, item, new_case, with_items
+from rows import folded, poll
+
+from returns_orchestration import tables
+from returns_orchestration.stages import aggregates
+from returns_orchestration.stages.ownership import items_frame, returns_frame
+from returns_orchestration.trust.claims import Claim, of_day
+
+MODES, REASONS = "refund_modes_daily", "return_reasons_daily"
+DAY = date(2026, 11, 9)
+WHOLE = "every_hour_of_the_day_is_there"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the claims look at."""
+
+    frames: dict[str, pl.DataFrame]
+    returns: pl.DataFrame
+    items: pl.DataFrame
+    absent: list[str]
+
+
+def clean() -> Given:
+    found = [
+        folded(poll(with_items([item("A"), item("B", refund_mode="Credits", quantity=3)]))),
+        folded(poll(new_case())),
+        folded(poll(assigned(return_reference_number="RE5555", refund_mode=None))),
+    ]
+    returns, items = returns_frame(found), items_frame(found)
+    modes, reasons = tables.MADE_DAILY
+    frames = {
+        MODES: aggregates.refund_modes(modes, DAY, returns, items),
+        REASONS: aggregates.return_reasons(reasons, DAY, items),
+    }
+    return Given(frames, returns, items, [])
+
+
+def empty() -> Given:
+    frames = {table.name: table.empty() for table in tables.MADE_DAILY}
+    return Given(frames, tables.RETURNS.empty(), tables.RETURN_ITEMS.empty(), [])
+
+
+def judged(given: Given) -> dict[tuple[str, str], Claim]:
+    by_table = of_day(given.frames, given.returns, given.items, given.absent)
+    return {(table, one.name): one for table, claims in by_table.items() for one in claims}
+
+
+def changed(table: str, **columns: pl.Expr) -> Callable[[Given], Given]:
+    return lambda given: replace(
+        given, frames=given.frames | {table: given.frames[table].with_columns(**columns)}
+    )
+
+
+def twice(table: str) -> Callable[[Given], Given]:
+    return lambda given: replace(
+        given, frames=given.frames | {table: pl.concat([given.frames[table]] * 2)}
+    )
+
+
+def missing(given: Given) -> Given:
+    return replace(given, absent=["2026-11-09T03:00"])
+
+
+def without_a_return(given: Given) -> Given:
+    return replace(given, returns=given.returns.tail(-1))
+
+
+def without_an_item(given: Given) -> Given:
+    return replace(given, items=given.items.tail(-1))
+
+
+def of_an_hour(given: Given) -> Given:
+    hour = given.frames[MODES].rename({"day": "hour"})
+    return replace(given, frames=given.frames | {MODES: hour})
+
+
+PLANTED = [
+    (MODES, WHOLE, missing, "error"),
+    (REASONS, WHOLE, missing, "error"),
+    (MODES, "schema_is_as_declared", of_an_hour, "blocks"),
+    (MODES, "schema_is_as_declared", changed(MODES, day=pl.lit("2026-11-09")), "blocks"),
+    (REASONS, "schema_is_as_declared", changed(REASONS, new=pl.lit(1)), "blocks"),
+    (MODES, "returns_are_conserved", changed(MODES, returns=pl.col("returns") + 1), "blocks"),
+    (MODES, "returns_are_conserved", without_a_return, "blocks"),
+    *(
+        (table, f"{what}_{verb}_conserved", plant, "blocks")
+        for table in (MODES, REASONS)
+        for what, verb in (("items", "are"), ("quantity", "is"))
+        for plant in (
+            twice(table),
+            changed(table, **{what: pl.col(what) - 1}),
+            without_an_item,
+        )
+    ),
+]
+
+LOOKS_AT = {
+    (MODES, "returns_are_conserved"): "returns",
+    (MODES, "items_are_conserved"): "items",
+    (MODES, "quantity_is_conserved"): "quantity",
+    (REASONS, "items_are_conserved"): "items",
+    (REASONS, "quantity_is_conserved"): "quantity",
+}
+
+
+@pytest.mark.parametrize("given", [clean(), empty()], ids=["a day", "an empty day"])
+def test_every_claim_holds_over_clean_data(given: Given) -> None:
+    found = judged(given)
+    assert {one.sentence for one in found.values() if not one.holds} == set()
+    assert {table for table, _ in found} == {MODES, REASONS}
+
+
+def test_no_claim_is_without_a_planted_defect() -> None:
+    assert {(table, name) for table, name, _, _ in PLANTED} == judged(clean()).keys()
+
+
+@pytest.mark.parametrize(("table", "name", "plant", "weight"), PLANTED)
+def test_a_claim_fails_over_its_defect(
+    table: str, name: str, plant: Callable[[Given], Given], weight: str
+) -> None:
+    found = judged(plant(clean()))[table, name]
+    assert (found.verdict, found.weight) == ("fails", weight), found.sentence
+    assert found.blocks is (weight == "blocks")
+
+
+@pytest.mark.parametrize(("table", "name"), LOOKS_AT)
+def test_a_claim_that_cannot_see_its_column_cannot_tell(table: str, name: str) -> None:
+    given = clean()
+    blind = given.frames[table].drop(LOOKS_AT[table, name])
+    found = judged(replace(given, frames=given.frames | {table: blind}))[table, name]
+    assert found.verdict == "cannot tell"
+    assert found.blocks
+
+
+@pytest.mark.parametrize("table", [MODES, REASONS])
+def test_a_claim_without_quantities_to_compare_cannot_tell(table: str) -> None:
+    given = clean()
+    found = judged(replace(given, items=given.items.drop("quantity")))
+    assert found[table, "quantity_is_conserved"].verdict == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), sorted(key for key in judged(clean()) if key[1] != WHOLE)
+)
+def test_a_claim_without_its_table_cannot_tell(table: str, name: str) -> None:
+    given = clean()
+    frames = {other: frame for other, frame in given.frames.items() if other != table}
+    found = judged(replace(given, frames=frames))[table, name]
+    assert found.verdict == "cannot tell"
+    assert found.blocks
+
+
+def test_missing_hours_are_counted_and_the_first_ten_named() -> None:
+    absent = [f"2026-11-09T{hour:02d}:00" for hour in range(12)]
+    found = judged(replace(clean(), absent=absent))[MODES, WHOLE]
+    assert found.figures == f"12 missing: {', '.join(absent[:10])} and 2 more"
+
+
+def test_no_sentence_repeats_a_value_of_a_record() -> None:
+    given = changed(MODES, refund_mode=pl.lit("canary"), items=pl.lit(1))(clean())
+    given = changed(REASONS, return_reason=pl.lit("canary"), new=pl.lit("canary"))(given)
+    sentences = " ".join(one.sentence for one in judged(given).values())
+    assert "fails" in sentences
+    assert "canary" not in sentences

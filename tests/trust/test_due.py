@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from records import at
+
+from returns_orchestration.trust.due import Attempt, Choice, Spans, choose, is_done, is_due_again
+from returns_orchestration.window import Window, windows_between
+
+HOURS = list(windows_between(at(0), at(10)))
+NOW = at(12)
+AGES = (1, 6, 24, 72)
+ELEVEN = Window(at(11))
+"""Ends at 12:00: its ages are 13:00, 18:00, 12:00 tomorrow and 12:00 in three days."""
+
+
+def attempt(minutes: float, tries: int = 1) -> Attempt:
+    """One that may be repeated so many minutes from now."""
+    return Attempt(tries, NOW + timedelta(minutes=minutes))
+
+
+def choice(due: Any = (), attempts: Any = None, busy: Any = (), limit: int = 100) -> Choice:
+    return choose(due, attempts or {}, busy, NOW, limit)
+
+
+def test_pauses_double_from_five_minutes_to_an_hour_and_stay_there() -> None:
+    pauses, found = [], None
+    for _ in range(8):
+        found = Attempt.after(found, NOW)
+        pauses.append((found.again_at - NOW) / timedelta(minutes=1))
+    assert pauses == [5, 10, 20, 40, 60, 60, 60, 60]
+    assert found is not None
+    assert found.tries == 8
+
+
+def test_an_hour_that_failed_for_a_year_has_still_a_pause_of_an_hour() -> None:
+    found = Attempt.after(Attempt(100_000, NOW), NOW)
+    assert found == Attempt(100_001, NOW + timedelta(hours=1))
+
+
+def test_a_pause_begins_now_and_not_when_the_last_one_ended() -> None:
+    assert Attempt.after(attempt(-600), NOW).again_at == NOW + timedelta(minutes=10)
+
+
+def test_the_newest_hours_come_first_and_are_given_oldest_first() -> None:
+    assert choice(HOURS, limit=3).hours == HOURS[-3:]
+    assert choice(reversed(HOURS), limit=3).hours == HOURS[-3:]
+    assert choice(HOURS, limit=len(HOURS)).hours == HOURS
+    assert choice(HOURS * 2).hours == HOURS
+    assert choice(HOURS, limit=0) == Choice([], {})
+
+
+def test_hours_that_are_being_asked_for_are_not_chosen_and_take_no_place() -> None:
+    found = choice(HOURS, busy=HOURS[-2:], limit=3)
+    assert found.hours == HOURS[-5:-2]
+    assert found.attempts.keys() == set(HOURS[-5:-2])
+
+
+def test_a_busy_hour_keeps_its_attempt() -> None:
+    tried = {HOURS[0]: attempt(-1, 3)}
+    assert choice(HOURS[:1], tried, busy=HOURS[:1]) == Choice([], tried)
+
+
+def test_an_hour_waits_for_the_end_of_its_pause() -> None:
+    tried = {HOURS[0]: attempt(0), HOURS[1]: attempt(1 / 60), HOURS[2]: attempt(-1, 4)}
+    found = choice(HOURS[:3], tried)
+    assert found.hours == [HOURS[0], HOURS[2]]
+    assert found.attempts == {
+        HOURS[0]: attempt(10, 2),
+        HOURS[1]: tried[HOURS[1]],
+        HOURS[2]: attempt(60, 5),
+    }
+
+
+def test_a_pausing_hour_takes_no_place_from_another() -> None:
+    tried = dict.fromkeys(HOURS[-3:], attempt(5))
+    assert choice(HOURS, tried, limit=2).hours == HOURS[-5:-3]
+
+
+def test_an_hour_that_is_mended_is_forgotten() -> None:
+    tried = {HOURS[0]: attempt(5, 7), HOURS[1]: attempt(5, 7)}
+    assert choice(HOURS[1:2], tried).attempts == {HOURS[1]: tried[HOURS[1]]}
+    assert choice(HOURS[:1], choice(HOURS[1:2], tried).attempts).attempts == {HOURS[0]: attempt(5)}
+
+
+def test_what_is_given_is_not_changed() -> None:
+    tried = {HOURS[0]: attempt(-1), HOURS[1]: attempt(5)}
+    before = dict(tried)
+    choice(HOURS[:1], tried)
+    assert tried == before
+
+
+POLLED = at(12, 10)
+
+
+@pytest.mark.parametrize(
+    ("last_polled_at", "now", "due"),
+    [
+        (POLLED, at(12, 59, 59.9), False),
+        (POLLED, at(13), True),
+        (at(13), at(17, 59), False),
+        (at(13), at(18), True),
+        (at(12, 59, 59.9), at(13), True),
+        (at(13, 0, 1), at(18), True),
+        (at(18), at(35, 59), False),
+        (at(18), at(36), True),
+        (at(36), at(83, 59), False),
+        (at(36), at(84), True),
+        (at(84), at(10_000), False),
+        (POLLED, at(10_000), True),
+    ],
+)
+def test_an_hour_is_due_again_at_each_of_its_ages(
+    last_polled_at: datetime, now: datetime, due: bool
+) -> None:
+    assert is_due_again(ELEVEN, last_polled_at, AGES, now) is due
+    assert is_due_again(ELEVEN, last_polled_at, AGES[::-1], now) is due
+
+
+def test_one_poll_serves_all_ages_that_an_outage_let_pass() -> None:
+    after = at(50)
+    assert is_due_again(ELEVEN, POLLED, AGES, after)
+    assert not is_due_again(ELEVEN, after, AGES, after)
+    assert not is_due_again(ELEVEN, after, AGES, at(83, 59))
+    assert is_due_again(ELEVEN, after, AGES, at(84))
+
+
+@pytest.mark.parametrize(
+    ("last_polled_at", "done"),
+    [(POLLED, False), (at(83, 59, 59.9), False), (at(84), True), (at(100), True)],
+)
+def test_an_hour_is_done_when_it_was_polled_at_its_last_age(
+    last_polled_at: datetime, done: bool
+) -> None:
+    assert is_done(ELEVEN, last_polled_at, AGES) is done
+    assert is_done(ELEVEN, last_polled_at, AGES[::-1]) is done
+
+
+def test_without_ages_an_hour_is_done_once_polled() -> None:
+    assert is_done(ELEVEN, POLLED, ())
+    assert not is_due_again(ELEVEN, POLLED, (), at(10_000))
+
+
+polls = st.integers(0, 100 * 60).map(lambda minutes: at(12) + timedelta(minutes=minutes))
+
+
+@given(polls, st.lists(st.integers(1, 80), max_size=4))
+def test_an_hour_is_done_just_when_it_is_never_due_again(
+    last_polled_at: datetime, ages: list[int]
+) -> None:
+    assert is_done(ELEVEN, last_polled_at, ages) is not is_due_again(
+        ELEVEN, last_polled_at, ages, at(10_000)
+    )
+
+
+numbers = st.integers(0, 30)
+batches = st.lists(st.lists(numbers, max_size=8), max_size=6)
+
+
+def window(number: int) -> Window:
+    return Window(at(number))
+
+
+@given(batches, numbers, numbers, st.integers(0, 35))
+def test_spans_are_a_set_of_hours(
+    added: list[list[int]], first: int, last: int, limit: int
+) -> None:
+    spans, plain = Spans(), set()
+    for batch in added:
+        spans.add(map(window, batch))
+        plain.update(batch)
+    outside = [window(n) for n in range(last, first - 1, -1) if n not in plain]
+    for one in (spans, Spans(spans.pairs())):
+        assert one.newest_outside(window(first), window(last), limit) == outside[:limit]
+    begins = [n for n in plain if n - 1 not in plain]
+    ends = [n + 1 for n in plain if n + 1 not in plain]
+    assert spans.pairs() == [
+        [window(a).key, window(b).key] for a, b in zip(sorted(begins), sorted(ends), strict=True)
+    ]
+    assert Spans(spans.pairs()).pairs() == spans.pairs()
+
+
+def test_hours_that_touch_become_one_span() -> None:
+    spans = Spans([["2026-11-09-05:00", "2026-11-09-07:00"]])
+    spans.add([window(3), window(8)])
+    assert spans.pairs() == [
+        ["2026-11-09-03:00", "2026-11-09-04:00"],
+        ["2026-11-09-05:00", "2026-11-09-07:00"],
+        ["2026-11-09-08:00", "2026-11-09-09:00"],
+    ]
+    spans.add([window(4), window(7), window(5)])
+    assert spans.pairs() == [["2026-11-09-03:00", "2026-11-09-09:00"]]
+
+
+def test_years_of_hours_in_the_set_are_passed_over_in_one_step() -> None:
+    decades = Spans([["1000-01-01-00:00", "2026-11-09-11:00"]])
+    first = Window.from_key("0999-12-31-23:00")
+    assert decades.newest_outside(first, ELEVEN, 10) == [ELEVEN, first]
+    assert decades.newest_outside(first, ELEVEN, 1) == [ELEVEN]
