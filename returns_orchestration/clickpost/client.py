@@ -221,16 +221,16 @@ class ClickPostClient:
         attempt = 0
         while True:
             attempt += 1
-            sent_at = self._monotonic()
+            turn: list[float] = []
             try:
-                received = self._once(url, sent)
+                received = self._once(url, sent, turn)
             except TransientApiError as error:
                 failure = error.with_traceback(None)  # its frames would hold the body meanwhile
             else:
                 self._pace.went_well()
                 return received
             if isinstance(failure, Throttled):
-                self._pace.slow_down(sent_at, failure.retry_after)
+                self._pace.slow_down(turn[0], self._retry.capped(failure.retry_after))
             wait = self._retry.wait(
                 attempt,
                 elapsed=self._monotonic() - began,
@@ -249,9 +249,10 @@ class ClickPostClient:
             )
             self._sleep(wait)
 
-    def _once(self, url: httpx.URL, sent: list[datetime]) -> _Received:
+    def _once(self, url: httpx.URL, sent: list[datetime], turn: list[float]) -> _Received:
         with self._slots:
             self._pace.wait_turn()
+            turn.append(self._monotonic())
             sent_at = self._clock().astimezone(UTC)
             began = self._monotonic()
             sent.append(sent_at)

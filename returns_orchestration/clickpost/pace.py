@@ -102,19 +102,25 @@ class Pace:
         self._shortest = 1.0 / per_second
         self._sleep = sleep
         self._monotonic = monotonic
+        self._turns = threading.Lock()
         self._lock = threading.Lock()
         shared = file is not None and fcntl is not None
         self._kept = _InFile(file) if shared and file is not None else _InMemory(_State())
 
     def wait_turn(self) -> None:
         """Return when the next request may be sent."""
-        # Both locks are held while sleeping: turns are counted from when they were really taken,
-        # so one that wakes late does not bring two requests close together.
-        with self._lock, self._kept.held() as state:
-            wait = state.due - self._monotonic()
-            if 0 < wait <= STALE:
-                self._sleep(wait)
-            state.due = self._monotonic() + self._gap(state)
+        # Threads stand in line for their turns, and only for them: what is learnt from a reply
+        # meanwhile need not wait until the sleeper wakes.
+        with self._turns:
+            with self._lock, self._kept.held() as state:
+                now = self._monotonic()
+                turn = state.due if now < state.due <= now + STALE else now
+                state.due = turn + self._gap(state)
+            if turn > now:
+                self._sleep(turn - now)
+                with self._lock, self._kept.held() as state:
+                    # One that wakes late does not bring two requests close together.
+                    state.due = max(state.due, self._monotonic() + self._gap(state))
 
     def slow_down(self, sent_at: float, wait: float | None) -> None:
         """A request sent at ``sent_at`` (monotonic) was told to slow down, for ``wait`` seconds."""

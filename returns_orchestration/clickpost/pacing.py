@@ -66,9 +66,12 @@ class RetryPolicy:
             return None
         ceiling = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, _DOUBLINGS))
         seconds = uniform(0.0, ceiling)
-        if retry_after is not None:
-            seconds = max(seconds, min(retry_after, self.retry_after_cap_seconds))
+        seconds = max(seconds, self.capped(retry_after) or 0.0)
         return None if elapsed + seconds > self.total_seconds else seconds
+
+    def capped(self, retry_after: float | None) -> float | None:
+        """The wait that the API asks for, as far as it is granted; None where it asks for none."""
+        return None if retry_after is None else min(retry_after, self.retry_after_cap_seconds)
 
 
 def read_retry_after(text: str | None, now: datetime) -> float | None:

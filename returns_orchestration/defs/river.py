@@ -264,8 +264,8 @@ class RiverEvents:
     def _claims_of_poll(polled: Polled) -> list[Claim]:
         landed = polled.landed
         return claims.of_poll(
-            null_result=polled.null_result,
-            damaged_text=polled.damaged_text,
+            null_result=polled.poll.null_result,
+            damaged_text=polled.poll.damaged_text,
             vanished=landed.vanished,
             far=sum(
                 count

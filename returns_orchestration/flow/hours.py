@@ -6,7 +6,7 @@ settled and forgotten while later ones are still being asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -35,16 +35,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """A window was read and its reply kept, or found to be known already."""
+    """A window was read and its reply kept, or found to be known already.
+
+    ``poll`` tells what it took; its records are in the lake and no longer in it.
+    """
 
     window: Window
     landed: Landed
-    requests: int
-    pages: int
-    bytes: int
-    seconds: float
-    null_result: bool
-    damaged_text: int
+    poll: Poll
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,16 +219,7 @@ class _Run:
             return Failed(window, error)
         if self._make:
             self._waiting[window] = landed
-        return Polled(
-            window,
-            landed,
-            result.requests,
-            result.pages,
-            result.bytes,
-            result.seconds,
-            result.null_result,
-            result.damaged_text,
-        )
+        return Polled(window, landed, replace(result, records=()))
 
     def _ready(self) -> list[Window]:
         """The waiting hours with no neighbour still to be polled, oldest first."""

@@ -65,27 +65,27 @@ def open_store(lake: str) -> Store:
 @contextmanager
 def _writing(where: str) -> Iterator[None]:
     """Errors of the system while writing, as ours."""
-    cause = ""
     try:
         yield
     except OSError as error:
-        cause = error.strerror or type(error).__name__
-    if cause:
-        message = f"The lake could not be written at {where}: {cause}."
+        message = f"The lake could not be written at {where}: {_cause(error)}."
         raise LakeUnwritable(message) from None
 
 
 @contextmanager
 def _reading(where: str) -> Iterator[None]:
     """Errors of the system while reading, as ours."""
-    cause = ""
     try:
         yield
     except OSError as error:
-        cause = error.strerror or type(error).__name__
-    if cause:
-        message = f"The lake could not be read at {where}: {cause}."
-        raise LakeDamaged(message, next_step="Check RETURNS_LAKE and its permissions.") from None
+        message = f"The lake could not be read at {where}: {_cause(error)}."
+        next_step = "Check RETURNS_LAKE and its permissions."
+        raise LakeDamaged(message, next_step=next_step) from None
+
+
+def _cause(error: OSError) -> str:
+    """The system's word for it, without the path, which may be anything."""
+    return error.strerror or type(error).__name__
 
 
 class FolderStore:

@@ -176,3 +176,23 @@ def test_a_torn_file_or_one_from_before_a_restart_stops_nobody(
     time = Ticking()
     Pace(10, sleep=time.sleep, monotonic=time.monotonic, file=file).wait_turn()
     assert time.now == 50
+
+
+def test_a_reply_is_taken_note_of_while_another_thread_waits_for_its_turn() -> None:
+    asleep, wake = threading.Event(), threading.Event()
+
+    def sleep(_seconds: float) -> None:
+        asleep.set()
+        assert wake.wait(timeout=10)
+
+    pace = Pace(0.1, sleep=sleep, monotonic=lambda: 100.0)
+    pace.wait_turn()
+    waiting = threading.Thread(target=pace.wait_turn)
+    waiting.start()
+    assert asleep.wait(timeout=10)
+    noted = threading.Thread(target=pace.went_well)
+    noted.start()
+    noted.join(timeout=10)
+    assert not noted.is_alive()
+    wake.set()
+    waiting.join(timeout=10)
