@@ -68,7 +68,7 @@ def build_river(
         RecordReader(settings.time_zone),
         open_client,
         settings.max_concurrency,
-        days=DaySettler(lake, settings.report_time_zone),
+        days=DaySettler(lake, settings.report_time_zone, settings.start),
         clock=clock,
         on_outcome=on_outcome,
     )

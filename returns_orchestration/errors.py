@@ -170,14 +170,17 @@ class DataError(ReturnsError):
 
 
 class HourBlocked(DataError):
-    """A claim that must hold does not. ``judged`` holds the claims by table, as evidence."""
+    """A claim that must hold does not. ``judged`` holds the claims by table, as evidence.
 
-    next_step = "The hour's tables were left as they were; look at its checks in the Dagster UI."
+    ``window`` is the key of the hour, or of the day whose tables it is about.
+    """
+
+    next_step = "The tables were left as they were; look at its checks in the Dagster UI."
 
     def __init__(self, window: str, judged: Mapping[str, Sequence[Any]], sentence: str) -> None:
         self.window = window
         self.judged = judged
-        super().__init__(f"Hour {window} is not published: {sentence}.")
+        super().__init__(f"{window} is not published: {sentence}.")
 
 
 class NeverPolled(DataError):
@@ -187,4 +190,4 @@ class NeverPolled(DataError):
 
     def __init__(self, window: str) -> None:
         self.window = window
-        super().__init__(f"Hour {window} was never polled, so nothing can be made of it.")
+        super().__init__(f"{window} was never polled, so nothing can be made of it.")

@@ -285,7 +285,7 @@ class RiverEvents:
         self._failed[window] = error
         self._context.log.error(str(error))
         if isinstance(error, HourBlocked):
-            for name in MADE:
+            for name in error.judged.keys() & set(MADE):
                 self._check(name, window, error.judged[name])
         said = claims.unread if isinstance(error, ApiError) else claims.unpublished
         self._check(RAW, window, [said(str(error))])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from returns_orchestration import tables
-from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
 from returns_orchestration.stages import aggregates
 from returns_orchestration.trust import claims
 from returns_orchestration.trust.hours import made_of_hour
@@ -42,9 +42,11 @@ class SettledDay:
 class DaySettler:
     """Makes the days of one lake in one zone."""
 
-    def __init__(self, lake: Lake, zone: ZoneInfo) -> None:
+    def __init__(self, lake: Lake, zone: ZoneInfo, first: datetime | None = None) -> None:
+        """``first`` is the first hour there is: those of a day before it are not missing."""
         self._lake = lake
         self.zone = zone
+        self._first = first
 
     def follow(self, window: Window) -> bool:
         """Whether every day that ``window`` overlaps was made of its tables as they stand."""
@@ -64,10 +66,13 @@ class DaySettler:
     def settle(self, day: Day, now: datetime) -> SettledDay:
         """Make and publish the tables of ``day``; ``now`` tells which hours could be there.
 
-        Raises LakeError; the files that stand there then stay.
+        Raises LakeError, NeverPolled for a day without a made hour, and HourBlocked where a
+        blocking claim fails; the files that stand there then stay.
         """
         while True:
             sources = self._sources(day)
+            if not sources:  # a day without an hour is missing, and an empty file would hide it
+                raise NeverPolled(day.key)
             settled = self._make(day, sources, now)
             # Another process may have published an hour meanwhile.
             if self._sources(day) == sources:
@@ -102,8 +107,17 @@ class DaySettler:
             modes.name: aggregates.refund_modes(modes, day.date, returns, items),
             reasons.name: aggregates.return_reasons(reasons, day.date, items),
         }
-        absent = [w.text for w in day.windows if w not in sources and w.end <= now]
+        absent = [
+            window.text
+            for window in day.windows
+            if window not in sources
+            and window.end <= now
+            and (self._first is None or window.start >= self._first)
+        ]
         judged = claims.of_day(frames, returns, items, absent)
+        blocking = [claim.sentence for made in judged.values() for claim in made if claim.blocks]
+        if blocking:
+            raise HourBlocked(day.key, judged, "; ".join(blocking))
         made_of = [self._zone_entry, *(made_of_hour(made) for made in sources.values())]
         facts = {"returns": returns.height, "items": items.height, "hours": len(sources)}
         record, changed = self._lake.publish(day, frames, made_of, facts)

@@ -253,5 +253,5 @@ class _Run:
         for day in sorted({day for window in late for day in days_of(window, days.zone)}):
             try:
                 yield MadeDay(days.settle(day, self._river.clock()))
-            except LakeDamaged as error:
+            except (LakeDamaged, HourBlocked) as error:
                 yield Failed(next(w for w in late if day in days_of(w, days.zone)), error)

@@ -12,13 +12,18 @@ from obstore.store import MemoryStore
 from records import Record, at, returned
 
 from returns_orchestration import tables
-from returns_orchestration.errors import CredentialsRefused, LakeDamaged
+from returns_orchestration.errors import (
+    CredentialsRefused,
+    HourBlocked,
+    LakeDamaged,
+    NeverPolled,
+)
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Stopped
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.stages import aggregates
-from returns_orchestration.window import Day, Window, windows_between
+from returns_orchestration.window import Day, Window, days_of, windows_between
 
 if TYPE_CHECKING:
     import polars as pl
@@ -170,3 +175,35 @@ def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(
     assert [one.sentence for one in judged if one.blocks] == []
     assert settled.frames["refund_modes_daily"].row(0)[2:] == (2, 2, 2)
     assert settled.frames["return_reasons_daily"].row(0)[2:] == (2, 2, 2)
+
+
+def test_hours_before_the_first_there_is_are_not_missing(lake: Lake, api_of: Any) -> None:
+    """The day of Asia/Kolkata that holds the first hour, a UTC midnight, begins 5.5 h before it."""
+    first = Window(at(0))
+    day = days_of(first, INDIA)[0]
+    windows = [window for window in day.windows if window >= first]
+    api_of(lambda _: []).run(lake, windows)
+    for since, holds in ((first.start, True), (None, False)):
+        settled = DaySettler(lake, INDIA, since).settle(day, day.end)
+        claims = settled.claims["refund_modes_daily"]
+        (whole,) = [c for c in claims if c.name == "every_hour_of_the_day_is_there"]
+        assert whole.holds is holds
+
+
+def test_a_day_that_would_not_add_up_is_not_published(
+    lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = Window(at(11))
+    api_of(lambda _: [returned("R-1", at(11, 5))]).run(lake, [window])
+    before = bytes_of(lake.store)
+    wrong = tables.REFUND_MODES_DAILY.empty()
+    monkeypatch.setattr(aggregates, "refund_modes", lambda *_: wrong)
+    with pytest.raises(HourBlocked, match="returns are conserved: fails"):
+        DaySettler(lake, INDIA).settle(days_of(window, INDIA)[0], at(20))
+    assert bytes_of(lake.store) == before
+
+
+def test_a_day_without_a_polled_hour_is_missing_and_not_empty(lake: Lake) -> None:
+    with pytest.raises(NeverPolled, match="2026-11-09"):
+        DaySettler(lake, INDIA).settle(NINTH, at(20))
+    assert bytes_of(lake.store) == {}
