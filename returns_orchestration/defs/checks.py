@@ -14,6 +14,10 @@ import dagster as dg
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData as Target,
+    )
+
     from returns_orchestration.trust.claims import Claim
 
 NAMES: Final = {
@@ -56,8 +60,14 @@ def specs(assets: Iterable[str], partitions: dg.PartitionsDefinition) -> list[dg
         ]
 
 
-def evaluation(asset: str, partition: str, claims: Sequence[Claim]) -> dg.AssetCheckEvaluation:
-    """The evaluation of ``asset``'s check for one hour; no claims at all is "cannot tell"."""
+def evaluation(
+    asset: str, partition: str, claims: Sequence[Claim], target: Target | None
+) -> dg.AssetCheckEvaluation:
+    """The evaluation of ``asset``'s check for one hour; no claims at all is "cannot tell".
+
+    ``target`` is the materialization that is judged: Dagster shows an evaluation for an hour only
+    if it targets the hour's newest one.
+    """
     failed = [claim for claim in claims if not claim.holds]
     grave = not claims or any(claim.weight != "warning" for claim in failed)
     return dg.AssetCheckEvaluation(
@@ -69,6 +79,7 @@ def evaluation(asset: str, partition: str, claims: Sequence[Claim]) -> dg.AssetC
         metadata={"claims": dg.MetadataValue.md(_table(claims))},
         blocking=False,
         partition=partition,
+        target_materialization_data=target,
     )
 
 

@@ -1,6 +1,6 @@
 """What only Dagster's instance knows about hours: how often each was polled, and the last error.
 
-Both read the event log's tables directly, grouped in the database: Dagster's public calls load
+They read the event log's tables directly, grouped in the database: Dagster's public calls load
 every event, which for years of hours takes minutes. The tables' names and columns are not public
 (Dagster 1.13); this is the only file that names them.
 """
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import sqlalchemy as sa
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,
+)
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
@@ -80,6 +83,20 @@ def last_errors(instance: dg.DagsterInstance, partitions: Iterable[str]) -> dict
             elif event:
                 found.pop(partition, None)  # a later evaluation that did not fail
     return found
+
+
+def newest_materialization(
+    instance: dg.DagsterInstance, run_id: str, asset: str, partition: str
+) -> Target | None:
+    """The newest materialization of one hour or day, as a check in ``run_id`` targets it."""
+    storage: Any = instance.event_log_storage
+    found: dict[str, int] = storage.get_latest_storage_id_by_partition(
+        dg.AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION, {partition}
+    )
+    if partition not in found:
+        return None
+    now = datetime.now(UTC).timestamp()
+    return Target(storage_id=found[partition], run_id=run_id, timestamp=now)
 
 
 def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:

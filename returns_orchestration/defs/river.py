@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from returns_orchestration import tables
-from returns_orchestration.defs import checks, metadata
+from returns_orchestration.defs import checks, history, metadata
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
@@ -291,5 +291,8 @@ class RiverEvents:
         self._check(RAW, window, [said(str(error))])
 
     def _check(self, asset: str, window: Window | Day, judged: Sequence[Claim]) -> None:
-        event: Any = checks.evaluation(asset, window.key, judged)  # an op may log it, too
+        target = history.newest_materialization(
+            self._context.instance, self._context.run.run_id, asset, window.key
+        )
+        event: Any = checks.evaluation(asset, window.key, judged, target)  # an op may log it, too
         self._context.log_event(event)

@@ -84,6 +84,21 @@ def test_a_range_reports_every_hour_of_every_asset_and_check(
         assert checked(instance, asset) == dict.fromkeys(keys, True)
 
 
+def test_the_ui_shows_a_check_for_every_hour(
+    new_world: Callable[..., World], instance: dg.DagsterInstance
+) -> None:
+    """It shows an evaluation that targets the newest materialization of its hour, and no other."""
+    world = new_world()
+    run(world, instance)
+    run(world, instance)
+    keys = [AssetCheckKey(dg.AssetKey(asset), NAMES[asset]) for asset in DEPENDS_ON]
+    found = instance.event_log_storage.get_asset_check_partition_info(keys)
+    shown = {
+        (info.check_key.asset_key.path[0], info.partition_key) for info in found if info.is_current
+    }
+    assert shown == {(asset, window.key) for asset in DEPENDS_ON for window in WINDOWS}
+
+
 def test_one_bad_hour_takes_nothing_but_itself_along(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
