@@ -24,7 +24,7 @@ from returns_orchestration.window import Window, read_hour, windows_between
 
 KEY = "canary-KEY+&%/ 7f3a"
 USER_NAME = "canary user@brand"
-HASTY = RetryPolicy(base_seconds=0.001, retry_after_cap_seconds=0.001)
+HASTY = RetryPolicy(base_seconds=0.001, retry_after_cap_seconds=0.001, slowest_seconds=0.002)
 BRIEF = Timeouts(connect=2, read=0.3, write=2, pool=2, total=5)
 
 

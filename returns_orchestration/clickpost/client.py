@@ -133,7 +133,13 @@ class ClickPostClient:
         self._uniform = uniform
         self._max_concurrency = max_concurrency
         self._slots = threading.BoundedSemaphore(max_concurrency)
-        self._pace = Pace(max_requests_per_second, sleep=sleep, monotonic=monotonic, file=pace_file)
+        self._pace = Pace(
+            max_requests_per_second,
+            sleep=sleep,
+            monotonic=monotonic,
+            file=pace_file,
+            slowest=retry.slowest_seconds,
+        )
         below = transport or open_transport(
             self._endpoint, connections=max_concurrency, monotonic=monotonic
         )

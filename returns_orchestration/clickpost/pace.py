@@ -1,7 +1,7 @@
 """How fast to ask: one pace for all requests of a deployment, slower after a 429, then faster.
 
 Every request takes a turn here, repeats and further pages included. Turns are evenly spaced and
-never closer than the configured ceiling allows. A 429 doubles the space for everybody at once, and
+never closer than the configured ceiling allows. A 429 widens the space for everybody at once, and
 every further run of good replies takes a fifth off it again, so an API whose limit nobody has
 published is asked about as fast as it likes without a setting.
 
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-SLOWEST: Final = 10.0
-"""Seconds between two requests beyond which no 429 slows down further."""
+SLOWEST: Final = 2.0
+"""Seconds between two requests beyond which no 429 slows down further; Retry-After still does."""
 
-FASTER_AFTER: Final = 20
-"""Good replies in a row after which the space between turns shrinks by a fifth."""
+SLOWER: Final = 1.5
+FASTER: Final = 0.8
+FASTER_AFTER: Final = 10
+"""Good replies in a row after which the space between turns shrinks. Held against a fixed limit,
+about one request in twenty is then told to slow down."""
 
 STALE: Final = 120.0
 """Seconds: a next turn further ahead than this is of a clock before a restart of the machine."""
@@ -94,12 +97,14 @@ class Pace:
         sleep: Callable[[float], None],
         monotonic: Callable[[], float],
         file: Path | None = None,
+        slowest: float = SLOWEST,
     ) -> None:
         """Give the first turn at once. Raises ValueError for a rate without sense."""
         if not 0 < per_second < float("inf"):
             message = f"A rate is a positive number of requests a second, not {per_second}."
             raise ValueError(message)
         self._shortest = 1.0 / per_second
+        self._slowest = slowest
         self._sleep = sleep
         self._monotonic = monotonic
         self._turns = threading.Lock()
@@ -129,7 +134,7 @@ class Pace:
             state.good = 0
             if not state.slowed_at <= now or sent_at >= state.slowed_at:
                 # The others in flight were sent at the old pace: one slowdown for all of them.
-                state.gap = min(2 * self._gap(state), max(SLOWEST, self._shortest))
+                state.gap = min(SLOWER * self._gap(state), max(self._slowest, self._shortest))
                 state.slowed_at = now
             state.due = max(state.due, now + (wait or state.gap))
 
@@ -139,7 +144,7 @@ class Pace:
             state.good += 1
             if state.good >= FASTER_AFTER:
                 state.good = 0
-                state.gap = max(0.8 * state.gap, self._shortest)
+                state.gap = max(FASTER * state.gap, self._shortest)
 
     def _gap(self, state: _State) -> float:
         return max(state.gap, self._shortest)

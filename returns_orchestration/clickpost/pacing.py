@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from returns_orchestration.clickpost.pace import SLOWEST
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,7 +27,8 @@ class RetryPolicy:
 
     ``attempts`` counts the first one. ``total_seconds`` bounds the waiting: an attempt that could
     only start later than that after the first one is not made. ``retry_after_cap_seconds`` bounds
-    what the API may ask for.
+    what the API may ask for. ``slowest_seconds`` bounds the space between two requests to which
+    429s may slow down (see ``pace.py``).
     """
 
     attempts: int = 5
@@ -33,6 +36,7 @@ class RetryPolicy:
     base_seconds: float = 0.5
     cap_seconds: float = 20.0
     retry_after_cap_seconds: float = 60.0
+    slowest_seconds: float = SLOWEST
 
     def __post_init__(self) -> None:
         """Raise ValueError for values without sense."""
@@ -44,6 +48,7 @@ class RetryPolicy:
             self.base_seconds,
             self.cap_seconds,
             self.retry_after_cap_seconds,
+            self.slowest_seconds,
         )
         if not all(0 <= seconds < float("inf") for seconds in times):
             message = f"Times are finite and not negative, unlike one of {times}."
