@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from returns_orchestration.flow.hours import Outcome
     from returns_orchestration.settings import Settings
 
-SECONDS_AN_HOUR = 0.15
+SECONDS_AN_HOUR = 0.08
 """Making and recording one hour on two cores, measured; the API's own time comes on top."""
 
 From = Annotated[
