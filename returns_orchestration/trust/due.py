@@ -49,10 +49,11 @@ def choose(
     now: datetime,
     limit: int,
 ) -> Choice:
-    """Of the hours that are ``due``, those to ask for ``now``, newest first, ``limit`` at most.
+    """Of the hours that are ``due``, those to ask for ``now``, newest first.
 
-    ``busy`` hours are being asked for already. ``attempts`` of hours no longer due are forgotten,
-    since they are mended.
+    No more than ``limit`` hours are asked for and not yet mended at a time, so where nothing
+    succeeds, as with refused credentials, no further hours are drawn in. ``busy`` hours are being
+    asked for already. ``attempts`` of hours no longer due are forgotten, since they are mended.
     """
     candidates = set(due)
     kept = {window: attempt for window, attempt in attempts.items() if window in candidates}
@@ -61,7 +62,9 @@ def choose(
         for window in sorted(candidates - set(busy), reverse=True)
         if window not in kept or kept[window].again_at <= now
     ]
-    chosen = sorted(ready[:limit])
+    again = [window for window in ready if window in kept]
+    new = [window for window in ready if window not in kept]
+    chosen = sorted([*again, *new[: max(0, limit - len(kept))]])
     kept.update({window: Attempt.after(kept.get(window), now) for window in chosen})
     return Choice(chosen, kept)
 

@@ -76,9 +76,10 @@ def test_an_hour_waits_for_the_end_of_its_pause() -> None:
     }
 
 
-def test_a_pausing_hour_takes_no_place_from_another() -> None:
+def test_a_pausing_hour_leaves_the_other_places_to_new_ones() -> None:
     tried = dict.fromkeys(HOURS[-3:], attempt(5))
-    assert choice(HOURS, tried, limit=2).hours == HOURS[-5:-3]
+    assert choice(HOURS, tried, limit=5).hours == HOURS[-5:-3]
+    assert choice(HOURS, tried, limit=3).hours == []
 
 
 def test_an_hour_that_is_mended_is_forgotten() -> None:
@@ -201,3 +202,13 @@ def test_years_of_hours_in_the_set_are_passed_over_in_one_step() -> None:
     first = Window.from_key("0999-12-31-23:00")
     assert decades.newest_outside(first, ELEVEN, 10) == [ELEVEN, first]
     assert decades.newest_outside(first, ELEVEN, 1) == [ELEVEN]
+
+
+def test_where_nothing_succeeds_no_further_hours_are_drawn_in() -> None:
+    windows = list(windows_between(at(0), at(100)))
+    first = choose(windows, {}, (), at(100), 10)
+    assert first.hours == windows[-10:]
+    second = choose(windows, first.attempts, (), at(101), 10)
+    assert second.hours == windows[-10:]
+    mended = choose(windows[:-10], second.attempts, (), at(101), 10)
+    assert mended.hours == windows[-20:-10]
