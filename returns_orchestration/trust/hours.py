@@ -92,7 +92,7 @@ def missing(
         if entry is None or not entry.polls:
             if entry is None or not entry.waived:
                 unpolled.append(window)
-        elif not (_is_made(lake, window, entries, serves) and is_followed(window)):
+        elif not (_made(lake, window, entries, serves) and is_followed(window)):
             unmade.append(window)
     return unpolled, unmade
 
@@ -122,16 +122,17 @@ def _expected_polls(
     )
 
 
-def _is_made(
+def _made(
     lake: Lake,
     window: Window,
     entries: Mapping[Window, HourEntry],
     serves: Mapping[Window, list[Window]],
-) -> bool:
-    if not entries[window].made:
-        return False
-    made = lake.made(window)
-    return made is not None and made.made_of == _expected_polls(window, entries, serves)
+) -> MadeRecord | None:
+    """The record of the tables of ``window``, if they were made of all its polls."""
+    made = lake.made(window) if entries[window].made else None
+    if made is None or made.made_of != _expected_polls(window, entries, serves):
+        return None
+    return made
 
 
 def _polled(
@@ -148,7 +149,8 @@ def _polled(
     last_polled_at = last.polled_at
     if asked and asked.polls > len(numbers):
         last_polled_at = max(last_polled_at, asked.last_polled_at)
-    if not _is_made(lake, window, entries, serves):
+    made = _made(lake, window, entries, serves)
+    if made is None:
         return HourState(
             window.text,
             "missing",
@@ -157,8 +159,7 @@ def _polled(
             last_polled_at=last_polled_at,
             error=NOT_MADE,
         )
-    made = lake.made(window)
-    facts = {} if made is None else made.facts
+    facts = made.facts
     rows = facts.get("returns", 0) + facts.get("rejected", 0)
     return HourState(
         window.text,
