@@ -1,26 +1,18 @@
-"""Every table of the lake: its grain, and each column's type, nullability, meaning and origin.
+"""Tables of returns: the replies as received, what was made of them, and what could not be used.
 
-The one source of the files' schemas, of the README's tables and of Dagster's column metadata, and
-of where in a record of the API a value is read. Facts about fields come from the vendor's page on
-the Returns Polling Delta API. How a value is read is said in ``stages/typing.py``.
+``place`` and ``key`` of a column say where a record of the API holds its value; the facts come from
+the vendor's page on the Returns Polling Delta API. How a value is read is said in
+``stages/typing.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
+from returns_orchestration.tables.columns import FLAG, NUMBER, TEXT, TEXTS, TIME, Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-TIME = pl.Datetime("us", "UTC")
-TEXT = pl.String()
-NUMBER = pl.Int64()
-FLAG = pl.Boolean()
-DAY = pl.Date()
-TEXTS = pl.List(pl.String)
+    import polars as pl
 
 RECORD, WEBHOOK, ADDITIONAL, LATEST, ITEM = (
     "record",
@@ -29,64 +21,6 @@ RECORD, WEBHOOK, ADDITIONAL, LATEST, ITEM = (
     "latest_status",
     "item_info",
 )
-
-TYPE_NAMES: dict[pl.DataType, str] = {
-    TIME: 'Datetime("us", "UTC")',
-    TEXT: "String",
-    NUMBER: "Int64",
-    FLAG: "Boolean",
-    DAY: "Date",
-    TEXTS: "List(String)",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column; ``place`` and ``key`` say where the API's record holds it, if it does."""
-
-    name: str
-    dtype: pl.DataType
-    meaning: str
-    nullable: bool = True
-    place: str = ""
-    key: str = ""
-
-    @property
-    def type_name(self) -> str:
-        """The type as polars writes it."""
-        return TYPE_NAMES[self.dtype]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table; ``grain`` completes the sentence "One row per ..."."""
-
-    name: str
-    grain: str
-    columns: tuple[Column, ...]
-
-    @property
-    def schema(self) -> pl.Schema:
-        """Column names and types, the same in every file, empty ones included."""
-        return pl.Schema({column.name: column.dtype for column in self.columns})
-
-    def frame(self, columns: dict[str, list[object]]) -> pl.DataFrame:
-        """A frame of this table from lists of values; a value of a wrong type raises TypeError."""
-        return pl.DataFrame(columns, schema=self.schema, strict=True)
-
-    def empty(self) -> pl.DataFrame:
-        """The table with no rows."""
-        return pl.DataFrame(schema=self.schema)
-
-    def markdown(self) -> Iterator[str]:
-        """The README's lines about this table."""
-        yield f"**`{self.name}`**: one row per {self.grain}."
-        yield ""
-        yield "| column | type | null | meaning |"
-        yield "|---|---|---|---|"
-        for column in self.columns:
-            null = "yes" if column.nullable else "no"
-            yield f"| `{column.name}` | {column.type_name} | {null} | {column.meaning} |"
 
 
 def _read(place: str, key: str, dtype: pl.DataType, meaning: str, name: str = "") -> Column:
@@ -240,53 +174,3 @@ REJECTED_RETURNS = Table(
         Column("record", TEXT, "the record's text as received", nullable=False),
     ),
 )
-
-
-def _counts(*, mode: bool) -> tuple[Column, ...]:
-    returns = (
-        "returns of this mode (their own; if null their items', or Mixed)"
-        if mode
-        else "distinct returns with at least one item of this reason"
-    )
-    whose = "mode (or their return's)" if mode else "reason"
-    return (
-        Column("returns", NUMBER, returns, nullable=False),
-        Column("items", NUMBER, f"item rows of this {whose}", nullable=False),
-        Column("quantity", NUMBER, "sum of their quantities, null as 0", nullable=False),
-    )
-
-
-_MODE = Column("refund_mode", TEXT, "the mode, or Mixed, or Not given", nullable=False)
-_REASON = Column("return_reason", TEXT, "the reason, or Not given", nullable=False)
-_HOUR = Column("hour", TIME, "begin of the UTC hour", nullable=False)
-_DAY = Column("day", DAY, "the day in RETURNS_REPORT_TIME_ZONE", nullable=False)
-
-REFUND_MODES_HOURLY = Table(
-    "refund_modes_hourly", "hour and refund mode", (_HOUR, _MODE, *_counts(mode=True))
-)
-RETURN_REASONS_HOURLY = Table(
-    "return_reasons_hourly", "hour and return reason", (_HOUR, _REASON, *_counts(mode=False))
-)
-REFUND_MODES_DAILY = Table(
-    "refund_modes_daily", "day and refund mode", (_DAY, _MODE, *_counts(mode=True))
-)
-RETURN_REASONS_DAILY = Table(
-    "return_reasons_daily", "day and return reason", (_DAY, _REASON, *_counts(mode=False))
-)
-
-MADE_HOURLY = (
-    RETURNS,
-    RETURN_ITEMS,
-    REFUND_MODES_HOURLY,
-    RETURN_REASONS_HOURLY,
-    REJECTED_RETURNS,
-)
-"""The tables made from raw_returns for one hour, in the order they are made."""
-
-MADE_DAILY = (REFUND_MODES_DAILY, RETURN_REASONS_DAILY)
-"""The tables made from the rows of `returns` and `return_items` for one day."""
-
-TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY)
-"""Every table of the lake, in flow order."""
-
-BY_NAME = {table.name: table for table in TABLES}

@@ -1,0 +1,86 @@
+"""Every table of the lake: its grain, and each column's type, nullability, meaning and origin.
+
+The one source of the files' schemas, of the README's tables and of Dagster's column metadata, and
+of where in a record of the API a value is read.
+"""
+
+from __future__ import annotations
+
+from returns_orchestration.tables.columns import (
+    DAY,
+    FLAG,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    TIME,
+    TYPE_NAMES,
+    Column,
+    Table,
+)
+from returns_orchestration.tables.counts import (
+    REFUND_MODES_DAILY,
+    REFUND_MODES_HOURLY,
+    RETURN_REASONS_DAILY,
+    RETURN_REASONS_HOURLY,
+)
+from returns_orchestration.tables.returns import (
+    ADDITIONAL,
+    ITEM,
+    LATEST,
+    RAW_RETURNS,
+    RECORD,
+    REFERENCE,
+    REJECTED_RETURNS,
+    REQUESTED_AT,
+    RETURN_ITEMS,
+    RETURNS,
+    WEBHOOK,
+)
+
+__all__ = [
+    "ADDITIONAL",
+    "BY_NAME",
+    "DAY",
+    "FLAG",
+    "ITEM",
+    "LATEST",
+    "MADE_DAILY",
+    "MADE_HOURLY",
+    "NUMBER",
+    "RAW_RETURNS",
+    "RECORD",
+    "REFERENCE",
+    "REFUND_MODES_DAILY",
+    "REFUND_MODES_HOURLY",
+    "REJECTED_RETURNS",
+    "REQUESTED_AT",
+    "RETURNS",
+    "RETURN_ITEMS",
+    "RETURN_REASONS_DAILY",
+    "RETURN_REASONS_HOURLY",
+    "TABLES",
+    "TEXT",
+    "TEXTS",
+    "TIME",
+    "TYPE_NAMES",
+    "WEBHOOK",
+    "Column",
+    "Table",
+]
+
+MADE_HOURLY = (
+    RETURNS,
+    RETURN_ITEMS,
+    REFUND_MODES_HOURLY,
+    RETURN_REASONS_HOURLY,
+    REJECTED_RETURNS,
+)
+"""The tables made from raw_returns for one hour, in the order they are made."""
+
+MADE_DAILY = (REFUND_MODES_DAILY, RETURN_REASONS_DAILY)
+"""The tables made from the rows of `returns` and `return_items` for one day."""
+
+TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY)
+"""Every table of the lake, in flow order."""
+
+BY_NAME = {table.name: table for table in TABLES}

@@ -1,0 +1,76 @@
+"""What a column and a table are, and the types that columns have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TIME = pl.Datetime("us", "UTC")
+TEXT = pl.String()
+NUMBER = pl.Int64()
+FLAG = pl.Boolean()
+DAY = pl.Date()
+TEXTS = pl.List(pl.String)
+
+TYPE_NAMES: dict[pl.DataType, str] = {
+    TIME: 'Datetime("us", "UTC")',
+    TEXT: "String",
+    NUMBER: "Int64",
+    FLAG: "Boolean",
+    DAY: "Date",
+    TEXTS: "List(String)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; ``place`` and ``key`` say where the API's record holds it, if it does."""
+
+    name: str
+    dtype: pl.DataType
+    meaning: str
+    nullable: bool = True
+    place: str = ""
+    key: str = ""
+
+    @property
+    def type_name(self) -> str:
+        """The type as polars writes it."""
+        return TYPE_NAMES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table; ``grain`` completes the sentence "One row per ..."."""
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Column names and types, the same in every file, empty ones included."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    def frame(self, columns: dict[str, list[object]]) -> pl.DataFrame:
+        """A frame of this table from lists of values; a value of a wrong type raises TypeError."""
+        return pl.DataFrame(columns, schema=self.schema, strict=True)
+
+    def empty(self) -> pl.DataFrame:
+        """The table with no rows."""
+        return pl.DataFrame(schema=self.schema)
+
+    def markdown(self) -> Iterator[str]:
+        """The README's lines about this table."""
+        yield f"**`{self.name}`**: one row per {self.grain}."
+        yield ""
+        yield "| column | type | null | meaning |"
+        yield "|---|---|---|---|"
+        for column in self.columns:
+            null = "yes" if column.nullable else "no"
+            yield f"| `{column.name}` | {column.type_name} | {null} | {column.meaning} |"
