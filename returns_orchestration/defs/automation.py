@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -18,7 +17,8 @@ from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.instance import range_tags, ranges
 from returns_orchestration.defs.river import RiverEvents, run_hours
 from returns_orchestration.trust import due
-from returns_orchestration.trust.due import Attempt, Choice, Spans
+from returns_orchestration.trust.due import Attempt, Choice
+from returns_orchestration.trust.spans import Spans
 from returns_orchestration.window import Window, last_settled, windows_between
 
 if TYPE_CHECKING:
@@ -33,9 +33,17 @@ HEAL_LIMIT: Final = 336
 """Hours asked for by one tick: two chunks, under a minute of work between two looks."""
 
 LOOK_LIMIT: Final = 2_000
-"""Hours that one tick looks at, so that it is as fast in the fifth year as in the first.
+"""Unknown hours that one tick looks at, so that it is as fast in the fifth year as in the first.
 
-What is complete is remembered as spans and not looked at again."""
+What is complete is remembered as spans."""
+
+PATROL: Final = 100
+"""Complete hours that each tick looks at again, in turn: five years in seven hours.
+
+Finds what was complete and is no longer: a repeated poll whose run was killed, another zone."""
+
+NEVER: Final = Window(datetime(1, 1, 1, tzinfo=UTC))
+"""Before every hour there is."""
 
 GRACE: Final = timedelta(minutes=5)
 """How long the newest hour is left to its schedule before it counts as missing."""
@@ -122,10 +130,13 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         now = clock()
         memory = _Memory.read(context.cursor)
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
-        looked_at = memory.complete.newest_outside(first, newest, LOOK_LIMIT)
-        missing = [window for window in looked_at if not river.needs_nothing(window)]
+        looked_at = memory.unknown(first, newest, now)
+        patrol = memory.patrol(PATROL)
+        missing = [window for window in (*looked_at, *patrol) if not river.needs_nothing(window)]
         memory.complete.add(set(looked_at) - set(missing))
-        choice = due.choose(missing, memory.attempts, _busy(context.instance), now, HEAL_LIMIT)
+        memory.complete.discard(set(patrol) & set(missing))
+        busy = _busy(context.instance)
+        choice = due.choose(looked_at, missing, memory.attempts, busy, now, HEAL_LIMIT)
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
@@ -157,12 +168,13 @@ def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
         now = clock()
         memory = _Memory.read(context.cursor)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
-        looked_at = memory.complete.newest_outside(first, newest, LOOK_LIMIT)
+        looked_at = memory.unknown(first, newest, now)
         asked = history.polls(context.instance, [window.key for window in looked_at])
         polled = {w: asked[w.key].last_polled_at for w in looked_at if w.key in asked}
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
-        choice = due.choose(again, memory.attempts, _busy(context.instance), now, HEAL_LIMIT)
+        busy = _busy(context.instance)
+        choice = due.choose(looked_at, again, memory.attempts, busy, now, HEAL_LIMIT)
         keys = [window.key for window in choice.hours]
         return dg.SensorResult(
             run_requests=[
@@ -182,11 +194,16 @@ def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
 
 
 class _Memory:
-    """A sensor's cursor: hours that need no look any more, and attempts at those that fail."""
+    """A sensor's cursor.
 
-    def __init__(self, complete: Spans, attempts: dict[Window, Attempt]) -> None:
+    Hours that need no look any more, attempts at those that fail, and where the patrol of the
+    former goes on.
+    """
+
+    def __init__(self, complete: Spans, attempts: dict[Window, Attempt], next_patrol: str) -> None:
         self.complete = complete
         self.attempts = attempts
+        self._next_patrol = next_patrol
 
     @classmethod
     def read(cls, cursor: str | None) -> _Memory:
@@ -195,14 +212,32 @@ class _Memory:
             Window.from_key(key): Attempt(tries, datetime.fromisoformat(at))
             for key, (tries, at) in plain.get("attempts", {}).items()
         }
-        return cls(Spans(plain.get("complete", ())), attempts)
+        return cls(Spans(plain.get("complete", ())), attempts, plain.get("patrol", ""))
+
+    def unknown(self, first: Window, newest: Window, now: datetime) -> list[Window]:
+        """The hours to look at: those that fail, and the newest of which nothing is known.
+
+        Stubborn ones only when they may be asked for, so that they are no burden.
+        """
+        failing = [w for w, a in self.attempts.items() if not a.is_stubborn or a.again_at <= now]
+        known = Spans(self.complete.pairs())
+        known.add(self.attempts)
+        return [*failing, *known.newest_outside(first, newest, LOOK_LIMIT)]
+
+    def patrol(self, limit: int) -> list[Window]:
+        """The next complete hours to look at again."""
+        begin = Window.from_key(self._next_patrol) if self._next_patrol else NEVER
+        found = self.complete.around(begin, limit)
+        self._next_patrol = found[-1].next.key if found else ""
+        return found
 
     def after(self, choice: Choice) -> _Memory:
-        return _Memory(self.complete, choice.attempts)
+        return _Memory(self.complete, choice.attempts, self._next_patrol)
 
     def write(self) -> str:
         attempts = {w.key: [a.tries, a.again_at.isoformat()] for w, a in self.attempts.items()}
-        return json.dumps({"complete": self.complete.pairs(), "attempts": attempts})
+        plain = {"complete": self.complete.pairs(), "attempts": attempts}
+        return json.dumps(plain | {"patrol": self._next_patrol})
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Window]:
@@ -235,6 +270,6 @@ def _only_missing() -> dict[str, Any]:
 def _nothing_due(waiting: int, choice: Choice) -> str:
     if not waiting:
         return "Nothing is due."
-    soonest = sorted(attempt.again_at for attempt in islice(choice.attempts.values(), waiting))
+    soonest = sorted(attempt.again_at for attempt in choice.attempts.values())
     when = f"; the next at {soonest[0]:%Y-%m-%d %H:%M} UTC" if soonest else ""
     return f"{waiting} hours wait for their next attempt{when}."
