@@ -143,6 +143,21 @@ class Day:
         return cls(moment.astimezone(zone).date(), zone)
 
 
+@dataclass(frozen=True, slots=True)
+class Ever:
+    """All time: the period of a table that is one file."""
+
+    @property
+    def key(self) -> str:
+        """What its record calls it."""
+        return "ever"
+
+    @property
+    def path(self) -> str:
+        """Its place inside a table: no folder of its own."""
+        return ""
+
+
 def days_of(window: Window, zone: ZoneInfo) -> list[Day]:
     """The days that ``window`` overlaps: two where a day begins inside the hour."""
     last = Day.of(window.end - timedelta(microseconds=1), zone)

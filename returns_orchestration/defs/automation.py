@@ -17,8 +17,7 @@ from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.instance import range_tags, ranges
 from returns_orchestration.defs.river import RiverEvents, run_hours
 from returns_orchestration.trust import due
-from returns_orchestration.trust.due import Attempt, Choice
-from returns_orchestration.trust.spans import Spans
+from returns_orchestration.trust.memory import Memory
 from returns_orchestration.window import Window, last_settled, windows_between
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.hours import River
     from returns_orchestration.settings import Settings
+    from returns_orchestration.trust.due import Choice
 
     Clock = Callable[[], datetime]
 
@@ -42,14 +42,12 @@ PATROL: Final = 100
 
 Finds what was complete and is no longer: a repeated poll whose run was killed, another zone."""
 
-NEVER: Final = Window(datetime(1, 1, 1, tzinfo=UTC))
-"""Before every hour there is."""
-
 GRACE: Final = timedelta(minutes=5)
 """How long the newest hour is left to its schedule before it counts as missing."""
 
 HOURLY: Final = "hourly"
 REPOLL: Final = "repoll"
+LATENESS: Final = "lateness"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
 
@@ -116,6 +114,18 @@ def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
     return live_hour
 
 
+def lateness_schedule() -> dg.ScheduleDefinition:
+    """Once a day: how late returns appear changes slowly, and it reads a record of every hour."""
+    return dg.ScheduleDefinition(
+        name="lateness_by_day",
+        cron_schedule="40 1 * * *",
+        execution_timezone="UTC",
+        job=dg.define_asset_job(LATENESS, selection=dg.AssetSelection.assets(LATENESS)),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Measures once a day how late returns appear.",
+    )
+
+
 def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
     """Missing hours since RETURNS_START, newest first, with a growing pause for those that fail."""
 
@@ -128,9 +138,9 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
     )
     def missing_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
-        memory = _Memory.read(context.cursor)
+        memory = Memory.read(context.cursor)
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
-        looked_at = memory.unknown(first, newest, now)
+        looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         patrol = memory.patrol(PATROL)
         missing = [window for window in (*looked_at, *patrol) if not river.needs_nothing(window)]
         memory.complete.add(set(looked_at) - set(missing))
@@ -166,9 +176,9 @@ def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
     )
     def late_returns(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
-        memory = _Memory.read(context.cursor)
+        memory = Memory.read(context.cursor)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
-        looked_at = memory.unknown(first, newest, now)
+        looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         asked = history.polls(context.instance, [window.key for window in looked_at])
         polled = {w: asked[w.key].last_polled_at for w in looked_at if w.key in asked}
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
@@ -191,53 +201,6 @@ def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
         )
 
     return late_returns
-
-
-class _Memory:
-    """A sensor's cursor.
-
-    Hours that need no look any more, attempts at those that fail, and where the patrol of the
-    former goes on.
-    """
-
-    def __init__(self, complete: Spans, attempts: dict[Window, Attempt], next_patrol: str) -> None:
-        self.complete = complete
-        self.attempts = attempts
-        self._next_patrol = next_patrol
-
-    @classmethod
-    def read(cls, cursor: str | None) -> _Memory:
-        plain = json.loads(cursor) if cursor else {}
-        attempts = {
-            Window.from_key(key): Attempt(tries, datetime.fromisoformat(at))
-            for key, (tries, at) in plain.get("attempts", {}).items()
-        }
-        return cls(Spans(plain.get("complete", ())), attempts, plain.get("patrol", ""))
-
-    def unknown(self, first: Window, newest: Window, now: datetime) -> list[Window]:
-        """The hours to look at: those that fail, and the newest of which nothing is known.
-
-        Stubborn ones only when they may be asked for, so that they are no burden.
-        """
-        failing = [w for w, a in self.attempts.items() if not a.is_stubborn or a.again_at <= now]
-        known = Spans(self.complete.pairs())
-        known.add(self.attempts)
-        return [*failing, *known.newest_outside(first, newest, LOOK_LIMIT)]
-
-    def patrol(self, limit: int) -> list[Window]:
-        """The next complete hours to look at again."""
-        begin = Window.from_key(self._next_patrol) if self._next_patrol else NEVER
-        found = self.complete.around(begin, limit)
-        self._next_patrol = found[-1].next.key if found else ""
-        return found
-
-    def after(self, choice: Choice) -> _Memory:
-        return _Memory(self.complete, choice.attempts, self._next_patrol)
-
-    def write(self) -> str:
-        attempts = {w.key: [a.tries, a.again_at.isoformat()] for w, a in self.attempts.items()}
-        plain = {"complete": self.complete.pairs(), "attempts": attempts}
-        return json.dumps(plain | {"patrol": self._next_patrol})
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Window]:

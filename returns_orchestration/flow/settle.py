@@ -135,7 +135,10 @@ class Settler:
             "rejected": frames[tables.REJECTED_RETURNS.name].height,
             "late": sum(found.late for found in mine),
         }
-        record, changed = self._lake.publish(window, frames, _names(sources), facts)
+        polled_at = [poll.polled_at for poll in sources[window]]
+        record, changed = self._lake.publish(
+            window, frames, _names(sources), facts, polled_at, _first_seen(window, mine)
+        )
         return Settled(window, frames, record, changed, judged, accounting)
 
     def _collect(
@@ -238,6 +241,20 @@ class Settler:
 
 def _names(sources: dict[Window, list[PollRecord]]) -> list[str]:
     return sorted(poll.name for polls in sources.values() for poll in polls)
+
+
+def _first_seen(window: Window, mine: Iterable[Return]) -> dict[int, tuple[int, int]]:
+    """By the age of the poll, hours after the window's end, that served them first: returns, late.
+
+    Age 0 holds what was served within an hour of the end, or before it by a neighbour.
+    """
+    seen: Counter[int] = Counter()
+    late: Counter[int] = Counter()
+    for found in mine:
+        age = max(0, window.next.hours_to(found.first_polled_at))
+        seen[age] += 1
+        late[age] += found.late
+    return {age: (seen[age], late[age]) for age in sorted(seen)}
 
 
 ACCOUNTING_FIELDS = ("served", "kept", "duplicate", "rejected", "lost")
