@@ -97,13 +97,21 @@ class Settler:
 
     def _sources(self, window: Window) -> dict[Window, list[PollRecord]]:
         """The polls of every window that serves what lives in ``window``, or what it serves."""
-        entry = self._lake.entry(window)
-        sources = {window: self._lake.polls(window)}
-        homes = {Window.from_key(key) for poll in sources[window] for key in poll.homes}
-        others = {w for home in homes for w in (home, *self._lake.entry(home).strays)}
-        for other in sorted({*entry.strays, *others} - {window}):
+        sources: dict[Window, list[PollRecord]] = {}
+        strays: dict[Window, tuple[Window, ...]] = {}
+
+        def read(hour: Window) -> None:
+            entry = self._lake.entry(hour)
+            sources[hour] = [self._lake.poll(hour, number) for number in entry.polls]
+            strays[hour] = entry.strays
+
+        read(window)
+        for home in {Window.from_key(key) for poll in sources[window] for key in poll.homes}:
+            if home != window:
+                read(home)
+        for other in {other for found in strays.values() for other in found} - sources.keys():
             sources[other] = self._lake.polls(other)
-        return sources
+        return dict(sorted(sources.items()))
 
     def _make(
         self, window: Window, sources: dict[Window, list[PollRecord]], landed: Landed | None
