@@ -47,7 +47,7 @@ GRACE: Final = timedelta(minutes=5)
 
 HOURLY: Final = "hourly"
 REPOLL: Final = "repoll"
-LATENESS: Final = "lateness"
+MEASURE_LATENESS: Final = "measure_lateness"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
 
@@ -120,7 +120,7 @@ def lateness_schedule() -> dg.ScheduleDefinition:
         name="lateness_by_day",
         cron_schedule="40 1 * * *",
         execution_timezone="UTC",
-        job=dg.define_asset_job(LATENESS, selection=dg.AssetSelection.assets(LATENESS)),
+        job=dg.define_asset_job(MEASURE_LATENESS, selection=dg.AssetSelection.assets("lateness")),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Measures once a day how late returns appear.",
     )

@@ -83,7 +83,7 @@ def test_lateness_is_an_asset_with_its_picture_and_its_check(
 ) -> None:
     definitions = build_defs(world.settings, clock=lambda: END.end + WEEK, retry=HASTY)
     windows = list(windows_between(START.start, END.end))
-    job = definitions.resolve_job_def("lateness")
+    job = definitions.resolve_job_def("measure_lateness")
     world.set_clock(lambda: END.end + timedelta(minutes=30))
     assert list(world.river().run(windows))
     world.set_clock(lambda: END.end + WEEK)
@@ -99,3 +99,8 @@ def test_lateness_is_an_asset_with_its_picture_and_its_check(
     [evaluation] = result.get_asset_check_evaluations()
     assert not evaluation.passed  # half of all returns came when the last age was long over
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
+
+
+def test_the_definitions_load_as_a_whole(world: World) -> None:
+    """As the daemon loads them: names of jobs and steps are one space."""
+    dg.Definitions.validate_loadable(build_defs(world.settings))
