@@ -84,7 +84,7 @@ def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa:
         schedules=[automation.live_schedule(settings), automation.lateness_schedule()],
         sensors=[
             automation.healing_sensor(settings, river, clock),
-            automation.repoll_sensor(settings, clock),
+            automation.repoll_sensor(settings, river, clock),
         ],
         resources={"river": dg.ResourceDefinition.hardcoded_resource(river)},
         executor=dg.in_process_executor,
