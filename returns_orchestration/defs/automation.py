@@ -39,8 +39,8 @@ LOOK_LIMIT: Final = 2_000
 
 What is complete is remembered as spans."""
 
-PATROL: Final = 100
-"""Complete hours that each tick looks at again, in turn: five years in seven hours.
+PATROL: Final = 25
+"""Complete hours that each tick looks at again, in turn: five years in 29 hours.
 
 Finds what was complete and is no longer: a repeated poll whose run was killed, another zone."""
 

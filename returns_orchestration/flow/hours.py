@@ -136,8 +136,9 @@ class River:
         hour that is complete is passed over unless it is in ``remake``; with ``polled_since`` a
         window that was polled since then, before a killed run was started again, is not asked for
         a second time. An error of one hour ends in a Failed, and the others go on. What concerns
-        every window alike ends the run with a Stopped: absent or refused credentials, nobody answering, an unwritable lake;
-        what had landed by then is made all the same where that is possible.
+        every window alike ends the run with a Stopped: absent or refused credentials, nobody
+        answering, an unwritable lake; what had landed by then is made all the same where that is
+        possible.
         """
         known_since = datetime.min.replace(tzinfo=UTC) if missing_only else polled_since
         outcomes = _Run(
