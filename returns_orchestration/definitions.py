@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
-from returns_orchestration.defs import automation
+from returns_orchestration.defs import automation, lost_runs
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
 from returns_orchestration.defs.instance import dagster_home
 from returns_orchestration.flow.days import DaySettler
@@ -85,6 +85,7 @@ def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa:
         sensors=[
             automation.healing_sensor(settings, river, clock),
             automation.repoll_sensor(settings, river, clock),
+            lost_runs.lost_runs_sensor(clock),
         ],
         resources={"river": dg.ResourceDefinition.hardcoded_resource(river)},
         executor=dg.in_process_executor,
