@@ -9,7 +9,7 @@ itself stored, put into its table in bulk.
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,7 +21,8 @@ from returns_orchestration.defs import metadata
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.flow.settle import Accounting
 from returns_orchestration.lake import Lake, MadeRecord
-from returns_orchestration.lake.partitions import MADE, RECORDS
+from returns_orchestration.lake.entries import MADE
+from returns_orchestration.lake.partitions import RECORDS
 from returns_orchestration.lake.records import FileRecord, encode
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.trust.hours import made_of_hour
@@ -29,6 +30,7 @@ from returns_orchestration.window import HOUR, Window, days_of, windows_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from benchmarks.site import Site
@@ -122,30 +124,31 @@ def _make_hour(lake: Lake, window: Window, first: Window, last: Window, polls: i
             0,
         )
         names += [f"{source.key}/poll-{number:04d}" for source in sources]
-    files = {t.name: _file(t, window, "part-0.parquet", 4_000) for t in tables.MADE_HOURLY}
-    facts = {"returns": RETURNS_AN_HOUR, "items": 31, "rejected": 0, "late": 0}
-    return _note(lake, window, sorted(names), files, facts)
+    record = MadeRecord(
+        period=window.key,
+        written_at=last.end,
+        made_of=sorted(names),
+        files={t.name: _file(t, window, "part-0.parquet", 4_000) for t in tables.MADE_HOURLY},
+        facts={"returns": RETURNS_AN_HOUR, "items": 31, "rejected": 0, "late": 0},
+        polled_at=_polled_at(window, polls),
+        first_seen={AGES[-polls]: (RETURNS_AN_HOUR, 0)},
+    )
+    return _note(lake, window, record)
 
 
 def _make_day(lake: Lake, day: Day, records: Sequence[MadeRecord], zone: ZoneInfo) -> None:
-    made_of = [f"zone {zone.key}", *map(made_of_hour, records)]
-    files = {t.name: _file(t, day, "part-0.parquet", 2_000) for t in tables.MADE_DAILY}
     rows = RETURNS_AN_HOUR * len(records)
-    facts = {"returns": rows, "items": rows * 3 // 2, "hours": len(records)}
-    _note(lake, day, made_of, files, facts)
-
-
-def _note(
-    lake: Lake,
-    period: Window | Day,
-    made_of: list[str],
-    files: dict[str, FileRecord],
-    facts: dict[str, int],
-) -> MadeRecord:
-    now = datetime.now(UTC)
     record = MadeRecord(
-        period=period.key, written_at=now, made_of=made_of, files=files, facts=facts
+        period=day.key,
+        written_at=records[-1].written_at,
+        made_of=[f"zone {zone.key}", *map(made_of_hour, records)],
+        files={t.name: _file(t, day, "part-0.parquet", 2_000) for t in tables.MADE_DAILY},
+        facts={"returns": rows, "items": rows * 3 // 2, "hours": len(records)},
     )
+    _note(lake, day, record)
+
+
+def _note(lake: Lake, period: Window | Day, record: MadeRecord) -> MadeRecord:
     lake.store.put(f"{RECORDS}/{period.path}/{MADE}", encode(record))
     return record
 

@@ -1,4 +1,4 @@
-"""What looks at every hour there is: `status`, every sensor's tick and the schedule's.
+"""What looks at every hour there is: `status`, `lateness`, the ticks of sensors and schedules.
 
 Measured over a history of ``hours`` (a year) and of five times as many, each hour complete with one
 poll and one event, and once more over five years as they are lived unattended, with five polls and
@@ -23,7 +23,11 @@ from benchmarks.history import make_history
 from benchmarks.site import Site
 from returns_orchestration.cli.status import read_states
 from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs import history
+from returns_orchestration.defs.automation import LOOK_LIMIT
 from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.trust.lateness import measure as measure_lateness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +57,7 @@ class Looked:
     polls: int
     floor: float = 0.0
     states: float = 0.0
+    lateness: float = 0.0
     command: float = 0.0
     start_up: float = 0.0
     ticks: dict[str, float] = field(default_factory=dict)
@@ -90,6 +95,12 @@ def _of_status(looked: Looked) -> Iterator[Figure]:
         in_words(looked.command),
         f"the same of one hour: {in_words(looked.start_up)}",
         looked.command / looked.start_up,
+    )
+    yield Figure(
+        f"`lateness` of {looked.size}, once a day",
+        in_words(looked.lateness),
+        f"their states: {in_words(looked.states)}",
+        looked.lateness / looked.states,
     )
 
 
@@ -142,6 +153,8 @@ def _status(site: Site, windows: list[Window]) -> float:
 
 def _tick_all(site: Site, now: datetime, looked: Looked) -> None:
     with open_instance(site.settings) as instance:
+        lake = Lake(open_store(str(site.lake)))
+        looked.lateness, _ = timed(lambda: measure_lateness(lake, history.poll_times(instance)))
         repository = build_defs(site.settings, clock=lambda: now).get_repository_def()
 
         def tick(sensor: dg.SensorDefinition, cursor: str | None) -> Any:  # noqa: ANN401 - Dagster's class is not public
@@ -165,11 +178,12 @@ def _tick_all(site: Site, now: datetime, looked: Looked) -> None:
 
 
 def _tick_one(name: str, tick: Callable[[str | None], Any], looked: Looked) -> None:
+    ticks = looked.hours // LOOK_LIMIT + 1  # so many and every hour has been looked at
     looked.ticks[f"`{name}`, {FIRST}"], first = timed(lambda: tick(None), GOES)
     cursor: str | None = first.cursor
     looked.ticks[f"`{name}`, {NEXT}"], _ = timed(lambda: tick(cursor), GOES)
-    while (later := tick(cursor).cursor) != cursor:
-        cursor = later
+    for _ in range(ticks):
+        cursor = tick(cursor).cursor
     looked.ticks[f"`{name}`, {ALL_READ}"], _ = timed(lambda: tick(cursor), GOES)
 
 
