@@ -48,6 +48,8 @@ DERIVATION_ASKED = {YEAR_HOURS: 1.0, YEARS * YEAR_HOURS: 5.0}
 """Hours to the seconds in which their states are to be known."""
 TICK_ASKED = 2.0
 FLAT_ASKED = 2.0
+FLAT_AT_ONCE = 0.05
+"""Seconds below which a tick counts as flat: there the machine's own noise is a factor of two."""
 
 
 @dataclass
@@ -108,7 +110,7 @@ def _of_status(looked: Looked) -> Iterator[Figure]:
 def _of_tick(name: str, looked: Looked, beside: Looked) -> Figure:
     seconds, less = looked.ticks[name], beside.ticks[name]
     # The first tick of a process also opens what the later ones find open.
-    flat = seconds < FLAT_ASKED * less or name.endswith(FIRST) or name == IDLE
+    flat = seconds < max(FLAT_ASKED * less, FLAT_AT_ONCE) or name.endswith(FIRST) or name == IDLE
     judged = looked.hours == YEARS * YEAR_HOURS and looked.polls == 1
     return Figure(
         f"{name}, {looked.size}",
