@@ -42,7 +42,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         """Open nothing yet; ``base_dir`` holds one database for each run, and the index."""
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
-        self._known_tables: set[str] = set()
+        self._known: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -59,9 +59,16 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table. Dagster asks for every event; a table never goes away."""
-        if table_name not in self._known_tables and super().has_table(table_name):
-            self._known_tables.add(table_name)
-        return table_name in self._known_tables
+        if table_name not in self._known and super().has_table(table_name):
+            self._known.add(table_name)
+        return table_name in self._known
+
+    def _has_asset_key_col_on_connection(self, conn: sa.Connection, column_name: str) -> bool:
+        """Whether a column is there; asked for every event, and it never goes away either."""
+        known = f"asset_keys.{column_name}"
+        if known not in self._known and super()._has_asset_key_col_on_connection(conn, column_name):
+            self._known.add(known)
+        return known in self._known
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:

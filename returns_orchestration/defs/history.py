@@ -26,7 +26,7 @@ from returns_orchestration.defs.checks import NAMES
 from returns_orchestration.trust.hours import Asked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from returns_orchestration.window import Window
 
@@ -103,18 +103,27 @@ def last_errors(instance: dg.DagsterInstance, partitions: Iterable[str]) -> dict
     return found
 
 
-def newest_materialization(
-    instance: dg.DagsterInstance, run_id: str, asset: str, partition: str
-) -> Target | None:
-    """The newest materialization of one hour or day, as a check in ``run_id`` targets it."""
-    storage: Any = instance.event_log_storage
-    found: dict[str, int] = storage.get_latest_storage_id_by_partition(
-        dg.AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION, {partition}
+def newest_materializations(
+    instance: dg.DagsterInstance, run_id: str, assets: Collection[str], partition: str
+) -> dict[str, Target]:
+    """By asset, its newest materialization of one hour or day, as a check in ``run_id`` targets it.
+
+    One question for all assets of an hour: asking for each was a tenth of an hour's time.
+    """
+    events = SqlEventLogStorageTable.c
+    names = {dg.AssetKey(asset).to_string(): asset for asset in assets}
+    query = (
+        sa.select(events.asset_key, sa.func.max(events.id))
+        .where(events.asset_key.in_(names))
+        .where(events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
+        .where(events.partition == partition)
+        .group_by(events.asset_key)
     )
-    if partition not in found:
-        return None
     now = datetime.now(UTC).timestamp()
-    return Target(storage_id=found[partition], run_id=run_id, timestamp=now)
+    return {
+        names[key]: Target(storage_id=int(newest), run_id=run_id, timestamp=now)
+        for key, newest in _rows(instance, query)
+    }
 
 
 def unreported(instance: dg.DagsterInstance, windows: Sequence[Window]) -> list[Window]:

@@ -27,7 +27,7 @@ from returns_orchestration.trust import claims
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -137,7 +137,8 @@ class RiverEvents:
             if self.makes:
                 self._polled[outcome.window] = outcome
             else:
-                self._log_raw(outcome.window, outcome, self._claims_of_poll(outcome))
+                self._log_raw(outcome.window, outcome)
+                self._check(outcome.window, {RAW: self._claims_of_poll(outcome)})
         elif isinstance(outcome, Made):
             # An asset's page shows the newest event, so that one alone carries the picture of the
             # day, which costs more than an hour itself; which is the newest shows with the next.
@@ -172,12 +173,13 @@ class RiverEvents:
 
     def _made(self, made: Made, *, newest: bool = False) -> None:
         window, settled = made.window, made.settled
+        judged: dict[str, list[Claim]] = {}
         if made.asked and RAW in self._selected:
             polled = self._polled.pop(window, None)
-            of_poll = [] if polled is None else self._claims_of_poll(polled)
-            judged = [*settled.claims.get(RAW, []), *of_poll]
-            if polled is not None or self._target(RAW, window) is None:
-                self._log_raw(window, polled, judged, metadata.of_accounting(settled.accounting))
+            if polled is not None or RAW not in self._targets([RAW], window):
+                self._log_raw(window, polled, metadata.of_accounting(settled.accounting))
+            if polled is not None:
+                judged[RAW] = [*settled.claims.get(RAW, []), *self._claims_of_poll(polled)]
         for name in MADE:
             new = name in settled.changed or (made.asked and name in self._selected)
             if new:
@@ -190,7 +192,8 @@ class RiverEvents:
                     )
                 )
             if new or (made.asked and name in self._judged):
-                self._check(name, window, settled.claims[name])
+                judged[name] = settled.claims[name]
+        self._check(window, judged)
 
     def log_day(self, settled: SettledDay) -> None:
         """Log the tables of a day that changed, and what its claims say."""
@@ -210,7 +213,7 @@ class RiverEvents:
                         tags={"dagster/data_version": record.files[name].sha256[:16]},
                     )
                 )
-            self._check(name, settled.day, settled.claims[name])
+        self._check(settled.day, settled.claims)
 
     def _metadata(self, name: str, made: Made, *, newest: bool) -> dict[str, dg.MetadataValue]:
         record: MadeRecord = made.settled.record
@@ -232,7 +235,6 @@ class RiverEvents:
         self,
         window: Window,
         polled: Polled | None,
-        judged: Sequence[Claim],
         accounting: dict[str, dg.MetadataValue] | None = None,
     ) -> None:
         polls = self._lake.polls(window)
@@ -251,8 +253,6 @@ class RiverEvents:
                 tags={"dagster/data_version": newest.file.sha256[:16]},
             )
         )
-        if judged:
-            self._check(RAW, window, judged)
 
     @staticmethod
     def _claims_of_poll(polled: Polled) -> list[Claim]:
@@ -273,23 +273,26 @@ class RiverEvents:
         self._stopped = error
         window = getattr(error, "window", "")
         if window:
-            self._check(RAW, Window.from_key(window), [claims.unread(str(error))])
+            self._check(Window.from_key(window), {RAW: [claims.unread(str(error))]})
 
     def _fail(self, window: Window, error: ReturnsError) -> None:
         self._failed[window] = error
         self._context.log.error(str(error))
-        if isinstance(error, HourBlocked):
-            for name in error.judged.keys() & set(MADE):
-                self._check(name, window, error.judged[name])
         said = claims.unread if isinstance(error, ApiError) else claims.unpublished
-        self._check(RAW, window, [said(str(error))])
+        judged: dict[str, Sequence[Claim]] = {RAW: [said(str(error))]}
+        if isinstance(error, HourBlocked):
+            judged |= {name: error.judged[name] for name in error.judged.keys() & set(MADE)}
+        self._check(window, judged)
 
-    def _check(self, asset: str, window: Window | Day, judged: Sequence[Claim]) -> None:
-        target = self._target(asset, window)
-        event: Any = checks.evaluation(asset, window.key, judged, target)  # an op may log it, too
-        self._context.log_event(event)
+    def _check(self, period: Window | Day, judged: Mapping[str, Sequence[Claim]]) -> None:
+        """Record the claims about one hour or day, by asset."""
+        targets = self._targets(judged, period)
+        for asset, found in judged.items():
+            # An op may log it, too, whatever the type of its context says.
+            event: Any = checks.evaluation(asset, period.key, found, targets.get(asset))
+            self._context.log_event(event)
 
-    def _target(self, asset: str, window: Window | Day) -> Target | None:
-        return history.newest_materialization(
-            self._context.instance, self._context.run.run_id, asset, window.key
+    def _targets(self, assets: Collection[str], period: Window | Day) -> dict[str, Target]:
+        return history.newest_materializations(
+            self._context.instance, self._context.run.run_id, assets, period.key
         )
