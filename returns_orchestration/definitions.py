@@ -13,7 +13,7 @@ import dagster as dg
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
 from returns_orchestration.defs import automation
-from returns_orchestration.defs.assets import daily_assets, hourly_assets
+from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
 from returns_orchestration.defs.instance import dagster_home
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import River
@@ -79,9 +79,9 @@ def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa:
     river = build_river(settings, **overrides)
     clock: Callable[[], datetime] = overrides.get("clock", now)
     return dg.Definitions(
-        assets=[hourly_assets(settings), daily_assets(settings)],
+        assets=[hourly_assets(settings), daily_assets(settings), lateness_asset(settings)],
         jobs=[automation.hourly_job(), automation.repoll_job()],
-        schedules=[automation.live_schedule(settings)],
+        schedules=[automation.live_schedule(settings), automation.lateness_schedule()],
         sensors=[
             automation.healing_sensor(settings, river, clock),
             automation.repoll_sensor(settings, clock),

@@ -7,6 +7,7 @@ in the lake (its path) and on the wire. What does not live here: which hours exi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 HOUR = timedelta(hours=1)
+IN_PATH = re.compile(r"(?:^|/)date=(\d{4})-(\d\d)-(\d\d)/hour=(\d\d)(?:/|$)", re.ASCII)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -41,18 +43,21 @@ class Window:
     @property
     def key(self) -> str:
         """Dagster's hourly partition key, ``2026-11-09-11:00``."""
-        # Not all of strftime: it writes the years before 1000 with fewer digits.
-        return f"{self.start.year:04d}-{self.start:%m-%d-%H:%M}"
+        # Not strftime: it is slow, and writes the years before 1000 with fewer digits.
+        at = self.start
+        return f"{at.year:04d}-{at.month:02d}-{at.day:02d}-{at.hour:02d}:00"
 
     @property
     def text(self) -> str:
         """The hour as the command line writes it, ``2026-11-09T11:00``."""
-        return f"{self.start.year:04d}-{self.start:%m-%dT%H:%M}"
+        at = self.start
+        return f"{at.year:04d}-{at.month:02d}-{at.day:02d}T{at.hour:02d}:00"
 
     @property
     def path(self) -> str:
         """Its place inside a table of the lake, ``date=2026-11-09/hour=11``."""
-        return f"date={self.start.year:04d}-{self.start:%m-%d/hour=%H}"
+        at = self.start
+        return f"date={at.year:04d}-{at.month:02d}-{at.day:02d}/hour={at.hour:02d}"
 
     @property
     def next(self) -> Window:
@@ -93,14 +98,13 @@ class Window:
     @classmethod
     def from_path(cls, path: str) -> Window | None:
         """The window named by ``.../date=YYYY-MM-DD/hour=HH/...``; None where there is none."""
-        named = dict(part.split("=", 1) for part in path.split("/") if "=" in part)
+        named = IN_PATH.search(path)
+        if named is None:
+            return None
+        year, month, day, hour = map(int, named.groups())
         try:
-            return cls(
-                datetime.strptime(f"{named['date']} {named['hour']}", "%Y-%m-%d %H").replace(
-                    tzinfo=UTC
-                )
-            )
-        except (KeyError, ValueError):
+            return cls(datetime(year, month, day, hour, tzinfo=UTC))
+        except ValueError:
             return None
 
 
@@ -141,6 +145,21 @@ class Day:
     def of(cls, moment: datetime, zone: ZoneInfo) -> Day:
         """The day that holds ``moment`` (aware)."""
         return cls(moment.astimezone(zone).date(), zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Ever:
+    """All time: the period of a table that is one file."""
+
+    @property
+    def key(self) -> str:
+        """What its record calls it."""
+        return "ever"
+
+    @property
+    def path(self) -> str:
+        """Its place inside a table: no folder of its own."""
+        return ""
 
 
 def days_of(window: Window, zone: ZoneInfo) -> list[Day]:

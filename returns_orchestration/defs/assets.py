@@ -6,13 +6,19 @@ as it is done, and re-executing a backfill from failure asks for the failed hour
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from returns_orchestration import tables
-from returns_orchestration.defs import checks, metadata
+from returns_orchestration.defs import checks, history, metadata
 from returns_orchestration.defs.river import run_days, run_partitions
 from returns_orchestration.settings import Settings
+from returns_orchestration.trust import lateness
+from returns_orchestration.window import Ever
+
+if TYPE_CHECKING:
+    from returns_orchestration.lake import Lake
 
 CHUNK_HOURS = 168
 """Hours in one run of a backfill: a week is minutes of work, so that progress shows and a killed
@@ -45,6 +51,7 @@ GROUPS = {
     "return_reasons_hourly": "aggregates",
     "refund_modes_daily": "aggregates",
     "return_reasons_daily": "aggregates",
+    "lateness": "trust",
 }
 
 KINDS = {"raw_returns": {"python", "rest", "parquet"}}
@@ -118,6 +125,36 @@ def daily_assets(settings: Settings) -> dg.AssetsDefinition:
         yield from ()  # every day has been reported when it was done
 
     return daily_river
+
+
+def lateness_asset(settings: Settings) -> dg.AssetsDefinition:
+    """How late returns appear, over the whole lake; one file."""
+    name, table = "lateness", tables.LATENESS
+
+    @dg.asset(
+        name=name,
+        deps=[dg.AssetDep("returns", partition_mapping=dg.AllPartitionMapping())],
+        check_specs=checks.specs([name], None),
+        description=metadata.description(table),
+        group_name=GROUPS[name],
+        kinds={"polars", "parquet"},
+        owners=list(OWNERS),
+        metadata=metadata.of_definition(table),
+        required_resource_keys={"river"},
+    )
+    def measured(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        """By the age of a poll: polls, returns first served, and those of them that were late."""
+        lake: Lake = context.resources.river.lake
+        frame = lateness.measure(lake, history.poll_times(context.instance))
+        lateness.publish(lake, frame)
+        claim = lateness.seen_by_the_last_age(frame, settings.repoll_after_hours)
+        shown = metadata.of_lateness(frame, lake.uri(table, Ever()))
+        picture = metadata.chart_of_lateness(frame, settings.repoll_after_hours)
+        yield dg.MaterializeResult(
+            metadata={**shown, "picture": picture}, check_results=[checks.result(name, [claim])]
+        )
+
+    return measured
 
 
 def _spec(name: str, deps: Iterable[str | dg.AssetDep]) -> dg.AssetSpec:

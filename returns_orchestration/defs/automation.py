@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -18,7 +17,7 @@ from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.instance import range_tags, ranges
 from returns_orchestration.defs.river import RiverEvents, run_hours
 from returns_orchestration.trust import due
-from returns_orchestration.trust.due import Attempt, Choice, Spans
+from returns_orchestration.trust.memory import Memory
 from returns_orchestration.window import Window, last_settled, windows_between
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.hours import River
     from returns_orchestration.settings import Settings
+    from returns_orchestration.trust.due import Choice
 
     Clock = Callable[[], datetime]
 
@@ -33,15 +33,21 @@ HEAL_LIMIT: Final = 336
 """Hours asked for by one tick: two chunks, under a minute of work between two looks."""
 
 LOOK_LIMIT: Final = 2_000
-"""Hours that one tick looks at, so that it is as fast in the fifth year as in the first.
+"""Unknown hours that one tick looks at, so that it is as fast in the fifth year as in the first.
 
-What is complete is remembered as spans and not looked at again."""
+What is complete is remembered as spans."""
+
+PATROL: Final = 100
+"""Complete hours that each tick looks at again, in turn: five years in seven hours.
+
+Finds what was complete and is no longer: a repeated poll whose run was killed, another zone."""
 
 GRACE: Final = timedelta(minutes=5)
 """How long the newest hour is left to its schedule before it counts as missing."""
 
 HOURLY: Final = "hourly"
 REPOLL: Final = "repoll"
+LATENESS: Final = "lateness"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
 
@@ -108,6 +114,18 @@ def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
     return live_hour
 
 
+def lateness_schedule() -> dg.ScheduleDefinition:
+    """Once a day: how late returns appear changes slowly, and it reads a record of every hour."""
+    return dg.ScheduleDefinition(
+        name="lateness_by_day",
+        cron_schedule="40 1 * * *",
+        execution_timezone="UTC",
+        job=dg.define_asset_job(LATENESS, selection=dg.AssetSelection.assets(LATENESS)),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Measures once a day how late returns appear.",
+    )
+
+
 def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
     """Missing hours since RETURNS_START, newest first, with a growing pause for those that fail."""
 
@@ -120,12 +138,15 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
     )
     def missing_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
-        memory = _Memory.read(context.cursor)
+        memory = Memory.read(context.cursor)
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
-        looked_at = memory.complete.newest_outside(first, newest, LOOK_LIMIT)
-        missing = [window for window in looked_at if not river.needs_nothing(window)]
+        looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
+        patrol = memory.patrol(PATROL)
+        missing = [window for window in (*looked_at, *patrol) if not river.needs_nothing(window)]
         memory.complete.add(set(looked_at) - set(missing))
-        choice = due.choose(missing, memory.attempts, _busy(context.instance), now, HEAL_LIMIT)
+        memory.complete.discard(set(patrol) & set(missing))
+        busy = _busy(context.instance)
+        choice = due.choose(looked_at, missing, memory.attempts, busy, now, HEAL_LIMIT)
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
@@ -155,14 +176,15 @@ def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
     )
     def late_returns(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
-        memory = _Memory.read(context.cursor)
+        memory = Memory.read(context.cursor)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
-        looked_at = memory.complete.newest_outside(first, newest, LOOK_LIMIT)
+        looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         asked = history.polls(context.instance, [window.key for window in looked_at])
         polled = {w: asked[w.key].last_polled_at for w in looked_at if w.key in asked}
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
-        choice = due.choose(again, memory.attempts, _busy(context.instance), now, HEAL_LIMIT)
+        busy = _busy(context.instance)
+        choice = due.choose(looked_at, again, memory.attempts, busy, now, HEAL_LIMIT)
         keys = [window.key for window in choice.hours]
         return dg.SensorResult(
             run_requests=[
@@ -179,30 +201,6 @@ def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
         )
 
     return late_returns
-
-
-class _Memory:
-    """A sensor's cursor: hours that need no look any more, and attempts at those that fail."""
-
-    def __init__(self, complete: Spans, attempts: dict[Window, Attempt]) -> None:
-        self.complete = complete
-        self.attempts = attempts
-
-    @classmethod
-    def read(cls, cursor: str | None) -> _Memory:
-        plain = json.loads(cursor) if cursor else {}
-        attempts = {
-            Window.from_key(key): Attempt(tries, datetime.fromisoformat(at))
-            for key, (tries, at) in plain.get("attempts", {}).items()
-        }
-        return cls(Spans(plain.get("complete", ())), attempts)
-
-    def after(self, choice: Choice) -> _Memory:
-        return _Memory(self.complete, choice.attempts)
-
-    def write(self) -> str:
-        attempts = {w.key: [a.tries, a.again_at.isoformat()] for w, a in self.attempts.items()}
-        return json.dumps({"complete": self.complete.pairs(), "attempts": attempts})
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Window]:
@@ -235,6 +233,6 @@ def _only_missing() -> dict[str, Any]:
 def _nothing_due(waiting: int, choice: Choice) -> str:
     if not waiting:
         return "Nothing is due."
-    soonest = sorted(attempt.again_at for attempt in islice(choice.attempts.values(), waiting))
+    soonest = sorted(attempt.again_at for attempt in choice.attempts.values())
     when = f"; the next at {soonest[0]:%Y-%m-%d %H:%M} UTC" if soonest else ""
     return f"{waiting} hours wait for their next attempt{when}."

@@ -7,7 +7,7 @@ its own does not run when a range fails in part, and an evaluation of a range ha
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -29,6 +29,7 @@ NAMES: Final = {
     "return_reasons_hourly": "return_reasons_add_up",
     "refund_modes_daily": "refund_modes_of_the_day_are_whole",
     "return_reasons_daily": "return_reasons_of_the_day_are_whole",
+    "lateness": "hours_are_polled_again_late_enough",
 }
 """Asset to the name of its check, which is a claim."""
 
@@ -41,11 +42,14 @@ MEANINGS: Final = {
     "return_reasons_hourly": "Items and quantity are those of return_items.",
     "refund_modes_daily": "No hour of the day is missing; returns, items and quantity add up.",
     "return_reasons_daily": "No hour of the day is missing; items and quantity add up.",
+    "lateness": "The last age of RETURNS_REPOLL_AFTER_HOURS brings hardly anything new.",
 }
 
 
-def specs(assets: Iterable[str], partitions: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
-    """The checks of ``assets`` as Dagster declares them, by hour or day."""
+def specs(
+    assets: Iterable[str], partitions: dg.PartitionsDefinition | None
+) -> list[dg.AssetCheckSpec]:
+    """The checks of ``assets`` as Dagster declares them, by hour or day where there are some."""
     with warnings.catch_warnings():
         # Checks by partition are a preview feature of Dagster 1.13; recorded by hour they need it.
         warnings.simplefilter("ignore", dg.PreviewWarning)
@@ -63,24 +67,35 @@ def specs(assets: Iterable[str], partitions: dg.PartitionsDefinition) -> list[dg
 def evaluation(
     asset: str, partition: str, claims: Sequence[Claim], target: Target | None
 ) -> dg.AssetCheckEvaluation:
-    """The evaluation of ``asset``'s check for one hour; no claims at all is "cannot tell".
+    """The evaluation of ``asset``'s check for one hour or day; no claims at all is "cannot tell".
 
     ``target`` is the materialization that is judged: Dagster shows an evaluation for an hour only
     if it targets the hour's newest one.
     """
-    failed = [claim for claim in claims if not claim.holds]
-    grave = not claims or any(claim.weight != "warning" for claim in failed)
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(asset),
         check_name=NAMES[asset],
-        passed=bool(claims) and not failed,
-        severity=dg.AssetCheckSeverity.ERROR if grave else dg.AssetCheckSeverity.WARN,
-        description="; ".join(claim.sentence for claim in failed) or None,
-        metadata={"claims": dg.MetadataValue.md(_table(claims))},
+        **_verdict(claims),
         blocking=False,
         partition=partition,
         target_materialization_data=target,
     )
+
+
+def result(asset: str, claims: Sequence[Claim]) -> dg.AssetCheckResult:
+    """The same for an asset without partitions, as a step returns it."""
+    return dg.AssetCheckResult(asset_key=asset, check_name=NAMES[asset], **_verdict(claims))
+
+
+def _verdict(claims: Sequence[Claim]) -> dict[str, Any]:
+    failed = [claim for claim in claims if not claim.holds]
+    grave = not claims or any(claim.weight != "warning" for claim in failed)
+    return {
+        "passed": bool(claims) and not failed,
+        "severity": dg.AssetCheckSeverity.ERROR if grave else dg.AssetCheckSeverity.WARN,
+        "description": "; ".join(claim.sentence for claim in failed) or None,
+        "metadata": {"claims": dg.MetadataValue.md(_table(claims))},
+    }
 
 
 def _table(claims: Sequence[Claim]) -> str:

@@ -64,6 +64,22 @@ def _polls(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> dict[str
     }
 
 
+def poll_times(instance: dg.DagsterInstance) -> dict[str, list[datetime]]:
+    """For every hour ever polled, by partition key, when: oldest first, to seconds."""
+    events = SqlEventLogStorageTable.c
+    query = (
+        sa.select(events.partition, events.timestamp)
+        .where(events.asset_key == dg.AssetKey(RAW).to_string())
+        .where(events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
+        .order_by(events.id)
+    )
+    found: dict[str, list[datetime]] = {}
+    for partition, at in _rows(instance, query):
+        if partition is not None:
+            found.setdefault(partition, []).append(_utc(at))
+    return found
+
+
 def last_errors(instance: dg.DagsterInstance, partitions: Iterable[str]) -> dict[str, str]:
     """Why each of ``partitions`` failed last, where it did, by partition key."""
     checks = AssetCheckExecutionsTable.c

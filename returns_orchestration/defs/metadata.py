@@ -11,6 +11,7 @@ import vl_convert
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.trust.lateness import by_configured_age
 from returns_orchestration.window import HOUR, Window, windows_between
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 CHARTED: Final = {"refund_modes_hourly": "refund_mode", "return_reasons_hourly": "return_reason"}
 """Aggregate to the column its picture is drawn by."""
+
+LATENESS_ROWS: Final = 50
+"""Ages listed on the asset's page; the file has all."""
 
 CHART_BARS: Final = 8
 """Bars in a picture; what is less frequent shares the last one."""
@@ -114,18 +118,49 @@ def chart_of_day(lake: Lake, table: Table, window: Window) -> dg.MetadataValue:
         .sort(["returns", by], descending=[True, False])
     )
     span = f"{midnight:%Y-%m-%d}, {len(frames)} of {(window.end - midnight) // HOUR} hours"
-    return dg.MetadataValue.md(_bars(summed, by, f"Returns by {by.replace('_', ' ')}, {span}"))
+    top = _top(summed, by).rename({by: "group"})
+    return _bars(top, f"Returns by {by.replace('_', ' ')}, {span}")
 
 
-def _bars(summed: pl.DataFrame, by: str, title: str) -> str:
-    """A horizontal bar chart as a Markdown image that holds its own PNG."""
+def chart_of_lateness(frame: pl.DataFrame, ages: Sequence[int]) -> dg.MetadataValue:
+    """The late returns by the configured age at which a poll brought them, as an inline picture."""
+    all_returns = int(frame.get_column("returns").sum())
+    found = by_configured_age(frame, ages)
+    bars = pl.DataFrame(
+        {
+            "group": [f"{age} h, {polls} polls" for age, (polls, _) in found.items()],
+            "returns": [late for _, late in found.values()],
+        }
+    )
+    total = sum(late for _, late in found.values())
+    title = f"Late returns by the age of the poll: {total} of {all_returns} returns"
+    return _bars(bars, title)
+
+
+def of_lateness(frame: pl.DataFrame, uri: str) -> Shown:
+    """The rows of `lateness` that tell something, as a table, and where it lies."""
+    shown = frame.filter((pl.col("late") > 0) | (pl.col("polls") > 1)).head(LATENESS_ROWS)
+    lines = ["| poll age (hours) | polls | returns | late |", "|---|---|---|---|"]
+    lines += [
+        f"| {age} | {polls} | {returns} | {late} |" for age, polls, returns, late in shown.rows()
+    ]
+    return {
+        "dagster/row_count": dg.MetadataValue.int(frame.height),
+        "dagster/uri": dg.MetadataValue.text(uri),
+        "late": dg.MetadataValue.int(int(frame.get_column("late").sum())),
+        "ages": dg.MetadataValue.md("\n".join(lines)),
+    }
+
+
+def _bars(bars: pl.DataFrame, title: str) -> dg.MetadataValue:
+    """A horizontal bar chart of ``returns`` by ``group``: a Markdown image that holds its PNG."""
     chart = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": {"text": title, "anchor": "start", "fontSize": 12},
         "width": 320,
-        "data": {"values": _top(summed, by).to_dicts()},
+        "data": {"values": bars.to_dicts()},
         "encoding": {
-            "y": {"field": by, "type": "nominal", "sort": None, "title": None},
+            "y": {"field": "group", "type": "nominal", "sort": None, "title": None},
             "x": {"field": "returns", "type": "quantitative", "title": None},
         },
         "layer": [
@@ -137,7 +172,8 @@ def _bars(summed: pl.DataFrame, by: str, title: str) -> str:
         ],
     }
     picture = vl_convert.vegalite_to_png(chart, scale=1.5)
-    return f"![{title}](data:image/png;base64,{base64.b64encode(picture).decode()})"
+    content = base64.b64encode(picture).decode()
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{content})")
 
 
 def _top(summed: pl.DataFrame, by: str) -> pl.DataFrame:

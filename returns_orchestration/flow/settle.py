@@ -97,13 +97,21 @@ class Settler:
 
     def _sources(self, window: Window) -> dict[Window, list[PollRecord]]:
         """The polls of every window that serves what lives in ``window``, or what it serves."""
-        entry = self._lake.entry(window)
-        sources = {window: self._lake.polls(window)}
-        homes = {Window.from_key(key) for poll in sources[window] for key in poll.homes}
-        others = {w for home in homes for w in (home, *self._lake.entry(home).strays)}
-        for other in sorted({*entry.strays, *others} - {window}):
+        sources: dict[Window, list[PollRecord]] = {}
+        strays: dict[Window, tuple[Window, ...]] = {}
+
+        def read(hour: Window) -> None:
+            entry = self._lake.entry(hour)
+            sources[hour] = [self._lake.poll(hour, number) for number in entry.polls]
+            strays[hour] = entry.strays
+
+        read(window)
+        for home in {Window.from_key(key) for poll in sources[window] for key in poll.homes}:
+            if home != window:
+                read(home)
+        for other in {other for found in strays.values() for other in found} - sources.keys():
             sources[other] = self._lake.polls(other)
-        return sources
+        return dict(sorted(sources.items()))
 
     def _make(
         self, window: Window, sources: dict[Window, list[PollRecord]], landed: Landed | None
@@ -135,7 +143,10 @@ class Settler:
             "rejected": frames[tables.REJECTED_RETURNS.name].height,
             "late": sum(found.late for found in mine),
         }
-        record, changed = self._lake.publish(window, frames, _names(sources), facts)
+        polled_at = [poll.polled_at for poll in sources[window]]
+        record, changed = self._lake.publish(
+            window, frames, _names(sources), facts, polled_at, _first_seen(window, mine)
+        )
         return Settled(window, frames, record, changed, judged, accounting)
 
     def _collect(
@@ -238,6 +249,20 @@ class Settler:
 
 def _names(sources: dict[Window, list[PollRecord]]) -> list[str]:
     return sorted(poll.name for polls in sources.values() for poll in polls)
+
+
+def _first_seen(window: Window, mine: Iterable[Return]) -> dict[int, tuple[int, int]]:
+    """By the age of the poll, hours after the window's end, that served them first: returns, late.
+
+    Age 0 holds what was served within an hour of the end, or before it by a neighbour.
+    """
+    seen: Counter[int] = Counter()
+    late: Counter[int] = Counter()
+    for found in mine:
+        age = max(0, window.next.hours_to(found.first_polled_at))
+        seen[age] += 1
+        late[age] += found.late
+    return {age: (seen[age], late[age]) for age in sorted(seen)}
 
 
 ACCOUNTING_FIELDS = ("served", "kept", "duplicate", "rejected", "lost")

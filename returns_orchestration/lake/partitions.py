@@ -8,49 +8,30 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import records
+from returns_orchestration.lake.entries import MADE, STRAYS, WAIVER, HourEntry, read_entries
 from returns_orchestration.lake.parquet import from_parquet, polled_at_of, to_parquet
 from returns_orchestration.lake.records import FileRecord, MadeRecord, PollRecord, Waiver
-from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from returns_orchestration.lake.store import Store
     from returns_orchestration.tables import Table
-    from returns_orchestration.window import Day
+    from returns_orchestration.window import Day, Ever, Window
 
-    Period = Window | Day
+    Period = Window | Day | Ever
 
 RECORDS: Final = "_records"
-MADE: Final = "tables.json"
-WAIVER: Final = "waived.json"
-_STRAYS: Final = "strays-from-"
-_STRAY: Final = re.compile(_STRAYS + "([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2})")
-_POLL_RECORD: Final = re.compile(r"poll-([0-9]{4,})\.json")
 _POLL_DATA: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
-
-
-@dataclass(frozen=True, slots=True)
-class HourEntry:
-    """What the names alone tell of one hour.
-
-    Its polls' numbers, whether its tables were made, which other windows may have served records
-    requested in it, and whether it was waived.
-    """
-
-    polls: tuple[int, ...] = ()
-    made: bool = False
-    strays: tuple[Window, ...] = ()
-    waived: bool = False
 
 
 class Lake:
@@ -62,11 +43,11 @@ class Lake:
 
     def path(self, table: Table, period: Period, file: str = "part-0.parquet") -> str:
         """Where a file of ``table`` for an hour or a day stands."""
-        return f"{table.name}/{period.path}/{file}"
+        return _joined(table.name, period.path, file)
 
     def uri(self, table: Table, period: Period) -> str:
         """The address of the hour's or day's folder in ``table``."""
-        return self.store.uri(f"{table.name}/{period.path}")
+        return self.store.uri(_joined(table.name, period.path))
 
     def check_writable(self) -> None:
         """Put a file and take it away, and what killed writers left. Raises LakeUnwritable."""
@@ -79,40 +60,11 @@ class Lake:
 
     def entry(self, window: Window) -> HourEntry:
         """What there is of ``window``, from one listing of its records."""
-        return self._entries(f"{RECORDS}/{window.path}").get(window, HourEntry())
+        return read_entries(self.store.list(f"{RECORDS}/{window.path}")).get(window, HourEntry())
 
     def entries(self) -> dict[Window, HourEntry]:
         """What there is of every hour, from one listing of all records."""
-        return self._entries(RECORDS)
-
-    def _entries(self, prefix: str) -> dict[Window, HourEntry]:
-        polls: dict[Window, list[int]] = {}
-        made: set[Window] = set()
-        waived: set[Window] = set()
-        strays: dict[Window, list[Window]] = {}
-        for path in self.store.list(prefix):
-            window = Window.from_path(path)
-            name = path.rsplit("/", 1)[-1]
-            if window is None:
-                continue
-            if name == MADE:
-                made.add(window)
-            elif name == WAIVER:
-                waived.add(window)
-            elif poll := _POLL_RECORD.fullmatch(name):
-                polls.setdefault(window, []).append(int(poll[1]))
-            elif stray := _STRAY.fullmatch(name):
-                other = Window.from_path(f"date={stray[1]}/hour={stray[2]}")
-                strays.setdefault(window, []).extend([other] if other else [])
-        return {
-            window: HourEntry(
-                tuple(sorted(polls.get(window, ()))),
-                window in made,
-                tuple(sorted(strays.get(window, ()))),
-                window in waived,
-            )
-            for window in polls.keys() | made | waived | strays.keys()
-        }
+        return read_entries(self.store.list(RECORDS))
 
     def waive(self, window: Window, why: str) -> None:
         """Note that ``window`` need not be polled, and why."""
@@ -195,7 +147,7 @@ class Lake:
         )
         for home in homes:
             if home != window:
-                pointer = f"{RECORDS}/{home.path}/{_STRAYS}{window.start:%Y-%m-%dT%H}"
+                pointer = f"{RECORDS}/{home.path}/{STRAYS}{window.start:%Y-%m-%dT%H}"
                 self.store.create(pointer, b"")
         path = f"{RECORDS}/{window.path}/poll-{number:04d}.json"
         self.store.put(path, records.encode(record))
@@ -213,16 +165,18 @@ class Lake:
 
     def made(self, period: Period) -> MadeRecord | None:
         """The record of the tables made of ``period``, or None."""
-        path = f"{RECORDS}/{period.path}/{MADE}"
+        path = _joined(RECORDS, period.path, MADE)
         content = self.store.get(path)
         return None if content is None else records.decode_made(content, path)
 
-    def publish(
+    def publish(  # noqa: PLR0913, PLR0917 - what its record says
         self,
         period: Period,
         frames: Mapping[str, pl.DataFrame],
         made_of: list[str],
         facts: dict[str, int],
+        polled_at: Sequence[datetime] = (),
+        first_seen: Mapping[int, tuple[int, int]] | None = None,
     ) -> tuple[MadeRecord, set[str]]:
         """Put the tables made of ``period`` and note them; which tables changed is told.
 
@@ -239,16 +193,18 @@ class Lake:
                 self.store.put(path, content)
                 changed.add(name)
         known = self._made_or_none(period)
-        if known and (known.made_of, known.files, known.facts) == (made_of, files, facts):
-            return known, changed
         record = MadeRecord(
             period=period.key,
             written_at=self._clock(),
             made_of=made_of,
             files=files,
             facts=facts,
+            polled_at=list(polled_at),
+            first_seen=dict(first_seen or {}),
         )
-        self.store.put(f"{RECORDS}/{period.path}/{MADE}", records.encode(record))
+        if known and msgspec.structs.replace(record, written_at=known.written_at) == known:
+            return known, changed
+        self.store.put(_joined(RECORDS, period.path, MADE), records.encode(record))
         return record, changed
 
     def read(self, table: Table, period: Period) -> pl.DataFrame | None:
@@ -276,6 +232,10 @@ class Lake:
             message = f"The file {path} is missing."
             raise LakeDamaged(message, next_step=_mend(path))
         return content
+
+
+def _joined(*parts: str) -> str:
+    return "/".join(part for part in parts if part)
 
 
 def _mend(path: str) -> str | None:

@@ -52,11 +52,13 @@ class PollRecord(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.window}/poll-{self.number:04d}"
 
 
-class MadeRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The tables made of one hour or day: of what, their files by table, and counts to be shown.
+class MadeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The tables made of one hour, one day or all time: of what, their files, and counts.
 
     ``made_of`` names every poll that an hour was made of, or every hour that a day was;
-    ``facts`` holds counts: returns, items, rejected, late.
+    ``facts`` holds counts: returns, items, rejected, late. Of an hour, ``polled_at`` has the times
+    of its own kept polls, and ``first_seen``, by the age in hours of the poll that served them
+    first, how many returns it holds, and how many of these an earlier poll of theirs had missed.
     """
 
     period: str
@@ -64,6 +66,8 @@ class MadeRecord(msgspec.Struct, frozen=True, kw_only=True):
     made_of: list[str]
     files: dict[str, FileRecord]
     facts: dict[str, int]
+    polled_at: list[datetime] = []
+    first_seen: dict[int, tuple[int, int]] = {}
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,7 +67,6 @@ class Return:
     first_polled_at: datetime
     last_polled_at: datetime
     late: bool
-    copies: int
     quality: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -99,7 +98,6 @@ def fold(copies: list[Copy]) -> Return:
         first_polled_at=first.polled_at,
         last_polled_at=last.polled_at,
         late=first.poll > 1,
-        copies=len(ordered),
         quality=frozenset().union(*(piece.quality for piece in pieces)),
     )
 

@@ -18,6 +18,7 @@ from returns_orchestration.tables.columns import (
     Table,
 )
 from returns_orchestration.tables.counts import (
+    LATENESS,
     REFUND_MODES_DAILY,
     REFUND_MODES_HOURLY,
     RETURN_REASONS_DAILY,
@@ -43,6 +44,7 @@ __all__ = [
     "DAY",
     "FLAG",
     "ITEM",
+    "LATENESS",
     "LATEST",
     "MADE_DAILY",
     "MADE_HOURLY",
@@ -80,7 +82,7 @@ MADE_HOURLY = (
 MADE_DAILY = (REFUND_MODES_DAILY, RETURN_REASONS_DAILY)
 """The tables made from the rows of `returns` and `return_items` for one day."""
 
-TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY)
+TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, LATENESS)
 """Every table of the lake, in flow order."""
 
 BY_NAME = {table.name: table for table in TABLES}

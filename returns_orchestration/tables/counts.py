@@ -36,3 +36,19 @@ REFUND_MODES_DAILY = Table(
 RETURN_REASONS_DAILY = Table(
     "return_reasons_daily", "day and return reason", (_DAY, _REASON, *_counts(mode=False))
 )
+
+LATENESS = Table(
+    "lateness",
+    "age at which hours were polled",
+    (
+        Column(
+            "poll_age_hours",
+            NUMBER,
+            "whole hours from the window's end to the poll; 0 is the first hour",
+            nullable=False,
+        ),
+        Column("polls", NUMBER, "polls at this age, whatever they brought", nullable=False),
+        Column("returns", NUMBER, "returns first served by a poll at this age", nullable=False),
+        Column("late", NUMBER, "those of them that an earlier poll had not served", nullable=False),
+    ),
+)

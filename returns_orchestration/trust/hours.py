@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from returns_orchestration.lake import Lake, MadeRecord
-    from returns_orchestration.lake.partitions import HourEntry
+    from returns_orchestration.lake.entries import HourEntry
     from returns_orchestration.window import Window
 
 State = Literal["complete", "empty", "missing", "waived"]
@@ -142,20 +142,18 @@ def _polled(
     serves: Mapping[Window, list[Window]],
     asked: Asked | None,
 ) -> HourState:
-    numbers = entries[window].polls
-    first = lake.poll(window, numbers[0])
-    last = lake.poll(window, numbers[-1]) if len(numbers) > 1 else first
-    polls = max(len(numbers), asked.polls if asked else 0)
-    last_polled_at = last.polled_at
-    if asked and asked.polls > len(numbers):
-        last_polled_at = max(last_polled_at, asked.last_polled_at)
     made = _made(lake, window, entries, serves)
+    # What the tables were made of tells when it was polled; each poll's own record does, too.
+    polled_at = made.polled_at if made else [poll.polled_at for poll in lake.polls(window)]
+    polls, last_polled_at = len(polled_at), max(polled_at)
+    if asked and asked.polls > polls:
+        polls, last_polled_at = asked.polls, max(last_polled_at, asked.last_polled_at)
     if made is None:
         return HourState(
             window.text,
             "missing",
             polls=polls,
-            first_polled_at=first.polled_at,
+            first_polled_at=min(polled_at),
             last_polled_at=last_polled_at,
             error=NOT_MADE,
         )
@@ -168,7 +166,7 @@ def _polled(
         items=facts.get("items", 0),
         rejected=facts.get("rejected", 0),
         polls=polls,
-        first_polled_at=first.polled_at,
+        first_polled_at=min(polled_at),
         last_polled_at=last_polled_at,
         late=facts.get("late", 0),
     )

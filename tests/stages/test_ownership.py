@@ -35,7 +35,6 @@ class TestCopiesInOneReply:
         twice = folded(poll(assigned(), assigned()))
         assert row_of(twice) == row_of(folded(poll(assigned())))
         assert items_of(twice) == items_of(folded(poll(assigned())))
-        assert twice.copies == 2
 
     def test_the_later_copy_wins_where_it_says_something_else(self) -> None:
         row = row_of(folded(poll(assigned(status="NEW_CASE"), assigned(status="SUCCESS"))))

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import at
 
-from returns_orchestration.trust.due import Attempt, Choice, Spans, choose, is_done, is_due_again
+from returns_orchestration.trust.due import (
+    PATIENCE,
+    Attempt,
+    Choice,
+    choose,
+    is_done,
+    is_due_again,
+)
 from returns_orchestration.window import Window, windows_between
 
 HOURS = list(windows_between(at(0), at(10)))
@@ -24,7 +31,8 @@ def attempt(minutes: float, tries: int = 1) -> Attempt:
 
 
 def choice(due: Any = (), attempts: Any = None, busy: Any = (), limit: int = 100) -> Choice:
-    return choose(due, attempts or {}, busy, NOW, limit)
+    """Of hours that were all looked at."""
+    return choose(HOURS, due, attempts or {}, busy, NOW, limit)
 
 
 def test_pauses_double_from_five_minutes_to_an_hour_and_stay_there() -> None:
@@ -37,9 +45,33 @@ def test_pauses_double_from_five_minutes_to_an_hour_and_stay_there() -> None:
     assert found.tries == 8
 
 
-def test_an_hour_that_failed_for_a_year_has_still_a_pause_of_an_hour() -> None:
-    found = Attempt.after(Attempt(100_000, NOW), NOW)
-    assert found == Attempt(100_001, NOW + timedelta(hours=1))
+def test_an_hour_that_failed_for_a_day_is_asked_for_once_a_day() -> None:
+    assert Attempt.after(Attempt(PATIENCE - 2, NOW), NOW).again_at == NOW + timedelta(hours=1)
+    for tries in (PATIENCE - 1, 100_000):
+        found = Attempt.after(Attempt(tries, NOW), NOW)
+        assert found == Attempt(tries + 1, NOW + timedelta(days=1))
+        assert found.is_stubborn
+
+
+def test_the_stubborn_are_asked_for_within_the_hour_when_another_hour_is_mended() -> None:
+    stubborn = {HOURS[0]: attempt(20 * 60, PATIENCE), HOURS[1]: attempt(10, PATIENCE)}
+    tried = {**stubborn, HOURS[2]: attempt(5)}
+    assert choice([*stubborn, HOURS[2]], tried).attempts == tried
+    found = choice(stubborn, tried)
+    assert found.attempts == {HOURS[0]: attempt(60, PATIENCE), HOURS[1]: attempt(10, PATIENCE)}
+    assert choose([], [], tried, (), NOW, 10).attempts == tried  # nobody looked
+
+
+def test_the_stubborn_keep_nobody_waiting() -> None:
+    stubborn = dict.fromkeys(HOURS[-3:], attempt(20 * 60, PATIENCE))
+    found = choice(HOURS, stubborn, limit=3)
+    assert found.hours == HOURS[-6:-3]
+
+
+def test_the_newest_hours_do_not_wait_for_older_ones_that_fail() -> None:
+    tried = dict.fromkeys(HOURS[2:5], attempt(5))
+    found = choice([*HOURS[:5], *HOURS[-2:]], tried, limit=3)
+    assert found.hours == HOURS[-2:]
 
 
 def test_a_pause_begins_now_and_not_when_the_last_one_ended() -> None:
@@ -158,57 +190,11 @@ def test_an_hour_is_done_just_when_it_is_never_due_again(
     )
 
 
-numbers = st.integers(0, 30)
-batches = st.lists(st.lists(numbers, max_size=8), max_size=6)
-
-
-def window(number: int) -> Window:
-    return Window(at(number))
-
-
-@given(batches, numbers, numbers, st.integers(0, 35))
-def test_spans_are_a_set_of_hours(
-    added: list[list[int]], first: int, last: int, limit: int
-) -> None:
-    spans, plain = Spans(), set()
-    for batch in added:
-        spans.add(map(window, batch))
-        plain.update(batch)
-    outside = [window(n) for n in range(last, first - 1, -1) if n not in plain]
-    for one in (spans, Spans(spans.pairs())):
-        assert one.newest_outside(window(first), window(last), limit) == outside[:limit]
-    begins = [n for n in plain if n - 1 not in plain]
-    ends = [n + 1 for n in plain if n + 1 not in plain]
-    assert spans.pairs() == [
-        [window(a).key, window(b).key] for a, b in zip(sorted(begins), sorted(ends), strict=True)
-    ]
-    assert Spans(spans.pairs()).pairs() == spans.pairs()
-
-
-def test_hours_that_touch_become_one_span() -> None:
-    spans = Spans([["2026-11-09-05:00", "2026-11-09-07:00"]])
-    spans.add([window(3), window(8)])
-    assert spans.pairs() == [
-        ["2026-11-09-03:00", "2026-11-09-04:00"],
-        ["2026-11-09-05:00", "2026-11-09-07:00"],
-        ["2026-11-09-08:00", "2026-11-09-09:00"],
-    ]
-    spans.add([window(4), window(7), window(5)])
-    assert spans.pairs() == [["2026-11-09-03:00", "2026-11-09-09:00"]]
-
-
-def test_years_of_hours_in_the_set_are_passed_over_in_one_step() -> None:
-    decades = Spans([["1000-01-01-00:00", "2026-11-09-11:00"]])
-    first = Window.from_key("0999-12-31-23:00")
-    assert decades.newest_outside(first, ELEVEN, 10) == [ELEVEN, first]
-    assert decades.newest_outside(first, ELEVEN, 1) == [ELEVEN]
-
-
 def test_where_nothing_succeeds_no_further_hours_are_drawn_in() -> None:
     windows = list(windows_between(at(0), at(100)))
-    first = choose(windows, {}, (), at(100), 10)
+    first = choose(windows, windows, {}, (), at(100), 10)
     assert first.hours == windows[-10:]
-    second = choose(windows, first.attempts, (), at(101), 10)
+    second = choose(windows, windows, first.attempts, (), at(101), 10)
     assert second.hours == windows[-10:]
-    mended = choose(windows[:-10], second.attempts, (), at(101), 10)
+    mended = choose(windows, windows[:-10], second.attempts, (), at(101), 10)
     assert mended.hours == windows[-20:-10]

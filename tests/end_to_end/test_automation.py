@@ -1,0 +1,101 @@
+"""Single ticks of what runs by itself, over a real instance and a real lake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from world import HASTY, World, hours
+
+from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.automation import PATROL
+from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.window import windows_between
+
+START, END = hours("2026-11-07T06:00", "2026-11-07T18:00")[::11]
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+def world(new_world: Callable[..., World]) -> World:
+    return new_world(
+        {"RETURNS_START": START.start.isoformat()}, returns_per_hour=3, late_share=0.5,
+        late_by=(timedelta(minutes=80), timedelta(minutes=100)), mps_share=0.0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def instance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World
+) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    with open_instance(world.settings) as opened:
+        yield opened
+
+
+def tick(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, cursor: str | None
+) -> dg.SensorResult:
+    repository = definitions.get_repository_def()
+    with dg.build_sensor_context(instance, cursor=cursor, repository_def=repository) as context:
+        return repository.get_sensor_def("missing_hours").evaluate_tick(context)
+
+
+def asked_for(data: dg.SensorResult) -> list[tuple[str, str]]:
+    return [
+        (
+            request.tags["dagster/asset_partition_range_start"],
+            request.tags["dagster/asset_partition_range_end"],
+        )
+        for request in data.run_requests or []
+    ]
+
+
+def test_a_complete_hour_that_is_so_no_longer_is_found_again(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    now = END.end + timedelta(minutes=30)
+    world.set_clock(lambda: now)
+    definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
+    river = world.river()
+    windows = list(windows_between(START.start, END.end))
+    assert list(river.run(windows))
+    first = tick(definitions, instance, None)
+    assert not first.run_requests
+
+    # A later poll that brings something lands, and its run is killed before it makes anything.
+    world.set_clock(lambda: END.end + WEEK)
+    odd = windows[5]
+    [(_, poll)] = river.poll_all([odd])
+    assert river.land(poll).kept
+    assert len(windows) <= PATROL
+    data = tick(definitions, instance, first.cursor)
+    assert (odd.key, odd.key) in asked_for(data)
+    assert all(start == end for start, end in asked_for(data))
+    assert len(asked_for(data)) <= 3  # its neighbours, where they depend on its polls
+
+
+def test_lateness_is_an_asset_with_its_picture_and_its_check(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    definitions = build_defs(world.settings, clock=lambda: END.end + WEEK, retry=HASTY)
+    windows = list(windows_between(START.start, END.end))
+    job = definitions.resolve_job_def("lateness")
+    world.set_clock(lambda: END.end + timedelta(minutes=30))
+    assert list(world.river().run(windows))
+    world.set_clock(lambda: END.end + WEEK)
+    assert list(world.river().run(windows))
+    result = job.execute_in_process(instance=instance)
+    assert result.success
+    table = world.scan("lateness")
+    assert table.get_column("returns").sum() == world.scan("returns").height
+    assert table.get_column("late").sum() > 0
+    [event] = result.asset_materializations_for_node("lateness")
+    assert "data:image/png;base64," in str(event.metadata["picture"].value)
+    assert "| poll age (hours) |" in str(event.metadata["ages"].value)
+    [evaluation] = result.get_asset_check_evaluations()
+    assert not evaluation.passed  # half of all returns came when the last age was long over
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN

@@ -1,0 +1,95 @@
+"""The table `lateness` against what was served when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lakes import rows
+from records import at, returned
+
+from returns_orchestration import tables
+from returns_orchestration.trust.lateness import (
+    by_configured_age,
+    measure,
+    publish,
+    seen_by_the_last_age,
+)
+from returns_orchestration.window import windows_between
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+    from returns_orchestration.lake import Lake
+
+TWO, THREE = windows_between(at(2), at(4))
+AGES = (1, 6, 24, 72)
+
+
+def table(*lines: tuple[int, int, int, int]) -> pl.DataFrame:
+    names = tables.LATENESS.schema.names()
+    return tables.LATENESS.frame({n: [line[i] for line in lines] for i, n in enumerate(names)})
+
+
+@pytest.fixture
+def polled(lake: Lake, api_of: Any) -> Lake:
+    """Two hours polled at the ages 0, 1, 1 and 6: one return each, one more each time of hour 3."""
+    served = {TWO: 1, THREE: 1}
+    api = api_of(
+        lambda window: [returned(f"{window.key}-{n}", window.start) for n in range(served[window])]
+    )
+    for hours, more in ((0.2, 0), (1.1, 1), (1.5, 1), (6.0, 1)):
+        served[THREE] += more
+        for window in (TWO, THREE):
+            api.always_at = window.end + timedelta(hours=hours)
+            api.run(lake, [window])
+    return lake
+
+
+def test_returns_are_counted_at_the_age_of_the_poll_that_served_them_first(polled: Lake) -> None:
+    asked = {
+        window.key: [window.end + timedelta(hours=hours) for hours in (0.2, 1.1, 1.5, 6.0)]
+        for window in (TWO, THREE)
+    }
+    assert measure(polled, asked).rows() == [(0, 2, 2, 0), (1, 4, 2, 2), (6, 2, 1, 1)]
+
+
+def test_without_dagster_those_polls_count_that_brought_something(polled: Lake) -> None:
+    assert measure(polled, {}).rows() == [(0, 2, 2, 0), (1, 2, 2, 2), (6, 1, 1, 1)]
+
+
+def test_what_a_backfill_brings_is_not_late(lake: Lake, api_of: Any) -> None:
+    api_of(lambda window: [returned(window.key, window.start)], always_at=at(1000)).run(
+        lake, [TWO, THREE]
+    )
+    assert measure(lake, {}).rows() == [(996, 1, 1, 0), (997, 1, 1, 0)]
+
+
+def test_an_empty_lake_has_an_empty_table(lake: Lake) -> None:
+    assert measure(lake, {}).rows() == []
+
+
+def test_the_table_is_one_file_that_is_replaced(polled: Lake, folder: Path) -> None:
+    publish(polled, table((0, 1, 1, 0)))
+    publish(polled, measure(polled, {}))
+    assert rows(folder, "lateness").equals(measure(polled, {}))
+    assert list(polled.store.list("lateness")) == ["lateness/part-0.parquet"]
+    assert "_records/tables.json" in polled.store.list("_records")
+
+
+def test_ages_are_summed_up_to_those_configured() -> None:
+    frame = table((0, 9, 90, 1), (1, 9, 2, 2), (5, 1, 1, 1), (6, 9, 3, 3), (90, 1, 5, 4))
+    assert by_configured_age(frame, AGES) == {
+        0: (9, 1), 1: (10, 3), 6: (9, 3), 24: (0, 0), 72: (1, 4),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("late", "holds"), [(0, True), (1, True), (2, False)])
+def test_returns_that_come_at_the_last_age_say_that_it_is_too_early(late: int, holds: bool) -> None:
+    claim = seen_by_the_last_age(table((0, 9, 1000 - late, 0), (73, 9, late, late)), AGES)
+    assert claim.holds is holds
+    assert f"{late} of 1000 returns" in claim.figures
+    assert ("RETURNS_REPOLL_AFTER_HOURS" in claim.figures) is not holds
