@@ -7,11 +7,13 @@ A finding is what a detector says is wrong now; whether anybody is told, and whe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta  # noqa: TC003 - msgspec reads the annotations
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 Severity = Literal["urgent", "problem", "notice"]
 """`urgent`: numbers are wrong or stop; `problem`: somebody should look today; `notice` can wait."""
@@ -53,7 +55,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     subject: str = ""
     size: int = 1
-    facts: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it
+    facts: dict[str, Any] = {}
     listed_only: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""What alerts remember of the lake's hours, so that a tick after five years is as cheap as the first.
+"""What alerts remember of the lake's hours, so that a tick is as cheap after five years.
 
 Complete hours are spans; only hours that are new, touched by a run, or missing are looked at, and
 a few complete ones in turn. Of the last ten weeks each hour's returns are remembered, of the last
@@ -36,7 +36,8 @@ MISSING_AGAIN: Final = 200
 PATROL: Final = 20
 NEW_HOURS: Final = 1_000
 CAUSES: Final = 400
-READ: Final = "raw_returns"
+READ: Final = tables.RAW_RETURNS.name
+HOURLY: Final = frozenset({READ, *(table.name for table in tables.MADE_HOURLY)})
 DAILY: Final = frozenset(table.name for table in tables.MADE_DAILY)
 
 
@@ -87,6 +88,18 @@ def window_of(number: int) -> Window:
     return Window(EPOCH + number * HOUR)
 
 
+def newest_of(spans: Spans, limit: int, last: Window | None = None) -> list[Window]:
+    """Up to ``limit`` hours of the set, the newest first, none of them after ``last``."""
+    found: list[Window] = []
+    for start, end in reversed(spans.pairs()):
+        window = Window.from_key(end).previous
+        window = window if last is None else min(window, last)
+        while window.key >= start and len(found) < limit:
+            found.append(window)
+            window = window.previous
+    return found
+
+
 class Look:
     """One look at the hours of a lake: takes new verdicts in, then looks at what they touch."""
 
@@ -114,7 +127,7 @@ class Look:
         """Everything: the verdicts, the hours of [first, newest] they touch, and unknown ones."""
         remember(self.seen.failing, evaluations)
         forget(self.seen.failing, self._now)
-        touched = sorted({e.period for e in evaluations if e.asset not in DAILY}, reverse=True)
+        touched = sorted({e.period for e in evaluations if e.asset in HOURLY}, reverse=True)
         for said in evaluations:
             self._read_outcome(said)
         for window in self._order([Window.from_key(key) for key in touched], first, newest):
@@ -147,7 +160,7 @@ class Look:
     def _order(self, touched: list[Window], first: Window, newest: Window) -> Iterable[Window]:
         """What to look at, what is most worth knowing first."""
         known = Spans([*self.complete.pairs(), *self.missing.pairs()])
-        again = Spans(self.missing.pairs()).around(first, NEW_HOURS)[-MISSING_AGAIN:]
+        again = newest_of(self.missing, MISSING_AGAIN)
         begin = Window.from_key(self.seen.patrol) if self.seen.patrol else first
         patrol = self.complete.around(begin, PATROL)
         self.seen.patrol = patrol[-1].next.key if patrol else ""
@@ -156,7 +169,9 @@ class Look:
 
     def _look_at(self, window: Window) -> None:
         if self._needs_nothing(window):
-            if window.end <= self.seen.resumed_at and window in self.missing:
+            if window.end <= self.seen.resumed_at and newest_of(self.missing, 1, window) == [
+                window
+            ]:
                 self.seen.progress_at = self._now
             self.complete.add([window])
             self.missing.discard([window])

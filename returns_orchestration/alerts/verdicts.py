@@ -116,7 +116,9 @@ def findings(failing: dict[str, Failing], now: datetime) -> list[Finding]:
     return [_finding(kind, subject, entries) for (kind, subject), entries in grouped.items()]
 
 
-def _finding(kind: Kind, subject: str, entries: list[tuple[Failing, dict[str, datetime]]]) -> Finding:
+def _finding(
+    kind: Kind, subject: str, entries: list[tuple[Failing, dict[str, datetime]]]
+) -> Finding:
     # The digits of the references tell by how much times are off, so that claim speaks first.
     entries = sorted(entries, key=lambda pair: pair[0].claim != "request_times_are_in_utc")
     shown = entries[0][0]

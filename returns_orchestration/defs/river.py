@@ -279,7 +279,7 @@ class RiverEvents:
         self._stopped = error
         window = getattr(error, "window", "")
         if window:
-            self._check(RAW, Window.from_key(window), [claims.unread(str(error))])
+            self._check(RAW, Window.from_key(window), [claims.unread(error)])
 
     def _fail(self, window: Window, error: ReturnsError) -> None:
         self._failed[window] = error
@@ -288,7 +288,7 @@ class RiverEvents:
             for name in error.judged.keys() & set(MADE):
                 self._check(name, window, error.judged[name])
         said = claims.unread if isinstance(error, ApiError) else claims.unpublished
-        self._check(RAW, window, [said(str(error))])
+        self._check(RAW, window, [said(error)])
 
     def _check(self, asset: str, window: Window | Day, judged: Sequence[Claim]) -> None:
         target = history.newest_materialization(
