@@ -28,6 +28,7 @@ FEWEST_OF_NAME: Final = 20
 POINTS: Final = 0.08
 FACTOR: Final = 1.6
 SIGMAS: Final = 5.0
+SCATTERS: Final = 4.0
 NAMES_KEPT: Final = 20
 """Names remembered of one day, the most frequent ones."""
 
@@ -72,16 +73,21 @@ def shifts(days: Mapping[str, DayMix], day: str, dimension: Dimension) -> list[S
         usual = float(median(shares))
         scatter = 1.4826 * float(median(abs(share - usual) for share in shares))
         share = count / today.returns
-        likely = max(usual, 1 / today.returns)
-        sigma = max(scatter, math.sqrt(likely * (1 - min(likely, 0.99)) / today.returns), 0.01)
         expected = usual * today.returns
         if (
-            abs(share - usual) >= max(POINTS, SIGMAS * sigma)
+            abs(share - usual) >= max(POINTS, SCATTERS * scatter)
+            and abs(_sigmas(share, usual, today.returns)) >= SIGMAS
             and max(count, expected) >= FEWEST_OF_NAME
             and max(share, usual) >= FACTOR * min(share, usual)
         ):
             found.append((abs(share - usual), Shift(name, count, share, usual)))
     return [shift for _, shift in sorted(found, key=lambda pair: (-pair[0], pair[1].name))]
+
+
+def _sigmas(share: float, usual: float, returns: int) -> float:
+    """How far a share is from the usual, on the scale where shares scatter evenly."""
+    angle = math.asin(math.sqrt(min(share, 1.0))) - math.asin(math.sqrt(min(usual, 1.0)))
+    return 2 * math.sqrt(returns) * angle
 
 
 def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:

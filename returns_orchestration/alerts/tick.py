@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from returns_orchestration.alerts import mix, rhythm, verdicts, words
-from returns_orchestration.alerts.facts import Finding, Key, Policy, QuietHours
+from returns_orchestration.alerts import verdicts, words
+from returns_orchestration.alerts.facts import Finding, Policy, QuietHours
 from returns_orchestration.alerts.gaps import gaps
 from returns_orchestration.alerts.incidents import Event, Incident, step
 from returns_orchestration.alerts.outbox import Message, Outbox, deliver
-from returns_orchestration.alerts.seen import Look, Seen, number_of, window_of
+from returns_orchestration.alerts.seen import Look
 from returns_orchestration.alerts.state import Kept, Row, State
-from returns_orchestration.window import Day, Window, last_settled
+from returns_orchestration.alerts.unusual import unusual
+from returns_orchestration.window import Window, last_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,11 +37,7 @@ POST_SECONDS: Final = 20.0
 PAUSE: Final = timedelta(minutes=15)
 """Ticks further apart than that were interrupted: hours due meanwhile get their grace anew."""
 
-LATE_SILENCE: Final = timedelta(minutes=90)
-"""After its end an hour is judged silent at the earliest: its first late returns are in then."""
-
 SIGN_OF_LIFE: Final = timedelta(minutes=5)
-DIMENSIONS: Final[tuple[mix.Dimension, ...]] = ("return reasons", "refund modes")
 
 
 @dataclass(slots=True)
@@ -127,11 +122,11 @@ class Alerts:
         state, seen = kept.state, kept.seen
         opened = {incident.key for incident in state.incidents if incident.is_open}
         hours = gaps(seen, newest, absent, opened, now, self._policy)
-        unusual, unjudged = _of_counts(seen, now, self._settings)
+        strange, unjudged = unusual(seen, now, self._settings.report_time_zone)
         findings = [
             *hours.findings,
             *verdicts.findings(seen.failing, now),
-            *unusual,
+            *strange,
             *_of_channels(state, now),
         ]
         done = step(state.incidents, findings, hours.held | unjudged, now, self._policy)
@@ -183,67 +178,6 @@ def policy_of(settings: Settings) -> Policy:
         quiet=QuietHours(begin, end, settings.report_time_zone),
         settle=settings.settle,
     )
-
-
-def _of_counts(seen: Seen, now: datetime, settings: Settings) -> tuple[list[Finding], set[Key]]:
-    """Unusual hours and shifted mixes, and the keys that could not be judged."""
-    findings: list[Finding] = []
-    unjudged: set[Key] = set()
-    newest = max(seen.counts, default=0)
-    settled = number_of(last_settled(now, LATE_SILENCE))
-    for kind, hour, judge in (
-        ("silence", min(newest, settled), rhythm.silence),
-        ("surge", newest, rhythm.surge),
-    ):
-        if not rhythm.can_be_judged(seen.counts, hour):
-            unjudged.add(Key(kind, ""))  # type: ignore[arg-type]
-        elif (found := judge(seen.counts, hour)) is not None:
-            facts = {**msgspec.to_builtins(found), "hour": window_of(hour).key}
-            findings.append(
-                Finding(
-                    kind=kind,  # type: ignore[arg-type]
-                    severity="problem",
-                    since=window_of(hour - found.hours + 1).start,
-                    size=found.hours if kind == "silence" else found.count,
-                    facts=facts,
-                )
-            )
-    today = Day.of(now, settings.report_time_zone)
-    for dimension in DIMENSIONS:
-        found_mix, judged = _of_mix(seen, today, dimension)
-        findings += found_mix
-        unjudged |= set() if judged else {Key("mix shifted", dimension)}
-    return findings, unjudged
-
-
-def _of_mix(seen: Seen, today: Day, dimension: mix.Dimension) -> tuple[list[Finding], bool]:
-    """The shift of today, or of yesterday while today has too few returns to tell."""
-    yesterday = Day(today.date - timedelta(days=1), today.zone)
-    for day in (today, yesterday):
-        shifts = mix.shifts(seen.mixes, day.key, dimension)
-        if shifts is None:
-            continue
-        if not shifts:
-            return [], True
-        facts = {
-            "day": day.key,
-            "of": dimension,
-            "returns": seen.mixes[day.key].returns,
-            "unfinished": day == today,
-            "shifts": msgspec.to_builtins(shifts),
-        }
-        # A day is one thing; it grows only by lasting into the next.
-        size = date.fromisoformat(day.key).toordinal()
-        finding = Finding(
-            kind="mix shifted",
-            subject=dimension,
-            severity="notice",
-            since=day.start,
-            size=size,
-            facts=facts,
-        )
-        return [finding], True
-    return [], False
 
 
 def _of_channels(state: State, now: datetime) -> list[Finding]:

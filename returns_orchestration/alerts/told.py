@@ -90,7 +90,7 @@ def hours_missing(incident: Incident) -> Words:
     """Hours that did not come, and why."""
     error = incident.facts.get("error", "")
     why = REASONS.get(error, "they were asked for in vain" if error else "they were not asked for")
-    title = f"{_hours(incident.size)} of returns {_are(incident.size)} missing: {why}"
+    title = f"{hours_text(incident.size)} of returns {_are(incident.size)} missing: {why}"
     means = (
         f"Missing: {spans_text(incident.facts['spans'])} UTC. Every count over them is too low; "
         "nothing else is affected."
@@ -101,7 +101,7 @@ def hours_missing(incident: Incident) -> Words:
 def newest_hour_too_old(incident: Incident) -> Words:
     """No hour is missing, and none is new."""
     return Words(
-        f"The newest complete hour is {_hours(incident.size)} old",
+        f"The newest complete hour is {hours_text(incident.size)} old",
         f"It is {_hour(incident.facts['hour'])} UTC; dashboards show nothing later.",
         "run `returns-orchestration status`; hours may have been waived.",
     )
@@ -114,7 +114,8 @@ def times_not_as_configured(incident: Incident) -> Words:
         f"{_figures(incident)} ({periods_text(incident.facts['periods'])}). Returns are counted in "
         "wrong hours, and may be in wrong days.",
         "set CLICKPOST_TIME_ZONE to the zone in which the API answers (often Asia/Kolkata), "
-        "restart Dagster, then poll the hours again: `returns-orchestration backfill FROM TO --repoll`.",
+        "restart Dagster, then poll the hours again: `returns-orchestration backfill FROM TO "
+        "--repoll`.",
     )
 
 
@@ -123,7 +124,7 @@ def returns_rejected(incident: Incident) -> Words:
     return Words(
         f"ClickPost sends returns that cannot be used, in {_periods(incident)}",
         f"{_figures(incident)} ({periods_text(incident.facts['periods'])}): no reference number or "
-        "no readable request time. They are in no count; they are kept in `rejected_returns`, with why.",
+        "no readable request time. They are in no count; they are kept in `rejected_returns`.",
         "send ClickPost the records from `rejected_returns`; it holds personal data.",
     )
 
@@ -132,8 +133,8 @@ def returns_vanished(incident: Incident) -> Words:
     """A repeated poll served fewer returns than an earlier one."""
     return Words(
         f"Returns that ClickPost had sent are no longer sent, in {_periods(incident)}",
-        f"{_figures(incident)} ({periods_text(incident.facts['periods'])}). They are kept and still "
-        "counted, so counts may be higher than in ClickPost's dashboard.",
+        f"{_figures(incident)} ({periods_text(incident.facts['periods'])}). They are kept and "
+        "still counted, so counts may be higher than in ClickPost's dashboard.",
         "ask ClickPost whether they were deleted; nothing else has to be done here.",
     )
 
@@ -141,7 +142,7 @@ def returns_vanished(incident: Incident) -> Words:
 def check_failed(incident: Incident) -> Words:
     """Any other claim of a check."""
     facts = incident.facts
-    claim = _claim(incident)
+    claim = claim_text(incident)
     cannot = facts["verdict"] == "cannot tell"
     title = f"A check of {facts['asset']} {'cannot tell' if cannot else 'fails'}: {claim}"
     means = {
@@ -159,7 +160,7 @@ def check_failed(incident: Incident) -> Words:
 def silence(incident: Incident) -> Words:
     """Far fewer returns than usual."""
     facts = incident.facts
-    count, hours = facts["count"], _hours(facts["hours"])
+    count, hours = facts["count"], hours_text(facts["hours"])
     what = "No returns at all" if count == 0 else f"Only {count} returns"
     return Words(
         f"{what} in {hours}, where about {facts['usual']:.0f} are usual",
@@ -200,53 +201,10 @@ def channel_down(incident: Incident) -> Words:
     """A channel of alerts that takes no messages."""
     return Words(
         f"Alerts do not reach the channel {incident.subject}",
-        f"{incident.facts['fault'].capitalize()}. {incident.facts['waiting']} messages wait for it; "
-        "the numbers are not affected.",
+        f"{incident.facts['fault'].capitalize()}. {incident.facts['waiting']} messages wait for "
+        "it; the numbers are not affected.",
         "run `returns-orchestration alert --test` and correct its address in RETURNS_ALERT_URLS.",
     )
-
-
-FOLLOW: Final = "The missing hours follow by themselves; nothing has to be done."
-
-
-class End(NamedTuple):
-    """How it ended, and what is left to know."""
-
-    title: str
-    text: str
-
-
-def ended(incident: Incident) -> End:
-    """What is said when an incident is over."""
-    facts, count = incident.facts, incident.size
-    no_more = "No hour newly failed for a day, or those that had were mended."
-    return {
-        "credentials refused": lambda: End("ClickPost accepts our key and user name", FOLLOW),
-        "nothing polled": lambda: End("ClickPost is being asked again", FOLLOW),
-        "hours missing": lambda: End(
-            f"The {_hours(count)} of returns that {_were(count)} missing {_are(count)} there",
-            "Every count is whole again; nothing has to be done.",
-        ),
-        "newest hour too old": lambda: End("New hours of returns are complete again", FOLLOW),
-        "times not as configured": lambda: End(
-            "Request times fit the configured time zone",
-            "Hours polled meanwhile: `returns-orchestration backfill FROM TO --repoll`.",
-        ),
-        "returns rejected": lambda: End("No more returns that cannot be used", no_more),
-        "returns vanished": lambda: End("No more returns vanish", no_more),
-        "check failed": lambda: End(
-            f"A check of {facts['asset']} is quiet again: {_claim(incident)}", no_more
-        ),
-        "silence": lambda: End("Returns arrive as usual", "Late ones are polled for again."),
-        "surge": lambda: End("The number of returns is as usual", "The surge stays counted."),
-        "mix shifted": lambda: End(
-            f"The shares of {facts['of']} are as usual",
-            "They fit the days before, or have been like this for a week.",
-        ),
-        "channel down": lambda: End(
-            f"Alerts reach the channel {incident.subject}", "What waited for it was delivered."
-        ),
-    }[incident.kind]()
 
 
 def utc(moment: datetime) -> str:
@@ -281,7 +239,9 @@ def _share(shift: dict[str, Any]) -> str:
 def _missing_now(incident: Incident) -> str:
     if not incident.size:
         return "No hour is missing so far."
-    return f"Missing so far: {_hours(incident.size)}, {spans_text(incident.facts['spans'])} UTC."
+    return (
+        f"Missing so far: {hours_text(incident.size)}, {spans_text(incident.facts['spans'])} UTC."
+    )
 
 
 def _figures(incident: Incident) -> str:
@@ -293,16 +253,14 @@ def _periods(incident: Incident) -> str:
     return f"{incident.size} {'day' if days else 'hour'}{'' if incident.size == 1 else 's'}"
 
 
-def _hours(count: int) -> str:
+def hours_text(count: int) -> str:
+    """``1 hour`` or ``14 hours``."""
     return "1 hour" if count == 1 else f"{count:,} hours"
 
 
-def _claim(incident: Incident) -> str:
+def claim_text(incident: Incident) -> str:
+    """The claim's name in words."""
     return str(incident.facts["claim"]).replace("_", " ")
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
 
 
 def _are(count: int) -> str:

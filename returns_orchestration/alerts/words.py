@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from returns_orchestration.alerts import told
+from returns_orchestration.alerts import ends, told
 from returns_orchestration.alerts.outbox import Message
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Author:
     def over(self, incident: Incident) -> Message:
         """It is over."""
         what, _, _ = WORDS[incident.kind](incident)
-        title, text = told.ended(incident)
+        title, text = ends.ended(incident)
         until = incident.closed_at or incident.opened_at
         lines = [
             f"It was: {what}.",

@@ -95,6 +95,4 @@ def test_an_outage_is_one_message_when_the_grace_is_over_and_one_when_it_is(
     assert daemon.state.incidents[-1].size >= 5
     daemon.world.simulator.faults = []
     daemon.live_to(after(14))
-    for message in receiver.messages:
-        print(message["title"], "\n", message["message"], "\n")
     assert len(receiver.messages) == 2
