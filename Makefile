@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH ?=
 PORT ?= 3000
 SIMULATOR_PORT ?= 8350
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help demo test check dev clean
+.PHONY: help demo test check bench dev clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,11 +26,14 @@ check: $(VENV)/tested ## linter, formatter, types, tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+bench: $(VENV)/tested ## how fast it is, beside peers and floors, in half an hour; BENCH=--quick takes two minutes
+	@$(BIN)/python -m benchmarks $(BENCH)
+
 dev: $(VENV)/installed ## Dagster's UI on http://127.0.0.1:3000, with the simulator where no credentials are set
 	@BIN=$(BIN) PORT=$(PORT) SIMULATOR_PORT=$(SIMULATOR_PORT) sh deploy/dev.sh
 
 clean: ## remove the virtual environment, caches and the demo's data; the lake stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info data/demo
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info data/demo data/bench-*
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; name one: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'

@@ -71,8 +71,8 @@ PLANTED = (
     Planted("returns rejected", _at(68, 13)),
     Planted("times not as configured", _at(77, 12, 3)),
 )
-"""Surges of six times the usual, evenings without a return, days at a tenth, a size chart gone wrong
-(thrice), a refund mode that is lost or takes over (thrice), an outage, a wrong key, unusable
+"""Surges of six times the usual, evenings without a return, days at a tenth, a size chart gone
+wrong (thrice), a refund mode that is lost or takes over (thrice), an outage, a wrong key, unusable
 records, an API that changed its zone."""
 
 
@@ -109,11 +109,11 @@ class Merchant:
         for number, planted in enumerate(shifts):
             if hour not in planted.hours:
                 continue
-            if number < 3:  # noqa: PLR2004 - a third of all others are of the wrong size now
+            if number < 3:  # a third of all others are of the wrong size now
                 reasons = Counter(
                     "Size Issue" if rng.random() < 0.33 else r for r in reasons.elements()
                 )
-            elif number == 3:  # noqa: PLR2004 - paid out to a wallet instead
+            elif number == 3:  # paid out to a wallet instead
                 modes = Counter("Wallet" if rng.random() < 0.2 else m for m in modes.elements())
             else:
                 lost = {"Credits": "Back to source"}
@@ -179,7 +179,7 @@ def _all(before: list[Incident], after: list[Incident]) -> list[Incident]:
     return list(known.values())
 
 
-def _arrive(
+def _arrive(  # noqa: PLR0913, PLR0917 - what an hour brings, and where it is remembered
     merchant: Merchant,
     hour: int,
     window: Window,

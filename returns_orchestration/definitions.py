@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
-from returns_orchestration.defs import alerting, automation
+from returns_orchestration.defs import alerting, automation, lost_runs
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
 from returns_orchestration.defs.instance import dagster_home
 from returns_orchestration.flow.days import DaySettler
@@ -89,7 +89,8 @@ def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa:
         schedules=[automation.live_schedule(settings), automation.lateness_schedule()],
         sensors=[
             automation.healing_sensor(settings, river, clock),
-            automation.repoll_sensor(settings, clock),
+            automation.repoll_sensor(settings, river, clock),
+            lost_runs.lost_runs_sensor(clock),
             alerting.incident_sensor(settings, river, clock),
         ],
         resources={"river": dg.ResourceDefinition.hardcoded_resource(river)},

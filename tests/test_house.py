@@ -46,7 +46,8 @@ TOP_LEVEL = {
 NOT_NAMES = {"utils", "helpers", "common", "base", "manager", "misc"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SOURCES = [*MODULES, *sorted((ROOT / "tests").rglob("*.py"))]
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+SOURCES = [*MODULES, *BENCHMARKS, *sorted((ROOT / "tests").rglob("*.py"))]
 
 
 def room(path: Path) -> str:
@@ -100,7 +101,7 @@ def test_a_file_has_a_readable_length(path: Path) -> None:
         assert lines >= 40
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
+@pytest.mark.parametrize("path", [*MODULES, *BENCHMARKS], ids=str)
 def test_a_module_says_what_lives_in_it_and_has_a_telling_name(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
     assert not NOT_NAMES & set(re.split(r"[_/]", str(path.relative_to(ROOT).with_suffix(""))))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +20,7 @@ from returns_orchestration.clickpost import RetryPolicy, Timeouts
 from returns_orchestration.definitions import build_river
 from returns_orchestration.flow.hours import River
 from returns_orchestration.settings import Settings, load_settings
-from returns_orchestration.simulator import Simulator
+from returns_orchestration.simulator import RequestRecord, Simulator
 from returns_orchestration.window import Window, read_hour, windows_between
 
 KEY = "canary-KEY+&%/ 7f3a"
@@ -70,22 +71,36 @@ class World:
         return self.process(str(script), *arguments, **more)
 
     def process(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        inherited = {
-            k: v for k, v in os.environ.items() if not k.startswith(("CLICKPOST", "RETURNS"))
-        }
-        environment = inherited | {
-            "DAGSTER_HOME": str(self.folder / "dagster_home"),
-            "COLUMNS": "200",
-        }
         return subprocess.run(  # noqa: S603 - our own command
             arguments,
             cwd=self.folder,
-            env=environment | self.environment | more,
+            env=self.environment_of_processes | more,
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
+
+    @property
+    def environment_of_processes(self) -> dict[str, str]:
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("CLICKPOST", "RETURNS"))
+        }
+        home = {"DAGSTER_HOME": str(self.folder / "dagster_home"), "COLUMNS": "200"}
+        return inherited | home | self.environment
+
+    def when_asked(self, requests: int) -> threading.Event:
+        """An event that is set once the simulator has taken so many more ``requests``."""
+        journal, reached = self.simulator._journal, threading.Event()
+        note, enough = journal.note, len(journal.records()) + requests
+
+        def noting(record: RequestRecord) -> None:
+            note(record)
+            if len(journal.records()) >= enough:
+                reached.set()
+
+        journal.note = noting  # type: ignore[method-assign]
+        return reached
 
     def scan(self, table: str) -> pl.DataFrame:
         """What a reader sees of a table."""

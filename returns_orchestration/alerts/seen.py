@@ -34,6 +34,9 @@ MISSING_AGAIN: Final = 200
 """Missing hours looked at again by each look, the newest first; a run that mends one is seen."""
 
 PATROL: Final = 20
+"""Complete hours looked at again by each look, in turn: five years in 18 hours."""
+
+LOOK_EVERY: Final = timedelta(seconds=30)
 NEW_HOURS: Final = 1_000
 CAUSES: Final = 400
 READ: Final = tables.RAW_RETURNS.name
@@ -66,7 +69,6 @@ class Seen(msgspec.Struct, kw_only=True):
     refused: Cause | None = None
     complete: list[list[str]] = []
     missing: list[list[str]] = []
-    patrol: str = ""
     causes: dict[str, Cause] = {}
     failing: dict[str, Failing] = {}
     counts: dict[int, int] = {}
@@ -161,11 +163,14 @@ class Look:
         """What to look at, what is most worth knowing first."""
         known = Spans([*self.complete.pairs(), *self.missing.pairs()])
         again = newest_of(self.missing, MISSING_AGAIN)
-        begin = Window.from_key(self.seen.patrol) if self.seen.patrol else first
-        patrol = self.complete.around(begin, PATROL)
-        self.seen.patrol = patrol[-1].next.key if patrol else ""
+        patrol = self.complete.around(self._turn(first, newest), PATROL)
         ordered = [*touched, *known.newest_outside(first, newest, NEW_HOURS), *again, *patrol]
         return [window for window in dict.fromkeys(ordered) if first <= window <= newest]
+
+    def _turn(self, first: Window, newest: Window) -> Window:
+        """Where the patrol is now: it goes round by the clock, so nothing has to be kept of it."""
+        rounds = (self._now - EPOCH) // LOOK_EVERY * PATROL
+        return Window(first.start + rounds % max(1, first.hours_to(newest.start)) * HOUR)
 
     def _look_at(self, window: Window) -> None:
         if self._needs_nothing(window):

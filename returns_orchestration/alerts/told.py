@@ -199,9 +199,10 @@ def mix_shifted(incident: Incident) -> Words:
 
 def channel_down(incident: Incident) -> Words:
     """A channel of alerts that takes no messages."""
+    fault = str(incident.facts["fault"])
     return Words(
         f"Alerts do not reach the channel {incident.subject}",
-        f"{incident.facts['fault'].capitalize()}. {incident.facts['waiting']} messages wait for "
+        f"{fault[:1].upper()}{fault[1:]}. {incident.facts['waiting']} messages wait for "
         "it; the numbers are not affected.",
         "run `returns-orchestration alert --test` and correct its address in RETURNS_ALERT_URLS.",
     )
@@ -245,7 +246,8 @@ def _missing_now(incident: Incident) -> str:
 
 
 def _figures(incident: Incident) -> str:
-    return str(incident.facts["figures"])
+    """The figures of the newest hour; what follows a semicolon is advice, which the message has."""
+    return str(incident.facts["figures"]).split(";", maxsplit=1)[0]
 
 
 def _periods(incident: Incident) -> str:

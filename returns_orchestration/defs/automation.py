@@ -21,11 +21,13 @@ from returns_orchestration.trust.memory import Memory
 from returns_orchestration.window import Window, last_settled, windows_between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from returns_orchestration.flow.hours import River
+    from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
     from returns_orchestration.trust.due import Choice
+    from returns_orchestration.trust.hours import Asked
 
     Clock = Callable[[], datetime]
 
@@ -37,8 +39,8 @@ LOOK_LIMIT: Final = 2_000
 
 What is complete is remembered as spans."""
 
-PATROL: Final = 100
-"""Complete hours that each tick looks at again, in turn: five years in seven hours.
+PATROL: Final = 25
+"""Complete hours that each tick looks at again, in turn: five years in 29 hours.
 
 Finds what was complete and is no longer: a repeated poll whose run was killed, another zone."""
 
@@ -47,7 +49,7 @@ GRACE: Final = timedelta(minutes=5)
 
 HOURLY: Final = "hourly"
 REPOLL: Final = "repoll"
-LATENESS: Final = "lateness"
+MEASURE_LATENESS: Final = "measure_lateness"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
 
@@ -120,7 +122,7 @@ def lateness_schedule() -> dg.ScheduleDefinition:
         name="lateness_by_day",
         cron_schedule="40 1 * * *",
         execution_timezone="UTC",
-        job=dg.define_asset_job(LATENESS, selection=dg.AssetSelection.assets(LATENESS)),
+        job=dg.define_asset_job(MEASURE_LATENESS, selection=dg.AssetSelection.assets("lateness")),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Measures once a day how late returns appear.",
     )
@@ -142,7 +144,9 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         patrol = memory.patrol(PATROL)
-        missing = [window for window in (*looked_at, *patrol) if not river.needs_nothing(window)]
+        both = [*looked_at, *patrol]
+        unreported = set(history.unreported(context.instance, both))
+        missing = [window for window in both if _is_missing(window, river, unreported)]
         memory.complete.add(set(looked_at) - set(missing))
         memory.complete.discard(set(patrol) & set(missing))
         busy = _busy(context.instance)
@@ -163,7 +167,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
     return missing_hours
 
 
-def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
+def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
     """Hours that have reached an age of RETURNS_REPOLL_AFTER_HOURS since they were last polled."""
     ages = settings.repoll_after_hours
 
@@ -180,7 +184,11 @@ def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         asked = history.polls(context.instance, [window.key for window in looked_at])
-        polled = {w: asked[w.key].last_polled_at for w in looked_at if w.key in asked}
+        polled = {
+            window: at
+            for window in looked_at
+            if (at := _last_polled_at(river.lake, window, asked.get(window.key)))
+        }
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
         busy = _busy(context.instance)
@@ -201,6 +209,24 @@ def repoll_sensor(settings: Settings, clock: Clock) -> dg.SensorDefinition:
         )
 
     return late_returns
+
+
+def _is_missing(window: Window, river: River, unreported: Collection[Window]) -> bool:
+    """Whether ``window`` is to be asked for, or made and reported again where Dagster lost it."""
+    if river.is_complete(window):
+        return window in unreported
+    return not river.is_waived(window)
+
+
+def _last_polled_at(lake: Lake, window: Window, asked: Asked | None) -> datetime | None:
+    """When ``window`` was last polled, never too late.
+
+    A first poll is always kept, and the lake has its time; Dagster may have been told of it later,
+    by the run after one that was killed. Of a later poll that brought nothing only Dagster knows.
+    """
+    if asked is not None and asked.polls > 1:
+        return asked.last_polled_at
+    return max((poll.polled_at for poll in lake.polls(window)), default=None)
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Window]:

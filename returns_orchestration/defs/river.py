@@ -7,7 +7,7 @@ message here holds a value of a record; the words of errors are made in ``errors
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -26,7 +26,12 @@ from returns_orchestration.trust import claims
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData as Target,
+    )
 
     from returns_orchestration.flow.days import SettledDay
     from returns_orchestration.flow.hours import Outcome, River
@@ -50,24 +55,9 @@ def run_partitions(context: dg.AssetExecutionContext, river: River, *, missing_o
         river,
         windows,
         missing_only=missing_only,
-        polled_since=_started_first(context.instance, context.run),
+        polled_since=history.started_first(context.instance, context.run),
+        remake=history.unreported(context.instance, windows),
     )
-
-
-def _started_first(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime | None:
-    """When the failed run or backfill that this one repeats was started; None if it repeats none.
-
-    A run that succeeded is repeated in order to poll again, so nothing is spared then.
-    """
-    backfill = run.tags.get("dagster/root_backfill_id")
-    if backfill:
-        found = instance.get_backfill(backfill)
-        return datetime.fromtimestamp(found.backfill_timestamp, UTC) if found else None
-    parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
-    if parent is None or parent.is_success:
-        return None
-    record = instance.get_run_record_by_id(run.root_run_id or parent.run_id)
-    return record.create_timestamp.astimezone(UTC) if record else None
 
 
 def run_days(context: dg.AssetExecutionContext, river: River) -> None:
@@ -86,13 +76,14 @@ def run_days(context: dg.AssetExecutionContext, river: River) -> None:
         raise dg.Failure(fault)
 
 
-def run_hours(
+def run_hours(  # noqa: PLR0913 - what River.run may be told
     events: RiverEvents,
     river: River,
     windows: Sequence[Window],
     *,
     missing_only: bool,
     polled_since: datetime | None = None,
+    remake: Collection[Window] = (),
 ) -> None:
     """Run ``windows``. Raises dg.Failure naming the hours that failed, and why."""
     for outcome in river.run(
@@ -101,6 +92,7 @@ def run_hours(
         make=events.makes,
         missing_only=missing_only,
         polled_since=polled_since,
+        remake=remake,
     ):
         events.add(outcome)
     failure = events.finish()
@@ -183,7 +175,8 @@ class RiverEvents:
             polled = self._polled.pop(window, None)
             of_poll = [] if polled is None else self._claims_of_poll(polled)
             judged = [*settled.claims.get(RAW, []), *of_poll]
-            self._log_raw(window, polled, judged, metadata.of_accounting(settled.accounting))
+            if polled is not None or self._target(RAW, window) is None:
+                self._log_raw(window, polled, judged, metadata.of_accounting(settled.accounting))
         for name in MADE:
             new = name in settled.changed or (made.asked and name in self._selected)
             if new:
@@ -291,8 +284,11 @@ class RiverEvents:
         self._check(RAW, window, [said(error)])
 
     def _check(self, asset: str, window: Window | Day, judged: Sequence[Claim]) -> None:
-        target = history.newest_materialization(
-            self._context.instance, self._context.run.run_id, asset, window.key
-        )
+        target = self._target(asset, window)
         event: Any = checks.evaluation(asset, window.key, judged, target)  # an op may log it, too
         self._context.log_event(event)
+
+    def _target(self, asset: str, window: Window | Day) -> Target | None:
+        return history.newest_materialization(
+            self._context.instance, self._context.run.run_id, asset, window.key
+        )

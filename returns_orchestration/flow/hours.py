@@ -23,7 +23,7 @@ from returns_orchestration.stages.landing import Landed, land
 from returns_orchestration.window import days_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from returns_orchestration.clickpost import Poll
     from returns_orchestration.flow.days import DaySettler, SettledDay
@@ -107,10 +107,10 @@ class River:
         """Whether ``window`` was polled, its tables made of its polls, and its days of those."""
         return self.settler.is_settled(window) and self.days.follow(window)
 
-    def needs_nothing(self, window: Window) -> bool:
-        """Whether ``window`` is complete, or was waived and so need not be."""
+    def is_waived(self, window: Window) -> bool:
+        """Whether ``window`` was never polled and need not be."""
         entry = self.lake.entry(window)
-        return (entry.waived and not entry.polls) or self.is_complete(window)
+        return entry.waived and not entry.polls
 
     def poll_all(self, windows: Sequence[Window]) -> Iterator[tuple[Window, Poll | ApiError]]:
         """Poll ``windows`` concurrently; see `polling.poll_all`."""
@@ -120,7 +120,7 @@ class River:
         """Keep what ``poll`` brought; see `landing.land`."""
         return land(self.lake, self._reader, poll.window, poll.polled_at, poll.records)
 
-    def run(
+    def run(  # noqa: PLR0913 - what a run may be told
         self,
         windows: Sequence[Window],
         *,
@@ -128,19 +128,26 @@ class River:
         make: bool = True,
         missing_only: bool = False,
         polled_since: datetime | None = None,
+        remake: Collection[Window] = (),
     ) -> Iterator[Outcome]:
         """Poll ``windows`` and make their tables, and those of hours which that changes.
 
         With ``missing_only`` a window that has a poll in the lake is not asked for again, and an
-        hour that is complete is passed over; with ``polled_since`` a window that was polled since
-        then, before a killed run was started again, is not asked for a second time. An error
-        of one hour ends in a Failed, and the others go on. What concerns every window alike ends
-        the run with a Stopped: absent or refused credentials, nobody answering, an unwritable lake;
-        what had landed by then is made all the same where that is possible.
+        hour that is complete is passed over unless it is in ``remake``; with ``polled_since`` a
+        window that was polled since then, before a killed run was started again, is not asked for
+        a second time. An error of one hour ends in a Failed, and the others go on. What concerns
+        every window alike ends the run with a Stopped: absent or refused credentials, nobody
+        answering, an unwritable lake; what had landed by then is made all the same where that is
+        possible.
         """
         known_since = datetime.min.replace(tzinfo=UTC) if missing_only else polled_since
         outcomes = _Run(
-            self, windows, poll=poll, make=make, missing_only=missing_only, known_since=known_since
+            self,
+            windows,
+            poll=poll,
+            make=make,
+            remake=set(remake) if missing_only else set(windows),
+            known_since=known_since,
         ).outcomes()
         while True:
             try:
@@ -165,14 +172,14 @@ class _Run:
         *,
         poll: bool,
         make: bool,
-        missing_only: bool,
+        remake: Collection[Window],
         known_since: datetime | None,
     ) -> None:
         self._river = river
         self._windows = windows
         self._poll = poll
         self._make = make
-        self._missing_only = missing_only
+        self._remake = remake
         self._known_since = known_since
         self._pending: set[Window] = set()
         self._waiting: dict[Window, Landed | None] = {}
@@ -207,8 +214,9 @@ class _Run:
         return not polls or max(poll.polled_at for poll in polls) < self._known_since
 
     def _waits(self, window: Window) -> bool:
-        done = self._missing_only and self._river.is_complete(window)
-        return window not in self._pending and not done
+        if window in self._pending:
+            return False
+        return window in self._remake or not self._river.is_complete(window)
 
     def _landed(self, window: Window, result: Poll | ApiError) -> Polled | Failed:
         if isinstance(result, ApiError):

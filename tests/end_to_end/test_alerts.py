@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,17 @@ from world import World
 from returns_orchestration.alerts.state import State, read_state
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.simulator import Dataset
 
 
 class Watched(Unattended):
     """The daemon by hand, with the sensor of alerts: it looks after everything else did."""
 
-    outcome: Any = None
+    shown: list[Any]
+
+    def __init__(self, world: World, instance: dg.DagsterInstance) -> None:
+        super().__init__(world, instance)
+        self.shown = []
 
     def tick(self) -> None:
         super().tick()
@@ -33,8 +39,9 @@ class Watched(Unattended):
         with dg.build_sensor_context(
             self.instance, cursor=self.cursors.get("incidents"), repository_def=self.repository
         ) as at:
-            self.outcome = sensor.evaluate_tick(at)
-        self.cursors["incidents"] = self.outcome.cursor
+            data = sensor.evaluate_tick(at)
+        self.cursors["incidents"] = data.cursor
+        self.shown += data.asset_events
 
     @property
     def state(self) -> State:
@@ -96,3 +103,100 @@ def test_an_outage_is_one_message_when_the_grace_is_over_and_one_when_it_is(
     daemon.world.simulator.faults = []
     daemon.live_to(after(14))
     assert len(receiver.messages) == 2
+
+
+def test_messages_reach_a_receiver_that_was_down_once_it_is_back_each_once_and_in_order(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch({"RETURNS_ALERT_GRACE_MINUTES": "30"})
+    daemon.live_to(after(2))
+    receiver.status = 503
+    daemon.world.simulator.faults = ["meta-400-repr:*"]
+    daemon.live_to(after(4))
+    daemon.world.simulator.faults = []
+    daemon.live_to(after(6))
+    assert receiver.messages == []
+    assert receiver.refused
+    receiver.status = 200
+    daemon.live_to(after(6.5))
+    missing = [title for title in receiver.titles if "returns" in title]
+    assert [title.split()[0] for title in missing] == ["[problem]", "[over]"]
+    assert [title for title in receiver.titles if title not in missing] == []
+    attempts = daemon.world.scan("alerts").filter(event="failed")
+    assert attempts.height == receiver.refused
+    assert set(attempts.get_column("channel")) == {"json 1"}
+
+
+def test_a_wrong_key_is_told_at_once_and_a_right_one_too(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch()
+    daemon.live_to(after(2))
+    daemon.world.simulator.faults = ["auth:*"]
+    daemon.live_to(after(2.2))
+    assert receiver.titles == ["[urgent] ClickPost refuses our key or user name"]
+    daemon.live_to(after(5))
+    daemon.world.simulator.faults = []
+    daemon.live_to(after(8.5))
+    assert receiver.titles[1:] == ["[over] ClickPost accepts our key and user name"]
+    assert not [incident for incident in daemon.state.incidents if incident.is_open]
+
+
+def test_an_api_on_india_time_is_told_as_that_and_nothing_else(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch(zone="Asia/Kolkata", returns_per_hour=6, rhythm=False)
+    daemon.live_to(after(3.5))
+    assert receiver.titles == ["[urgent] Request times do not fit the configured time zone"]
+    assert "CLICKPOST_TIME_ZONE" in receiver.messages[0]["message"]
+    assert [incident.kind for incident in daemon.state.incidents] == ["times not as configured"]
+
+
+def test_returns_that_a_later_poll_lost_are_told(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch(returns_per_hour=4, rhythm=False)
+    daemon.live_to(after(1.5))
+    desk = daemon.world.simulator._desk
+    desk.dataset = Dataset(replace(desk.options, seed=7))  # other returns than before
+    daemon.live_to(after(2.2))
+    assert receiver.titles == [
+        "[problem] Returns that ClickPost had sent are no longer sent, in 1 hour"
+    ]
+    assert [incident.kind for incident in daemon.state.incidents] == ["returns vanished"]
+
+
+def test_records_that_cannot_be_used_are_told(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch(returns_per_hour=5, rhythm=False, unusable=0.5)
+    daemon.live_to(after(2.5))
+    assert [title.split(",")[0] for title in receiver.titles] == [
+        "[problem] ClickPost sends returns that cannot be used"
+    ]
+
+
+def test_what_is_open_stands_in_the_ui_and_in_the_lake_and_on_the_command_line(
+    watch: Callable[..., Watched],
+) -> None:
+    daemon = watch({"RETURNS_ALERT_URLS": ""}, returns_per_hour=5, rhythm=False, unusable=0.5)
+    daemon.live_to(after(1.2))
+    (shown,) = daemon.shown
+    assert shown.asset_key == dg.AssetKey("alerts")
+    assert "cannot be used" in shown.metadata["incidents"].value
+    assert shown.metadata["open"].value == 1
+    assert daemon.world.scan("alerts").get_column("event").to_list() == ["opened", "told"]
+    listed = daemon.world.run("incidents")
+    assert listed.returncode == 1
+    assert "cannot be used" in listed.stdout
+
+
+def test_the_heartbeat_is_called_at_each_look_and_no_alert_depends_on_it(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch({"RETURNS_HEARTBEAT_URL": f"http://127.0.0.1:{receiver.port}/ping/canary-9"})
+    daemon.live_to(after(0.5))
+    assert receiver.beats == ["/ping/canary-9"] * 3
+    receiver.status = 500
+    daemon.live_to(after(1))
+    assert len(receiver.beats) == 6

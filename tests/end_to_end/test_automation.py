@@ -10,9 +10,10 @@ import dagster as dg
 import pytest
 from world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.definitions import build_defs, build_river
+from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.automation import PATROL
-from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.defs.instance import open_instance, run_range
 from returns_orchestration.window import windows_between
 
 START, END = hours("2026-11-07T06:00", "2026-11-07T18:00")[::11]
@@ -62,7 +63,7 @@ def test_a_complete_hour_that_is_so_no_longer_is_found_again(
     definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
     river = world.river()
     windows = list(windows_between(START.start, END.end))
-    assert list(river.run(windows))
+    assert run_range(definitions, instance, windows, missing_only=True).success
     first = tick(definitions, instance, None)
     assert not first.run_requests
 
@@ -83,7 +84,7 @@ def test_lateness_is_an_asset_with_its_picture_and_its_check(
 ) -> None:
     definitions = build_defs(world.settings, clock=lambda: END.end + WEEK, retry=HASTY)
     windows = list(windows_between(START.start, END.end))
-    job = definitions.resolve_job_def("lateness")
+    job = definitions.resolve_job_def("measure_lateness")
     world.set_clock(lambda: END.end + timedelta(minutes=30))
     assert list(world.river().run(windows))
     world.set_clock(lambda: END.end + WEEK)
@@ -99,3 +100,47 @@ def test_lateness_is_an_asset_with_its_picture_and_its_check(
     [evaluation] = result.get_asset_check_evaluations()
     assert not evaluation.passed  # half of all returns came when the last age was long over
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
+
+
+def test_the_definitions_load_as_a_whole(world: World) -> None:
+    """As the daemon loads them: names of jobs and steps are one space."""
+    dg.Definitions.validate_loadable(build_defs(world.settings))
+
+
+def test_hours_of_which_dagster_was_not_told_are_reported_without_a_call(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    """A run was killed between an hour's files and its events, or DAGSTER_HOME was lost."""
+    now = END.end + timedelta(minutes=30)
+    world.set_clock(lambda: now)
+    definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
+    windows = list(windows_between(START.start, END.end))
+    assert list(world.river().run(windows))
+    calls = len(world.asked())
+    data = tick(definitions, instance, None)
+    assert asked_for(data) == [(START.key, END.key)]
+    assert run_range(definitions, instance, windows, missing_only=True).success
+    assert len(world.asked()) == calls
+    for asset in DEPENDS_ON:
+        found = instance.get_materialized_partitions(dg.AssetKey(asset))
+        assert set(found) == {window.key for window in windows}
+    assert not tick(definitions, instance, data.cursor).run_requests
+
+
+def test_an_hour_that_dagster_was_told_of_late_is_still_polled_again(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    now = END.end + timedelta(minutes=30)
+    world.set_clock(lambda: now)
+    river = build_river(world.settings, clock=lambda: now, retry=HASTY)
+    windows = list(windows_between(START.start, END.end))
+    assert list(river.run(windows))
+    now = END.end + WEEK
+    definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
+    assert run_range(definitions, instance, windows, missing_only=True).success
+    repository = definitions.get_repository_def()
+    with dg.build_sensor_context(instance, repository_def=repository) as context:
+        data = repository.get_sensor_def("late_returns").evaluate_tick(context)
+    [request] = data.run_requests or []
+    config = request.run_config["ops"]["poll_again"]["config"]
+    assert config["hours"] == [window.key for window in windows]

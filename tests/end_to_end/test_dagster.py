@@ -170,6 +170,7 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
         "return_reasons_hourly",
         "refund_modes_daily",
         "return_reasons_daily",
+        "lateness",
     }
     for key in graph.get_all_asset_keys():
         node = graph.get(key)

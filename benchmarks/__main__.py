@@ -1,0 +1,71 @@
+"""`python -m benchmarks`: run the parts, print the table; see --help.
+
+Everything is made in a new folder beside the lake's default place, so on the same kind of disk, and
+taken away at the end. Nothing else should run on the machine meanwhile; where the processor's
+seconds are much fewer than those that passed, something did.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmarks import looks, reading, year
+from benchmarks.figures import YEAR_HOURS, Figure, in_words, table, timed
+from benchmarks.site import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+QUICK_HOURS, QUICK_RUNS = 336, 3
+SINGLE_RUNS = 50
+
+
+def measure(
+    folder: Path,
+    hours: int = YEAR_HOURS,
+    single_runs: int = SINGLE_RUNS,
+    say: Callable[[str], None] = print,
+) -> list[Figure]:
+    """Every figure, of ``hours`` and five times as many; ``folder`` is made use of and left."""
+    of_looks = looks.measure(folder / "looks", hours, say)
+    of_year, lake = year.measure(folder / "year", hours, single_runs, say)
+    return [*of_year, *of_looks, *reading.measure(lake, folder / "reading", say)]
+
+
+@app.command()
+def main(
+    hours: Annotated[int, typer.Option(help="Hours of the year.", min=12)] = YEAR_HOURS,
+    single_runs: Annotated[
+        int, typer.Option(help="Hours that are made one by one.", min=1)
+    ] = SINGLE_RUNS,
+    quick: Annotated[  # noqa: FBT002 - how typer declares a flag
+        bool, typer.Option("--quick", help="A fortnight for the year: some minutes in all.")
+    ] = False,
+    folder: Annotated[
+        Path, typer.Option(help="Where lakes are made and taken away again; some 2 GB.")
+    ] = ROOT / "data",
+    out: Annotated[Path | None, typer.Option(help="File for the table, in Markdown.")] = None,
+) -> None:
+    """Measure and print one table: each figure, what stands beside it, and the ratio."""
+    if quick:
+        hours, single_runs = QUICK_HOURS, QUICK_RUNS
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=folder) as new:
+        seconds, figures = timed(lambda: measure(Path(new), hours, single_runs, typer.echo))
+    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    text = f"{table(figures)}\n{machine}; all of it took {in_words(seconds)}.\n"
+    typer.echo(f"\n{text}")
+    if out:
+        out.write_text(text)
+
+
+if __name__ == "__main__":
+    app()

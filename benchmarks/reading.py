@@ -1,0 +1,96 @@
+"""A year's returns by reason and month, as a reader asks for them, from hourly and daily files.
+
+polars and DuckDB read `return_reasons_hourly` (a file an hour), beside the same rows in one file,
+which is what so many files cost the reader; and `return_reasons_daily` (a file a day, in the
+report's zone, so its months begin some hours apart), beside the hourly files. Medians of three,
+after the files were read once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import polars as pl
+
+from benchmarks.figures import Figure, in_words, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+GOES = 3
+COUNTS = ("returns", "items", "quantity")
+HOURLY, DAILY = "return_reasons_hourly", "return_reasons_daily"
+
+
+def measure(lake: Path, folder: Path, say: Callable[[str], None]) -> list[Figure]:
+    """The figures of both tables of ``lake``; ``folder`` takes the file of the comparison."""
+    folder.mkdir(parents=True)
+    one = folder / "one.parquet"
+    files = {table: f"{lake / table}/**/*.parquet" for table in (HOURLY, DAILY)}
+    pl.read_parquet(files[HOURLY], hive_partitioning=False).write_parquet(one)
+    hourly, daily = _size(lake / HOURLY), _size(lake / DAILY)
+    figures = [
+        _of_size(HOURLY, hourly, "the same rows in one file", (1, one.stat().st_size)),
+        _of_size(DAILY, daily, "the hourly ones", hourly),
+    ]
+    for engine, ask in (("polars", by_month_polars), ("DuckDB", by_month_duckdb)):
+        many, _ = timed(lambda ask=ask: ask(files[HOURLY], "hour"), GOES)  # type: ignore[misc]
+        floor, _ = timed(lambda ask=ask: ask(str(one), "hour"), GOES)  # type: ignore[misc]
+        days, _ = timed(lambda ask=ask: ask(files[DAILY], "day"), GOES)  # type: ignore[misc]
+        figures += [
+            _of_time(HOURLY, engine, many, "the same rows in one file", floor),
+            _of_time(DAILY, engine, days, "the hourly ones", many),
+        ]
+    for table, time in ((HOURLY, "hour"), (DAILY, "day")):
+        if by_month_polars(files[table], time) != by_month_duckdb(files[table], time):
+            message = f"polars and DuckDB read different counts from {table}"
+            raise RuntimeError(message)
+    say("read returns by reason and month")
+    return figures
+
+
+def by_month_polars(files: str, time: str) -> list[tuple[object, ...]]:
+    """Month, reason and counts by polars."""
+    return (
+        pl.scan_parquet(files, hive_partitioning=False)
+        .group_by(pl.col(time).dt.strftime("%Y-%m").alias("month"), "return_reason")
+        .agg(pl.col(COUNTS).sum())
+        .sort("month", "return_reason")
+        .collect()
+        .rows()
+    )
+
+
+def by_month_duckdb(files: str, time: str) -> list[tuple[object, ...]]:
+    """Month, reason and counts by DuckDB, which must not take `hour=HH` for a column."""
+    counts = ", ".join(f"sum({count})::bigint" for count in COUNTS)
+    # A time with a zone is only cut into months with DuckDB's icu, which has to be downloaded.
+    month = f"strftime(make_timestamp(epoch_us({time})), '%Y-%m')"
+    query = (
+        f"select {month} as month, return_reason, {counts} "  # noqa: S608 - our own names
+        "from read_parquet($files, hive_partitioning = false) group by all order by all"
+    )
+    with duckdb.connect() as connection:
+        return connection.execute(query, {"files": files}).fetchall()
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    """Files and bytes below ``folder``."""
+    sizes = [file.stat().st_size for file in folder.rglob("*.parquet")]
+    return len(sizes), sum(sizes)
+
+
+def _of_size(table: str, size: tuple[int, int], what: str, other: tuple[int, int]) -> Figure:
+    shown, beside = (f"{files:,} files, {total / 1e6:.3g} MB" for files, total in (size, other))
+    return Figure(f"size of `{table}`", shown, f"{what}: {beside}", size[1] / other[1])
+
+
+def _of_time(table: str, engine: str, seconds: float, what: str, other: float) -> Figure:
+    return Figure(
+        f"`{table}` by reason and month, {engine}",
+        in_words(seconds),
+        f"{what}: {in_words(other)}",
+        seconds / other,
+    )

@@ -1,0 +1,82 @@
+"""Runs whose process is gone, ended here since nobody else does it.
+
+Dagster notices that a run's process died as long as the code server lives that started it. After a
+restart of the machine, or where a command was killed, the record says for ever that the run is
+under way: its hours count as busy, its backfill waits, and as it holds the one place of the pool
+no other run starts. What the run had landed is kept; the rest is asked for like any missing hour.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import dagster as dg
+
+from returns_orchestration.defs.assets import DAILY, DEPENDS_ON
+from returns_orchestration.defs.automation import HOURLY, REPOLL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SILENCE: Final = timedelta(minutes=20)
+"""How long a run may log no event before it counts as lost.
+
+The slowest poll there can be is given up after 5 minutes (120 s of waiting, 180 s of reading), and
+an hour is logged when the next two were polled: a living run speaks every quarter of an hour at the
+very least. A run that is ended here and lives all the same goes on and keeps what it lands."""
+
+JOBS: Final = (HOURLY, REPOLL)
+ASSETS: Final = {dg.AssetKey(name) for name in (*DEPENDS_ON, *DAILY)}
+
+UNDER_WAY: Final = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+"""A queued run has no process to lose: it starts when there is place."""
+
+
+def lost_runs_sensor(clock: Callable[[], datetime]) -> dg.SensorDefinition:
+    """Ends lost runs, so that their hours are asked for again and others may start."""
+
+    @dg.sensor(
+        name="lost_runs",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Ends runs whose process is gone, as after a restart of the machine.",
+    )
+    def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        ended = [_end(context.instance, run) for run in _lost(context.instance, clock())]
+        return dg.SkipReason(f"Ended: {', '.join(ended)}." if ended else "No run is lost.")
+
+    return lost_runs
+
+
+def _lost(instance: dg.DagsterInstance, now: datetime) -> Iterator[dg.DagsterRun]:
+    """The runs of this project that are under way by their record and have fallen silent."""
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
+        run = record.dagster_run
+        ours = run.job_name in JOBS or bool(ASSETS & (run.asset_selection or set()))
+        if ours and _last_sign(instance, record) <= now - SILENCE:
+            yield run
+
+
+def _last_sign(instance: dg.DagsterInstance, record: dg.RunRecord) -> datetime:
+    """The time of the run's newest event; of its creation, where there is none."""
+    run_id = record.dagster_run.run_id
+    newest = instance.get_records_for_run(run_id, limit=1, ascending=False).records
+    if not newest:
+        return record.create_timestamp.astimezone(UTC)
+    return datetime.fromtimestamp(newest[0].event_log_entry.timestamp, UTC)
+
+
+def _end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    minutes = int(SILENCE.total_seconds() // 60)
+    words = f"Its process is gone: it has logged nothing for {minutes} minutes."
+    if run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, words)
+    else:
+        instance.report_run_failed(run, words)
+    return run.run_id

@@ -1,0 +1,94 @@
+"""A run whose process was killed is ended, and asked for again without what it had landed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from mortal_run import execute, run_and_kill
+from world import HASTY, World, hours
+
+from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.instance import open_instance, range_tags
+from returns_orchestration.defs.lost_runs import SILENCE
+from returns_orchestration.lake import Lake, open_store
+
+WINDOWS = hours("2026-11-07T00:00", "2026-11-07T14:00")
+LANDED, HANGING = WINDOWS[:6], WINDOWS[6:]
+NOW = WINDOWS[-1].end + timedelta(minutes=10)
+POLL_ALL = {"ops": {"hourly_river": {"config": {"missing_only": False}}}}
+
+
+class Killed:
+    """An instance in which a run of WINDOWS was killed while HANGING were being asked for."""
+
+    def __init__(self, world: World, instance: dg.DagsterInstance, home: str) -> None:
+        self.world = world
+        self.instance = instance
+        self.definitions = build_defs(world.settings, clock=lambda: self.now, retry=HASTY)
+        self.now = NOW
+        world.set_clock(lambda: self.now)
+        world.simulator.faults = [f"hang:*:{','.join(w.text for w in HANGING)}"]
+        request = dg.RunRequest(tags=range_tags(WINDOWS), run_config=POLL_ALL)
+        run_and_kill(world, home, "hourly", request, NOW, len(WINDOWS))
+        world.simulator.faults = []
+        world.simulator.forget()
+
+    def tick(self, name: str) -> dg.SensorExecutionData:
+        repository = self.definitions.get_repository_def()
+        with dg.build_sensor_context(self.instance, repository_def=repository) as context:
+            return repository.get_sensor_def(name).evaluate_tick(context)
+
+    def asked(self) -> list[str]:
+        return sorted(self.world.asked())
+
+
+@pytest.fixture
+def killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_world: Callable[..., World]
+) -> Iterator[Killed]:
+    world = new_world({"RETURNS_START": WINDOWS[0].start.isoformat()}, returns_per_hour=3)
+    home = str(tmp_path / "home")
+    monkeypatch.setenv("DAGSTER_HOME", home)
+    with open_instance(world.settings) as instance:
+        yield Killed(world, instance, home)
+
+
+def seconds(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def test_a_killed_run_is_ended_once_it_is_silent_for_too_long(killed: Killed) -> None:
+    (run,) = killed.instance.get_runs()
+    assert run.status is dg.DagsterRunStatus.STARTED
+    killed.now = NOW + SILENCE - timedelta(minutes=1)
+    killed.tick("lost_runs")
+    assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
+    assert not killed.tick("missing_hours").run_requests  # they are busy, by the run's record
+    killed.now = NOW + SILENCE
+    killed.tick("lost_runs")
+    assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+
+
+def test_only_what_a_killed_run_had_not_landed_is_asked_for_again(killed: Killed) -> None:
+    lake = Lake(open_store(str(killed.world.lake)))
+    assert [window for window in WINDOWS if lake.polls(window)] == LANDED
+    killed.now = NOW + SILENCE
+    killed.tick("lost_runs")
+    (request,) = killed.tick("missing_hours").run_requests or []
+    result = execute(
+        killed.definitions,
+        killed.instance,
+        killed.now,
+        job="hourly",
+        tags=dict(request.tags),
+        run_config=dict(request.run_config),
+    )
+    assert result.success
+    assert killed.asked() == [seconds(window.start) for window in HANGING]
+    assert not killed.tick("missing_hours").run_requests
+    known = killed.instance.get_materialized_partitions(dg.AssetKey("raw_returns"))
+    assert set(known) == {window.key for window in WINDOWS}

@@ -1,0 +1,92 @@
+"""The benchmarks run, at a size at which their figures mean nothing; no timing is asserted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import __main__ as benchmarks
+from benchmarks import figures, looks
+from benchmarks.figures import YEAR_HOURS, Figure
+from benchmarks.history import make_history
+from benchmarks.site import Ended, Memory, Site
+
+
+def test_every_part_gives_its_lines(tmp_path: Path) -> None:
+    out, work = tmp_path / "table.md", tmp_path / "work"
+    small = ["--hours", "12", "--single-runs", "1"]
+    done = CliRunner().invoke(benchmarks.app, [*small, "--folder", str(work), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    table = out.read_text()
+    assert table in done.output
+    for what in (
+        "| `backfill` of 12 hours",
+        "| a run and a process for each hour",
+        "peak of the last two thirds",
+        "| states of 60 hours",
+        "| `missing_hours`, first tick, 60 hours of 5 polls",
+        "| `late_returns`, all read, 60 hours",
+        "| schedule `live_hour`",
+        "| size of `return_reasons_daily`",
+        "| `return_reasons_hourly` by reason and month, DuckDB",
+    ):
+        assert what in table
+    assert ": met" not in table  # nothing was asked for at this size
+    assert "not met" not in table
+    assert not list(work.iterdir())
+
+
+@pytest.mark.parametrize("polls", [1, 5])
+def test_a_history_that_was_made_is_as_complete_as_one_that_was_lived(
+    tmp_path: Path, polls: int
+) -> None:
+    variables = {"RETURNS_START": looks.START, "CLICKPOST_KEY": "-", "CLICKPOST_USER_NAME": "-"}
+    site = Site(tmp_path / "site", variables)
+    windows = make_history(site, 50, polls)
+    done = site.product("status", windows[0].text, windows[-1].next.text, "--json").or_die()
+    found = json.loads(done.output)
+    assert {state["state"] for state in found} == {"complete"}
+    assert {state["polls"] for state in found} == {polls}
+    again = site.product("backfill", windows[0].text, windows[-1].next.text).or_die()
+    assert "none is missing" in again.output
+
+
+def test_a_process_that_fails_gives_no_figure(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    ended = site.product("status", "nonsense", "nonsense")
+    with pytest.raises(RuntimeError, match="is not an hour"):
+        ended.or_die()
+    assert Ended(1.0, 0.5, 0, "").or_die().seconds == 1.0
+
+
+def test_a_verdict_is_given_only_where_something_was_asked() -> None:
+    met = Figure("a", "1 s", "b: 2 s", 0.5, "< 2 s", met=True)
+    missed = Figure("a", "3 s", asked="< 2 s", met=False)
+    not_judged = Figure("a", "3 s", asked="< 2 s")
+    assert met.cells == ("a", "1 s", "b: 2 s", "0.5", "< 2 s: met")
+    assert missed.cells[-1] == "< 2 s: **not met**"
+    assert not_judged.cells[-1] == ""
+    assert figures.table([met]).splitlines()[-1] == "| a | 1 s | b: 2 s | 0.5 | < 2 s: met |"
+    assert set(looks.DERIVATION_ASKED) == {YEAR_HOURS, 5 * YEAR_HOURS}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0123, "12.3 ms"), (4.567, "4.57 s"), (599, "599 s"), (900, "15 min"), (36_000, "10 h")],
+)
+def test_seconds_are_told_in_a_unit_that_suits_them(seconds: float, words: str) -> None:
+    assert figures.in_words(seconds) == words
+
+
+def test_memory_is_the_most_held_between_two_marks(tmp_path: Path) -> None:
+    memory = Memory()
+    site = Site(tmp_path / "site")
+    site.product("--help", at_look=memory.look)
+    memory.mark()
+    memory.mark()
+    held, nothing = memory.peaks
+    assert held > 1
+    assert nothing == 0
