@@ -6,6 +6,7 @@ quarter with 20 anomalies planted. Each hour goes through the product's own dete
 as in a tick of the sensor. A false incident is one that no planted anomaly explains.
 """
 
+# ruff: noqa: S311 - seeded randomness, not cryptography
 from __future__ import annotations
 
 import random

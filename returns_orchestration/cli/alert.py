@@ -1,4 +1,7 @@
-"""`alert --test`: whether each channel of RETURNS_ALERT_URLS can be reached."""
+"""`alert --test`: whether each channel of RETURNS_ALERT_URLS can be reached.
+
+A channel is called by its scheme and number, since all else in its URL may be a secret.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ NIGHT = [["2026-11-08-21:00", "2026-11-09-10:00"]]
 MORNING = [["2026-11-09-08:00", "2026-11-09-10:00"]]
 
 
-def incident(
+def incident(  # noqa: PLR0917 - the fields of one
     kind: Kind,
     severity: Severity = "problem",
     size: int = 1,
