@@ -81,6 +81,8 @@ def _silently() -> Iterator[_Deaf]:
     """Nothing that the libraries log in this thread reaches any log."""
     for name in LOUD:
         logging.getLogger(name).addFilter(_deaf)  # a filter that is there is not added twice
+    # Alembic, which Dagster calls, switches off every logger there is; then nothing would be heard.
+    logging.getLogger("apprise").disabled = False
     _deaf.heard[threading.get_ident()] = ""
     try:
         yield _deaf

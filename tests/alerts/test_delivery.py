@@ -173,7 +173,7 @@ def test_killed_anywhere_no_row_of_the_table_is_lost_or_there_twice(
 
         return call
 
-    for limit in range(1, 7):
+    for limit in range(1, 7):  # more writes than a tick makes
         for before in (True, False):
             calls = 0
             desk.now += timedelta(hours=26)

@@ -200,3 +200,49 @@ def test_the_heartbeat_is_called_at_each_look_and_no_alert_depends_on_it(
     receiver.status = 500
     daemon.live_to(after(1))
     assert len(receiver.beats) == 6
+
+
+def test_no_secret_is_in_any_message_log_or_file(
+    watch: Callable[..., Watched], receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    canary = "canary-hook-51"
+    daemon = watch(
+        {
+            "RETURNS_ALERT_URLS": f"{receiver.url}/{canary},json://user:{canary}@127.0.0.1:1/",
+            "RETURNS_HEARTBEAT_URL": f"http://127.0.0.1:1/{canary}",
+        },
+        unusable=0.5,
+        returns_per_hour=5,
+        rhythm=False,
+    )
+    daemon.live_to(after(1.5))
+    daemon.world.simulator.faults = ["echo:*"]
+    daemon.live_to(after(2.3))
+    assert receiver.messages
+    secrets = (canary, daemon.world.simulator.options.key, daemon.world.simulator.options.user_name)
+    files = [path for path in daemon.world.folder.rglob("*") if path.is_file()]
+    texts = [path.read_bytes() for path in files] + [caplog.text.encode()]
+    texts += [str(receiver.messages).encode()]
+    assert not [s for s in secrets if any(s.encode() in text for text in texts)]
+    failed = daemon.world.scan("alerts").filter(event="failed")
+    assert set(failed.get_column("channel")) == {"json 2"}
+    assert failed.get_column("text").str.ends_with(": no connection, or no answer in time").all()
+
+
+def test_the_commands_say_what_is_open_and_that_nobody_looks(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch()
+    never = daemon.world.run("incidents")
+    assert (never.returncode, never.stdout) == (1, "")
+    assert "Nobody has looked at this lake yet" in never.stderr
+    daemon.live_to(after(0.5))
+    asleep = daemon.world.run("incidents")  # the clock of the test is not today's
+    assert asleep.returncode == 1
+    assert asleep.stdout == "No incidents open.\n"
+    assert "Nobody has looked since 2026-11-01" in asleep.stderr
+    sent = daemon.world.run("alert", "--test")
+    assert (sent.returncode, sent.stdout) == (0, "ok    json 1: the message was accepted\n")
+    assert receiver.titles == ["[test] returns-orchestration can reach this channel"]
+    assert daemon.world.run("alert").returncode == 2
+    assert daemon.world.run("alert", "--test", RETURNS_ALERT_URLS="").returncode == 2
