@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from returns_orchestration.settings import Settings
 
 ALERTS: Final = tables.ALERTS.name
-MOST_EVALUATIONS: Final = 1_500
+MOST_EVALUATIONS: Final = 1_000
 """Verdicts taken in by one tick, half a second's worth; the rest comes with the next."""
 
 FIRST_EVENTS: Final = 3_000

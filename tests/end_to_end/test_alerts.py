@@ -246,3 +246,34 @@ def test_the_commands_say_what_is_open_and_that_nobody_looks(
     assert receiver.titles == ["[test] returns-orchestration can reach this channel"]
     assert daemon.world.run("alert").returncode == 2
     assert daemon.world.run("alert", "--test", RETURNS_ALERT_URLS="").returncode == 2
+
+
+def test_a_week_of_outages_is_two_incidents_and_four_messages(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    """The week of test_unattended: what heals within the grace is no news."""
+    daemon = watch(
+        {"RETURNS_REPOLL_AFTER_HOURS": "1,6,24,72"},
+        returns_per_hour=3,
+        late_share=0.3,
+        late_by=(timedelta(minutes=15), timedelta(hours=40)),
+    )
+    daemon.live_to(after(30))
+    daemon.world.simulator.faults = ["meta-400-repr:*"]  # the API is out for six hours
+    daemon.live_to(after(36))
+    daemon.world.simulator.faults = []
+    daemon.live_to(after(60))
+    daemon.live_to(after(65), daemon=False)
+    daemon.live_to(after(80))
+    daemon.kill_next = True
+    daemon.live_to(after(100))
+    daemon.world.simulator.faults = ["503:*:2026-11-05T05:00"]  # one hour dead for two days
+    daemon.live_to(after(150))
+    daemon.world.simulator.faults = []
+    daemon.live_to(after(168))
+    assert receiver.titles == [
+        "[problem] 2 hours of returns are missing: the API refuses the requests",
+        "[over] The 6 hours of returns that were missing are there",
+        "[problem] 1 hour of returns is missing: the API fails on ClickPost's side",
+        "[over] The 1 hour of returns that was missing is there",
+    ]
