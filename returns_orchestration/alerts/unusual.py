@@ -6,7 +6,7 @@ be judged now, as while an hour is missing or a day is young, is said, so that n
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -44,7 +44,7 @@ def unusual(seen: Seen, now: datetime, zone: ZoneInfo) -> tuple[list[Finding], s
                     kind=kind,  # type: ignore[arg-type]
                     severity="problem",
                     since=window_of(hour - found.hours + 1).start,
-                    size=found.hours if kind == "silence" else found.count,
+                    size=found.hours,
                     facts=facts,
                 )
             )
@@ -72,14 +72,11 @@ def _of_mix(seen: Seen, today: Day, dimension: mix.Dimension) -> tuple[list[Find
             "unfinished": day == today,
             "shifts": msgspec.to_builtins(shifts),
         }
-        # A day is one thing; it grows only by lasting into the next.
-        size = date.fromisoformat(day.key).toordinal()
         finding = Finding(
             kind="mix shifted",
             subject=dimension,
             severity="notice",
             since=day.start,
-            size=size,
             facts=facts,
         )
         return [finding], True

@@ -277,3 +277,15 @@ def test_a_week_of_outages_is_two_incidents_and_four_messages(
         "[problem] 1 hour of returns is missing: the API fails on ClickPost's side",
         "[over] The 1 hour of returns that was missing is there",
     ]
+
+
+def test_a_check_that_fails_is_told_and_one_that_can_wait_waits_for_the_morning(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch()  # it is half past five in the morning in India
+    daemon.world.simulator.faults = ["null-result:*"]
+    daemon.live_to(after(2.3))
+    assert [incident.kind for incident in daemon.state.incidents] == ["check failed"]
+    assert receiver.titles == []
+    daemon.live_to(after(2.5))
+    assert receiver.titles == ["[notice] A check of raw_returns fails: an empty result is a list"]
