@@ -6,7 +6,8 @@ above them is the reason.
 
 Patience: an hour counts a grace period after it was due. What was due before the watch began, or
 began again after a pause, belongs to the healing sensor, and counts only once that has mended none
-of it for a grace period; what is older than a week by then is listed and never sent.
+of it for a grace period; what is older than a week by then is listed and never sent. What was
+complete and is found otherwise gets a grace period from then, as a run may be at work on it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from returns_orchestration.alerts.facts import Finding, Key
+from returns_orchestration.trust.spans import Spans
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def gaps(  # noqa: PLR0913, PLR0917 - what a decision is made of
     ``newest`` is the newest hour that is due, ``absent`` names credentials that are not set,
     ``opened`` are the keys of the incidents that are open.
     """
-    spans = [(Window.from_key(a), Window.from_key(b)) for a, b in seen.missing]
+    spans = _known_missing(seen, now, policy)
     due = _until(spans, newest, now - policy.settle - MOMENT)
     edge = seen.began_at - HISTORY - policy.settle
     old, recent = _until(due, newest, edge), _from(due, edge)
@@ -77,6 +79,14 @@ def gaps(  # noqa: PLR0913, PLR0917 - what a decision is made of
     if dead:
         return Gaps([*findings, _dead(overdue, recent, seen)], {MISSING, STALE})
     return Gaps([*findings, *_hours(recent, seen, "")], {STALE})
+
+
+def _known_missing(seen: Seen, now: datetime, policy: Policy) -> list[tuple[Window, Window]]:
+    """The missing hours; those that were complete a moment ago are left to their run."""
+    missing = Spans(seen.missing)
+    fresh = [key for key, at in seen.lost.items() if now - at < policy.grace]
+    missing.discard(Window.from_key(key) for key in fresh)
+    return [(Window.from_key(a), Window.from_key(b)) for a, b in missing.pairs()]
 
 
 def _stalled(seen: Seen, now: datetime, policy: Policy) -> bool:

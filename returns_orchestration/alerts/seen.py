@@ -39,6 +39,7 @@ PATROL: Final = 20
 LOOK_EVERY: Final = timedelta(seconds=30)
 NEW_HOURS: Final = 1_000
 CAUSES: Final = 400
+LOST: Final = 2_000
 READ: Final = tables.RAW_RETURNS.name
 HOURLY: Final = frozenset({READ, *(table.name for table in tables.MADE_HOURLY)})
 DAILY: Final = frozenset(table.name for table in tables.MADE_DAILY)
@@ -59,6 +60,7 @@ class Seen(msgspec.Struct, kw_only=True):
     a pause; ``progress_at`` when an hour that was missing then was mended last; ``relieved_at``
     when what had kept hours from coming was over; ``asked_at`` the newest outcome of any request,
     good or bad, and ``refused`` the refusal of credentials that nothing has contradicted since.
+    ``lost`` are hours that were complete and are not now, since when: a run may be at work on them.
     """
 
     began_at: datetime
@@ -69,6 +71,7 @@ class Seen(msgspec.Struct, kw_only=True):
     refused: Cause | None = None
     complete: list[list[str]] = []
     missing: list[list[str]] = []
+    lost: dict[str, datetime] = {}
     causes: dict[str, Cause] = {}
     failing: dict[str, Failing] = {}
     counts: dict[int, int] = {}
@@ -181,8 +184,11 @@ class Look:
             self.complete.add([window])
             self.missing.discard([window])
             self.seen.causes.pop(window.key, None)
+            self.seen.lost.pop(window.key, None)
             self._count(window)
         else:
+            if newest_of(self.complete, 1, window) == [window]:
+                self.seen.lost.setdefault(window.key, self._now)
             self.complete.discard([window])
             self.missing.add([window])
             self.seen.counts.pop(number_of(window), None)
@@ -228,6 +234,7 @@ class Look:
         seen.counts = {at: count for at, count in seen.counts.items() if at >= oldest}
         oldest_day = Day.of(self._now - MIXED, self._zone).key
         seen.mixes = {day: mix for day, mix in sorted(seen.mixes.items()) if day >= oldest_day}
+        seen.lost = dict(sorted(seen.lost.items(), key=lambda pair: pair[1])[-LOST:])
         newest = sorted(seen.causes.items(), key=lambda pair: pair[1].at)[-CAUSES:]
         seen.causes = dict(newest)
         seen.complete, seen.missing = self.complete.pairs(), self.missing.pairs()

@@ -89,7 +89,9 @@ def nothing_polled(incident: Incident) -> Words:
 def hours_missing(incident: Incident) -> Words:
     """Hours that did not come, and why."""
     error = incident.facts.get("error", "")
-    why = REASONS.get(error, "they were asked for in vain" if error else "they were not asked for")
+    why = REASONS.get(
+        error, "they were asked for in vain" if error else "no request for them is known"
+    )
     title = f"{hours_text(incident.size)} of returns {_are(incident.size)} missing: {why}"
     means = (
         f"Missing: {spans_text(incident.facts['spans'])} UTC. Every count over them is too low; "
