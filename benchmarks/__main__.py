@@ -51,7 +51,7 @@ def main(
         bool, typer.Option("--quick", help="A fortnight for the year: some minutes in all.")
     ] = False,
     folder: Annotated[
-        Path, typer.Option(help="Where lakes are made and taken away again; some 2 GB.")
+        Path, typer.Option(help="Where lakes are made and taken away again; some 3 GB.")
     ] = ROOT / "data",
     out: Annotated[Path | None, typer.Option(help="File for the table, in Markdown.")] = None,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,10 @@ from benchmarks import figures, looks
 from benchmarks.figures import YEAR_HOURS, Figure
 from benchmarks.history import make_history
 from benchmarks.site import Ended, Memory, Site
+from returns_orchestration.cli.status import read_states
+from returns_orchestration.flow.days import DaySettler
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.trust.hours import missing
 
 
 def test_every_part_gives_its_lines(tmp_path: Path) -> None:
@@ -46,12 +49,13 @@ def test_a_history_that_was_made_is_as_complete_as_one_that_was_lived(
     variables = {"RETURNS_START": looks.START, "CLICKPOST_KEY": "-", "CLICKPOST_USER_NAME": "-"}
     site = Site(tmp_path / "site", variables)
     windows = make_history(site, 50, polls)
-    done = site.product("status", windows[0].text, windows[-1].next.text, "--json").or_die()
-    found = json.loads(done.output)
-    assert {state["state"] for state in found} == {"complete"}
-    assert {state["polls"] for state in found} == {polls}
-    again = site.product("backfill", windows[0].text, windows[-1].next.text).or_die()
-    assert "none is missing" in again.output
+    with site.entered():
+        found = read_states(site.settings, windows)
+    assert {state.state for state in found} == {"complete"}
+    assert {state.polls for state in found} == {polls}
+    lake = Lake(open_store(str(site.lake)))
+    days = DaySettler(lake, site.settings.report_time_zone)
+    assert missing(lake, windows, days.follow) == ([], [])
 
 
 def test_a_process_that_fails_gives_no_figure(tmp_path: Path) -> None:
