@@ -110,8 +110,8 @@ def lake_fails(error: str) -> Message:
 LAKE_WORKS: Final = Message(
     incident=0,
     tone="over",
-    title="[over] The lake cannot be read or written",
-    text="It can again; hours that are missing come by themselves.",
+    title="[over] The lake can be read and written",
+    text="Hours that are missing come by themselves; nothing has to be done.",
 )
 
 

@@ -289,3 +289,22 @@ def test_a_check_that_fails_is_told_and_one_that_can_wait_waits_for_the_morning(
     assert receiver.titles == []
     daemon.live_to(after(2.5))
     assert receiver.titles == ["[notice] A check of raw_returns fails: an empty result is a list"]
+
+
+def test_a_lake_that_cannot_be_written_is_told_once_and_so_is_its_end(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch()
+    daemon.live_to(after(1))
+    place = daemon.world.lake / "_alerts"
+    place.rename(place.with_name("aside"))
+    place.write_text("no folder")
+    for _ in range(2):
+        daemon.now += timedelta(minutes=10)
+        daemon.look()
+    assert receiver.titles == ["[urgent] The lake cannot be read or written"]
+    place.unlink()
+    place.with_name("aside").rename(place)
+    daemon.look()
+    daemon.look()
+    assert receiver.titles[1:] == ["[over] The lake can be read and written"]
