@@ -165,22 +165,6 @@ def newest_materialization(
     return Target(storage_id=found[partition], run_id=run_id, timestamp=now)
 
 
-def started_first(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime | None:
-    """When the failed run or backfill that this one repeats was started; None if it repeats none.
-
-    A run that succeeded is repeated in order to poll again, so nothing is spared then.
-    """
-    backfill = run.tags.get("dagster/root_backfill_id")
-    if backfill:
-        found = instance.get_backfill(backfill)
-        return datetime.fromtimestamp(found.backfill_timestamp, UTC) if found else None
-    parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
-    if parent is None or parent.is_success:
-        return None
-    record = instance.get_run_record_by_id(run.root_run_id or parent.run_id)
-    return record.create_timestamp.astimezone(UTC) if record else None
-
-
 def unreported(instance: dg.DagsterInstance, windows: Sequence[Window]) -> list[Window]:
     """Those of ``windows`` of which Dagster knows no poll: a run was killed, or the home is new."""
     known = polls(instance, [window.key for window in windows])

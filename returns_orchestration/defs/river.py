@@ -14,6 +14,7 @@ import dagster as dg
 
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, history, metadata
+from returns_orchestration.defs.repeats import failing_since
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
@@ -55,7 +56,7 @@ def run_partitions(context: dg.AssetExecutionContext, river: River, *, missing_o
         river,
         windows,
         missing_only=missing_only,
-        polled_since=history.started_first(context.instance, context.run),
+        polled_since=failing_since(context.instance, context.run),
         remake=history.unreported(context.instance, windows),
     )
 

@@ -6,18 +6,19 @@ The simulator, the pipeline and the automation live by one clock that the test s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
-from dagster._core.test_utils import freeze_time
+from mortal_run import execute, run_and_kill
 from world import HASTY, World
 
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.defs.lost_runs import UNDER_WAY
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.trust.hours import states
 from returns_orchestration.window import Window, windows_between
@@ -28,17 +29,18 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 class Unattended:
     """Dagster's daemon by hand: ticks at their times, runs at once, in this process."""
 
-    def __init__(self, world: World, instance: dg.DagsterInstance) -> None:
+    def __init__(self, world: World, instance: dg.DagsterInstance, home: str) -> None:
         self.world = world
         self.instance = instance
+        self.home = home
         self.now = START
         world.set_clock(lambda: self.now)
         self.definitions = build_defs(world.settings, clock=lambda: self.now, retry=HASTY)
         self.repository = self.definitions.get_repository_def()
         self.cursors: dict[str, str | None] = {}
         self.launched: set[str] = set()
-        self.runs = 0
         self.kill_next = False
+        self.kill_after = 0
 
     def live_to(self, end: datetime, *, daemon: bool = True) -> None:
         """Advance the clock in steps of ten minutes; without a daemon nothing is evaluated."""
@@ -48,43 +50,57 @@ class Unattended:
                 self.tick()
 
     def tick(self) -> None:
-        schedule = self.repository.get_schedule_def("live_hour")
-        if self.now.minute == int(schedule.cron_schedule.split()[0]):
-            with dg.build_schedule_context(
-                self.instance, scheduled_execution_time=self.now, repository_def=self.repository
-            ) as at:
-                data = schedule.evaluate_tick(at)
-            self.launch(data.run_requests or [], schedule.job_name)
-        for name in ("missing_hours", "late_returns"):
-            sensor = self.repository.get_sensor_def(name)
+        for schedule in self.repository.schedule_defs:
+            minute, hour, *_ = schedule.cron_schedule.split()
+            if self.now.minute == int(minute) and hour in {"*", str(self.now.hour)}:
+                with dg.build_schedule_context(
+                    self.instance, scheduled_execution_time=self.now, repository_def=self.repository
+                ) as at:
+                    data = schedule.evaluate_tick(at)
+                self.launch(data.run_requests or [], schedule.job_name)
+        for sensor in sorted(self.repository.sensor_defs, key=lambda sensor: sensor.name):
             with dg.build_sensor_context(
-                self.instance, cursor=self.cursors.get(name), repository_def=self.repository
+                self.instance,
+                cursor=self.cursors.get(sensor.name),
+                repository_def=self.repository,
             ) as at:
-                data = sensor.evaluate_tick(at)
-            self.cursors[name] = data.cursor
-            self.launch(data.run_requests or [], sensor.job_name)
+                asked = sensor.evaluate_tick(at)
+            self.cursors[sensor.name] = asked.cursor
+            if asked.run_requests:
+                self.launch(asked.run_requests, sensor.job_name)
 
-    def launch(self, requests: list[dg.RunRequest], job_name: str) -> None:
+    def launch(self, requests: Sequence[dg.RunRequest], job_name: str) -> None:
         for request in requests:
-            assert request.run_key
-            if request.run_key in self.launched:
+            # Dagster launches a schedule's tick once; what a sensor asks for, once for its key.
+            key = request.run_key or f"{job_name} of {self.now}"
+            if key in self.launched:
                 continue
-            self.launched.add(request.run_key)
+            self.launched.add(key)
             if self.kill_next:  # it was taken from the queue and died before it did anything
                 self.kill_next = False
-                continue
-            self.runs += 1
-            with freeze_time(self.now):  # Dagster's own clock: the times of its events
-                self.repository.get_job(job_name).execute_in_process(
-                    instance=self.instance,
-                    raise_on_error=False,
+            elif self.kill_after and job_name == "hourly":
+                run_and_kill(self.world, self.home, job_name, request, self.now, self.kill_after)
+                self.kill_after = 0
+                self.world.simulator.faults = []
+            else:
+                execute(
+                    self.definitions,
+                    self.instance,
+                    self.now,
+                    job=job_name,
                     partition_key=request.partition_key,
-                    tags=request.tags,
-                    run_config={
-                        **request.run_config,
-                        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                    },
+                    tags=dict(request.tags),
+                    run_config=dict(request.run_config),
                 )
+
+    def asked(self, windows: list[Window]) -> list[list[str]]:
+        """For each window the outcomes of its polls, in order: fault or 'ok'."""
+        found = polls_of(self.world)
+        return [found.get(window.start.strftime("%Y-%m-%dT%H:%M:%S"), []) for window in windows]
+
+    def landed(self, windows: list[Window]) -> list[Window]:
+        lake = Lake(open_store(str(self.world.lake)))
+        return [window for window in windows if lake.polls(window)]
 
 
 @pytest.fixture
@@ -98,9 +114,10 @@ def unattended(
         late_by=(timedelta(minutes=15), timedelta(hours=40)),
         mps_share=0.0,
     )
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    home = str(tmp_path / "home")
+    monkeypatch.setenv("DAGSTER_HOME", home)
     with open_instance(world.settings) as instance:
-        yield Unattended(world, instance)
+        yield Unattended(world, instance, home)
 
 
 def polls_of(world: World) -> dict[str, list[str]]:
@@ -111,6 +128,44 @@ def polls_of(world: World) -> dict[str, list[str]]:
     return found
 
 
+def a_run_fails_in_part(unattended: Unattended) -> None:
+    """The run that heals five hours; in two of them the API fails."""
+    first = Window.of(unattended.now - timedelta(hours=6))
+    outage = list(windows_between(first.start, unattended.now - timedelta(hours=1)))
+    bad, good = [outage[1], outage[3]], [outage[0], outage[2], outage[4]]
+    unattended.world.simulator.faults = [f"503:*:{bad[0].text},{bad[1].text}"]
+    unattended.live_to(unattended.now + timedelta(minutes=10))
+    assert unattended.landed(outage) == good
+    unattended.world.simulator.faults = []
+    unattended.live_to(unattended.now + timedelta(minutes=30))
+    assert unattended.asked(good) == [["ok"]] * len(good)
+    for outcomes in unattended.asked(bad):
+        assert set(outcomes[:-1]) == {"503"}
+        assert outcomes[-1] == "ok"
+
+
+def a_run_is_killed(unattended: Unattended) -> None:
+    """The run that heals sixteen hours, when it has landed eight, at twenty past the hour.
+
+    All that follows comes to pass before the next hour, in which hours come of age.
+    """
+    first = Window.of(unattended.now - timedelta(hours=16))
+    outage = list(windows_between(first.start, unattended.now))
+    landed, hanging = outage[:8], outage[8:]
+    unattended.live_to(unattended.now + timedelta(minutes=10), daemon=False)
+    unattended.world.simulator.faults = [f"hang:*:{','.join(w.text for w in hanging)}"]
+    unattended.kill_after = len(outage)
+    unattended.live_to(unattended.now + timedelta(minutes=10))
+    assert unattended.landed(outage) == landed
+    (run,) = unattended.instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY))
+    assert run.status is dg.DagsterRunStatus.STARTED
+    unattended.live_to(unattended.now + timedelta(minutes=30))
+    assert not unattended.instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY))
+    assert unattended.landed(outage) == outage
+    assert unattended.asked(landed) == [["ok"]] * len(landed)
+    assert unattended.asked(hanging) == [["hang", "ok"]] * len(hanging)
+
+
 def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) -> None:
     world = unattended.world
     unattended.live_to(START + timedelta(hours=30))
@@ -119,8 +174,12 @@ def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) 
     world.simulator.faults = []
     unattended.live_to(START + timedelta(hours=60))
     unattended.live_to(START + timedelta(hours=65), daemon=False)
-    unattended.live_to(START + timedelta(hours=80))
+    a_run_fails_in_part(unattended)
+    unattended.live_to(START + timedelta(hours=70))
     unattended.kill_next = True
+    unattended.live_to(START + timedelta(hours=80))
+    unattended.live_to(START + timedelta(hours=95), daemon=False)
+    a_run_is_killed(unattended)
     unattended.live_to(START + timedelta(hours=100))
     world.simulator.faults = ["503:*:2026-11-05T05:00"]  # one hour dead for two days
     unattended.live_to(START + timedelta(hours=150))

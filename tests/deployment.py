@@ -1,0 +1,184 @@
+"""Dagster as it is deployed, one step at a time: what the UI asks for, what the daemon does of it.
+
+The code server and its runs are processes; the daemon's loops are turned by hand, so that nothing
+waits for their half minutes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, PartitionBackfill
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._daemon.backfill import execute_backfill_iteration
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+from dagster_graphql.test.utils import execute_dagster_graphql
+
+from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.defs.instance import CONFIGURATION, open_instance
+from returns_orchestration.defs.lost_runs import UNDER_WAY
+from returns_orchestration.settings import Settings
+from returns_orchestration.window import Window
+
+PROJECT = Path(__file__).parents[1]
+WAIT_AT_THE_END = "code_servers:\n  wait_for_local_processes_on_shutdown: true\n"
+ROUNDS = 6
+"""Looks at a backfill of one run before something is wrong; two or three should do."""
+
+AWAITED = 90.0
+"""Seconds until a test fails that waits for processes; healthy ones take a third of it."""
+
+LOOK_EVERY = 0.2
+
+LAUNCH = """mutation ($what: LaunchBackfillParams!) {
+  launched: launchPartitionBackfill(backfillParams: $what) {
+    ... on LaunchBackfillSuccess { backfillId }
+    __typename ... on Error { message }
+  }
+}"""
+REPEAT = """mutation ($what: ReexecutionParams!) {
+  launched: reexecutePartitionBackfill(reexecutionParams: $what) {
+    ... on LaunchBackfillSuccess { backfillId }
+    __typename ... on Error { message }
+  }
+}"""
+REPEAT_RUN = """mutation ($what: ReexecutionParams!) {
+  launched: launchRunReexecution(reexecutionParams: $what) {
+    ... on LaunchRunSuccess { run { runId } }
+    __typename ... on Error { message }
+  }
+}"""
+COUNTS = """query ($id: String!) {
+  partitionBackfillOrError(backfillId: $id) {
+    ... on PartitionBackfill {
+      assetBackfillData {
+        assetBackfillStatuses {
+          ... on AssetPartitionsStatusCounts {
+            assetKey { path } numPartitionsMaterialized numPartitionsFailed
+          }
+        }
+      }
+    }
+  }
+}"""
+
+
+class Deployment:
+    """A workspace whose code server runs, and the daemon's loops."""
+
+    def __init__(self, instance: dg.DagsterInstance, workspace: WorkspaceProcessContext) -> None:
+        self.instance = instance
+        self._workspace = workspace
+        self._queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """What the UI's server answers."""
+        context = self._workspace.create_request_context()
+        answer = execute_dagster_graphql(context, query, variables)
+        assert not answer.errors
+        assert "message" not in answer.data.get("launched", {}), answer.data
+        return dict(answer.data)
+
+    def backfill(self, windows: Sequence[Window]) -> str:
+        """As *Materialize all* does."""
+        what = {
+            "assetSelection": [{"path": [name]} for name in DEPENDS_ON],
+            "partitionNames": [window.key for window in windows],
+        }
+        return str(self.ask(LAUNCH, what=what)["launched"]["backfillId"])
+
+    def repeat(self, backfill: str, strategy: str) -> str:
+        """As *Re-execute* does on a backfill's page; ``strategy`` as there."""
+        what = {"parentRunId": backfill, "strategy": strategy}
+        return str(self.ask(REPEAT, what=what)["launched"]["backfillId"])
+
+    def repeat_run(self, run: str, strategy: str) -> str:
+        """As *Re-execute* does on a run's page."""
+        what = {"parentRunId": run, "strategy": strategy}
+        return str(self.ask(REPEAT_RUN, what=what)["launched"]["run"]["runId"])
+
+    def look(self) -> None:
+        """One look at the backfills and one at the queue."""
+        errors = execute_backfill_iteration(self._workspace, logging.getLogger(__name__))
+        assert [error for error in errors if error] == []
+        list(self._queue.run_iteration(self._workspace))
+
+    def finish(self, backfill: str) -> PartitionBackfill:
+        """Look until the backfill has ended."""
+        for _ in range(ROUNDS):
+            self.look()
+            self.finish_runs()
+            found = self.instance.get_backfill(backfill)
+            assert found
+            if found.status in BULK_ACTION_TERMINAL_STATUSES:
+                return found
+        message = f"The backfill has not ended after {ROUNDS} looks."
+        raise AssertionError(message)
+
+    def finish_runs(self) -> None:
+        """Start what is queued, one run after another, until the last process has ended."""
+        until(self._has_no_runs)
+
+    def _has_no_runs(self) -> bool:
+        list(self._queue.run_iteration(self._workspace))
+        statuses = [dg.DagsterRunStatus.QUEUED, *UNDER_WAY]
+        return not self.instance.get_runs(dg.RunsFilter(statuses=statuses))
+
+    def kill(self, run: str) -> None:
+        """End the run's process as nothing can be caught."""
+        records = self.instance.get_records_for_run(run, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        pids = [
+            entry.value
+            for record in records.records
+            if (data := record.event_log_entry.dagster_event.event_specific_data) is not None
+            if (entry := data.metadata.get("pid")) is not None
+        ]
+        os.kill(int(pids[0]), signal.SIGKILL)
+
+    def counts(self, backfill: str) -> dict[str, tuple[int, int]]:
+        """Asset to the hours that the backfill's page shows as completed and as failed."""
+        found = self.ask(COUNTS, id=backfill)["partitionBackfillOrError"]["assetBackfillData"]
+        return {
+            status["assetKey"]["path"][0]: (
+                status["numPartitionsMaterialized"],
+                status["numPartitionsFailed"],
+            )
+            for status in found["assetBackfillStatuses"]
+        }
+
+
+@contextmanager
+def deployed(settings: Settings, home: Path) -> Iterator[Deployment]:
+    """The project's workspace with its code server; they read the settings in the environment.
+
+    The instance is the project's own; its code server is waited for at the end.
+    """
+    home.mkdir()
+    configuration = (PROJECT / CONFIGURATION).read_text() + WAIT_AT_THE_END
+    (home / CONFIGURATION).write_text(configuration)
+    target = WorkspaceFileTarget([str(PROJECT / "workspace.yaml")])
+    with (
+        open_instance(settings) as instance,
+        WorkspaceProcessContext(instance, target) as workspace,
+    ):
+        yield Deployment(instance, workspace)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for another process."""
+    never = threading.Event()
+    for _ in range(int(AWAITED / LOOK_EVERY)):
+        if condition():
+            return
+        never.wait(LOOK_EVERY)
+    message = f"Waited {AWAITED:.0f} seconds in vain."
+    raise AssertionError(message)

@@ -1,0 +1,131 @@
+"""Backfills as the UI launches and repeats them: in processes of their own, by Dagster's daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from deployment import Deployment, deployed
+from world import World, hours
+
+from returns_orchestration.clickpost import RetryPolicy
+from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.window import Window
+
+WEEK = hours("2026-11-07", "2026-11-14")
+BAD = [WEEK[at] for at in (3, 4, 5, 99, 167)]
+
+HOURS = WEEK[:14]
+LANDED, HANGING = HOURS[:6], HOURS[6:]
+
+# Dagster's GraphQL server calls a function of its own that is to go.
+pytestmark = pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is deprecated")
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, new_world: Callable[..., World]) -> World:
+    world = new_world({"RETURNS_START": WEEK[0].start.isoformat()}, returns_per_hour=3)
+    for name, value in world.environment_of_processes.items():
+        monkeypatch.setenv(name, value)
+    return world
+
+
+@pytest.fixture
+def deployment(world: World) -> Iterator[Deployment]:
+    with deployed(world.settings, Path(os.environ["DAGSTER_HOME"])) as deployment:
+        yield deployment
+
+
+def asked(world: World) -> list[str]:
+    """The windows asked for since the last look, in order of time; one for every request."""
+    found = sorted(world.asked())
+    world.simulator.forget()
+    return found
+
+
+def times(windows: list[Window]) -> list[str]:
+    return [window.start.strftime("%Y-%m-%dT%H:%M:%S") for window in windows]
+
+
+def failed(backfill: PartitionBackfill, deployment: Deployment) -> dict[str, set[str]]:
+    """Asset to the hours that the backfill names as failed."""
+    graph = deployment._workspace.create_request_context().asset_graph
+    data = backfill.get_asset_backfill_data(graph)
+    found: dict[str, set[str]] = {}
+    for key, partition in data.failed_and_downstream_subset.iterate_asset_partitions():
+        found.setdefault(key.to_user_string(), set()).add(str(partition))
+    return found
+
+
+def test_a_backfill_keeps_the_good_hours_and_is_repeated_for_the_bad_ones_alone(
+    world: World, deployment: Deployment
+) -> None:
+    world.simulator.faults = [f"503:*:{','.join(window.text for window in BAD)}"]
+    first = deployment.finish(deployment.backfill(WEEK))
+    assert first.status is BulkActionStatus.COMPLETED_FAILED
+    assert deployment.counts(first.backfill_id) == dict.fromkeys(DEPENDS_ON, (163, 5))
+    assert failed(first, deployment) == {name: {w.key for w in BAD} for name in DEPENDS_ON}
+    lines = json.loads(world.run("status", "2026-11-07", "2026-11-14", "--json").stdout)
+    missing = {line["hour"]: line["error"] for line in lines if line["state"] == "missing"}
+    assert sorted(missing) == [window.text for window in BAD]
+    assert all("503" in words for words in missing.values())
+    attempts = {window: RetryPolicy().attempts if window in BAD else 1 for window in WEEK}
+    assert Counter(asked(world)) == dict(zip(times(WEEK), attempts.values(), strict=True))
+
+    world.simulator.faults = []
+    again = deployment.finish(deployment.repeat(first.backfill_id, "FROM_FAILURE"))
+    assert again.status is BulkActionStatus.COMPLETED_SUCCESS
+    assert asked(world) == times(BAD)
+    for name in DEPENDS_ON:
+        known = deployment.instance.get_materialized_partitions(dg.AssetKey(name))
+        assert set(known) == {window.key for window in WEEK}
+
+
+def killed(world: World, deployment: Deployment) -> tuple[str, str]:
+    """A backfill, and its run, which was killed while HANGING were being asked for."""
+    world.simulator.faults = [f"hang:*:{','.join(window.text for window in HANGING)}"]
+    reached = world.when_asked(len(HOURS))
+    backfill = deployment.backfill(HOURS)
+    deployment.look()
+    assert reached.wait(60)
+    (run,) = deployment.instance.get_runs()
+    deployment.kill(run.run_id)
+    world.simulator.faults = []
+    assert deployment.finish(backfill).status is BulkActionStatus.COMPLETED_FAILED
+    assert asked(world) == times(HOURS)
+    lake = Lake(open_store(str(world.lake)))
+    assert [window for window in HOURS if lake.polls(window)] == LANDED
+    return backfill, run.run_id
+
+
+def test_a_backfill_whose_run_was_killed_is_repeated_without_what_had_landed(
+    world: World, deployment: Deployment
+) -> None:
+    backfill, _ = killed(world, deployment)
+    again = deployment.finish(deployment.repeat(backfill, "FROM_FAILURE"))
+    assert again.status is BulkActionStatus.COMPLETED_SUCCESS
+    assert asked(world) == times(HANGING)
+    once_more = deployment.finish(deployment.repeat(again.backfill_id, "ALL_STEPS"))
+    assert once_more.status is BulkActionStatus.COMPLETED_SUCCESS
+    # What it repeats had succeeded, so this is to poll again all that was asked for then.
+    assert asked(world) == times(HOURS[4:])
+
+
+def test_a_killed_run_is_repeated_without_what_had_landed(
+    world: World, deployment: Deployment
+) -> None:
+    _, run = killed(world, deployment)
+    again = deployment.repeat_run(run, "FROM_FAILURE")
+    deployment.look()
+    deployment.finish_runs()
+    found = deployment.instance.get_run_by_id(again)
+    assert found
+    assert found.is_success
+    assert asked(world) == times(HANGING)
