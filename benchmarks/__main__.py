@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks import looks, reading, year
+from benchmarks import looks, quarter, reading, year
 from benchmarks.figures import YEAR_HOURS, Figure, in_words, table, timed
 from benchmarks.site import ROOT
 
@@ -37,7 +37,8 @@ def measure(
     """Every figure, of ``hours`` and five times as many; ``folder`` is made use of and left."""
     of_looks = looks.measure(folder / "looks", hours, say)
     of_year, lake = year.measure(folder / "year", hours, single_runs, say)
-    return [*of_year, *of_looks, *reading.measure(lake, folder / "reading", say)]
+    of_alerts = quarter.measure(say)
+    return [*of_year, *of_looks, *reading.measure(lake, folder / "reading", say), *of_alerts]
 
 
 @app.command()

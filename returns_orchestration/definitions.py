@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
-from returns_orchestration.defs import automation, lost_runs
+from returns_orchestration.defs import alerting, automation, lost_runs
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
 from returns_orchestration.defs.instance import dagster_home
 from returns_orchestration.flow.days import DaySettler
@@ -79,13 +79,19 @@ def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa:
     river = build_river(settings, **overrides)
     clock: Callable[[], datetime] = overrides.get("clock", now)
     return dg.Definitions(
-        assets=[hourly_assets(settings), daily_assets(settings), lateness_asset(settings)],
+        assets=[
+            hourly_assets(settings),
+            daily_assets(settings),
+            lateness_asset(settings),
+            alerting.alerts_asset(),
+        ],
         jobs=[automation.hourly_job(), automation.repoll_job()],
         schedules=[automation.live_schedule(settings), automation.lateness_schedule()],
         sensors=[
             automation.healing_sensor(settings, river, clock),
             automation.repoll_sensor(settings, river, clock),
             lost_runs.lost_runs_sensor(clock),
+            alerting.incident_sensor(settings, river, clock),
         ],
         resources={"river": dg.ResourceDefinition.hardcoded_resource(river)},
         executor=dg.in_process_executor,

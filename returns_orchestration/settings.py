@@ -91,7 +91,34 @@ class Settings(BaseSettings):
         description="comma-separated Apprise URLs; none: alerts go to the log and the lake",
     )
 
-    @field_validator("base_url")
+    dagster_url: str = Field(
+        "http://127.0.0.1:3000",
+        alias="RETURNS_DAGSTER_URL",
+        description="address of Dagster's UI as people reach it; links in alerts begin with it",
+    )
+    heartbeat_url: SecretStr | None = Field(
+        None,
+        alias="RETURNS_HEARTBEAT_URL",
+        description="called (GET) at each good look of the sensor `incidents`: a dead man's switch",
+    )
+    alert_grace: timedelta = Field(
+        timedelta(minutes=120),
+        alias="RETURNS_ALERT_GRACE_MINUTES",
+        description="minutes after it was due for which an hour may be missing before anybody is "
+        "told",
+    )
+    alert_cooldown: timedelta = Field(
+        timedelta(minutes=60),
+        alias="RETURNS_ALERT_COOLDOWN_MINUTES",
+        description="minutes for which an incident that comes back stays silent",
+    )
+    alert_quiet_hours: Annotated[tuple[int, int], NoDecode] = Field(
+        (22, 8),
+        alias="RETURNS_ALERT_QUIET_HOURS",
+        description="hours in RETURNS_REPORT_TIME_ZONE in which notices wait, or `none`",
+    )
+
+    @field_validator("base_url", "dagster_url")
     @classmethod
     def _http_address(cls, value: str) -> str:
         if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", value):
@@ -129,7 +156,20 @@ class Settings(BaseSettings):
             message = "must be a whole hour in UTC such as 2026-01-01T00:00:00Z"
             raise ValueError(message) from None
 
-    @field_validator("settle", mode="before")
+    @field_validator("alert_quiet_hours", mode="before")
+    @classmethod
+    def _clock_hours(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.strip().lower() == "none":
+            return (0, 0)
+        match = re.fullmatch(r"\s*([01]?\d|2[0-3])\s*-\s*([01]?\d|2[0-3])\s*", value)
+        if match is None:
+            message = "must be two full hours such as 22-8, or none"
+            raise ValueError(message)
+        return int(match[1]), int(match[2])
+
+    @field_validator("settle", "alert_grace", "alert_cooldown", mode="before")
     @classmethod
     def _minutes(cls, value: object) -> object:
         if isinstance(value, timedelta):
@@ -162,7 +202,9 @@ class Settings(BaseSettings):
     def _urls(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(SecretStr(part.strip()) for part in value.split(",") if part.strip())
+        # An address of mail may hold commas of its own: a URL begins with its scheme.
+        parts = re.split(r",\s*(?=[A-Za-z][A-Za-z0-9]*://)|,\s*$", value)
+        return tuple(SecretStr(part.strip()) for part in parts if part.strip())
 
     @property
     def lake_is_a_folder(self) -> bool:

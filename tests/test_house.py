@@ -29,6 +29,7 @@ ORDER = (
     "stages",
     "trust",
     "flow",
+    "alerts",
     "defs",
     "definitions",
     "cli",

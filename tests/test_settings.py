@@ -24,6 +24,11 @@ CONTRACT = """
 | RETURNS_REPOLL_AFTER_HOURS | 1,6,24,72 |
 | RETURNS_REPORT_TIME_ZONE | Asia/Kolkata |
 | RETURNS_ALERT_URLS | none |
+| RETURNS_DAGSTER_URL | http://127.0.0.1:3000 |
+| RETURNS_HEARTBEAT_URL | none |
+| RETURNS_ALERT_GRACE_MINUTES | 120 |
+| RETURNS_ALERT_COOLDOWN_MINUTES | 60 |
+| RETURNS_ALERT_QUIET_HOURS | 22-8 |
 """
 DEFAULTS = dict(
     (cell.strip() for cell in line.split("|")[1:3]) for line in CONTRACT.strip().splitlines()
@@ -83,6 +88,9 @@ def test_defaults_have_the_types_that_the_code_reckons_with(project: Path) -> No
         ("RETURNS_SETTLE_MINUTES", "0", timedelta(0)),
         ("RETURNS_SETTLE_MINUTES", "7.5", timedelta(minutes=7.5)),
         ("RETURNS_REPOLL_AFTER_HOURS", " 2, 48 ", (2, 48)),
+        ("RETURNS_ALERT_QUIET_HOURS", "none", (0, 0)),
+        ("RETURNS_ALERT_QUIET_HOURS", "1 - 06", (1, 6)),
+        ("RETURNS_ALERT_GRACE_MINUTES", "0", timedelta(0)),
     ],
 )
 def test_sensible_values_are_read(
@@ -121,6 +129,11 @@ def test_sensible_values_are_read(
         ("RETURNS_REPOLL_AFTER_HOURS", "1.5", "1,6,24,72"),
         ("RETURNS_REPOLL_AFTER_HOURS", "daily", "1,6,24,72"),
         ("RETURNS_REPORT_TIME_ZONE", "Kolkata", "IANA time zone"),
+        ("RETURNS_DAGSTER_URL", f"https://user:{CANARY}@host", "without a query or a user"),
+        ("RETURNS_ALERT_GRACE_MINUTES", "soon", "from 0 to 1440"),
+        ("RETURNS_ALERT_COOLDOWN_MINUTES", "-1", "from 0 to 1440"),
+        ("RETURNS_ALERT_QUIET_HOURS", "night", "22-8, or none"),
+        ("RETURNS_ALERT_QUIET_HOURS", "22-24", "22-8, or none"),
     ],
 )
 def test_nonsense_names_the_variable_and_what_is_allowed_and_no_secret(
@@ -185,6 +198,13 @@ def test_secrets_show_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings()
     assert CANARY not in repr(settings) + str(settings) + settings.model_dump_json()
     assert [url.get_secret_value() for url in settings.alert_urls] == [CANARY]
+
+
+def test_an_alert_url_may_hold_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = ["mailto://u:p@host?to=a@b.example,c@d.example", "json://host/x"]
+    for text in (",".join(urls), ", ".join(urls) + ","):
+        monkeypatch.setenv("RETURNS_ALERT_URLS", text)
+        assert [url.get_secret_value() for url in load_settings().alert_urls] == urls
 
 
 def test_loading_touches_nothing(project: Path) -> None:

@@ -12,7 +12,16 @@ from contextlib import suppress
 
 import typer
 
-from returns_orchestration.cli import backfill, demo, doctor, simulate, status, waive
+from returns_orchestration.cli import (
+    alert,
+    backfill,
+    demo,
+    doctor,
+    incidents,
+    simulate,
+    status,
+    waive,
+)
 from returns_orchestration.errors import ReturnsError, SettingsError
 
 app = typer.Typer(
@@ -26,6 +35,8 @@ app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("waive")(waive.waive)
+app.command("incidents")(incidents.incidents)
+app.command("alert")(alert.alert)
 app.command("simulate")(simulate.simulate)
 app.command("demo")(demo.demo)
 

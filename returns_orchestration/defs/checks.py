@@ -33,6 +33,9 @@ NAMES: Final = {
 }
 """Asset to the name of its check, which is a claim."""
 
+FAILED_CLAIMS: Final = "failed"
+"""Metadata of an evaluation: the claims that do not hold, as alerts read them."""
+
 MEANINGS: Final = {
     "raw_returns": "The window was read, and served = kept + duplicate + rejected.",
     "returns": "References are unique, times are near the hour, codes, modes and keys are known.",
@@ -90,11 +93,16 @@ def result(asset: str, claims: Sequence[Claim]) -> dg.AssetCheckResult:
 def _verdict(claims: Sequence[Claim]) -> dict[str, Any]:
     failed = [claim for claim in claims if not claim.holds]
     grave = not claims or any(claim.weight != "warning" for claim in failed)
+    shown: dict[str, dg.MetadataValue] = {"claims": dg.MetadataValue.md(_table(claims))}
+    if failed:
+        fields = ("name", "weight", "verdict", "figures", "cause")
+        noted = [{name: getattr(claim, name) for name in fields} for claim in failed]
+        shown[FAILED_CLAIMS] = dg.MetadataValue.json(noted)
     return {
         "passed": bool(claims) and not failed,
         "severity": dg.AssetCheckSeverity.ERROR if grave else dg.AssetCheckSeverity.WARN,
         "description": "; ".join(claim.sentence for claim in failed) or None,
-        "metadata": {"claims": dg.MetadataValue.md(_table(claims))},
+        "metadata": shown,
     }
 
 

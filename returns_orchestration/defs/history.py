@@ -22,7 +22,8 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._serdes import deserialize_value
 
-from returns_orchestration.defs.checks import NAMES
+from returns_orchestration.alerts.facts import Evaluation, FailedClaim
+from returns_orchestration.defs.checks import FAILED_CLAIMS, NAMES
 from returns_orchestration.trust.hours import Asked
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 RAW = "raw_returns"
+
+OVERLAP = 50
+"""Events read twice, in case one that was written at the same time was not to be seen yet."""
 
 BATCH = 500
 """Partitions in one query: below what any database allows as parameters."""
@@ -101,6 +105,50 @@ def last_errors(instance: dg.DagsterInstance, partitions: Iterable[str]) -> dict
             elif event:
                 found.pop(partition, None)  # a later evaluation that did not fail
     return found
+
+
+def newest_event(instance: dg.DagsterInstance) -> int:
+    """The id of the newest event there is; 0 if there is none."""
+    found = _rows(instance, sa.select(sa.func.max(SqlEventLogStorageTable.c.id)))
+    return int(found[0][0] or 0)
+
+
+def evaluations(
+    instance: dg.DagsterInstance, after: int, limit: int
+) -> tuple[list[Evaluation], int]:
+    """Up to ``limit`` verdicts of checks after the event ``after``, oldest first, and the last id.
+
+    The table of checks is updated in place; the log is not, so nothing is missed. A few earlier
+    events are read again, since of two that are written at once the lower id can appear later.
+    """
+    events = SqlEventLogStorageTable.c
+    query = (
+        sa.select(events.id, events.event)
+        .where(events.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION.value)
+        .where(events.id > after - OVERLAP)
+        .order_by(events.id)
+        .limit(limit)
+    )
+    rows = _rows(instance, query)
+    return [_evaluation(event) for _, event in rows], max(after, rows[-1][0] if rows else after)
+
+
+def _evaluation(event: str) -> Evaluation:
+    entry: Any = deserialize_value(event)
+    said = entry.dagster_event.event_specific_data
+    noted = said.metadata.get(FAILED_CLAIMS)
+    if said.passed:
+        failed: tuple[FailedClaim, ...] = ()
+    elif noted is None:  # no claim of ours: the check itself is what failed
+        failed = (FailedClaim(name=said.check_name, weight="error", verdict="fails", figures=""),)
+    else:
+        failed = tuple(FailedClaim(**claim) for claim in noted.value)
+    return Evaluation(
+        said.asset_key.to_user_string(),
+        said.partition or "",
+        datetime.fromtimestamp(entry.timestamp, UTC),
+        failed,
+    )
 
 
 def newest_materializations(

@@ -273,13 +273,13 @@ class RiverEvents:
         self._stopped = error
         window = getattr(error, "window", "")
         if window:
-            self._check(Window.from_key(window), {RAW: [claims.unread(str(error))]})
+            self._check(Window.from_key(window), {RAW: [claims.unread(error)]})
 
     def _fail(self, window: Window, error: ReturnsError) -> None:
         self._failed[window] = error
         self._context.log.error(str(error))
         said = claims.unread if isinstance(error, ApiError) else claims.unpublished
-        judged: dict[str, Sequence[Claim]] = {RAW: [said(str(error))]}
+        judged: dict[str, Sequence[Claim]] = {RAW: [said(error)]}
         if isinstance(error, HourBlocked):
             judged |= {name: error.judged[name] for name in error.judged.keys() & set(MADE)}
         self._check(window, judged)

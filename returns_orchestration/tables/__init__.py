@@ -6,6 +6,7 @@ of where in a record of the API a value is read.
 
 from __future__ import annotations
 
+from returns_orchestration.tables.alerts import ALERTS, UTC_DAYS
 from returns_orchestration.tables.columns import (
     DAY,
     FLAG,
@@ -40,6 +41,7 @@ from returns_orchestration.tables.returns import (
 
 __all__ = [
     "ADDITIONAL",
+    "ALERTS",
     "BY_NAME",
     "DAY",
     "FLAG",
@@ -65,6 +67,7 @@ __all__ = [
     "TEXTS",
     "TIME",
     "TYPE_NAMES",
+    "UTC_DAYS",
     "WEBHOOK",
     "Column",
     "Table",
@@ -82,7 +85,7 @@ MADE_HOURLY = (
 MADE_DAILY = (REFUND_MODES_DAILY, RETURN_REASONS_DAILY)
 """The tables made from the rows of `returns` and `return_items` for one day."""
 
-TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, LATENESS)
+TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, LATENESS, ALERTS)
 """Every table of the lake, in flow order."""
 
 BY_NAME = {table.name: table for table in TABLES}

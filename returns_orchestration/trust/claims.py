@@ -30,12 +30,16 @@ Weight = Literal["blocks", "error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim and what became of it; ``figures`` are the numbers it was judged by."""
+    """One claim and what became of it; ``figures`` are the numbers it was judged by.
+
+    ``cause`` is the type of the error that kept it from being told.
+    """
 
     name: str
     weight: Weight
     verdict: Verdict
     figures: str
+    cause: str = ""
 
     @property
     def holds(self) -> bool:
@@ -101,14 +105,16 @@ def of_poll(*, null_result: bool, damaged_text: int, vanished: int, far: int) ->
     ]
 
 
-def unread(sentence: str) -> Claim:
+def unread(error: Exception) -> Claim:
     """The claim about an hour whose window could not be read: it cannot be told."""
-    return Claim("the_hour_was_read", "error", "cannot tell", sentence)
+    cause = type(error).__name__
+    return Claim("the_hour_was_read", "error", "cannot tell", str(error), cause)
 
 
-def unpublished(sentence: str) -> Claim:
+def unpublished(error: Exception) -> Claim:
     """The claim about an hour whose tables could not be made or must not be shown."""
-    return Claim("the_hour_was_published", "error", "fails", sentence)
+    cause = type(error).__name__
+    return Claim("the_hour_was_published", "error", "fails", str(error), cause)
 
 
 def of_hour(

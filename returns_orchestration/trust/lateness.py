@@ -84,7 +84,7 @@ def seen_by_the_last_age(frame: pl.DataFrame, ages: Sequence[int]) -> Claim:
             words if enough else f"{words}; add a later one to RETURNS_REPOLL_AFTER_HOURS",
         )
 
-    return judge("the_last_age_brings_hardly_anything", "warning", look)
+    return judge("hardly_any_return_comes_at_the_last_age", "warning", look)
 
 
 def _ages(window: Window, times: Iterable[datetime]) -> list[int]:

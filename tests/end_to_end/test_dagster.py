@@ -171,6 +171,7 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
         "refund_modes_daily",
         "return_reasons_daily",
         "lateness",
+        "alerts",
     }
     for key in graph.get_all_asset_keys():
         node = graph.get(key)

@@ -46,3 +46,15 @@ def test_refused_credentials_are_not_repeated(new_world: Callable[..., World]) -
 def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "leak.log").write_text(f"GET /?key={quote(KEY)}")
     assert len(list(found_in(tmp_path))) == 1
+
+
+def test_no_alert_repeats_a_secret(new_world: Callable[..., World]) -> None:
+    user, password = (quote(secret, safe="") for secret in (USER_NAME, KEY))
+    hook = f"json://{user}:{password}@127.0.0.1:1/{password}"
+    world = new_world({"RETURNS_ALERT_URLS": f"{hook},slack://{KEY}"})
+    for command in (("alert", "--test"), ("incidents",), ("incidents", "--all", "--json")):
+        done = world.run(*command)
+        assert done.returncode == 1
+        assert not [s for s in SPELLINGS if s in done.stdout + done.stderr]
+    told = world.run("alert", "--test").stdout.splitlines()
+    assert [line.split(":")[0] for line in told] == ["FAIL  json 1", "FAIL  slack 1"]

@@ -6,101 +6,21 @@ The simulator, the pipeline and the automation live by one clock that the test s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
-from mortal_run import execute, run_and_kill
-from world import HASTY, World
+from unattended import START, Unattended, polls_of
+from world import World
 
-from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.lost_runs import UNDER_WAY
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.trust.hours import states
 from returns_orchestration.window import Window, windows_between
-
-START = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-class Unattended:
-    """Dagster's daemon by hand: ticks at their times, runs at once, in this process."""
-
-    def __init__(self, world: World, instance: dg.DagsterInstance, home: str) -> None:
-        self.world = world
-        self.instance = instance
-        self.home = home
-        self.now = START
-        world.set_clock(lambda: self.now)
-        self.definitions = build_defs(world.settings, clock=lambda: self.now, retry=HASTY)
-        self.repository = self.definitions.get_repository_def()
-        self.cursors: dict[str, str | None] = {}
-        self.launched: set[str] = set()
-        self.kill_next = False
-        self.kill_after = 0
-
-    def live_to(self, end: datetime, *, daemon: bool = True) -> None:
-        """Advance the clock in steps of ten minutes; without a daemon nothing is evaluated."""
-        while self.now < end:
-            self.now += timedelta(minutes=10)
-            if daemon:
-                self.tick()
-
-    def tick(self) -> None:
-        for schedule in self.repository.schedule_defs:
-            minute, hour, *_ = schedule.cron_schedule.split()
-            if self.now.minute == int(minute) and hour in {"*", str(self.now.hour)}:
-                with dg.build_schedule_context(
-                    self.instance, scheduled_execution_time=self.now, repository_def=self.repository
-                ) as at:
-                    data = schedule.evaluate_tick(at)
-                self.launch(data.run_requests or [], schedule.job_name)
-        for sensor in sorted(self.repository.sensor_defs, key=lambda sensor: sensor.name):
-            with dg.build_sensor_context(
-                self.instance,
-                cursor=self.cursors.get(sensor.name),
-                repository_def=self.repository,
-            ) as at:
-                asked = sensor.evaluate_tick(at)
-            self.cursors[sensor.name] = asked.cursor
-            if asked.run_requests:
-                self.launch(asked.run_requests, sensor.job_name)
-
-    def launch(self, requests: Sequence[dg.RunRequest], job_name: str) -> None:
-        for request in requests:
-            # Dagster launches a schedule's tick once; what a sensor asks for, once for its key.
-            key = request.run_key or f"{job_name} of {self.now}"
-            if key in self.launched:
-                continue
-            self.launched.add(key)
-            if self.kill_next:  # it was taken from the queue and died before it did anything
-                self.kill_next = False
-            elif self.kill_after and job_name == "hourly":
-                run_and_kill(self.world, self.home, job_name, request, self.now, self.kill_after)
-                self.kill_after = 0
-                self.world.simulator.faults = []
-            else:
-                execute(
-                    self.definitions,
-                    self.instance,
-                    self.now,
-                    job=job_name,
-                    partition_key=request.partition_key,
-                    tags=dict(request.tags),
-                    run_config=dict(request.run_config),
-                )
-
-    def asked(self, windows: list[Window]) -> list[list[str]]:
-        """For each window the outcomes of its polls, in order: fault or 'ok'."""
-        found = polls_of(self.world)
-        return [found.get(window.start.strftime("%Y-%m-%dT%H:%M:%S"), []) for window in windows]
-
-    def landed(self, windows: list[Window]) -> list[Window]:
-        lake = Lake(open_store(str(self.world.lake)))
-        return [window for window in windows if lake.polls(window)]
 
 
 @pytest.fixture
@@ -118,14 +38,6 @@ def unattended(
     monkeypatch.setenv("DAGSTER_HOME", home)
     with open_instance(world.settings) as instance:
         yield Unattended(world, instance, home)
-
-
-def polls_of(world: World) -> dict[str, list[str]]:
-    """Window to the outcomes of its polls, in order: fault or 'ok'."""
-    found: dict[str, list[str]] = {}
-    for request in world.simulator.requests:
-        found.setdefault(str(request.start_time), []).append(request.fault or "ok")
-    return found
 
 
 def a_run_fails_in_part(unattended: Unattended) -> None:

@@ -1,0 +1,150 @@
+"""Delivery by Apprise, one channel for each URL of RETURNS_ALERT_URLS, and the heartbeat.
+
+A channel is named by its scheme and its place among those of its scheme (`slack 1`, `jsons 2`): all
+else in such a URL can be a secret. Apprise and the HTTP libraries put URLs into their log lines, so
+while this module calls them, their loggers are deaf in this thread; of a failure only its HTTP
+status or its kind is repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic import SecretStr
+
+    from returns_orchestration.alerts.outbox import Message
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS: Final = 5.0
+LOUD: Final = (
+    "apprise",
+    "charset_normalizer",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpx",
+    "requests",
+    "urllib3",
+    "urllib3.connection",
+    "urllib3.connectionpool",
+    "urllib3.util.retry",
+)
+"""Loggers that may write a URL."""
+
+TYPES: Final = {
+    "notice": "info",
+    "problem": "warning",
+    "urgent": "failure",
+    "over": "success",
+    "test": "info",
+}
+"""How a message is meant, in Apprise's words: colours and symbols follow from it."""
+
+
+class _Deaf(logging.Filter):
+    """Drops the lines of threads that are posting, and keeps what may be told of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: dict[int, str] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        thread = threading.get_ident()
+        if thread not in self.heard:
+            return True
+        said = record.getMessage()
+        status = re.search(r"error=([1-5][0-9]{2})\b", said)
+        if status:
+            self.heard[thread] = f"it answered HTTP {status[1]}"
+        elif "onnection error" in said:
+            self.heard[thread] = "no connection, or no answer in time"
+        return False
+
+
+_deaf = _Deaf()
+
+
+@contextmanager
+def _silently() -> Iterator[_Deaf]:
+    """Nothing that the libraries log in this thread reaches any log."""
+    for name in LOUD:
+        logging.getLogger(name).addFilter(_deaf)  # a filter that is there is not added twice
+    # Alembic, which Dagster calls, switches off every logger there is; then nothing would be heard.
+    logging.getLogger("apprise").disabled = False
+    _deaf.heard[threading.get_ident()] = ""
+    try:
+        yield _deaf
+    finally:
+        _deaf.heard.pop(threading.get_ident(), None)
+
+
+class Channels:
+    """The channels of RETURNS_ALERT_URLS, by name."""
+
+    def __init__(self, urls: Sequence[SecretStr]) -> None:
+        counts: Counter[str] = Counter()
+        self._urls: dict[str, SecretStr] = {}
+        for url in urls:
+            scheme = re.match(r"([A-Za-z][A-Za-z0-9]{0,19})://", url.get_secret_value())
+            kind = scheme[1].lower() if scheme else "unreadable"
+            counts[kind] += 1
+            self._urls[f"{kind} {counts[kind]}"] = url
+
+    def __repr__(self) -> str:
+        return f"Channels({', '.join(self._urls)})"
+
+    @property
+    def names(self) -> list[str]:
+        """The names, in the order of the setting."""
+        return list(self._urls)
+
+    def post(self, name: str, message: Message) -> str:
+        """Send one message to one channel: "" if it went through, else why not, in words."""
+        import apprise  # noqa: PLC0415 - half a second, and only where something is sent
+
+        with _silently() as deaf:
+            try:
+                asset = apprise.AppriseAsset(app_id="returns-orchestration", async_mode=False)
+                # One URL to a channel, all in this thread.
+                one = apprise.Apprise(asset=asset)
+                if not one.add(self._urls[name].get_secret_value()):
+                    return "its URL is none that Apprise knows"
+                sent = one.notify(
+                    title=message.title,
+                    body=message.text,
+                    notify_type=apprise.NotifyType(TYPES[message.tone]),
+                    body_format=apprise.NotifyFormat.TEXT,
+                )
+            except Exception as error:  # noqa: BLE001 - a hundred services, none may end a tick
+                return f"it could not be called: {type(error).__name__}"
+            heard = deaf.heard[threading.get_ident()]
+        return "" if sent else heard or "it did not accept the message"
+
+
+def beat(url: SecretStr | None, transport: httpx.BaseTransport | None = None) -> bool:
+    """Call the heartbeat URL; False, and a line in the log without it, if that did not work."""
+    if url is None:
+        return True
+    why: Any = ""
+    with _silently():
+        try:
+            with httpx.Client(timeout=HEARTBEAT_SECONDS, transport=transport) as client:
+                status = client.get(url.get_secret_value()).status_code
+            why = "" if status < 400 else f"HTTP {status}"
+        except Exception as error:  # noqa: BLE001 - it must not end the tick it tells of
+            why = type(error).__name__
+    if why:
+        log.warning("The address of RETURNS_HEARTBEAT_URL could not be called: %s.", why)
+    return not why

@@ -1,0 +1,96 @@
+"""A shift in the mix of reasons or refund modes over a day: a size chart gone wrong, a mode lost.
+
+The share of each name among the day's returns is held against its share on the days before, by
+robust figures. Only what is large in points, in proportion and in numbers counts: a share that
+moves within what chance or the days' own scatter explains is no news.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FEWEST_RETURNS: Final = 60
+"""Of a day, before its mix says anything."""
+
+FEWEST_DAYS: Final = 7
+DAYS: Final = 14
+"""Days before it that a day is held against: after a week a new mix is the usual one."""
+
+FEWEST_OF_NAME: Final = 20
+POINTS: Final = 0.08
+FACTOR: Final = 1.6
+SIGMAS: Final = 5.0
+SCATTERS: Final = 4.0
+NAMES_KEPT: Final = 20
+"""Names remembered of one day, the most frequent ones."""
+
+Dimension = Literal["return reasons", "refund modes"]
+
+
+class DayMix(msgspec.Struct, frozen=True, kw_only=True):
+    """One day: its returns, and how many of them have each reason and each refund mode."""
+
+    returns: int
+    reasons: dict[str, int]
+    modes: dict[str, int]
+
+    def of(self, dimension: Dimension) -> dict[str, int]:
+        """Returns by name."""
+        return self.reasons if dimension == "return reasons" else self.modes
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A name's share of the day's returns, and what it usually is."""
+
+    name: str
+    count: int
+    share: float
+    usual: float
+
+
+def shifts(days: Mapping[str, DayMix], day: str, dimension: Dimension) -> list[Shift] | None:
+    """The names whose share of ``day`` is unusual, the most striking first.
+
+    None where it cannot be told: too few returns that day, or too few days before it.
+    """
+    today = days.get(day)
+    before = [days[key] for key in sorted(days) if key < day and days[key].returns > 0][-DAYS:]
+    if today is None or today.returns < FEWEST_RETURNS or len(before) < FEWEST_DAYS:
+        return None
+    found: list[tuple[float, Shift]] = []
+    for name in {n for mix in (today, *before) for n in mix.of(dimension)}:
+        count = today.of(dimension).get(name, 0)
+        shares = [mix.of(dimension).get(name, 0) / mix.returns for mix in before]
+        usual = float(median(shares))
+        scatter = 1.4826 * float(median(abs(share - usual) for share in shares))
+        share = count / today.returns
+        expected = usual * today.returns
+        if (
+            abs(share - usual) >= max(POINTS, SCATTERS * scatter)
+            and abs(_sigmas(share, usual, today.returns)) >= SIGMAS
+            and max(count, expected) >= FEWEST_OF_NAME
+            and max(share, usual) >= FACTOR * min(share, usual)
+        ):
+            found.append((abs(share - usual), Shift(name, count, share, usual)))
+    return [shift for _, shift in sorted(found, key=lambda pair: (-pair[0], pair[1].name))]
+
+
+def _sigmas(share: float, usual: float, returns: int) -> float:
+    """How far a share is from the usual, on the scale where shares scatter evenly."""
+    angle = math.asin(math.sqrt(min(share, 1.0))) - math.asin(math.sqrt(min(usual, 1.0)))
+    return 2 * math.sqrt(returns) * angle
+
+
+def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
+    """The names worth remembering of one day."""
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return dict(ordered[:NAMES_KEPT])

@@ -1,0 +1,54 @@
+"""`incidents`: what is wrong now, from the lake alone."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from returns_orchestration.settings import load_settings
+
+ASLEEP = timedelta(minutes=30)
+"""Without a look for that long the list is not to be trusted."""
+
+
+def incidents(
+    every: Annotated[
+        bool, typer.Option("--all", help="Those that are over, too, of the last 30 days.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+) -> None:
+    """List the incidents that are open; exits 1 if there is one, or if nobody looks."""
+    from returns_orchestration.alerts import listing, told  # noqa: PLC0415 - only where needed
+    from returns_orchestration.alerts.state import read_state  # noqa: PLC0415
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
+
+    state = read_state(Lake(open_store(load_settings().lake)))
+    if state is None:
+        typer.echo(
+            "Nobody has looked at this lake yet: Dagster's sensor `incidents` does, in `make dev` "
+            "or under your own supervision.",
+            err=True,
+        )
+        raise typer.Exit(1)
+    known = listing.in_order(i for i in state.incidents if every or i.is_open)
+    if as_json:
+        typer.echo(json.dumps([listing.plain(incident) for incident in known], indent=1))
+    else:
+        lines = [listing.HEADER, *map(listing.cells, known)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines if known else ():
+            typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+        count = sum(incident.is_open for incident in known)
+        typer.echo(f"{count or 'No'} incident{'' if count == 1 else 's'} open.")
+    asleep = datetime.now(UTC) - state.looked_at > ASLEEP
+    if asleep:
+        typer.echo(
+            f"Nobody has looked since {told.utc(state.looked_at)} UTC: is Dagster's daemon "
+            "running, and its sensor `incidents` on?",
+            err=True,
+        )
+    if asleep or any(incident.is_open for incident in known):
+        raise typer.Exit(1)

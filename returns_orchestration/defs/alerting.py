@@ -1,0 +1,135 @@
+"""Alerts in Dagster: the sensor that looks, decides and delivers, and the asset that shows it.
+
+The sensor hands over the verdicts that the event log gained since its cursor; all else, what is
+open and what waits to be sent, stands in the lake. The cursor moves when the tick is done, so a
+tick that was killed is done again, which changes nothing that was done already.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from returns_orchestration import tables
+from returns_orchestration.alerts import delivery, listing
+from returns_orchestration.alerts.tick import Alerts
+from returns_orchestration.defs import history, metadata
+from returns_orchestration.errors import LakeError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from returns_orchestration.alerts.tick import Outcome
+    from returns_orchestration.flow.hours import River
+    from returns_orchestration.settings import Settings
+
+ALERTS: Final = tables.ALERTS.name
+MOST_EVALUATIONS: Final = 1_000
+"""Verdicts taken in by one tick, half a second's worth; the rest comes with the next."""
+
+FIRST_EVENTS: Final = 3_000
+"""Events of an established instance that the very first tick looks back over: about two days."""
+
+
+def alerts_asset() -> dg.AssetSpec:
+    """The table of alerts; the sensor writes it and says so here, with what is open."""
+    return dg.AssetSpec(
+        ALERTS,
+        description=metadata.description(tables.ALERTS)
+        + " Its newest materialization shows the incidents that are open.",
+        group_name="alerts",
+        kinds={"parquet"},
+        owners=["team:returns"],
+        metadata=metadata.of_definition(tables.ALERTS),
+    )
+
+
+def incident_sensor(
+    settings: Settings, river: River, clock: Callable[[], datetime]
+) -> dg.SensorDefinition:
+    """One message when something is wrong, one when it is over."""
+    channels = delivery.Channels(settings.alert_urls)
+    alerts = Alerts(
+        settings,
+        river.lake,
+        lambda window: river.is_complete(window) or river.is_waived(window),
+        channels=channels.names,
+        post=channels.post,
+    )
+
+    @dg.sensor(
+        name="incidents",
+        asset_selection=dg.AssetSelection.assets(ALERTS),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells of what is wrong: one message an incident, one when it is over.",
+    )
+    def incidents(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = clock()
+        cursor = _Cursor(context.cursor)
+        event = cursor.event
+        if event is None:
+            event = max(0, history.newest_event(context.instance) - FIRST_EVENTS)
+        evaluations, newest = history.evaluations(context.instance, event, MOST_EVALUATIONS)
+        try:
+            outcome = alerts.tick(
+                evaluations, now, absent=_absent(settings), last_tick=cursor.ticked_at
+            )
+        except LakeError as error:
+            # Nothing can be kept, so this alone is told from the cursor.
+            cursor.cried += alerts.cry(str(error), cursor.cried)
+            context.log.error(str(error))  # noqa: TRY400 - it says all, and a trace would not
+            return dg.SensorResult(cursor=cursor.write(), skip_reason=str(error))
+        cursor.cried = alerts.cry_over(cursor.cried)
+        for message in outcome.messages:
+            context.log.warning("%s\n%s", message.title, message.text)
+        for fault in outcome.faults:
+            context.log.warning(fault)
+        delivery.beat(settings.heartbeat_url)
+        cursor.event, cursor.ticked_at = newest, now
+        return dg.SensorResult(
+            asset_events=[_shown(outcome, river)] if outcome.rows else [],
+            cursor=cursor.write(),
+            skip_reason=None if outcome.rows else f"{len(outcome.open)} incidents are open.",
+        )
+
+    return incidents
+
+
+class _Cursor:
+    """Up to which event verdicts were taken in, when, and who was told that the lake fails."""
+
+    def __init__(self, text: str | None) -> None:
+        plain: dict[str, Any] = json.loads(text) if text else {}
+        self.event: int | None = plain.get("event")
+        ticked_at = plain.get("ticked_at")
+        self.ticked_at = datetime.fromisoformat(ticked_at) if ticked_at else None
+        self.cried: list[str] = plain.get("cried", [])
+
+    def write(self) -> str:
+        ticked_at = self.ticked_at.isoformat() if self.ticked_at else None
+        return json.dumps({"event": self.event, "ticked_at": ticked_at, "cried": self.cried})
+
+
+def _absent(settings: Settings) -> str:
+    try:
+        settings.credentials()
+    except SettingsError as error:
+        return error.cause.rstrip(".")
+    return ""
+
+
+def _shown(outcome: Outcome, river: River) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        ALERTS,
+        description=f"{len(outcome.open)} incidents are open.",
+        metadata={
+            "open": dg.MetadataValue.int(len(outcome.open)),
+            "incidents": dg.MetadataValue.md(listing.as_markdown(outcome.open)),
+            "rows_added": dg.MetadataValue.int(outcome.rows),
+            "dagster/uri": dg.MetadataValue.text(river.lake.store.uri(ALERTS)),
+        },
+    )

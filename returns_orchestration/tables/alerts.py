@@ -1,0 +1,41 @@
+"""The table of alerts: every change of an incident, every message, every attempt to deliver one.
+
+An incident's rows in order: `opened`, `grew` for each time it concerned more, `told` with the
+message, `closed`, `told over` with the message that it is over. Between them, for each message and
+channel, `failed` for each attempt in vain, and `delivered`; `dropped` where a channel went out of
+the settings with messages waiting. An incident that is only listed has no `told`.
+
+Files lie by UTC day, `<lake>/alerts/date=YYYY-MM-DD/`, one for each look that had something to
+note; none is ever replaced.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from returns_orchestration.tables.columns import NUMBER, TEXT, TIME, Column, Table
+
+UTC_DAYS: Final = ZoneInfo("UTC")
+"""The days of its folders."""
+
+ALERTS = Table(
+    "alerts",
+    "change of an incident, message, or attempt to deliver one",
+    (
+        Column("noted_at", TIME, "when it happened", nullable=False),
+        Column(
+            "event",
+            TEXT,
+            "opened, grew, closed; told, told over (a message); delivered, failed, dropped",
+            nullable=False,
+        ),
+        Column("incident", NUMBER, "the incident's number"),
+        Column("kind", TEXT, "the incident's kind, as `returns-orchestration incidents` lists it"),
+        Column("subject", TEXT, "what it is about, where a kind has several"),
+        Column("severity", TEXT, "urgent, problem or notice"),
+        Column("size", NUMBER, "hours or days concerned"),
+        Column("channel", TEXT, "the channel of an attempt, by its scheme and number"),
+        Column("text", TEXT, "the message, or why an attempt failed"),
+    ),
+)

@@ -1,0 +1,141 @@
+"""Hours that are not there: one incident, for the right reason, after the grace and not before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from alerts.conftest import START, Desk, hour, said, unread
+
+from returns_orchestration.alerts.facts import Evaluation
+from returns_orchestration.window import windows_between
+
+
+def failing(desk: Desk, cause: str) -> list[Evaluation]:
+    """Every missing hour was asked for just now, in vain."""
+    return [
+        unread(window, desk.now, cause) for window in sorted(desk.gone) if window.end < desk.now
+    ]
+
+
+def test_hours_that_come_within_the_grace_are_no_news(desk: Desk) -> None:
+    desk.live(5)
+    desk.gone = {hour(5)}
+    desk.live(3, lambda: failing(desk, "ServerFault"))
+    desk.gone = set()
+    desk.live(3)
+    assert desk.sent == []
+    assert desk.state.incidents == []
+
+
+def test_an_outage_is_told_once_and_so_is_its_end(desk: Desk) -> None:
+    desk.live(5)
+    desk.gone = {hour(n) for n in range(5, 11)}
+    desk.live(3, lambda: failing(desk, "ServerFault"))
+    assert desk.sent == []
+    desk.live(1 / 6, lambda: failing(desk, "ServerFault"))
+    assert desk.titles == [
+        "[problem] 2 hours of returns are missing: the API fails on ClickPost's side"
+    ]
+    desk.live(4, lambda: failing(desk, "ServerFault"))
+    assert len(desk.sent) == 1
+    assert desk.state.incidents[-1].size == 6
+    desk.gone = set()
+    desk.live(1)
+    assert desk.titles[1:] == ["[over] The 6 hours of returns that were missing are there"]
+    assert "2026-11-01 05:00 to 2026-11-01 07:00" in desk.sent[0][1].text
+
+
+def test_refused_credentials_are_told_at_once_and_hide_the_hours_they_cost(desk: Desk) -> None:
+    desk.live(5)
+    desk.gone = {hour(n) for n in range(5, 12)}
+    desk.live(7, lambda: failing(desk, "CredentialsRefused"))
+    assert desk.titles == ["[urgent] ClickPost refuses our key or user name"]
+    assert "Missing so far: 1 hour" in desk.sent[0][1].text
+    desk.tick(said(hour(11), desk.now, asset="raw_returns"))
+    assert desk.titles[1:] == ["[over] ClickPost accepts our key and user name"]
+    desk.live(1)  # the healing sensor brings the rest
+    desk.gone = set()
+    desk.live(5)
+    assert len(desk.sent) == 2
+
+
+def test_hours_that_do_not_follow_after_the_credentials_are_right_are_told(desk: Desk) -> None:
+    desk.live(5)
+    desk.gone = {hour(5)}
+    desk.live(3, lambda: failing(desk, "CredentialsRefused"))
+    desk.tick(said(hour(7), desk.now, asset="raw_returns"))
+    desk.live(4, lambda: failing(desk, "RequestRefused"))
+    assert desk.titles[2:] == [
+        "[problem] 1 hour of returns is missing: the API refuses the requests"
+    ]
+
+
+def test_absent_credentials_are_named(desk: Desk) -> None:
+    desk.gone = {hour(n) for n in range(9)}
+    desk.now = START + timedelta(hours=2)
+    desk.tick(absent="CLICKPOST_KEY not set")
+    assert desk.titles == ["[urgent] No returns arrive: CLICKPOST_KEY not set"]
+
+
+def test_a_pipeline_that_asks_for_nothing_is_told_as_that(desk: Desk) -> None:
+    desk.live(5, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    desk.gone = {hour(n) for n in range(5, 20)}
+    desk.live(4)
+    assert desk.titles == ["[urgent] The pipeline is standing still: ClickPost is not being asked"]
+    desk.gone = set()
+    desk.live(1, lambda: [said(hour(8), desk.now, asset="raw_returns")])
+    assert desk.titles[1:] == ["[over] ClickPost is being asked again"]
+    desk.live(4, lambda: [said(hour(8), desk.now, asset="raw_returns")])
+    assert len(desk.sent) == 2
+
+
+def test_after_a_pause_of_the_daemon_its_hours_get_their_grace(desk: Desk) -> None:
+    desk.live(5)
+    desk.gone = {hour(n) for n in range(5, 12)}
+    desk.now += timedelta(hours=6)
+    desk.live(1)
+    desk.gone = set()
+    desk.live(3)
+    assert desk.sent == []
+
+
+def test_an_open_incident_outlives_a_pause_of_the_daemon(desk: Desk) -> None:
+    desk.live(5)
+    desk.gone = {hour(5)}
+    desk.live(4, lambda: failing(desk, "ServerFault"))
+    desk.now += timedelta(hours=6)
+    desk.live(1, lambda: failing(desk, "ServerFault"))
+    assert len(desk.sent) == 1
+    assert desk.kinds == ["hours missing"]
+
+
+@pytest.mark.parametrize("healing", [True, False])
+def test_a_history_that_is_being_healed_is_no_news(desk: Desk, healing: bool) -> None:
+    """The watch begins on a lake of a month whose hours are all missing."""
+    desk.now = START + timedelta(days=30)
+    desk.gone = set(windows_between(START, desk.now))
+    for _ in range(26 * 6):
+        desk.now += timedelta(minutes=10)
+        if healing:
+            desk.gone -= set(sorted(desk.gone)[-6:])
+        touched = [said(hour(24 * 30 - 1), desk.now, asset="raw_returns")]
+        desk.tick(*touched)
+    if healing:
+        assert desk.sent == []
+    else:  # a week of it is told, in one message; what is older is listed
+        assert [title[:19] for title in desk.titles] == ["[problem] 168 hours"]
+        listed = [i for i in desk.state.incidents if i.listed_only]
+        assert [incident.size for incident in listed] == [720 - 168]
+
+
+def test_hours_that_a_check_blocks_are_told_as_the_check(desk: Desk) -> None:
+    desk.live(5)
+    desk.gone = {hour(5)}
+    blocked = "references_are_unique_and_present"
+    desk.tick(
+        said(hour(5), desk.now, blocked, weight="blocks"),
+        said(hour(5), desk.now, "the_hour_was_published", asset="raw_returns", cause="HourBlocked"),
+    )
+    desk.live(6)
+    assert desk.titles == ["[urgent] A check of returns fails: references are unique and present"]

@@ -1,0 +1,108 @@
+"""A look at the lake is bounded, whatever the lake's age, and forgets nothing by being so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from alerts.conftest import START, Desk, hour, said
+
+from returns_orchestration.alerts.facts import Evaluation
+from returns_orchestration.alerts.seen import MISSING_AGAIN, NEW_HOURS, PATROL, newest_of
+from returns_orchestration.alerts.tick import Alerts
+from returns_orchestration.trust.spans import Spans
+from returns_orchestration.window import windows_between
+
+FIVE_YEARS = timedelta(hours=43_800)
+
+
+def test_a_look_at_five_years_is_bounded_and_gets_through_them(desk: Desk) -> None:
+    desk.now = START + FIVE_YEARS
+    for _ in range(43_800 // NEW_HOURS + 1):
+        desk.looked_at = 0
+        desk.now += timedelta(seconds=30)
+        desk.tick()
+        assert desk.looked_at <= NEW_HOURS + MISSING_AGAIN + PATROL
+    desk.now += timedelta(seconds=30)
+    desk.looked_at = 0
+    desk.tick()
+    assert desk.looked_at == PATROL
+    content = desk.lake.store.get("_alerts/seen.json")
+    assert content is not None
+    assert len(content) < 100_000
+
+
+def test_a_look_at_five_years_that_are_missing_is_bounded(desk: Desk) -> None:
+    desk.gone = set(windows_between(START, START + FIVE_YEARS))
+    desk.now = START + FIVE_YEARS
+    for _ in range(3):
+        desk.now += timedelta(seconds=30)
+        desk.looked_at = 0
+        desk.tick()
+        assert desk.looked_at <= NEW_HOURS + MISSING_AGAIN + PATROL
+    assert desk.sent == []
+
+
+def test_what_a_look_did_not_come_to_is_not_missing(desk: Desk) -> None:
+    desk.gone = {hour(n) for n in range(10)}
+    desk.now = START + timedelta(hours=10)
+    seconds = iter(range(100_000))
+    slow = Alerts(
+        desk.settings,
+        desk.lake,
+        desk.needs_nothing,
+        channels=[],
+        post=desk.post,
+        monotonic=lambda: float(next(seconds)),
+    )
+    slow.tick((), desk.now)
+    assert desk.looked_at == 0
+    desk.tick()
+    assert desk.looked_at >= 9
+
+
+def asked(desk: Desk) -> list[Evaluation]:
+    """That the pipeline is at work."""
+    return [said(hour(0), desk.now, asset="raw_returns")]
+
+
+def test_what_is_no_longer_complete_is_found_by_the_patrol_and_told_after_a_grace(
+    desk: Desk,
+) -> None:
+    desk.live(40, lambda: asked(desk))
+    desk.gone = {hour(3)}
+    while not desk.state.incidents and desk.now < START + timedelta(hours=60):
+        desk.live(1 / 6, lambda: asked(desk))
+    assert desk.titles == ["[problem] 1 hour of returns is missing: no request for them is known"]
+    assert desk.now >= START + timedelta(hours=42)
+
+
+def test_an_hour_that_a_run_is_at_work_on_is_no_news(desk: Desk) -> None:
+    desk.live(20, lambda: asked(desk))
+    for _ in range(6):
+        desk.gone = {hour(3)}  # polled again, and its tables not yet made
+        desk.now += timedelta(seconds=30)
+        desk.tick(said(hour(3), desk.now, asset="raw_returns"))
+        desk.gone = set()
+        desk.now += timedelta(hours=1)
+        desk.tick(said(hour(3), desk.now, asset="raw_returns"))
+    assert desk.state.incidents == []
+
+
+def test_an_hour_that_a_run_made_is_seen_at_once(desk: Desk) -> None:
+    desk.gone = {hour(n) for n in range(900)}
+    desk.now = START + timedelta(hours=900)
+    desk.tick()
+    desk.gone.discard(hour(5))
+    desk.now += timedelta(seconds=30)
+    desk.tick(said(hour(5), desk.now))
+    content = desk.lake.store.get("_alerts/seen.json")
+    assert content is not None
+    assert b'"complete":[["2026-11-01-05:00","2026-11-01-06:00"]]' in content
+
+
+def test_the_newest_of_spans_come_first() -> None:
+    spans = Spans()
+    spans.add([hour(1), hour(2), hour(5), hour(6)])
+    assert newest_of(spans, 3) == [hour(6), hour(5), hour(2)]
+    assert newest_of(spans, 9, hour(5)) == [hour(5), hour(2), hour(1)]
+    assert newest_of(spans, 1, hour(4)) == [hour(2)]

@@ -1,0 +1,227 @@
+"""Planted in a real lake: a silent night, a surge, a size chart gone wrong; and what is no news."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from alerts.conftest import START, Desk, said
+
+from returns_orchestration import tables
+from returns_orchestration.alerts import mix, rhythm
+from returns_orchestration.alerts.facts import Evaluation
+from returns_orchestration.alerts.mix import DayMix
+from returns_orchestration.alerts.seen import number_of
+from returns_orchestration.simulator.moments import to_micros
+from returns_orchestration.simulator.rhythm import lively_count
+from returns_orchestration.window import Day, Window, windows_between
+
+INDIA = ZoneInfo("Asia/Kolkata")
+WEEKS = timedelta(weeks=5)
+NIGHT_BEGINS = START + WEEKS + timedelta(hours=14)  # half past seven in the evening in India
+
+
+def usual(window: Window, mean: float) -> int:
+    return lively_count(to_micros(window.start), mean, Random(window.key))
+
+
+def fill(desk: Desk, mean: float, until: Window) -> None:
+    """Hours as a merchant of so many returns an hour has them."""
+    for window in windows_between(START, until.start):
+        publish(desk, window, usual(window, mean))
+
+
+def publish(desk: Desk, window: Window, returns: int) -> None:
+    desk.lake.publish(window, {}, [], {"returns": returns, "rejected": 0})
+
+
+def lived(desk: Desk, mean: float, silent: range) -> list[str]:
+    """The titles sent in a night whose ``silent`` hours, counted from its begin, have no return."""
+    first = Window.of(NIGHT_BEGINS)
+    fill(desk, mean, first)
+    desk.now = NIGHT_BEGINS
+    desk.tick()
+    for number, window in enumerate(
+        windows_between(NIGHT_BEGINS, NIGHT_BEGINS + timedelta(hours=16))
+    ):
+        desk.now = window.end + timedelta(minutes=15)
+        publish(desk, window, 0 if number in silent else usual(window, mean))
+        desk.tick(said(window, desk.now))
+    return desk.titles
+
+
+def test_a_silent_night_at_a_busy_merchant_is_told_once_and_so_is_its_end(desk: Desk) -> None:
+    titles = lived(desk, 137, range(9))
+    assert [title.split(",")[0] for title in titles] == [
+        "[problem] No returns at all in 1 hour",
+        "[over] Returns arrive as usual",
+    ]
+    assert {incident.kind for incident in desk.state.incidents} == {"silence"}
+
+
+def test_a_quiet_night_at_a_small_merchant_wakes_nobody(desk: Desk) -> None:
+    assert lived(desk, 2, range(4, 11)) == []
+
+
+def test_ordinary_nights_wake_nobody(desk: Desk) -> None:
+    assert lived(desk, 16, range(0)) == []
+
+
+def test_a_surge_is_told(desk: Desk) -> None:
+    window = Window.of(NIGHT_BEGINS)
+    fill(desk, 16, window)
+    publish(desk, window, 6 * usual(window, 16))
+    desk.now = window.end + timedelta(minutes=15)
+    desk.tick(said(window, desk.now))
+    assert desk.kinds == ["surge"]
+
+
+def level(count: int, weeks: int = 9) -> dict[int, int]:
+    return dict.fromkeys(range(weeks * 168), count)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "found"),
+    [(1, 3, False), (0, 19, False), (0, 25, True), (40, 120, False), (40, 160, True)],
+)
+def test_a_surge_is_large_in_numbers_and_in_proportion(before: int, now: int, found: bool) -> None:
+    counts = level(before)
+    last = max(counts)
+    assert bool(rhythm.surge({**counts, last: now}, last)) is found
+
+
+@pytest.mark.parametrize(("factor", "found"), [(3.0, False), (6.0, True)])
+def test_a_sale_lifts_all_hours_and_is_no_surge(factor: float, found: bool) -> None:
+    counts = level(30)
+    last = max(counts)
+    for hour in range(last - 6, last):
+        counts[hour] = 90
+    counts[last] = round(90 * factor)
+    assert bool(rhythm.surge(counts, last)) is found
+
+
+def test_one_odd_week_does_not_change_what_is_usual() -> None:
+    counts = level(40)
+    last = max(counts)
+    counts[last - 168] = 4_000
+    known = rhythm.usual(counts, last)
+    assert known is not None
+    assert known.count == 40
+
+
+def test_nothing_is_judged_before_enough_is_known() -> None:
+    few = dict.fromkeys(range(4 * 24), 50)
+    assert rhythm.usual(few, max(few)) is None
+    assert rhythm.silence({**few, max(few): 0}, max(few)) is None
+    enough = dict.fromkeys(range(6 * 24), 50)
+    assert rhythm.silence({**enough, max(enough): 0}, max(enough)) is not None
+
+
+def test_missing_hours_are_not_silence() -> None:
+    counts = level(50)
+    last = max(counts)
+    for hour in range(last - 3, last):
+        del counts[hour]
+    assert rhythm.silence(counts, last) is None
+    assert not rhythm.can_be_judged(counts, last - 1)
+
+
+def test_silence_is_counted_over_the_hours_that_make_it_sure() -> None:
+    counts = level(6)
+    last = max(counts)
+    for hour in range(last - 5, last + 1):
+        counts[hour] = 0
+    found = rhythm.silence(counts, last)
+    assert found is not None
+    assert (found.hours, found.count, found.usual) == (6, 0, 36.0)
+    assert rhythm.silence(counts, last - 4) is None
+
+
+# ---- the mix of a day
+
+USUAL = {"Size Issue": 48, "Too late": 200, "Other": 152}
+WRONG_SIZES = {"Size Issue": 124, "Too late": 158, "Other": 118}
+
+
+def days(*today: dict[str, int], before: int = 14) -> dict[str, DayMix]:
+    mixes = [*([USUAL] * before), *today]
+    return {
+        (START.date() + timedelta(days=n)).isoformat(): DayMix(
+            returns=sum(mix.values()), reasons=mix, modes={"UPI": sum(mix.values())}
+        )
+        for n, mix in enumerate(mixes)
+    }
+
+
+def judged(
+    found: dict[str, DayMix], dimension: mix.Dimension = "return reasons"
+) -> list[str] | None:
+    shifts = mix.shifts(found, max(found), dimension)
+    return None if shifts is None else [shift.name for shift in shifts]
+
+
+def test_a_shift_names_what_moved() -> None:
+    assert judged(days(WRONG_SIZES)) == ["Size Issue"]
+    assert judged(days(WRONG_SIZES), "refund modes") == []
+    assert judged(days(USUAL)) == []
+
+
+@pytest.mark.parametrize(
+    ("today", "expected"),
+    [
+        ({"Size Issue": 3, "Other": 4}, None),  # a handful says nothing
+        ({"Size Issue": 14, "Too late": 50, "Other": 38}, []),  # 14 % against 12 %
+        ({"New": 90, **USUAL}, ["New"]),
+        ({"Size Issue": 48, "Other": 352}, ["Too late", "Other"]),
+    ],
+)
+def test_a_shift_is_large_in_points_proportion_and_numbers(
+    today: dict[str, int], expected: list[str] | None
+) -> None:
+    found = judged(days(today))
+    assert found == expected or (found and expected and set(found) == set(expected))
+
+
+def test_a_week_of_days_is_needed_and_a_week_makes_a_new_mix_the_usual_one() -> None:
+    assert judged(days(WRONG_SIZES, before=6)) is None
+    assert judged(days(*[WRONG_SIZES] * 7)) == ["Size Issue"]
+    assert judged(days(*[WRONG_SIZES] * 9)) == []
+
+
+def test_a_size_chart_gone_wrong_is_one_incident_and_over_the_day_after(desk: Desk) -> None:
+    first = Day.of(START, INDIA)
+    for number in range(18):
+        day = Day(first.date + timedelta(days=number), INDIA)
+        reasons = WRONG_SIZES if number == 16 else USUAL
+        frames = {
+            tables.RETURN_REASONS_DAILY.name: tables.RETURN_REASONS_DAILY.frame(
+                {
+                    "day": [day.date] * len(reasons),
+                    "return_reason": list(reasons),
+                    **{name: list(reasons.values()) for name in ("returns", "items", "quantity")},
+                }
+            ),
+            tables.REFUND_MODES_DAILY.name: tables.REFUND_MODES_DAILY.empty(),
+        }
+        desk.lake.publish(day, frames, [], {"returns": sum(reasons.values()), "hours": 24})
+        desk.now = day.end - timedelta(hours=1)
+        desk.tick(Evaluation("return_reasons_daily", day.key, desk.now))
+    assert desk.titles == [
+        "[notice] 'Size Issue' 31% against 12% usually",
+        "[over] The shares of return reasons are as usual",
+    ]
+
+
+def test_counts_are_remembered_for_ten_weeks(desk: Desk) -> None:
+    desk.now = START + timedelta(weeks=20)
+    for window in windows_between(START, START + timedelta(hours=3)):
+        publish(desk, window, 5)
+    recent = Window.of(desk.now - timedelta(weeks=9))
+    publish(desk, recent, 7)
+    desk.tick(said(Window(START), desk.now), said(recent, desk.now))
+    content = desk.lake.store.get("_alerts/seen.json")
+    assert content is not None
+    assert f'"{number_of(recent)}":7'.encode() in content
+    assert f'"{number_of(Window(START))}"'.encode() not in content

@@ -1,0 +1,113 @@
+"""Claims that fail: remembered by hour, open while they are news."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from alerts.conftest import hour, said
+
+from returns_orchestration.alerts.facts import Evaluation
+from returns_orchestration.alerts.verdicts import Failing, findings, forget, remember
+
+NOON = datetime(2026, 11, 9, 12, tzinfo=UTC)
+CLAIM = "nothing_is_rejected"
+
+
+def after(hours: float) -> datetime:
+    return NOON + timedelta(hours=hours)
+
+
+def known(*evaluations: Evaluation) -> dict[str, Failing]:
+    failing: dict[str, Failing] = {}
+    remember(failing, evaluations)
+    return failing
+
+
+def found(failing: dict[str, Failing], at: float = 0) -> list[tuple[str, str, int]]:
+    return [(f.kind, f.severity, f.size) for f in findings(failing, after(at))]
+
+
+def test_hours_that_fail_the_same_claim_are_one_finding() -> None:
+    failing = known(said(hour(1), NOON, CLAIM), said(hour(2), NOON, CLAIM))
+    assert found(failing) == [("returns rejected", "problem", 2)]
+    assert findings(failing, NOON)[0].facts["periods"] == [hour(1).key, hour(2).key]
+
+
+def test_an_hour_that_holds_when_it_is_judged_anew_is_mended() -> None:
+    failing = known(said(hour(1), NOON, CLAIM), said(hour(2), NOON, CLAIM))
+    remember(failing, [said(hour(1), after(1))])
+    assert found(failing) == [("returns rejected", "problem", 1)]
+    remember(failing, [said(hour(2), after(1), "keys_are_known", weight="warning")])
+    assert found(failing) == [("check failed", "notice", 1)]
+
+
+def test_an_hour_that_was_not_read_was_not_judged() -> None:
+    failing = known(said(hour(1), NOON, "no_return_vanished", asset="raw_returns"))
+    remember(failing, [said(hour(1), after(1), "the_hour_was_read", asset="raw_returns")])
+    assert found(failing) == [("returns vanished", "problem", 1)]
+
+
+def test_what_no_hour_newly_failed_for_a_day_is_no_news() -> None:
+    failing = known(said(hour(1), NOON, CLAIM), said(hour(2), after(20), CLAIM))
+    assert found(failing, 43) == [("returns rejected", "problem", 2)]
+    assert found(failing, 45) == []
+
+
+def test_a_later_poll_of_the_same_hour_is_no_news() -> None:
+    failing = known(said(hour(1), NOON, CLAIM))
+    remember(failing, [said(hour(1), after(72), CLAIM)])
+    forget(failing, after(72))
+    assert found(failing, 72) == []
+    remember(failing, [said(hour(70), after(73), CLAIM)])
+    assert found(failing, 73) == [("returns rejected", "problem", 1)]
+    forget(failing, after(24 * 15))
+    assert next(iter(failing.values())).periods == {hour(70).key: after(73)}
+
+
+def test_the_same_verdicts_again_change_nothing() -> None:
+    verdicts = [said(hour(1), NOON, CLAIM), said(hour(2), after(1), CLAIM), said(hour(1), after(2))]
+    once, twice = known(*verdicts), known(*verdicts, *verdicts)
+    assert found(once, 3) == found(twice, 3) == [("returns rejected", "problem", 1)]
+
+
+def test_claims_about_times_are_one_incident_and_the_digits_speak_first() -> None:
+    failing = known(
+        said(hour(1), NOON, "every_return_is_inside_its_hour_or_next_to_it", figures="9 off"),
+        said(
+            hour(1),
+            NOON,
+            "every_record_is_requested_in_its_window_or_next_to_it",
+            asset="raw_returns",
+            figures="9 further off",
+        ),
+        said(
+            hour(1),
+            after(1),
+            "request_times_are_in_utc",
+            "every_return_is_inside_its_hour_or_next_to_it",
+            figures="+5.50 hours off",
+        ),
+    )
+    (times,) = findings(failing, after(1))
+    assert (times.kind, times.severity, times.size) == ("times not as configured", "urgent", 1)
+    assert times.facts["figures"] == "+5.50 hours off"
+
+
+@pytest.mark.parametrize(
+    "claim", ["the_hour_was_read", "the_hour_was_published", "every_hour_of_the_day_is_there"]
+)
+def test_what_says_that_hours_are_missing_is_told_of_the_hours(claim: str) -> None:
+    assert known(said(hour(1), NOON, claim)) == {}
+
+
+@pytest.mark.parametrize(
+    ("weight", "severity"),
+    [("blocks", "urgent"), ("error", "problem"), ("warning", "notice"), ("?", "problem")],
+)
+def test_the_weight_of_a_claim_is_the_severity(weight: str, severity: str) -> None:
+    facts: dict[str, Any] = {"weight": weight}
+    assert found(known(said(hour(1), NOON, "keys_are_known", **facts))) == [
+        ("check failed", severity, 1)
+    ]
