@@ -7,6 +7,7 @@ its cursor, which moves with the runs it asks for. All are on by default.
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -130,6 +131,7 @@ def lateness_schedule() -> dg.ScheduleDefinition:
 
 def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
     """Missing hours since RETURNS_START, newest first, with a growing pause for those that fail."""
+    loaded = uuid.uuid4().hex
 
     @dg.sensor(
         name="missing_hours",
@@ -141,6 +143,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
     def missing_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
         memory = Memory.read(context.cursor)
+        memory.wake(loaded, now)
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         patrol = memory.patrol(PATROL)
@@ -170,6 +173,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
 def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
     """Hours that have reached an age of RETURNS_REPOLL_AFTER_HOURS since they were last polled."""
     ages = settings.repoll_after_hours
+    loaded = uuid.uuid4().hex
 
     @dg.sensor(
         name="late_returns",
@@ -181,6 +185,7 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
     def late_returns(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
         memory = Memory.read(context.cursor)
+        memory.wake(loaded, now)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         asked = history.polls(context.instance, [window.key for window in looked_at])

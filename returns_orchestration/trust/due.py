@@ -48,6 +48,10 @@ class Attempt:
         """Whether it has failed for about a day, so that others should not wait for it."""
         return self.tries >= PATIENCE
 
+    def awake(self, now: datetime) -> Attempt:
+        """The same, to be repeated at once."""
+        return Attempt(self.tries, min(self.again_at, now))
+
     def sooner(self, now: datetime) -> Attempt:
         """The same, to be repeated within the hour, since another hour was mended."""
         return Attempt(self.tries, min(self.again_at, now + LONGEST_PAUSE))

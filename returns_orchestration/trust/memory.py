@@ -23,10 +23,18 @@ NEVER: Final = Window(datetime(1, 1, 1, tzinfo=UTC))
 class Memory:
     """Hours that need no look any more, attempts at those that fail, where the patrol goes on."""
 
-    def __init__(self, complete: Spans, attempts: dict[Window, Attempt], next_patrol: str) -> None:
+    def __init__(
+        self,
+        complete: Spans,
+        attempts: dict[Window, Attempt],
+        next_patrol: str = "",
+        loaded: str = "",
+    ) -> None:
+        """``loaded`` names the loading of the project that wrote the cursor."""
         self.complete = complete
         self.attempts = attempts
         self._next_patrol = next_patrol
+        self._loaded = loaded
 
     @classmethod
     def read(cls, cursor: str | None) -> Memory:
@@ -36,7 +44,20 @@ class Memory:
             Window.from_key(key): Attempt(tries, datetime.fromisoformat(at))
             for key, (tries, at) in plain.get("attempts", {}).items()
         }
-        return cls(Spans(plain.get("complete", ())), attempts, plain.get("patrol", ""))
+        complete = Spans(plain.get("complete", ()))
+        return cls(complete, attempts, plain.get("patrol", ""), plain.get("loaded", ""))
+
+    def wake(self, loaded: str, now: datetime) -> None:
+        """Let no hour wait where the project was loaded anew: somebody may have mended something.
+
+        A right key counts from the next look on, and not after an hour. Stubborn hours have had
+        their time; they stay as they are.
+        """
+        if loaded != self._loaded:
+            self._loaded = loaded
+            self.attempts = {
+                w: a if a.is_stubborn else a.awake(now) for w, a in self.attempts.items()
+            }
 
     def unknown(self, first: Window, newest: Window, now: datetime, limit: int) -> list[Window]:
         """The hours to look at: those that fail, and the ``limit`` newest that are not known.
@@ -57,10 +78,10 @@ class Memory:
 
     def after(self, choice: Choice) -> Memory:
         """The same with the attempts that ``choice`` leaves."""
-        return Memory(self.complete, choice.attempts, self._next_patrol)
+        return Memory(self.complete, choice.attempts, self._next_patrol, self._loaded)
 
     def write(self) -> str:
         """The cursor."""
         attempts = {w.key: [a.tries, a.again_at.isoformat()] for w, a in self.attempts.items()}
         plain = {"complete": self.complete.pairs(), "attempts": attempts}
-        return json.dumps(plain | {"patrol": self._next_patrol})
+        return json.dumps(plain | {"patrol": self._next_patrol, "loaded": self._loaded})
