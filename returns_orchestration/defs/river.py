@@ -18,6 +18,7 @@ from returns_orchestration.defs.repeats import failing_since
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
+    LakeUnwritable,
     PermanentApiError,
     ReturnsError,
     SettingsError,
@@ -62,19 +63,20 @@ def run_partitions(context: dg.AssetExecutionContext, river: River, *, missing_o
 
 
 def run_days(context: dg.AssetExecutionContext, river: River) -> None:
-    """Make the days of this step. Raises dg.Failure where a day's hours cannot be read."""
+    """Make the days of this step. Raises dg.Failure naming the days that failed, and why."""
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     events = RiverEvents(context, river, selected, set())
-    fault = ""
+    faults: list[str] = []
     for key in context.partition_keys:
+        day = Day(date.fromisoformat(key), river.days.zone)
         try:
-            day = Day(date.fromisoformat(key), river.days.zone)
             events.log_day(river.days.settle(day, river.clock()))
         except ReturnsError as error:
-            fault = str(error)
-            break
-    if fault:
-        raise dg.Failure(fault)
+            faults.append(str(error))
+            if isinstance(error, LakeUnwritable):  # so are all other days
+                break
+    if faults:
+        raise dg.Failure("\n".join(faults))
 
 
 def run_hours(  # noqa: PLR0913 - what River.run may be told

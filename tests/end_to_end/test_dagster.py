@@ -13,7 +13,7 @@ from world import HASTY, World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.definitions import build_defs
-from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.defs.assets import DAILY, DEPENDS_ON
 from returns_orchestration.defs.checks import NAMES
 from returns_orchestration.defs.instance import RangeResult, open_instance, ranges, run_range
 
@@ -117,6 +117,28 @@ def test_one_bad_hour_takes_nothing_but_itself_along(
     assert run(world, instance, missing_only=True).success
     assert len(world.asked()) == 1
     assert materialized(instance, "return_reasons_hourly") == good | {bad.key}
+
+
+def test_one_bad_day_takes_nothing_but_itself_along(
+    new_world: Callable[..., World], instance: dg.DagsterInstance
+) -> None:
+    definitions = build_defs(new_world().settings, retry=HASTY)
+    for windows in (WINDOWS, hours("2026-11-09T06:00", "2026-11-09T08:00")):
+        assert run_range(definitions, instance, windows, missing_only=False).success
+    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        asset_selection=[dg.AssetKey(name) for name in DAILY],
+        tags={
+            "dagster/asset_partition_range_start": "2026-11-07",
+            "dagster/asset_partition_range_end": "2026-11-09",
+        },
+    )
+    (failure,) = result.filter_events(lambda event: event.is_step_failure)
+    assert "2026-11-08 was never polled" in failure.step_failure_data.user_failure_data.description
+    made = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    days = [entry.dagster_event.partition for entry in made]
+    assert days == ["2026-11-07"] * len(DAILY) + ["2026-11-09"] * len(DAILY)
 
 
 def test_metadata_says_where_the_records_of_the_window_went(
