@@ -10,14 +10,14 @@ import io
 from datetime import datetime
 from typing import Final
 
-import msgspec
 import polars as pl
 
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.aside import rebuild_advice
 
 _POLLED_AT: Final = "polled_at"
-_SERVED: Final = "served_sha256"
+_TAIL: Final = 8
+"""Bytes after the footer: its length, little-endian, and the format's mark."""
 
 
 def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> bytes:
@@ -28,44 +28,44 @@ def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> b
 
 
 def poll_to_parquet(frame: pl.DataFrame, polled_at: datetime) -> bytes:
-    """The file of a poll, which says in its metadata when that was and what was served.
+    """The file of a poll: its metadata says when that was, and it has a seal.
 
-    A poll without rows has no other place for its time; and a poll alone cannot be made again, so
-    it can be told to be whole without its record, too.
+    A poll without rows has no other place for its time. A poll cannot be made again, so it must
+    be known to be whole without its record, too, and before it is parsed: polars ends the process
+    over some flipped bits. The seal is the sha256 of all other bytes and stands right before the
+    footer, where no reader looks: a footer is found from the end, and pages from the start.
     """
-    said = {_POLLED_AT: polled_at.isoformat(), _SERVED: _digest(frame, polled_at)}
-    return to_parquet(frame, said)
+    content = to_parquet(frame, {_POLLED_AT: polled_at.isoformat()})
+    at = _footer(content)
+    return content[:at] + hashlib.sha256(content).digest() + content[at:]
 
 
 def poll_from_parquet(
     content: bytes, path: str, schema: pl.Schema
 ) -> tuple[datetime, pl.DataFrame] | None:
-    """When a poll was sent and its rows; None if it is not of ``schema`` or not what it says.
-
-    Raises LakeDamaged, naming ``path``, where it is no Parquet.
-    """
+    """When a poll was sent and its rows; None if it is not whole, or no poll of ``schema``."""
+    at = _footer(content)
+    begin = at - hashlib.sha256().digest_size
+    rest = content[: max(begin, 0)] + content[at:]
+    if begin < 0 or hashlib.sha256(rest).digest() != content[begin:at]:
+        return None
     frame = from_parquet(content, path)
-    metadata = pl.read_parquet_metadata(io.BytesIO(content))
-    try:
-        polled_at = datetime.fromisoformat(metadata[_POLLED_AT])
-    except (KeyError, ValueError):
+    said = pl.read_parquet_metadata(io.BytesIO(content)).get(_POLLED_AT)
+    if said is None or frame.schema != schema:
         return None
-    if frame.schema != schema or metadata.get(_SERVED) != _digest(frame, polled_at):
-        return None
-    return polled_at, frame
+    return datetime.fromisoformat(said), frame
 
 
-def _digest(frame: pl.DataFrame, polled_at: datetime) -> str:
-    digest = hashlib.sha256(polled_at.isoformat().encode())
-    for column in frame.iter_columns():
-        digest.update(msgspec.json.encode(column.to_physical().to_list()))
-    return digest.hexdigest()
+def _footer(content: bytes) -> int:
+    """Where the footer begins, as the end of the file says; may be negative in a damaged one."""
+    end = len(content) - _TAIL
+    return end - int.from_bytes(content[max(end, 0) : max(end, 0) + 4], "little")
 
 
 def from_parquet(content: bytes, path: str) -> pl.DataFrame:
     """The frame; LakeDamaged, naming ``path``, where the content is no Parquet."""
     try:
         return pl.read_parquet(io.BytesIO(content), use_statistics=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
+    except (pl.exceptions.PolarsError, OSError):
         message = f"The file {path} is no readable Parquet."
     raise LakeDamaged(message, next_step=rebuild_advice(path))

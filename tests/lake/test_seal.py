@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import duckdb
 import msgspec
+import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from records import at
 
-from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.records import (
     MadeRecord,
@@ -87,13 +89,22 @@ def test_a_poll_without_its_record_tells_by_itself_whether_it_is_whole(
     assert lake.create_poll(HOUR, 1, at(20), ('{"a": "one"}', '{"b": "two"}'))
     polled_at, frame, _ = lake.read_new_poll(HOUR, 1)
     assert (polled_at, frame.height) == (at(20), 2)
-    file = folder / lake.path(tables.RAW_RETURNS, HOUR, "poll-0001.parquet")
-    content = file.read_bytes()
-    for place in range(len(content)):
-        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        try:
-            read = lake.read_new_poll(HOUR, 1)
-        except LakeDamaged as error:
-            assert "rebuild" in str(error)
-        else:  # a byte that says nothing: what was served is what is read
-            assert (read[0], read[1].rows()) == (polled_at, frame.rows())
+    path = lake.poll_path(HOUR, 1)
+    for content in damaged((folder / path).read_bytes()):
+        (folder / path).write_bytes(content)
+        with pytest.raises(
+            LakeDamaged, match="rebuild 2026-11-09T11:00 2026-11-09T12:00"
+        ) as raised:
+            lake.read_new_poll(HOUR, 1)
+        assert path in str(raised.value)
+
+
+def test_every_reader_reads_a_sealed_poll(lake: Lake, folder: Path) -> None:
+    assert lake.create_poll(HOUR, 1, at(20), ('{"a": "one"}', '{"b": "two"}'))
+    file = folder / lake.poll_path(HOUR, 1)
+    expected = pl.read_parquet(file, hive_partitioning=False)
+    assert expected.get_column("record").to_list() == ['{"a": "one"}', '{"b": "two"}']
+    assert pl.scan_parquet(file, hive_partitioning=False).collect().equals(expected)
+    assert pl.from_arrow(pq.ParquetFile(file).read()).equals(expected)
+    rows = duckdb.sql(f"SELECT record FROM '{file}' WHERE position = 1")  # noqa: S608
+    assert rows.fetchall() == [('{"b": "two"}',)]
