@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import obstore
 import pytest
 from obstore.exceptions import BaseError
 from obstore.store import MemoryStore
@@ -134,7 +135,7 @@ def test_an_object_store_that_refuses_says_so_without_its_own_words(
     def refused(*_: Any, **__: Any) -> NoReturn:
         raise BaseError("request 17 to https://bucket?secret=canary")
 
-    monkeypatch.setattr(room.obstore, function, refused)
+    monkeypatch.setattr(obstore, function, refused)
     with pytest.raises(expected) as raised:
         call(ObjectStore(MemoryStore(), "s3://bucket/lake"))
     assert "s3://bucket/lake" in str(raised.value)
