@@ -12,7 +12,16 @@ from contextlib import suppress
 
 import typer
 
-from returns_orchestration.cli import backfill, demo, doctor, simulate, status, waive
+from returns_orchestration.cli import (
+    backfill,
+    demo,
+    doctor,
+    rebuild,
+    simulate,
+    status,
+    verify,
+    waive,
+)
 from returns_orchestration.errors import ReturnsError, SettingsError
 
 app = typer.Typer(
@@ -24,6 +33,8 @@ app = typer.Typer(
 )
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
+app.command("verify")(verify.verify)
+app.command("rebuild")(rebuild.rebuild)
 app.command("doctor")(doctor.doctor)
 app.command("waive")(waive.waive)
 app.command("simulate")(simulate.simulate)

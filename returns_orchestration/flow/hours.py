@@ -95,7 +95,7 @@ class River:
     ) -> None:
         """``on_outcome`` is told each outcome before it is yielded, to show progress."""
         self.lake = lake
-        self._reader = reader
+        self.reader = reader
         self._open_client = open_client
         self._max_concurrency = max_concurrency
         self._on_outcome = on_outcome or (lambda _: None)
@@ -123,7 +123,7 @@ class River:
 
     def land(self, poll: Poll) -> Landed:
         """Keep what ``poll`` brought; see `landing.land`."""
-        return land(self.lake, self._reader, poll.window, poll.polled_at, poll.records)
+        return land(self.lake, self.reader, poll.window, poll.polled_at, poll.records)
 
     def run(  # noqa: PLR0913 - what a run may be told
         self,

@@ -44,16 +44,24 @@ def poll_from_parquet(
     content: bytes, path: str, schema: pl.Schema
 ) -> tuple[datetime, pl.DataFrame] | None:
     """When a poll was sent and its rows; None if it is not whole, or no poll of ``schema``."""
-    at = _footer(content)
-    begin = at - hashlib.sha256().digest_size
-    rest = content[: max(begin, 0)] + content[at:]
-    if begin < 0 or hashlib.sha256(rest).digest() != content[begin:at]:
+    if not is_whole_poll(content):
         return None
     frame = from_parquet(content, path)
     said = pl.read_parquet_metadata(io.BytesIO(content)).get(_POLLED_AT)
     if said is None or frame.schema != schema:
         return None
     return datetime.fromisoformat(said), frame
+
+
+def is_whole_poll(content: bytes) -> bool:
+    """Whether the file of a poll is what was written, by its own seal."""
+    at = _footer(content)
+    begin = at - hashlib.sha256().digest_size
+    if begin < 0:
+        return False
+    digest = hashlib.sha256(content[:begin])
+    digest.update(content[at:])
+    return digest.digest() == content[begin:at]
 
 
 def _footer(content: bytes) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,7 @@ from returns_orchestration.lake.parquet import (
     poll_to_parquet,
     to_parquet,
 )
-from returns_orchestration.lake.records import FileRecord, MadeRecord, PollRecord, Waiver
+from returns_orchestration.lake.records import FileRecord, LostPoll, MadeRecord, PollRecord, Waiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,7 @@ class Lake:
         What is left of a poll that was set aside is none.
         """
         entry = self.entry(window)
-        known = {*entry.polls, *entry.aside}
+        known = {*entry.polls, *dict(entry.lost)}
         files = self.store.list(f"{tables.RAW_RETURNS.name}/{window.path}")
         found = [_POLL_DATA.fullmatch(path.rsplit("/", 1)[-1]) for path in files]
         return sorted({int(poll[1]) for poll in found if poll} - known)
@@ -165,11 +166,21 @@ class Lake:
         First its number is noted as lost, so that it is never given again and the hour is known to
         be polled again; killed anywhere, the same again ends it.
         """
-        record = self.poll_record_path(window, number)
-        self.store.create(record.replace(".json", ".aside"), b"")
+        self.note_lost(window, number)
         # Its record first: what nobody names nobody reads.
-        moved = [move_aside(self.store, path) for path in (record, self.poll_path(window, number))]
-        return [place for place in moved if place]
+        paths = (self.poll_record_path(window, number), self.poll_path(window, number))
+        return [place for place in (move_aside(self.store, path) for path in paths) if place]
+
+    def note_lost(self, window: Window, number: int) -> None:
+        """Note that a poll is lost until another is kept, and anew where the note is damaged."""
+        entry = self.entry(window)
+        path = self.lost_path(window, number, dict(entry.lost).get(number, entry.next_number))
+        with suppress(LakeDamaged):
+            content = self.store.get(path)
+            if content is not None and records.decode_lost(content, path):
+                return
+        lost = LostPoll(window=window.key, number=number, set_aside_at=self._clock())
+        self.store.put(path, records.encode(lost))
 
     def served(self, poll: PollRecord) -> list[str]:
         """The records of a kept poll, as served; LakeDamaged if its file is not as noted."""
@@ -184,6 +195,11 @@ class Lake:
     def poll_record_path(window: Window, number: int) -> str:
         """Where the record of a poll stands."""
         return f"{RECORDS}/{window.path}/poll-{number:04d}.json"
+
+    @staticmethod
+    def lost_path(window: Window, number: int, until: int) -> str:
+        """Where it is noted that a poll was set aside, and which one from then on is new."""
+        return f"{RECORDS}/{window.path}/poll-{number:04d}-lost-before-{until:04d}.json"
 
     @staticmethod
     def pointer_path(home: Window, window: Window) -> str:

@@ -84,7 +84,15 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-def encode(record: PollRecord | MadeRecord | Waiver) -> bytes:
+class LostPoll(msgspec.Struct, frozen=True, kw_only=True):
+    """A poll that was found bad and set aside: its number is not given again."""
+
+    window: str
+    number: int
+    set_aside_at: datetime
+
+
+def encode(record: PollRecord | MadeRecord | Waiver | LostPoll) -> bytes:
     """The record as indented JSON, for people too, with its seal as the last field."""
     body = msgspec.json.format(msgspec.json.encode(record), indent=1).removesuffix(b"\n}")
     return body + _seal(body)
@@ -103,6 +111,11 @@ def decode_made(content: bytes, path: str) -> MadeRecord:
 def decode_waiver(content: bytes, path: str) -> Waiver:
     """Raises LakeDamaged, naming ``path``, where the content is no sealed waiver."""
     return _decode(content, path, Waiver)
+
+
+def decode_lost(content: bytes, path: str) -> LostPoll:
+    """Raises LakeDamaged, naming ``path``, where the content is no sealed note of a lost poll."""
+    return _decode(content, path, LostPoll)
 
 
 def is_torn(content: bytes) -> bool:

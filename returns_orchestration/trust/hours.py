@@ -15,6 +15,7 @@ from returns_orchestration import tables
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, MadeRecord
     from returns_orchestration.lake.entries import HourEntry
@@ -67,7 +68,7 @@ def states(
         if entry is None or not entry.polls:
             waiver = lake.waiver(window) if entry and entry.waived else None
             if waiver is None:
-                error = LOST_A_POLL if entry and entry.aside else None
+                error = LOST_A_POLL if entry and entry.has_lost_a_poll else None
                 yield HourState(window.text, "missing", error=error)
             else:
                 yield HourState(window.text, "waived", error=f"waived: {waiver.why}")
@@ -79,6 +80,11 @@ def made_of_hour(made: MadeRecord) -> str:
     """How a day's record names an hour it was made of: its key, and its rows by content."""
     shas = (made.files[table.name].sha256[:16] for table in (tables.RETURNS, tables.RETURN_ITEMS))
     return " ".join((made.period, *shas))
+
+
+def made_of_zone(zone: ZoneInfo) -> str:
+    """How a day's record names the zone whose day it is."""
+    return f"zone {zone.key}"
 
 
 def missing(
