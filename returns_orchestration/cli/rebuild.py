@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from returns_orchestration.cli.backfill import From, To
+from returns_orchestration.cli.backfill import From, To  # noqa: TC001 - typer reads them
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.settings import load_settings
 

@@ -17,6 +17,7 @@ from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
 from returns_orchestration.lake.aside import copy_aside, move_aside
 from returns_orchestration.lake.entries import read_entries
+from returns_orchestration.lake.partitions import RECORDS
 from returns_orchestration.stages.landing import finish_unrecorded
 from returns_orchestration.trust import lateness
 from returns_orchestration.trust.verify import Verifier
@@ -130,7 +131,8 @@ class Rebuilder:
 
     def _move_aside(self, finding: Finding) -> str | None:
         place = move_aside(self._lake.store, finding.path)
-        for home, entry in read_entries([finding.path]).items():
+        marks = [finding.path] if finding.path.startswith(f"{RECORDS}/") else []
+        for home, entry in read_entries(marks).items():
             for window in entry.strays:
                 # A poll that landed meanwhile found the mark there and put none.
                 if may_serve(self._lake, window, home):

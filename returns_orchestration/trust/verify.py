@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from returns_orchestration.lake import Lake, MadeRecord
     from returns_orchestration.tables import Table
-    from returns_orchestration.trust.findings import Remedy
     from returns_orchestration.trust.verify_polls import PollsSeen
 
     Names = dict[str, set[str]]
@@ -142,8 +141,11 @@ class Verifier:
             if made is not None:
                 self._check_sources(window, polls, made)
                 self._check_days(window, made)
+        elif polls.any and standing:
+            self._evidence.note(path, "missing", "make")
+            self._check_unvouched(window, tables.MADE_HOURLY)
         elif polls.any:
-            self._evidence.note(path, "missing" if standing else "unfinished", "make")
+            self._evidence.note(path, "unfinished", "make")
         else:  # made of nothing that is there
             for table in standing:
                 self._evidence.note(self._lake.path(table, window), "foreign", "aside", window)
@@ -155,6 +157,7 @@ class Verifier:
             path, decode_made, lambda record: record.period == period.key, "make"
         )
         if record is None:
+            self._check_unvouched(period, made)
             return None
         for table in made:
             file = record.files.get(table.name)
@@ -163,6 +166,13 @@ class Verifier:
                 return None
             self._evidence.check_file(file, "make")
         return record
+
+    def _check_unvouched(self, period: Window | Day | Ever, made: Sequence[Table]) -> None:
+        """Tables that no record vouches for: whatever they are, they are made again."""
+        for table in made:
+            path = self._lake.path(table, period)
+            there = PART in self._lake.store.children(path.rpartition("/")[0])[1]
+            self._evidence.note(path, "unfinished" if there else "missing", "make")
 
     def _check_sources(self, window: Window, polls: PollsSeen, made: MadeRecord) -> None:
         """Whether the tables of ``window`` were made of the polls that there are."""
@@ -173,22 +183,26 @@ class Verifier:
         sources = sources.union(*(entry(home).strays for home in sources))
         expected = {f"{s.key}/poll-{n:04d}" for s in sources for n in entry(s).polls}
         for name in sorted(set(made.made_of) - expected):
-            if lost := self._lost(name):
-                self._evidence.found.append(lost)
+            self._check_lost(name)
         gone = {name for name in made.made_of if self._is_set_aside(name)}
         if expected - set(made.made_of) or gone:
             self._evidence.note(self._lake.made_path(window), "unfinished", "make")
 
-    def _lost(self, name: str) -> Finding | None:
-        """A poll that tables were made of and that has no record, nor was set aside."""
+    def _check_lost(self, name: str) -> None:
+        """Whether a poll that tables were made of is still there, or was set aside."""
         window, number = _poll_named(name)
         entry = self._evidence.entry(window)
         if number in {*entry.polls, *dict(entry.lost)}:
-            return None
-        data = self._lake.store.get(self._lake.poll_path(window, number))
-        remedy: Remedy = "poll" if data is None else "finish"
-        path = self._lake.poll_record_path(window, number)
-        return Finding(path, "missing", remedy, window, number)
+            return
+        record, data = (
+            self._lake.poll_record_path(window, number),
+            self._lake.poll_path(window, number),
+        )
+        if self._lake.store.get(data) is None:
+            self._evidence.note(record, "missing", "poll", window, number)
+            self._evidence.note(data, "missing", "poll", window, number)
+        else:
+            self._evidence.note(record, "missing", "finish", window, number)
 
     def _is_set_aside(self, name: str) -> bool:
         window, number = _poll_named(name)
@@ -219,6 +233,7 @@ class Verifier:
             self._check_made(day, tables.MADE_DAILY)
         elif any(PART in names[table.name] for table in tables.MADE_DAILY):
             self._evidence.note(self._lake.made_path(day), "missing", "make")
+            self._check_unvouched(day, tables.MADE_DAILY)
         for table_name, pattern in SELF_NAMED.items():
             for name in sorted(names[table_name]):
                 named = pattern.fullmatch(name)
@@ -233,11 +248,10 @@ class Verifier:
         store, ever = self._lake.store, Ever()
         for path in findings.strangers(store):
             self._evidence.note(path, "foreign", "aside")
-        path = self._lake.made_path(ever)
         if MADE in store.children(RECORDS)[1]:
             self._check_made(ever, (tables.LATENESS,))
         elif PART in store.children(tables.LATENESS.name)[1]:
-            self._evidence.note(path, "missing", "make")
+            self._evidence.note(self._lake.made_path(ever), "missing", "make")
 
     def _check_names(self, folder: str, period: str, foreign: set[str]) -> None:
         for name in sorted(foreign):
