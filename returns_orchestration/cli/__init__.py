@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
@@ -49,10 +50,24 @@ def main() -> None:
     try:
         app()
     except ReturnsError as error:
-        sys.stderr.write(f"returns-orchestration: {error}\n")
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
+        _end(error)
     except BrokenPipeError:
         # The reader went away (`| head`); Python would complain once more when it flushes.
         with suppress(OSError):
             sys.stdout.close()
         sys.exit(1)
+    except Exception as error:
+        # Whatever command it was: only one that has loaded Dagster can have met its storage.
+        if "dagster" not in sys.modules:
+            raise
+        from returns_orchestration.defs.instance import fault_of_instance  # noqa: PLC0415
+
+        known = fault_of_instance(error)
+        if known is None:
+            raise
+        _end(known)
+
+
+def _end(error: ReturnsError) -> NoReturn:
+    sys.stderr.write(f"returns-orchestration: {error}\n")
+    sys.exit(2 if isinstance(error, SettingsError) else 1)

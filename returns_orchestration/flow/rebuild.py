@@ -90,7 +90,9 @@ class Rebuilder:
             self._make_day(day)
         self._guarded(lambda: self._make_lateness(asked))
         self._rebuilt.poll_again = [
-            window for window in windows if self._lake.entry(window).has_lost_a_poll
+            window
+            for window in windows
+            if self._lake.entry(window).has_lost_a_poll and not self._river.is_waived(window)
         ]
         return self._rebuilt
 

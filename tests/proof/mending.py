@@ -24,7 +24,6 @@ from world import World, hours
 
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
 from returns_orchestration.trust.hours import states
-from returns_orchestration.window import read_hour
 
 LAST = hours(FROM, TO)[-1].end + timedelta(hours=30)
 """When the lake was polled last: the API says the same again."""
@@ -45,10 +44,14 @@ class Mended:
         return f"{whole} of {self.tried} mended, {self.healed} with a poll (seed {self.seed})"
 
 
-def rebuild(world: World, start: str = "2026-11-06T13:00", end: str = TO) -> Rebuilt:
-    """What the command does, without Dagster's instance, from the waived hour on."""
+def rebuild(world: World) -> Rebuilt:
+    """What the command does, without Dagster's instance.
+
+    From the waived hour to the one after the last, which was not polled and holds a mark.
+    """
     rebuilder = Rebuilder(river_at(world, LAST))
-    return rebuilder.rebuild(read_hour(start), read_hour(end), {})
+    windows = hours(FROM, TO)
+    return rebuilder.rebuild(windows[0].previous.start, windows[-1].next.end, {})
 
 
 def tables_of(files: dict[str, bytes]) -> dict[str, bytes]:
