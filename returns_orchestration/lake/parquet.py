@@ -8,12 +8,16 @@ from __future__ import annotations
 import hashlib
 import io
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.aside import rebuild_advice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _POLLED_AT: Final = "polled_at"
 _TAIL: Final = 8
@@ -27,41 +31,51 @@ def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> b
     return buffer.getvalue()
 
 
-def poll_to_parquet(frame: pl.DataFrame, polled_at: datetime) -> bytes:
+def poll_to_parquet(served: Sequence[str], polled_at: datetime, name: str) -> bytes:
     """The file of a poll: its metadata says when that was, and it has a seal.
 
     A poll without rows has no other place for its time. A poll cannot be made again, so it must
     be known to be whole without its record, too, and before it is parsed: polars ends the process
-    over some flipped bits. The seal is the sha256 of all other bytes and stands right before the
-    footer, where no reader looks: a footer is found from the end, and pages from the start.
+    over some flipped bits. The seal is the sha256 of all other bytes and of its ``name``, so that
+    no poll is taken for another's, and stands right before the footer, where no reader looks: a
+    footer is found from the end, and pages from the start.
     """
+    frame = pl.DataFrame(
+        {
+            "polled_at": pl.repeat(polled_at, len(served), dtype=tables.TIME, eager=True),
+            "position": pl.int_range(len(served), dtype=tables.NUMBER, eager=True),
+            "record": pl.Series(served, dtype=tables.TEXT),
+        },
+        schema=tables.RAW_RETURNS.schema,
+    )
     content = to_parquet(frame, {_POLLED_AT: polled_at.isoformat()})
     at = _footer(content)
-    return content[:at] + hashlib.sha256(content).digest() + content[at:]
+    return content[:at] + _seal(content[:at], content[at:], name) + content[at:]
 
 
-def poll_from_parquet(
-    content: bytes, path: str, schema: pl.Schema
-) -> tuple[datetime, pl.DataFrame] | None:
+def poll_from_parquet(content: bytes, path: str, name: str) -> tuple[datetime, pl.DataFrame] | None:
     """When a poll was sent and its rows; None if it is not whole, or no poll of ``schema``."""
-    if not is_whole_poll(content):
+    if not is_whole_poll(content, name):
         return None
     frame = from_parquet(content, path)
     said = pl.read_parquet_metadata(io.BytesIO(content)).get(_POLLED_AT)
-    if said is None or frame.schema != schema:
+    if said is None or frame.schema != tables.RAW_RETURNS.schema:
         return None
     return datetime.fromisoformat(said), frame
 
 
-def is_whole_poll(content: bytes) -> bool:
-    """Whether the file of a poll is what was written, by its own seal."""
+def is_whole_poll(content: bytes, name: str) -> bool:
+    """Whether the file of the poll ``name`` is what was written, by its own seal."""
     at = _footer(content)
     begin = at - hashlib.sha256().digest_size
-    if begin < 0:
-        return False
-    digest = hashlib.sha256(content[:begin])
-    digest.update(content[at:])
-    return digest.digest() == content[begin:at]
+    return begin >= 0 and _seal(content[:begin], content[at:], name) == content[begin:at]
+
+
+def _seal(before: bytes, after: bytes, name: str) -> bytes:
+    digest = hashlib.sha256(before)
+    digest.update(after)
+    digest.update(name.encode())
+    return digest.digest()
 
 
 def _footer(content: bytes) -> int:

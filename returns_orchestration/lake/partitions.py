@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
@@ -26,7 +25,14 @@ from returns_orchestration.lake.parquet import (
     poll_to_parquet,
     to_parquet,
 )
-from returns_orchestration.lake.records import FileRecord, LostPoll, MadeRecord, PollRecord, Waiver
+from returns_orchestration.lake.records import (
+    FileRecord,
+    LostPoll,
+    MadeRecord,
+    PollRecord,
+    Waiver,
+    poll_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -113,15 +119,8 @@ class Lake:
         self, window: Window, number: int, polled_at: datetime, served: tuple[str, ...]
     ) -> bool:
         """Put the data of a poll; False if that number is taken. Its record follows separately."""
-        frame = pl.DataFrame(
-            {
-                "polled_at": pl.repeat(polled_at, len(served), dtype=tables.TIME, eager=True),
-                "position": pl.int_range(len(served), dtype=tables.NUMBER, eager=True),
-                "record": pl.Series(served, dtype=tables.TEXT),
-            },
-            schema=tables.RAW_RETURNS.schema,
-        )
-        return self.store.create(self.poll_path(window, number), poll_to_parquet(frame, polled_at))
+        content = poll_to_parquet(served, polled_at, poll_name(window.key, number))
+        return self.store.create(self.poll_path(window, number), content)
 
     def read_new_poll(
         self, window: Window, number: int
@@ -129,7 +128,8 @@ class Lake:
         """A poll's data before it has a record: when it was polled, rows, and file."""
         path = self.poll_path(window, number)
         content = self._get(path)
-        read = poll_from_parquet(content, path, tables.RAW_RETURNS.schema)
+        name = poll_name(window.key, number)
+        read = poll_from_parquet(content, path, name)
         if read is None:
             message = f"The file {path} is no whole poll of this lake."
             raise LakeDamaged(message, next_step=rebuild_advice(path))

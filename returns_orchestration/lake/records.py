@@ -38,6 +38,11 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
         return cls(path=path, size=len(content), rows=rows, sha256=digest)
 
 
+def poll_name(window: str, number: int) -> str:
+    """What a poll is called, ``2026-11-09-11:00/poll-0001``; ``window`` is a partition key."""
+    return f"{window}/poll-{number:04d}"
+
+
 class PollRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A poll that was kept: the ``number``-th of its ``window`` (a partition key), from 1.
 
@@ -55,7 +60,7 @@ class PollRecord(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """What a made hour's record calls it, ``2026-11-09-11:00/poll-0001``."""
-        return f"{self.window}/poll-{self.number:04d}"
+        return poll_name(self.window, self.number)
 
 
 class MadeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.parquet import is_whole_poll
-from returns_orchestration.lake.records import FileRecord, is_torn
+from returns_orchestration.lake.records import FileRecord, is_torn, poll_name
 from returns_orchestration.trust.findings import Finding
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Evidence:
         content = self._read(path, "poll", window, number)
         if content is None:
             return False
-        if is_whole_poll(content):
+        if is_whole_poll(content, poll_name(window.key, number)):
             return True
         kind: Kind = "altered" if content.endswith(b"PAR1") else "torn"
         self.note(path, kind, "poll", window, number)

@@ -26,7 +26,7 @@ NINE, TEN = HOURS
 BAD = (
     f"raw_returns/{NINE.path}/poll-0001.parquet",
     f"_records/{TEN.path}/poll-0002.json",
-    f"returns/{TEN.path}/part-0.parquet",
+    f"returns/{NINE.path}/part-0.parquet",
     f"returns/{TEN.path}/stranger.parquet",
 )
 ZONE = ZoneInfo("Asia/Kolkata")

@@ -99,6 +99,15 @@ def test_a_poll_without_its_record_tells_by_itself_whether_it_is_whole(
         assert path in str(raised.value)
 
 
+def test_a_poll_copied_to_another_place_is_no_poll_there(lake: Lake) -> None:
+    assert lake.create_poll(HOUR, 1, at(20), ())
+    content = lake.store.get(lake.poll_path(HOUR, 1)) or b""
+    for window, number in ((HOUR, 2), (HOUR.next, 1)):
+        lake.store.put(lake.poll_path(window, number), content)
+        with pytest.raises(LakeDamaged, match="no whole poll"):
+            lake.read_new_poll(window, number)
+
+
 def test_every_reader_reads_a_sealed_poll(lake: Lake, folder: Path) -> None:
     assert lake.create_poll(HOUR, 1, at(20), ('{"a": "one"}', '{"b": "two"}'))
     file = folder / lake.poll_path(HOUR, 1)
