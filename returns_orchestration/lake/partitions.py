@@ -37,6 +37,8 @@ from returns_orchestration.lake.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import polars as pl
+
     from returns_orchestration.lake.store import Store
     from returns_orchestration.tables import Table
     from returns_orchestration.window import Day, Ever, Window
