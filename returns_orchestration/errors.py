@@ -162,7 +162,10 @@ class LakeUnwritable(LakeError):
 class LakeDamaged(LakeError):
     """A file is missing, unreadable or not what was recorded when it was written."""
 
-    next_step = "Poll the hour again with `returns-orchestration backfill FROM TO --repoll`."
+    next_step = (
+        "Find what is damaged with `returns-orchestration verify` and mend it with "
+        "`returns-orchestration rebuild FROM TO`."
+    )
 
 
 class DataError(ReturnsError):

@@ -72,4 +72,4 @@ def test_errors_about_data_name_the_hour_and_what_to_do() -> None:
 
 
 def test_a_damaged_lake_says_how_to_mend_it() -> None:
-    assert "--repoll" in str(LakeDamaged("The file x is missing."))
+    assert "rebuild FROM TO" in str(LakeDamaged("The file x is missing."))

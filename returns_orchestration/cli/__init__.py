@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
@@ -18,8 +19,10 @@ from returns_orchestration.cli import (
     demo,
     doctor,
     incidents,
+    rebuild,
     simulate,
     status,
+    verify,
     waive,
 )
 from returns_orchestration.errors import ReturnsError, SettingsError
@@ -33,6 +36,8 @@ app = typer.Typer(
 )
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
+app.command("verify")(verify.verify)
+app.command("rebuild")(rebuild.rebuild)
 app.command("doctor")(doctor.doctor)
 app.command("waive")(waive.waive)
 app.command("incidents")(incidents.incidents)
@@ -49,10 +54,24 @@ def main() -> None:
     try:
         app()
     except ReturnsError as error:
-        sys.stderr.write(f"returns-orchestration: {error}\n")
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
+        _end(error)
     except BrokenPipeError:
         # The reader went away (`| head`); Python would complain once more when it flushes.
         with suppress(OSError):
             sys.stdout.close()
         sys.exit(1)
+    except Exception as error:
+        # Whatever command it was: only one that has loaded Dagster can have met its storage.
+        if "dagster" not in sys.modules:
+            raise
+        from returns_orchestration.defs.instance import fault_of_instance  # noqa: PLC0415
+
+        known = fault_of_instance(error)
+        if known is None:
+            raise
+        _end(known)
+
+
+def _end(error: ReturnsError) -> NoReturn:
+    sys.stderr.write(f"returns-orchestration: {error}\n")
+    sys.exit(2 if isinstance(error, SettingsError) else 1)

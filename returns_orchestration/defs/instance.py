@@ -6,13 +6,16 @@ any other. Without DAGSTER_HOME the instance stands beside the lake.
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import sqlalchemy as sa
 
 from returns_orchestration.defs.assets import CHUNK_HOURS, DEPENDS_ON
 from returns_orchestration.errors import LakeUnwritable, SettingsError
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
     from returns_orchestration.settings import Settings
     from returns_orchestration.window import Window
+
+REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG})
+"""What a disk says that is full, read-only or somebody else's."""
 
 CONFIGURATION = "dagster.yaml"
 PLAIN_CONFIGURATION = """\
@@ -82,7 +88,38 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         )
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
     os.environ["DAGSTER_HOME"] = str(home)  # dagster.yaml refers to it
-    return dg.DagsterInstance.from_config(str(home))
+    try:
+        return dg.DagsterInstance.from_config(str(home))
+    except Exception as error:
+        known = fault_of_instance(error)
+        if known is None:
+            raise
+    raise known
+
+
+def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
+    """What a refusal of the instance's own storage means to a user; None for any other error.
+
+    Dagster lets such an error through as it is, wherever it happens to write.
+    """
+    link: BaseException | None = error
+    words: str | None = None
+    while link is not None and words is None:
+        cause = link.orig if isinstance(link, sa.exc.DBAPIError) else link
+        if isinstance(cause, sqlite3.Error):
+            words = str(cause)
+        elif isinstance(link, sa.exc.DBAPIError):  # a server's own words can hold addresses
+            words = type(cause).__name__
+        elif isinstance(cause, OSError) and cause.errno in REFUSALS:
+            words = cause.strerror
+        link = link.__cause__ or link.__context__
+    if words is None:
+        return None
+    return LakeUnwritable(
+        f"Dagster's instance could not be used: {words}.",
+        next_step="Check DAGSTER_HOME, its permissions and its free space, then run the same "
+        "again; what the lake has by now stays.",
+    )
 
 
 def ranges(windows: Sequence[Window], chunk: int = CHUNK_HOURS) -> Iterator[list[Window]]:

@@ -16,7 +16,7 @@ from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
 from returns_orchestration.stages import aggregates
 from returns_orchestration.trust import claims
-from returns_orchestration.trust.hours import made_of_hour
+from returns_orchestration.trust.hours import made_of_hour, made_of_zone
 from returns_orchestration.window import Window, days_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class DaySettler:
             return False
         entry = made_of_hour(made)
         return all(
-            record is not None and {entry, self._zone_entry} <= set(record.made_of)
+            record is not None and {entry, made_of_zone(self.zone)} <= set(record.made_of)
             for record in records
         )
 
@@ -77,10 +77,6 @@ class DaySettler:
             # Another process may have published an hour meanwhile.
             if self._sources(day) == sources:
                 return settled
-
-    @property
-    def _zone_entry(self) -> str:
-        return f"zone {self.zone.key}"
 
     def _sources(self, day: Day) -> dict[Window, MadeRecord]:
         """The made hours that may hold rows of ``day``.
@@ -118,7 +114,7 @@ class DaySettler:
         blocking = [claim.sentence for made in judged.values() for claim in made if claim.blocks]
         if blocking:
             raise HourBlocked(day.key, judged, "; ".join(blocking))
-        made_of = [self._zone_entry, *(made_of_hour(made) for made in sources.values())]
+        made_of = [made_of_zone(self.zone), *(made_of_hour(made) for made in sources.values())]
         facts = {"returns": returns.height, "items": items.height, "hours": len(sources)}
         record, changed = self._lake.publish(day, frames, made_of, facts)
         return SettledDay(day, frames, record, changed, judged)

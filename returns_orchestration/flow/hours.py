@@ -95,7 +95,7 @@ class River:
     ) -> None:
         """``on_outcome`` is told each outcome before it is yielded, to show progress."""
         self.lake = lake
-        self._reader = reader
+        self.reader = reader
         self._open_client = open_client
         self._max_concurrency = max_concurrency
         self._on_outcome = on_outcome or (lambda _: None)
@@ -104,7 +104,12 @@ class River:
         self.clock = clock
 
     def is_complete(self, window: Window) -> bool:
-        """Whether ``window`` was polled, its tables made of its polls, and its days of those."""
+        """Whether ``window`` was polled, its tables made of its polls, and its days of those.
+
+        Not where a poll was found bad and set aside and none was kept since.
+        """
+        if self.lake.entry(window).has_lost_a_poll:
+            return False
         return self.settler.is_settled(window) and self.days.follow(window)
 
     def is_waived(self, window: Window) -> bool:
@@ -118,7 +123,7 @@ class River:
 
     def land(self, poll: Poll) -> Landed:
         """Keep what ``poll`` brought; see `landing.land`."""
-        return land(self.lake, self._reader, poll.window, poll.polled_at, poll.records)
+        return land(self.lake, self.reader, poll.window, poll.polled_at, poll.records)
 
     def run(  # noqa: PLR0913 - what a run may be told
         self,
@@ -210,8 +215,12 @@ class _Run:
     def _is_due(self, window: Window) -> bool:
         if not self._poll or self._known_since is None:
             return self._poll
-        polls = self._river.lake.polls(window)
-        return not polls or max(poll.polled_at for poll in polls) < self._known_since
+        lake = self._river.lake
+        entry = lake.entry(window)
+        if not entry.polls or entry.has_lost_a_poll:
+            return True
+        newest = max(lake.poll(window, number).polled_at for number in entry.polls)
+        return newest < self._known_since
 
     def _waits(self, window: Window) -> bool:
         if window in self._pending:

@@ -1,13 +1,14 @@
 """The lake keeps what was polled and what was made of it: Parquet in hive folders, and its record.
 
 ``store`` puts, gets and lists bytes by path, alike for a folder and for S3, GCS and Azure;
-``records`` says what is noted of every file; ``partitions`` knows tables, hours and paths.
+``records`` says what is noted of every file, ``parquet`` how frames become files; ``partitions``
+knows tables, hours and paths; ``aside`` is where what was found bad goes.
 What lives elsewhere: the columns (``tables``), and what goes into the files (``stages/``).
 
 Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables
 ``_records/`` with one JSON file for each poll kept, one for the tables made of each hour, and one
-pointer for each window that served a record requested in another hour. Temporary files stand in
-``_tmp/``.
+pointer for each window that served a record requested in another hour, and a note of each poll that
+was found bad. That poll stands in ``_aside/``, temporary files stand in ``_tmp/``.
 """
 
 from returns_orchestration.lake.partitions import Lake

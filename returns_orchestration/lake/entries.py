@@ -15,7 +15,7 @@ MADE: Final = "tables.json"
 WAIVER: Final = "waived.json"
 STRAYS: Final = "strays-from-"
 _STRAY: Final = re.compile(STRAYS + "([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2})")
-_POLL_RECORD: Final = re.compile(r"poll-([0-9]{4,})\.json")
+_POLL: Final = re.compile(r"poll-([0-9]{4,})(?:-lost-before-([0-9]{4,}))?\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +23,32 @@ class HourEntry:
     """What the names alone tell of one hour.
 
     Its polls' numbers, whether its tables were made, which other windows may have served records
-    requested in it, and whether it was waived.
+    requested in it, whether it was waived, and of each poll that was found bad and set aside its
+    number, which is never given again, and the number from which on a poll stands for it.
     """
 
     polls: tuple[int, ...] = ()
     made: bool = False
     strays: tuple[Window, ...] = ()
     waived: bool = False
+    lost: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next poll that is kept."""
+        return max(max(self.polls, default=0) + 1, *(after for _, after in self.lost), 1)
+
+    @property
+    def has_lost_a_poll(self) -> bool:
+        """Whether a poll was set aside and none has been kept since: it is to be polled again."""
+        newest = max(self.polls, default=0)
+        return any(newest < after for _, after in self.lost)
 
 
 def read_entries(paths: Iterable[str]) -> dict[Window, HourEntry]:
     """What the paths of records tell of each hour."""
     polls: dict[Window, list[int]] = {}
+    lost: dict[Window, dict[int, int]] = {}
     made: set[Window] = set()
     waived: set[Window] = set()
     strays: dict[Window, list[Window]] = {}
@@ -47,17 +61,21 @@ def read_entries(paths: Iterable[str]) -> dict[Window, HourEntry]:
             made.add(window)
         elif name == WAIVER:
             waived.add(window)
-        elif poll := _POLL_RECORD.fullmatch(name):
-            polls.setdefault(window, []).append(int(poll[1]))
+        elif poll := _POLL.fullmatch(name):
+            if poll[2]:
+                lost.setdefault(window, {})[int(poll[1])] = int(poll[2])
+            else:
+                polls.setdefault(window, []).append(int(poll[1]))
         elif stray := _STRAY.fullmatch(name):
             other = Window.from_path(f"date={stray[1]}/hour={stray[2]}")
             strays.setdefault(window, []).extend([other] if other else [])
     return {
         window: HourEntry(
-            tuple(sorted(polls.get(window, ()))),
+            tuple(sorted(set(polls.get(window, ())).difference(lost.get(window, ())))),
             window in made,
             tuple(sorted(strays.get(window, ()))),
             window in waived,
+            tuple(sorted(lost.get(window, {}).items())),
         )
-        for window in polls.keys() | made | waived | strays.keys()
+        for window in polls.keys() | lost.keys() | made | waived | strays.keys()
     }

@@ -5,32 +5,83 @@ Where the bytes go, and whether they are what was written, is for ``partitions``
 
 from __future__ import annotations
 
+import hashlib
 import io
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.lake.aside import rebuild_advice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _POLLED_AT: Final = "polled_at"
+_TAIL: Final = 8
+"""Bytes after the footer: its length, little-endian, and the format's mark."""
 
 
-def to_parquet(frame: pl.DataFrame, polled_at: datetime | None = None) -> bytes:
-    """The frame as Parquet bytes, zstd; the same frame always gives the same bytes.
-
-    ``polled_at`` goes into the file's own metadata, since a poll without rows has no other place.
-    """
-    metadata = None if polled_at is None else {_POLLED_AT: polled_at.isoformat()}
+def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> bytes:
+    """The frame as Parquet bytes, zstd; the same frame always gives the same bytes."""
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd", statistics=True, metadata=metadata)
     return buffer.getvalue()
 
 
-def polled_at_of(content: bytes) -> datetime | None:
-    """When the poll was sent, as the file of a poll says of itself; None for any other file."""
+def poll_to_parquet(served: Sequence[str], polled_at: datetime, name: str) -> bytes:
+    """The file of a poll: its metadata says when that was, and it has a seal.
+
+    A poll without rows has no other place for its time. A poll cannot be made again, so it must
+    be known to be whole without its record, too, and before it is parsed: polars ends the process
+    over some flipped bits. The seal is the sha256 of all other bytes and of its ``name``, so that
+    no poll is taken for another's, and stands right before the footer, where no reader looks: a
+    footer is found from the end, and pages from the start.
+    """
+    frame = pl.DataFrame(
+        {
+            "polled_at": pl.repeat(polled_at, len(served), dtype=tables.TIME, eager=True),
+            "position": pl.int_range(len(served), dtype=tables.NUMBER, eager=True),
+            "record": pl.Series(served, dtype=tables.TEXT),
+        },
+        schema=tables.RAW_RETURNS.schema,
+    )
+    content = to_parquet(frame, {_POLLED_AT: polled_at.isoformat()})
+    at = _footer(content)
+    return content[:at] + _seal(content[:at], content[at:], name) + content[at:]
+
+
+def poll_from_parquet(content: bytes, path: str, name: str) -> tuple[datetime, pl.DataFrame] | None:
+    """When a poll was sent and its rows; None if it is not whole, or no poll of ``schema``."""
+    if not is_whole_poll(content, name):
+        return None
+    frame = from_parquet(content, path)
     said = pl.read_parquet_metadata(io.BytesIO(content)).get(_POLLED_AT)
-    return None if said is None else datetime.fromisoformat(said)
+    if said is None or frame.schema != tables.RAW_RETURNS.schema:
+        return None
+    return datetime.fromisoformat(said), frame
+
+
+def is_whole_poll(content: bytes, name: str) -> bool:
+    """Whether the file of the poll ``name`` is what was written, by its own seal."""
+    at = _footer(content)
+    begin = at - hashlib.sha256().digest_size
+    return begin >= 0 and _seal(content[:begin], content[at:], name) == content[begin:at]
+
+
+def _seal(before: bytes, after: bytes, name: str) -> bytes:
+    digest = hashlib.sha256(before)
+    digest.update(after)
+    digest.update(name.encode())
+    return digest.digest()
+
+
+def _footer(content: bytes) -> int:
+    """Where the footer begins, as the end of the file says; may be negative in a damaged one."""
+    end = len(content) - _TAIL
+    return end - int.from_bytes(content[max(end, 0) : max(end, 0) + 4], "little")
 
 
 def from_parquet(content: bytes, path: str) -> pl.DataFrame:
@@ -39,4 +90,4 @@ def from_parquet(content: bytes, path: str) -> pl.DataFrame:
         return pl.read_parquet(io.BytesIO(content), use_statistics=False)
     except (pl.exceptions.PolarsError, OSError):
         message = f"The file {path} is no readable Parquet."
-    raise LakeDamaged(message)
+    raise LakeDamaged(message, next_step=rebuild_advice(path))

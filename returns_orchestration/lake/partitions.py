@@ -8,21 +8,36 @@ from __future__ import annotations
 
 import re
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import records
+from returns_orchestration.lake.aside import move_aside, rebuild_advice
 from returns_orchestration.lake.entries import MADE, STRAYS, WAIVER, HourEntry, read_entries
-from returns_orchestration.lake.parquet import from_parquet, polled_at_of, to_parquet
-from returns_orchestration.lake.records import FileRecord, MadeRecord, PollRecord, Waiver
+from returns_orchestration.lake.parquet import (
+    from_parquet,
+    poll_from_parquet,
+    poll_to_parquet,
+    to_parquet,
+)
+from returns_orchestration.lake.records import (
+    FileRecord,
+    LostPoll,
+    MadeRecord,
+    PollRecord,
+    Waiver,
+    poll_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import polars as pl
 
     from returns_orchestration.lake.store import Store
     from returns_orchestration.tables import Table
@@ -85,12 +100,19 @@ class Lake:
 
     def poll(self, window: Window, number: int) -> PollRecord:
         """The record of the ``number``-th kept poll of ``window``."""
-        path = f"{RECORDS}/{window.path}/poll-{number:04d}.json"
-        return records.decode_poll(self._get(path), path)
+        path = self.poll_record_path(window, number)
+        record = records.decode_poll(self._get(path), path)
+        if (record.window, record.number) != (window.key, number):
+            raise _of_another(path)
+        return record
 
     def unrecorded_polls(self, window: Window) -> list[int]:
-        """Numbers of polls whose data stands there and whose record does not: a run was killed."""
-        known = set(self.entry(window).polls)
+        """Numbers of polls whose data stands there and whose record does not: a run was killed.
+
+        What is left of a poll that was set aside is none.
+        """
+        entry = self.entry(window)
+        known = {*entry.polls, *dict(entry.lost)}
         files = self.store.list(f"{tables.RAW_RETURNS.name}/{window.path}")
         found = [_POLL_DATA.fullmatch(path.rsplit("/", 1)[-1]) for path in files]
         return sorted({int(poll[1]) for poll in found if poll} - known)
@@ -99,32 +121,21 @@ class Lake:
         self, window: Window, number: int, polled_at: datetime, served: tuple[str, ...]
     ) -> bool:
         """Put the data of a poll; False if that number is taken. Its record follows separately."""
-        frame = pl.DataFrame(
-            {
-                "polled_at": pl.repeat(polled_at, len(served), dtype=tables.TIME, eager=True),
-                "position": pl.int_range(len(served), dtype=tables.NUMBER, eager=True),
-                "record": pl.Series(served, dtype=tables.TEXT),
-            },
-            schema=tables.RAW_RETURNS.schema,
-        )
-        # An empty poll has no row that could say when it was.
-        content = to_parquet(frame, polled_at)
-        return self.store.create(self._poll_path(window, number), content)
+        content = poll_to_parquet(served, polled_at, poll_name(window.key, number))
+        return self.store.create(self.poll_path(window, number), content)
 
     def read_new_poll(
         self, window: Window, number: int
     ) -> tuple[datetime, pl.DataFrame, FileRecord]:
         """A poll's data before it has a record: when it was polled, rows, and file."""
-        path = self._poll_path(window, number)
+        path = self.poll_path(window, number)
         content = self._get(path)
-        frame = from_parquet(content, path)
-        said = polled_at_of(content)
-        if said is None or frame.schema != tables.RAW_RETURNS.schema:
-            message = f"The file {path} is no poll of this lake."
-            raise LakeDamaged(
-                message, next_step="Move it out of the lake, then run the same again."
-            )
-        return said, frame, FileRecord.of(path, content, frame.height)
+        name = poll_name(window.key, number)
+        read = poll_from_parquet(content, path, name)
+        if read is None:
+            message = f"The file {path} is no whole poll of this lake."
+            raise LakeDamaged(message, next_step=rebuild_advice(path))
+        return *read, FileRecord.of(path, content, read[1].height)
 
     def record_poll(  # noqa: PLR0913, PLR0917 - each is a field of the record
         self,
@@ -147,27 +158,73 @@ class Lake:
         )
         for home in homes:
             if home != window:
-                pointer = f"{RECORDS}/{home.path}/{STRAYS}{window.start:%Y-%m-%dT%H}"
-                self.store.create(pointer, b"")
-        path = f"{RECORDS}/{window.path}/poll-{number:04d}.json"
-        self.store.put(path, records.encode(record))
+                self.store.create(self.pointer_path(home, window), b"")
+        self.store.put(self.poll_record_path(window, number), records.encode(record))
         return record
+
+    def set_poll_aside(self, window: Window, number: int) -> list[str]:
+        """Move a poll that is bad, and its record, out of the way; where to.
+
+        First its number is noted as lost, so that it is never given again and the hour is known to
+        be polled again; killed anywhere, the same again ends it.
+        """
+        self.note_lost(window, number)
+        # Its record first: what nobody names nobody reads.
+        paths = (self.poll_record_path(window, number), self.poll_path(window, number))
+        return [place for place in (move_aside(self.store, path) for path in paths) if place]
+
+    def note_lost(self, window: Window, number: int) -> None:
+        """Note that a poll is lost until another is kept, and anew where the note is damaged."""
+        entry = self.entry(window)
+        path = self.lost_path(window, number, dict(entry.lost).get(number, entry.next_number))
+        with suppress(LakeDamaged):
+            content = self.store.get(path)
+            if content is not None and records.decode_lost(content, path):
+                return
+        lost = LostPoll(window=window.key, number=number, set_aside_at=self._clock())
+        self.store.put(path, records.encode(lost))
 
     def served(self, poll: PollRecord) -> list[str]:
         """The records of a kept poll, as served; LakeDamaged if its file is not as noted."""
         frame = self._read(poll.file)
         return frame.get_column("record").to_list()
 
-    def _poll_path(self, window: Window, number: int) -> str:
+    def poll_path(self, window: Window, number: int) -> str:
+        """Where the data of a poll stands."""
         return self.path(tables.RAW_RETURNS, window, f"poll-{number:04d}.parquet")
+
+    @staticmethod
+    def poll_record_path(window: Window, number: int) -> str:
+        """Where the record of a poll stands."""
+        return f"{RECORDS}/{window.path}/poll-{number:04d}.json"
+
+    @staticmethod
+    def lost_path(window: Window, number: int, until: int) -> str:
+        """Where it is noted that a poll was set aside, and which one from then on is new."""
+        return f"{RECORDS}/{window.path}/poll-{number:04d}-lost-before-{until:04d}.json"
+
+    @staticmethod
+    def pointer_path(home: Window, window: Window) -> str:
+        """Where it is noted that ``window`` served a record requested in ``home``."""
+        return f"{RECORDS}/{home.path}/{STRAYS}{window.start:%Y-%m-%dT%H}"
+
+    @staticmethod
+    def made_path(period: Period) -> str:
+        """Where the record of the tables made of ``period`` stands."""
+        return _joined(RECORDS, period.path, MADE)
 
     # ---- made tables
 
     def made(self, period: Period) -> MadeRecord | None:
         """The record of the tables made of ``period``, or None."""
-        path = _joined(RECORDS, period.path, MADE)
+        path = self.made_path(period)
         content = self.store.get(path)
-        return None if content is None else records.decode_made(content, path)
+        if content is None:
+            return None
+        made = records.decode_made(content, path)
+        if made.period != period.key:
+            raise _of_another(path)
+        return made
 
     def publish(  # noqa: PLR0913, PLR0917 - what its record says
         self,
@@ -204,7 +261,7 @@ class Lake:
         )
         if known and msgspec.structs.replace(record, written_at=known.written_at) == known:
             return known, changed
-        self.store.put(_joined(RECORDS, period.path, MADE), records.encode(record))
+        self.store.put(self.made_path(period), records.encode(record))
         return record, changed
 
     def read(self, table: Table, period: Period) -> pl.DataFrame | None:
@@ -223,14 +280,14 @@ class Lake:
         content = self._get(file.path)
         if FileRecord.of(file.path, content, file.rows) != file:
             message = f"The file {file.path} is not what was recorded when it was written."
-            raise LakeDamaged(message, next_step=_mend(file.path))
+            raise LakeDamaged(message, next_step=rebuild_advice(file.path))
         return from_parquet(content, file.path)
 
     def _get(self, path: str) -> bytes:
         content = self.store.get(path)
         if content is None:
             message = f"The file {path} is missing."
-            raise LakeDamaged(message, next_step=_mend(path))
+            raise LakeDamaged(message, next_step=rebuild_advice(path))
         return content
 
 
@@ -238,12 +295,6 @@ def _joined(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def _mend(path: str) -> str | None:
-    """What to do about a damaged poll, which alone no other file can replace."""
-    if not path.startswith(tables.RAW_RETURNS.name):
-        return None
-    record = path.replace(tables.RAW_RETURNS.name, RECORDS, 1).replace(".parquet", ".json")
-    return (
-        f"Move it and {record} out of the lake, then poll the hour again with "
-        "`returns-orchestration backfill FROM TO --repoll`."
-    )
+def _of_another(path: str) -> LakeDamaged:
+    message = f"The record {path} is one of another hour or day."
+    return LakeDamaged(message, next_step=rebuild_advice(path))

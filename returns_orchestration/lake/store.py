@@ -3,7 +3,8 @@
 A put is atomic and durable. In a folder: a temporary file outside the tables, fsync, rename, fsync
 of the folder (obstore's own local put renames without fsync, seen with strace at 0.12.1, hence our
 own few lines). In an object store: one PUT. ``create`` is a put that never replaces: a hard link,
-or a PUT with If-None-Match. Errors of the system leave as LakeUnwritable and LakeDamaged.
+or a PUT with If-None-Match. Errors of the system leave as LakeUnwritable and LakeDamaged. Here is
+the folder; object stores are in ``objects``.
 """
 
 from __future__ import annotations
@@ -15,16 +16,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import from_url
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
+from returns_orchestration.lake.objects import ObjectStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from obstore.store import ObjectStore as Remote
+    from collections.abc import Iterator, Sequence
 
 TEMPORARY = "_tmp"
 ABANDONED_SECONDS = 24 * 3600
@@ -44,6 +42,9 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Every path below the folder ``prefix``, in order; temporary files are not listed."""
+
+    def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
+        """The names of the folders and of the files right in the folder ``prefix``, in order."""
 
     def delete(self, path: str) -> None:
         """Remove it; nothing happens where there is none."""
@@ -139,6 +140,13 @@ class FolderStore:
                 found += [f"{below}/{name}" if below else name for name in files]
         yield from sorted(found)
 
+    def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
+        """See Store."""
+        with _reading(prefix):
+            for _, folders, files in os.walk(self.root / prefix, onerror=_unless_absent):
+                return sorted(set(folders) - ({TEMPORARY} if not prefix else set())), sorted(files)
+        return [], []
+
     def delete(self, path: str) -> None:
         """See Store."""
         with _writing(path):
@@ -196,87 +204,3 @@ def _fsync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-class ObjectStore:
-    """S3, GCS or Azure through obstore; one PUT is atomic there."""
-
-    def __init__(self, remote: Remote, address: str) -> None:
-        self._remote = remote
-        self._address = address.rstrip("/")
-
-    def __repr__(self) -> str:
-        return f"ObjectStore({self._address!r})"
-
-    def get(self, path: str) -> bytes | None:
-        """See Store."""
-        fault = ""
-        try:
-            return bytes(obstore.get(self._remote, path).bytes())
-        except (NotFoundError, FileNotFoundError):
-            return None
-        except (BaseError, OSError) as error:
-            fault = type(error).__name__
-        message = f"The lake could not be read at {self.uri(path)}: {fault}."
-        raise LakeDamaged(message, next_step="Check RETURNS_LAKE and the store's credentials.")
-
-    def put(self, path: str, content: bytes) -> None:
-        """See Store."""
-        self._put(path, content, create=False)
-
-    def create(self, path: str, content: bytes) -> bool:
-        """See Store."""
-        return self._put(path, content, create=True)
-
-    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
-        fault = ""
-        try:
-            # Several parts would not be one atomic PUT with If-None-Match.
-            obstore.put(
-                self._remote,
-                path,
-                content,
-                mode="create" if create else "overwrite",
-                use_multipart=False,
-            )
-        except (AlreadyExistsError, FileExistsError):
-            return False
-        except (BaseError, OSError) as error:
-            fault = type(error).__name__
-        if fault:
-            # The store's own text can hold addresses and request ids: its kind is enough.
-            message = f"The lake could not be written at {self.uri(path)}: {fault}."
-            raise LakeUnwritable(message)
-        return True
-
-    def list(self, prefix: str) -> Iterator[str]:
-        """See Store."""
-        fault = ""
-        try:
-            found = [entry["path"] for page in obstore.list(self._remote, prefix) for entry in page]
-        except (BaseError, OSError) as error:
-            fault = type(error).__name__
-        if fault:
-            message = f"The lake could not be listed at {self.uri(prefix)}: {fault}."
-            raise LakeDamaged(message, next_step="Check RETURNS_LAKE and the store's credentials.")
-        yield from sorted(found)
-
-    def delete(self, path: str) -> None:
-        """See Store."""
-        fault = ""
-        try:
-            obstore.delete(self._remote, path)
-        except (NotFoundError, FileNotFoundError):
-            return
-        except (BaseError, OSError) as error:
-            fault = type(error).__name__
-        if fault:
-            message = f"The lake could not be written at {self.uri(path)}: {fault}."
-            raise LakeUnwritable(message)
-
-    def sweep(self) -> None:
-        """See Store: one PUT leaves nothing behind."""
-
-    def uri(self, path: str) -> str:
-        """See Store."""
-        return f"{self._address}/{path}"

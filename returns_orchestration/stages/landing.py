@@ -59,14 +59,16 @@ def land(
     by_reference, homes, rejected = _summary(reader, served)
     first = True
     while True:
-        polls = lake.polls(window)
+        entry = lake.entry(window)
+        polls = [lake.poll(window, number) for number in entry.polls]
         known = _newest_text(lake, reader, polls)
-        kept = not polls or any(known.get(key) != said for key, said in by_reference.items())
+        new = any(known.get(key) != said for key, said in by_reference.items())
+        # After a poll that was found bad and set aside the next one is kept whatever it brings.
+        kept = new or not polls or entry.has_lost_a_poll
         if not kept:
             break
         first = not polls
-        number = max((poll.number for poll in polls), default=0) + 1
-        created = lake.create_poll(window, number, polled_at, served)
+        created = lake.create_poll(window, entry.next_number, polled_at, served)
         finish_unrecorded(lake, reader, window)
         if created:
             break

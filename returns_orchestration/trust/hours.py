@@ -15,6 +15,7 @@ from returns_orchestration import tables
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, MadeRecord
     from returns_orchestration.lake.entries import HourEntry
@@ -24,6 +25,9 @@ State = Literal["complete", "empty", "missing", "waived"]
 
 NOT_MADE = (
     "Polled, but its tables are not made of all its polls; run `returns-orchestration backfill`."
+)
+LOST_A_POLL = (
+    "A poll was found damaged and set aside; ask again with `returns-orchestration backfill`."
 )
 
 
@@ -64,7 +68,8 @@ def states(
         if entry is None or not entry.polls:
             waiver = lake.waiver(window) if entry and entry.waived else None
             if waiver is None:
-                yield HourState(window.text, "missing")
+                error = LOST_A_POLL if entry and entry.has_lost_a_poll else None
+                yield HourState(window.text, "missing", error=error)
             else:
                 yield HourState(window.text, "waived", error=f"waived: {waiver.why}")
             continue
@@ -77,10 +82,15 @@ def made_of_hour(made: MadeRecord) -> str:
     return " ".join((made.period, *shas))
 
 
+def made_of_zone(zone: ZoneInfo) -> str:
+    """How a day's record names the zone whose day it is."""
+    return f"zone {zone.key}"
+
+
 def missing(
     lake: Lake, windows: Iterable[Window], is_followed: Callable[[Window], bool]
 ) -> tuple[list[Window], list[Window]]:
-    """Of ``windows``: those neither polled nor waived, and those polled and not made of it.
+    """Of ``windows``: those to be polled and not waived, and those polled and not made of it.
 
     ``is_followed`` tells of a made hour whether its days were made of it.
     """
@@ -92,6 +102,8 @@ def missing(
         if entry is None or not entry.polls:
             if entry is None or not entry.waived:
                 unpolled.append(window)
+        elif entry.has_lost_a_poll:
+            unpolled.append(window)
         elif not (_made(lake, window, entries, serves) and is_followed(window)):
             unmade.append(window)
     return unpolled, unmade
@@ -142,7 +154,8 @@ def _polled(
     serves: Mapping[Window, list[Window]],
     asked: Asked | None,
 ) -> HourState:
-    made = _made(lake, window, entries, serves)
+    lost = entries[window].has_lost_a_poll
+    made = None if lost else _made(lake, window, entries, serves)
     # What the tables were made of tells when it was polled; each poll's own record does, too.
     polled_at = made.polled_at if made else [poll.polled_at for poll in lake.polls(window)]
     polls, last_polled_at = len(polled_at), max(polled_at)
@@ -155,7 +168,7 @@ def _polled(
             polls=polls,
             first_polled_at=min(polled_at),
             last_polled_at=last_polled_at,
-            error=NOT_MADE,
+            error=LOST_A_POLL if lost else NOT_MADE,
         )
     facts = made.facts
     rows = facts.get("returns", 0) + facts.get("rejected", 0)

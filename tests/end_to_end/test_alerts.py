@@ -163,6 +163,25 @@ def test_the_commands_say_what_is_open_and_that_nobody_looks(
     assert daemon.world.run("alert", "--test", RETURNS_ALERT_URLS="").returncode == 2
 
 
+def test_the_files_of_the_table_tell_when_they_were_altered(
+    watch: Callable[..., Watched],
+) -> None:
+    daemon = watch()
+    daemon.world.simulator.faults = ["meta-400-repr:*"]
+    daemon.live_to(after(4))
+    daemon.world.simulator.faults = []
+    daemon.live_to(after(6))
+    clean = daemon.world.run("verify")
+    assert clean.returncode == 0, clean.stdout
+    file = next(daemon.world.lake.glob("alerts/*/*.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    altered = daemon.world.run("verify")
+    assert altered.returncode == 1
+    assert file.name in altered.stdout
+
+
 def test_days_of_outages_are_two_incidents_and_four_messages(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:

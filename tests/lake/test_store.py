@@ -80,6 +80,15 @@ def test_list_gives_every_path_below_a_folder_in_order(store: Store) -> None:
     assert list(store.list("")) == sorted(paths)
 
 
+def test_children_are_the_names_of_folders_and_files_right_in_a_folder(store: Store) -> None:
+    for path in ["t/b.json", "t/a/z", "t/a/y/x", "t/c/d", "top", "t2/e"]:
+        store.put(path, b"")
+    assert store.children("") == (["t", "t2"], ["top"])
+    assert store.children("t") == (["a", "c"], ["b.json"])
+    assert store.children("t/a") == (["y"], ["z"])
+    assert store.children("nowhere") == ([], [])
+
+
 def test_a_folder_that_is_not_there_has_no_paths(store: Store) -> None:
     assert list(store.list("nowhere")) == []
     assert list(store.list("")) == []

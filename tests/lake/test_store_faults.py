@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import obstore
 import pytest
 from obstore.exceptions import BaseError
 from obstore.store import MemoryStore
@@ -57,6 +59,43 @@ def test_a_failed_write_leaves_the_old_bytes_and_no_trace(
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["part-0.parquet"]
     write(path, b"new")
     assert store.get(path) == b"new"
+
+
+def test_a_lake_of_somebody_else_is_named_and_stays_as_it_was(tmp_path: Path) -> None:
+    """No mock: who is root gives that up for a moment, since root may write anywhere."""
+    store = FolderStore(tmp_path / "lake")
+    store.put(f"{TABLE}/part-0.parquet", b"old")
+    folders = [folder for folder in tmp_path.rglob("*") if folder.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(LakeUnwritable, match="Permission denied"):
+            store.put(f"{TABLE}/part-0.parquet", b"new")
+    finally:
+        if me == 0:
+            os.seteuid(0)
+        for folder in folders:
+            folder.chmod(0o755)
+    assert [p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()] == [b"old"]
+    store.put(f"{TABLE}/part-0.parquet", b"new")
+    assert store.get(f"{TABLE}/part-0.parquet") == b"new"
+
+
+def test_a_file_that_may_not_grow_is_named_and_the_old_one_stays(tmp_path: Path) -> None:
+    """No mock: the system's own limit for files of this process."""
+    store = FolderStore(tmp_path)
+    store.put("f", b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(LakeUnwritable, match="File too large"):
+            store.put("f", b"new" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()] == [b"old"]
 
 
 def test_a_writer_that_is_killed_leaves_its_temporary_file_outside_the_tables(
@@ -134,7 +173,7 @@ def test_an_object_store_that_refuses_says_so_without_its_own_words(
     def refused(*_: Any, **__: Any) -> NoReturn:
         raise BaseError("request 17 to https://bucket?secret=canary")
 
-    monkeypatch.setattr(room.obstore, function, refused)
+    monkeypatch.setattr(obstore, function, refused)
     with pytest.raises(expected) as raised:
         call(ObjectStore(MemoryStore(), "s3://bucket/lake"))
     assert "s3://bucket/lake" in str(raised.value)

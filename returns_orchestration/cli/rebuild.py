@@ -1,0 +1,79 @@
+"""`rebuild FROM TO`: all tables but raw_returns, from raw_returns, without one API call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from returns_orchestration.cli.backfill import From, To  # noqa: TC001 - typer reads them
+from returns_orchestration.cli.verify import chosen_span
+from returns_orchestration.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from returns_orchestration.flow.rebuild import Rebuilt
+    from returns_orchestration.settings import Settings
+    from returns_orchestration.window import Window
+
+
+def rebuild(from_: From, to: To) -> None:
+    """Make all tables of [FROM, TO) but raw_returns again, from raw_returns; the API is not asked.
+
+    What is damaged or foreign is moved to _aside in the lake. Where a poll itself was damaged its
+    hour is named: it is to be polled again. Exits 1 if one is, or if anything could not be made.
+    """
+    from returns_orchestration.definitions import build_river  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
+
+    settings = load_settings()
+    start, end = chosen_span(from_, to)
+    river = build_river(settings)
+    river.lake.check_writable()
+    rebuilder = Rebuilder(river, lambda finding: typer.echo(finding.text))
+    rebuilt = rebuilder.rebuild(start, end, _poll_times(settings))
+    _report(rebuilt)
+    if not rebuilt.is_whole:
+        raise typer.Exit(1)
+
+
+def _poll_times(settings: Settings) -> Mapping[str, Sequence[datetime]]:
+    """When each hour was polled, as Dagster knows it; nothing where it has no instance."""
+    from returns_orchestration.defs import history  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
+
+    if not dagster_home(settings).is_dir():
+        return {}
+    with open_instance(settings) as instance:
+        return history.poll_times(instance)
+
+
+def _report(rebuilt: Rebuilt) -> None:
+    """What was made, what was set aside, and what is left to do."""
+    for place in rebuilt.aside:
+        typer.echo(f"set aside   {place}")
+    for error in rebuilt.failed:
+        typer.echo(f"failed      {error}")
+    typer.echo(
+        f"{rebuilt.hours} hours and {rebuilt.days} days were made again; "
+        f"{rebuilt.files} files differed from what stood there, "
+        f"{len(rebuilt.aside)} were set aside."
+    )
+    for first, last in _spans(rebuilt.poll_again):
+        typer.echo(
+            f"To be polled again: `returns-orchestration backfill {first.text} {last.next.text}`; "
+            "the sensor `missing_hours` does it by itself."
+        )
+
+
+def _spans(windows: Iterable[Window]) -> list[tuple[Window, Window]]:
+    """First and last hour of each stretch without a gap."""
+    spans: list[tuple[Window, Window]] = []
+    for window in sorted(windows):
+        if spans and spans[-1][1].next == window:
+            spans[-1] = (spans[-1][0], window)
+        else:
+            spans.append((window, window))
+    return spans

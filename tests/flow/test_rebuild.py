@@ -1,0 +1,198 @@
+"""A rebuild that is killed anywhere, beside a run, and what it leaves to be polled again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from lakes import bytes_of, references
+from obstore.store import MemoryStore
+from records import at, returned
+
+from returns_orchestration.flow.hours import Failed
+from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
+from returns_orchestration.lake import Lake
+from returns_orchestration.lake.store import ObjectStore
+from returns_orchestration.trust.hours import missing, states
+from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.window import Window, windows_between
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Remote
+
+HOURS = list(windows_between(at(9), at(11)))
+NINE, TEN = HOURS
+BAD = (
+    f"raw_returns/{NINE.path}/poll-0001.parquet",
+    f"_records/{TEN.path}/poll-0002.json",
+    f"returns/{NINE.path}/part-0.parquet",
+    f"returns/{TEN.path}/stranger.parquet",
+)
+ZONE = ZoneInfo("Asia/Kolkata")
+
+
+class Killed(BaseException):
+    """What no code of ours catches."""
+
+
+class Mortal(ObjectStore):
+    """A store that takes ``left`` changes, deletions too, and dies at the next."""
+
+    def __init__(self, remote: Remote, left: int) -> None:
+        super().__init__(remote, "memory://lake")
+        self.left = left
+
+    def _die(self) -> None:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+
+    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
+        self._die()
+        return super()._put(path, content, create=create)
+
+    def delete(self, path: str) -> None:
+        self._die()
+        super().delete(path)
+
+
+def first(window: Window) -> list[Any]:
+    return [returned(f"R-{window.start:%H}", window.start), returned("R-E", at(10))]
+
+
+def second(window: Window) -> list[Any]:
+    return [*first(window), returned(f"R-L{window.start:%H}", window.start)]
+
+
+def lake_on(remote: Remote) -> Lake:
+    return Lake(ObjectStore(remote, "memory://lake"), lambda: at(20))
+
+
+def polled_twice(remote: Remote, api_of: Any) -> Lake:
+    lake = lake_on(remote)
+    api_of(first, always_at=at(30)).run(lake, HOURS)
+    api_of(second, always_at=at(40)).run(lake, HOURS)
+    return lake
+
+
+def damage(lake: Lake, path: str) -> None:
+    lake.store.put(path, (lake.store.get(path) or b"")[:-1] + b"?")
+
+
+def rebuilt(lake: Lake, api_of: Any) -> Rebuilt:
+    return Rebuilder(api_of(second).river(lake)).rebuild(at(9), at(11), {})
+
+
+def found(lake: Lake) -> list[str]:
+    return [finding.text for finding in Verifier(lake, ZONE).everything()]
+
+
+def test_a_poll_that_is_bad_is_set_aside_and_its_hour_polled_again(
+    memory_lake: Lake, api_of: Any
+) -> None:
+    lake = memory_lake
+    api_of(first).run(lake, HOURS)
+    bad = lake.poll_path(NINE, 1)
+    damage(lake, bad)
+    (failed,) = [o for o in api_of(second).run(lake, [NINE]) if isinstance(o, Failed)]
+    assert "rebuild 2026-11-09T09:00 2026-11-09T10:00" in str(failed.error)
+
+    done = rebuilt(lake, api_of)
+    assert done.poll_again == [NINE]
+    assert not done.is_whole
+    assert [path for path in done.aside if path.startswith(f"_aside/{bad}")]
+    assert missing(lake, HOURS, lambda _: True)[0] == [NINE]
+    (nine, ten) = states(lake, HOURS)
+    assert (nine.state, ten.state) == ("missing", "complete")
+    assert "set aside" in (nine.error or "")
+    # What only the bad poll served is in no table; what the other window served is.
+    assert references(lake) == ["R-10", "R-E"]
+    assert not found(lake)
+
+    api = api_of(second)
+    api.run(lake, HOURS, missing_only=True)
+    assert api.asked == [NINE]
+    assert references(lake) == ["R-09", "R-10", "R-E", "R-L09"]
+    assert lake.entry(NINE).polls == (2,)
+    assert not found(lake)
+    assert {state.state for state in states(lake, HOURS)} == {"complete"}
+
+
+@pytest.mark.parametrize("bad", [1, 2])
+def test_an_hour_is_made_of_the_polls_that_are_left_and_asked_for_all_the_same(
+    bad: int, memory_lake: Lake, api_of: Any
+) -> None:
+    lake = memory_lake
+    api_of(first, always_at=at(30)).run(lake, HOURS)
+    api_of(second, always_at=at(40)).run(lake, HOURS)
+    damage(lake, lake.poll_path(NINE, bad))
+    assert rebuilt(lake, api_of).poll_again == [NINE]
+    assert lake.entry(NINE).polls == (3 - bad,)
+    assert ("R-L09" in references(lake)) is (bad == 1)
+    assert [state.state for state in states(lake, HOURS)] == ["missing", "complete"]
+    api = api_of(second, always_at=at(50))  # nothing new for the first: it is kept all the same
+    assert not api.river(lake).is_complete(NINE)
+    api.run(lake, HOURS, missing_only=True)
+    assert api.asked == [NINE]
+    assert 3 in lake.entry(NINE).polls
+    assert references(lake) == ["R-09", "R-10", "R-E", "R-L09", "R-L10"]
+    assert not found(lake)
+    assert api.river(lake).is_complete(NINE)
+    assert rebuilt(lake, api_of).is_whole
+
+
+def test_a_damaged_record_of_a_good_poll_is_written_anew(memory_lake: Lake, api_of: Any) -> None:
+    lake = memory_lake
+    api_of(first).run(lake, HOURS)
+    before = bytes_of(lake.store, "raw_returns") | bytes_of(lake.store, "returns")
+    damage(lake, lake.poll_record_path(NINE, 1))
+    done = rebuilt(lake, api_of)
+    assert done.is_whole
+    assert len(done.aside) == 1
+    assert bytes_of(lake.store, "raw_returns") | bytes_of(lake.store, "returns") == before
+    assert not found(lake)
+
+
+def test_a_rebuild_that_was_killed_at_any_change_is_ended_by_the_same_again(api_of: Any) -> None:
+    def damaged(remote: Remote) -> Lake:
+        lake = polled_twice(remote, api_of)
+        for path in BAD:
+            damage(lake, path)
+        lake.store.delete(lake.made_path(TEN))
+        return lake
+
+    whole = damaged(MemoryStore())
+    assert rebuilt(whole, api_of).poll_again == [NINE]
+    expected = bytes_of(whole.store)
+    killed = 0
+    while True:
+        remote = MemoryStore()
+        lake = damaged(remote)
+        bad = {lake.store.get(path) for path in BAD}
+        try:
+            rebuilt(Lake(Mortal(remote, killed), lambda: at(20)), api_of)
+            break
+        except Killed:
+            killed += 1
+        assert rebuilt(lake, api_of).poll_again == [NINE], killed
+        assert not found(lake), killed
+        now = bytes_of(lake.store)
+        assert {p: c for p, c in now.items() if p[0] != "_"} == {
+            p: c for p, c in expected.items() if p[0] != "_"
+        }
+        assert bad <= {content for path, content in now.items() if path.startswith("_aside")}
+    assert killed >= 12
+
+
+def test_an_hour_that_lost_its_only_poll_while_a_neighbour_served_its_edge_counts_it_once(
+    memory_lake: Lake, api_of: Any
+) -> None:
+    lake = memory_lake
+    api_of(first).run(lake, HOURS)
+    damage(lake, lake.poll_path(TEN, 1))
+    rebuilt(lake, api_of)
+    assert references(lake).count("R-E") == 1
+    api_of(first).run(lake, HOURS, missing_only=True)
+    assert references(lake).count("R-E") == 1
+    assert not found(lake)

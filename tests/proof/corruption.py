@@ -1,0 +1,190 @@
+"""A lake as lived, and what can happen to its files: drivers for the tests and for `make prove`.
+
+Everything follows from a seed, which every message names.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from world import World, hours
+
+from returns_orchestration.definitions import build_river
+from returns_orchestration.flow.hours import Failed, River, Stopped
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.simulator import Simulator, SimulatorOptions
+from returns_orchestration.trust import lateness
+from returns_orchestration.trust.findings import Finding
+from returns_orchestration.trust.verify import Verifier
+
+FROM, TO = "2026-11-06T14:00", "2026-11-07T02:00"
+"""Twelve hours of an evening and a night, in two days of the report's zone."""
+
+KINDS = ("flip", "truncate", "delete", "foreign", "swap")
+
+STRANGERS = (
+    "part-0.parquet.tmp",
+    "part-1.parquet",
+    "poll-0009.parquet",
+    "poll-0009.json",
+    "poll-0001-lost-before-0009.json",
+    "strays-from-2026-11-06T15",
+    "tables.json.bak",
+    ".hidden",
+)
+
+
+@dataclass
+class Tally:
+    """How many corruptions were found and named, of how many; ``missed`` says which were not."""
+
+    seed: int
+    tried: int = 0
+    missed: list[str] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        found = self.tried - len(self.missed)
+        return f"{found} of {self.tried} corruptions found (seed {self.seed}) {self.missed}"
+
+
+@contextmanager
+def lived_lake(folder: Path, **options: object) -> Iterator[World]:
+    """A lake of twelve hours, each polled three times, with returns at edges, late and unusable."""
+    chosen = {"returns_per_hour": 6, "edge_rule": "[]", "edges": True, "late_share": 0.2}
+    simulator = Simulator(SimulatorOptions(**(chosen | {"unusable": 0.03} | options)))  # type: ignore[arg-type]
+    with simulator.running() as base_url:
+        world = World(folder, simulator, base_url)
+        windows = hours(FROM, TO)
+        for age in (0.2, 3, 30):
+            moment = windows[-1].end + timedelta(hours=age)
+            world.set_clock(lambda moment=moment: moment)  # type: ignore[misc]
+            run(river_at(world, moment))
+        lake = Lake(open_store(str(world.lake)), lambda: moment)
+        lateness.publish(lake, lateness.measure(lake, {}))
+        lake.waive(windows[0].previous, "nobody was there")
+        yield world
+
+
+def river_at(world: World, moment: datetime) -> River:
+    """The river of ``world`` at a moment that does not pass."""
+    return build_river(world.settings, clock=lambda: moment)
+
+
+def run(river: River, **how: object) -> None:
+    """All hours; an hour that fails is an error here."""
+    for outcome in river.run(hours(FROM, TO), **how):  # type: ignore[arg-type]
+        assert not isinstance(outcome, Failed | Stopped), outcome.error
+
+
+def findings(world: World) -> list[Finding]:
+    """What `verify` finds in the whole lake."""
+    settings = world.settings
+    lake = Lake(open_store(settings.lake))
+    return list(Verifier(lake, settings.report_time_zone).everything())
+
+
+def named(found: list[Finding]) -> set[str]:
+    return {finding.path for finding in found}
+
+
+@dataclass
+class Corruption:
+    """One thing that happens to one file; ``path`` is what is to be named."""
+
+    kind: str
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+    def write(self, lake: Path, content: bytes | None) -> None:
+        file = lake / self.path
+        if content is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+
+
+def corruption(kind: str, files: dict[str, bytes], dice: random.Random) -> Corruption:
+    """What ``kind`` does to a file of the dice's choice."""
+    # That a waiver was given, only the waiver says: its absence is no damage.
+    paths = sorted(p for p in files if kind != "delete" or not p.endswith("waived.json"))
+    while True:
+        path = dice.choice(paths)
+        content = files[path]
+        if kind == "flip":
+            place = dice.randrange(max(1, len(content)))
+            bit = bytes([(content[place] if content else 0) ^ 1 << dice.randrange(8)])
+            return Corruption(kind, path, content, content[:place] + bit + content[place + 1 :])
+        if kind == "truncate" and content:
+            return Corruption(kind, path, content, content[: dice.randrange(len(content))])
+        if kind == "delete":
+            return Corruption(kind, path, content, None)
+        if kind == "foreign":
+            folder = path.split("/")[: dice.randrange(len(path.split("/")) + 1)]
+            folder = folder[:-1] if "/".join(folder) == path else folder
+            stranger = "/".join([*folder, dice.choice(STRANGERS)])
+            if stranger not in files and not any(p.startswith(stranger + "/") for p in files):
+                return Corruption(kind, stranger, None, dice.choice([content, b"", b"PAR1"]))
+        if kind == "swap":
+            other = files[dice.choice(paths)]
+            if other != content:
+                return Corruption(kind, path, content, other)
+
+
+def one_by_one(world: World, rounds: int, seed: int) -> Tally:
+    """``rounds`` corruptions, each alone in the lake, found by `verify` and undone."""
+    dice, tally, files = random.Random(seed), Tally(seed), world.files()
+    assert not findings(world), findings(world)
+    for number in range(rounds):
+        done = corruption(KINDS[number % len(KINDS)], files, dice)
+        done.write(world.lake, done.after)
+        tally.tried += 1
+        if done.path not in named(findings(world)):
+            tally.missed.append(f"{number}: {done.kind} {done.path}")
+        done.write(world.lake, done.before)
+    assert world.files() == files
+    assert not findings(world)
+    return tally
+
+
+def all_at_once(world: World, seed: int) -> Tally:
+    """A corruption in every hour and every day at the same time; undone at the end.
+
+    One in each, since a record that is gone takes along what it knew of the files beside it.
+    """
+    dice, tally, files = random.Random(seed), Tally(seed), world.files()
+    chosen: dict[str, Corruption] = {}
+    folders = {path.partition("date=")[2].rpartition("/")[0] for path in files}
+    for folder in sorted(folders):
+        while folder not in chosen:
+            done = corruption(dice.choice(KINDS), files, dice)
+            # A mark is known by the record of another hour, which may be gone, too.
+            is_mark = done.kind == "delete" and "strays-from" in done.path
+            if not is_mark and done.path.partition("date=")[2].rpartition("/")[0] == folder:
+                chosen[folder] = done
+    for done in chosen.values():
+        done.write(world.lake, done.after)
+    found = named(findings(world))
+    tally.tried = len(chosen)
+    tally.missed = [f"{d.kind} {d.path}" for d in chosen.values() if d.path not in found]
+    for done in chosen.values():
+        done.write(world.lake, done.before)
+    assert world.files() == files
+    return tally
+
+
+def corruptions(rounds: int, seed: int) -> Tally:
+    """``rounds`` corruptions one by one, then many at once ten times, in a lake of their own."""
+    with tempfile.TemporaryDirectory() as folder, lived_lake(Path(folder)) as world:
+        tallies = [one_by_one(world, rounds, seed)]
+        tallies += [all_at_once(world, seed + number) for number in range(10)]
+    tried = sum(tally.tried for tally in tallies)
+    return Tally(seed, tried, [missed for tally in tallies for missed in tally.missed])

@@ -1,0 +1,129 @@
+"""A lake that was damaged, rebuilt: drivers for the tests and for `make prove`."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from proof.corruption import (
+    FROM,
+    KINDS,
+    TO,
+    Corruption,
+    corruption,
+    findings,
+    lived_lake,
+    river_at,
+    run,
+)
+from world import World, hours
+
+from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
+from returns_orchestration.trust.hours import states
+
+LAST = hours(FROM, TO)[-1].end + timedelta(hours=30)
+"""When the lake was polled last: the API says the same again."""
+
+
+@dataclass
+class Mended:
+    """How many damaged lakes were whole again; ``healed`` of them by polling an hour again."""
+
+    seed: int
+    tried: int = 0
+    healed: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        whole = self.tried - len(self.faults)
+        return f"{whole} of {self.tried} mended, {self.healed} with a poll (seed {self.seed})"
+
+
+def rebuild(world: World) -> Rebuilt:
+    """What the command does, without Dagster's instance.
+
+    From the waived hour to the one after the last, which was not polled and holds a mark.
+    """
+    rebuilder = Rebuilder(river_at(world, LAST))
+    windows = hours(FROM, TO)
+    return rebuilder.rebuild(windows[0].previous.start, windows[-1].next.end, {})
+
+
+def tables_of(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Everything that a reader reads."""
+    return {path: content for path, content in files.items() if not path.startswith("_")}
+
+
+def restore(world: World, files: dict[str, bytes]) -> None:
+    shutil.rmtree(world.lake)
+    for path, content in files.items():
+        file = world.lake / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def missing(world: World) -> list[str]:
+    return [
+        s.hour for s in states(river_at(world, LAST).lake, hours(FROM, TO)) if s.state == "missing"
+    ]
+
+
+def references(world: World) -> list[str]:
+    return sorted(world.scan("returns").get_column("return_reference_number"))
+
+
+def damaged_and_mended(world: World, rounds: int, seed: int) -> Mended:
+    """``rounds`` corruptions, each alone, each followed by a rebuild that must make it good."""
+    dice, mended, files = random.Random(seed), Mended(seed), world.files()
+    expected = references(world)
+    for number in range(rounds):
+        done = corruption(KINDS[number % len(KINDS)], files, dice)
+        done.write(world.lake, done.after)
+        mended.tried += 1
+        try:
+            rebuilt = rebuilt_well(world, done)
+            if rebuilt.poll_again:
+                polled_well(world, rebuilt)
+                mended.healed += 1
+            else:
+                assert tables_of(world.files()) == tables_of(files), "other bytes than before"
+            assert references(world) == expected, "other returns than before"
+            assert not missing(world), "hours are missing"
+        except AssertionError as fault:
+            mended.faults.append(f"{number}: {done.kind} {done.path}: {fault}")
+        restore(world, files)
+    return mended
+
+
+def rebuilt_well(world: World, done: Corruption) -> Rebuilt:
+    """Rebuild; the API is not asked, what stood there is kept, and `verify` is clean."""
+    world.simulator.forget()
+    rebuilt = rebuild(world)
+    assert not world.asked(), "the API was asked"
+    assert not rebuilt.failed, rebuilt.failed
+    assert not rebuilt.unreadable, rebuilt.unreadable
+    after = world.files()
+    kept = {content for path, content in after.items() if path.startswith("_aside/")}
+    kept.add(after.get(done.path, b""))
+    assert done.after is None or done.after in kept, "what stood there is gone"
+    assert not findings(world), [finding.text for finding in findings(world)]
+    assert missing(world) == [window.text for window in rebuilt.poll_again], "status is silent"
+    return rebuilt
+
+
+def polled_well(world: World, rebuilt: Rebuilt) -> None:
+    """A run for what is missing asks for the hours that lost a poll, once, and for no other."""
+    run(river_at(world, LAST), missing_only=True)
+    assert world.asked() == [f"{window.text}:00" for window in rebuilt.poll_again]
+    assert not findings(world), [finding.text for finding in findings(world)]
+
+
+def mendings(rounds: int, seed: int) -> Mended:
+    """In a lake of its own."""
+    with tempfile.TemporaryDirectory() as folder, lived_lake(Path(folder)) as world:
+        return damaged_and_mended(world, rounds, seed)
