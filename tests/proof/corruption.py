@@ -119,10 +119,8 @@ def sorts(files: dict[str, bytes]) -> list[str]:
 
 
 def _sort(path: str) -> str:
-    depth = path.count("/")
-    return f"{path.split('/', maxsplit=1)[0]} {depth} " + re.sub(
-        "[0-9]+", "#", path.rsplit("/", 1)[-1]
-    )
+    folder, name = path.split("/", 1)[0], path.rsplit("/", 1)[-1]
+    return f"{folder} {path.count('/')} {re.sub('[0-9]+', '#', name)}"
 
 
 def nth(number: int, files: dict[str, bytes], dice: random.Random) -> Corruption:
