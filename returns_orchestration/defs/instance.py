@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,6 +22,11 @@ from returns_orchestration.defs.assets import CHUNK_HOURS, DEPENDS_ON
 from returns_orchestration.errors import LakeUnwritable, SettingsError
 from returns_orchestration.settings import project_folder
 
+try:
+    import fcntl
+except ImportError:  # Windows: processes there must not make a new instance at the same moment
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,6 +37,7 @@ REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, err
 """What a disk says that is full, read-only or somebody else's."""
 
 CONFIGURATION = "dagster.yaml"
+OPENING = ".opening"
 PLAIN_CONFIGURATION = """\
 telemetry:
   enabled: false
@@ -72,29 +79,48 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         raise SettingsError(
             f"DAGSTER_HOME is {str(home)!r}.", next_step="Set it to an absolute path."
         )
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+    os.environ["DAGSTER_HOME"] = str(home)  # dagster.yaml refers to it
     fault = ""
     try:
         home.mkdir(parents=True, exist_ok=True)
-        ours = project_folder() / CONFIGURATION
-        if not (home / CONFIGURATION).exists():
-            text = ours.read_text() if ours.is_file() else PLAIN_CONFIGURATION
-            (home / CONFIGURATION).write_text(text)
+        with _alone(home):
+            return _opened(home)
     except OSError as error:
         fault = error.strerror or type(error).__name__
-    if fault:
-        raise LakeUnwritable(
-            f"Dagster's instance could not be made in {home}: {fault}.",
-            next_step="Set DAGSTER_HOME to a folder that can be written, or RETURNS_LAKE.",
-        )
-    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
-    os.environ["DAGSTER_HOME"] = str(home)  # dagster.yaml refers to it
-    try:
-        return dg.DagsterInstance.from_config(str(home))
     except Exception as error:
         known = fault_of_instance(error)
         if known is None:
             raise
-    raise known
+        fault = known.cause
+    raise LakeUnwritable(
+        f"Dagster's instance could not be opened in {home}: {fault.rstrip('.')}.",
+        next_step="Check its permissions and free space, or set DAGSTER_HOME to another folder, "
+        "then run the same again.",
+    )
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    ours = project_folder() / CONFIGURATION
+    if not (home / CONFIGURATION).exists():
+        text = ours.read_text() if ours.is_file() else PLAIN_CONFIGURATION
+        (home / CONFIGURATION).write_text(text)
+    instance = dg.DagsterInstance.from_config(str(home))
+    for storage in ("run_storage", "event_log_storage", "schedule_storage"):
+        getattr(instance, storage)  # its tables are made when it is first asked for
+    return instance
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """No other process opens the instance meanwhile.
+
+    Two that make Dagster's tables at once leave a database that it refuses ever after.
+    """
+    with (home / OPENING).open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def fault_of_instance(error: BaseException) -> LakeUnwritable | None:

@@ -6,6 +6,7 @@ Everything follows from a seed, which every message names.
 from __future__ import annotations
 
 import random
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,10 +113,31 @@ class Corruption:
             file.write_bytes(content)
 
 
-def corruption(kind: str, files: dict[str, bytes], dice: random.Random) -> Corruption:
-    """What ``kind`` does to a file of the dice's choice."""
+def sorts(files: dict[str, bytes]) -> list[str]:
+    """Every sort of file there is: table or records, and what the name is but for numbers."""
+    return sorted({_sort(path) for path in files})
+
+
+def _sort(path: str) -> str:
+    folder, name = path.split("/", 1)[0], path.rsplit("/", 1)[-1]
+    return f"{folder} {path.count('/')} {re.sub('[0-9]+', '#', name)}"
+
+
+def nth(number: int, files: dict[str, bytes], dice: random.Random) -> Corruption:
+    """The ``number``-th of a row in which every kind happens to every sort of file in turn."""
+    kinds, all_sorts = len(KINDS), sorts(files)
+    return corruption(
+        KINDS[number % kinds], files, dice, all_sorts[number // kinds % len(all_sorts)]
+    )
+
+
+def corruption(
+    kind: str, files: dict[str, bytes], dice: random.Random, sort: str = ""
+) -> Corruption:
+    """What ``kind`` does to a file of the dice's choice, of that ``sort`` if that is possible."""
     # That a waiver was given, only the waiver says: its absence is no damage.
-    paths = sorted(p for p in files if kind != "delete" or not p.endswith("waived.json"))
+    possible = [path for path in sorted(files) if _is_possible(kind, path, files[path])]
+    paths = [path for path in possible if _sort(path) == sort] or possible
     while True:
         path = dice.choice(paths)
         content = files[path]
@@ -123,7 +145,7 @@ def corruption(kind: str, files: dict[str, bytes], dice: random.Random) -> Corru
             place = dice.randrange(max(1, len(content)))
             bit = bytes([(content[place] if content else 0) ^ 1 << dice.randrange(8)])
             return Corruption(kind, path, content, content[:place] + bit + content[place + 1 :])
-        if kind == "truncate" and content:
+        if kind == "truncate":
             return Corruption(kind, path, content, content[: dice.randrange(len(content))])
         if kind == "delete":
             return Corruption(kind, path, content, None)
@@ -134,9 +156,15 @@ def corruption(kind: str, files: dict[str, bytes], dice: random.Random) -> Corru
             if stranger not in files and not any(p.startswith(stranger + "/") for p in files):
                 return Corruption(kind, stranger, None, dice.choice([content, b"", b"PAR1"]))
         if kind == "swap":
-            other = files[dice.choice(paths)]
+            other = files[dice.choice(possible)]
             if other != content:
                 return Corruption(kind, path, content, other)
+
+
+def _is_possible(kind: str, path: str, content: bytes) -> bool:
+    if kind == "truncate":
+        return bool(content)
+    return kind != "delete" or not path.endswith("waived.json")
 
 
 def one_by_one(world: World, rounds: int, seed: int) -> Tally:
@@ -144,7 +172,7 @@ def one_by_one(world: World, rounds: int, seed: int) -> Tally:
     dice, tally, files = random.Random(seed), Tally(seed), world.files()
     assert not findings(world), findings(world)
     for number in range(rounds):
-        done = corruption(KINDS[number % len(KINDS)], files, dice)
+        done = nth(number, files, dice)
         done.write(world.lake, done.after)
         tally.tried += 1
         if done.path not in named(findings(world)):

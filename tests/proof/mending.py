@@ -11,12 +11,11 @@ from pathlib import Path
 
 from proof.corruption import (
     FROM,
-    KINDS,
     TO,
     Corruption,
-    corruption,
     findings,
     lived_lake,
+    nth,
     river_at,
     run,
 )
@@ -82,7 +81,7 @@ def damaged_and_mended(world: World, rounds: int, seed: int) -> Mended:
     dice, mended, files = random.Random(seed), Mended(seed), world.files()
     expected = references(world)
     for number in range(rounds):
-        done = corruption(KINDS[number % len(KINDS)], files, dice)
+        done = nth(number, files, dice)
         done.write(world.lake, done.after)
         mended.tried += 1
         try:
