@@ -15,8 +15,9 @@ import dagster as dg
 
 from returns_orchestration.defs import history
 from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.defs.events import RiverEvents
 from returns_orchestration.defs.instance import range_tags, ranges
-from returns_orchestration.defs.river import RiverEvents, run_hours
+from returns_orchestration.defs.river import run_hours
 from returns_orchestration.trust import due
 from returns_orchestration.trust.memory import Memory
 from returns_orchestration.window import Window, last_settled, windows_between

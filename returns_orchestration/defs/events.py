@@ -1,0 +1,238 @@
+"""Outcomes of the river become events of Dagster, hour by hour, as they happen.
+
+Events are logged at once and not returned, so that the hours that are done stay done when a later
+one fails or the process is killed. An hour that failed gets a failed check that says why. No
+message here holds a value of a record; the words of errors are made in ``errors``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from returns_orchestration import tables
+from returns_orchestration.defs import checks, history, metadata
+from returns_orchestration.errors import (
+    ApiError,
+    HourBlocked,
+    PermanentApiError,
+    ReturnsError,
+    SettingsError,
+)
+from returns_orchestration.flow.hours import Failed, Made, MadeDay, Polled
+from returns_orchestration.trust import claims
+from returns_orchestration.window import Day, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData as Target,
+    )
+
+    from returns_orchestration.flow.days import SettledDay
+    from returns_orchestration.flow.hours import Outcome, River
+    from returns_orchestration.lake import MadeRecord
+    from returns_orchestration.trust.claims import Claim
+
+RAW = tables.RAW_RETURNS.name
+MADE = tuple(table.name for table in tables.MADE_HOURLY)
+SHOWN_FAILURES = 20
+
+
+class RiverEvents:
+    """Logs the events of one step."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext | dg.OpExecutionContext,
+        river: River,
+        selected: set[str],
+        judged: set[str],
+    ) -> None:
+        """Events of the assets ``selected`` and of the checks of those ``judged``."""
+        self._context = context
+        self._lake = river.lake
+        self._selected = selected
+        self._judged = judged
+        self._held: Made | None = None
+        self._polled: dict[Window, Polled] = {}
+        self._failed: dict[Window, ReturnsError] = {}
+        self._stopped: ReturnsError | None = None
+
+    @property
+    def polls(self) -> bool:
+        """Whether the step is to ask the API."""
+        return RAW in self._selected
+
+    @property
+    def makes(self) -> bool:
+        """Whether the step is to make tables."""
+        return bool((self._selected | self._judged) & set(MADE))
+
+    def add(self, outcome: Outcome) -> None:
+        """Log what became of one hour."""
+        if isinstance(outcome, Polled):
+            if self.makes:
+                self._polled[outcome.window] = outcome
+            else:
+                self._log_raw(outcome.window, outcome)
+                self._check(outcome.window, {RAW: self._claims_of_poll(outcome)})
+        elif isinstance(outcome, Made):
+            # An asset's page shows the newest event, so that one alone carries the picture of the
+            # day, which costs more than an hour itself; which is the newest shows with the next.
+            held, self._held = self._held, outcome
+            if held is not None:
+                self._made(held)
+        elif isinstance(outcome, MadeDay):
+            self.log_day(outcome.settled)
+        elif isinstance(outcome, Failed):
+            self._fail(outcome.window, outcome.error)
+        else:
+            self._stop(outcome.error)
+
+    def finish(self) -> dg.Failure | None:
+        """Log the last hour, with its pictures; gives what ends the step if not all is well."""
+        if self._held is not None:
+            self._made(self._held, newest=True)
+        if self._stopped is not None:
+            permanent = isinstance(self._stopped, PermanentApiError | SettingsError)
+            return dg.Failure(str(self._stopped), allow_retries=not permanent)
+        if not self._failed:
+            return None
+        ordered = sorted(self._failed.items())
+        shown = "\n".join(f"- {error}" for _, error in ordered[:SHOWN_FAILURES])
+        more = len(ordered) - SHOWN_FAILURES
+        return dg.Failure(
+            f"{len(ordered)} hours failed; all others of this run are kept.\n{shown}"
+            + (f"\n- and {more} more" if more > 0 else ""),
+            metadata={"failed_hours": [window.key for window, _ in ordered]},
+            allow_retries=not all(isinstance(e, PermanentApiError) for _, e in ordered),
+        )
+
+    def _made(self, made: Made, *, newest: bool = False) -> None:
+        window, settled = made.window, made.settled
+        judged: dict[str, list[Claim]] = {}
+        if made.asked and RAW in self._selected:
+            polled = self._polled.pop(window, None)
+            if polled is not None or RAW not in self._targets([RAW], window):
+                self._log_raw(window, polled, metadata.of_accounting(settled.accounting))
+            if polled is not None:
+                judged[RAW] = [*settled.claims.get(RAW, []), *self._claims_of_poll(polled)]
+        for name in MADE:
+            new = name in settled.changed or (made.asked and name in self._selected)
+            if new:
+                self._context.log_event(
+                    dg.AssetMaterialization(
+                        name,
+                        partition=window.key,
+                        metadata=self._metadata(name, made, newest=newest),
+                        tags={"dagster/data_version": settled.record.files[name].sha256[:16]},
+                    )
+                )
+            if new or (made.asked and name in self._judged):
+                judged[name] = settled.claims[name]
+        self._check(window, judged)
+
+    def log_day(self, settled: SettledDay) -> None:
+        """Log the tables of a day that changed, and what its claims say."""
+        for table in tables.MADE_DAILY:
+            name, record = table.name, settled.record
+            if name in settled.changed or name in self._selected:
+                shown = metadata.of_file(
+                    record.files[name].size,
+                    record.files[name].rows,
+                    self._lake.uri(table, settled.day),
+                )
+                self._context.log_event(
+                    dg.AssetMaterialization(
+                        name,
+                        partition=settled.day.key,
+                        metadata={**shown, "hours": dg.MetadataValue.int(record.facts["hours"])},
+                        tags={"dagster/data_version": record.files[name].sha256[:16]},
+                    )
+                )
+        self._check(settled.day, settled.claims)
+
+    def _metadata(self, name: str, made: Made, *, newest: bool) -> dict[str, dg.MetadataValue]:
+        record: MadeRecord = made.settled.record
+        shown = metadata.of_file(
+            record.files[name].size,
+            record.files[name].rows,
+            self._lake.uri(tables.BY_NAME[name], made.window),
+        )
+        if name == tables.RETURNS.name:
+            shown |= metadata.of_accounting(made.settled.accounting)
+            shown["late"] = dg.MetadataValue.int(record.facts["late"])
+        if newest and name in metadata.CHARTED:
+            shown["day"] = metadata.chart_of_day(self._lake, tables.BY_NAME[name], made.window)
+        if not made.asked:
+            shown["remade_because"] = dg.MetadataValue.text("a neighbouring window was polled")
+        return shown
+
+    def _log_raw(
+        self,
+        window: Window,
+        polled: Polled | None,
+        accounting: dict[str, dg.MetadataValue] | None = None,
+    ) -> None:
+        polls = self._lake.polls(window)
+        newest = polls[-1]
+        shown = metadata.of_file(
+            sum(poll.file.size for poll in polls),
+            sum(poll.file.rows for poll in polls),
+            self._lake.uri(tables.RAW_RETURNS, window),
+        )
+        shown |= metadata.of_polls(polls) | metadata.of_poll(polled) | (accounting or {})
+        self._context.log_event(
+            dg.AssetMaterialization(
+                RAW,
+                partition=window.key,
+                metadata=shown,
+                tags={"dagster/data_version": newest.file.sha256[:16]},
+            )
+        )
+
+    @staticmethod
+    def _claims_of_poll(polled: Polled) -> list[Claim]:
+        landed = polled.landed
+        return claims.of_poll(
+            null_result=polled.poll.null_result,
+            damaged_text=polled.poll.damaged_text,
+            vanished=landed.vanished,
+            far=sum(
+                count
+                for home, count in landed.homes.items()
+                if abs(landed.window.hours_to(home.start)) > 1
+            ),
+        )
+
+    def _stop(self, error: ReturnsError) -> None:
+        """Note the hour that showed what is wrong with all, so that its status tells why."""
+        self._stopped = error
+        window = getattr(error, "window", "")
+        if window:
+            self._check(Window.from_key(window), {RAW: [claims.unread(error)]})
+
+    def _fail(self, window: Window, error: ReturnsError) -> None:
+        self._failed[window] = error
+        self._context.log.error(str(error))
+        said = claims.unread if isinstance(error, ApiError) else claims.unpublished
+        judged: dict[str, Sequence[Claim]] = {RAW: [said(error)]}
+        if isinstance(error, HourBlocked):
+            judged |= {name: error.judged[name] for name in error.judged.keys() & set(MADE)}
+        self._check(window, judged)
+
+    def _check(self, period: Window | Day, judged: Mapping[str, Sequence[Claim]]) -> None:
+        """Record the claims about one hour or day, by asset."""
+        targets = self._targets(judged, period)
+        for asset, found in judged.items():
+            # An op may log it, too, whatever the type of its context says.
+            event: Any = checks.evaluation(asset, period.key, found, targets.get(asset))
+            self._context.log_event(event)
+
+    def _targets(self, assets: Collection[str], period: Window | Day) -> dict[str, Target]:
+        return history.newest_materializations(
+            self._context.instance, self._context.run.run_id, assets, period.key
+        )
