@@ -126,6 +126,15 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value.rstrip("/")
 
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _called(cls, value: SecretStr | None) -> SecretStr | None:
+        said = "" if value is None else value.get_secret_value()
+        if said and not re.fullmatch(r"https?://[^\s/]+\S*", said):
+            message = "must be an http:// or https:// address"
+            raise ValueError(message)
+        return value
+
     @field_validator("time_zone", "report_time_zone", mode="before")
     @classmethod
     def _zone(cls, value: object) -> object:

@@ -43,6 +43,9 @@ LOUD: Final = (
 )
 """Loggers that may write a URL."""
 
+ANSWER_SECONDS: Final = 15.0
+"""How long a receiver may take to answer. One that has the message and is slower gets it again."""
+
 TYPES: Final = {
     "notice": "info",
     "problem": "warning",
@@ -121,6 +124,8 @@ class Channels:
                 one = apprise.Apprise(asset=asset)
                 if not one.add(self._urls[name].get_secret_value()):
                     return "its URL is none that Apprise knows"
+                for service in one:
+                    service.socket_read_timeout = max(service.socket_read_timeout, ANSWER_SECONDS)
                 sent = one.notify(
                     title=message.title,
                     body=message.text,

@@ -76,6 +76,8 @@ def gaps(  # noqa: PLR0913, PLR0917 - what a decision is made of
         overdue = overdue if MISSING in opened else []
     if not overdue:
         return Gaps([*findings, *_stale(seen, due, newest, now, policy)], set())
+    if not dead and MISSING not in opened and _may_stand_still(overdue, seen, now, policy):
+        return Gaps(findings, {NOTHING_POLLED, MISSING, STALE})
     if dead:
         return Gaps([*findings, _dead(overdue, recent, seen)], {MISSING, STALE})
     return Gaps([*findings, *_hours(recent, seen, "")], {STALE})
@@ -119,6 +121,16 @@ def _nobody_asks(
     if any(a.key <= key < b.key for key in seen.causes for a, b in overdue):
         return False
     return seen.asked_at is None or now - seen.asked_at >= policy.grace
+
+
+def _may_stand_still(
+    overdue: Sequence[tuple[Window, Window]], seen: Seen, now: datetime, policy: Policy
+) -> bool:
+    """Whether it looks as if nobody asked any more, and a little later it will be known.
+
+    Missing hours for which no request is known would be told now, and the standstill beside them.
+    """
+    return _nobody_asks(overdue, seen, now + policy.grace / 2, policy)
 
 
 def _dead(

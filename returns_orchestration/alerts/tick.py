@@ -26,7 +26,8 @@ from returns_orchestration.window import Window, last_settled
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from returns_orchestration.alerts.facts import Evaluation
+    from returns_orchestration.alerts.facts import Evaluation, Key
+    from returns_orchestration.alerts.seen import Seen
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
 
@@ -129,7 +130,8 @@ class Alerts:
             *strange,
             *_of_channels(state, now),
         ]
-        done = step(state.incidents, findings, hours.held | unjudged, now, self._policy)
+        held = hours.held | unjudged | _not_remembered(state, seen, now)
+        done = step(state.incidents, findings, held, now, self._policy)
         state.incidents = done.incidents
         self._set_up_channels(state, now)
         for event, incident in done.changes:
@@ -192,6 +194,22 @@ def _of_channels(state: State, now: datetime) -> list[Finding]:
         for name, outbox in state.outboxes.items()
         if outbox.is_down(now)
     ]
+
+
+def _not_remembered(state: State, seen: Seen, now: datetime) -> set[Key]:
+    """Open incidents about checks from before the memory began: it was lost, and they may go on.
+
+    What failed before is not in it, so for a day, after which every incident of a check is over,
+    nothing is said to be over that is merely forgotten.
+    """
+    if now - seen.began_at >= verdicts.NEWS:
+        return set()
+    kinds = {"check failed", *(kind for kind, _ in verdicts.KINDS.values())}
+    return {
+        incident.key
+        for incident in state.incidents
+        if incident.is_open and incident.kind in kinds and incident.opened_at < seen.began_at
+    }
 
 
 def _row(event: Event, incident: Incident, now: datetime, message: Message | None) -> Row:

@@ -35,6 +35,11 @@ def status(
         raise SettingsError("FROM without TO.", next_step="Give both, or none for all hours.")
     settings = load_settings()
     newest = last_settled(datetime.now(UTC), settings.settle)
+    if from_ is None and newest.start < settings.start:
+        raise SettingsError(
+            f"No hour has settled since RETURNS_START, {Window(settings.start).text}.",
+            next_step="Set RETURNS_START earlier, or wait.",
+        )
     windows = chosen_windows(settings, from_ or Window(settings.start).text, to or newest.next.text)
     found = read_states(settings, windows)
     if as_json:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from returns_orchestration.cli.backfill import chosen_windows
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import Window, read_hour
@@ -25,7 +26,9 @@ def waive(
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
 
     settings = load_settings()
-    window = Window(read_hour(hour))
+    if "T" not in hour:
+        raise SettingsError(f"{hour} is no hour.", next_step="Name one, such as 2026-11-09T11:00.")
+    [window] = chosen_windows(settings, hour, Window(read_hour(hour)).next.text)
     reason = " ".join(why.split())
     if not 0 < len(reason) <= LONGEST_REASON:
         raise SettingsError(
@@ -38,6 +41,11 @@ def waive(
         raise SettingsError(
             f"The hour {window.text} was polled; there is nothing to waive.",
             next_step="See it with `returns-orchestration status`.",
+        )
+    if entry.waived:
+        raise SettingsError(
+            f"The hour {window.text} was waived already.",
+            next_step="See the reason with `returns-orchestration status`.",
         )
     lake.waive(window, reason)
     typer.echo(f"{window.text} is waived: {reason}")

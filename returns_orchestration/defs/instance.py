@@ -128,6 +128,12 @@ def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
 
     Dagster lets such an error through as it is, wherever it happens to write.
     """
+    if type(error).__name__ == "CommandError":  # Alembic's, whose tables two processes made at once
+        return LakeUnwritable(
+            "Dagster's instance is in disorder: two processes made its databases at once.",
+            next_step="Move what DAGSTER_HOME holds elsewhere and run the same again; everything "
+            "in the lake is reported to a new one without a call.",
+        )
     link: BaseException | None = error
     words: str | None = None
     while link is not None and words is None:

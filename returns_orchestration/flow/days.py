@@ -8,6 +8,7 @@ content, so whether it follows all that has changed since is seen without making
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,15 +18,15 @@ from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
 from returns_orchestration.stages import aggregates
 from returns_orchestration.trust import claims
 from returns_orchestration.trust.hours import made_of_hour, made_of_zone
-from returns_orchestration.window import Window, days_of
+from returns_orchestration.window import Day, Window, days_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, MadeRecord
     from returns_orchestration.trust.claims import Claim
-    from returns_orchestration.window import Day
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,27 @@ class DaySettler:
             # Another process may have published an hour meanwhile.
             if self._sources(day) == sources:
                 return settled
+
+    def left_behind(self, days: Collection[Day]) -> list[Day]:
+        """The neighbours of ``days`` that were made for another zone and have no hour in this one.
+
+        A change of the zone moves the edges of all days; the first or the last one may end up
+        without an hour, and nothing would make it again.
+        """
+        edges = {Day(day.date + timedelta(days=n), self.zone) for day in days for n in (-1, 1)}
+        found = []
+        for day in sorted(edges - set(days)):
+            record = self._lake.made(day)
+            if record and made_of_zone(self.zone) not in record.made_of and not self._sources(day):
+                found.append(day)
+        return found
+
+    def withdraw(self, day: Day) -> None:
+        """Take the tables of ``day`` away, its record last. Raises LakeError."""
+        record = self._lake.made(day)
+        for file in record.files.values() if record else ():
+            self._lake.store.delete(file.path)
+        self._lake.store.delete(self._lake.made_path(day))
 
     def _sources(self, day: Day) -> dict[Window, MadeRecord]:
         """The made hours that may hold rows of ``day``.

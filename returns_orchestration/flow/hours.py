@@ -267,8 +267,11 @@ class _Run:
         """The days whose hours this run made and that do not follow them yet."""
         days = self._river.days
         late = [window for window in sorted(self._made) if not days.follow(window)]
-        for day in sorted({day for window in late for day in days_of(window, days.zone)}):
+        touched = {day for window in late for day in days_of(window, days.zone)}
+        for day in sorted(touched):
             try:
                 yield MadeDay(days.settle(day, self._river.clock()))
             except (LakeDamaged, HourBlocked) as error:
                 yield Failed(next(w for w in late if day in days_of(w, days.zone)), error)
+        for day in days.left_behind(touched):
+            days.withdraw(day)

@@ -7,7 +7,13 @@ No more replies are held than there are requests in flight, so memory stays flat
 from __future__ import annotations
 
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from typing import TYPE_CHECKING
 
 from returns_orchestration.errors import ApiError, CredentialsRefused, NoConnection
@@ -22,14 +28,14 @@ if TYPE_CHECKING:
     """Opens a client that waits between requests by the function given."""
 
 
-def poll_all(
+def poll_all(  # noqa: C901 - one loop: submit, wait, judge
     windows: Sequence[Window], open_client: OpenClient, max_concurrency: int
 ) -> Iterator[tuple[Window, Poll | ApiError]]:
     """Poll ``windows``, at most ``max_concurrency`` at once; yields each window's poll or error.
 
-    Raises what concerns every window alike: CredentialsRefused; NoConnection if nobody has
-    answered at all, or as many windows in a row as are in flight found nobody; SettingsError
-    before anything is sent.
+    Raises what concerns every window alike, once what is on the wire has come in:
+    CredentialsRefused; NoConnection if nobody has answered at all, or as many windows in a row as
+    are in flight found nobody; SettingsError before anything is sent.
     """
     if not windows:
         return
@@ -37,38 +43,53 @@ def poll_all(
     in_flight: dict[Future[Poll], Window] = {}
     unanswered = max_concurrency  # nobody has answered yet: the first silence is one too many
     stopped = threading.Event()
+    stopped_by: ApiError | None = None
 
     def sleep(seconds: float) -> None:
-        stopped.wait(seconds)
+        if stopped.wait(seconds):
+            raise CancelledError  # nothing more is sent, and not all that waits at once
 
     pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="clickpost")
     with open_client(sleep) as client:
         try:
             while True:
-                while len(in_flight) < max_concurrency and (window := next(waiting, None)):
+                while (
+                    stopped_by is None
+                    and len(in_flight) < max_concurrency
+                    and (window := next(waiting, None))
+                ):
                     in_flight[pool.submit(client.poll, window)] = window
                 if not in_flight:
-                    return
+                    break
                 done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
                 for future in done:
-                    result = _result(future)
+                    result, window = _result(future), in_flight.pop(future)
                     if isinstance(result, ApiError):
                         unanswered += isinstance(result, NoConnection)
                         if isinstance(result, CredentialsRefused) or unanswered > max_concurrency:
-                            raise result
-                    else:
+                            stopped_by = stopped_by or result
+                            stopped.set()
+                        # What fails once the run is stopped says nothing of its own window.
+                        if stopped_by is None:
+                            yield window, result
+                    elif result is not None:
                         unanswered = 0
-                    yield in_flight.pop(future), result
+                        yield window, result
                     del result
                 done.clear()
         finally:
             # Ends the waits between attempts; what is on the wire ends by its own time-out.
             stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
+    if stopped_by is not None:
+        raise stopped_by
 
 
-def _result(future: Future[Poll]) -> Poll | ApiError:
+def _result(future: Future[Poll]) -> Poll | ApiError | None:
+    """What became of a poll; None if its wait was ended before it was sent."""
     try:
         return future.result()
     except ApiError as error:
         return error
+    except CancelledError:
+        return None

@@ -86,7 +86,8 @@ class Rebuilder:
             self._guarded(lambda w=window: finish_unrecorded(self._lake, self._river.reader, w))  # type: ignore[misc]
         made = [window for window in sorted({*windows, *touched}) if self._make_hour(window)]
         zone = self._river.days.zone
-        for day in sorted({day for window in made for day in days_of(window, zone)}):
+        days = {day for window in made for day in days_of(window, zone)}
+        for day in sorted({*days, *self._river.days.left_behind(days)}):
             self._make_day(day)
         self._guarded(lambda: self._make_lateness(asked))
         self._rebuilt.poll_again = [

@@ -7,7 +7,7 @@ polls, is missing, and says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from returns_orchestration import tables
@@ -73,7 +73,11 @@ def states(
             else:
                 yield HourState(window.text, "waived", error=f"waived: {waiver.why}")
             continue
-        yield _polled(lake, window, entries, serves, (asked or {}).get(window.key))
+        found = _polled(lake, window, entries, serves, (asked or {}).get(window.key))
+        waiver = lake.waiver(window) if entry.waived else None
+        if waiver is not None and found.error is None:  # it was polled in spite of that
+            found = replace(found, error=f"had been waived: {waiver.why}")
+        yield found
 
 
 def made_of_hour(made: MadeRecord) -> str:

@@ -230,7 +230,9 @@ class Verifier:
         for table in tables.MADE_DAILY:
             self._check_names(table.name, day.path, names[table.name] - {PART})
         if MADE in names[RECORDS]:
-            self._check_made(day, tables.MADE_DAILY)
+            made = self._check_made(day, tables.MADE_DAILY)
+            if made and made_of_zone(self._zone) not in made.made_of:
+                self._evidence.note(self._lake.made_path(day), "unfinished", "make")
         elif any(PART in names[table.name] for table in tables.MADE_DAILY):
             self._evidence.note(self._lake.made_path(day), "missing", "make")
             self._check_unvouched(day, tables.MADE_DAILY)

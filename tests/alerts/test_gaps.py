@@ -90,6 +90,15 @@ def test_a_pipeline_that_asks_for_nothing_is_told_as_that(desk: Desk) -> None:
     assert len(desk.sent) == 2
 
 
+def test_a_standstill_just_after_an_hour_was_due_is_one_incident(desk: Desk) -> None:
+    desk.live(5, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    desk.gone = {hour(n) for n in range(4, 20)}
+    desk.live(1 / 3, lambda: [said(hour(0), desk.now, asset="raw_returns")])  # a re-poll
+    desk.live(4)
+    assert desk.titles == ["[urgent] The pipeline is standing still: ClickPost is not being asked"]
+    assert desk.kinds == ["nothing polled"]
+
+
 def test_after_a_pause_of_the_daemon_its_hours_get_their_grace(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(n) for n in range(5, 12)}

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from alerts.conftest import hour, said
+from alerts.conftest import Desk, hour, said
 
 from returns_orchestration.alerts.facts import Evaluation
+from returns_orchestration.alerts.state import SEEN
 from returns_orchestration.alerts.verdicts import Failing, findings, forget, remember
 
 NOON = datetime(2026, 11, 9, 12, tzinfo=UTC)
@@ -111,3 +112,17 @@ def test_the_weight_of_a_claim_is_the_severity(weight: str, severity: str) -> No
     assert found(known(said(hour(1), NOON, "keys_are_known", **facts))) == [
         ("check failed", severity, 1)
     ]
+
+
+def test_what_a_lost_memory_forgot_is_not_said_to_be_over(desk: Desk) -> None:
+    desk.live(2)
+    desk.tick(said(hour(1), desk.now, "returns_are_conserved"))
+    assert len(desk.titles) == 1
+    desk.live(2)
+    desk.lake.store.delete(SEEN)
+    desk.live(20)
+    assert desk.kinds == ["check failed"]
+    assert len(desk.titles) == 1
+    desk.live(6)
+    assert desk.kinds == []
+    assert len(desk.titles) == 2

@@ -153,6 +153,9 @@ def test_a_waived_hour_says_so_and_is_not_missing(new_world: Callable[..., World
     done = world.run("backfill", FROM, "2026-11-07T02:00")
     assert "none is missing" in done.stdout
     assert not world.asked()
+    for odd in (hour, "2026-11-07", "2030-01-01T00:00", "1999-01-01T00:00"):
+        again = world.run("waive", odd, "--why", "once more")
+        assert again.returncode == 2, odd
     refused = world.run("waive", FROM, "--why", "too late")
     assert refused.returncode == 2
     assert "was polled" in refused.stderr
