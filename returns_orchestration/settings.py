@@ -213,6 +213,9 @@ class Settings(BaseSettings):
             return value
         # An address of mail may hold commas of its own: a URL begins with its scheme.
         parts = re.split(r",\s*(?=[A-Za-z][A-Za-z0-9]*://)|,\s*$", value)
+        if any(re.search(r"[;|\s][A-Za-z][A-Za-z0-9]*://", part.strip()) for part in parts):
+            message = "must have commas between its URLs"
+            raise ValueError(message)
         return tuple(SecretStr(part.strip()) for part in parts if part.strip())
 
     @property

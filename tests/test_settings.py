@@ -207,6 +207,24 @@ def test_an_alert_url_may_hold_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [url.get_secret_value() for url in load_settings().alert_urls] == urls
 
 
+@pytest.mark.parametrize("between", [";", " ", "|", "\n"])
+def test_alert_urls_without_commas_between_are_refused(
+    between: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETURNS_ALERT_URLS", f"json://{CANARY}@a/b{between}json://{CANARY}@c/d")
+    with pytest.raises(SettingsError, match=r"RETURNS_ALERT_URLS.*commas") as raised:
+        load_settings()
+    assert CANARY not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [CANARY, f"ftp://{CANARY}/x", "http://", "https:///x"])
+def test_a_heartbeat_is_a_web_address(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETURNS_HEARTBEAT_URL", value)
+    with pytest.raises(SettingsError, match="RETURNS_HEARTBEAT_URL") as raised:
+        load_settings()
+    assert CANARY not in str(raised.value)
+
+
 def test_loading_touches_nothing(project: Path) -> None:
     load_settings()
     assert [path.name for path in project.iterdir()] == ["workspace.yaml"]
