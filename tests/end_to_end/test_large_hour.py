@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from world import World
 
 LIMIT_MB = 500
+STATUS = Path("/proc/self/status")
 PROGRAM = """
-import resource, sys
+from pathlib import Path
 from returns_orchestration.cli import app
 app(["backfill", "2026-11-07T11:00", "2026-11-07T12:00"], standalone_mode=False)
-print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+held = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print("peak", int(held["VmHWM"].split()[0]) // 1024)
 """
+"""Usage of resources would hand down the peak of the process that runs the tests."""
 
 
+@pytest.mark.skipif(not STATUS.exists(), reason="the peak of a process is read from /proc")
 def test_twelve_thousand_returns_in_one_hour_stay_within_memory(
     new_world: Callable[..., World],
 ) -> None:
