@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH ?=
+PROVE ?=
 PORT ?= 3000
 SIMULATOR_PORT ?= 8350
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help demo test check bench dev clean
+.PHONY: help demo test check bench prove dev clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ check: $(VENV)/tested ## linter, formatter, types, tests
 
 bench: $(VENV)/tested ## how fast it is, beside peers and floors, in half an hour; BENCH=--quick takes two minutes
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+prove: $(VENV)/tested ## hold the product to its promises at length, in under 40 minutes; PROVE=--short takes three
+	@PYTHONPATH=tests:. $(BIN)/python -m proof $(PROVE)
 
 dev: $(VENV)/installed ## Dagster's UI on http://127.0.0.1:3000, with the simulator where no credentials are set
 	@BIN=$(BIN) PORT=$(PORT) SIMULATOR_PORT=$(SIMULATOR_PORT) sh deploy/dev.sh

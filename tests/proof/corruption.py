@@ -10,10 +10,11 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from proof.result import Result
 from world import World, hours
 
 from returns_orchestration.definitions import build_river
@@ -39,20 +40,6 @@ STRANGERS = (
     "tables.json.bak",
     ".hidden",
 )
-
-
-@dataclass
-class Tally:
-    """How many corruptions were found and named, of how many; ``missed`` says which were not."""
-
-    seed: int
-    tried: int = 0
-    missed: list[str] = field(default_factory=list)
-
-    @property
-    def words(self) -> str:
-        found = self.tried - len(self.missed)
-        return f"{found} of {self.tried} corruptions found (seed {self.seed}) {self.missed}"
 
 
 @contextmanager
@@ -167,52 +154,52 @@ def _is_possible(kind: str, path: str, content: bytes) -> bool:
     return kind != "delete" or not path.endswith("waived.json")
 
 
-def one_by_one(world: World, rounds: int, seed: int) -> Tally:
+def one_by_one(world: World, rounds: int, seed: int) -> Result:
     """``rounds`` corruptions, each alone in the lake, found by `verify` and undone."""
-    dice, tally, files = random.Random(seed), Tally(seed), world.files()
+    dice, tally, files = random.Random(seed), Result(seed), world.files()
     assert not findings(world), findings(world)
     for number in range(rounds):
         done = nth(number, files, dice)
         done.write(world.lake, done.after)
         tally.tried += 1
         if done.path not in named(findings(world)):
-            tally.missed.append(f"{number}: {done.kind} {done.path}")
+            tally.faults.append(f"{number}: {done.kind} {done.path}")
         done.write(world.lake, done.before)
     assert world.files() == files
     assert not findings(world)
     return tally
 
 
-def all_at_once(world: World, seed: int) -> Tally:
+def all_at_once(world: World, seed: int) -> Result:
     """A corruption in every hour and every day at the same time; undone at the end.
 
     One in each, since a record that is gone takes along what it knew of the files beside it.
     """
-    dice, tally, files = random.Random(seed), Tally(seed), world.files()
+    dice, tally, files = random.Random(seed), Result(seed), world.files()
     chosen: dict[str, Corruption] = {}
     folders = {path.partition("date=")[2].rpartition("/")[0] for path in files}
     for folder in sorted(folders):
         while folder not in chosen:
             done = corruption(dice.choice(KINDS), files, dice)
-            # A mark is known by the record of another hour, which may be gone, too.
-            is_mark = done.kind == "delete" and "strays-from" in done.path
+            # A mark is right or wrong by the record of another hour, which may be gone, too.
+            is_mark = done.kind in ("delete", "foreign") and "strays-from" in done.path
             if not is_mark and done.path.partition("date=")[2].rpartition("/")[0] == folder:
                 chosen[folder] = done
     for done in chosen.values():
         done.write(world.lake, done.after)
     found = named(findings(world))
     tally.tried = len(chosen)
-    tally.missed = [f"{d.kind} {d.path}" for d in chosen.values() if d.path not in found]
+    tally.faults = [f"{d.kind} {d.path}" for d in chosen.values() if d.path not in found]
     for done in chosen.values():
         done.write(world.lake, done.before)
     assert world.files() == files
     return tally
 
 
-def corruptions(rounds: int, seed: int) -> Tally:
+def corruptions(rounds: int, seed: int) -> Result:
     """``rounds`` corruptions one by one, then many at once ten times, in a lake of their own."""
     with tempfile.TemporaryDirectory() as folder, lived_lake(Path(folder)) as world:
         tallies = [one_by_one(world, rounds, seed)]
         tallies += [all_at_once(world, seed + number) for number in range(10)]
     tried = sum(tally.tried for tally in tallies)
-    return Tally(seed, tried, [missed for tally in tallies for missed in tally.missed])
+    return Result(seed, tried, [missed for tally in tallies for missed in tally.faults])

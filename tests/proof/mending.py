@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import tempfile
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from proof.corruption import (
     river_at,
     run,
 )
+from proof.result import Result
 from world import World, hours
 
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
@@ -26,21 +26,6 @@ from returns_orchestration.trust.hours import states
 
 LAST = hours(FROM, TO)[-1].end + timedelta(hours=30)
 """When the lake was polled last: the API says the same again."""
-
-
-@dataclass
-class Mended:
-    """How many damaged lakes were whole again; ``healed`` of them by polling an hour again."""
-
-    seed: int
-    tried: int = 0
-    healed: int = 0
-    faults: list[str] = field(default_factory=list)
-
-    @property
-    def words(self) -> str:
-        whole = self.tried - len(self.faults)
-        return f"{whole} of {self.tried} mended, {self.healed} with a poll (seed {self.seed})"
 
 
 def rebuild(world: World) -> Rebuilt:
@@ -76,10 +61,10 @@ def references(world: World) -> list[str]:
     return sorted(world.scan("returns").get_column("return_reference_number"))
 
 
-def damaged_and_mended(world: World, rounds: int, seed: int) -> Mended:
+def damaged_and_mended(world: World, rounds: int, seed: int) -> Result:
     """``rounds`` corruptions, each alone, each followed by a rebuild that must make it good."""
-    dice, mended, files = random.Random(seed), Mended(seed), world.files()
-    expected = references(world)
+    dice, mended, files = random.Random(seed), Result(seed), world.files()
+    polled, expected = 0, references(world)
     for number in range(rounds):
         done = nth(number, files, dice)
         done.write(world.lake, done.after)
@@ -88,7 +73,7 @@ def damaged_and_mended(world: World, rounds: int, seed: int) -> Mended:
             rebuilt = rebuilt_well(world, done)
             if rebuilt.poll_again:
                 polled_well(world, rebuilt)
-                mended.healed += 1
+                polled += 1
             else:
                 assert tables_of(world.files()) == tables_of(files), "other bytes than before"
             assert references(world) == expected, "other returns than before"
@@ -96,6 +81,7 @@ def damaged_and_mended(world: World, rounds: int, seed: int) -> Mended:
         except AssertionError as fault:
             mended.faults.append(f"{number}: {done.kind} {done.path}: {fault}")
         restore(world, files)
+    mended.notes = f"{polled} of them by polling an hour again"
     return mended
 
 
@@ -122,7 +108,7 @@ def polled_well(world: World, rebuilt: Rebuilt) -> None:
     assert not findings(world), [finding.text for finding in findings(world)]
 
 
-def mendings(rounds: int, seed: int) -> Mended:
+def mendings(rounds: int, seed: int) -> Result:
     """In a lake of its own."""
     with tempfile.TemporaryDirectory() as folder, lived_lake(Path(folder)) as world:
         return damaged_and_mended(world, rounds, seed)

@@ -14,12 +14,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from proof.corruption import findings
 from proof.mending import tables_of
+from proof.result import Result
 from world import World, hours
 
 from returns_orchestration.definitions import build_river
@@ -34,20 +34,6 @@ MOMENT = datetime.fromisoformat("2026-11-09T00:00:00+00:00")
 WRITERS = 8
 
 
-@dataclass
-class Rounds:
-    """How many rounds ended in one truth; ``faults`` says what was wrong in the others."""
-
-    seed: int
-    tried: int = 0
-    faults: list[str] = field(default_factory=list)
-
-    @property
-    def words(self) -> str:
-        good = self.tried - len(self.faults)
-        return f"{good} of {self.tried} rounds of {WRITERS} writers (seed {self.seed})"
-
-
 @contextmanager
 def simulated(folder: Path) -> Iterator[World]:
     """A simulator that lives at one moment, so that every poll of an hour is served the same."""
@@ -59,12 +45,12 @@ def simulated(folder: Path) -> Iterator[World]:
         yield world
 
 
-def by_river(rounds: int, seed: int) -> Rounds:
+def by_river(rounds: int, seed: int) -> Result:
     """Rivers in eight processes that stay; each round a lake of its own, filled in random orders.
 
     Every lake ends with the very files that a lone writer leaves.
     """
-    dice, result = random.Random(seed), Rounds(seed)
+    dice, result = random.Random(seed), Result(seed)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         world = stack.enter_context(simulated(folder))
@@ -82,9 +68,9 @@ def by_river(rounds: int, seed: int) -> Rounds:
     return result
 
 
-def by_command(rounds: int, seed: int) -> Rounds:
+def by_command(rounds: int, seed: int) -> Result:
     """The command itself, eight times at once, with one lake and one DAGSTER_HOME."""
-    result = Rounds(seed)
+    result = Result(seed)
     for number in range(rounds):
         with tempfile.TemporaryDirectory() as name, simulated(Path(name)) as world:
             result.tried += 1

@@ -1,0 +1,79 @@
+"""Every promise and what holds the product to it: the contents page of the proofs.
+
+A driver takes how many cases to try and a seed, and gives a `Result`. `make test` tries ``short``
+of them, `make prove` ``long``; nothing else differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from proof import corruption, mending, writers
+from proof.result import Result
+
+SEED = 20261123
+"""What `make test` follows from; `make prove` takes another each time, and says which."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One promise: its words, how it is tested, and how often in the short and long profile.
+
+    ``minutes`` says about how long the long profile takes: what takes longest is begun first.
+    """
+
+    name: str
+    promise: str
+    how: str
+    driver: Callable[[int, int], Result]
+    unit: str
+    short: int
+    long: int
+    minutes: float
+
+
+PROOFS = (
+    Proof(
+        "writers",
+        "Many may write at once",
+        "8 processes back-fill the same 24 hours: the files are a lone writer's, byte for byte",
+        writers.by_river,
+        "rounds",
+        short=1,
+        long=45,
+        minutes=8,
+    ),
+    Proof(
+        "commands",
+        "Many may type `backfill` at once",
+        "8 commands, one lake, one DAGSTER_HOME: all end well, the simulator's truth stands",
+        writers.by_command,
+        "rounds",
+        short=1,
+        long=5,
+        minutes=3,
+    ),
+    Proof(
+        "corruption",
+        "No damage goes unnoticed",
+        "bit flips, truncations, deletions, foreign and swapped files: `verify` names each",
+        corruption.corruptions,
+        "corruptions",
+        short=100,
+        long=300,
+        minutes=1,
+    ),
+    Proof(
+        "mending",
+        "Damage is mended or the hour is polled again",
+        "after each, `rebuild` gives the same bytes, or names the hour whose poll is gone",
+        mending.mendings,
+        "corruptions",
+        short=15,
+        long=300,
+        minutes=3,
+    ),
+)
+
+BY_NAME = {proof.name: proof for proof in PROOFS}

@@ -1,0 +1,24 @@
+"""What a driver of a proof gives back: how much it tried, and what was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Result:
+    """``tried`` cases that all follow from ``seed``; ``faults`` has a sentence for each bad one.
+
+    A fault names what repeats it alone; ``notes`` says what else is worth knowing of the cases.
+    """
+
+    seed: int
+    tried: int = 0
+    faults: list[str] = field(default_factory=list)
+    notes: str = ""
+
+    @property
+    def words(self) -> str:
+        """The result in a line, and below it what was wrong."""
+        good = f"{self.tried - len(self.faults)} of {self.tried} (seed {self.seed})"
+        return "\n".join([f"{good}; {self.notes}" if self.notes else good, *self.faults])
