@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from returns_orchestration.trust.due import pause_after
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -71,7 +73,7 @@ class Outbox(msgspec.Struct, kw_only=True):
     def failed(self, fault: str, now: datetime) -> None:
         """The first message did not go through: pause, twice as long each time."""
         self.tries += 1
-        self.again_at = now + min(FIRST_PAUSE * 2 ** min(self.tries - 1, 10), LONGEST_PAUSE)
+        self.again_at = now + pause_after(self.tries, FIRST_PAUSE, LONGEST_PAUSE)
         self.failing_since = self.failing_since or now
         self.fault = fault
 

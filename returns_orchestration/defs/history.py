@@ -55,12 +55,9 @@ def polls(
 
 def _polls(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> dict[str, Asked]:
     events = SqlEventLogStorageTable.c
-    query = (
-        sa.select(events.partition, sa.func.count(), sa.func.max(events.timestamp))
-        .where(events.asset_key == dg.AssetKey(RAW).to_string())
-        .where(events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
-        .group_by(events.partition)
-    )
+    query = _materializations(
+        [RAW], events.partition, sa.func.count(), sa.func.max(events.timestamp)
+    ).group_by(events.partition)
     if keys is not None:
         query = query.where(events.partition.in_(keys))
     return {
@@ -73,12 +70,7 @@ def _polls(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> dict[str
 def poll_times(instance: dg.DagsterInstance) -> dict[str, list[datetime]]:
     """For every hour ever polled, by partition key, when: oldest first, to seconds."""
     events = SqlEventLogStorageTable.c
-    query = (
-        sa.select(events.partition, events.timestamp)
-        .where(events.asset_key == dg.AssetKey(RAW).to_string())
-        .where(events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
-        .order_by(events.id)
-    )
+    query = _materializations([RAW], events.partition, events.timestamp).order_by(events.id)
     found: dict[str, list[datetime]] = {}
     for partition, at in _rows(instance, query):
         if partition is not None:
@@ -161,9 +153,7 @@ def newest_materializations(
     events = SqlEventLogStorageTable.c
     names = {dg.AssetKey(asset).to_string(): asset for asset in assets}
     query = (
-        sa.select(events.asset_key, sa.func.max(events.id))
-        .where(events.asset_key.in_(names))
-        .where(events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
+        _materializations(assets, events.asset_key, sa.func.max(events.id))
         .where(events.partition == partition)
         .group_by(events.asset_key)
     )
@@ -178,6 +168,19 @@ def unreported(instance: dg.DagsterInstance, windows: Sequence[Window]) -> list[
     """Those of ``windows`` of which Dagster knows no poll: a run was killed, or the home is new."""
     known = polls(instance, [window.key for window in windows])
     return [window for window in windows if window.key not in known]
+
+
+def _materializations(
+    assets: Iterable[str],
+    *columns: sa.ColumnElement[Any],
+) -> sa.Select[Any]:
+    """The materializations of ``assets``, as a query for ``columns``."""
+    events = SqlEventLogStorageTable.c
+    return (
+        sa.select(*columns)
+        .where(events.asset_key.in_([dg.AssetKey(asset).to_string() for asset in assets]))
+        .where(events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
+    )
 
 
 def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -219,8 +219,7 @@ class _Run:
         entry = lake.entry(window)
         if not entry.polls or entry.has_lost_a_poll:
             return True
-        newest = max(lake.poll(window, number).polled_at for number in entry.polls)
-        return newest < self._known_since
+        return max(poll.polled_at for poll in lake.polls(window, entry)) < self._known_since
 
     def _waits(self, window: Window) -> bool:
         if window in self._pending:

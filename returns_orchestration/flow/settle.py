@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged
+from returns_orchestration.lake.entries import sources_of
 from returns_orchestration.stages import aggregates, ownership
 from returns_orchestration.stages.ownership import Copy, Return
 from returns_orchestration.stages.typing import Refused, decode
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from returns_orchestration.lake import Lake, MadeRecord, PollRecord
+    from returns_orchestration.lake.entries import HourEntry
     from returns_orchestration.stages.landing import Landed
     from returns_orchestration.stages.typing import RecordReader
     from returns_orchestration.trust.claims import Claim
@@ -82,10 +84,9 @@ class Settler:
 
     def affected(self, window: Window) -> set[Window]:
         """The other polled hours whose tables may differ because of the polls of ``window``."""
-        polls = self._lake.polls(window)
-        homes = {window} | {Window.from_key(key) for poll in polls for key in poll.homes}
-        hours = homes.union(*(self._lake.entry(home).strays for home in homes))
-        return {hour for hour in hours - {window} if self._lake.entry(hour).polls}
+        homes = _homes_of(self._lake.polls(window))
+        hours = sources_of(window, homes, self._lake.entry)
+        return {hour for hour in hours if hour != window and self._lake.entry(hour).polls}
 
     def is_settled(self, window: Window) -> bool:
         """Whether the tables of ``window`` were made of the very polls that there are now."""
@@ -97,26 +98,23 @@ class Settler:
 
     def _sources(self, window: Window) -> dict[Window, list[PollRecord]]:
         """The polls of every window that serves what lives in ``window``, or what it serves."""
-        sources: dict[Window, list[PollRecord]] = {}
-        strays: dict[Window, tuple[Window, ...]] = {}
+        entries: dict[Window, HourEntry] = {}
 
-        def read(hour: Window) -> None:
-            entry = self._lake.entry(hour)
-            sources[hour] = [self._lake.poll(hour, number) for number in entry.polls]
-            strays[hour] = entry.strays
+        def entry_of(hour: Window) -> HourEntry:
+            if hour not in entries:
+                entries[hour] = self._lake.entry(hour)
+            return entries[hour]
 
-        read(window)
-        for home in {Window.from_key(key) for poll in sources[window] for key in poll.homes}:
-            if home != window:
-                read(home)
-        for other in {other for found in strays.values() for other in found} - sources.keys():
-            sources[other] = self._lake.polls(other)
-        return dict(sorted(sources.items()))
+        own = self._lake.polls(window, entry_of(window))
+        return {
+            source: own if source == window else self._lake.polls(source, entry_of(source))
+            for source in sources_of(window, _homes_of(own), entry_of)
+        }
 
     def _make(
         self, window: Window, sources: dict[Window, list[PollRecord]], landed: Landed | None
     ) -> Settled:
-        homes = {window} | {Window.from_key(key) for p in sources[window] for key in p.homes}
+        homes = {window} | _homes_of(sources[window])
         copies: dict[Window, dict[str, list[Copy]]] = {}
         for source, polls in sources.items():
             if any(home.key in poll.homes for poll in polls for home in homes):
@@ -245,6 +243,10 @@ class Settler:
         if blocking:
             raise HourBlocked(window.key, judged, "; ".join(c.sentence for c in blocking))
         return judged
+
+
+def _homes_of(polls: Iterable[PollRecord]) -> set[Window]:
+    return {Window.from_key(key) for poll in polls for key in poll.homes}
 
 
 def _names(sources: dict[Window, list[PollRecord]]) -> list[str]:

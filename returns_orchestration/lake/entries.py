@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from returns_orchestration.lake.records import poll_name
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 MADE: Final = "tables.json"
 WAIVER: Final = "waived.json"
@@ -43,6 +44,23 @@ class HourEntry:
         """Whether a poll was set aside and none has been kept since: it is to be polled again."""
         newest = max(self.polls, default=0)
         return any(newest < after for _, after in self.lost)
+
+
+def sources_of(
+    window: Window, homes: Iterable[Window], entry_of: Callable[[Window], HourEntry]
+) -> list[Window]:
+    """The windows whose polls the tables of ``window`` are made of, in order.
+
+    ``homes`` are the hours that the records served in ``window`` were requested in: whoever served
+    records of these or of ``window`` decides with it which of them live here.
+    """
+    all_homes = {window, *homes}
+    return sorted(all_homes.union(*(entry_of(home).strays for home in all_homes)))
+
+
+def polls_of(sources: Iterable[Window], entry_of: Callable[[Window], HourEntry]) -> list[str]:
+    """The names of all polls of ``sources``, as the record of a made hour lists them."""
+    return sorted(poll_name(s.key, number) for s in sources for number in entry_of(s).polls)
 
 
 def read_entries(paths: Iterable[str]) -> dict[Window, HourEntry]:

@@ -94,9 +94,10 @@ class Lake:
 
     # ---- polls
 
-    def polls(self, window: Window) -> list[PollRecord]:
-        """The kept polls of ``window``, oldest number first."""
-        return [self.poll(window, number) for number in self.entry(window).polls]
+    def polls(self, window: Window, entry: HourEntry | None = None) -> list[PollRecord]:
+        """The kept polls of ``window``, oldest number first; those of ``entry`` if it is given."""
+        entry = self.entry(window) if entry is None else entry
+        return [self.poll(window, number) for number in entry.polls]
 
     def poll(self, window: Window, number: int) -> PollRecord:
         """The record of the ``number``-th kept poll of ``window``."""
@@ -186,8 +187,7 @@ class Lake:
 
     def served(self, poll: PollRecord) -> list[str]:
         """The records of a kept poll, as served; LakeDamaged if its file is not as noted."""
-        frame = self._read(poll.file)
-        return frame.get_column("record").to_list()
+        return self._read(poll.file).get_column("record").to_list()
 
     def poll_path(self, window: Window, number: int) -> str:
         """Where the data of a poll stands."""

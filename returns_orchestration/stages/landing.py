@@ -60,7 +60,7 @@ def land(
     first = True
     while True:
         entry = lake.entry(window)
-        polls = [lake.poll(window, number) for number in entry.polls]
+        polls = lake.polls(window, entry)
         known = _newest_text(lake, reader, polls)
         new = any(known.get(key) != said for key, said in by_reference.items())
         # After a poll that was found bad and set aside the next one is kept whatever it brings.

@@ -26,6 +26,11 @@ PATIENCE: Final = 24
 STUBBORN_PAUSE: Final = timedelta(days=1)
 
 
+def pause_after(tries: int, first: timedelta, longest: timedelta) -> timedelta:
+    """The pause after so many attempts in vain: ``first``, then twice as long each time."""
+    return min(first * (1 << min(tries - 1, 10)), longest)
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """How often an hour was asked for in vain, and when it may be asked for again."""
@@ -40,7 +45,7 @@ class Attempt:
         A stubborn hour is asked for once a day.
         """
         tries = 1 if earlier is None else earlier.tries + 1
-        pause = min(FIRST_PAUSE * 2 ** min(tries - 1, 10), LONGEST_PAUSE)
+        pause = pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE)
         return cls(tries, now + (STUBBORN_PAUSE if tries >= PATIENCE else pause))
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from returns_orchestration import tables
+from returns_orchestration.lake.entries import HourEntry, polls_of, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, MadeRecord
-    from returns_orchestration.lake.entries import HourEntry
     from returns_orchestration.window import Window
 
 State = Literal["complete", "empty", "missing", "waived"]
@@ -125,17 +125,12 @@ def _serves(entries: Mapping[Window, HourEntry]) -> dict[Window, list[Window]]:
 def _expected_polls(
     window: Window, entries: Mapping[Window, HourEntry], serves: Mapping[Window, list[Window]]
 ) -> list[str]:
-    """The polls the tables of ``window`` should be made of, as the flow's settling reads them."""
-    homes = {window, *serves.get(window, ())}
-    sources = {window, *homes}
-    for home in homes:
-        sources.update(entries[home].strays if home in entries else ())
-    return sorted(
-        f"{source.key}/poll-{number:04d}"
-        for source in sources
-        if source in entries
-        for number in entries[source].polls
-    )
+    """The polls the tables of ``window`` should be made of, from one listing of all records."""
+
+    def entry_of(hour: Window) -> HourEntry:
+        return entries.get(hour, HourEntry())
+
+    return polls_of(sources_of(window, serves.get(window, ()), entry_of), entry_of)
 
 
 def _made(

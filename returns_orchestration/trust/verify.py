@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake.entries import MADE, HourEntry, read_entries
+from returns_orchestration.lake.entries import (
+    MADE,
+    HourEntry,
+    polls_of,
+    read_entries,
+    sources_of,
+)
 from returns_orchestration.lake.partitions import RECORDS
 from returns_orchestration.lake.records import decode_made
 from returns_orchestration.trust import findings
@@ -179,9 +185,7 @@ class Verifier:
         if polls.homes is None:  # told already; whose records it served nobody knows
             return
         entry = self._evidence.entry
-        sources = {window, *polls.homes}
-        sources = sources.union(*(entry(home).strays for home in sources))
-        expected = {f"{s.key}/poll-{n:04d}" for s in sources for n in entry(s).polls}
+        expected = set(polls_of(sources_of(window, polls.homes, entry), entry))
         for name in sorted(set(made.made_of) - expected):
             self._check_lost(name)
         gone = {name for name in made.made_of if self._is_set_aside(name)}

@@ -149,8 +149,7 @@ def may_serve(lake: Lake, window: Window, home: Window) -> bool:
     """
     try:
         entry = lake.entry(window)
-        return any(home.key in lake.poll(window, number).homes for number in entry.polls) or bool(
-            lake.unrecorded_polls(window)
-        )
+        served = any(home.key in poll.homes for poll in lake.polls(window, entry))
+        return served or bool(lake.unrecorded_polls(window))
     except LakeDamaged:
         return True

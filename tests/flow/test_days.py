@@ -15,9 +15,7 @@ from records import Record, at, item, returned
 from returns_orchestration import tables
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import Made, MadeDay
-from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
-from returns_orchestration.trust.verify import Verifier
 from returns_orchestration.window import Day, Window, windows_between
 
 if TYPE_CHECKING:
@@ -268,24 +266,3 @@ def test_an_hour_that_was_polled_and_not_made_is_missing_in_its_day(
     api.run(lake, list(windows_between(TENTH.start - timedelta(minutes=30), at(20))))
     api.run(lake, [Window(at(20))], make=False)
     assert whole(lake, TENTH, at(21)) == ("fails", "error", "1 missing: 2026-11-09T20:00")
-
-
-@pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_a_day_that_another_zone_left_behind_is_taken_away(
-    lake: Lake, folder: Path, api_of: Any, mended_by: str
-) -> None:
-    """The first hours of a day of UTC are still the day before in New York."""
-    hours = list(windows_between(at(0), at(3)))
-    api_of(reply, zone="America/New_York").run(lake, hours)
-    assert list((folder / "refund_modes_daily").glob("date=2026-11-08/*"))
-    indian = api_of(reply, zone="Asia/Kolkata")
-    verifier = Verifier(lake, INDIA)
-    assert "_records/date=2026-11-08/tables.json" in {f.path for f in verifier.everything()}
-    if mended_by == "a run":
-        indian.run(lake, hours, missing_only=True)
-    else:
-        assert Rebuilder(indian.river(lake)).rebuild(at(0), at(3), {}).is_whole
-    assert not list((folder / "refund_modes_daily").glob("date=2026-11-08/*.parquet"))
-    assert not list(Verifier(lake, INDIA).everything())
-    days = rows(folder, "refund_modes_daily").get_column("returns").sum()
-    assert days == rows(folder, "returns").height

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from lakes import bytes_of
+from lakes import bytes_of, rows
 from obstore.store import MemoryStore
 from records import Record, at, returned
 
@@ -20,9 +21,11 @@ from returns_orchestration.errors import (
 )
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Stopped
+from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.stages import aggregates
+from returns_orchestration.trust.verify import Verifier
 from returns_orchestration.window import Day, Window, days_of, windows_between
 
 if TYPE_CHECKING:
@@ -207,3 +210,38 @@ def test_a_day_without_a_polled_hour_is_missing_and_not_empty(lake: Lake) -> Non
     with pytest.raises(NeverPolled, match="2026-11-09"):
         DaySettler(lake, INDIA).settle(NINTH, at(20))
     assert bytes_of(lake.store) == {}
+
+
+@pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
+def test_a_day_that_another_zone_left_behind_is_taken_away(
+    lake: Lake, folder: Path, api_of: Any, mended_by: str
+) -> None:
+    """The first hours of a day of UTC are still the day before in New York."""
+    hours = list(windows_between(at(0), at(3)))
+    api_of(reply, zone="America/New_York").run(lake, hours)
+    assert list((folder / "refund_modes_daily").glob("date=2026-11-08/*"))
+    indian = api_of(reply, zone="Asia/Kolkata")
+    verifier = Verifier(lake, INDIA)
+    assert "_records/date=2026-11-08/tables.json" in {f.path for f in verifier.everything()}
+    if mended_by == "a run":
+        indian.run(lake, hours, missing_only=True)
+    else:
+        assert Rebuilder(indian.river(lake)).rebuild(at(0), at(3), {}).is_whole
+    assert not list((folder / "refund_modes_daily").glob("date=2026-11-08/*.parquet"))
+    assert not list(Verifier(lake, INDIA).everything())
+    days = rows(folder, "refund_modes_daily").get_column("returns").sum()
+    assert days == rows(folder, "returns").height
+
+
+@pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
+def test_a_damaged_record_of_the_day_beside_ends_neither_a_run_nor_a_rebuild(
+    lake: Lake, api_of: Any, mended_by: str
+) -> None:
+    api = api_of(reply, zone="Asia/Kolkata")
+    beside = Day(TENTH.date + timedelta(days=1), INDIA)
+    lake.store.put(lake.made_path(beside), b"torn")
+    outcomes = api.run(lake, [Window(at(18))])
+    assert not [found for found in outcomes if isinstance(found, Failed | Stopped)]
+    if mended_by == "rebuild":
+        lake.store.put(f"refund_modes_daily/{TENTH.path}/part-0.parquet", b"torn")
+        assert Rebuilder(api.river(lake)).rebuild(at(18), at(19), {}).is_whole
