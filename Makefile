@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH ?=
 PROVE ?=
+TEST := -n 2 --dist worksteal
 PORT ?= 3000
 SIMULATOR_PORT ?= 8350
 
@@ -19,13 +20,13 @@ demo: $(VENV)/installed ## poll 48 hours from the bundled simulator through Dags
 	@$(BIN)/returns-orchestration demo
 
 test: $(VENV)/tested ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TEST)
 
 check: $(VENV)/tested ## linter, formatter, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TEST)
 
 bench: $(VENV)/tested ## how fast it is, beside peers and floors, in half an hour; BENCH=--quick takes two minutes
 	@$(BIN)/python -m benchmarks $(BENCH)

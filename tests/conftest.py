@@ -34,3 +34,8 @@ def lake(folder: Path) -> Lake:
 def memory_lake() -> Lake:
     """A lake in an object store."""
     return Lake(ObjectStore(MemoryStore(), "memory://lake"), lambda: at(20))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes is begun first, so that no core is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

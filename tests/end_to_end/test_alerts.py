@@ -182,6 +182,7 @@ def test_the_files_of_the_table_tell_when_they_were_altered(
     assert file.name in altered.stdout
 
 
+@pytest.mark.long
 def test_days_of_outages_are_two_incidents_and_four_messages(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:

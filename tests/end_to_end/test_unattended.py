@@ -78,6 +78,7 @@ def a_run_is_killed(unattended: Unattended) -> None:
     assert unattended.asked(hanging) == [["hang", "ok"]] * len(hanging)
 
 
+@pytest.mark.long
 def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) -> None:
     world = unattended.world
     unattended.live_to(START + timedelta(hours=30))
