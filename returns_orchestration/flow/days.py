@@ -7,9 +7,10 @@ content, so whether it follows all that has changed since is seen without making
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -21,12 +22,18 @@ from returns_orchestration.trust.hours import made_of_hour, made_of_zone
 from returns_orchestration.window import Day, Window, days_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, MadeRecord
     from returns_orchestration.trust.claims import Claim
+
+
+PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds to wait for an hour whose files are not what its record says, before it is damaged.
+
+Another process may be publishing it: its files stand and its record does not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,18 @@ class SettledDay:
 class DaySettler:
     """Makes the days of one lake in one zone."""
 
-    def __init__(self, lake: Lake, zone: ZoneInfo, first: datetime | None = None) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        zone: ZoneInfo,
+        first: datetime | None = None,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
         """``first`` is the first hour there is: those of a day before it are not missing."""
         self._lake = lake
         self.zone = zone
         self._first = first
+        self._wait = wait
 
     def follow(self, window: Window) -> bool:
         """Whether every day that ``window`` overlaps was made of its tables as they stand."""
@@ -70,11 +84,19 @@ class DaySettler:
         Raises LakeError, NeverPolled for a day without a made hour, and HourBlocked where a
         blocking claim fails; the files that stand there then stay.
         """
+        pauses = iter(PAUSES)
         while True:
             sources = self._sources(day)
             if not sources:  # a day without an hour is missing, and an empty file would hide it
                 raise NeverPolled(day.key)
-            settled = self._make(day, sources, now)
+            try:
+                settled = self._make(day, sources, now)
+            except LakeDamaged:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise
+                self._wait(pause)
+                continue
             # Another process may have published an hour meanwhile.
             if self._sources(day) == sources:
                 return settled

@@ -19,7 +19,7 @@ from returns_orchestration.errors import (
     LakeDamaged,
     NeverPolled,
 )
-from returns_orchestration.flow.days import DaySettler
+from returns_orchestration.flow.days import PAUSES, DaySettler
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
@@ -35,6 +35,7 @@ INDIA = ZoneInfo("Asia/Kolkata")
 NINTH, TENTH = (Day(date(2026, 11, day), INDIA) for day in (9, 10))
 HOURS = list(windows_between(at(17), at(20)))
 RECORD = "_records/date=2026-11-10/tables.json"
+RECORD_OF_AN_HOUR = "_records/date=2026-11-09/hour=19/tables.json"
 
 
 def reply(window: Window) -> list[Record]:
@@ -166,6 +167,33 @@ def test_an_hour_that_another_process_makes_meanwhile_is_in_the_day(
     assert times == 2
     assert settled.record.facts == {"returns": 2, "items": 2, "hours": 2}
     assert settler.follow(HOURS[2])
+
+
+def test_an_hour_that_another_process_is_publishing_is_waited_for(lake: Lake, api_of: Any) -> None:
+    """Its files are put before its record is: in between they are not what was recorded."""
+    api_of(reply).run(lake, HOURS)
+    noted = lake.store.get(RECORD_OF_AN_HOUR)
+    one_more = api_of(lambda w: [*reply(w), returned("R-M", w.start.replace(minute=50))])
+    one_more.run(lake, HOURS[2:])
+    published = lake.store.get(RECORD_OF_AN_HOUR)
+    assert noted is not None
+    assert published is not None
+    lake.store.put(RECORD_OF_AN_HOUR, noted)
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            lake.store.put(RECORD_OF_AN_HOUR, published)
+
+    settled = DaySettler(lake, INDIA, wait=wait).settle(TENTH, at(20))
+    assert settled.record.facts["returns"] == 3
+    assert waited == list(PAUSES[:3])
+    lake.store.put(RECORD_OF_AN_HOUR, noted)
+    waited.append(0)
+    with pytest.raises(LakeDamaged, match="hour=19"):
+        DaySettler(lake, INDIA, wait=waited.append).settle(TENTH, at(20))
+    assert waited[4:] == list(PAUSES)
 
 
 def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(

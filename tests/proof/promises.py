@@ -37,10 +37,10 @@ PROOFS = (
     Proof(
         "writers",
         "Many may write at once",
-        "8 processes back-fill the same 24 hours: the files are a lone writer's, byte for byte",
+        "8 processes fill the same 24 hours: a lone writer's bytes; what each was served, once",
         writers.by_river,
         "rounds",
-        short=1,
+        short=2,
         long=45,
         minutes=8,
     ),

@@ -6,6 +6,7 @@ each, and answers with a line.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -31,13 +32,22 @@ from returns_orchestration.window import read_hour
 
 FROM, TO = "2026-11-07T00:00", "2026-11-08T00:00"
 MOMENT = datetime.fromisoformat("2026-11-09T00:00:00+00:00")
+STEP = timedelta(minutes=20)
+"""How far the API's clock moves with each request of a round in which time passes."""
 WRITERS = 8
 
 
 @contextmanager
 def simulated(folder: Path) -> Iterator[World]:
     """A simulator that lives at one moment, so that every poll of an hour is served the same."""
-    options = SimulatorOptions(returns_per_hour=5, edge_rule="[]", edges=True, unusable=0.02)
+    options = SimulatorOptions(
+        returns_per_hour=5,
+        edge_rule="[]",
+        edges=True,
+        unusable=0.02,
+        late_share=0.3,
+        late_by=(timedelta(minutes=15), timedelta(hours=60)),
+    )
     simulator = Simulator(options)
     with simulator.running() as base_url:
         world = World(folder, simulator, base_url)
@@ -48,7 +58,9 @@ def simulated(folder: Path) -> Iterator[World]:
 def by_river(rounds: int, seed: int) -> Result:
     """Rivers in eight processes that stay; each round a lake of its own, filled in random orders.
 
-    Every lake ends with the very files that a lone writer leaves.
+    In every other round the API says the same to all, and the lake ends with the very files that a
+    lone writer leaves. In the others late and changed returns come between any two requests, so
+    that the writers bring polls that differ: what any of them was served stands, once.
     """
     dice, result = random.Random(seed), Result(seed)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -60,9 +72,17 @@ def by_river(rounds: int, seed: int) -> Result:
         alone = _files(folder / "alone")
         for number in range(rounds):
             result.tried += 1
-            lake = folder / f"lake-{number}"
-            faults = [said for said in _filled(writers, lake, dice) if said]
-            if _files(lake) != alone:
+            here = World(folder / f"{number}", world.simulator, world.base_url)
+            time_passes = number % 2 == 0
+            ticks = itertools.count()
+            world.simulator.forget()
+            world.set_clock(
+                (lambda t=ticks: read_hour(TO) + STEP * next(t)) if time_passes else lambda: MOMENT
+            )
+            faults = [said for said in _filled(writers, here.lake, dice) if said]
+            if time_passes:
+                faults += wrong_with(here)
+            elif _files(here.lake) != alone:
                 faults.append("other files than a lone writer's")
             result.faults += [f"{number}: {fault}" for fault in faults]
     return result
@@ -97,19 +117,35 @@ def _commands(world: World) -> Iterator[str]:
             yield f"exit {process.returncode}: {said}"
         if "Traceback" in said or "Error" in said:
             yield said
-    yield from (finding.text for finding in findings(world))
+    yield from wrong_with(world)
+
+
+def wrong_with(world: World) -> list[str]:
+    """What is not as it should be in a lake that many have filled."""
+    wrong = [finding.text for finding in findings(world)]
     before = world.files()
-    river = build_river(world.settings)
-    Rebuilder(river).rebuild(read_hour(FROM), read_hour(TO), {})
+    Rebuilder(build_river(world.settings)).rebuild(read_hour(FROM), read_hour(TO), {})
     if {**tables_of(world.files()), **tables_of(before)} != tables_of(world.files()):
-        yield "the tables are not what the polls give"
-    # The last window serves what was requested at its very end, too.
-    start, end = read_hour(FROM), read_hour(TO) + timedelta(microseconds=1)
-    truths = world.simulator.dataset.returns_between(start, end, MOMENT)
-    truth = sorted(true.reference for true in truths if true.usable)
+        wrong.append("the tables are not what the polls give")
     kept = sorted(world.scan("returns").get_column("return_reference_number"))
-    if kept != truth:
-        yield f"{len(kept)} returns, {len(truth)} in truth"
+    if kept != served(world):
+        wrong.append(f"{len(kept)} returns, {len(served(world))} were served")
+    return wrong
+
+
+def served(world: World) -> list[str]:
+    """The references of all usable returns that any request so far was served."""
+    dataset, found = world.simulator.dataset, set()
+    for request in world.simulator.requests:
+        # A window serves what was requested at its very end, too.
+        start = datetime.fromisoformat(f"{request.start_time}+00:00")
+        end = start + timedelta(hours=1, microseconds=1)
+        found |= {
+            true.reference
+            for true in dataset.returns_between(start, end, request.time)
+            if true.usable
+        }
+    return sorted(found)
 
 
 def _files(lake: Path) -> dict[str, bytes]:
