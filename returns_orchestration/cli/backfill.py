@@ -70,6 +70,7 @@ def run_backfill(
 ) -> bool:
     """Run the ranges of ``windows`` that need it; True if every hour is there at the end."""
     from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.history import unreported  # noqa: PLC0415
     from returns_orchestration.defs.instance import open_instance, ranges, run_range  # noqa: PLC0415
     from returns_orchestration.flow.days import DaySettler  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
@@ -79,21 +80,24 @@ def run_backfill(
     lake = Lake(open_store(settings.lake))
     lake.check_writable()
     days = DaySettler(lake, settings.report_time_zone)
-    unpolled, unmade = missing(lake, windows, days.follow)
-    due = windows if repoll else sorted([*unpolled, *unmade])
-    calls = len(windows) if repoll else len(unpolled)
-    console.print(_plan(settings, windows, calls, len(due) - calls), soft_wrap=True)
-    if not due:
-        return True
-    watch = _Watch(due, console)
-    with open_instance(settings) as instance, watch.progress:
-        definitions = build_defs(settings, on_outcome=watch.on_outcome)
-        for chunk in ranges(due):
-            result = run_range(definitions, instance, chunk, missing_only=not repoll)
-            if not result.success and not watch.explains(chunk):
-                watch.stopped = result.failure
-            if watch.stopped:
-                break
+    with open_instance(settings) as instance:
+        unpolled, unmade = missing(lake, windows, days.follow)
+        # A run that was killed in between may have made an hour and not have told Dagster.
+        untold = [w for w in unreported(instance, windows) if lake.entry(w).polls]
+        due = windows if repoll else sorted({*unpolled, *unmade, *untold})
+        calls = len(windows) if repoll else len(unpolled)
+        console.print(_plan(settings, windows, calls, len(due) - calls), soft_wrap=True)
+        if not due:
+            return True
+        watch = _Watch(due, console)
+        with watch.progress:
+            definitions = build_defs(settings, on_outcome=watch.on_outcome)
+            for chunk in ranges(due):
+                result = run_range(definitions, instance, chunk, missing_only=not repoll)
+                if not result.success and not watch.explains(chunk):
+                    watch.stopped = result.failure
+                if watch.stopped:
+                    break
     # Another run may have made some of them meanwhile: what counts is what is there.
     unpolled, unmade = missing(lake, windows, days.follow)
     return watch.report(windows, {*unpolled, *unmade})
@@ -158,5 +162,5 @@ def _plan(settings: Settings, windows: list[Window], calls: int, to_make: int) -
     span = f"{windows[0].text} to {windows[-1].next.text}"
     if not calls and not to_make:
         return f"{span}: {len(windows)} hours, none is missing; nothing to ask for."
-    more = f", {to_make} more only to be made" if to_make else ""
+    more = f", {to_make} more only to be made or to be shown in Dagster" if to_make else ""
     return f"{span}: {len(windows)} hours, {calls} calls{more}, about {about}."

@@ -114,12 +114,6 @@ class RiverEvents:
     def _made(self, made: Made, *, newest: bool = False) -> None:
         window, settled = made.window, made.settled
         judged: dict[str, list[Claim]] = {}
-        if made.asked and RAW in self._selected:
-            polled = self._polled.pop(window, None)
-            if polled is not None or RAW not in self._targets([RAW], window):
-                self._log_raw(window, polled, metadata.of_accounting(settled.accounting))
-            if polled is not None:
-                judged[RAW] = [*settled.claims.get(RAW, []), *self._claims_of_poll(polled)]
         for name in MADE:
             new = name in settled.changed or (made.asked and name in self._selected)
             if new:
@@ -134,6 +128,15 @@ class RiverEvents:
             if new or (made.asked and name in self._judged):
                 judged[name] = settled.claims[name]
         self._check(window, judged)
+        # Last, since an hour whose polls Dagster knows of counts as reported: a run that is killed
+        # in between has not reported it, and the next one does.
+        if made.asked and RAW in self._selected:
+            polled = self._polled.pop(window, None)
+            if polled is not None or RAW not in self._targets([RAW], window):
+                self._log_raw(window, polled, metadata.of_accounting(settled.accounting))
+            if polled is not None:
+                claims_of_raw = [*settled.claims.get(RAW, []), *self._claims_of_poll(polled)]
+                self._check(window, {RAW: claims_of_raw})
 
     def log_day(self, settled: SettledDay) -> None:
         """Log the tables of a day that changed, and what its claims say."""

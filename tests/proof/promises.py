@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proof import corruption, mending, writers
+from proof import corruption, kills, mending, writers
 from proof.result import Result
 
 SEED = 20261123
@@ -34,6 +34,16 @@ class Proof:
 
 
 PROOFS = (
+    Proof(
+        "kills",
+        "Killed at any moment, started again: nothing lost, nothing twice",
+        "SIGKILL during `backfill`, `--repoll`, `rebuild`; then tables = the simulator's truth",
+        kills.random_kills,
+        "SIGKILLs",
+        short=12,
+        long=500,
+        minutes=12,
+    ),
     Proof(
         "writers",
         "Many may write at once",

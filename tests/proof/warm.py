@@ -1,0 +1,90 @@
+"""Commands in processes of their own that start warm: Dagster is imported once and forked from.
+
+A process that is to be killed five hundred times cannot import for two seconds each time. The fork
+server of multiprocessing imports and does nothing else, so no thread and no file is inherited.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from world import World
+
+PRELOADED = ["returns_orchestration.cli", "returns_orchestration.definitions", "proof.warm"]
+TOO_LONG = 120
+"""Seconds after which a command that should take one is given up as hanging."""
+
+Before = Callable[..., None]
+
+
+class Warm:
+    """Starts commands of the console script for ``world``; what they say goes to ``said``."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+
+    def start(
+        self, world: World, *arguments: str, before: tuple[Before, tuple[object, ...]] | None = None
+    ) -> ForkServerProcess:
+        """Start a command; ``before`` is called in its process, with its arguments, first."""
+        world.folder.mkdir(parents=True, exist_ok=True)
+        process = self._context.Process(
+            target=_command,
+            args=(world.environment_of_processes, str(world.folder), arguments, before),
+        )
+        process.start()
+        return process
+
+    def run(self, world: World, *arguments: str) -> str:
+        """Run a command to its end; what it said, if it did not exit with 0."""
+        process = self.start(world, *arguments)
+        process.join(TOO_LONG)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        return "" if process.exitcode == 0 else f"exit {process.exitcode}: {said(world)}"
+
+
+def said(world: World) -> str:
+    """What the newest command of ``world`` said."""
+    return (world.folder / "said.txt").read_text(errors="replace")[-1_500:]
+
+
+@contextlib.contextmanager
+def warm() -> Iterator[Warm]:
+    """The fork server looks for what it imports where this process does."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    try:
+        yield Warm()
+    finally:
+        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+
+
+def _command(
+    environment: dict[str, str],
+    folder: str,
+    arguments: tuple[str, ...],
+    before: tuple[Before, tuple[object, ...]] | None,
+) -> None:
+    from returns_orchestration.cli import main  # noqa: PLC0415 - what is imported here is preloaded
+
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    output = os.open(Path(folder) / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.argv = ["returns-orchestration", *arguments]
+    if before is not None:
+        call, given = before
+        call(*given)
+    main()
