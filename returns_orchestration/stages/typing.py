@@ -73,9 +73,10 @@ def decode(record: str) -> object:
     try:
         return msgspec.json.decode(record)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        # NaN, numbers past 64 bits or lone surrogates: the standard library is more tolerant.
+        # NaN, numbers past 64 bits, lone surrogates or a raw line break in a comment: the standard
+        # library is more tolerant.
         try:
-            return json.loads(record, parse_int=_whole)
+            return json.loads(record, parse_int=_whole, strict=False)
         except (ValueError, RecursionError):
             return None
 

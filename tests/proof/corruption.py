@@ -102,10 +102,10 @@ class Corruption:
 
 def sorts(files: dict[str, bytes]) -> list[str]:
     """Every sort of file there is: table or records, and what the name is but for numbers."""
-    return sorted({_sort(path) for path in files})
+    return sorted({sort_of(path) for path in files})
 
 
-def _sort(path: str) -> str:
+def sort_of(path: str) -> str:
     folder, name = path.split("/", 1)[0], path.rsplit("/", 1)[-1]
     return f"{folder} {path.count('/')} {re.sub('[0-9]+', '#', name)}"
 
@@ -124,7 +124,7 @@ def corruption(
     """What ``kind`` does to a file of the dice's choice, of that ``sort`` if that is possible."""
     # That a waiver was given, only the waiver says: its absence is no damage.
     possible = [path for path in sorted(files) if _is_possible(kind, path, files[path])]
-    paths = [path for path in possible if _sort(path) == sort] or possible
+    paths = [path for path in possible if sort_of(path) == sort] or possible
     while True:
         path = dice.choice(paths)
         content = files[path]

@@ -143,8 +143,8 @@ def _wrong(world: World, stage: Stage, commands: Warm) -> Iterator[str]:
         return
     yield from wrong_with_tables(world, stage.windows, stage.moment)
     yield from (finding.text for finding in findings(world))
-    yield from _doubled(world)
-    yield from _unknown_to_dagster(world, stage.windows)
+    yield from doubled(world)
+    yield from unknown_to_dagster(world, stage.windows)
     world.simulator.forget()
     span = stage.windows[0].text, stage.windows[-1].next.text
     if fault := commands.run(world, "backfill", *span):
@@ -153,7 +153,7 @@ def _wrong(world: World, stage: Stage, commands: Warm) -> Iterator[str]:
         yield f"a backfill of what is complete asked for {world.asked()}: {said(world)}"
 
 
-def _doubled(world: World) -> Iterator[str]:
+def doubled(world: World) -> Iterator[str]:
     """Polls of one hour that hold the same records: the second brought nothing."""
     for folder in world.lake.glob("raw_returns/*/*"):
         polls = Counter(
@@ -162,7 +162,7 @@ def _doubled(world: World) -> Iterator[str]:
         yield from (f"{count} polls say the same" for count in polls.values() if count > 1)
 
 
-def _unknown_to_dagster(world: World, windows: list[Window]) -> Iterator[str]:
+def unknown_to_dagster(world: World, windows: list[Window]) -> Iterator[str]:
     """Hours that the UI does not show as materialized in every hourly asset."""
     home = patch.dict(os.environ, DAGSTER_HOME=str(world.folder / "dagster_home"))
     with home, open_instance(world.settings) as instance:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proof import corruption, kills, mending, writers
+from proof import corruption, crashes, kills, mending, replies, writers
 from proof.result import Result
 
 SEED = 20261123
@@ -43,6 +43,26 @@ PROOFS = (
         short=12,
         long=500,
         minutes=12,
+    ),
+    Proof(
+        "crashes",
+        "Killed at every durable step, started again: the same",
+        "SIGKILL at each named step of file, record and event, in each state of the lake",
+        crashes.crash_points,
+        "crashes",
+        short=12,
+        long=1_000,
+        minutes=10,
+    ),
+    Proof(
+        "replies",
+        "Every record served is kept, duplicate or rejected",
+        "odd bytes over a socket: each is accounted for, nothing dies, twice gives the same bytes",
+        replies.accounted_for,
+        "replies",
+        short=120,
+        long=10_000,
+        minutes=14,
     ),
     Proof(
         "writers",

@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerProcess
-from pathlib import Path
 
 from world import World
 
@@ -20,7 +19,10 @@ PRELOADED = ["returns_orchestration.cli", "returns_orchestration.definitions", "
 TOO_LONG = 120
 """Seconds after which a command that should take one is given up as hanging."""
 
-Before = Callable[..., None]
+SAID = "said.txt"
+
+Before = tuple[Callable[..., None], tuple[object, ...]]
+Process = ForkServerProcess
 
 
 class Warm:
@@ -29,14 +31,22 @@ class Warm:
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
 
-    def start(
-        self, world: World, *arguments: str, before: tuple[Before, tuple[object, ...]] | None = None
-    ) -> ForkServerProcess:
-        """Start a command; ``before`` is called in its process, with its arguments, first."""
+    def start(self, world: World, *arguments: str, before: Before | None = None) -> Process:
+        """Start a command; ``before`` is called in its process first, with its arguments."""
+        return self.call(world, _main, *arguments, before=before)
+
+    def call(
+        self,
+        world: World,
+        function: Callable[..., None],
+        *arguments: str,
+        before: Before | None = None,
+    ) -> Process:
+        """Call ``function`` in a process that has the environment and the folder of ``world``."""
         world.folder.mkdir(parents=True, exist_ok=True)
         process = self._context.Process(
-            target=_command,
-            args=(world.environment_of_processes, str(world.folder), arguments, before),
+            target=_called,
+            args=(world.environment_of_processes, str(world.folder), function, arguments, before),
         )
         process.start()
         return process
@@ -53,7 +63,7 @@ class Warm:
 
 def said(world: World) -> str:
     """What the newest command of ``world`` said."""
-    return (world.folder / "said.txt").read_text(errors="replace")[-1_500:]
+    return (world.folder / SAID).read_text(errors="replace")[-1_500:]
 
 
 @contextlib.contextmanager
@@ -69,22 +79,27 @@ def warm() -> Iterator[Warm]:
         os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
 
 
-def _command(
+def _called(
     environment: dict[str, str],
     folder: str,
+    function: Callable[..., None],
     arguments: tuple[str, ...],
-    before: tuple[Before, tuple[object, ...]] | None,
+    before: Before | None,
 ) -> None:
-    from returns_orchestration.cli import main  # noqa: PLC0415 - what is imported here is preloaded
-
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    output = os.open(Path(folder) / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    output = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    sys.argv = ["returns-orchestration", *arguments]
     if before is not None:
         call, given = before
         call(*given)
+    function(*arguments)
+
+
+def _main(*arguments: str) -> None:
+    from returns_orchestration.cli import main  # noqa: PLC0415 - preloaded where this is called
+
+    sys.argv = ["returns-orchestration", *arguments]
     main()

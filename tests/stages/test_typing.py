@@ -260,3 +260,11 @@ def test_a_head_is_the_same_as_that_of_the_whole_record() -> None:
     text = json.dumps(new_case())
     assert READER.head(decode(text)) == ("RE58231794222055", at(11, 0, 55))
     assert HOUR.holds(at(11, 0, 55))
+
+
+def test_a_raw_line_break_in_a_text_costs_no_record() -> None:
+    """The reply is cut all the same, so its reference and time can be read."""
+    text = json.dumps(assigned(refund_mode="Back @ source")).replace("@", "\n\tto\x01")
+    found = READER.read(text)
+    assert isinstance(found, Typed)
+    assert found.reference == "8036651794222048"

@@ -1,0 +1,246 @@
+"""Every crash point in every state: die there, start again, and the tables are the truth.
+
+A dry run of each state's work notes which points it passes. Then each is died at, in a copy of the
+state, in a process of its own: at its first passing or at a later one, as the dice say. Points of
+the lake need no Dagster; those of events are died at in the command itself.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+from proof.corruption import findings
+from proof.crash_points import LOG, die_at
+from proof.kills import doubled, unknown_to_dagster
+from proof.result import Result
+from proof.truth import wrong_with_tables
+from proof.warm import TOO_LONG, Warm, warm
+from world import World, hours
+
+from returns_orchestration.definitions import build_river
+from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.rebuild import Rebuilder
+from returns_orchestration.settings import load_settings
+from returns_orchestration.simulator import Simulator, SimulatorOptions
+
+WINDOWS = hours("2026-11-06T17:00", "2026-11-06T20:00")
+"""Three hours around the end of a day in India."""
+
+SPAN = WINDOWS[0].text, WINDOWS[-1].next.text
+FIRST = datetime.fromisoformat("2026-11-06T21:00+00:00")
+LATER = FIRST + timedelta(hours=30)
+
+EXPECTED = {
+    f"{step} {sort}"
+    for step in ("unsynced", "synced", "put")
+    for sort in (
+        "raw_returns 3 poll-#.parquet",
+        "returns 3 part-#.parquet",
+        "return_items 3 part-#.parquet",
+        "refund_modes_hourly 3 part-#.parquet",
+        "return_reasons_hourly 3 part-#.parquet",
+        "rejected_returns 3 part-#.parquet",
+        "refund_modes_daily 2 part-#.parquet",
+        "return_reasons_daily 2 part-#.parquet",
+        "_records 3 poll-#.json",
+        "_records 3 tables.json",
+        "_records 3 strays-from-#-#-#T#",
+        "_records 3 poll-#-lost-before-#.json",
+        "_records 2 tables.json",
+    )
+} | {
+    "linked raw_returns 3 poll-#.parquet",
+    "renamed returns 3 part-#.parquet",
+    "renamed _records 3 poll-#.json",
+    "renamed _records 3 tables.json",
+    "deleting raw_returns 3 poll-#.parquet",
+    "deleted _records 3 poll-#.json",
+    "telling ASSET_MATERIALIZATION raw_returns",
+    "telling ASSET_MATERIALIZATION return_reasons_hourly",
+    "telling ASSET_CHECK_EVALUATION raw_returns",
+    "telling ASSET_MATERIALIZATION refund_modes_daily",
+    "telling PIPELINE_SUCCESS",
+}
+"""Points that must have been passed: one that is no more must not go unnoticed."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What is there before the work, the work, and the moment at which the API then lives."""
+
+    name: str
+    before: Callable[[World, random.Random], None]
+    work: str
+    moment: datetime
+    has_events: bool = False
+
+
+def nothing(_: World, __: random.Random) -> None:
+    """An empty lake."""
+
+
+def filled(world: World, _: random.Random) -> None:
+    """Every hour was polled once, by the command."""
+    world.set_clock(lambda: FIRST)
+    done = world.run("backfill", *SPAN)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def with_a_gap(world: World, _: random.Random) -> None:
+    """The hour in the middle is missing, so that its neighbours hold what it shares with them."""
+    world.set_clock(lambda: LATER)
+    with patch.dict(os.environ, world.environment):
+        do("missing", WINDOWS[::2])
+
+
+def half_done(world: World, dice: random.Random) -> None:
+    """A first run was killed somewhere, and nobody has looked since."""
+    nothing(world, dice)
+    world.set_clock(lambda: LATER)
+    with warm() as commands:
+        _die(world, commands, "missing", "put _records 3 tables.json", dice.randrange(1, 3))
+
+
+def without_tables(world: World, dice: random.Random) -> None:
+    """Only what was polled is left."""
+    filled(world, dice)
+    for path in world.lake.rglob("*"):
+        if path.name in ("part-0.parquet", "tables.json"):
+            path.unlink()
+
+
+def with_a_bad_poll(world: World, dice: random.Random) -> None:
+    """A bit of a poll has flipped, and a table is gone."""
+    filled(world, dice)
+    poll = dice.choice(sorted(world.lake.glob("raw_returns/*/*/*")))
+    content = bytearray(poll.read_bytes())
+    content[dice.randrange(len(content))] ^= 1
+    poll.write_bytes(content)
+    dice.choice(sorted(world.lake.glob("returns/*/*/*"))).unlink()
+
+
+STATES = (
+    State("first poll", nothing, "missing", LATER, has_events=True),
+    State("new content", filled, "repoll", LATER, has_events=True),
+    State("nothing new", filled, "repoll", FIRST, has_events=True),
+    State("an hour between", with_a_gap, "missing", LATER),
+    State("a killed run", half_done, "missing", LATER),
+    State("no tables", without_tables, "rebuild", FIRST),
+    State("a bad poll", with_a_bad_poll, "rebuild", FIRST),
+)
+
+
+def do(work: str, windows: list = WINDOWS) -> None:  # type: ignore[type-arg]
+    """The work itself, on the lake of this process's environment."""
+    river = build_river(load_settings(Path("none")))
+    if work == "rebuild":
+        Rebuilder(river).rebuild(WINDOWS[0].start, WINDOWS[-1].end, {})
+    bad = [
+        outcome
+        for outcome in river.run(windows, missing_only=work != "repoll")
+        if isinstance(outcome, Failed | Stopped)
+    ]
+    assert not bad, bad
+
+
+def crash_points(cases: int, seed: int) -> Result:
+    """Up to ``cases`` of all points, each died at once in each state in which it is passed."""
+    dice, result = random.Random(seed), Result(seed)
+    with tempfile.TemporaryDirectory() as name, warm() as commands:
+        simulator = Simulator(_options())
+        with simulator.running() as base_url:
+            states = {}
+            for state in STATES:
+                folder = Path(name) / state.name.replace(" ", "-")
+                folder.mkdir()
+                states[state] = World(folder, simulator, base_url)
+                state.before(states[state], dice)
+            every = [case for state in STATES for case in _passed(state, states, commands, dice)]
+            lacking = EXPECTED - {point for _, _, point, _ in every}
+            result.faults += [f"nothing passed {point!r}" for point in sorted(lacking)]
+            for state, told, point, nth in dice.sample(every, min(cases, len(every))):
+                result.tried += 1
+                here = _copied(states[state], Path(name) / "case")
+                wrong = list(_wrong(here, commands, state, told, point, nth))
+                result.faults += [f"{state.name}, {point!r}, time {nth}: {w}" for w in wrong]
+                shutil.rmtree(here.folder)
+    points = len({point for _, _, point, _ in every})
+    result.notes = f"{len(every)} in all: {points} points, {len(STATES)} states"
+    return result
+
+
+def _options() -> SimulatorOptions:
+    return SimulatorOptions(
+        returns_per_hour=3,
+        edges=True,
+        edge_rule="[]",
+        oddities=0,
+        unusable=0.05,
+        late_share=0.3,
+        late_by=(timedelta(hours=1), timedelta(hours=20)),
+    )
+
+
+def _copied(world: World, folder: Path) -> World:
+    shutil.copytree(world.folder, folder)
+    return World(folder, world.simulator, world.base_url)
+
+
+def _passed(
+    state: State, states: dict[State, World], commands: Warm, dice: random.Random
+) -> Iterator[tuple[State, bool, str, int]]:
+    """The points that the work of ``state`` passes, by a dry run; which passing to die at."""
+    for told in (False, True) if state.has_events else (False,):
+        here = _copied(states[state], states[state].folder.with_name("dry"))
+        here.set_clock(lambda: state.moment)
+        exit_code = _die(here, commands, state.work, "", 1, told=told)
+        assert exit_code == 0, (state, exit_code)
+        passed = Counter((here.folder / LOG).read_text().splitlines())
+        for point, times in sorted(passed.items()):
+            if point.startswith("telling") == told:
+                yield state, told, point, dice.randrange(times) + 1
+        shutil.rmtree(here.folder)
+
+
+def _die(
+    world: World, commands: Warm, work: str, point: str, nth: int, *, told: bool = False
+) -> int | None:
+    """Do the work in a process that dies at a point; how it ended."""
+    before = (die_at, (str(world.folder / LOG), point, nth))
+    if told:
+        more = ("--repoll",) if work == "repoll" else ()
+        process = commands.start(world, "backfill", *SPAN, *more, before=before)
+    else:
+        process = commands.call(world, do, work, before=before)
+    process.join(TOO_LONG)
+    return process.exitcode
+
+
+def _wrong(  # noqa: PLR0917 - the case
+    world: World, commands: Warm, state: State, told: bool, point: str, nth: int
+) -> Iterator[str]:
+    """Die there, do the same again, and look."""
+    world.set_clock(lambda: state.moment)
+    ended = _die(world, commands, state.work, point, nth, told=told)
+    if ended != -signal.SIGKILL:
+        yield f"it was not died at: exit {ended}"
+        return
+    again = _die(world, commands, state.work, "", 1, told=told)
+    if again != 0:
+        yield f"started again it ended with {again}"
+        return
+    yield from wrong_with_tables(world, WINDOWS, state.moment)
+    yield from (finding.text for finding in findings(world))
+    yield from doubled(world)
+    if told:
+        yield from unknown_to_dagster(world, WINDOWS)

@@ -1,0 +1,232 @@
+"""Every reply accounted for: whatever the API serves, each record is somewhere, and counted once.
+
+Bytes go over a real socket, through the client, into a lake on disk. What must come out is known
+from how the replies were drawn; nothing of the product reads them for the test.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import hypothesis
+import polars as pl
+from hypothesis import HealthCheck, Phase, given
+from proof.odd_replies import BROKEN, OTHERS, RAW, REQUESTED, WINDOWS, Reply, histories
+from proof.result import Result
+from proof.serving import Serving, serving
+from world import BRIEF, HASTY
+
+from returns_orchestration.clickpost import ClickPostClient
+from returns_orchestration.errors import ApiError
+from returns_orchestration.flow.days import DaySettler
+from returns_orchestration.flow.hours import Failed, Made, Outcome, River, Stopped
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.stages.typing import RecordReader
+from returns_orchestration.trust.hours import states
+from returns_orchestration.trust.verify import Verifier
+
+UTC = ZoneInfo("UTC")
+NOW = WINDOWS[-1].end + timedelta(days=1)
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a disk would be synced
+
+
+def accounted_for(cases: int, seed: int) -> Result:
+    """At least ``cases`` replies, in histories of up to four polls of three hours."""
+    result, seen = Result(seed), Counter[str]()
+    logging.getLogger("returns_orchestration").setLevel(logging.ERROR)
+    with opened() as api:
+        for part in itertools.count():
+            _try(min(cases - result.tried, A_PART), seed + part, api, seen, result)
+            if result.faults or result.tried >= cases:
+                break
+    never = {*RAW, *BROKEN, "a record twice", "an edge", "no return"} - seen.keys()
+    if cases >= A_PART:
+        result.faults += [f"never drawn: {kind}" for kind in sorted(never)]
+    result.notes = f"{seen.pop('records'):,} records, {len(seen)} kinds of oddity"
+    return result
+
+
+def _try(histories_of: int, seed: int, api: Api, seen: Counter[str], result: Result) -> None:
+    """Some histories; the first that does not hold is made as small as can be."""
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=max(1, histories_of // 2),
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        # A history of odd replies is large, and is drawn slowly.
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(histories)
+    def holds(history: list[Reply]) -> None:
+        result.tried += len(history)
+        _note(history, seen)
+        _check(history, api)
+
+    try:
+        holds()
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the pipeline died
+        notes = " ".join(getattr(fault, "__notes__", ()))
+        line = traceback.extract_tb(fault.__traceback__)[-1].line
+        result.faults.append(
+            f"seed {seed}: {type(fault).__name__} {fault} at {line}: {notes}"[:2_500]
+        )
+
+
+A_PART = 1_000
+"""Replies tried with one seed, about; from so many on every kind of oddity must have been drawn."""
+
+TWICE = replace(HASTY, attempts=2)
+
+
+def _note(history: list[Reply], seen: Counter[str]) -> None:
+    for reply in history:
+        served = reply.records or ()
+        seen["records"] += len(served)
+        seen.update(mark for mark, content in RAW.items() if content in reply.body)
+        seen.update(kind for kind, body in OTHERS.items() if body == reply.body)
+        seen["a record twice"] += len(set(served)) < len(served)
+        seen["no return"] += any(record.reference is None for record in served)
+        seen["an edge"] += any(record.reference in ("R-0", "R-4") for record in served)
+        seen["mark"] += reply.body.startswith(b"\xef\xbb\xbf")
+        seen["null"] += b'"result": null, "meta"' in reply.body
+        seen["trailing"] += reply.body.endswith(b"garbage")
+        seen["cut"] += reply.records is None and reply.body not in OTHERS.values()
+    seen += Counter()  # without what was not seen
+
+
+def _check(history: list[Reply], api: Api) -> None:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        lake, other = Path(name) / "a" / "lake", Path(name) / "b" / "lake"
+        for number, reply in enumerate(history):
+            before = _files(lake)
+            outcomes = _polled(lake, reply, api, number)
+            if reply.records is None:
+                _is_refused(reply, outcomes)
+                assert _files(lake) == before, "a refused reply changed the lake"
+            else:
+                _is_accounted_for(reply, outcomes)
+        _is_all_there(lake, [reply for reply in history if reply.records is not None])
+        before = _files(lake)
+        for number, reply in enumerate(history):
+            _polled(other, reply, api, number)
+        assert _files(other) == before, "the same replies give other bytes in another lake"
+        if history[-1].records is not None:
+            _polled(lake, history[-1], api, len(history) + 1)
+            assert _files(lake) == before, "the same reply once more changes the lake"
+
+
+@contextmanager
+def opened() -> Iterator[Api]:
+    """The server, the client and the connection between them."""
+    with serving() as server:
+        api = Api(server)
+        with api.client:
+            yield api
+
+
+def _polled(lake: Path, reply: Reply, api: Api, number: int) -> list[Outcome]:
+    api.server.body = reply.body
+    api.now = NOW + timedelta(minutes=number)
+    return list(api.river(lake).run([reply.window]))
+
+
+class Api:
+    """One client for all rivers, since making one reads a thousand certificates; and its clock."""
+
+    def __init__(self, server: Serving) -> None:
+        self.server = server
+        self.now = NOW
+        self.client = ClickPostClient(
+            server.base_url,
+            lambda: ("key", "user"),
+            zone=UTC,
+            max_concurrency=1,
+            max_requests_per_second=10_000,
+            retry=TWICE,
+            timeouts=BRIEF,
+            clock=lambda: self.now,
+        )
+
+    def river(self, folder: Path) -> River:
+        """The river into the lake in ``folder``."""
+        lake = Lake(open_store(str(folder)), lambda: self.now)
+        return River(
+            lake,
+            RecordReader(UTC),
+            lambda _: nullcontext(self.client),
+            1,
+            days=DaySettler(lake, UTC),
+            clock=lambda: self.now,
+        )
+
+
+def _is_refused(reply: Reply, outcomes: list[Outcome]) -> None:
+    """It ends in an error of ours that names the hour."""
+    ended = outcomes[-1]
+    assert isinstance(ended, Failed | Stopped), (reply.body[:80], outcomes)
+    assert isinstance(ended.error, ApiError), ended.error
+    assert reply.window.key in str(ended.error), ended.error
+
+
+def _is_accounted_for(reply: Reply, outcomes: list[Outcome]) -> None:
+    bad = [outcome.error for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
+    assert not bad, bad
+    (made,) = [o for o in outcomes if isinstance(o, Made) and o.asked]
+    accounting = made.settled.accounting
+    assert accounting is not None
+    served = reply.records or ()
+    assert accounting.served == len(served)
+    assert accounting.rejected == sum(record.reference is None for record in served)
+    assert accounting.lost == 0
+    assert accounting.served == accounting.kept + accounting.duplicate + accounting.rejected, (
+        accounting
+    )
+
+
+def _is_all_there(lake: Path, good: list[Reply]) -> None:
+    """Every return once, every unusable record with its text, every reply as received."""
+    references, rejected = set(), Counter[str]()
+    for window in WINDOWS:
+        polls = [reply.records or () for reply in good if reply.window == window]
+        raw = _scan(lake, f"raw_returns/{window.path}")
+        texts = Counter(raw.get_column("record")) if raw is not None else Counter()
+        unusable: Counter[str] = Counter()
+        for records in polls:
+            references |= {record.reference for record in records} - {None}
+            unusable |= Counter(r.text for r in records if r.reference is None)
+            assert not Counter(r.text for r in records) - texts, "a record is not as received"
+        rejected += unusable
+    returns = _scan(lake, "returns")
+    found = (
+        [] if returns is None else returns.select("return_reference_number", "requested_at").rows()
+    )
+    assert sorted(found) == sorted((r, REQUESTED[r]) for r in references if r is not None)
+    refused = _scan(lake, "rejected_returns")
+    assert Counter(() if refused is None else refused.get_column("record")) == rejected
+    opened = Lake(open_store(str(lake)))
+    polled = {reply.window for reply in good}
+    told = {state.hour: state.state for state in states(opened, WINDOWS)}
+    assert {hour for hour, state in told.items() if state != "missing"} == {w.text for w in polled}
+    wrong = [finding.text for finding in Verifier(opened, UTC).everything()]
+    assert not wrong, wrong
+
+
+def _scan(lake: Path, folder: str) -> pl.DataFrame | None:
+    files = sorted((lake / folder).rglob("*.parquet"))
+    return pl.concat(pl.read_parquet(file) for file in files) if files else None
+
+
+def _files(lake: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(lake)): p.read_bytes() for p in lake.rglob("*") if p.is_file()}
