@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proof import corruption, crashes, kills, mending, replies, writers
+from proof import corruption, crashes, kills, life, mending, replies, writers
 from proof.result import Result
 
 SEED = 20261123
@@ -63,6 +63,16 @@ PROOFS = (
         short=120,
         long=10_000,
         minutes=14,
+    ),
+    Proof(
+        "model",
+        "In whatever order things happen, the lake holds what was served",
+        "lives of polls, failures, kills, late and changed returns, against dictionaries",
+        life.model_runs,
+        "lives",
+        short=25,
+        long=1_000,
+        minutes=8,
     ),
     Proof(
         "writers",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import logging
 import tempfile
-import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -22,7 +21,7 @@ import hypothesis
 import polars as pl
 from hypothesis import HealthCheck, Phase, given
 from proof.odd_replies import BROKEN, OTHERS, RAW, REQUESTED, WINDOWS, Reply, histories
-from proof.result import Result
+from proof.result import Result, in_words
 from proof.serving import Serving, serving
 from world import BRIEF, HASTY
 
@@ -77,11 +76,7 @@ def _try(histories_of: int, seed: int, api: Api, seen: Counter[str], result: Res
     try:
         holds()
     except Exception as fault:  # noqa: BLE001 - whatever it is, the pipeline died
-        notes = " ".join(getattr(fault, "__notes__", ()))
-        line = traceback.extract_tb(fault.__traceback__)[-1].line
-        result.faults.append(
-            f"seed {seed}: {type(fault).__name__} {fault} at {line}: {notes}"[:2_500]
-        )
+        result.faults.append(f"seed {seed}: {in_words(fault)}")
 
 
 A_PART = 1_000

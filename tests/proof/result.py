@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 
 
@@ -22,3 +23,10 @@ class Result:
         """The result in a line, and below it what was wrong."""
         good = f"{self.tried - len(self.faults)} of {self.tried} (seed {self.seed})"
         return "\n".join([f"{good}; {self.notes}" if self.notes else good, *self.faults])
+
+
+def in_words(fault: Exception) -> str:
+    """What hypothesis found: the error, the line that raised it, and what leads to it."""
+    line = traceback.extract_tb(fault.__traceback__)[-1].line
+    notes = " ".join(getattr(fault, "__notes__", ()))
+    return f"{type(fault).__name__} {fault} at {line}: {notes}"[:4_000]
