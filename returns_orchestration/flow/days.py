@@ -64,16 +64,20 @@ class DaySettler:
         self._wait = wait
 
     def follow(self, window: Window) -> bool:
-        """Whether every day that ``window`` overlaps was made of its tables as they stand."""
+        """Whether every day that ``window`` overlaps was made of its tables as they stand.
+
+        Not while a day beside them is left behind: it counts what is in these, too.
+        """
+        days = days_of(window, self.zone)
         try:
             made = self._lake.made(window)
-            records = [self._lake.made(day) for day in days_of(window, self.zone)]
+            records = [self._lake.made(day) for day in days]
         except LakeDamaged:  # settling mends it, or says why it cannot
             return False
         if made is None:
             return False
         entry = made_of_hour(made)
-        return all(
+        return not self.left_behind(days) and all(
             record is not None and {entry, made_of_zone(self.zone)} <= set(record.made_of)
             for record in records
         )

@@ -273,3 +273,16 @@ def test_a_damaged_record_of_the_day_beside_ends_neither_a_run_nor_a_rebuild(
     if mended_by == "rebuild":
         lake.store.put(f"refund_modes_daily/{TENTH.path}/part-0.parquet", b"torn")
         assert Rebuilder(api.river(lake)).rebuild(at(18), at(19), {}).is_whole
+
+
+def test_a_day_of_a_zone_that_was_given_up_again_is_taken_away(lake: Lake, api_of: Any) -> None:
+    """One hour was made for another zone, whose day stands beside that of the first."""
+    utc, indian = (api_of(reply, zone=zone) for zone in ("UTC", "Asia/Kolkata"))
+    utc.run(lake, HOURS)
+    indian.run(lake, HOURS[-1:], missing_only=True)
+    assert lake.made(TENTH)
+    assert not utc.river(lake).is_complete(HOURS[-1])
+    utc.run(lake, HOURS, missing_only=True)
+    assert not lake.made(TENTH)
+    assert all(utc.river(lake).is_complete(window) for window in HOURS)
+    assert not list(Verifier(lake, ZoneInfo("UTC")).everything())
