@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proof import corruption, crashes, kills, life, mending, replies, writers
+from proof import corruption, crashes, kills, life, mending, network, replies, writers
 from proof.result import Result
 
 SEED = 20261123
@@ -73,6 +73,16 @@ PROOFS = (
         short=25,
         long=1_000,
         minutes=8,
+    ),
+    Proof(
+        "network",
+        "A reply counts whole or not at all",
+        "a proxy delays, slices, stalls, cuts and resets: each hour is the truth, or missing",
+        network.hostile_network,
+        "hours",
+        short=32,
+        long=800,
+        minutes=5,
     ),
     Proof(
         "writers",
