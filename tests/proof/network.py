@@ -30,9 +30,9 @@ from returns_orchestration.window import Window
 FIRST = datetime.fromisoformat("2026-11-06T12:00+00:00")
 MOMENT = FIRST + timedelta(days=2)
 HOURS = 16
-ATTEMPTS = 4
+ATTEMPTS = 5
 RETRY = replace(HASTY, attempts=ATTEMPTS)
-TIMEOUTS = replace(BRIEF, read=0.3, total=1.0)
+TIMEOUTS = replace(BRIEF, read=0.6, total=3.0)
 
 
 def hostile_network(cases: int, seed: int) -> Result:
