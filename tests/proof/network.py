@@ -60,7 +60,7 @@ def hostile_network(cases: int, seed: int) -> Result:
 
 def _run(world: World, proxy: Proxy, dice: random.Random, used: Counter[str]) -> Iterator[str]:
     windows = [Window(FIRST + timedelta(hours=n)) for n in range(HOURS)]
-    plans = {f"{window.text}:00": _plan(dice) for window in windows}
+    plans = _plans(dice, [f"{window.text}:00" for window in windows])
 
     def befalls(hour: str, attempt: int) -> str:
         toxic = plans[hour][min(attempt, ATTEMPTS) - 1]
@@ -93,14 +93,20 @@ def _run(world: World, proxy: Proxy, dice: random.Random, used: Counter[str]) ->
     yield from (finding.text for finding in findings(world))
 
 
-def _plan(dice: random.Random) -> list[str]:
-    """What befalls each attempt: some are spoiled, or all.
+def _plans(dice: random.Random, hours: list[str]) -> dict[str, list[str]]:
+    """What befalls each attempt at each hour: some are spoiled, or all.
 
-    Never all but the last: a connection that dies at the next request spoils that one, too.
+    A connection that dies at the next request spoils an attempt of another hour, which the proxy
+    never sees: there are so few of those that no hour runs out of attempts by them.
     """
-    spoiled = dice.choice([0, 1, 1, 2, ATTEMPTS])
-    bad = [dice.choice(sorted(BAD)) for _ in range(spoiled)]
-    return bad + [dice.choice(sorted(GOOD)) for _ in range(ATTEMPTS - spoiled)]
+    plans, deaths = {}, 2
+    for hour in hours:
+        spoiled = dice.choice([0, 1, 1, 2, ATTEMPTS])
+        good = dice.choice(sorted(GOOD.keys() - (set() if deaths else {"death after"})))
+        deaths -= good == "death after" and spoiled < ATTEMPTS
+        bad = [dice.choice(sorted(BAD)) for _ in range(spoiled)]
+        plans[hour] = bad + [good] * (ATTEMPTS - spoiled)
+    return plans
 
 
 def _outcomes(world: World, windows: list[Window], *, missing_only: bool = False) -> list[Outcome]:
