@@ -98,7 +98,9 @@ class Proxy:
         TOXICS[toxic](self, client, request)
 
     def _passed_on(self, request: bytes) -> bytes:
-        request = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"\r\nConnection: close", request)
+        """The API's whole reply; it is asked to close, so that its end is known."""
+        request = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"", request)
+        request = request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
         with socket.create_connection(self._upstream, timeout=LONGEST) as upstream:
             upstream.sendall(request)
             pieces = iter(lambda: upstream.recv(65_536), b"")
