@@ -122,6 +122,7 @@ class Proxy:
         while at < len(reply):
             client.sendall(reply[at : at + size])
             at, size = at + size, size % 97 * 2 + 1
+            self._over.wait(0.001)  # else they arrive as one
 
     def slow(self, client: socket.socket, request: bytes) -> None:
         """Over a thin line, as fast as it takes a fifth of a second."""
