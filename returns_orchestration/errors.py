@@ -15,7 +15,8 @@
     │       ├── CredentialsRefused  meta.status 301, 401, 403
     │       ├── RequestRefused      any other 4xx, in HTTP or in meta
     │       ├── RedirectRefused     a redirect would carry the key elsewhere
-    │       └── NextPageRefused     meta.next leaves the host or runs in a loop
+    │       ├── NextPageRefused     meta.next leaves the host or runs in a loop
+    │       └── ClockAhead          the hour is over by this machine's clock and not by theirs
     ├── LakeError                   the lake could not be read or written
     │   ├── LakeUnwritable          no permission, disk full, no such bucket
     │   └── LakeDamaged             a file is not what was recorded when it was written
@@ -147,6 +148,12 @@ class NextPageRefused(PermanentApiError):
     """meta.next leaves the host that was asked, is no URL, or runs in a loop."""
 
     next_step = "Ask ClickPost about its paging; the window was not kept, as it would be short."
+
+
+class ClockAhead(PermanentApiError):
+    """The hour is not over by ClickPost's clock, so what was served of it is not all of it."""
+
+    next_step = "Set this machine's clock right; the hour stays missing and is asked for then."
 
 
 class LakeError(ReturnsError):

@@ -140,7 +140,7 @@ def _grown(incident: Incident, finding: Finding) -> Incident:
 def _may_be_told(incident: Incident, now: datetime, policy: Policy) -> bool:
     if not incident.is_open or incident.told_at is not None or incident.listed_only:
         return False
-    if incident.wait_until is not None and now < incident.wait_until:
+    if incident.wait_until is not None and now < incident.wait_until <= now + policy.cooldown:
         return False
     return incident.severity != "notice" or not policy.quiet.hold(now)
 

@@ -51,8 +51,12 @@ class Outbox(msgspec.Struct, kw_only=True):
     fault: str = ""
 
     def is_due(self, now: datetime) -> bool:
-        """Whether there is something to send and no pause in force."""
-        return bool(self.waiting) and (self.again_at is None or self.again_at <= now)
+        """Whether there is something to send and no pause in force.
+
+        A pause that is too long was set by a clock that was ahead.
+        """
+        pauses = self.again_at is not None and now < self.again_at <= now + LONGEST_PAUSE
+        return bool(self.waiting) and not pauses
 
     def is_down(self, now: datetime) -> bool:
         """Whether it has failed for so long that somebody should know."""
@@ -74,7 +78,7 @@ class Outbox(msgspec.Struct, kw_only=True):
         """The first message did not go through: pause, twice as long each time."""
         self.tries += 1
         self.again_at = now + pause_after(self.tries, FIRST_PAUSE, LONGEST_PAUSE)
-        self.failing_since = self.failing_since or now
+        self.failing_since = min(self.failing_since or now, now)
         self.fault = fault
 
 

@@ -82,6 +82,17 @@ class Seen(msgspec.Struct, kw_only=True):
         """A watch that begins ``now``."""
         return cls(began_at=now, resumed_at=now, progress_at=now, relieved_at=now)
 
+    def believe_until(self, now: datetime) -> None:
+        """Take what is still to come for ``now``: nothing may wait for a clock that was ahead."""
+        self.began_at = min(self.began_at, now)
+        self.resumed_at = min(self.resumed_at, now)
+        self.progress_at = min(self.progress_at, now)
+        self.relieved_at = min(self.relieved_at, now)
+        self.asked_at = None if self.asked_at is None else min(self.asked_at, now)
+        self.lost = {key: min(at, now) for key, at in self.lost.items()}
+        for entry in self.failing.values():
+            entry.periods = {period: min(at, now) for period, at in entry.periods.items()}
+
 
 def number_of(window: Window) -> int:
     """The hour's number since 1970, as the rhythm counts them."""

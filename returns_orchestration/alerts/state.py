@@ -61,6 +61,7 @@ class Kept:
         self._written: dict[str, bytes] = {}
         self.state = self._read(STATE, State) or State(looked_at=now)
         self.seen = self._read(SEEN, Seen) or Seen.first(now)
+        self.seen.believe_until(now)
 
     def save(self) -> None:
         """Put what changed; the memory first, from which the incidents follow again."""

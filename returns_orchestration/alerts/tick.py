@@ -88,7 +88,7 @@ class Alerts:
         began = self._monotonic()
         kept = Kept(self._lake, now)
         outcome = Outcome([], rows=kept.file_rows())
-        if last_tick is None or now - last_tick > PAUSE:
+        if last_tick is None or not timedelta(0) <= now - last_tick <= PAUSE:
             kept.seen.resumed_at = now
         newest = last_settled(now, self._settings.settle)
         look = Look(

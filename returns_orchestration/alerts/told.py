@@ -40,6 +40,7 @@ REASONS: Final = {
     "RequestRefused": "the API refuses the requests",
     "RedirectRefused": "the API has moved to another address",
     "NextPageRefused": "the API's pages lead nowhere",
+    "ClockAhead": "this machine's clock is ahead of ClickPost's",
     "LakeUnwritable": "the lake cannot be written",
     "LakeDamaged": "a file of the lake is damaged",
     "HourBlocked": "a check blocks them",
@@ -54,6 +55,7 @@ REMEDIES: Final = {
     "CLICKPOST_TIME_ZONE.",
     "RedirectRefused": "set CLICKPOST_BASE_URL to the address that ClickPost names now, then "
     "restart Dagster.",
+    "ClockAhead": "set this machine's clock right, best by NTP.",
     "LakeUnwritable": "check RETURNS_LAKE, its permissions and its free space.",
     "LakeDamaged": "run `returns-orchestration backfill FROM TO --repoll` for them.",
     "HourBlocked": "look at their checks in Dagster.",

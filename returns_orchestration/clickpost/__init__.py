@@ -7,6 +7,7 @@ What lives here, in reading order:
 - ``body.py``       the bytes of a reply, bounded and decompressed
 - ``records.py``    the exact text of each record, whatever the others hold
 - ``next_page.py``  whether meta.next may be followed
+- ``clocks.py``     by whose clock an hour was polled
 - ``pacing.py``     when to ask again
 - ``pace.py``       how fast to ask at all, over all threads and processes
 - ``failures.py``   the HTTP library's exceptions in this package's words

@@ -13,12 +13,13 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 import httpx
 
 from returns_orchestration.clickpost.body import read_body
+from returns_orchestration.clickpost.clocks import ensure_over, time_of_request
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
 from returns_orchestration.clickpost.next_page import PageTrail
@@ -61,6 +62,7 @@ class Poll:
     - ``seconds``: from the call to the last page, waiting included
     - ``null_result``: a page said success with ``result: null``; an empty hour, worth a warning
     - ``damaged_text``: records in which bytes that are no UTF-8 were replaced by U+FFFD
+    - ``clock_ahead``: of ClickPost's, which ``polled_at`` then goes by; 0: this machine's agreed
     """
 
     window: Window
@@ -72,15 +74,17 @@ class Poll:
     seconds: float
     null_result: bool
     damaged_text: int
+    clock_ahead: timedelta = timedelta(0)
 
 
 @dataclass(slots=True)
 class _Received:
-    """One accepted reply, and when its request was sent."""
+    """One accepted reply, when its request was sent, and how far our clock was ahead then."""
 
     page: Page
     secrets: Secrets
-    sent_at: datetime
+    polled_at: datetime
+    clock_ahead: timedelta
     size: int
 
 
@@ -210,9 +214,10 @@ class ClickPostClient:
             received.append(self._with_repeats(url, window, sent))
             url = trail.follow(received[-1].page.next_link, received[-1].secrets)
         pages = [item.page for item in received]
+        ensure_over(window, received[0].polled_at, received[0].clock_ahead)
         return Poll(
             window=window,
-            polled_at=received[0].sent_at,
+            polled_at=received[0].polled_at,
             records=tuple(text for page in pages for text in page.records),
             requests=len(sent),
             pages=len(pages),
@@ -220,6 +225,7 @@ class ClickPostClient:
             seconds=self._monotonic() - began,
             null_result=any(page.null_result for page in pages),
             damaged_text=sum(page.damaged_text for page in pages),
+            clock_ahead=received[0].clock_ahead,
         )
 
     def _with_repeats(self, url: httpx.URL, window: Window, sent: list[datetime]) -> _Received:
@@ -278,7 +284,9 @@ class ClickPostClient:
             redirected_to=response.extensions["redirected_to"],
             secrets=secrets,
         )
-        return _Received(read_page(answer, body), secrets, sent_at, len(body))
+        polled_at = time_of_request(sent_at, response.headers.get("date"))
+        ahead = sent_at - polled_at
+        return _Received(read_page(answer, body), secrets, polled_at, ahead, len(body))
 
 
 def _endpoint(base_url: str) -> httpx.URL:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from returns_orchestration.clickpost.clocks import read_http_date
 from returns_orchestration.clickpost.pace import SLOWEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 _DOUBLINGS = 60  # more would overflow a float and change nothing: the cap holds long before
 
@@ -87,11 +87,6 @@ def read_retry_after(text: str | None, now: datetime) -> float | None:
     text = (text or "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:  # "-0000": a date whose zone is not told; HTTP dates are GMT
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - now).total_seconds()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    moment = read_http_date(text)
+    seconds = -1.0 if moment is None else (moment - now).total_seconds()
     return seconds if seconds >= 0 else None

@@ -187,13 +187,14 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
         now = clock()
         memory = Memory.read(context.cursor)
         memory.wake(loaded, now)
+        memory.doubt(due.first_undone(ages, now))
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
-        asked = history.polls(context.instance, [window.key for window in looked_at])
+        asked = history.polls(context.instance, now, [window.key for window in looked_at])
         polled = {
             window: at
             for window in looked_at
-            if (at := _last_polled_at(river.lake, window, asked.get(window.key)))
+            if (at := _last_polled_at(river.lake, window, asked.get(window.key), now))
         }
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
@@ -224,15 +225,19 @@ def _is_missing(window: Window, river: River, unreported: Collection[Window]) ->
     return not river.is_waived(window)
 
 
-def _last_polled_at(lake: Lake, window: Window, asked: Asked | None) -> datetime | None:
-    """When ``window`` was last polled, never too late.
+def _last_polled_at(
+    lake: Lake, window: Window, asked: Asked | None, now: datetime
+) -> datetime | None:
+    """When ``window`` was last polled, never too late; None: never.
 
     A first poll is always kept, and the lake has its time; Dagster may have been told of it later,
     by the run after one that was killed. Of a later poll that brought nothing only Dagster knows.
+    A time still to come is of a clock that was ahead: then the hour was polled, nobody knows when.
     """
-    if asked is not None and asked.polls > 1:
+    if asked is not None and asked.polls > 1 and asked.last_polled_at is not None:
         return asked.last_polled_at
-    return max((poll.polled_at for poll in lake.polls(window)), default=None)
+    times = [poll.polled_at for poll in lake.polls(window)]
+    return max((at for at in times if at <= now), default=window.end) if times else None
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Window]:

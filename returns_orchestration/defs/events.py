@@ -204,6 +204,7 @@ class RiverEvents:
             null_result=polled.poll.null_result,
             damaged_text=polled.poll.damaged_text,
             vanished=landed.vanished,
+            clock_ahead=polled.poll.clock_ahead,
             far=sum(
                 count
                 for home, count in landed.homes.items()

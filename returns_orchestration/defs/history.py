@@ -41,28 +41,33 @@ BATCH = 500
 
 
 def polls(
-    instance: dg.DagsterInstance, partitions: Sequence[str] | None = None
+    instance: dg.DagsterInstance, now: datetime, partitions: Sequence[str] | None = None
 ) -> dict[str, Asked]:
     """For every hour ever polled, by partition key: how often, and when last (to seconds).
 
+    A time that is still to come at ``now`` is of a clock that was wrong, and is not believed.
     With ``partitions`` only those are looked at.
     """
     found: dict[str, Asked] = {}
     for keys in [None] if partitions is None else _batches(partitions):
-        found.update(_polls(instance, keys))
+        found.update(_polls(instance, now, keys))
     return found
 
 
-def _polls(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> dict[str, Asked]:
+def _polls(
+    instance: dg.DagsterInstance, now: datetime, keys: Sequence[str] | None
+) -> dict[str, Asked]:
     events = SqlEventLogStorageTable.c
-    query = _materializations(
-        [RAW], events.partition, sa.func.count(), sa.func.max(events.timestamp)
-    ).group_by(events.partition)
+    at = events.timestamp
+    past = sa.case((at <= now.astimezone(UTC).replace(tzinfo=None), at))
+    query = _materializations([RAW], events.partition, sa.func.count(), sa.func.max(past)).group_by(
+        events.partition
+    )
     if keys is not None:
         query = query.where(events.partition.in_(keys))
     return {
-        partition: Asked(int(count), _utc(at))
-        for partition, count, at in _rows(instance, query)
+        partition: Asked(int(count), None if last is None else _utc(last))
+        for partition, count, last in _rows(instance, query)
         if partition is not None
     }
 
@@ -166,7 +171,7 @@ def newest_materializations(
 
 def unreported(instance: dg.DagsterInstance, windows: Sequence[Window]) -> list[Window]:
     """Those of ``windows`` of which Dagster knows no poll: a run was killed, or the home is new."""
-    known = polls(instance, [window.key for window in windows])
+    known = polls(instance, datetime.now(UTC), [window.key for window in windows])
     return [window for window in windows if window.key not in known]
 
 

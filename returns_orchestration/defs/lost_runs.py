@@ -54,7 +54,8 @@ def _lost(instance: dg.DagsterInstance, now: datetime) -> Iterator[dg.DagsterRun
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
         run = record.dagster_run
         ours = run.job_name in JOBS or bool(ASSETS & (run.asset_selection or set()))
-        if ours and _last_sign(instance, record) <= now - SILENCE:
+        # A sign far ahead is of a clock that was wrong: nobody would see that such a run is lost.
+        if ours and abs(now - _last_sign(instance, record)) >= SILENCE:
             yield run
 
 

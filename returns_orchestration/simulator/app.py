@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -81,6 +83,12 @@ def build_app(desk: Desk) -> Starlette:
     return app
 
 
+def _dated(response: Response, now: datetime) -> Response:
+    """With the server's time, as every HTTP server tells it: the time that the API lives at."""
+    response.headers["date"] = format_datetime(now.astimezone(UTC), usegmt=True)
+    return response
+
+
 class Unknown:
     """Every path but the API's: 404."""
 
@@ -92,7 +100,8 @@ class Unknown:
         """Answer 404 as the vendor's framework does."""
         desk = self._desk
         desk.journal.note(RequestRecord(desk.clock(), http_status=404, refusal="path"))
-        await JSONResponse({"detail": "Not found."}, 404)(scope, receive, send)
+        response = JSONResponse({"detail": "Not found."}, 404)
+        await _dated(response, desk.clock())(scope, receive, send)
 
 
 class PollEndpoint:
@@ -115,7 +124,7 @@ class PollEndpoint:
                 raise RuntimeError(message)
             await connection.play(outcome.data, outcome.ending, receive)
         else:
-            await outcome(scope, receive, send)
+            await _dated(outcome, self._desk.clock())(scope, receive, send)
 
     def _judge(self, request: Request) -> Outcome:
         """The outcome of a request; a refusal is an outcome, too."""

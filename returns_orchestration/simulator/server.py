@@ -180,6 +180,7 @@ class Simulator:
             access_log=False,
             log_config=None,
             server_header=False,
+            date_header=False,  # the API tells the time that it lives at
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE,
         )

@@ -18,6 +18,7 @@ from returns_orchestration.trust import looks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import timedelta
 
     from returns_orchestration.tables import Table
     from returns_orchestration.window import Window
@@ -76,12 +77,17 @@ def accounted_for(served: int, kept: int, duplicate: int, rejected: int, lost: i
     return Claim("every_served_record_is_accounted_for", "blocks", verdict, figures)
 
 
-def of_poll(*, null_result: bool, damaged_text: int, vanished: int, far: int) -> list[Claim]:
+def of_poll(
+    *, null_result: bool, damaged_text: int, vanished: int, far: int, clock_ahead: timedelta
+) -> list[Claim]:
     """Claims about one poll: its reply's form, what vanished, and whether its records belong there.
 
-    ``far`` counts the records requested neither in the window nor in one of its neighbours.
+    ``far`` counts the records requested neither in the window nor in one of its neighbours;
+    ``clock_ahead`` says by how much this machine's clock was ahead of ClickPost's, 0 where both
+    agreed.
     """
     return [
+        judge("the_clock_is_right", "error", lambda: looks.clock(clock_ahead)),
         judge(
             "every_record_is_requested_in_its_window_or_next_to_it",
             "error",

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from returns_orchestration.window import Window
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from returns_orchestration.window import Window
 
 FIRST_PAUSE: Final = timedelta(minutes=5)
 LONGEST_PAUSE: Final = timedelta(hours=1)
@@ -47,6 +47,11 @@ class Attempt:
         tries = 1 if earlier is None else earlier.tries + 1
         pause = pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE)
         return cls(tries, now + (STUBBORN_PAUSE if tries >= PATIENCE else pause))
+
+    def may_be_made(self, now: datetime) -> bool:
+        """Whether its pause is over, or was set by a clock that was ahead."""
+        longest = STUBBORN_PAUSE if self.is_stubborn else LONGEST_PAUSE
+        return not now < self.again_at <= now + longest
 
     @property
     def is_stubborn(self) -> bool:
@@ -96,7 +101,7 @@ def choose(  # noqa: PLR0913, PLR0917 - what a decision is made of
     ready = [
         window
         for window in sorted(candidates - set(busy), reverse=True)
-        if window not in kept or kept[window].again_at <= now
+        if window not in kept or kept[window].may_be_made(now)
     ]
     chosen = [window for window in ready if window in kept]
     failing = sorted(window for window, attempt in kept.items() if not attempt.is_stubborn)
@@ -123,3 +128,8 @@ def is_due_again(
 def is_done(window: Window, last_polled_at: datetime, ages: Sequence[int]) -> bool:
     """Whether ``window`` will never be due again: it was polled at its last age or later."""
     return not ages or last_polled_at >= window.end + timedelta(hours=max(ages))
+
+
+def first_undone(ages: Sequence[int], now: datetime) -> Window:
+    """The oldest hour that has not come to its last age ``now``; it cannot be done."""
+    return Window.of(now - timedelta(hours=max(ages, default=0)))

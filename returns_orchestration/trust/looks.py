@@ -51,6 +51,13 @@ def near(window: Window, returns: pl.DataFrame) -> tuple[bool, str]:
     return off == 0, f"{off} of {returns.height} further off; check CLICKPOST_TIME_ZONE"
 
 
+def clock(ahead: timedelta) -> tuple[bool, str]:
+    """Whether this machine's clock agrees with ClickPost's; times of polls are theirs if not."""
+    minutes = abs(ahead) // timedelta(minutes=1)
+    side = "ahead of" if ahead > timedelta(0) else "behind"
+    return not ahead, f"{minutes} minutes {side} ClickPost's; set it right" if ahead else "agrees"
+
+
 def zone(returns: pl.DataFrame) -> tuple[bool, str]:
     """In samples a reference's last ten digits are the Unix second of the request (inferred).
 

@@ -64,10 +64,14 @@ class Memory:
 
         Stubborn ones only when they may be asked for, so that they are no burden.
         """
-        failing = [w for w, a in self.attempts.items() if not a.is_stubborn or a.again_at <= now]
+        failing = [w for w, a in self.attempts.items() if not a.is_stubborn or a.may_be_made(now)]
         known = Spans(self.complete.pairs())
         known.add(self.attempts)
         return [*failing, *known.newest_outside(first, newest, limit)]
+
+    def doubt(self, first: Window) -> None:
+        """Look again at complete hours from ``first`` on: a clock that was ahead called them so."""
+        self.complete.keep_before(first)
 
     def patrol(self, limit: int) -> list[Window]:
         """The next complete hours to look at again."""

@@ -121,6 +121,15 @@ def test_pauses_grow_to_a_quarter_of_an_hour_and_stay_there(desk: Desk) -> None:
     assert not box.is_due(desk.now)
 
 
+def test_a_pause_that_a_clock_ahead_has_set_is_none(desk: Desk) -> None:
+    box = Outbox(waiting=[MESSAGE])
+    box.failed("x", desk.now + timedelta(days=365))
+    assert box.is_due(desk.now)
+    box.failed("x", desk.now)
+    assert box.failing_since == desk.now
+    assert not box.is_due(desk.now)
+
+
 def test_an_outbox_is_bounded_and_says_what_it_left_out() -> None:
     box = Outbox()
     for number in range(MOST_WAITING + 1):

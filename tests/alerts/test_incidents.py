@@ -79,6 +79,14 @@ def test_what_comes_back_within_the_cooldown_is_told_only_if_it_outlasts_it() ->
     assert watch.step(finding(), minutes=1) == ["told"]
 
 
+def test_a_cooldown_of_a_clock_that_was_ahead_keeps_nothing_back() -> None:
+    watch = Watch()
+    watch.step(finding())
+    watch.step(minutes=100_000)
+    watch.now = NOON + timedelta(hours=1)
+    assert watch.step(finding()) == ["opened", "told"]
+
+
 def test_what_comes_back_after_the_cooldown_is_told_at_once() -> None:
     watch = Watch()
     watch.step(finding())

@@ -42,6 +42,16 @@ def test_a_look_at_five_years_that_are_missing_is_bounded(desk: Desk) -> None:
     assert desk.sent == []
 
 
+def test_a_clock_that_was_ahead_for_a_tick_delays_no_message_afterwards(desk: Desk) -> None:
+    plain = desk.now
+    desk.gone = set(windows_between(START, START + timedelta(days=400)))
+    desk.now = plain + timedelta(days=365)
+    desk.tick()
+    desk.now = plain
+    desk.live(6)
+    assert [m.tone for _, m in desk.sent] == ["urgent"]
+
+
 def test_what_a_look_did_not_come_to_is_not_missing(desk: Desk) -> None:
     desk.gone = {hour(n) for n in range(10)}
     desk.now = START + timedelta(hours=10)

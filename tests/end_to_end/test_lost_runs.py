@@ -73,6 +73,13 @@ def test_a_killed_run_is_ended_once_it_is_silent_for_too_long(killed: Killed) ->
     assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
 
 
+def test_a_run_that_was_killed_while_the_clock_was_ahead_is_ended_too(killed: Killed) -> None:
+    (run,) = killed.instance.get_runs()
+    killed.now = NOW - timedelta(days=30)
+    killed.tick("lost_runs")
+    assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+
+
 def test_only_what_a_killed_run_had_not_landed_is_asked_for_again(killed: Killed) -> None:
     lake = Lake(open_store(str(killed.world.lake)))
     assert [window for window in WINDOWS if lake.polls(window)] == LANDED

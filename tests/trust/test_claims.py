@@ -18,7 +18,6 @@ from returns_orchestration.trust.claims import (
     accounted_for,
     judge,
     of_hour,
-    of_poll,
     unread,
 )
 
@@ -258,26 +257,6 @@ def test_every_served_record_is_accounted_for(numbers: tuple[int, ...], verdict:
     found = accounted_for(*numbers)
     assert (found.verdict, found.weight) == (verdict, "blocks")
     assert found.blocks is (verdict == "fails")
-
-
-OF_POLL = {
-    "far": ("every_record_is_requested_in_its_window_or_next_to_it", "error", 2),
-    "vanished": ("no_return_vanished", "warning", 1),
-    "null_result": ("an_empty_result_is_a_list", "warning", True),
-    "damaged_text": ("the_text_is_utf_8", "warning", 3),
-}
-SOUND = {"null_result": False, "damaged_text": 0, "vanished": 0, "far": 0}
-
-
-@pytest.mark.parametrize("fact", OF_POLL)
-def test_each_claim_about_a_poll_holds_and_fails_by_its_own_fact(fact: str) -> None:
-    name, weight, defect = OF_POLL[fact]
-    sound = {one.name: one for one in of_poll(**SOUND)}  # type: ignore[arg-type]
-    broken = {one.name: one for one in of_poll(**{**SOUND, fact: defect})}  # type: ignore[arg-type]
-    assert sound.keys() == {name for name, _, _ in OF_POLL.values()}
-    assert all(one.holds for one in sound.values())
-    assert {one.name for one in broken.values() if not one.holds} == {name}
-    assert (broken[name].verdict, broken[name].weight) == ("fails", weight)
 
 
 def test_a_window_that_was_not_read_is_no_pass() -> None:

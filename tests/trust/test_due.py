@@ -13,6 +13,7 @@ from returns_orchestration.trust.due import (
     Attempt,
     Choice,
     choose,
+    first_undone,
     is_done,
     is_due_again,
 )
@@ -51,6 +52,14 @@ def test_an_hour_that_failed_for_a_day_is_asked_for_once_a_day() -> None:
         found = Attempt.after(Attempt(tries, NOW), NOW)
         assert found == Attempt(tries + 1, NOW + timedelta(days=1))
         assert found.is_stubborn
+
+
+def test_a_pause_that_a_clock_ahead_has_set_is_none() -> None:
+    for tries, longest in ((1, 60), (PATIENCE, 24 * 60)):
+        assert not attempt(longest, tries).may_be_made(NOW)
+        assert attempt(longest + 1, tries).may_be_made(NOW)
+        assert attempt(0, tries).may_be_made(NOW)
+    assert choice(HOURS[:1], {HOURS[0]: attempt(61)}).hours == HOURS[:1]
 
 
 def test_the_stubborn_are_asked_for_within_the_hour_when_another_hour_is_mended() -> None:
@@ -171,6 +180,14 @@ def test_an_hour_is_done_when_it_was_polled_at_its_last_age(
 ) -> None:
     assert is_done(ELEVEN, last_polled_at, AGES) is done
     assert is_done(ELEVEN, last_polled_at, AGES[::-1]) is done
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 80), max_size=4))
+def test_no_hour_is_done_before_its_last_age(minutes: int, ages: list[int]) -> None:
+    now = at(100) + timedelta(minutes=minutes)
+    undone = first_undone(ages, now)
+    reached = undone.previous.end + timedelta(hours=max(ages, default=0))
+    assert reached <= now < reached + timedelta(hours=1)
 
 
 def test_without_ages_an_hour_is_done_once_polled() -> None:

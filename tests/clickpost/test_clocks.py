@@ -1,0 +1,85 @@
+"""By whose clock an hour was polled: the API's, where this machine's was wrong."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from returns_orchestration.clickpost.clocks import time_of_request
+from returns_orchestration.errors import ClockAhead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from returns_orchestration.window import Window
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def polled(
+    ask: Callable[..., Any], envelope: Callable[..., bytes], window: Window
+) -> Callable[..., Any]:
+    """Poll an API whose clock shows ``theirs`` while this machine's shows ``ours``."""
+
+    def poll(ours: datetime, theirs: datetime, *more: bytes) -> Any:
+        dated = {"date": format_datetime(theirs, usegmt=True)}
+        first = httpx.Response(200, content=envelope(1), headers=dated)
+        return ask(first, *more, clock=lambda: ours).client.poll(window)
+
+    return poll
+
+
+@pytest.mark.parametrize("minutes", [-4, -1, 0, 5])
+def test_clocks_that_agree_leave_the_time_as_it_is(
+    polled: Callable[..., Any], window: Window, minutes: float
+) -> None:
+    ours = window.end + timedelta(minutes=30, microseconds=7)
+    poll = polled(ours, ours + minutes * MINUTE)
+    assert (poll.polled_at, poll.clock_ahead) == (ours, timedelta(0))
+
+
+@pytest.mark.parametrize("minutes", [-100_000, -330, -6, 6, 330, 100_000])
+def test_a_poll_has_its_time_by_the_clock_of_the_api(
+    polled: Callable[..., Any], window: Window, minutes: float
+) -> None:
+    theirs = window.end + 30 * MINUTE
+    poll = polled(theirs + minutes * MINUTE, theirs)
+    assert (poll.polled_at, poll.clock_ahead) == (theirs, minutes * MINUTE)
+
+
+def test_an_hour_that_is_not_over_there_is_refused_and_says_why(
+    polled: Callable[..., Any], window: Window
+) -> None:
+    with pytest.raises(ClockAhead) as caught:
+        polled(window.end + 20 * MINUTE, window.end - MINUTE)
+    assert str(caught.value) == (
+        "Hour 2026-11-09-11:00: This machine's clock is 21 minutes ahead of ClickPost's, by which "
+        "the hour is not over. Set this machine's clock right; the hour stays missing and is asked "
+        "for then."
+    )
+    assert caught.value.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(-10, -20), (20, 0), (-400, -10), (60 * 24 * 3, -1)],
+    ids=["asked early on purpose", "over", "behind", "a date that is nobody's clock"],
+)
+def test_no_other_reply_is_refused_for_its_date(
+    polled: Callable[..., Any], window: Window, ours: int, theirs: int
+) -> None:
+    agree = abs(ours - theirs) <= 5
+    if ours == -10:
+        theirs, agree = ours, True
+    poll = polled(window.end + ours * MINUTE, window.end + theirs * MINUTE)
+    assert bool(poll.clock_ahead) is not agree
+
+
+@pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Nov 2026 12:00:45 GMT"])
+def test_a_date_that_is_none_changes_nothing(window: Window, date: str | None) -> None:
+    assert time_of_request(window.end, date) == window.end
