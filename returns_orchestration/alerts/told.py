@@ -119,7 +119,7 @@ def times_not_as_configured(incident: Incident) -> Words:
         "wrong hours, and may be in wrong days.",
         "set CLICKPOST_TIME_ZONE to the zone in which the API answers (often Asia/Kolkata), "
         "restart Dagster, then poll the hours again: `returns-orchestration backfill FROM TO "
-        "--repoll`.",
+        "--repoll`. If they are off all the same, it labels its own time as UTC: ask ClickPost.",
     )
 
 

@@ -61,7 +61,7 @@ def read_states(settings: Settings, windows: list[Window]) -> list[HourState]:
     if not dagster_home(settings).is_dir():
         return list(states(lake, windows))
     with open_instance(settings) as instance:
-        found = list(states(lake, windows, history.polls(instance, datetime.now(UTC))))
+        found = list(states(lake, windows, history.polls(instance)))
         keys = {state.hour: Window(read_hour(state.hour)).key for state in found}
         missing = [keys[state.hour] for state in found if state.state == "missing"]
         errors = history.last_errors(instance, missing)

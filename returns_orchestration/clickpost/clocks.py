@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 AGREE: Final = timedelta(minutes=5)
 """Clocks that are further apart disagree: no reply takes that long."""
 
-BELIEVED: Final = timedelta(days=1)
+BELIEVED: Final = timedelta(days=31)
 """A reply is refused for a clock that is ahead as far as this; beyond, the date is the mistake."""
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
     from returns_orchestration.trust.due import Choice
-    from returns_orchestration.trust.hours import Asked
 
     Clock = Callable[[], datetime]
 
@@ -187,14 +186,13 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
         now = clock()
         memory = Memory.read(context.cursor)
         memory.wake(loaded, now)
-        memory.doubt(due.first_undone(ages, now))
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
-        asked = history.polls(context.instance, now, [window.key for window in looked_at])
+        told = history.last_polled(context.instance, [window.key for window in looked_at])
         polled = {
             window: at
             for window in looked_at
-            if (at := _last_polled_at(river.lake, window, asked.get(window.key), now))
+            if (at := told.get(window.key) or _last_kept(river.lake, window))
         }
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
@@ -225,19 +223,13 @@ def _is_missing(window: Window, river: River, unreported: Collection[Window]) ->
     return not river.is_waived(window)
 
 
-def _last_polled_at(
-    lake: Lake, window: Window, asked: Asked | None, now: datetime
-) -> datetime | None:
-    """When ``window`` was last polled, never too late; None: never.
+def _last_kept(lake: Lake, window: Window) -> datetime | None:
+    """When ``window`` was last polled and brought something new; None: never.
 
-    A first poll is always kept, and the lake has its time; Dagster may have been told of it later,
-    by the run after one that was killed. Of a later poll that brought nothing only Dagster knows.
-    A time still to come is of a clock that was ahead: then the hour was polled, nobody knows when.
+    Of a later poll that brought nothing only Dagster knows, and not always: then the hour is polled
+    once more.
     """
-    if asked is not None and asked.polls > 1 and asked.last_polled_at is not None:
-        return asked.last_polled_at
-    times = [poll.polled_at for poll in lake.polls(window)]
-    return max((at for at in times if at <= now), default=window.end) if times else None
+    return max((poll.polled_at for poll in lake.polls(window)), default=None)
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Window]:

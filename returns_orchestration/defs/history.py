@@ -23,6 +23,7 @@ from dagster._core.storage.event_log.schema import (
 from dagster._serdes import deserialize_value
 
 from returns_orchestration.alerts.facts import Evaluation, FailedClaim
+from returns_orchestration.defs import metadata
 from returns_orchestration.defs.checks import FAILED_CLAIMS, NAMES
 from returns_orchestration.trust.hours import Asked
 
@@ -40,34 +41,15 @@ BATCH = 500
 """Partitions in one query: below what any database allows as parameters."""
 
 
-def polls(
-    instance: dg.DagsterInstance, now: datetime, partitions: Sequence[str] | None = None
-) -> dict[str, Asked]:
-    """For every hour ever polled, by partition key: how often, and when last (to seconds).
-
-    A time that is still to come at ``now`` is of a clock that was wrong, and is not believed.
-    With ``partitions`` only those are looked at.
-    """
-    found: dict[str, Asked] = {}
-    for keys in [None] if partitions is None else _batches(partitions):
-        found.update(_polls(instance, now, keys))
-    return found
-
-
-def _polls(
-    instance: dg.DagsterInstance, now: datetime, keys: Sequence[str] | None
-) -> dict[str, Asked]:
+def polls(instance: dg.DagsterInstance) -> dict[str, Asked]:
+    """For every hour ever polled, by partition key: how often, and when last (to seconds)."""
     events = SqlEventLogStorageTable.c
-    at = events.timestamp
-    past = sa.case((at <= now.astimezone(UTC).replace(tzinfo=None), at))
-    query = _materializations([RAW], events.partition, sa.func.count(), sa.func.max(past)).group_by(
-        events.partition
-    )
-    if keys is not None:
-        query = query.where(events.partition.in_(keys))
+    query = _materializations(
+        [RAW], events.partition, sa.func.count(), sa.func.max(events.timestamp)
+    ).group_by(events.partition)
     return {
-        partition: Asked(int(count), None if last is None else _utc(last))
-        for partition, count, last in _rows(instance, query)
+        partition: Asked(int(count), _utc(at))
+        for partition, count, at in _rows(instance, query)
         if partition is not None
     }
 
@@ -80,6 +62,26 @@ def poll_times(instance: dg.DagsterInstance) -> dict[str, list[datetime]]:
     for partition, at in _rows(instance, query):
         if partition is not None:
             found.setdefault(partition, []).append(_utc(at))
+    return found
+
+
+def last_polled(instance: dg.DagsterInstance, partitions: Sequence[str]) -> dict[str, datetime]:
+    """When each of ``partitions`` was last polled, by partition key, as its newest event says.
+
+    Not when the event was written: that is this machine's clock, which may have been wrong. An
+    hour that was only reported after its poll, as after a killed run, is left out.
+    """
+    events = SqlEventLogStorageTable.c
+    found: dict[str, datetime] = {}
+    for keys in _batches(partitions):
+        newest = _materializations([RAW], sa.func.max(events.id))
+        newest = newest.where(events.partition.in_(keys)).group_by(events.partition)
+        query = sa.select(events.partition, events.event).where(events.id.in_(newest))
+        for partition, event in _rows(instance, query):
+            entry: Any = deserialize_value(event)
+            said = entry.dagster_event.event_specific_data.materialization.metadata
+            if metadata.POLLED_AT in said:
+                found[partition] = datetime.fromisoformat(said[metadata.POLLED_AT].value)
     return found
 
 
@@ -171,7 +173,11 @@ def newest_materializations(
 
 def unreported(instance: dg.DagsterInstance, windows: Sequence[Window]) -> list[Window]:
     """Those of ``windows`` of which Dagster knows no poll: a run was killed, or the home is new."""
-    known = polls(instance, datetime.now(UTC), [window.key for window in windows])
+    known: set[str] = set()
+    for keys in _batches([window.key for window in windows]):
+        events = SqlEventLogStorageTable.c
+        query = _materializations([RAW], events.partition).where(events.partition.in_(keys))
+        known |= {partition for (partition,) in _rows(instance, query.distinct())}
     return [window for window in windows if window.key not in known]
 
 

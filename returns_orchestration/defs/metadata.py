@@ -74,12 +74,16 @@ def of_polls(polls: Sequence[PollRecord]) -> Shown:
     }
 
 
+POLLED_AT = "polled_at"
+"""When the poll of an event was made, ISO 8601; sensors read it again."""
+
+
 def of_poll(polled: Polled | None) -> Shown:
     """The poll of this run: requests, pages, bytes, seconds; nothing if it asked for nothing."""
     if polled is None:
         return {}
     return {
-        "polled_at": dg.MetadataValue.text(polled.landed.polled_at.isoformat()),
+        POLLED_AT: dg.MetadataValue.text(polled.landed.polled_at.isoformat()),
         "brought_something_new": dg.MetadataValue.bool(polled.landed.kept),
         "requests": dg.MetadataValue.int(polled.poll.requests),
         "pages": dg.MetadataValue.int(polled.poll.pages),

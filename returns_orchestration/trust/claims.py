@@ -87,7 +87,7 @@ def of_poll(
     agreed.
     """
     return [
-        judge("the_clock_is_right", "error", lambda: looks.clock(clock_ahead)),
+        judge("the_clock_is_right", "warning", lambda: looks.clock(clock_ahead)),
         judge(
             "every_record_is_requested_in_its_window_or_next_to_it",
             "error",

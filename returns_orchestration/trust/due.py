@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.window import Window
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from returns_orchestration.window import Window
 
 FIRST_PAUSE: Final = timedelta(minutes=5)
 LONGEST_PAUSE: Final = timedelta(hours=1)
@@ -128,8 +128,3 @@ def is_due_again(
 def is_done(window: Window, last_polled_at: datetime, ages: Sequence[int]) -> bool:
     """Whether ``window`` will never be due again: it was polled at its last age or later."""
     return not ages or last_polled_at >= window.end + timedelta(hours=max(ages))
-
-
-def first_undone(ages: Sequence[int], now: datetime) -> Window:
-    """The oldest hour that has not come to its last age ``now``; it cannot be done."""
-    return Window.of(now - timedelta(hours=max(ages, default=0)))

@@ -33,10 +33,10 @@ LOST_A_POLL = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What Dagster tells of one hour: successful polls and the time of the last one, if known."""
+    """What Dagster tells of one hour: successful polls and the time of the last one."""
 
     polls: int
-    last_polled_at: datetime | None
+    last_polled_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +159,7 @@ def _polled(
     polled_at = made.polled_at if made else [poll.polled_at for poll in lake.polls(window)]
     polls, last_polled_at = len(polled_at), max(polled_at)
     if asked and asked.polls > polls:
-        polls, last_polled_at = (
-            asked.polls,
-            max(last_polled_at, asked.last_polled_at or last_polled_at),
-        )
+        polls, last_polled_at = asked.polls, max(last_polled_at, asked.last_polled_at)
     if made is None:
         return HourState(
             window.text,

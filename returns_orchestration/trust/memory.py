@@ -69,10 +69,6 @@ class Memory:
         known.add(self.attempts)
         return [*failing, *known.newest_outside(first, newest, limit)]
 
-    def doubt(self, first: Window) -> None:
-        """Look again at complete hours from ``first`` on: a clock that was ahead called them so."""
-        self.complete.keep_before(first)
-
     def patrol(self, limit: int) -> list[Window]:
         """The next complete hours to look at again."""
         begin = Window.from_key(self._next_patrol) if self._next_patrol else NEVER

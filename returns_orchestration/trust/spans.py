@@ -37,10 +37,6 @@ class Spans:
                     self._spans[at : at + 1] = [part for part in parts if part[0] < part[1]]
                     break
 
-    def keep_before(self, window: Window) -> None:
-        """Take out ``window`` and every later hour."""
-        self._spans = [(a, min(b, window)) for a, b in self._spans if a < window]
-
     def pairs(self) -> list[list[str]]:
         """The spans as partition keys, as the constructor takes them."""
         return [[start.key, end.key] for start, end in self._spans]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proof import corruption, crashes, kills, life, mending, network, replies, writers
+from proof import clocks, corruption, crashes, kills, life, mending, network, replies, writers
 from proof.result import Result
 
 SEED = 20261123
@@ -83,6 +83,16 @@ PROOFS = (
         short=32,
         long=800,
         minutes=5,
+    ),
+    Proof(
+        "clocks",
+        "No clock and no calendar loses or moves a return",
+        "ends of years, leap days and seconds, other zones (said in words), clocks set wrong",
+        clocks.whatever_the_clock,
+        "scenes",
+        short=11,
+        long=200,
+        minutes=6,
     ),
     Proof(
         "writers",

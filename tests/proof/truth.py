@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import polars as pl
 from world import World
@@ -16,7 +15,6 @@ from world import World
 from returns_orchestration.simulator.truth import TrueItem, TrueReturn
 from returns_orchestration.window import Window
 
-INDIA = ZoneInfo("Asia/Kolkata")
 Counted = dict[tuple[object, str], tuple[int, int, int]]
 
 
@@ -30,14 +28,14 @@ def true_returns(world: World, windows: list[Window], moment: datetime) -> list[
 
 def wrong_with_tables(world: World, windows: list[Window], moment: datetime) -> Iterator[str]:
     """Each table that is not what the simulator shows of ``windows`` at ``moment``."""
-    truth = true_returns(world, windows, moment)
+    truth, zone = true_returns(world, windows, moment), world.settings.report_time_zone
 
     def hour(true: TrueReturn) -> datetime:
         """A return on the last end lives in the last hour: the next one was never polled."""
         return min(Window.of(true.requested_at), windows[-1]).start
 
     def day(true: TrueReturn) -> object:
-        return true.requested_at.astimezone(INDIA).date()
+        return true.requested_at.astimezone(zone).date()
 
     expected: dict[str, object] = {
         "returns": sorted(_of_return(true) for true in truth),

@@ -13,7 +13,7 @@ OF_POLL = {
     "vanished": ("no_return_vanished", "warning", 1),
     "null_result": ("an_empty_result_is_a_list", "warning", True),
     "damaged_text": ("the_text_is_utf_8", "warning", 3),
-    "clock_ahead": ("the_clock_is_right", "error", timedelta(minutes=-330)),
+    "clock_ahead": ("the_clock_is_right", "warning", timedelta(minutes=-330)),
 }
 SOUND = {
     "null_result": False,

@@ -13,7 +13,6 @@ from returns_orchestration.trust.due import (
     Attempt,
     Choice,
     choose,
-    first_undone,
     is_done,
     is_due_again,
 )
@@ -180,14 +179,6 @@ def test_an_hour_is_done_when_it_was_polled_at_its_last_age(
 ) -> None:
     assert is_done(ELEVEN, last_polled_at, AGES) is done
     assert is_done(ELEVEN, last_polled_at, AGES[::-1]) is done
-
-
-@given(st.integers(0, 10_000), st.lists(st.integers(1, 80), max_size=4))
-def test_no_hour_is_done_before_its_last_age(minutes: int, ages: list[int]) -> None:
-    now = at(100) + timedelta(minutes=minutes)
-    undone = first_undone(ages, now)
-    reached = undone.previous.end + timedelta(hours=max(ages, default=0))
-    assert reached <= now < reached + timedelta(hours=1)
 
 
 def test_without_ages_an_hour_is_done_once_polled() -> None:

@@ -37,13 +37,6 @@ def test_hours_that_fail_are_looked_at_and_stubborn_ones_only_when_they_may_be_a
     assert memory.unknown(first, newest, STUBBORN.again_at, 0) == HOURS[:2]
 
 
-def test_hours_that_only_a_clock_ahead_called_complete_are_looked_at_again() -> None:
-    memory = Memory(Spans(), {})
-    memory.complete.add(HOURS)
-    memory.doubt(HOURS[7])
-    assert memory.unknown(HOURS[0], HOURS[9], NOW, 9) == [HOURS[9], HOURS[8], HOURS[7]]
-
-
 def test_no_hour_waits_where_the_project_was_loaded_anew() -> None:
     memory = Memory(Spans(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.wake("one", NOW)

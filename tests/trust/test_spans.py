@@ -72,13 +72,3 @@ def test_a_round_comes_by_every_hour_once(added: list[list[int]], first: int, li
     inside = sorted({n for batch in added for n in batch})
     round_ = [*(n for n in inside if n >= first), *(n for n in inside if n < first)]
     assert spans.around(window(first), limit) == [window(n) for n in round_[:limit]]
-
-
-@given(batches, numbers)
-def test_what_comes_later_can_be_taken_out(added: list[list[int]], first: int) -> None:
-    spans, before = Spans(), Spans()
-    for batch in added:
-        spans.add(map(window, batch))
-        before.add(window(n) for n in batch if n < first)
-    spans.keep_before(window(first))
-    assert spans.pairs() == before.pairs()
