@@ -36,13 +36,15 @@ def prove(proof: Proof, cases: int, seed: int) -> tuple[Proof, Result, float]:
     done = subprocess.run(  # noqa: S603 - this very file
         [*command, "--cases", str(cases), "--seed", str(seed)],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,  # what the product logs there is of no interest, unless it dies
         text=True,
         check=False,
     )
     try:
         result = Result(**json.loads(done.stdout.splitlines()[-1]))
     except (ValueError, IndexError, TypeError):
-        result = Result(seed, 1, [f"the proof itself died, exit {done.returncode}"])
+        words = f"the proof itself died, exit {done.returncode}: {done.stderr[-1_500:]}"
+        result = Result(seed, 1, [words])
     if not result.tried:
         result = Result(seed, 1, ["the proof tried nothing"])
     return proof, result, time.monotonic() - began

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proof import clocks, corruption, crashes, kills, life, mending, network, replies, writers
+from proof import (
+    clocks,
+    corruption,
+    crashes,
+    disks,
+    kills,
+    life,
+    mending,
+    network,
+    replies,
+    writers,
+)
 from proof.result import Result
 
 SEED = 20261123
@@ -93,6 +104,16 @@ PROOFS = (
         short=11,
         long=200,
         minutes=6,
+    ),
+    Proof(
+        "disks",
+        "A disk that refuses costs nothing but time",
+        "full, read-only, forbidden, broken at any step: told in words, old rows stay, then truth",
+        disks.refusing_disk,
+        "refusals",
+        short=30,
+        long=600,
+        minutes=4,
     ),
     Proof(
         "writers",

@@ -1,0 +1,193 @@
+"""A disk that refuses: full, read-only, forbidden or broken, at any step of any write.
+
+From its n-th step on, for a while or for one step, each file operation below the lake ends in an
+error of the system. Whoever runs into it is told in words; what stood there stays readable; and
+the same again, once the disk is well, ends in the truth.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import polars as pl
+from proof.corruption import findings
+from proof.kills import doubled
+from proof.reader import TABLES, look
+from proof.result import Result
+from proof.truth import wrong_with_tables
+from world import BRIEF, HASTY, World, hours
+
+from returns_orchestration.definitions import build_river
+from returns_orchestration.errors import LakeUnwritable
+from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.rebuild import Rebuilder
+from returns_orchestration.simulator import Simulator, SimulatorOptions
+
+WINDOWS = hours("2026-11-06T17:00", "2026-11-06T20:00")
+FIRST = datetime.fromisoformat("2026-11-06T21:00+00:00")
+LATER = FIRST + timedelta(hours=30)
+ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO)
+STEPS = {
+    "open": (Path, "open"),
+    "mkdir": (Path, "mkdir"),
+    "sync": (os, "fsync"),
+    "rename": (Path, "replace"),
+    "link": (Path, "hardlink_to"),
+    "unlink": (Path, "unlink"),
+}
+WORKS = ("first poll", "new content", "rebuild")
+TORN = b"torn"
+
+
+class Disk:
+    """Counts the steps of writes below ``lake``; refuses some of them with ``number``."""
+
+    def __init__(self, lake: Path, number: int = 0, *, first: int = 0, most: int = 0) -> None:
+        self._lake = str(lake)
+        self._number = number
+        self._refused = range(first, first + most)
+        self.steps = 0
+        self.hit: list[str] = []
+
+    def step(self, name: str, path: object) -> None:
+        """One step is about to be taken; a descriptor is of a file or folder of the lake."""
+        if isinstance(path, Path) and not str(path).startswith(self._lake):
+            return
+        number, self.steps = self.steps, self.steps + 1
+        if number in self._refused:
+            self.hit.append(name)
+            raise OSError(self._number, os.strerror(self._number))
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Stand between this process and its files."""
+        with ExitStack() as stack:
+            for name, (where, attribute) in STEPS.items():
+                through = self._through(name, getattr(where, attribute))
+                stack.enter_context(patch.object(where, attribute, through))
+            yield
+
+    def _through(self, name: str, done: Callable[..., Any]) -> Callable[..., Any]:
+        def stepping(path: object, *arguments: Any, **named: Any) -> Any:
+            if name != "open" or "xb" in arguments:
+                self.step(name, path)
+            return done(path, *arguments, **named)
+
+        return stepping
+
+
+def refusing_disk(cases: int, seed: int) -> Result:
+    """``cases`` refusals, each in a lake as it was before the work that runs into it."""
+    dice, result, hit = random.Random(seed), Result(seed), Counter[str]()
+    logging.getLogger("returns_orchestration").setLevel(logging.CRITICAL)
+    options = SimulatorOptions(
+        returns_per_hour=3,
+        edges=True,
+        edge_rule="[]",
+        oddities=0,
+        unusable=0.05,
+        late_share=0.3,
+        late_by=(timedelta(hours=1), timedelta(hours=20)),
+    )
+    simulator = Simulator(options)
+    with tempfile.TemporaryDirectory() as name, simulator.running() as base_url:
+        before, steps = {}, {}
+        for work in WORKS:
+            before[work] = _before(World(Path(name) / work, simulator, base_url), work)
+            with _copied(before[work], "dry") as world:
+                disk = Disk(world.lake)
+                with disk.in_force():
+                    _do(world, work)
+            steps[work] = disk.steps
+        for number in range(cases):
+            work = dice.choice(WORKS)
+            first, most = dice.randrange(steps[work]), dice.choice([1, 1_000_000])
+            with _copied(before[work], "case") as world:
+                disk = Disk(world.lake, dice.choice(ERRORS), first=first, most=most)
+                wrong = list(_wrong(world, work, disk))
+            hit.update(disk.hit[:1])
+            result.faults += [f"{number}, {work}, step {first} of {most}: {w}" for w in wrong]
+            result.tried += 1
+    result.notes = ", ".join(f"{count} at {step}" for step, count in sorted(hit.items()))
+    return result
+
+
+def _before(world: World, work: str) -> World:
+    """A lake to which ``work`` is about to happen."""
+    world.lake.mkdir(parents=True)
+    if work != "first poll":
+        _do(world, "first poll")
+    if work == "rebuild":
+        for path in world.lake.rglob("*"):
+            if path.name in ("part-0.parquet", "tables.json"):
+                path.write_bytes(TORN)
+    return world
+
+
+@contextmanager
+def _copied(world: World, name: str) -> Iterator[World]:
+    folder = world.folder.with_name(name)
+    shutil.copytree(world.folder, folder)
+    yield World(folder, world.simulator, world.base_url)
+    shutil.rmtree(folder)
+
+
+def _do(world: World, work: str) -> list[Exception]:
+    """Do it; the errors it ended in."""
+    moment = FIRST if work == "first poll" else LATER
+    world.set_clock(lambda: moment)
+    river = build_river(world.settings, clock=lambda: moment, retry=HASTY, timeouts=BRIEF)
+    if work == "rebuild":
+        world.set_clock(lambda: FIRST)
+        try:
+            Rebuilder(river).rebuild(WINDOWS[0].start, WINDOWS[-1].end, {})
+        except LakeUnwritable as error:
+            return [error]
+        return []
+    outcomes = list(river.run(WINDOWS))
+    return [outcome.error for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
+
+
+def _wrong(world: World, work: str, disk: Disk) -> Iterator[str]:
+    """Run into it, look, do the same again with a disk that is well, and look again."""
+    before = _returns(world)
+    with disk.in_force():
+        errors = _do(world, work)
+    for error in errors:
+        words = str(error)
+        if not isinstance(error, LakeUnwritable) or not words.endswith(LakeUnwritable.next_step):
+            yield f"{type(error).__name__}: {words}"
+    if not errors and set(disk.hit) - {"unlink"}:
+        yield f"nobody was told of a refused {disk.hit}"
+    if work != "rebuild":  # before which all tables are torn
+        for table in TABLES:
+            yield from look(world.lake, table)
+        if lost := before - _returns(world):
+            yield f"{len(lost)} returns are gone"
+    yield from (str(error) for error in _do(world, work))
+    moment = LATER if work == "new content" else FIRST
+    yield from wrong_with_tables(world, WINDOWS, moment)
+    yield from doubled(world)
+    yield from (finding.text for finding in findings(world))
+
+
+def _returns(world: World) -> set[str]:
+    """The references that a reader finds in whole files."""
+    files = [path for path in world.lake.glob("returns/*/*/*") if path.read_bytes() != TORN]
+    return {
+        reference
+        for file in files
+        for reference in pl.read_parquet(file).get_column("return_reference_number")
+    }
