@@ -35,8 +35,7 @@ def prove(proof: Proof, cases: int, seed: int) -> tuple[Proof, Result, float]:
     command = [sys.executable, "-m", "proof", "--alone", proof.name]
     done = subprocess.run(  # noqa: S603 - this very file
         [*command, "--cases", str(cases), "--seed", str(seed)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,  # what the product logs there is of no interest, unless it dies
+        capture_output=True,  # what the product logs is of no interest, unless the proof dies
         text=True,
         check=False,
     )
