@@ -17,7 +17,13 @@ import hypothesis
 import polars as pl
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from obstore.store import MemoryStore
 from proof.mending import tables_of
 from proof.model import EDGES, WINDOWS, Killed, Model, Mortal, record_of
@@ -110,6 +116,20 @@ class Life(RuleBasedStateMachine):
 
     def steps_done(self) -> None:
         type(self).steps += 1
+
+    @initialize(
+        edge=st.sampled_from(sorted(EDGES)),
+        given=st.lists(st.tuples(moments, modes), max_size=6),
+        hours=st.lists(windows, max_size=4, unique=True),
+    )
+    def is_born(
+        self, edge: str, given: list[tuple[datetime, str | None]], hours: list[Window]
+    ) -> None:
+        """A life that began empty would be over before two things met."""
+        self.edge = edge
+        for requested, mode in given:
+            self.a_return_appears(requested, mode)
+        self.run_hours(hours)
 
     @rule(hours=st.lists(windows, min_size=1, max_size=4, unique=True), reverse=st.booleans())
     def polls(self, hours: list[Window], reverse: bool) -> None:

@@ -21,7 +21,8 @@ class Result:
     @property
     def words(self) -> str:
         """The result in a line, and below it what was wrong."""
-        good = f"{self.tried - len(self.faults)} of {self.tried} (seed {self.seed})"
+        held = f"{len(self.faults)} faults in" if self.faults else "all held of"
+        good = f"{held} {self.tried} (seed {self.seed})"
         return "\n".join([f"{good}; {self.notes}" if self.notes else good, *self.faults])
 
 
