@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -58,3 +61,24 @@ def test_no_alert_repeats_a_secret(new_world: Callable[..., World]) -> None:
         assert not [s for s in SPELLINGS if s in done.stdout + done.stderr]
     told = world.run("alert", "--test").stdout.splitlines()
     assert [line.split(":")[0] for line in told] == ["FAIL  json 1", "FAIL  slack 1"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+def test_an_env_file_that_others_may_read_is_warned_of(new_world: Callable[..., World]) -> None:
+    world = new_world()
+    hour = ("2026-11-07T00:00", "2026-11-07T01:00")
+    (world.folder / "workspace.yaml").touch()
+    (world.folder / ".env").write_text(f"CLICKPOST_KEY='{KEY}'\n")
+    (world.folder / ".env").chmod(0o644)
+    said = world.run("status", *hour, "--json")
+    assert json.loads(said.stdout)[0]["state"] == "missing"
+    assert (said.returncode, said.stderr.count("chmod 600")) == (1, 1)
+    doctor = world.run("doctor")
+    assert (doctor.returncode, doctor.stderr) == (0, "")
+    assert [line[:5] for line in doctor.stdout.splitlines()] == ["ok   ", "warn ", *["ok   "] * 4]
+    filled = world.run("backfill", *hour)
+    assert (filled.returncode, (filled.stdout + filled.stderr).count("chmod 600")) == (0, 1)
+    loads = world.process(sys.executable, "-c", "import returns_orchestration.definitions")
+    assert loads.stderr.count("chmod 600") == 1
+    (world.folder / ".env").chmod(0o600)
+    assert world.run("status", *hour).stderr == ""
