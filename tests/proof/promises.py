@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proof import corruption, crashes, kills, life, mending, network, replies, writers
+from proof import canaries, corruption, crashes, kills, life, mending, network, replies, writers
 from proof.result import Result
 
 SEED = 20261123
@@ -123,6 +123,16 @@ PROOFS = (
         short=15,
         long=300,
         minutes=3,
+    ),
+    Proof(
+        "secrets",
+        "No secret and nothing personal is told, whatever fails",
+        "canaries on every way to fail: files, databases, output, errors, logs, pages, processes",
+        canaries.nothing_is_told,
+        "failure paths",
+        short=6,
+        long=50,
+        minutes=5,
     ),
 )
 
