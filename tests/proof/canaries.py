@@ -34,6 +34,9 @@ def nothing_is_told(cases: int, seed: int) -> Result:
                 wrong = _played(name, PATHS[name], Path(folder), dice, commands, seen)
             result.faults += [f"{name}: {'; '.join(wrong)}"] if wrong else []
             result.tried += 1
+    if cases >= len(PATHS) and seen["served"] < len(PATHS) // 2:
+        # What is personal must stand where it may: a search that knew nothing would find nothing.
+        result.faults.append(f"personal data was served on {seen['served']} paths only")
     result.notes = (
         f"{seen['files']:,} files of {seen['bytes'] / 1e6:,.0f} MB, {seen['texts']:,} outputs, "
         f"errors and logs, {seen['pages']:,} pages of the UI and "
@@ -61,6 +64,7 @@ def _played(  # noqa: PLR0917 - what a path is played with
         if scene.failed == (name in GOOD_ALL_THE_SAME):
             wrong.append("something failed" if scene.failed else "nothing failed")
         seen.update(files=scene.files, bytes=scene.bytes, pages=scene.pages)
+        seen["served"] += scene.served
         seen.update(texts=len(scene.told) - scene.pages, lines=len(lines))
     return wrong
 

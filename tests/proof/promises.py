@@ -130,7 +130,7 @@ PROOFS = (
         "canaries on every way to fail: files, databases, output, errors, logs, pages, processes",
         canaries.nothing_is_told,
         "failure paths",
-        short=6,
+        short=4,
         long=50,
         minutes=5,
     ),

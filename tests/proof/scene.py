@@ -83,6 +83,7 @@ class Scene:
     files: int = 0
     bytes: int = 0
     failed: bool = False
+    served: bool = False
 
     def canary(self) -> Canary:
         """One more secret, that is looked for, too."""
@@ -151,6 +152,7 @@ class Scene:
                     yield f"{where} holds {what}"
             if any(map(search.holds, command_lines)):
                 yield f"a command line holds {what}"
+        self.served = any(personal.below(self.world.lake / AS_SERVED[0]))
         self.files, self.bytes = secrets.files, secrets.bytes
 
     def _may_hold_secrets(self, file: Path) -> frozenset[str]:
