@@ -2,7 +2,8 @@
 
 The rooms, in the order the data flows:
 
-- ``errors``, ``settings``, ``window``, ``tables``: the words everything else is said in.
+- ``errors``, ``window``, ``env_file``, ``settings``, ``tables``: the words of all
+  the rest.
 - ``clickpost/`` asks: one window, one logical request.
 - ``lake/`` keeps: atomic files in hive folders, and a record of every one of them.
 - ``stages/`` makes: from the replies as received to returns, items and aggregates.

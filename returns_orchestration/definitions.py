@@ -1,11 +1,13 @@
 """The Dagster definitions: ``build_defs`` makes them anew, ``defs`` is what Dagster loads.
 
 Settings are read once, when this module is loaded; credentials are asked for when a run is about to
-send a request. Nothing is opened at load: no socket, no folder, no secret.
+send a request. Nothing is opened at load: no socket, no folder, no secret. A ``.env`` that others
+may read is warned of in the log.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeou
 from returns_orchestration.defs import alerting, automation, lost_runs
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
 from returns_orchestration.defs.instance import dagster_home
+from returns_orchestration.env_file import exposed_env_file
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import River
 from returns_orchestration.lake import Lake, open_store
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 PACE_FILE = "clickpost-pace.json"
 """In DAGSTER_HOME: every run of a deployment keeps the same pace."""
+
+_log = logging.getLogger(__name__)
 
 
 def now() -> datetime:
@@ -99,3 +104,5 @@ def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa:
 
 
 defs = build_defs(load_settings())
+if _warning := exposed_env_file():
+    _log.warning("%s", _warning)

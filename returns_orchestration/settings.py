@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from returns_orchestration.env_file import env_file as usual_env_file
+from returns_orchestration.env_file import project_folder
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.window import Window
 
@@ -252,32 +254,28 @@ VARIABLES: dict[str, tuple[Any, str]] = {
 """Variable name to (default, meaning), in the order of the README's table."""
 
 
-def project_folder() -> Path:
-    """The folder that holds workspace.yaml: the current one or one above it, else the current one.
-
-    It is where ``.env`` is looked for and what a relative RETURNS_LAKE is relative to.
-    """
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "workspace.yaml").is_file():
-            return folder
-    return here
-
-
 def load_settings(env_file: Path | None = None, **overrides: object) -> Settings:
     """Read the environment and ``env_file`` (default: ``.env`` beside workspace.yaml).
 
     ``overrides`` are variable names with values that beat both; tests build variants with them.
-    Raises SettingsError naming every variable that makes no sense and what it may be.
+    Raises SettingsError naming every variable that makes no sense and what it may be, or the file
+    that cannot be read.
     """
-    file = project_folder() / ".env" if env_file is None else env_file
+    file = usual_env_file() if env_file is None else env_file
+    unreadable = ""
     try:
         settings = Settings(_env_file=file, **overrides)  # type: ignore[call-arg, arg-type]
+    except UnicodeError:  # its repr would hold the whole file
+        unreadable = "holds bytes that are no UTF-8 text"
+    except OSError as error:
+        unreadable = f"cannot be read: {error.strerror or type(error).__name__}"
     except ValidationError as error:
         faults = "; ".join(f"{fault['loc'][0]} {_plain(fault['msg'])}" for fault in error.errors())
         raise SettingsError(
             f"{faults}.", next_step="Correct the environment or the .env beside workspace.yaml."
         ) from None
+    if unreadable:  # raised here, so that nothing of the library becomes its context
+        raise SettingsError(f"{file} {unreadable}.", next_step="Write it again, as UTF-8 text.")
     if settings.lake_is_a_folder:
         folder = project_folder() / Path(settings.lake).expanduser()
         return settings.model_copy(update={"lake": str(folder)})

@@ -17,6 +17,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, PartitionBackfill
+from dagster._core.remote_representation.external import RemoteRepository
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._daemon.backfill import execute_backfill_iteration
@@ -87,6 +88,12 @@ class Deployment:
         assert not answer.errors
         assert "message" not in answer.data.get("launched", {}), answer.data
         return dict(answer.data)
+
+    def repository(self) -> tuple[dict[str, str], RemoteRepository]:
+        """The project as the code server shows it, and how a query names it."""
+        (location,) = self._workspace.create_request_context().code_locations
+        (found,) = location.get_repositories().values()
+        return {"repositoryLocationName": location.name, "repositoryName": found.name}, found
 
     def backfill(self, windows: Sequence[Window]) -> str:
         """As *Materialize all* does."""

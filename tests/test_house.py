@@ -22,6 +22,7 @@ README = (ROOT / "README.md").read_text()
 ORDER = (
     "errors",
     "window",
+    "env_file",
     "settings",
     "tables",
     "clickpost",

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from returns_orchestration.env_file import SECRET, exposed_env_file
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import VARIABLES, Settings, load_settings
 
@@ -228,3 +230,49 @@ def test_a_heartbeat_is_a_web_address(value: str, monkeypatch: pytest.MonkeyPatc
 def test_loading_touches_nothing(project: Path) -> None:
     load_settings()
     assert [path.name for path in project.iterdir()] == ["workspace.yaml"]
+
+
+def test_an_env_file_that_is_no_text_is_named_and_not_shown(project: Path) -> None:
+    (project / ".env").write_bytes(f"CLICKPOST_KEY={CANARY}".encode() + b"\xff")
+    with pytest.raises(SettingsError, match=r"\.env holds bytes that are no UTF-8 text") as raised:
+        load_settings()
+    assert raised.value.__context__ is None
+    assert CANARY not in repr(raised.value)
+
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("mode", "may"),
+    [(0o644, "read"), (0o662, "write"), (0o666, "read and write"), (0o660, ""), (0o600, "")],
+)
+def test_an_env_file_with_secrets_is_nobody_elses_business(
+    project: Path, mode: int, may: str
+) -> None:
+    file = project / ".env"
+    file.write_text(f"CLICKPOST_KEY={CANARY}\nRETURNS_LAKE=x\nRETURNS_ALERT_URLS=json://{CANARY}\n")
+    file.chmod(mode)
+    said = exposed_env_file()
+    if may:
+        assert f"{file} holds CLICKPOST_KEY and RETURNS_ALERT_URLS" in said
+        assert f"may {may} it. To do: chmod 600 {file}" in said
+    else:
+        assert not said
+    assert CANARY not in said
+    assert "\n" not in said
+
+
+@POSIX
+@pytest.mark.parametrize("text", ["", "RETURNS_LAKE=x\n", "CLICKPOST_KEY=\nRETURNS_ALERT_URLS=\n"])
+def test_an_env_file_without_secrets_may_be_read_by_all(project: Path, text: str) -> None:
+    assert not exposed_env_file()
+    (project / ".env").write_text(text)
+    (project / ".env").chmod(0o644)
+    assert not exposed_env_file()
+
+
+def test_every_variable_that_is_hidden_is_looked_for_in_the_env_file() -> None:
+    hidden = [str(f.alias) for f in Settings.model_fields.values() if "Secret" in str(f.annotation)]
+    assert list(SECRET) == hidden

@@ -25,6 +25,7 @@ from returns_orchestration.cli import (
     verify,
     waive,
 )
+from returns_orchestration.env_file import exposed_env_file
 from returns_orchestration.errors import ReturnsError, SettingsError
 
 app = typer.Typer(
@@ -44,6 +45,14 @@ app.command("incidents")(incidents.incidents)
 app.command("alert")(alert.alert)
 app.command("simulate")(simulate.simulate)
 app.command("demo")(demo.demo)
+
+
+@app.callback()
+def _before(context: typer.Context) -> None:
+    """Warn of a .env that others may read; `doctor` has a line of its own for it."""
+    warning = exposed_env_file()
+    if warning and context.invoked_subcommand != "doctor":
+        typer.echo(f"returns-orchestration: warning: {warning}", err=True)
 
 
 def main() -> None:

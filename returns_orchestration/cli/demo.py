@@ -13,7 +13,8 @@ from rich.table import Table
 
 from returns_orchestration.cli.backfill import chosen_windows, run_backfill
 from returns_orchestration.cli.status import read_states
-from returns_orchestration.settings import load_settings, project_folder
+from returns_orchestration.env_file import project_folder
+from returns_orchestration.settings import load_settings
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 
 if TYPE_CHECKING:

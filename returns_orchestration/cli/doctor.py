@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from returns_orchestration.env_file import exposed_env_file
 from returns_orchestration.errors import ReturnsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import last_settled
@@ -21,6 +22,8 @@ def doctor() -> None:
     """Check settings, credentials, lake and Dagster's instance, and make one call to the API."""
     settings = load_settings()
     typer.echo("ok    settings: every variable makes sense")
+    if warning := exposed_env_file():
+        typer.echo(f"warn  .env: {warning}")
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("lake", _lake),
         ("Dagster", _instance),

@@ -19,8 +19,8 @@ import dagster as dg
 import sqlalchemy as sa
 
 from returns_orchestration.defs.assets import CHUNK_HOURS, DEPENDS_ON
+from returns_orchestration.env_file import project_folder
 from returns_orchestration.errors import LakeUnwritable, SettingsError
-from returns_orchestration.settings import project_folder
 
 try:
     import fcntl

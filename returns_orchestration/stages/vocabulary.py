@@ -62,7 +62,8 @@ KEYS: Final = {
 }
 """Place to the keys documented or seen there."""
 
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]{0,39}")
+_IDENTIFIER = re.compile(r"(?=.{1,40}$)(?!(.*[0-9]){5})[A-Za-z_][A-Za-z0-9_]*")
+"""A word as a programmer names things: no blank, as between a person's names, and few digits."""
 
 
 def new_keys(
@@ -70,8 +71,8 @@ def new_keys(
 ) -> frozenset[str]:
     """Keys that are neither documented nor seen, as ``place.key``.
 
-    A key that is no plain name could itself be personal data, so it is reported as
-    ``place.(unusual name)``.
+    A key that is no identifier could itself be personal data, such as a name, an address or a
+    telephone number, so it is reported as ``place.(unusual name)``.
     """
     found: set[str] = set()
     for place, content in (
@@ -83,6 +84,6 @@ def new_keys(
     ):
         if isinstance(content, dict):
             for key in content.keys() - KEYS[place]:
-                name = key if _PLAIN_NAME.fullmatch(key) else "(unusual name)"
+                name = key if _IDENTIFIER.fullmatch(key) else "(unusual name)"
                 found.add(f"{place}.{name}")
     return frozenset(found)

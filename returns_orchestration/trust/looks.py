@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     Frames = Mapping[str, pl.DataFrame]
 
+NO_CODE = 100_000
+"""Status codes have up to four digits, as far as is known; from here on a number is none."""
+
 _REFERENCE = "return_reference_number"
 
 
@@ -82,7 +85,10 @@ def zone(returns: pl.DataFrame) -> tuple[bool, str]:
 
 
 def codes(returns: pl.DataFrame) -> tuple[bool, str]:
-    """Status codes whose meaning is known; others are named."""
+    """Status codes whose meaning is known; others are named.
+
+    What is too long for a code is counted and not quoted: it may be a telephone number.
+    """
     codes = pl.concat(
         [
             returns.get_column("webhook_clickpost_status_code"),
@@ -90,7 +96,10 @@ def codes(returns: pl.DataFrame) -> tuple[bool, str]:
         ]
     ).drop_nulls()
     unknown = sorted(set(codes.unique()) - vocabulary.STATUS_CODES)
-    return not unknown, "unknown: " + listed(map(str, unknown)) if unknown else "all known"
+    told = [str(code) for code in unknown if abs(code) < NO_CODE]
+    too_long = len(unknown) - len(told)
+    told += [f"{too_long} too long for a code"] if too_long else []
+    return not unknown, "unknown: " + listed(told) if unknown else "all known"
 
 
 def modes(frames: Frames) -> tuple[bool, str]:

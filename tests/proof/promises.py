@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proof import (
+    canaries,
     clocks,
     corruption,
     crashes,
@@ -154,6 +155,16 @@ PROOFS = (
         short=15,
         long=300,
         minutes=3,
+    ),
+    Proof(
+        "secrets",
+        "No secret and nothing personal is told, whatever fails",
+        "canaries on every way to fail: files, databases, output, errors, logs, pages, processes",
+        canaries.nothing_is_told,
+        "failure paths",
+        short=4,
+        long=50,
+        minutes=5,
     ),
 )
 

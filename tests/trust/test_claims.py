@@ -215,6 +215,12 @@ def test_new_keys_are_news_and_keys_nobody_looked_for_are_no_pass() -> None:
     assert blind.verdict == "cannot tell"
 
 
+def test_a_number_that_is_no_code_is_not_told() -> None:
+    phone = changed(RETURNS, webhook_clickpost_status_code=pl.lit(9_000_000_000, pl.Int64))
+    found = claim(phone(clean()), RETURNS, "status_codes_are_known")
+    assert found.figures == "unknown: 1 too long for a code"
+
+
 def test_the_zone_is_told_by_the_references_of_most_returns_and_not_by_chance() -> None:
     frames = clean()
     one_off = changed(

@@ -1,0 +1,274 @@
+"""Where a failure path is played: a world with canaries, and all that was told in it.
+
+Key and user name are drawn anew for every path: odd characters around tokens that stand in no
+other text, so that whatever cuts, encodes or quotes a value leaves a token to be found.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from proof.search import ANYWHERE, Search, nowhere
+from proof.warm import SAID, Warm
+from world import World, hours
+
+from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.env_file import ENV_FILE
+from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.simulator import Simulator, SimulatorOptions
+from returns_orchestration.simulator.contents import contents_of
+from returns_orchestration.simulator.moments import to_micros
+from returns_orchestration.simulator.planning import plan_hour
+from returns_orchestration.window import Window, read_hour
+
+FROM, FAILING, TO = "2026-11-07T00:00", "2026-11-07T01:00", "2026-11-07T03:00"
+HOURS = hours(FROM, TO)
+
+LETTERS = "ghjkmnpqrstvwxyz"
+"""No vowel, so no word; nothing of hexadecimal, so no hash, no id."""
+
+ODD = ("+&%/ ", "é=", "\"'<", "\\n%2B", "#?;", "  ü$")
+
+LOCATIONS = frozenset({"webhook_location", "latest_location"})
+"""The columns of `returns` that are documented to hold an address."""
+
+AS_SERVED = ("raw_returns", "rejected_returns")
+"""The tables that keep records as received, with all that is personal in them."""
+
+
+def token(dice: random.Random) -> str:
+    """Ten letters that no other text holds."""
+    return "".join(dice.choices(LETTERS, k=10))
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A secret of odd characters around ``tokens``."""
+
+    text: str
+    tokens: tuple[str, str]
+
+
+def canary(dice: random.Random) -> Canary:
+    """A fresh secret, as somebody might have given one out."""
+    first, second = token(dice), token(dice)
+    return Canary(f"{first}{dice.choice(ODD)}{second.upper()}{dice.choice(ODD)}z", (first, second))
+
+
+@dataclass
+class Scene:
+    """One path's world: what was told in it, and what must not have been."""
+
+    dice: random.Random
+    folder: Path
+    commands: Warm
+    world: World
+    key: Canary
+    user_name: Canary
+    told: list[tuple[str, str]] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    personal: set[str] = field(default_factory=set)
+    columns: set[str] = field(default_factory=set)
+    pages: int = 0
+    files: int = 0
+    bytes: int = 0
+    failed: bool = False
+    served: bool = False
+
+    def canary(self) -> Canary:
+        """One more secret, that is looked for, too."""
+        found = canary(self.dice)
+        self.secrets |= {*found.tokens}
+        return found
+
+    def tell(self, where: str, text: str) -> None:
+        """Take note of what somebody was told."""
+        self.told.append((where, text))
+
+    def run(self, *arguments: str) -> None:
+        """A command of ours, begun warm."""
+        process = self.commands.start(self.world, *arguments)
+        process.join()
+        self.failed |= process.exitcode != 0
+        self.tell(f"output of {arguments[0]}", (self.folder / SAID).read_text(errors="replace"))
+
+    def process(self, program: str, *arguments: str) -> None:
+        """A command of this environment in a process of its own, as a user starts it."""
+        script = Path(sys.executable).with_name(program)
+        done = self.world.process(str(script), *arguments)
+        self.failed |= done.returncode != 0
+        self.tell(f"standard output of {program} {arguments[0]}", done.stdout)
+        self.tell(f"standard error of {program} {arguments[0]}", done.stderr)
+
+    def ours(self, *arguments: str) -> None:
+        """A command of ours in a process of its own."""
+        self.process("returns-orchestration", *arguments)
+
+    def each(self, *commands: tuple[str, ...]) -> None:
+        """One command of ours after the other, begun warm."""
+        for command in commands:
+            self.run(*command)
+
+    def materialize(self) -> None:
+        """Dagster's own command for the failing hour, as the contract has it."""
+        home = self.folder / "dagster_home"
+        if not home.exists():
+            home.mkdir()
+        chosen = ("--select", ",".join(DEPENDS_ON), "--partition", Window(read_hour(FAILING)).key)
+        module = ("-m", "returns_orchestration.definitions")
+        self.process("dagster", "asset", "materialize", *chosen, *module)
+
+    def river(self) -> None:
+        """The hours asked for in this process, every logger open and every error turned over."""
+        with every_log() as lines:
+            outcomes = list(self.world.river().run(HOURS))
+        for outcome in outcomes:
+            if isinstance(outcome, Failed | Stopped):
+                self.failed = True
+                self.tell("an error", error_told(outcome.error))
+        self.tell("the log", "\n".join(lines))
+
+    def wrong(self, command_lines: set[bytes]) -> Iterator[str]:
+        """What was told and must not have been; searches all that the path left behind."""
+        secrets = Search({*self.key.tokens, *self.user_name.tokens, *self.secrets})
+        personal = Search({*self.personal, *served_personal(self.world)}, coded=False)
+        for search, what, exempt in (
+            (secrets, "a secret", self._may_hold_secrets),
+            (personal, "personal data", self._may_be_personal),
+        ):
+            yield from (f"{where} holds {what}" for where in search.below(self.folder, exempt))
+            for where, text in self.told:
+                if search.holds(text):
+                    yield f"{where} holds {what}"
+            if any(map(search.holds, command_lines)):
+                yield f"a command line holds {what}"
+        self.served = any(personal.below(self.world.lake / AS_SERVED[0]))
+        self.files, self.bytes = secrets.files, secrets.bytes
+
+    def _may_hold_secrets(self, file: Path) -> frozenset[str]:
+        return ANYWHERE if file == self.folder / ENV_FILE else nowhere(file)
+
+    def _may_be_personal(self, file: Path) -> frozenset[str]:
+        parts = file.relative_to(self.folder).parts
+        if file.suffix == ".parquet" and set(AS_SERVED) & {*parts}:
+            return ANYWHERE
+        return LOCATIONS | self.columns if "returns" in parts else nowhere(file)
+
+
+@contextmanager
+def played(folder: Path, dice: random.Random, commands: Warm) -> Iterator[Scene]:
+    """A scene in ``folder``: a simulator of odd and unusable returns that asks for the canaries."""
+    key, user_name = canary(dice), canary(dice)
+    options = SimulatorOptions(
+        seed=dice.randrange(1_000_000),
+        returns_per_hour=6,
+        rhythm=False,
+        oddities=0.3,
+        unusable=0.1,
+        key=key.text,
+        user_name=user_name.text,
+    )
+    simulator = Simulator(options)
+    with simulator.running() as base_url:
+        yield Scene(dice, folder, commands, World(folder, simulator, base_url), key, user_name)
+
+
+@contextmanager
+def every_log(level: int = 1) -> Iterator[list[str]]:
+    """What every logger says meanwhile from ``level`` on; not those of the simulator's server."""
+    lines: list[str] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if not record.name.startswith(("uvicorn", "asyncio")):
+                lines.append(f"{self.format(record)} {record.__dict__}")
+
+    known = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    before = {logger: logger.level for logger in known}
+    keeping = Keeping(level)
+    logging.root.addHandler(keeping)
+    for logger in known:
+        logger.setLevel(level)
+    try:
+        yield lines
+    finally:
+        logging.root.removeHandler(keeping)
+        for logger, its_own in before.items():
+            logger.setLevel(its_own)
+
+
+@contextmanager
+def output_kept(folder: Path) -> Iterator[None]:
+    """What this process and those it starts write goes to a file below ``folder``."""
+    sys.stdout.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    file = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        for number in (1, 2):
+            os.dup2(file, number)
+        yield
+    finally:
+        sys.stdout.flush()
+        for number, before in zip((1, 2), kept, strict=True):
+            os.dup2(before, number)
+            os.close(before)
+        os.close(file)
+
+
+def error_told(error: BaseException) -> str:
+    """All that an error says to whoever turns it over: text, facts, stack, and what led to it."""
+    told, links, seen = ["".join(traceback.format_exception(error))], [error], set[int]()
+    while links:
+        link = links.pop()
+        if id(link) not in seen:
+            seen.add(id(link))
+            told += [str(link), repr(link), repr(link.__dict__), repr(link.args)]
+            links += [cause for cause in (link.__cause__, link.__context__) if cause is not None]
+    return "\n".join(told)
+
+
+@contextmanager
+def environment(world: World) -> Iterator[None]:
+    """The settings of ``world`` in this process, for what it starts or loads."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(world.environment_of_processes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def served_personal(world: World) -> set[str]:
+    """What is personal in the returns of every hour asked for, and distinctive.
+
+    Each name of a person, e-mail addresses without their host, the own digits of phone numbers,
+    streets with their house number, photographs, comments of a sentence. Towns and postal codes
+    are left out: they stand in time zones and numbers, too.
+    """
+    starts = {str(request.start_time) for request in world.simulator.requests}
+    asked = [Window(datetime.fromisoformat(f"{start}+00:00")) for start in starts - {"None"}]
+    near = {hour for window in asked for hour in (window.previous, window, window.next)}
+    found: set[str] = set()
+    for window in near:
+        for planned in plan_hour(world.simulator.options, to_micros(window.start)):
+            contents = contents_of(planned)
+            found |= {*re.findall(r"[^\W\d_]{5,}", contents.person), contents.email.split("@")[0]}
+            found |= {contents.phone.removeprefix("+91-"), contents.street.splitlines()[0]}
+            for item in contents.items:
+                found |= {image.removeprefix("https://") for image in item.images}
+                # The simulator's oddest texts are a comment and a reason, which is no secret.
+                if item.comment != item.reason:
+                    found |= {line for line in item.comment.splitlines() if len(line) >= 12}
+    return found - {""}
