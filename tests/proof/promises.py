@@ -93,8 +93,8 @@ PROOFS = (
         network.hostile_network,
         "hours",
         short=32,
-        long=800,
-        minutes=5,
+        long=480,
+        minutes=3,
     ),
     Proof(
         "clocks",
@@ -103,8 +103,8 @@ PROOFS = (
         clocks.whatever_the_clock,
         "scenes",
         short=11,
-        long=200,
-        minutes=6,
+        long=120,
+        minutes=3,
     ),
     Proof(
         "disks",
@@ -113,8 +113,8 @@ PROOFS = (
         disks.refusing_disk,
         "refusals",
         short=30,
-        long=600,
-        minutes=4,
+        long=300,
+        minutes=2,
     ),
     Proof(
         "writers",
