@@ -119,8 +119,8 @@ class Life(RuleBasedStateMachine):
 
     @initialize(
         edge=st.sampled_from(sorted(EDGES)),
-        given=st.lists(st.tuples(moments, modes), max_size=6),
-        hours=st.lists(windows, max_size=4, unique=True),
+        given=st.lists(st.tuples(moments, modes), min_size=2, max_size=6),
+        hours=st.lists(windows, min_size=1, max_size=4, unique=True),
     )
     def is_born(
         self, edge: str, given: list[tuple[datetime, str | None]], hours: list[Window]
@@ -182,11 +182,15 @@ class Life(RuleBasedStateMachine):
         self.returns[f"R-{next(self.names)}"] = (requested, "S-0", mode)
 
     @precondition(lambda self: self.returns)
-    @rule(data=st.data(), mode=modes)
-    def a_return_changes(self, data: st.DataObject, mode: str | None) -> None:
+    @rule(data=st.data(), mode=modes, polled=st.booleans())
+    def a_return_changes(self, data: st.DataObject, mode: str | None, polled: bool) -> None:
+        """Often it is asked for at once, so that a life sees many changes."""
         reference = data.draw(st.sampled_from(sorted(self.returns)))
         requested, _, _ = self.returns[reference]
         self.returns[reference] = (requested, f"S-{next(self.names)}", mode)
+        if polled:
+            home = Window.of(requested)
+            self.run_hours([w for w in WINDOWS if w in {home, home.previous}])
 
     @precondition(lambda self: self.returns)
     @rule(data=st.data())
