@@ -46,7 +46,9 @@ def wrong_with_tables(world: World, windows: list[Window], moment: datetime) -> 
         "return_reasons_daily": _by_reason(truth, day),
     }
     for table, should in expected.items():
-        if (found := _read(table, world.scan(table))) != should:
+        if not any(world.lake.glob(f"{table}/**/*.parquet")):
+            yield f"{table} has no file"
+        elif (found := _read(table, world.scan(table))) != should:
             yield f"{table} is not the truth: {_difference(found, should)}"
 
 
