@@ -164,7 +164,7 @@ def crash_points(cases: int, seed: int) -> Result:
     """Up to ``cases`` of all points, each died at once in each state in which it is passed."""
     dice, result = random.Random(seed), Result(seed)
     with tempfile.TemporaryDirectory() as name, warm() as commands:
-        simulator = Simulator(_options())
+        simulator = Simulator(options())
         with simulator.running() as base_url:
             states = {}
             for state in STATES:
@@ -186,7 +186,8 @@ def crash_points(cases: int, seed: int) -> Result:
     return result
 
 
-def _options() -> SimulatorOptions:
+def options() -> SimulatorOptions:
+    """Returns at every edge and late ones, so that each work touches each sort of file."""
     return SimulatorOptions(
         returns_per_hour=3,
         edges=True,

@@ -16,28 +16,25 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import polars as pl
 from proof.corruption import findings
+from proof.crashes import FIRST, LATER, WINDOWS, options
 from proof.kills import doubled
 from proof.reader import TABLES, look
 from proof.result import Result
 from proof.truth import wrong_with_tables
-from world import BRIEF, HASTY, World, hours
+from world import BRIEF, HASTY, World
 
 from returns_orchestration.definitions import build_river
 from returns_orchestration.errors import LakeUnwritable
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.simulator import Simulator, SimulatorOptions
+from returns_orchestration.simulator import Simulator
 
-WINDOWS = hours("2026-11-06T17:00", "2026-11-06T20:00")
-FIRST = datetime.fromisoformat("2026-11-06T21:00+00:00")
-LATER = FIRST + timedelta(hours=30)
 ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO)
 STEPS = {
     "open": (Path, "open"),
@@ -92,16 +89,7 @@ def refusing_disk(cases: int, seed: int) -> Result:
     """``cases`` refusals, each in a lake as it was before the work that runs into it."""
     dice, result, hit = random.Random(seed), Result(seed), Counter[str]()
     logging.getLogger("returns_orchestration").setLevel(logging.CRITICAL)
-    options = SimulatorOptions(
-        returns_per_hour=3,
-        edges=True,
-        edge_rule="[]",
-        oddities=0,
-        unusable=0.05,
-        late_share=0.3,
-        late_by=(timedelta(hours=1), timedelta(hours=20)),
-    )
-    simulator = Simulator(options)
+    simulator = Simulator(options())
     with tempfile.TemporaryDirectory() as name, simulator.running() as base_url:
         before, steps = {}, {}
         for work in WORKS:
