@@ -20,7 +20,7 @@ AGREE: Final = timedelta(minutes=5)
 """Clocks that are further apart disagree: no reply takes that long."""
 
 BELIEVED: Final = timedelta(days=31)
-"""A reply is refused for a clock that is ahead as far as this; beyond, the date is the mistake."""
+"""Beyond that the date is the mistake, and not this machine's clock."""
 
 
 def read_http_date(text: str) -> datetime | None:
@@ -36,15 +36,16 @@ def read_http_date(text: str) -> datetime | None:
 def time_of_request(sent_at: datetime, date: str | None) -> datetime:
     """When a request was sent: ``sent_at`` by our clock, or the reply's ``date`` if they disagree.
 
-    Both in UTC; ``date`` is an HTTP date, to whole seconds, and may be absent or unreadable.
+    A date that is more than 31 days off is not believed. Both in UTC; ``date`` is an HTTP date, to
+    whole seconds, and may be absent or unreadable.
     """
     theirs = read_http_date(date or "")
-    return sent_at if theirs is None or abs(theirs - sent_at) <= AGREE else theirs
+    return theirs if theirs is not None and AGREE < abs(theirs - sent_at) <= BELIEVED else sent_at
 
 
 def ensure_over(window: Window, polled_at: datetime, clock_ahead: timedelta) -> None:
     """Raise ClockAhead where ``window`` was asked for before its end by a clock that is ahead."""
-    if timedelta(0) < clock_ahead <= BELIEVED and polled_at < window.end:
+    if clock_ahead > timedelta(0) and polled_at < window.end:
         minutes = clock_ahead // timedelta(minutes=1)
         raise ClockAhead(
             f"This machine's clock is {minutes} minutes ahead of ClickPost's, by which the hour "

@@ -159,12 +159,11 @@ class Settler:
         # in the newest poll, which two windows that share an edge agree on.
         heads: dict[str, Window] = {}
         several = len(polls) > 1 or any(len(poll.homes) > 1 for poll in polls)
-        ordered = sorted(polls, key=lambda poll: (poll.polled_at, poll.number))
-        served = [(poll, self._lake.served(poll)) for poll in ordered]
+        served = [(at, poll, self._lake.served(poll)) for at, poll in ownership.in_order(polls)]
         if several:
-            for _, records in served:
+            for *_, records in served:
                 heads |= self._homes(records)
-        for poll, records in served:
+        for at, poll, records in served:
             for position, record in enumerate(records):
                 content = decode(record)
                 head = self._reader.head(content)
@@ -173,7 +172,7 @@ class Settler:
                 home = heads[head[0]] if several else Window.of(head[1])
                 if home in homes:
                     typed = self._reader.typed(content, *head)
-                    copy = Copy(source, poll.polled_at, poll.number, position, typed)
+                    copy = Copy(source, at, poll.number, position, typed)
                     into.setdefault(home, {}).setdefault(head[0], []).append(copy)
 
     def _homes(self, records: list[str]) -> dict[str, Window]:

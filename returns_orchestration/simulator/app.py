@@ -98,10 +98,10 @@ class Unknown:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 404 as the vendor's framework does."""
-        desk = self._desk
-        desk.journal.note(RequestRecord(desk.clock(), http_status=404, refusal="path"))
+        now = self._desk.clock()
+        self._desk.journal.note(RequestRecord(now, http_status=404, refusal="path"))
         response = JSONResponse({"detail": "Not found."}, 404)
-        await _dated(response, desk.clock())(scope, receive, send)
+        await _dated(response, now)(scope, receive, send)
 
 
 class PollEndpoint:
@@ -116,7 +116,8 @@ class PollEndpoint:
         request = Request(scope, receive)
         if self._desk.options.latency:
             await asyncio.sleep(self._desk.options.latency)
-        outcome = self._judge(request)
+        now = self._desk.clock()  # one moment, for what is shown, noted and told
+        outcome = self._judge(request, now)
         if isinstance(outcome, RawReply):
             connection = request.scope.get("state", {}).get(CONNECTION)
             if connection is None:
@@ -124,25 +125,25 @@ class PollEndpoint:
                 raise RuntimeError(message)
             await connection.play(outcome.data, outcome.ending, receive)
         else:
-            await _dated(outcome, self._desk.clock())(scope, receive, send)
+            await _dated(outcome, now)(scope, receive, send)
 
-    def _judge(self, request: Request) -> Outcome:
+    def _judge(self, request: Request, now: datetime) -> Outcome:
         """The outcome of a request; a refusal is an outcome, too."""
         desk = self._desk
         query = dict(request.query_params)
         try:
             if request.method != "GET":
-                return self._wrong_method(request.method, query)
+                return self._wrong_method(request.method, query, now)
             if not desk.limit.accepts():
-                self._note(query, http_status=429, refusal="rate")
+                self._note(query, now, http_status=429, refusal="rate")
                 return too_many("1")
-            return self._answer(request, query, self._understand(query))
+            return self._answer(request, query, self._understand(query), now)
         except RefusedError as refused:
-            self._note(query, http_status=refused.http_status, refusal=refused.kind)
+            self._note(query, now, http_status=refused.http_status, refusal=refused.kind)
             return Response(refused.body(), refused.http_status, media_type=JSON)
 
-    def _wrong_method(self, method: str, query: dict[str, str]) -> Response:
-        self._note(query, http_status=405, refusal="method")
+    def _wrong_method(self, method: str, query: dict[str, str], now: datetime) -> Response:
+        self._note(query, now, http_status=405, refusal="method")
         detail = {"detail": f'Method "{method}" not allowed.'}
         return JSONResponse(detail, 405, headers={"allow": "GET"})
 
@@ -173,11 +174,12 @@ class PollEndpoint:
             text = f"{name} is not in the format YYYY-MM-DDThh:mm:ss"
             raise replies.bad_parameter(text) from None
 
-    def _answer(self, request: Request, query: dict[str, str], asked: Asked) -> Outcome:
+    def _answer(
+        self, request: Request, query: dict[str, str], asked: Asked, now: datetime
+    ) -> Outcome:
         """The records of the window, or the fault that strikes this request."""
         desk = self._desk
-        now = to_micros(desk.clock())
-        poll, nth = desk.polls.register(asked.start, asked.end, asked.page, now)
+        poll, nth = desk.polls.register(asked.start, asked.end, asked.page, to_micros(now))
         fault = striking(desk.faults, asked.start, asked.page, nth)
         records, more = self._page(asked, poll.call, poll.at)
         url = str(request.url)
@@ -198,6 +200,7 @@ class PollEndpoint:
             outcome = BREAKAGE[fault.name](exchange)
         self._note(
             query,
+            now,
             page=asked.page,
             call=poll.call,
             http_status=outcome.status_code,
@@ -221,6 +224,7 @@ class PollEndpoint:
     def _note(  # noqa: PLR0913 - the columns of the log
         self,
         query: dict[str, str],
+        now: datetime,
         *,
         http_status: int | None,
         page: int = 1,
@@ -239,7 +243,7 @@ class PollEndpoint:
                 times[name] = None
         self._desk.journal.note(
             RequestRecord(
-                from_micros(to_micros(self._desk.clock())),
+                from_micros(to_micros(now)),
                 times["start_time"],
                 times["end_time"],
                 page,

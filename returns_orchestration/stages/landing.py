@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from returns_orchestration.stages.ownership import in_order
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.window import Window
 
@@ -123,6 +124,6 @@ def _summary(
 def _newest_text(lake: Lake, reader: RecordReader, polls: list[PollRecord]) -> dict[str, list[str]]:
     """For every reference ever kept for the window, its texts in the newest poll that served it."""
     known: dict[str, list[str]] = {}
-    for poll in sorted(polls, key=lambda poll: (poll.polled_at, poll.number)):
+    for _, poll in in_order(polls):
         known.update(_summary(reader, lake.served(poll))[0])
     return known

@@ -15,6 +15,7 @@ longer serves stays.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -27,12 +28,31 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from returns_orchestration.lake import PollRecord
     from returns_orchestration.window import Window
 
 _AWB: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "awb")
 _TRACKING: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "return_tracking_id")
 _SKU: Final = next(i for i, c in enumerate(ITEM_FIELDS) if c.name == "sku")
 _ITEM_PLACES: Final = (*(column.name for column in ITEM_FIELDS), tables.ITEM)
+
+
+AT_ONCE: Final = timedelta(hours=1)
+"""No poll lands later than that after it was sent."""
+
+
+def in_order(polls: Iterable[PollRecord]) -> list[tuple[datetime, PollRecord]]:
+    """The polls of one window, oldest first, each with the time that it is ordered by.
+
+    They stand in the order in which they were sent, as of two at once the later may land first. One
+    that landed later and claims to be far older has a time of a clock that was wrong, or the other
+    has: it is the newer one all the same.
+    """
+    found: list[tuple[datetime, PollRecord]] = []
+    for poll in sorted(polls, key=lambda poll: poll.number):
+        latest = max((at for at, _ in found), default=poll.polled_at)
+        found.append((latest if latest - poll.polled_at > AT_ONCE else poll.polled_at, poll))
+    return sorted(found, key=lambda pair: (pair[0], pair[1].number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def test_clocks_that_agree_leave_the_time_as_it_is(
     assert (poll.polled_at, poll.clock_ahead) == (ours, timedelta(0))
 
 
-@pytest.mark.parametrize("minutes", [-100_000, -330, -6, 6, 330, 100_000])
+@pytest.mark.parametrize("minutes", [-44_000, -330, -6, 6, 330, 44_000])
 def test_a_poll_has_its_time_by_the_clock_of_the_api(
     polled: Callable[..., Any], window: Window, minutes: float
 ) -> None:
@@ -67,17 +67,15 @@ def test_an_hour_that_is_not_over_there_is_refused_and_says_why(
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [(-10, -20), (20, 0), (-400, -10), (60 * 24 * 32, -1)],
+    [(-10, -10), (20, 0), (-400, -10), (60 * 24 * 32, -1)],
     ids=["asked early on purpose", "over", "behind", "a date that is nobody's clock"],
 )
 def test_no_other_reply_is_refused_for_its_date(
     polled: Callable[..., Any], window: Window, ours: int, theirs: int
 ) -> None:
-    agree = abs(ours - theirs) <= 5
-    if ours == -10:
-        theirs, agree = ours, True
     poll = polled(window.end + ours * MINUTE, window.end + theirs * MINUTE)
-    assert bool(poll.clock_ahead) is not agree
+    believed = 5 < abs(ours - theirs) < 31 * 24 * 60
+    assert poll.clock_ahead == (ours - theirs) * MINUTE * believed
 
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Nov 2026 12:00:45 GMT"])

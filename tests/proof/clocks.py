@@ -201,8 +201,8 @@ STEPS = [n * MINUTE for n in (0, 4, 40, 330, 24 * 60, 1_000_000)]
 def _polled(world: World, hours: list[Window], now: datetime, ahead: timedelta) -> Iterator[str]:
     """Poll by a clock that is ``ahead``; an hour that is not over is refused, in words."""
     river = build_river(world.settings, clock=lambda: now + ahead, retry=HASTY, timeouts=BRIEF)
-    disagree, believed = abs(ahead) > 5 * MINUTE, timedelta(0) < ahead <= timedelta(days=31)
-    refused = {w for w in hours if disagree and believed and w.end > now}
+    disagree = 5 * MINUTE < abs(ahead) <= timedelta(days=31)
+    refused = {w for w in hours if disagree and ahead > timedelta(0) and w.end > now}
     for outcome in river.run(hours):
         if isinstance(outcome, Polled) and bool(outcome.poll.clock_ahead) != disagree:
             yield f"{ahead} ahead, and told {outcome.poll.clock_ahead}"

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from deployment import deployed
@@ -226,10 +227,11 @@ def personal_keys(scene: Scene) -> None:
     phone = f"98{dice.randrange(10**8):08d}"
     email, name = f"{token(dice)}@mail.example", f"{token(dice).title()} {token(dice).title()}"
     served = world.simulator.dataset.served(HOURS[0].start, HOURS[0].end, datetime.now(UTC))
-    record = json.loads(next(each.json for each in served if each.usable))
-    for holder in (record, record["webhook_payload"], record["webhook_payload"]["additional"]):
+    texts = (each.json for each in served if each.usable)
+    record, payload, additional = next(filter(all, map(_objects, texts)))
+    for holder in (record, payload, additional):
         holder.update({email: 1, f"+91{phone}": 1, f"tel_{phone}": 1, name: {}})
-    record["webhook_payload"]["clickpost_status_code"] = int(phone)
+    payload["clickpost_status_code"] = int(phone)
     scene.columns |= {"webhook_clickpost_status_code"}
     scene.personal |= {phone, email, *name.split()}
     good = {"success": True, "status": 200, "message": "OK"}
@@ -241,6 +243,14 @@ def personal_keys(scene: Scene) -> None:
         scene.each(BACKFILL, STATUS)
         server.body = json.dumps({"meta": refusing, "result": []}).encode()
         scene.each((*BACKFILL, "--repoll"), STATUS)
+
+
+def _objects(text: str | bytes) -> list[Any]:
+    """A record and the objects in it; None or {} where an oddity has taken their place."""
+    record = json.loads(text)
+    payload = record.get("webhook_payload")
+    inner = payload.get("additional") if isinstance(payload, dict) else None
+    return [found if isinstance(found, dict) else None for found in (record, payload, inner)]
 
 
 def _quoted(value: str) -> str:
