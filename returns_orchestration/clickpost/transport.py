@@ -35,7 +35,7 @@ USER_PARAMETER = "user_name"
 MASK = "***"
 
 _WIRE_LOGGERS = ("connection", "http11", "http2", "proxy", "socks")
-_HEAD_KEPT = ("content-type", "content-length", "content-encoding", "date", "retry-after")
+_HEAD_KEPT = (b"content-type", b"content-length", b"content-encoding", b"date", b"retry-after")
 _TELLING = 8  # a shorter value turns up in innocent text too often to be looked for in a link
 
 _PIECE = 6  # characters of a value that give it away
@@ -169,7 +169,8 @@ class CredentialTransport(httpx.BaseTransport):
         }
         return httpx.Response(
             response.status_code,
-            headers=[(n, v) for n, v in response.headers.items() if n in _HEAD_KEPT],
+            # As bytes: a value that is no ASCII would be refused as text, and the reply with it.
+            headers=[(n, v) for n, v in response.headers.raw if n.lower() in _HEAD_KEPT],
             stream=_BoundedBody(response, deadline, self._monotonic),
             extensions=extensions,
         )

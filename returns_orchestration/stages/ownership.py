@@ -37,7 +37,7 @@ _SKU: Final = next(i for i, c in enumerate(ITEM_FIELDS) if c.name == "sku")
 _ITEM_PLACES: Final = (*(column.name for column in ITEM_FIELDS), tables.ITEM)
 
 
-AT_ONCE: Final = timedelta(hours=1)
+AT_ONCE: Final = timedelta(minutes=10)
 """No poll lands later than that after it was sent."""
 
 

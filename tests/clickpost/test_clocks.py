@@ -78,6 +78,20 @@ def test_no_other_reply_is_refused_for_its_date(
     assert poll.clock_ahead == (ours - theirs) * MINUTE * believed
 
 
+@pytest.mark.parametrize("date", ["gärbäge ١", "ü"])
+def test_a_date_that_is_no_ascii_costs_no_reply(
+    *,
+    serve: Callable[..., Any],
+    connect: Callable[..., Any],
+    reply_bytes: Callable[..., bytes],
+    envelope: Callable[..., bytes],
+    window: Window,
+    date: str,
+) -> None:
+    server = serve(reply_bytes(envelope(1), f"Date: {date}"))
+    assert connect(server.url).poll(window).records == ("1",)
+
+
 @pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Nov 2026 12:00:45 GMT"])
 def test_a_date_that_is_none_changes_nothing(window: Window, date: str | None) -> None:
     assert time_of_request(window.end, date) == window.end

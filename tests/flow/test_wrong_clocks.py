@@ -27,19 +27,19 @@ def statuses(folder: Path) -> list[str]:
     return rows(folder, "returns").get_column("status").to_list()
 
 
-@pytest.mark.parametrize("hours", [3, 24, 365 * 24, 60_000_000])
+@pytest.mark.parametrize("hours", [1, 24, 365 * 24, 60_000_000])
 def test_what_a_clock_ahead_has_polled_is_replaced_like_all_else(
     lake: Lake, folder: Path, api_of: Any, hours: int
 ) -> None:
     ahead = at(20) + timedelta(hours=hours)
-    api_of(served("A"), always_at=at(20)).run(lake, [NINE])
+    api_of(served("A"), always_at=at(19)).run(lake, [NINE])
     api_of(served("B"), always_at=ahead).run(lake, [NINE])
     assert statuses(folder) == ["B"]
     for status in ("C", "D"):
-        api_of(served(status), always_at=at(21)).run(lake, [NINE])
+        api_of(served(status), always_at=at(20, 30)).run(lake, [NINE])
         assert statuses(folder) == [status]
     before = bytes_of(lake.store)
-    api_of(served("D"), always_at=at(22)).run(lake, [NINE])
+    api_of(served("D"), always_at=at(20, 31)).run(lake, [NINE])
     assert bytes_of(lake.store) == before
 
 
