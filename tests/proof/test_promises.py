@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from proof.promises import PROOFS, SEED, Proof
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 @pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
@@ -11,3 +15,14 @@ def test_a_promise_holds(proof: Proof) -> None:
     result = proof.driver(proof.short, SEED)
     assert result.tried >= proof.short
     assert not result.faults, result.words
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
+def test_a_promise_stands_in_the_readme_with_its_number(proof: Proof) -> None:
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| {proof.promise} |")]
+    how, number, result, seed = (cell.strip() for cell in row.split("|")[2:-1])
+    count, unit = number.split(" ", 1)
+    assert (how, unit) == (proof.how, proof.unit)
+    assert int(count.replace(",", "")) > proof.short
+    assert result.startswith("all held")
+    assert seed.isdigit()
