@@ -21,8 +21,7 @@ from returns_orchestration.defs import metadata
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.flow.settle import Accounting
 from returns_orchestration.lake import Lake, MadeRecord
-from returns_orchestration.lake.entries import MADE
-from returns_orchestration.lake.partitions import RECORDS
+from returns_orchestration.lake.entries import MADE, RECORDS
 from returns_orchestration.lake.records import FileRecord, encode
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.trust.hours import made_of_hour

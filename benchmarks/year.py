@@ -21,8 +21,7 @@ from benchmarks.site import Ended, Memory, Site
 from returns_orchestration.definitions import build_river
 from returns_orchestration.errors import ApiError
 from returns_orchestration.lake import open_store
-from returns_orchestration.lake.entries import MADE
-from returns_orchestration.lake.partitions import RECORDS
+from returns_orchestration.lake.entries import MADE, RECORDS
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:

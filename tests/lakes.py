@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
     from returns_orchestration.lake import Lake
     from returns_orchestration.lake.store import Store
+
+
+Counts = tuple[Counter[tuple[Any, str]], Counter[tuple[Any, str]], Counter[tuple[Any, str]]]
 
 
 def bytes_of(store: Store, below: str = "") -> dict[str, bytes | None]:
@@ -31,3 +35,31 @@ def references(lake: Lake) -> list[str]:
         assert content is not None
         found += pl.read_parquet(content).get_column("return_reference_number").to_list()
     return sorted(found)
+
+
+def placed(store: Store, table: str) -> pl.DataFrame | None:
+    """All rows of a table, each with the place of its file; None for no file."""
+    frames = [
+        pl.read_parquet(content).with_columns(
+            place=pl.lit(path.partition("/")[2].rpartition("/")[0])
+        )
+        for path, content in bytes_of(store, table).items()
+        if content is not None
+    ]
+    return pl.concat(frames) if frames else None
+
+
+def rows_with_place(store: Store, table: str, *columns: str) -> Counter[tuple[Any, ...]]:
+    """How often each row of ``columns``, one of which may be ``place``, stands in a table."""
+    frame = placed(store, table)
+    return Counter(() if frame is None else frame.select(columns).rows())
+
+
+def counted(store: Store, table: str) -> Counts:
+    """Returns, items and quantity of an aggregate, by period and mode."""
+    frame = placed(store, table)
+    counts = Counter[Any](), Counter[Any](), Counter[Any]()
+    for period, mode, *numbers in () if frame is None else frame.drop("place").rows():
+        for count, number in zip(counts, numbers, strict=True):
+            count[period, mode] += number
+    return counts

@@ -17,6 +17,7 @@ from returns_orchestration.errors import (
     NeverPolled,
     ReturnsError,
 )
+from returns_orchestration.flow.moved import link_moved
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.settle import Settled, Settler
 from returns_orchestration.stages.landing import Landed, land
@@ -189,6 +190,7 @@ class _Run:
         self._pending: set[Window] = set()
         self._waiting: dict[Window, Landed | None] = {}
         self._made: set[Window] = set()
+        self._changed: set[Window] = set()
 
     def outcomes(self) -> Iterator[Outcome]:
         """What becomes of each window, as it happens; see River.run."""
@@ -208,6 +210,7 @@ class _Run:
             stopped_by = error
         for hour in sorted(self._waiting):
             yield from self._settle(hour)
+        yield from self._unite()
         yield from self._settle_days()
         if stopped_by is not None:
             raise stopped_by
@@ -248,19 +251,37 @@ class _Run:
         a run that is killed in between leaves an hour that is known to be unfinished.
         """
         landed = self._waiting.pop(window)
-        settler = self._river.settler
-        others = settler.affected(window) - self._waiting.keys() - self._pending
+        others = self._river.settler.affected(window) - self._waiting.keys() - self._pending
         for hour in (*sorted(others), window):
-            try:
-                settled = settler.settle(hour, landed if hour == window else None)
-            except (LakeDamaged, HourBlocked) as error:
-                yield Failed(hour, error)
-                continue
-            if settled is None:
-                yield Failed(hour, NeverPolled(hour.key))
-            else:
-                self._made.add(hour)
-                yield Made(hour, settled, asked=hour == window)
+            yield self._settle_one(hour, landed if hour == window else None, asked=hour == window)
+
+    def _settle_one(self, hour: Window, landed: Landed | None, *, asked: bool) -> Made | Failed:
+        try:
+            settled = self._river.settler.settle(hour, landed)
+        except (LakeDamaged, HourBlocked) as error:
+            return Failed(hour, error)
+        if settled is None:
+            return Failed(hour, NeverPolled(hour.key))
+        self._made.add(hour)
+        if settled.changed:
+            self._changed.add(hour)
+        return Made(hour, settled, asked=asked)
+
+    def _unite(self) -> Iterator[Made | Failed]:
+        """Settle anew the hours that hold one return, which was requested in another hour before.
+
+        Looked at are all hours of the days to be made: another run may have made some of them and
+        been killed.
+        """
+        days = self._river.days
+        late = {window for window in self._made if not days.follow(window)} | self._changed
+        touched = {day for window in late for day in days_of(window, days.zone)}
+        hours = late.union(*(day.windows for day in touched))
+        while hours:
+            linked = link_moved(self._river.lake, hours, self._river.settler.sources_of)
+            for hour in sorted(linked):
+                yield self._settle_one(hour, None, asked=False)
+            hours = linked
 
     def _settle_days(self) -> Iterator[MadeDay | Failed]:
         """The days whose hours this run made and that do not follow them yet."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
+from returns_orchestration.flow.moved import link_moved
 from returns_orchestration.lake.aside import copy_aside, move_aside
-from returns_orchestration.lake.entries import read_entries
-from returns_orchestration.lake.partitions import RECORDS
+from returns_orchestration.lake.entries import RECORDS, read_entries
 from returns_orchestration.stages.landing import finish_unrecorded
 from returns_orchestration.trust import lateness
 from returns_orchestration.trust.verify import Verifier
@@ -85,6 +85,7 @@ class Rebuilder:
         for window in sorted({*windows, *touched, *edges}):
             self._guarded(lambda w=window: finish_unrecorded(self._lake, self._river.reader, w))  # type: ignore[misc]
         made = [window for window in sorted({*windows, *touched}) if self._make_hour(window)]
+        made += self._unite(made)
         zone = self._river.days.zone
         days = {day for window in made for day in days_of(window, zone)}
         for day in sorted({*days, *self._river.days.left_behind(days)}):
@@ -162,6 +163,13 @@ class Rebuilder:
         self._rebuilt.hours += 1
         self._rebuilt.files += len(settled.changed)
         return True
+
+    def _unite(self, made: list[Window]) -> list[Window]:
+        """Settle anew the hours that hold one return; see `link_moved`."""
+        linked: set[Window] = set()
+        while new := link_moved(self._lake, {*made, *linked}, self._river.settler.sources_of):
+            linked |= {window for window in sorted(new) if self._make_hour(window)}
+        return sorted(linked.difference(made))
 
     def _clear(self, period: Window | Day) -> bool:
         """Set aside what was made of a period that nothing is left of; whether there was any."""

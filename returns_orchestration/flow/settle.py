@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged
+from returns_orchestration.flow.gather import gather
 from returns_orchestration.lake.entries import sources_of
 from returns_orchestration.stages import aggregates, ownership
-from returns_orchestration.stages.ownership import Copy, Return
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.trust import claims
 from returns_orchestration.window import Window
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from returns_orchestration.flow.gather import Housed
     from returns_orchestration.lake import Lake, MadeRecord, PollRecord
     from returns_orchestration.lake.entries import HourEntry
     from returns_orchestration.stages.landing import Landed
+    from returns_orchestration.stages.ownership import Return
     from returns_orchestration.stages.typing import RecordReader
     from returns_orchestration.trust.claims import Claim
 
@@ -84,9 +86,13 @@ class Settler:
 
     def affected(self, window: Window) -> set[Window]:
         """The other polled hours whose tables may differ because of the polls of ``window``."""
+        return self.sources_of(window) - {window}
+
+    def sources_of(self, window: Window) -> set[Window]:
+        """The polled hours whose polls the tables of ``window`` are made of."""
         homes = _homes_of(self._lake.polls(window))
         hours = sources_of(window, homes, self._lake.entry)
-        return {hour for hour in hours if hour != window and self._lake.entry(hour).polls}
+        return {hour for hour in hours if self._lake.entry(hour).polls}
 
     def is_settled(self, window: Window) -> bool:
         """Whether the tables of ``window`` were made of the very polls that there are now."""
@@ -114,26 +120,11 @@ class Settler:
     def _make(
         self, window: Window, sources: dict[Window, list[PollRecord]], landed: Landed | None
     ) -> Settled:
-        homes = {window} | _homes_of(sources[window])
-        copies: dict[Window, dict[str, list[Copy]]] = {}
-        for source, polls in sources.items():
-            if any(home.key in poll.homes for poll in polls for home in homes):
-                self._collect(source, polls, homes, copies)
-        folded = {
-            home: [ownership.fold(of_one) for of_one in by_reference.values()]
-            for home, by_reference in copies.items()
-        }
-        del copies
-        mine = folded.get(window, []) + [
-            found
-            for home, returns in folded.items()
-            if home != window and not sources.get(home)
-            for found in returns
-            if min(found.windows) == window
-        ]
+        housed = gather(self._lake, self._reader, window, sources)
+        mine = [of.found for of in housed if self._lives_in(window, of, sources)]
         mine.sort(key=lambda found: (found.requested_at, found.reference))
         frames = self._frames(window, mine, sources[window])
-        accounting = _account(window, folded, {r.reference for r in mine}, frames, landed)
+        accounting = _account(window, housed, {r.reference for r in mine}, frames, landed)
         judged = self._judge(window, frames, mine, accounting)
         facts = {
             "returns": frames[tables.RETURNS.name].height,
@@ -147,43 +138,13 @@ class Settler:
         )
         return Settled(window, frames, record, changed, judged, accounting)
 
-    def _collect(
-        self,
-        source: Window,
-        polls: list[PollRecord],
-        homes: set[Window],
-        into: dict[Window, dict[str, list[Copy]]],
-    ) -> None:
-        """Add the copies that ``source`` served of the returns requested in ``homes``."""
-        # A return whose copies have several request times has one home: the latest hour of those
-        # in the newest poll, which two windows that share an edge agree on.
-        heads: dict[str, Window] = {}
-        several = len(polls) > 1 or any(len(poll.homes) > 1 for poll in polls)
-        served = [(at, poll, self._lake.served(poll)) for at, poll in ownership.in_order(polls)]
-        if several:
-            for *_, records in served:
-                heads |= self._homes(records)
-        for at, poll, records in served:
-            for position, record in enumerate(records):
-                content = decode(record)
-                head = self._reader.head(content)
-                if isinstance(head, Refused):
-                    continue
-                home = heads[head[0]] if several else Window.of(head[1])
-                if home in homes:
-                    typed = self._reader.typed(content, *head)
-                    copy = Copy(source, at, poll.number, position, typed)
-                    into.setdefault(home, {}).setdefault(head[0], []).append(copy)
-
-    def _homes(self, records: list[str]) -> dict[str, Window]:
-        """For each reference of one poll the latest hour that it says it was requested in."""
-        homes: dict[str, Window] = {}
-        for record in records:
-            head = self._reader.head(decode(record))
-            if not isinstance(head, Refused):
-                home = Window.of(head[1])
-                homes[head[0]] = max(home, homes.get(head[0], home))
-        return homes
+    def _lives_in(
+        self, window: Window, of: Housed, sources: dict[Window, list[PollRecord]]
+    ) -> bool:
+        if of.home == window:
+            return True
+        polled = sources[of.home] if of.home in sources else self._lake.entry(of.home).polls
+        return not polled and min(of.named_by) == window
 
     def _frames(
         self, window: Window, mine: list[Return], polls: list[PollRecord]
@@ -271,7 +232,7 @@ ACCOUNTING_FIELDS = ("served", "kept", "duplicate", "rejected", "lost")
 
 def _account(
     window: Window,
-    folded: dict[Window, list[Return]],
+    housed: list[Housed],
     mine: set[str],
     frames: dict[str, pl.DataFrame],
     landed: Landed | None,
@@ -279,7 +240,7 @@ def _account(
     """Where the poll ``landed`` went; ``mine`` are the references that live in ``window``."""
     if landed is None:
         return None
-    earliest = {found.reference: min(found.windows) for made in folded.values() for found in made}
+    earliest = {of.found.reference: min(of.found.windows) for of in housed}
     # What lives in this hour must be in the very frame that is about to be published; what lives
     # in another hour is in that hour's, which its own settling sees to.
     here = set(frames[tables.RETURNS.name].get_column(tables.REFERENCE.name))

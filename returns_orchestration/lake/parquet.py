@@ -84,6 +84,11 @@ def _footer(content: bytes) -> int:
     return end - int.from_bytes(content[max(end, 0) : max(end, 0) + 4], "little")
 
 
+def column_of(contents: list[bytes], name: str) -> pl.Series:
+    """One column of several files of one table, one after the other; they are known to be whole."""
+    return pl.scan_parquet(contents, use_statistics=False).select(name).collect().to_series()
+
+
 def from_parquet(content: bytes, path: str) -> pl.DataFrame:
     """The frame; LakeDamaged, naming ``path``, where the content is no Parquet."""
     try:

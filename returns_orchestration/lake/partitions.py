@@ -16,9 +16,9 @@ import msgspec
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake import records
+from returns_orchestration.lake import entries, records
 from returns_orchestration.lake.aside import move_aside, rebuild_advice
-from returns_orchestration.lake.entries import MADE, STRAYS, WAIVER, HourEntry, read_entries
+from returns_orchestration.lake.entries import MADE, RECORDS, WAIVER, HourEntry
 from returns_orchestration.lake.parquet import (
     from_parquet,
     poll_from_parquet,
@@ -45,12 +45,11 @@ if TYPE_CHECKING:
 
     Period = Window | Day | Ever
 
-RECORDS: Final = "_records"
 _POLL_DATA: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
 
 
 class Lake:
-    """The lake on a store. ``zone_of_homes`` is not known here: landing gives the homes."""
+    """The lake on a store; ``clock`` tells the time at which a record is written."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime] | None = None) -> None:
         self.store = store
@@ -75,11 +74,13 @@ class Lake:
 
     def entry(self, window: Window) -> HourEntry:
         """What there is of ``window``, from one listing of its records."""
-        return read_entries(self.store.list(f"{RECORDS}/{window.path}")).get(window, HourEntry())
+        return entries.read_entries(self.store.list(f"{RECORDS}/{window.path}")).get(
+            window, HourEntry()
+        )
 
     def entries(self) -> dict[Window, HourEntry]:
         """What there is of every hour, from one listing of all records."""
-        return read_entries(self.store.list(RECORDS))
+        return entries.read_entries(self.store.list(RECORDS))
 
     def waive(self, window: Window, why: str) -> None:
         """Note that ``window`` need not be polled, and why."""
@@ -159,7 +160,7 @@ class Lake:
         )
         for home in homes:
             if home != window:
-                self.store.create(self.pointer_path(home, window), b"")
+                self.store.create(entries.pointer_path(home, window), b"")
         self.store.put(self.poll_record_path(window, number), records.encode(record))
         return record
 
@@ -177,7 +178,7 @@ class Lake:
     def note_lost(self, window: Window, number: int) -> None:
         """Note that a poll is lost until another is kept, and anew where the note is damaged."""
         entry = self.entry(window)
-        path = self.lost_path(window, number, dict(entry.lost).get(number, entry.next_number))
+        path = entries.lost_path(window, number, dict(entry.lost).get(number, entry.next_number))
         with suppress(LakeDamaged):
             content = self.store.get(path)
             if content is not None and records.decode_lost(content, path):
@@ -197,16 +198,6 @@ class Lake:
     def poll_record_path(window: Window, number: int) -> str:
         """Where the record of a poll stands."""
         return f"{RECORDS}/{window.path}/poll-{number:04d}.json"
-
-    @staticmethod
-    def lost_path(window: Window, number: int, until: int) -> str:
-        """Where it is noted that a poll was set aside, and which one from then on is new."""
-        return f"{RECORDS}/{window.path}/poll-{number:04d}-lost-before-{until:04d}.json"
-
-    @staticmethod
-    def pointer_path(home: Window, window: Window) -> str:
-        """Where it is noted that ``window`` served a record requested in ``home``."""
-        return f"{RECORDS}/{home.path}/{STRAYS}{window.start:%Y-%m-%dT%H}"
 
     @staticmethod
     def made_path(period: Period) -> str:
@@ -276,12 +267,16 @@ class Lake:
         except LakeDamaged:
             return None
 
-    def _read(self, file: FileRecord) -> pl.DataFrame:
+    def content(self, file: FileRecord) -> bytes:
+        """The bytes of a file; LakeDamaged if they are not as noted."""
         content = self._get(file.path)
         if FileRecord.of(file.path, content, file.rows) != file:
             message = f"The file {file.path} is not what was recorded when it was written."
             raise LakeDamaged(message, next_step=rebuild_advice(file.path))
-        return from_parquet(content, file.path)
+        return content
+
+    def _read(self, file: FileRecord) -> pl.DataFrame:
+        return from_parquet(self.content(file), file.path)
 
     def _get(self, path: str) -> bytes:
         content = self.store.get(path)

@@ -107,12 +107,14 @@ def fold(copies: list[Copy]) -> Return:
     """All copies of one reference, from any polls of any windows, as one return."""
     ordered = sorted(copies, key=lambda copy: copy.order) if len(copies) > 1 else copies
     pieces: list[Typed] = []
-    for _, served in groupby(ordered, key=lambda copy: copy.of_poll):
-        pieces = _pieces_after(pieces, _pieces_of_one_poll(copy.typed for copy in served))
+    for _, of_poll in groupby(ordered, key=lambda copy: copy.of_poll):
+        served = [copy.typed for copy in of_poll]
+        pieces = _pieces_after(pieces, _pieces_of_one_poll(served))
     first, last = ordered[0], ordered[-1]
     return Return(
         reference=last.typed.reference,
-        requested_at=last.typed.requested_at,
+        # The latest of the newest poll, as for its home: else a row could lie in another day.
+        requested_at=max(typed.requested_at for typed in served),
         pieces=pieces,
         windows=frozenset(copy.window for copy in ordered),
         first_polled_at=first.polled_at,

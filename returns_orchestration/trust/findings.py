@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from returns_orchestration import tables
 from returns_orchestration.lake.aside import ASIDE, span_of
-from returns_orchestration.lake.entries import MADE
-from returns_orchestration.lake.partitions import RECORDS
+from returns_orchestration.lake.entries import MADE, RECORDS
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake.entries import MADE, STRAYS, WAIVER, HourEntry, read_entries
-from returns_orchestration.lake.partitions import RECORDS
+from returns_orchestration.lake.entries import (
+    MADE,
+    RECORDS,
+    WAIVER,
+    HourEntry,
+    link_path,
+    lost_path,
+    pointer_path,
+    read_entries,
+)
 from returns_orchestration.lake.records import (
     LostPoll,
     PollRecord,
@@ -61,7 +69,7 @@ def check_polls(evidence: Evidence, window: Window, names: dict[str, set[str]]) 
             if homes is not None:
                 homes.add(home)
             if window not in evidence.entry(home).strays:
-                evidence.note(evidence.lake.pointer_path(home, window), "missing", "mark")
+                evidence.note(pointer_path(home, window), "missing", "mark")
     for number in sorted(unrecorded):
         if evidence.is_whole_poll(window, number):
             path = evidence.lake.poll_path(window, number)
@@ -108,7 +116,7 @@ def _check_lost(evidence: Evidence, window: Window, number: int, until: int) -> 
     def is_of_its_place(lost: LostPoll) -> bool:
         return (lost.window, lost.number) == (window.key, number)
 
-    path = evidence.lake.lost_path(window, number, until)
+    path = lost_path(window, number, until)
     evidence.read_record(path, decode_lost, is_of_its_place, "mark", window, number)
 
 
@@ -122,13 +130,16 @@ def check_marks(evidence: Evidence, window: Window, names: dict[str, set[str]]) 
         for number, until in entry.lost
         for path in (
             evidence.lake.poll_record_path(window, number),
-            evidence.lake.lost_path(window, number, until),
+            lost_path(window, number, until),
         )
     }
-    ours |= {f"{STRAYS}{stray.start:%Y-%m-%dT%H}" for stray in entry.strays}
+    marks = [pointer_path(window, stray) for stray in entry.strays]
+    marks += [link_path(window, other) for other in entry.links]
+    ours |= {path.rsplit("/", 1)[-1] for path in marks}
     ours |= {MADE} if entry.made else set()
+    _check_links(evidence, window, entry)
     for stray in entry.strays:
-        path = evidence.lake.pointer_path(window, stray)
+        path = pointer_path(window, stray)
         if may_serve(evidence.lake, stray, window):
             evidence.check_mark(path)
         else:
@@ -140,6 +151,27 @@ def check_marks(evidence: Evidence, window: Window, names: dict[str, set[str]]) 
         )
     for name in sorted(names[RECORDS] - ours):
         evidence.note(f"{below}/{name}", "foreign", "aside")
+
+
+def _check_links(evidence: Evidence, window: Window, entry: HourEntry) -> None:
+    """The marks of linked hours stand on both sides, or else one was lost or put by a stranger."""
+    for other in entry.links:
+        path, mirror = link_path(window, other), link_path(other, window)
+        if window in evidence.entry(other).links:
+            evidence.check_mark(path)
+        elif _is_made_of(evidence.lake, window, other) or _is_made_of(evidence.lake, other, window):
+            evidence.note(mirror, "missing", "mark")
+        else:
+            evidence.note(path, "foreign", "aside")
+
+
+def _is_made_of(lake: Lake, window: Window, other: Window) -> bool:
+    """Whether the tables of ``window`` were made of polls of ``other``; also if nobody can tell."""
+    try:
+        made = lake.made(window)
+    except LakeDamaged:
+        return True
+    return made is not None and any(name.startswith(f"{other.key}/") for name in made.made_of)
 
 
 def may_serve(lake: Lake, window: Window, home: Window) -> bool:

@@ -199,9 +199,14 @@ def test_an_hour_that_another_process_is_publishing_is_waited_for(lake: Lake, ap
 def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(
     lake: Lake, api_of: Any
 ) -> None:
+    """A day may be made while another run is about to find them."""
     moved = {w: [returned("R-1", w.start.replace(minute=5))] for w in HOURS[:2]}
-    outcomes = api_of(lambda w: moved.get(w, [])).run(lake, HOURS)
-    (settled,) = [o.settled for o in outcomes if isinstance(o, MadeDay) if o.settled.day == NINTH]
+    api = api_of(lambda w: moved.get(w, []))
+    river = api.river(lake)
+    for window in HOURS[:2]:
+        river.land(api.poll(window))
+        river.settler.settle(window)
+    settled = river.days.settle(NINTH, at(20))
     judged = [one for claims in settled.claims.values() for one in claims]
     assert [one.sentence for one in judged if one.blocks] == []
     assert settled.frames["refund_modes_daily"].row(0)[2:] == (2, 2, 2)

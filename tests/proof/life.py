@@ -14,7 +14,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import hypothesis
-import polars as pl
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,9 +23,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from lakes import bytes_of, counted, rows_with_place
 from obstore.store import MemoryStore
 from proof.mending import tables_of
-from proof.model import EDGES, WINDOWS, Killed, Model, Mortal, record_of
+from proof.model import EDGES, WINDOWS, Killed, Model, Mortal, Said, records_of
 from proof.result import Result, in_words
 
 from returns_orchestration.clickpost import Poll
@@ -43,6 +43,7 @@ from returns_orchestration.window import Window
 ZONES = ("UTC", "Asia/Kolkata")
 MINUTE = timedelta(minutes=1)
 STEPS = 14
+COLUMNS = ("return_reference_number", "requested_at", "status", "refund_mode", "pieces")
 
 windows = st.sampled_from(WINDOWS)
 moments = st.builds(
@@ -51,6 +52,7 @@ moments = st.builds(
     st.sampled_from([timedelta(0), timedelta(microseconds=1), 30 * MINUTE, 60 * MINUTE]),
 )
 modes = st.sampled_from(["UPI", "Credits", None])
+born = st.tuples(moments, modes, st.booleans(), st.integers(1, 2))
 
 
 class Life(RuleBasedStateMachine):
@@ -65,7 +67,7 @@ class Life(RuleBasedStateMachine):
         self.store = Mortal(MemoryStore(), "memory://lake")
         self.zone = ZoneInfo(ZONES[0])
         self.edge = "[)"
-        self.returns: dict[str, tuple[datetime, str, str | None]] = {}
+        self.returns: dict[str, Said] = {}
         self.hidden: set[str] = set()
         self.unusable: dict[Window, set[str]] = {}
         self.waived: set[Window] = set()
@@ -76,7 +78,7 @@ class Life(RuleBasedStateMachine):
 
     # ---- the API, which is polled as a client is
 
-    def answer(self, window: Window) -> tuple[dict[str, tuple[Any, ...]], set[str]]:
+    def answer(self, window: Window) -> tuple[dict[str, Said], set[str]]:
         inside = EDGES[self.edge]
         shown = {k: v for k, v in self.returns.items() if k not in self.hidden}
         mine = {k: v for k, v in shown.items() if inside(v[0], window)}
@@ -86,7 +88,8 @@ class Life(RuleBasedStateMachine):
         if window in self.failing:
             raise ServerFault("ClickPost failed on its own side.")
         returns, unusable = self.answer(window)
-        records = [record_of(k, v) for k, v in returns.items()] + sorted(unusable)
+        records = [text for k, v in returns.items() for text in records_of(k, v)]
+        records += sorted(unusable)
         served = tuple(records[::-1] if self.reverse else records)
         polled_at = WINDOWS[-1].end + next(self.clock) * MINUTE
         return Poll(window, polled_at, served, 1, 1, 0, 0.1, null_result=False, damaged_text=0)
@@ -112,23 +115,25 @@ class Life(RuleBasedStateMachine):
         assert not [o for o in outcomes if isinstance(o, Stopped)], outcomes
         for window in hours:
             if window not in known and window not in bad:
-                self.model.poll(window, *self.answer(window))
+                self.model.poll(window, *self.answer(window), reverse=self.reverse)
 
     def steps_done(self) -> None:
         type(self).steps += 1
 
     @initialize(
         edge=st.sampled_from(sorted(EDGES)),
-        given=st.lists(st.tuples(moments, modes), min_size=2, max_size=6),
+        given=st.lists(
+            st.tuples(moments, modes, st.booleans(), st.integers(1, 2)), min_size=2, max_size=6
+        ),
         hours=st.lists(windows, min_size=1, max_size=4, unique=True),
     )
     def is_born(
-        self, edge: str, given: list[tuple[datetime, str | None]], hours: list[Window]
+        self, edge: str, given: list[tuple[datetime, str | None, bool, int]], hours: list[Window]
     ) -> None:
         """A life that began empty would be over before two things met."""
         self.edge = edge
-        for requested, mode in given:
-            self.a_return_appears(requested, mode)
+        for one in given:
+            self.a_return_appears(*one)
         self.run_hours(hours)
 
     @rule(hours=st.lists(windows, min_size=1, max_size=4, unique=True), reverse=st.booleans())
@@ -168,28 +173,56 @@ class Life(RuleBasedStateMachine):
     def rebuilds(self) -> None:
         self.steps_done()
         self.comes_to_rest()
-        before = tables_of(self.files())
+        before = tables_of(bytes_of(self.store))
         Rebuilder(self.river()).rebuild(WINDOWS[0].start, WINDOWS[-1].end, {})
-        after = tables_of(self.files())
+        after = tables_of(bytes_of(self.store))
         assert {k: v for k, v in after.items() if not k.startswith("lateness")} == {
             k: v for k, v in before.items() if not k.startswith("lateness")
         }
 
     # ---- what becomes of the API
 
-    @rule(requested=moments, mode=modes)
-    def a_return_appears(self, requested: datetime, mode: str | None) -> None:
-        self.returns[f"R-{next(self.names)}"] = (requested, "S-0", mode)
+    @rule(requested=moments, mode=modes, shared=st.booleans(), pieces=st.integers(1, 2))
+    def a_return_appears(
+        self, requested: datetime, mode: str | None, shared: bool, pieces: int
+    ) -> None:
+        served = frozenset(range(1, pieces + 1))
+        self.returns[f"R-{next(self.names)}"] = (requested, "S-0", mode, shared, served)
 
     @precondition(lambda self: self.returns)
     @rule(data=st.data(), mode=modes, polled=st.booleans())
     def a_return_changes(self, data: st.DataObject, mode: str | None, polled: bool) -> None:
-        """Often it is asked for at once, so that a life sees many changes."""
         reference = data.draw(st.sampled_from(sorted(self.returns)))
-        requested, _, _ = self.returns[reference]
-        self.returns[reference] = (requested, f"S-{next(self.names)}", mode)
+        requested, _, _, *pieces = self.returns[reference]
+        self.becomes(reference, (requested, self.new_status(), mode, *pieces), polled=polled)
+
+    @precondition(lambda self: self.returns)
+    @rule(data=st.data(), requested=moments, mode=modes, polled=st.booleans())
+    def a_return_moves(
+        self, data: st.DataObject, requested: datetime, mode: str | None, polled: bool
+    ) -> None:
+        """Its request time is another one, in whichever hour; the old hour serves it no more."""
+        reference = data.draw(st.sampled_from(sorted(self.returns)))
+        _, _, _, *pieces = self.returns[reference]
+        self.becomes(reference, (requested, self.new_status(), mode, *pieces), polled=polled)
+
+    @precondition(lambda self: self.returns)
+    @rule(data=st.data(), pieces=st.sets(st.integers(1, 3), min_size=1), polled=st.booleans())
+    def its_pieces_come_and_go(self, data: st.DataObject, pieces: set[int], polled: bool) -> None:
+        """Pieces that share their items come, and do not go: they would be another courier's."""
+        reference = data.draw(st.sampled_from(sorted(self.returns)))
+        requested, _, mode, shared, before = self.returns[reference]
+        served = before | pieces if shared else frozenset(pieces)
+        self.becomes(reference, (requested, self.new_status(), mode, shared, served), polled=polled)
+
+    def new_status(self) -> str:
+        return f"S-{next(self.names)}"
+
+    def becomes(self, reference: str, said: Said, *, polled: bool) -> None:
+        """Often it is asked for at once, so that a life sees many changes."""
+        self.returns[reference] = said
         if polled:
-            home = Window.of(requested)
+            home = Window.of(said[0])
             self.run_hours([w for w in WINDOWS if w in {home, home.previous}])
 
     @precondition(lambda self: self.returns)
@@ -208,9 +241,6 @@ class Life(RuleBasedStateMachine):
 
     # ---- what must hold
 
-    def files(self) -> dict[str, bytes]:
-        return {path: self.store.get(path) or b"" for path in self.store.list("")}
-
     def comes_to_rest(self) -> None:
         """Days of a zone that was changed are made by whoever looks for unfinished hours."""
         polled = sorted(self.model.rejected)
@@ -223,19 +253,15 @@ class Life(RuleBasedStateMachine):
         found = [finding.text for finding in Verifier(lake, self.zone).everything()]
         assert not found, found
         hour = {reference: model.hour(reference) for reference in model.said}
-        assert self.rows("returns", *COLUMNS, "place") == Counter(
-            (reference, *said, hour[reference].path) for reference, said in model.said.items()
+        assert rows_with_place(self.store, "returns", *COLUMNS, "place") == Counter(
+            (reference, *model.row(reference), hour[reference].path) for reference in model.said
         )
-        assert self.rows("rejected_returns", "record", "place") == Counter(
+        assert rows_with_place(self.store, "rejected_returns", "record", "place") == Counter(
             (text, window.path) for window, texts in model.rejected.items() for text in texts
         )
-        assert self.counted("refund_modes_hourly") == Counter(
-            (hour[reference].start, said[2] or "Not given")
-            for reference, said in model.said.items()
-        )
-        assert self.counted("refund_modes_daily") == Counter(
-            (said[0].astimezone(self.zone).date(), said[2] or "Not given")
-            for said in model.said.values()
+        assert counted(self.store, "refund_modes_hourly") == model.counts(lambda r: hour[r].start)
+        assert counted(self.store, "refund_modes_daily") == model.counts(
+            lambda r: model.said[r][0].astimezone(self.zone).date()
         )
         full = {*hour.values(), *(window for window, texts in model.rejected.items() if texts)}
         assert {s.hour: s.state for s in states(lake, WINDOWS)} == {
@@ -244,32 +270,6 @@ class Life(RuleBasedStateMachine):
             else ("waived" if window in self.waived else "missing")
             for window in WINDOWS
         }
-
-    def scan(self, table: str) -> pl.DataFrame | None:
-        frames = [
-            pl.read_parquet(content).with_columns(
-                place=pl.lit(path.partition("/")[2].rpartition("/")[0])
-            )
-            for path, content in self.files().items()
-            if path.startswith(f"{table}/")
-        ]
-        return pl.concat(frames) if frames else None
-
-    def rows(self, table: str, *columns: str) -> Counter[tuple[Any, ...]]:
-        frame = self.scan(table)
-        return Counter(() if frame is None else frame.select(columns).rows())
-
-    def counted(self, table: str) -> Counter[tuple[Any, ...]]:
-        """Returns by period and mode; each has one item of quantity 1, so all counts agree."""
-        frame = self.scan(table)
-        counts: Counter[tuple[Any, ...]] = Counter()
-        for period, mode, *numbers in () if frame is None else frame.drop("place").rows():
-            assert len(set(numbers)) == 1, (table, period, mode, numbers)
-            counts[period, mode] += numbers[0]
-        return counts
-
-
-COLUMNS = ("return_reference_number", "requested_at", "status", "refund_mode")
 
 
 def model_runs(cases: int, seed: int) -> Result:
