@@ -19,9 +19,9 @@
     meta good, result absent or no list                   -> MalformedReply
     meta good, result null                                -> no records, and said so
 
-What lives here: the verdict, its words, and the one piece of the API's text that is ever quoted:
-meta.message, on one line, masked, shortened. What does not: cutting the records (``records.py``),
-asking again (``client.py``, the only caller).
+What lives here: the verdict and its words. What does not: which words of meta.message, the one
+piece of the API's text that is ever quoted, may be told (``quoting.py``), cutting the records
+(``records.py``), asking again (``client.py``, the only caller).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from returns_orchestration.clickpost.quoting import quoted
 from returns_orchestration.clickpost.records import (
     NotJsonError,
     Texts,
@@ -67,7 +68,6 @@ _CAUSES: dict[type[ApiError], str] = {
     Throttled: "ClickPost asks to slow down",
 }
 _REFUSED_KEY = re.compile(r"authentication failed|invalid (token|api[ _-]?key)", re.IGNORECASE)
-_PERSONAL = re.compile(r"[^\s@]{1,64}@[\w.-]{1,255}|\+?\d(?: ?\d){9,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,8 @@ def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | None:
     said = f"HTTP {status}"
     if meta is not None:
         said += "" if meta.status is None else f", meta.status {_number(meta.status)}"
-        said += _quote(meta.message, answer.secrets)
+        words = quoted(meta.message, answer.secrets, _QUOTED)
+        said += f': "{words}"' if words else ""
     kind = _kind(status, _CREDENTIALS_HTTP)
     if meta is not None and _REFUSED_KEY.search(meta.message):
         kind = CredentialsRefused
@@ -227,17 +228,6 @@ def _flat(message: object, depth: int = 0) -> Iterator[str]:
             yield from _flat(value, depth + 1)
     elif message is not None:
         yield str(message)
-
-
-def _quote(message: str, secrets: Secrets) -> str:
-    # Masked before blanks are folded and again after it, and only then cut: a cut key is no longer
-    # recognised. Addresses and telephone numbers go too: an error holds no personal data.
-    text = "".join(letter if letter.isprintable() else " " for letter in secrets.mask(message))
-    text = secrets.mask(" ".join(text.split()))[: 10 * _QUOTED]
-    text = _PERSONAL.sub("***", text)
-    if not text:
-        return ""
-    return f': "{text[: _QUOTED - 1]}…"' if len(text) > _QUOTED else f': "{text}"'
 
 
 def _describe(body: bytearray, fault: str) -> str:

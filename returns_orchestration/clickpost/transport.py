@@ -39,6 +39,7 @@ _HEAD_KEPT = (b"content-type", b"content-length", b"content-encoding", b"date", 
 _TELLING = 8  # a shorter value turns up in innocent text too often to be looked for in a link
 
 _PIECE = 6  # characters of a value that give it away
+_DIGITS = 3  # digits in a row that a value and a message do not share by chance
 
 _UNDER_WAY: ContextVar[bool] = ContextVar("a request with credentials is under way", default=False)
 
@@ -67,6 +68,27 @@ class Secrets:
     def mask(self, text: str) -> str:
         """``text`` with every written form of both values replaced."""
         return self._forms.sub(MASK, text)
+
+    def much_of(self, word: str) -> bool:
+        """Whether ``word`` is half of a value or more; for digits, two at an end or three."""
+        word = word.casefold()
+        for value in (self._key.strip().casefold(), self._user_name.strip().casefold()):
+            if word in value and 2 * len(word) >= len(value):
+                return True
+            at_an_end = value.startswith(word) or value.endswith(word)
+            if word.isdigit() and word in value and len(word) >= (2 if at_an_end else _DIGITS):
+                return True
+        return False
+
+    def spelled_in(self, text: str) -> bool:
+        """Whether the letters and digits of ``text`` are a value's, in order or reversed.
+
+        Whatever stands between them; values with fewer than 6 letters and digits are not looked
+        for: they turn up in innocent text.
+        """
+        squeezed = _squeezed(text)
+        values = map(_squeezed, (self._key, self._user_name))
+        return any(form in squeezed for v in values if len(v) >= _PIECE for form in (v, v[::-1]))
 
     def exposed_in(self, text: str) -> bool:
         """Whether ``text`` repeats one of them; values under 8 characters are not looked for."""
@@ -108,6 +130,10 @@ def _forms(value: str) -> set[str]:
             repr(text)[1:-1],
         }
     return forms - {""}
+
+
+def _squeezed(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def _encodable(key: str, user_name: str) -> tuple[str, str]:

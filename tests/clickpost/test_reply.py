@@ -153,8 +153,8 @@ def test_an_object_message_is_quoted_as_words() -> None:
 
 
 def test_a_message_is_quoted_on_one_line_and_shortened() -> None:
-    said = str(refused(200, meta("one\r\n\ttwo\x1b[31m \u2028three " + "x" * 5_000, 400)))
-    assert '"one two [31m three xxx' in said
+    said = str(refused(200, meta("end\r\n\ttime\x1b[ \u2028start " + "value " * 900, 400)))
+    assert '"end time [ start value value' in said
     assert said.isprintable()
     assert "…" in said
     assert len(said) < 450
@@ -179,13 +179,13 @@ def test_a_message_that_repeats_a_credential_is_masked(written: str) -> None:
 
 
 def test_a_credential_is_masked_before_the_message_is_cut() -> None:
-    said = str(refused(200, meta("x" * 190 + KEY, 400)))
+    said = str(refused(200, meta("value " * 32 + KEY, 400)))
     assert KEY[:4] not in said
 
 
 def test_personal_data_in_a_message_is_not_repeated() -> None:
     said = str(refused(200, meta("No return of jo.doe+x@mail.example, +91 98765 43210", 400)))
-    assert '"No return of ***, ***"' in said
+    assert '"No return of ***"' in said
 
 
 @pytest.mark.parametrize("status", [200, 301, 404, 500])

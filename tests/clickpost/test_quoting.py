@@ -1,0 +1,138 @@
+"""What an error repeats of the API's message: what it says, and nothing that it tells back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from spellings import PERSONAL, SPELLINGS
+
+from returns_orchestration.clickpost.quoting import VOCABULARY, quoted
+from returns_orchestration.clickpost.transport import Secrets
+from returns_orchestration.simulator import replies
+
+KEY, USER = "7f3a91c2-58d4-4e6b-b0a7-93c1d2e4f586", "Zephyr & Sohn+GmbH"
+SECRETS = Secrets(KEY, USER)
+
+SEEN = [
+    replies.AUTHENTICATION_FAILED,
+    "Time Difference: Start Time is ahead of End time by more than 60 Minutes",
+    "Time Difference: End Time is behind Start Time",
+    "Missing parameter: key, user_name, start_time, end_time",
+    "start_time is not in the format YYYY-MM-DDThh:mm:ss",
+    "page is not a number from 1 on",
+    "{'start_time': [ErrorDetail(string='Invalid', code='invalid')]}",
+    "Too Many Requests",
+    "Request was throttled. Expected available in 30 seconds.",
+    "Something went wrong",
+    "Internal Server Error",
+    "SUCCESS",
+    "Pin code not serviceable",
+    "400 Bad Request response if the given account is inactive or does not exist.",
+    "The difference between Start Time and End Time cannot be more that 60 minutes.",
+    'Method "GET" not allowed.',
+    "Authentication credentials were not provided.",
+    "This field may not be null.",
+    "user_name: This field is required.",
+    "API rate limit of 100 requests exceeded, try again later",
+    "The account doesn't exist or isn't active",
+    "JSON parse error - Expecting value: line 1 column 1 (char 0)",
+    "Your license key has expired",
+    "no",
+]
+
+
+def quote(message: str, secrets: Secrets = SECRETS) -> str:
+    return quoted(message, secrets, 200)
+
+
+@pytest.mark.parametrize("message", SEEN)
+def test_a_message_that_tells_nothing_is_quoted_whole(message: str) -> None:
+    assert quote(message) == message
+
+
+@pytest.mark.parametrize("frame", ["Invalid key: {}", "{} is not valid", "Unknown ({})", "{}"])
+@pytest.mark.parametrize("value", [KEY, USER], ids=["key", "user name"])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_no_piece_of_a_credential_is_told_in_any_spelling(
+    spelling: str, value: str, frame: str
+) -> None:
+    told = quote(frame.format(SPELLINGS[spelling](value)))
+    said = told.replace("and", "***").replace("user", "***")  # what stands between pieces
+    assert not set(said) - {*frame, *"*[]()'\"<>=.,:;/- "}, told
+    assert "***" in told
+    assert all(word in told for word in frame.replace("({})", "").replace("{}", "").split())
+
+
+@pytest.mark.parametrize("frame", ["No return of {} found", "{}", "customer {}, order {}"])
+@pytest.mark.parametrize("case", PERSONAL)
+def test_nobody_is_told_by(case: str, frame: str) -> None:
+    written, *pieces = PERSONAL[case]
+    told = quote(frame.replace("{}", written))
+    assert not [piece for piece in pieces if piece in told]
+    assert "***" in told
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("No order of Jane Doe, Pune found", "No order of *** found"),
+        ("at 4711, Zebra", "***"),
+        ("phone 987 and code 654 and line 3210", "phone *** and code *** and line ***"),
+        ("1 2 3 4 5 6", "***"),
+        ("code 12345 is unknown", "code *** is unknown"),
+        ("code ٣٤ is unknown", "code *** is unknown"),
+        ("Ｉnvalid toke\u200bn", "***"),
+        ("Invalid\ttoken\r\nor \x1b[31mkey", "Invalid token or [***"),
+        ("", ""),
+        (" \n ", ""),
+        ("?!", "?!"),
+    ],
+)
+def test_what_is_not_known_to_be_harmless_is_one_mask(message: str, told: str) -> None:
+    assert quote(message) == told
+
+
+@pytest.mark.parametrize(
+    ("key", "user", "message", "told"),
+    [
+        ("k3y", "error", "Server ERROR, then errors", "Server ***, then ***"),
+        ("k3y", "api", "Invalid Token or API Key", "Invalid Token or *** Key"),
+        ("k3y", "test-user", "no such user", "no such user"),
+        ("token-server", "u7", "Invalid token, try server", "Invalid token, try ***"),
+        ("token-or-key", "u7", "Invalid token or key", "***"),
+        ("timeout", "u7", "a time out of range", "*** out of range"),
+        ("461253", "u7", "field 46 is 12 and 53", "field *** is 12 and ***"),
+        ("a461253", "u7", "field 612 is wrong", "field *** is wrong"),
+        ("invalid key", "u7", "Invalid   Key given, yek dilavni", "*** given, ***"),
+        ("required", "u7", "key, is re-quired, not deriuqer", "key, is ***, not ***"),
+    ],
+)
+def test_a_credential_of_plain_words_is_no_word(
+    key: str, user: str, message: str, told: str
+) -> None:
+    assert quote(message, Secrets(key, user)) == told
+
+
+def test_known_words_that_add_up_to_a_credential_are_not_told() -> None:
+    assert quote("type: date, time, zone", Secrets("datetimezonetypes1", "x9")) == quote(
+        "type: date, time, zone"
+    )
+    assert quote("key: date, time, zone", Secrets("date-time-zone", "x9")) == "***"
+    assert quote("zone, time, date", Secrets("etademitenoz", "x9")) == "***"
+
+
+def test_a_long_message_is_cut_after_it_is_masked() -> None:
+    told = quote("value " * 32 + KEY + " required" * 500)
+    assert told == ("value " * 32 + "*** required")[:199] + "…"
+
+
+def test_the_list_is_of_words() -> None:
+    assert all(word == word.casefold() and word.isascii() and len(word) > 1 for word in VOCABULARY)
+    assert not [word for word in VOCABULARY if any(letter.isdigit() for letter in word)]
+
+
+@pytest.mark.parametrize("message", [replies.TOO_WIDE, replies.REVERSED])
+def test_the_simulators_objects_are_among_what_is_seen(message: Any) -> None:
+    ((name, (text,)),) = message.items()
+    assert f"{name}: {text}" in SEEN
