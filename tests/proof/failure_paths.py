@@ -18,6 +18,7 @@ from deployment import deployed
 from proof.pages import pages
 from proof.scene import FAILING, FROM, HOURS, TO, Scene, environment, every_log, output_kept, token
 from proof.serving import serving
+from proof.telling_back import told_back
 from receiver import receiving
 from unattended import START, Unattended
 
@@ -283,4 +284,5 @@ PATHS: dict[str, FailurePath] = {
     "SIGKILL in a request": killed,
     "the pages of the UI": every_page,
     "keys that are personal data": personal_keys,
+    "told back in other spellings": told_back,
 }

@@ -1,7 +1,7 @@
 """Looks for what must not be told: in texts, in files through what packs them, in command lines.
 
 A needle is a piece so distinctive that no encoding of the whole hides it and no other text holds
-it by chance. Letters count alike in both cases; base64 and hex of a needle count as the needle.
+it by chance. Letters count alike in both cases; base64, hex and the reverse of it count, too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Search:
     """Looks for ``needles``, and counts what it has looked at."""
 
     def __init__(self, needles: Iterable[str], *, coded: bool = True) -> None:
-        """``coded``: look for base64 and hex of the needles, too."""
+        """``coded``: look for base64, hex and the reverse of the needles, too."""
         said = {needle: _forms(needle) if coded else [needle.encode()] for needle in needles}
         self._forms = sorted({form.lower() for forms in said.values() for form in forms})
         self.files = 0
@@ -138,10 +138,11 @@ def processes_seen() -> Iterator[set[bytes]]:
 
 
 def _forms(needle: str) -> Iterator[bytes]:
-    """The bytes that give ``needle`` away: itself, its hex, and its base64 in any surroundings."""
+    """The bytes that give ``needle`` away: itself, hex, base64 anywhere, reversed."""
     plain = needle.encode()
     yield plain
     yield plain.hex().encode()
+    yield needle[::-1].encode()
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + plain)
         whole = coded[-(-before * 8 // 6) : (before + len(plain)) * 8 // 6]

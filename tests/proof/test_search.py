@@ -38,6 +38,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 of user:password": lambda text: base64.b64encode(f"me:{text}".encode()).decode(),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(f"a{text}".encode()).decode(),
+    "reversed": lambda text: text[::-1],
     "hex": lambda text: text.encode().hex(),
     "gzip in base64": lambda text: base64.b64encode(gzip.compress(text.encode() * 9)).decode(),
     "zlib in base64": lambda text: base64.b64encode(zlib.compress(text.encode() * 9)).decode(),
