@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from returns_orchestration.address import holds_key, holds_user_name, is_plain_web_address
 from returns_orchestration.env_file import env_file as usual_env_file
 from returns_orchestration.env_file import project_folder
 from returns_orchestration.errors import SettingsError
@@ -123,10 +124,20 @@ class Settings(BaseSettings):
     @field_validator("base_url", "dagster_url")
     @classmethod
     def _http_address(cls, value: str) -> str:
-        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", value):
+        if not is_plain_web_address(value):
             message = "must be an http:// or https:// address without a query or a user"
             raise ValueError(message)
         return value.rstrip("/")
+
+    @field_validator("key", "user_name")
+    @classmethod
+    def _not_in_the_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        holds = holds_key if info.field_name == "key" else holds_user_name
+        # An address that was refused is absent here: it is named anyway.
+        if value and holds(info.data.get("base_url", ""), value.get_secret_value()):
+            message = "must not be part of CLICKPOST_BASE_URL, which is told: take it out there"
+            raise ValueError(message)
+        return value
 
     @field_validator("heartbeat_url")
     @classmethod

@@ -23,6 +23,7 @@ ORDER = (
     "errors",
     "window",
     "env_file",
+    "address",
     "settings",
     "tables",
     "clickpost",

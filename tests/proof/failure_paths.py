@@ -272,6 +272,8 @@ PATHS: dict[str, FailurePath] = {
     "a proxy with a password": through_a_proxy,
     "the key in the address": partial(in_the_address, "https://a.invalid/api?key={key}"),
     "both before the host": partial(in_the_address, "https://{user}:{key}@a.invalid/api"),
+    "the key in the path": partial(in_the_address, "https://a.invalid/{key}/api"),
+    "the user name in the path": partial(in_the_address, "https://a.invalid/api/{user}"),
     "the lake is a file": partial(lake_is_no_folder, ""),
     "the lake is below a file": partial(lake_is_no_folder, "lake"),
     "DAGSTER_HOME is a file": home_is_no_folder,
