@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from returns_orchestration.clickpost.body import read_body
-from returns_orchestration.clickpost.clocks import ensure_over, time_of_request
+from returns_orchestration.clickpost.clocks import ensure_over, time_of_request, time_told
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
 from returns_orchestration.clickpost.next_page import PageTrail
@@ -278,15 +278,15 @@ class ClickPostClient:
         if failure is not None:
             raise failure  # here and not above: no library's exception becomes its context
         secrets: Secrets = response.extensions["secrets"]
+        theirs = time_told(response.headers.get("date"), response.headers.get("age"))
         answer = Answer(
             status=response.status_code,
-            retry_after=read_retry_after(response.headers.get("retry-after"), sent_at),
+            retry_after=read_retry_after(response.headers.get("retry-after"), theirs or sent_at),
             redirected_to=response.extensions["redirected_to"],
             secrets=secrets,
         )
-        polled_at = time_of_request(sent_at, response.headers.get("date"))
-        ahead = sent_at - polled_at
-        return _Received(read_page(answer, body), secrets, polled_at, ahead, len(body))
+        at = time_of_request(sent_at, theirs)
+        return _Received(read_page(answer, body), secrets, at, sent_at - at, len(body))
 
 
 def _endpoint(base_url: str) -> httpx.URL:

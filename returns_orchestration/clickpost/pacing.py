@@ -82,7 +82,8 @@ class RetryPolicy:
 def read_retry_after(text: str | None, now: datetime) -> float | None:
     """Seconds asked for by a Retry-After header: a number of seconds, or an HTTP date.
 
-    None for an absent, negative, past or unreadable one. ``now`` is aware.
+    None for an absent, negative, past or unreadable one. ``now`` is aware, and by the clock of the
+    API where it is known: a date is of that clock, and ours may be wrong.
     """
     text = (text or "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):

@@ -35,7 +35,10 @@ USER_PARAMETER = "user_name"
 MASK = "***"
 
 _WIRE_LOGGERS = ("connection", "http11", "http2", "proxy", "socks")
-_HEAD_KEPT = (b"content-type", b"content-length", b"content-encoding", b"date", b"retry-after")
+_HEAD_KEPT = (
+    *(b"content-type", b"content-length", b"content-encoding"),
+    *(b"date", b"age", b"retry-after"),
+)
 _TELLING = 8  # a shorter value turns up in innocent text too often to be looked for in a link
 
 _PIECE = 6  # characters of a value that give it away

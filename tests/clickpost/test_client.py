@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -136,6 +137,21 @@ def test_retry_after_is_honoured(ask: Ask, window: Window, envelope: Callable[..
     )
     asked.client.poll(window)
     assert asked.time.slept == [7.5, 40, 60]
+
+
+@pytest.mark.parametrize("minutes_off", [-400, -1, 0, 1, 400])
+def test_a_date_to_wait_for_is_of_the_clock_of_the_reply(
+    ask: Ask, window: Window, envelope: Callable[..., bytes], minutes_off: int
+) -> None:
+    theirs = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
+    head = {"date": theirs, "retry-after": theirs + timedelta(seconds=40)}
+    dated = {name: format_datetime(moment, usegmt=True) for name, moment in head.items()}
+    cached = dated | {"age": "30"}
+    ours = theirs + timedelta(minutes=minutes_off)
+    replies = [httpx.Response(429, headers=dated), httpx.Response(429, headers=cached)]
+    asked = ask(*replies, envelope(1), clock=lambda: ours)
+    asked.client.poll(window)
+    assert asked.time.slept == [40, 10]
 
 
 def test_total_time_ends_the_repeats_before_the_attempts_do(ask: Ask, window: Window) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from returns_orchestration.clickpost.clocks import time_of_request
+from returns_orchestration.clickpost.clocks import read_http_date, time_of_request, time_told
 from returns_orchestration.errors import ClockAhead
 
 if TYPE_CHECKING:
@@ -94,4 +94,79 @@ def test_a_date_that_is_no_ascii_costs_no_reply(
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Nov 2026 12:00:45 GMT"])
 def test_a_date_that_is_none_changes_nothing(window: Window, date: str | None) -> None:
-    assert time_of_request(window.end, date) == window.end
+    assert time_told(date, "7") is None
+    assert time_of_request(window.end, time_told(date)) == window.end
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 09 Nov 2026 12:00:45 GMT",
+        "mon, 09 nov 2026 12:00:45 gmt",
+        " Mon, 09 Nov 2026 12:00:45 UTC ",
+        "Mon, 09 Nov 2026 12:00:45 +0000",
+        "Mon, 09 Nov 2026 12:00:45 -0000",
+        "Monday, 09-Nov-26 12:00:45 GMT",
+        "Mon Nov  9 12:00:45 2026",
+    ],
+)
+def test_every_form_of_an_http_date_is_read(date: str) -> None:
+    assert read_http_date(date) == datetime(2026, 11, 9, 12, 0, 45, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["IST", "EST", "+0530", "-0800", "GMT+5", "XYZ", "Z", ""])
+def test_a_date_of_another_zone_is_not_believed(window: Window, zone: str) -> None:
+    date = f"Mon, 09 Nov 2026 12:00:45 {zone}"
+    assert read_http_date(date) is None
+    assert time_of_request(window.end, time_told(date)) == window.end
+
+
+@pytest.mark.parametrize(
+    ("age", "later"),
+    [
+        (None, 0),
+        ("0", 0),
+        ("45", 45),
+        (" 0045 ", 45),
+        ("45, 7", 45),
+        ("2678400", 2_678_400),
+        ("2678401", None),
+        ("9" * 5_000, None),
+        ("0" * 5_000 + "45", 45),
+        ("-45", 0),
+        ("4.5", 0),
+        ("٤٥", 0),
+        ("soon", 0),
+        ("", 0),
+    ],
+)
+def test_the_age_of_a_cached_reply_is_added_to_its_date(age: str | None, later: int | None) -> None:
+    told = time_told("Mon, 09 Nov 2026 12:00:45 GMT", age)
+    at = datetime(2026, 11, 9, 12, 0, 45, tzinfo=UTC)
+    assert told == (None if later is None else at + timedelta(seconds=later))
+
+
+def test_an_age_beyond_the_last_year_there_is_tells_nothing() -> None:
+    assert time_told("Fri, 31 Dec 9999 23:59:59 GMT", "60") is None
+
+
+@pytest.mark.parametrize(
+    ("age", "ahead"),
+    [("1800", 0), ("1500", 0), ("600", 20), ("9999999", 0)],
+    ids=["cached", "agree", "cached, and ahead all the same", "too old to tell"],
+)
+def test_a_cached_reply_does_not_blame_this_machines_clock(
+    *,
+    serve: Callable[..., Any],
+    connect: Callable[..., Any],
+    reply_bytes: Callable[..., bytes],
+    envelope: Callable[..., bytes],
+    window: Window,
+    age: str,
+    ahead: int,
+) -> None:
+    now = window.end + 90 * MINUTE
+    date = format_datetime(now - 30 * MINUTE, usegmt=True)
+    server = serve(reply_bytes(envelope(1), f"Date: {date}", f"Age: {age}"))
+    poll = connect(server.url, clock=lambda: now).poll(window)
+    assert (poll.polled_at, poll.clock_ahead) == (now - ahead * MINUTE, ahead * MINUTE)
