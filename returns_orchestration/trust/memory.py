@@ -62,8 +62,10 @@ class Memory:
     def unknown(self, first: Window, newest: Window, now: datetime, limit: int) -> list[Window]:
         """The hours to look at: those that fail, and the ``limit`` newest that are not known.
 
-        Stubborn ones only when they may be asked for, so that they are no burden.
+        Stubborn ones only when they may be asked for, so that they are no burden. Attempts at hours
+        after ``newest`` are forgotten: a clock that was ahead made them, and those hours come yet.
         """
+        self.attempts = {w: a for w, a in self.attempts.items() if w <= newest}
         failing = [w for w, a in self.attempts.items() if not a.is_stubborn or a.may_be_made(now)]
         known = Spans(self.complete.pairs())
         known.add(self.attempts)

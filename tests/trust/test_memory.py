@@ -37,6 +37,12 @@ def test_hours_that_fail_are_looked_at_and_stubborn_ones_only_when_they_may_be_a
     assert memory.unknown(first, newest, STUBBORN.again_at, 0) == HOURS[:2]
 
 
+def test_hours_that_only_a_clock_ahead_saw_end_are_not_asked_for_before_they_end() -> None:
+    memory = Memory(Spans(), {HOURS[2]: WAITING, HOURS[8]: WAITING, HOURS[9]: STUBBORN})
+    assert memory.unknown(HOURS[0], HOURS[3], STUBBORN.again_at, 1) == [HOURS[2], HOURS[3]]
+    assert memory.attempts == {HOURS[2]: WAITING}
+
+
 def test_no_hour_waits_where_the_project_was_loaded_anew() -> None:
     memory = Memory(Spans(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.wake("one", NOW)
