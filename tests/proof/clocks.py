@@ -1,7 +1,7 @@
 """Whatever clocks and calendars do: ends of years, leap days and seconds, zones, clocks set wrong.
 
-Each case is a scene of its own, in turn: a calendar's, a zone's, a second's, a clock's, and now and
-then a daemon whose machine has a wrong clock for some hours.
+Each case is a scene of its own, in turn: a calendar's, a zone's, a second's, a clock's, the API's
+date's, and now and then a daemon whose machine has a wrong clock for some hours.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from proof import daemon_clock
+from proof.api_date import api_date
 from proof.corruption import findings
 from proof.result import Result
 from proof.serving import serving
@@ -53,14 +55,14 @@ NAIVE_ZONES = ("UTC", "Asia/Kolkata", "Asia/Kathmandu")
 
 
 def whatever_the_clock(cases: int, seed: int) -> Result:
-    """``cases`` scenes; every twentieth is a daemon's, the others take their turns."""
+    """``cases`` scenes; every tenth is a daemon's, the others take their turns."""
     dice, result, seen = random.Random(seed), Result(seed), Counter[str]()
     logging.getLogger("returns_orchestration").setLevel(logging.CRITICAL)
-    turns = itertools.cycle(SCENES)
+    turns, steps = itertools.cycle(SCENES), itertools.cycle(daemon_clock.STEPS)
     for number in range(cases):
-        is_daemon = number % 20 == 10
+        is_daemon = number % 10 == 5
         name = "daemon" if is_daemon else next(turns)
-        scene: Scene = daemon_clock.lives if is_daemon else SCENES[name]
+        scene = partial(daemon_clock.lives, ahead=next(steps)) if is_daemon else SCENES[name]
         seen[name] += 1
         with tempfile.TemporaryDirectory() as folder:
             wrong = list(scene(Path(folder), random.Random(dice.randrange(2**32))))
@@ -222,4 +224,5 @@ SCENES: dict[str, Scene] = {
     "zone": another_zone,
     "leap second": leap_second,
     "stepping clock": stepping_clock,
+    "wrong date": api_date,
 }

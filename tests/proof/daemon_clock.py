@@ -1,14 +1,17 @@
 """A daemon whose machine has a wrong clock for some hours, while the API's goes right.
 
-Schedules and sensors are driven by hand. When the clock is right again nothing may be lost: every
-hour is there, polled again at its last age, and nobody is told of what is over.
+Schedules and sensors are driven by hand; an outage begins while the clock is wrong, so that pauses
+are noted by it. Every poll is held against the right time: none before an hour's end, one in good
+time after each age, and none that no age asked for once the clock is right.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -28,10 +31,74 @@ from returns_orchestration.window import Window, last_settled, windows_between
 
 TICK = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
-STEPS = [timedelta(minutes=m) for m in (20, -20, 60, 330, -330, 1_200, 20_000)]
+STEPS = [timedelta(minutes=m) for m in (330, -330, 20, 60, -20, 1_200)]
 """How far a clock is ahead: whole ticks, so that schedules come to their minutes."""
 
 AGES = 1, 2
+PATIENCE = HOUR + 2 * TICK
+"""The longest pause of an hour that fails, and the ticks at its ends."""
+
+MOST_IN_VAIN = 5
+"""Polls of an hour that a clock which stays wrong may ask for before an age: pauses double."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A moment of the right time: whether the clock was right then, and the API well."""
+
+    at: datetime
+    is_right: bool
+    is_well: bool
+
+
+@dataclass
+class Polls:
+    """Every hour's good polls, and the ticks at which they could be made, by the right time."""
+
+    ticks: list[Tick]
+    of: dict[Window, list[datetime]] = field(default_factory=dict)
+
+    @classmethod
+    def seen_by(cls, simulator: Simulator, ticks: list[Tick]) -> Polls:
+        found = cls(ticks)
+        for request in simulator.requests:
+            if request.fault is None and request.refusal is None:
+                start = datetime.fromisoformat(f"{request.start_time}+00:00")
+                found.of.setdefault(Window(start), []).append(request.time)
+        return found
+
+    def wrong(self, window: Window, settle: timedelta) -> Iterator[str]:
+        """What is wrong with the polls of ``window``."""
+        right = {tick.at for tick in self.ticks if tick.is_right}
+        polls = self.of.get(window, [])
+        # What a clock ahead asked for before the end was refused, and is no poll.
+        good = [at for at in polls if at >= window.end]
+        said = f"{window.text} was polled at {[f'{at:%H:%M}' for at in polls]}"
+        yield from (f"{said}: before its end" for at in polls if at < window.end and at in right)
+        for age in (timedelta(0), *(age * HOUR for age in AGES)):
+            due = window.end + (age or settle)
+            latest = self._latest(due)
+            if latest and not any(window.end + age <= at <= latest for at in good):
+                yield f"{said}: none from its age of {age} on until {latest:%H:%M}"
+        reached = [window.end + age * HOUR for age in AGES]
+        vain = [
+            at
+            for before, at in itertools.pairwise(good)
+            if not any(before < moment <= at for moment in reached)
+        ]
+        if len(vain) > MOST_IN_VAIN or right & set(vain):
+            yield f"{said}: in vain at {[f'{at:%H:%M}' for at in vain]}"
+
+    def _latest(self, due: datetime) -> datetime | None:
+        """By when what was ``due`` must have been polled; None: the life ended before.
+
+        The next tick will do while all is well; after a wrong clock or an outage, a pause may last.
+        """
+        spoilt = [tick.at for tick in self.ticks if not (tick.is_right and tick.is_well)]
+        latest = due + TICK
+        if latest >= spoilt[0]:
+            latest = max(latest, spoilt[-1] + PATIENCE)
+        return latest if latest <= self.ticks[-1].at else None
 
 
 class Machine(Unattended):
@@ -40,19 +107,21 @@ class Machine(Unattended):
     def __init__(self, world: World, instance: dg.DagsterInstance, home: str) -> None:
         super().__init__(world, instance, home)
         self.right = START
+        self.ticks: list[Tick] = []
         world.set_clock(lambda: self.right)
 
-    def live(self, span: timedelta, ahead: timedelta = timedelta(0)) -> datetime:
-        """Tick for so long with a clock that is ``ahead``; the right time at the end."""
-        end = self.right + span
-        while self.right < end:
+    def live(self, ticks: int, ahead: timedelta = timedelta(0)) -> datetime:
+        """Tick so often with a clock that is ``ahead``; the right time at the end."""
+        for _ in range(ticks):
             self.right += TICK
             self.now = self.right + ahead
+            is_well = not self.world.simulator.faults
+            self.ticks.append(Tick(self.right, not ahead, is_well))
             self.tick()
         return self.right
 
 
-def lives(folder: Path, dice: random.Random) -> Iterator[str]:
+def lives(folder: Path, dice: random.Random, ahead: timedelta) -> Iterator[str]:
     """Hours by the right clock, then by a wrong one, with an outage, and by the right one again."""
     options = SimulatorOptions(
         key=KEY,
@@ -75,34 +144,36 @@ def lives(folder: Path, dice: random.Random) -> Iterator[str]:
         world = World(folder, simulator, base_url, variables)
         with open_instance(world.settings) as instance:
             machine = Machine(world, instance, str(home))
-            machine.live(dice.randrange(6, 18) * TICK)
-            ahead = dice.choice(STEPS)
-            machine.live(dice.randrange(1, 6) * TICK, ahead)
+            machine.live(dice.randrange(8, 11))
+            machine.live(dice.randrange(1, 3), ahead)
+            # The second hour is due at ten past two: by a clock that is wrong, and in vain.
             simulator.faults = ["meta-400-repr:*"]
-            machine.live(dice.randrange(0, 4) * TICK, ahead)
-            machine.live(dice.randrange(0, 4) * TICK)
+            machine.live(dice.randrange(14, 17) - len(machine.ticks), ahead)
+            machine.live(dice.randrange(0, 2))
             simulator.faults = []
-            machine.live(dice.randrange(0, 4) * TICK, ahead)
-            last = machine.live(6 * HOUR)
-        yield from (f"{ahead} ahead: {wrong}" for wrong in _wrong(world, last))
+            machine.live(dice.randrange(0, 2), ahead)
+            last = machine.live(dice.randrange(14, 17))
+        found = [*_wrong_polls(world, machine.ticks), *_wrong(world, last)]
+        yield from (f"{ahead} ahead: {wrong}" for wrong in found)
+
+
+def _wrong_polls(world: World, ticks: list[Tick]) -> Iterator[str]:
+    """What is wrong with when hours were polled."""
+    polls = Polls.seen_by(world.simulator, ticks)
+    settle = world.settings.settle
+    over = set(windows_between(START, last_settled(ticks[-1].at, settle).end))
+    for window in sorted(over | polls.of.keys()):
+        yield from polls.wrong(window, settle)
 
 
 def _wrong(world: World, last: datetime) -> Iterator[str]:
     """What is wrong when the clock has been right for some hours."""
-    old = list(windows_between(START, Window.of(last).start - (AGES[-1] + 1) * HOUR))
-    for window in old:
-        ages = [
-            request.time - window.end
-            for request in world.simulator.requests
-            if request.start_time == f"{window.text}:00" and request.fault is None
-        ]
-        if not ages or max(ages) < AGES[-1] * HOUR:
-            yield f"{window.text} was polled at the ages {[str(age) for age in ages]}"
+    windows = list(windows_between(START, last_settled(last, world.settings.settle).end))
     # The newest hours, whose last age is still to come, are asked for once more.
-    young = list(windows_between(old[-1].end, last_settled(last, world.settings.settle).end))
+    young = [w for w in windows if w.end > last - AGES[-1] * HOUR - TICK]
     river = build_river(world.settings, clock=lambda: last)
     yield from (str(o.error) for o in river.run(young) if isinstance(o, Failed | Stopped))
-    yield from wrong_with_tables(world, [*old, *young], last)
+    yield from wrong_with_tables(world, windows, last)
     state = read_state(river.lake)
     # That hours were polled by a wrong clock stays news for a day.
     still = [
