@@ -55,12 +55,12 @@ NAIVE_ZONES = ("UTC", "Asia/Kolkata", "Asia/Kathmandu")
 
 
 def whatever_the_clock(cases: int, seed: int) -> Result:
-    """``cases`` scenes; every tenth is a daemon's, the others take their turns."""
+    """``cases`` scenes; every twelfth is a daemon's, the others take their turns."""
     dice, result, seen = random.Random(seed), Result(seed), Counter[str]()
     logging.getLogger("returns_orchestration").setLevel(logging.CRITICAL)
     turns, steps = itertools.cycle(SCENES), itertools.cycle(daemon_clock.STEPS)
     for number in range(cases):
-        is_daemon = number % 10 == 5
+        is_daemon = number % 12 == 5
         name = "daemon" if is_daemon else next(turns)
         scene = partial(daemon_clock.lives, ahead=next(steps)) if is_daemon else SCENES[name]
         seen[name] += 1
