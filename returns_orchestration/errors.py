@@ -16,7 +16,8 @@
     │       ├── RequestRefused      any other 4xx, in HTTP or in meta
     │       ├── RedirectRefused     a redirect would carry the key elsewhere
     │       ├── NextPageRefused     meta.next leaves the host or runs in a loop
-    │       └── ClockAhead          the hour is over by this machine's clock and not by theirs
+    │       ├── ClockAhead          the hour is over by this machine's clock and not by theirs
+    │       └── StaleReply          a cache answered with what was said before the hour was over
     ├── LakeError                   the lake could not be read or written
     │   ├── LakeUnwritable          no permission, disk full, no such bucket
     │   └── LakeDamaged             a file is not what was recorded when it was written
@@ -85,7 +86,7 @@ class ApiError(ReturnsError):
 class TransientApiError(ApiError):
     """Asking again may help."""
 
-    next_step = "The hour stays missing; run `returns-orchestration backfill` again later."
+    next_step = "The hour stays as it was; run `returns-orchestration backfill` again later."
 
 
 class Unreachable(TransientApiError):
@@ -105,7 +106,7 @@ class Throttled(TransientApiError):
     """The API asks to slow down: HTTP 429 or meta.status 429."""
 
     next_step = (
-        "The hour stays missing; lower CLICKPOST_MAX_REQUESTS_PER_SECOND and run "
+        "The hour stays as it was; lower CLICKPOST_MAX_REQUESTS_PER_SECOND and run "
         "`returns-orchestration backfill` again."
     )
 
@@ -154,6 +155,15 @@ class ClockAhead(PermanentApiError):
     """The hour is not over by ClickPost's clock, so what was served of it is not all of it."""
 
     next_step = "Set this machine's clock right; the hour stays missing and is asked for then."
+
+
+class StaleReply(PermanentApiError):
+    """A cache answered with what ClickPost had said before the hour was over."""
+
+    next_step = (
+        "Have the proxy or cache on the way pass requests for CLICKPOST_BASE_URL through; the hour "
+        "stays missing and is asked for again."
+    )
 
 
 class LakeError(ReturnsError):

@@ -41,6 +41,7 @@ REASONS: Final = {
     "RedirectRefused": "the API has moved to another address",
     "NextPageRefused": "the API's pages lead nowhere",
     "ClockAhead": "this machine's clock is ahead of ClickPost's",
+    "StaleReply": "a cache answers for ClickPost with old replies",
     "LakeUnwritable": "the lake cannot be written",
     "LakeDamaged": "a file of the lake is damaged",
     "HourBlocked": "a check blocks them",
@@ -56,6 +57,7 @@ REMEDIES: Final = {
     "RedirectRefused": "set CLICKPOST_BASE_URL to the address that ClickPost names now, then "
     "restart Dagster.",
     "ClockAhead": "set this machine's clock right, best by NTP.",
+    "StaleReply": "have the proxy or cache on the way pass requests to the API through.",
     "LakeUnwritable": "check RETURNS_LAKE, its permissions and its free space.",
     "LakeDamaged": "run `returns-orchestration backfill FROM TO --repoll` for them.",
     "HourBlocked": "look at their checks in Dagster.",

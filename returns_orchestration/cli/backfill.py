@@ -151,6 +151,9 @@ class _Watch:
         good = len(windows) - len(bad)
         left = f", {len(bad)} are not." if bad else "."
         say(f"{good} of {len(windows)} hours are complete{left}", soft_wrap=True)
+        kept = len(self._failed.keys() & set(windows) - bad)
+        if kept:
+            say(f"{kept} of these failed now; what stood there before stays.", soft_wrap=True)
         return not bad and not self._failed and not self.stopped
 
 

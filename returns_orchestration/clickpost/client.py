@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from returns_orchestration.clickpost.body import read_body
-from returns_orchestration.clickpost.clocks import ensure_over, time_of_request, time_told
+from returns_orchestration.clickpost.clocks import ReplyTimes, ensure_over
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
 from returns_orchestration.clickpost.next_page import PageTrail
@@ -55,7 +55,7 @@ _log = logging.getLogger(__name__)
 class Poll:
     """What one poll of one window brought, all pages of it.
 
-    - ``polled_at``: aware, UTC; when the accepted request for the first page was sent
+    - ``polled_at``: aware, UTC; when the first page was asked for, or a cache had got it
     - ``records``: each record's exact JSON text, in the order served, over all pages
     - ``requests``: HTTP requests sent, repeats and further pages included
     - ``bytes``: body bytes of the accepted pages, decompressed
@@ -79,12 +79,11 @@ class Poll:
 
 @dataclass(slots=True)
 class _Received:
-    """One accepted reply, when its request was sent, and how far our clock was ahead then."""
+    """One accepted reply, of what time it is, and the bytes of its body."""
 
     page: Page
     secrets: Secrets
-    polled_at: datetime
-    clock_ahead: timedelta
+    times: ReplyTimes
     size: int
 
 
@@ -162,6 +161,7 @@ class ClickPostClient:
             headers={
                 "accept": "application/json",
                 "accept-encoding": "gzip, deflate",
+                "cache-control": "no-cache",
                 "user-agent": "returns-orchestration",
             },
         )
@@ -214,10 +214,11 @@ class ClickPostClient:
             received.append(self._with_repeats(url, window, sent))
             url = trail.follow(received[-1].page.next_link, received[-1].secrets)
         pages = [item.page for item in received]
-        ensure_over(window, received[0].polled_at, received[0].clock_ahead)
+        times = received[0].times
+        ensure_over(window, times)
         return Poll(
             window=window,
-            polled_at=received[0].polled_at,
+            polled_at=times.polled_at,
             records=tuple(text for page in pages for text in page.records),
             requests=len(sent),
             pages=len(pages),
@@ -225,7 +226,7 @@ class ClickPostClient:
             seconds=self._monotonic() - began,
             null_result=any(page.null_result for page in pages),
             damaged_text=sum(page.damaged_text for page in pages),
-            clock_ahead=received[0].clock_ahead,
+            clock_ahead=times.clock_ahead,
         )
 
     def _with_repeats(self, url: httpx.URL, window: Window, sent: list[datetime]) -> _Received:
@@ -278,15 +279,14 @@ class ClickPostClient:
         if failure is not None:
             raise failure  # here and not above: no library's exception becomes its context
         secrets: Secrets = response.extensions["secrets"]
-        theirs = time_told(response.headers.get("date"), response.headers.get("age"))
+        times = ReplyTimes.of(sent_at, response.headers)
         answer = Answer(
             status=response.status_code,
-            retry_after=read_retry_after(response.headers.get("retry-after"), theirs or sent_at),
+            retry_after=read_retry_after(response.headers.get("retry-after"), times.now),
             redirected_to=response.extensions["redirected_to"],
             secrets=secrets,
         )
-        at = time_of_request(sent_at, theirs)
-        return _Received(read_page(answer, body), secrets, at, sent_at - at, len(body))
+        return _Received(read_page(answer, body), secrets, times, len(body))
 
 
 def _endpoint(base_url: str) -> httpx.URL:

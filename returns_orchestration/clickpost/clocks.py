@@ -11,13 +11,16 @@ A cache between here and there may answer with an older reply, whose date is of 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.errors import ClockAhead
+from returns_orchestration.errors import ClockAhead, StaleReply
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from returns_orchestration.window import Window
 
 AGREE: Final = timedelta(minutes=5)
@@ -28,6 +31,7 @@ BELIEVED: Final = timedelta(days=31)
 
 
 _AGE_DIGITS: Final = 9
+_OLDEST: Final = 10**_AGE_DIGITS
 _ZONES: Final = ("GMT", "UTC", "+0000", "-0000")
 _WITHOUT_ZONE: Final = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}")
 """The oldest form of an HTTP date, that of C's asctime: ``Sun Nov  6 08:49:37 1994``."""
@@ -51,36 +55,70 @@ def read_http_date(text: str) -> datetime | None:
         return None
 
 
-def time_told(date: str | None, age: str | None = None) -> datetime | None:
-    """What the API's clock shows, by the ``Date`` and ``Age`` of a reply; UTC, to whole seconds.
+@dataclass(frozen=True, slots=True)
+class ReplyTimes:
+    """What the times of one reply tell, all aware UTC.
 
-    ``age``: seconds since ``date``; absent, negative or unreadable it counts as none. None for no
-    date, an unreadable one, and one whose reply is older than 31 days: it tells nothing of now.
+    - ``now``: what the API's clock showed, or ours where that is not told
+    - ``polled_at``: as of when the reply is; when its request was sent, but for one from a cache
+    - ``clock_ahead``: of the API's, by which ``polled_at`` then goes; 0: this machine's agreed
+    - ``age``: for how long a cache had kept the reply
+    """
+
+    now: datetime
+    polled_at: datetime
+    clock_ahead: timedelta
+    age: timedelta
+
+    @classmethod
+    def of(cls, sent_at: datetime, headers: Mapping[str, str]) -> ReplyTimes:
+        """Of a request ``sent_at`` by our clock, and the headers of its reply, lower case.
+
+        A date that is more than 31 days off is not believed.
+        """
+        kept_for = read_age(headers.get("age"))
+        theirs = time_told(headers.get("date"), kept_for)
+        believed = theirs is not None and AGREE < abs(theirs - sent_at) <= BELIEVED
+        at = theirs if theirs is not None and believed else sent_at
+        return cls(theirs or sent_at, at - kept_for, sent_at - at, kept_for)
+
+
+def read_age(text: str | None) -> timedelta:
+    """The seconds of an ``Age`` header; 0 for an absent, negative or unreadable one."""
+    said = re.fullmatch(r"0*([0-9]+)", (text or "").partition(",")[0].strip(), re.ASCII)
+    return timedelta(seconds=min(int(said[1][: _AGE_DIGITS + 1]), _OLDEST)) if said else timedelta()
+
+
+def time_told(date: str | None, age: timedelta = timedelta()) -> datetime | None:
+    """What the API's clock shows, by the date of a reply and its age; UTC, to whole seconds.
+
+    None for no date, an unreadable one, and one whose reply is older than 31 days: it tells nothing
+    of now.
     """
     theirs = read_http_date(date or "")
-    said = re.fullmatch(r"0*([0-9]+)", (age or "").partition(",")[0].strip(), re.ASCII)
-    if theirs is None or said is None:
-        return theirs
-    if len(said[1]) > _AGE_DIGITS or timedelta(seconds=int(said[1])) > BELIEVED:
+    if theirs is None or age > BELIEVED:
         return None
     try:
-        return theirs + timedelta(seconds=int(said[1]))
+        return theirs + age
     except OverflowError:
         return None
 
 
-def time_of_request(sent_at: datetime, theirs: datetime | None) -> datetime:
-    """When a request was sent: ``sent_at`` by our clock, or ``theirs`` if the two disagree.
+def ensure_over(window: Window, times: ReplyTimes) -> None:
+    """Raise where a reply is of a time before the end of ``window`` that was taken for a later one.
 
-    One that is more than 31 days off is not believed. Both in UTC; ``theirs``: see ``time_told``.
+    ClockAhead: by a clock of ours that is ahead; StaleReply: by a cache.
     """
-    return theirs if theirs is not None and AGREE < abs(theirs - sent_at) <= BELIEVED else sent_at
-
-
-def ensure_over(window: Window, polled_at: datetime, clock_ahead: timedelta) -> None:
-    """Raise ClockAhead where ``window`` was asked for before its end by a clock that is ahead."""
-    if clock_ahead > timedelta(0) and polled_at < window.end:
-        minutes = clock_ahead // timedelta(minutes=1)
+    if times.polled_at >= window.end:
+        return
+    if times.age and times.polled_at + times.age >= window.end:
+        seconds = times.age // timedelta(seconds=1)
+        raise StaleReply(
+            f"A cache answered for ClickPost with a reply of {seconds:,} seconds ago, when the "
+            "hour was not over."
+        )
+    if times.clock_ahead > timedelta(0):
+        minutes = times.clock_ahead // timedelta(minutes=1)
         raise ClockAhead(
             f"This machine's clock is {minutes} minutes ahead of ClickPost's, by which the hour "
             "is not over."

@@ -68,7 +68,8 @@ def poll_times(instance: dg.DagsterInstance) -> dict[str, list[datetime]]:
 def last_polled(instance: dg.DagsterInstance, partitions: Sequence[str]) -> dict[str, datetime]:
     """When each of ``partitions`` was last polled, by partition key, as its newest event says.
 
-    Not when the event was written: that is this machine's clock, which may have been wrong. An
+    Or when the event was written, if that was earlier: that is by this machine's clock, the other
+    may be by ClickPost's, and of the two the one that is ahead would have an age passed over. An
     hour that was only reported after its poll, as after a killed run, is left out.
     """
     events = SqlEventLogStorageTable.c
@@ -81,7 +82,8 @@ def last_polled(instance: dg.DagsterInstance, partitions: Sequence[str]) -> dict
             entry: Any = deserialize_value(event)
             said = entry.dagster_event.event_specific_data.materialization.metadata
             if metadata.POLLED_AT in said:
-                found[partition] = datetime.fromisoformat(said[metadata.POLLED_AT].value)
+                polled_at = datetime.fromisoformat(said[metadata.POLLED_AT].value)
+                found[partition] = min(polled_at, datetime.fromtimestamp(entry.timestamp, UTC))
     return found
 
 

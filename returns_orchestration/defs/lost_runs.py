@@ -70,7 +70,7 @@ def _last_sign(instance: dg.DagsterInstance, record: dg.RunRecord) -> datetime:
 
 def _end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     minutes = int(SILENCE.total_seconds() // 60)
-    words = f"Its process is gone: it has logged nothing for {minutes} minutes."
+    words = f"It has logged nothing for {minutes} minutes, so its process counts as gone."
     if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, words)
     else:

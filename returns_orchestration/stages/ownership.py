@@ -1,10 +1,11 @@
 """Which hour a return belongs to, and what its several copies say together.
 
-Ownership: a return lives in the hour it was requested in, if that hour has been polled; if not, in
-the earliest polled window that served it. So it lives in one hour, whichever end of a window the
-API includes, whichever of a record's two times it filters on, and in whatever order the hours were
-polled. An hour's rows therefore depend on the polls of its own window, and on those of the few
-windows that served a record requested in it (the lake keeps a pointer for each).
+Ownership: a return lives in the hour it was requested in, by its newest copy, if that hour has been
+polled; if not, in the earliest polled window that served it so. So it lives in one hour, whichever
+end of a window the API includes, whichever of a record's two times it filters on, and in whatever
+order the hours were polled. An hour's rows therefore depend on the polls of its own window, and on
+those of the few windows that served a record requested in it (the lake keeps a pointer for each),
+or a return that moved between the two (the lake keeps a link). ``flow/gather.py`` applies it.
 
 Folding: the copies of one return are read in the order they were polled and served. Within one
 poll, records with different AWBs or tracking ids are its pieces; other copies are the same piece,

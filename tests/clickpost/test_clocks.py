@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from returns_orchestration.clickpost.clocks import read_http_date, time_of_request, time_told
-from returns_orchestration.errors import ClockAhead
+from returns_orchestration.clickpost.clocks import ReplyTimes, read_age, read_http_date, time_told
+from returns_orchestration.errors import ClockAhead, StaleReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,8 +94,9 @@ def test_a_date_that_is_no_ascii_costs_no_reply(
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Nov 2026 12:00:45 GMT"])
 def test_a_date_that_is_none_changes_nothing(window: Window, date: str | None) -> None:
-    assert time_told(date, "7") is None
-    assert time_of_request(window.end, time_told(date)) == window.end
+    assert time_told(date, 7 * MINUTE) is None
+    headers = {} if date is None else {"date": date}
+    assert ReplyTimes.of(window.end, headers).polled_at == window.end
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_every_form_of_an_http_date_is_read(date: str) -> None:
 def test_a_date_of_another_zone_is_not_believed(window: Window, zone: str) -> None:
     date = f"Mon, 09 Nov 2026 12:00:45 {zone}"
     assert read_http_date(date) is None
-    assert time_of_request(window.end, time_told(date)) == window.end
+    assert ReplyTimes.of(window.end, {"date": date}).polled_at == window.end
 
 
 @pytest.mark.parametrize(
@@ -141,32 +142,49 @@ def test_a_date_of_another_zone_is_not_believed(window: Window, zone: str) -> No
     ],
 )
 def test_the_age_of_a_cached_reply_is_added_to_its_date(age: str | None, later: int | None) -> None:
-    told = time_told("Mon, 09 Nov 2026 12:00:45 GMT", age)
+    told = time_told("Mon, 09 Nov 2026 12:00:45 GMT", read_age(age))
     at = datetime(2026, 11, 9, 12, 0, 45, tzinfo=UTC)
     assert told == (None if later is None else at + timedelta(seconds=later))
 
 
 def test_an_age_beyond_the_last_year_there_is_tells_nothing() -> None:
-    assert time_told("Fri, 31 Dec 9999 23:59:59 GMT", "60") is None
+    assert time_told("Fri, 31 Dec 9999 23:59:59 GMT", MINUTE) is None
 
 
 @pytest.mark.parametrize(
     ("age", "ahead"),
-    [("1800", 0), ("1500", 0), ("600", 20), ("9999999", 0)],
-    ids=["cached", "agree", "cached, and ahead all the same", "too old to tell"],
+    [("1800", 0), ("1500", 0), ("600", 20)],
+    ids=["cached", "agree", "cached, and ahead all the same"],
 )
-def test_a_cached_reply_does_not_blame_this_machines_clock(
-    *,
+def test_a_cached_reply_is_of_its_own_time_and_does_not_blame_this_machines_clock(
+    cached: Callable[..., Any], window: Window, age: str, ahead: int
+) -> None:
+    now = window.end + 90 * MINUTE
+    poll = cached(now, age).poll(window)
+    as_of = now - ahead * MINUTE - timedelta(seconds=int(age))
+    assert (poll.polled_at, poll.clock_ahead) == (as_of, ahead * MINUTE)
+
+
+@pytest.mark.parametrize("age", ["1800", "9999999"])
+def test_what_a_cache_had_before_the_hour_was_over_is_refused(
+    cached: Callable[..., Any], window: Window, age: str
+) -> None:
+    with pytest.raises(StaleReply, match=f"{int(age):,} seconds ago, when the hour was not over"):
+        cached(window.end + 20 * MINUTE, age).poll(window)
+
+
+@pytest.fixture
+def cached(
     serve: Callable[..., Any],
     connect: Callable[..., Any],
     reply_bytes: Callable[..., bytes],
     envelope: Callable[..., bytes],
-    window: Window,
-    age: str,
-    ahead: int,
-) -> None:
-    now = window.end + 90 * MINUTE
-    date = format_datetime(now - 30 * MINUTE, usegmt=True)
-    server = serve(reply_bytes(envelope(1), f"Date: {date}", f"Age: {age}"))
-    poll = connect(server.url, clock=lambda: now).poll(window)
-    assert (poll.polled_at, poll.clock_ahead) == (now - ahead * MINUTE, ahead * MINUTE)
+) -> Callable[..., Any]:
+    """A client whose clock shows ``now``, behind a cache that answers with a reply of then."""
+
+    def client(now: datetime, age: str) -> Any:
+        date = format_datetime(now - 30 * MINUTE, usegmt=True)
+        server = serve(reply_bytes(envelope(1), f"Date: {date}", f"Age: {age}"))
+        return connect(server.url, clock=lambda: now)
+
+    return client

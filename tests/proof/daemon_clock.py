@@ -44,11 +44,15 @@ MOST_IN_VAIN = 5
 
 @dataclass(frozen=True)
 class Tick:
-    """A moment of the right time: whether the clock was right then, and the API well."""
+    """A moment of the right time: how far the clock was ahead, and whether the API was well."""
 
     at: datetime
-    is_right: bool
+    ahead: timedelta
     is_well: bool
+
+    @property
+    def is_right(self) -> bool:
+        return not self.ahead
 
 
 @dataclass
@@ -81,10 +85,12 @@ class Polls:
             if latest and not any(window.end + age <= at <= latest for at in good):
                 yield f"{said}: none from its age of {age} on until {latest:%H:%M}"
         reached = [window.end + age * HOUR for age in AGES]
+        # A clock that is behind notes a poll earlier than it was, so an age may ask once more.
+        behind = {tick.at: min(tick.ahead, timedelta(0)) for tick in self.ticks}
         vain = [
             at
             for before, at in itertools.pairwise(good)
-            if not any(before < moment <= at for moment in reached)
+            if not any(before + behind[before] < moment <= at for moment in reached)
         ]
         if len(vain) > MOST_IN_VAIN or right & set(vain):
             yield f"{said}: in vain at {[f'{at:%H:%M}' for at in vain]}"
@@ -116,7 +122,7 @@ class Machine(Unattended):
             self.right += TICK
             self.now = self.right + ahead
             is_well = not self.world.simulator.faults
-            self.ticks.append(Tick(self.right, not ahead, is_well))
+            self.ticks.append(Tick(self.right, ahead, is_well))
             self.tick()
         return self.right
 
