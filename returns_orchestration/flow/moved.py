@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from itertools import permutations
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -41,18 +41,24 @@ def link_moved(
 ) -> set[Window]:
     """Link the hours that hold a return which one of ``hours`` holds, too; which got a new link.
 
-    ``sources_of`` tells of a polled hour by which polled hours it is settled: those say together
-    who had the last word. Raises LakeError.
+    ``sources_of`` tells of a polled hour by which polled hours, itself among them, it is settled:
+    those of both say together who had the last word. Raises LakeError.
     """
-    linked: set[Window] = set()
+    linked = {
+        other
+        for hour in hours
+        for other in lake.entry(hour).links  # of a run that was killed between the two marks
+        if lake.store.create(link_path(other, hour), b"")
+    }
     for pair in _pairs(lake, hours):
         try:
-            together = {*pair}.union(*map(sources_of, pair))
+            known = {hour: sources_of(hour) for hour in pair}
         except LakeDamaged:  # so neither can be settled, which is told
             continue
-        for one, other in permutations(together, 2):
-            if {one, other} & pair and lake.store.create(link_path(one, other), b""):
-                linked.add(one)
+        for hour, other in product(pair, set().union(*known.values())):
+            if other not in known[hour]:
+                marks = {hour: link_path(hour, other), other: link_path(other, hour)}
+                linked |= {of for of, mark in marks.items() if lake.store.create(mark, b"")}
     return linked
 
 

@@ -6,9 +6,10 @@ knows tables, hours and paths; ``aside`` is where what was found bad goes.
 What lives elsewhere: the columns (``tables``), and what goes into the files (``stages/``).
 
 Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables
-``_records/`` with one JSON file for each poll kept, one for the tables made of each hour, and one
-pointer for each window that served a record requested in another hour, a link between hours that
-held one return, and a note of each poll that was found bad. That poll stands in ``_aside/``, temporary files stand in ``_tmp/``.
+``_records/`` with one JSON file for each poll kept, one for the tables made of each hour, a pointer
+for each window that served a record requested in another hour, a link between hours that held one
+return, and a note of each poll that was found bad. That poll stands in ``_aside/``, temporary files
+stand in ``_tmp/``.
 """
 
 from returns_orchestration.lake.partitions import Lake

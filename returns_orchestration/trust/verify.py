@@ -29,7 +29,7 @@ from returns_orchestration.trust import findings
 from returns_orchestration.trust.evidence import Evidence
 from returns_orchestration.trust.findings import PART, SELF_NAMED, Finding
 from returns_orchestration.trust.hours import made_of_hour, made_of_zone
-from returns_orchestration.trust.verify_polls import check_marks, check_polls, may_serve
+from returns_orchestration.trust.verify_polls import check_marks, check_polls, follows_link
 from returns_orchestration.window import Day, Ever, Window, days_of
 
 if TYPE_CHECKING:
@@ -192,14 +192,10 @@ class Verifier:
         gone = {name for name in made.made_of if self._is_set_aside(name)}
         if expected - set(made.made_of) or gone:
             self._evidence.note(self._lake.made_path(window), "unfinished", "make")
-        if not gone:  # else polls whose records lived elsewhere may be among these
-            self._check_lost_links(window, polls.homes, set(made.made_of) - expected)
-
-    def _check_lost_links(self, window: Window, homes: frozenset[Window], others: set[str]) -> None:
-        """Polls of ``others`` that are there were of hours that ``window`` was linked with."""
-        for other, number in sorted(_poll_named(name) for name in others):
-            is_stray = any(may_serve(self._lake, other, home) for home in {window, *homes})
-            if number in self._evidence.entry(other).polls and not is_stray:
+        if gone:  # whose records may have explained the other polls
+            return
+        for other, number in sorted(_poll_named(name) for name in set(made.made_of) - expected):
+            if number in entry(other).polls and follows_link(self._lake, window, other):
                 self._evidence.note(link_path(window, other), "missing", "mark")
 
     def _check_lost(self, name: str) -> None:

@@ -159,19 +159,27 @@ def _check_links(evidence: Evidence, window: Window, entry: HourEntry) -> None:
         path, mirror = link_path(window, other), link_path(other, window)
         if window in evidence.entry(other).links:
             evidence.check_mark(path)
-        elif _is_made_of(evidence.lake, window, other) or _is_made_of(evidence.lake, other, window):
+        elif follows_link(evidence.lake, window, other) or follows_link(
+            evidence.lake, other, window
+        ):
             evidence.note(mirror, "missing", "mark")
         else:
             evidence.note(path, "foreign", "aside")
 
 
-def _is_made_of(lake: Lake, window: Window, other: Window) -> bool:
-    """Whether the tables of ``window`` were made of polls of ``other``; also if nobody can tell."""
+def follows_link(lake: Lake, window: Window, other: Window) -> bool:
+    """Whether the tables of ``window`` were made of polls of ``other`` that only a link explains.
+
+    Also if nobody can tell.
+    """
     try:
         made = lake.made(window)
+        if made is None or not any(name.startswith(f"{other.key}/") for name in made.made_of):
+            return False
+        homes = {Window.from_key(key) for poll in lake.polls(window) for key in poll.homes}
     except LakeDamaged:
         return True
-    return made is not None and any(name.startswith(f"{other.key}/") for name in made.made_of)
+    return not any(may_serve(lake, other, home) for home in {window, *homes})
 
 
 def may_serve(lake: Lake, window: Window, home: Window) -> bool:

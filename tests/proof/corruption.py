@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from proof.moved import land_moved
 from proof.result import Result
 from world import World, hours
 
@@ -30,6 +31,9 @@ FROM, TO = "2026-11-06T14:00", "2026-11-07T02:00"
 
 KINDS = ("flip", "truncate", "delete", "foreign", "swap")
 
+MARKS = "strays-from", "moved-between"
+"""How files begin that hold nothing and whose name says it all."""
+
 STRANGERS = (
     "part-0.parquet.tmp",
     "part-1.parquet",
@@ -37,6 +41,7 @@ STRANGERS = (
     "poll-0009.json",
     "poll-0001-lost-before-0009.json",
     "strays-from-2026-11-06T15",
+    "moved-between-here-and-2026-11-06T15",
     "tables.json.bak",
     ".hidden",
 )
@@ -44,7 +49,10 @@ STRANGERS = (
 
 @contextmanager
 def lived_lake(folder: Path, **options: object) -> Iterator[World]:
-    """A lake of twelve hours, each polled three times, with returns at edges, late and unusable."""
+    """A lake of twelve hours, each polled three times, with returns at edges, late and unusable.
+
+    And with one that was requested in another hour, if its newest poll is right.
+    """
     chosen = {"returns_per_hour": 6, "edge_rule": "[]", "edges": True, "late_share": 0.2}
     simulator = Simulator(SimulatorOptions(**(chosen | {"unusable": 0.03} | options)))  # type: ignore[arg-type]
     with simulator.running() as base_url:
@@ -54,6 +62,8 @@ def lived_lake(folder: Path, **options: object) -> Iterator[World]:
             moment = windows[-1].end + timedelta(hours=age)
             world.set_clock(lambda moment=moment: moment)  # type: ignore[misc]
             run(river_at(world, moment))
+        land_moved(river_at(world, moment), windows[2], windows[9], moment)
+        run(river_at(world, moment), poll=False)
         lake = Lake(open_store(str(world.lake)), lambda: moment)
         lateness.publish(lake, lateness.measure(lake, {}))
         lake.waive(windows[0].previous, "nobody was there")
@@ -182,7 +192,8 @@ def all_at_once(world: World, seed: int) -> Result:
         while folder not in chosen:
             done = corruption(dice.choice(KINDS), files, dice)
             # A mark is right or wrong by the record of another hour, which may be gone, too.
-            is_mark = done.kind in ("delete", "foreign") and "strays-from" in done.path
+            name = done.path.rpartition("/")[2]
+            is_mark = done.kind in ("delete", "foreign") and name.startswith(MARKS)
             if not is_mark and done.path.partition("date=")[2].rpartition("/")[0] == folder:
                 chosen[folder] = done
     for done in chosen.values():

@@ -22,6 +22,7 @@ from unittest.mock import patch
 from proof.corruption import findings
 from proof.crash_points import LOG, die_at
 from proof.kills import doubled, unknown_to_dagster
+from proof.moved import land_moved
 from proof.result import Result
 from proof.truth import wrong_with_tables
 from proof.warm import TOO_LONG, Warm, warm
@@ -55,6 +56,7 @@ EXPECTED = {
         "_records 3 poll-#.json",
         "_records 3 tables.json",
         "_records 3 strays-from-#-#-#T#",
+        "_records 3 moved-between-here-and-#-#-#T#",
         "_records 3 poll-#-lost-before-#.json",
         "_records 2 tables.json",
     )
@@ -106,6 +108,15 @@ def with_a_gap(world: World, _: random.Random) -> None:
         do("around")
 
 
+def with_a_moved_return(world: World, _: random.Random) -> None:
+    """The last hour was polled, and once served a return of the first, which comes to be polled."""
+    world.set_clock(lambda: LATER)
+    with patch.dict(os.environ, world.environment):
+        do("last")
+        river = build_river(load_settings(Path("none")))
+        land_moved(river, WINDOWS[0], WINDOWS[-1], LATER - timedelta(minutes=1))
+
+
 def half_done(world: World, dice: random.Random) -> None:
     """A first run was killed somewhere, and nobody has looked since."""
     nothing(world, dice)
@@ -137,13 +148,14 @@ STATES = (
     State("new content", filled, "repoll", LATER, has_events=True),
     State("nothing new", filled, "repoll", FIRST, has_events=True),
     State("an hour between", with_a_gap, "between", LATER),
+    State("a moved return", with_a_moved_return, "missing", LATER),
     State("a killed run", half_done, "missing", LATER),
     State("no tables", without_tables, "rebuild", FIRST),
     State("a bad poll", with_a_bad_poll, "rebuild", FIRST),
 )
 
 
-HOURS = {"around": WINDOWS[::2], "between": WINDOWS[1:2]}
+HOURS = {"around": WINDOWS[::2], "between": WINDOWS[1:2], "last": WINDOWS[-1:]}
 """Works that are not about all hours."""
 
 
