@@ -79,7 +79,7 @@ PROOFS = (
     Proof(
         "model",
         "In whatever order things happen, the lake holds what was served",
-        "lives of polls, failures, kills, late and changed returns, against dictionaries",
+        "lives of polls and kills, of returns that change, move, have pieces, against dictionaries",
         life.model_runs,
         "lives",
         short=25,
@@ -99,7 +99,7 @@ PROOFS = (
     Proof(
         "clocks",
         "No clock and no calendar loses or moves a return",
-        "ends of years, leap days and seconds, other zones (said in words), clocks set wrong",
+        "ends of years, leap days and seconds, other zones (said in words), clocks and dates wrong",
         clocks.whatever_the_clock,
         "scenes",
         short=11,
