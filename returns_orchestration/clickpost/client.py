@@ -214,11 +214,11 @@ class ClickPostClient:
             received.append(self._with_repeats(url, window, sent))
             url = trail.follow(received[-1].page.next_link, received[-1].secrets)
         pages = [item.page for item in received]
-        times = received[0].times
-        ensure_over(window, times)
+        for item in received:
+            ensure_over(window, item.times)
         return Poll(
             window=window,
-            polled_at=times.polled_at,
+            polled_at=received[0].times.polled_at,
             records=tuple(text for page in pages for text in page.records),
             requests=len(sent),
             pages=len(pages),
@@ -226,7 +226,7 @@ class ClickPostClient:
             seconds=self._monotonic() - began,
             null_result=any(page.null_result for page in pages),
             damaged_text=sum(page.damaged_text for page in pages),
-            clock_ahead=times.clock_ahead,
+            clock_ahead=received[0].times.clock_ahead,
         )
 
     def _with_repeats(self, url: httpx.URL, window: Window, sent: list[datetime]) -> _Received:

@@ -30,8 +30,6 @@ BELIEVED: Final = timedelta(days=31)
 """Beyond that the date is the mistake, and not this machine's clock."""
 
 
-_AGE_DIGITS: Final = 9
-_OLDEST: Final = 10**_AGE_DIGITS
 _ZONES: Final = ("GMT", "UTC", "+0000", "-0000")
 _WITHOUT_ZONE: Final = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}")
 """The oldest form of an HTTP date, that of C's asctime: ``Sun Nov  6 08:49:37 1994``."""
@@ -74,32 +72,36 @@ class ReplyTimes:
     def of(cls, sent_at: datetime, headers: Mapping[str, str]) -> ReplyTimes:
         """Of a request ``sent_at`` by our clock, and the headers of its reply, lower case.
 
-        A date that is more than 31 days off is not believed.
+        A date that is more than 31 days off is not believed. Some caches write a date of their own:
+        one that agrees with our clock although the reply is older is of now.
         """
         kept_for = read_age(headers.get("age"))
-        theirs = time_told(headers.get("date"), kept_for)
+        theirs = read_http_date(headers.get("date") or "")
+        if theirs is None or kept_for <= AGREE or abs(theirs - sent_at) > AGREE:
+            theirs = time_told(headers.get("date"), kept_for)
         believed = theirs is not None and AGREE < abs(theirs - sent_at) <= BELIEVED
         at = theirs if theirs is not None and believed else sent_at
         return cls(theirs or sent_at, at - kept_for, sent_at - at, kept_for)
 
 
 def read_age(text: str | None) -> timedelta:
-    """The seconds of an ``Age`` header; 0 for an absent, negative or unreadable one."""
-    said = re.fullmatch(r"0*([0-9]+)", (text or "").partition(",")[0].strip(), re.ASCII)
-    return timedelta(seconds=min(int(said[1][: _AGE_DIGITS + 1]), _OLDEST)) if said else timedelta()
+    """The seconds of an ``Age`` header; 0 for an absent, negative or unreadable one.
+
+    And for one of more than 31 days, which is no age of a reply.
+    """
+    said = re.fullmatch(r"0*([0-9]{1,7})", (text or "").partition(",")[0].strip(), re.ASCII)
+    age = timedelta(seconds=int(said[1])) if said else timedelta()
+    return age if age <= BELIEVED else timedelta()
 
 
 def time_told(date: str | None, age: timedelta = timedelta()) -> datetime | None:
     """What the API's clock shows, by the date of a reply and its age; UTC, to whole seconds.
 
-    None for no date, an unreadable one, and one whose reply is older than 31 days: it tells nothing
-    of now.
+    None for no date, and an unreadable one.
     """
     theirs = read_http_date(date or "")
-    if theirs is None or age > BELIEVED:
-        return None
     try:
-        return theirs + age
+        return theirs and theirs + age
     except OverflowError:
         return None
 

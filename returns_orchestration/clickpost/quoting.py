@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 VOCABULARY: Final = frozenset(
     """
-    about accept acceptable accepted access account action active add again ahead all allow
+    about accept acceptable accepted access account action active add after again ahead all allow
     allowed already also an and another any api apikey application are argument as at attempt
     attempts attribute auth authenticate authenticated authentication authorisation authorised
-    authorization authorized available awb back backend bad badly be because been before begin
-    behind being between beyond blank blocked body boolean both but by
+    authorization authorized available awb
+    back backend bad badly be because been before begin behind being between beyond blank blocked
+    body boolean both but by
     cache call called calls can can't cannot carrier change char character characters check choice
     choices client closed code column connection contact contain contains content correct could
     courier create created credential credentials current currently customer
@@ -38,39 +39,45 @@ VOCABULARY: Final = frozenset(
     expires expiry extra
     fail failed failure false fault feature fetch field fields file filter find first float for
     forbidden form format formats found from future
-    gateway get given granted greater had handle has hasn't have header headers here hh host hour
-    hours how html http https
-    id identifier if ignored improper in inactive include including incomplete incorrect index
-    info information input inside instead insufficient integer interface internal interval into
-    invalid ip is isn't isoformat issue it item items its
-    json key keys kind kindly larger last later latest least length less letters licence license
-    like limit limited limits line list load locked login longer longest
-    maintenance malformed many match matches max maximum may merchant message messages meta method
-    mid milliseconds min minimum minute minutes mismatch missing mm modified month months more most
-    multiple must name names need needed needs negative never new next no non none not nothing null
-    number numbers
+    gateway get given granted greater
+    had handle has hasn't have header headers here hh host hour hours how html http https
+    id identifier if ignored improper in inactive include including incomplete incorrect index info
+    information input inside instead insufficient integer interface internal interval into invalid
+    ip is isn't isoformat issue it item items its
+    json
+    key keys kind kindly
+    larger last later latest least length less letters licence license like limit limited limits
+    line list load locked login longer longest
+    maintenance malformed many match matches matching max maximum may merchant message messages meta
+    method mid milliseconds min minimum mins minute minutes mismatch missing mm modified month
+    months more most multiple must
+    name names need needed needs negative never new next no non none not nothing null number numbers
     object occurred of off old older on once only open operation option optional options or order
     orders other out outside over overlap own
     page pages paging parameter parameters params parse parsing partner passed password past pattern
     payload pending per perform permanently permission permissions permitted phone pin pincode place
     please poll polling positive possible post present previous problem proceed process processed
     processing provide provided proxy put
-    query quota range ranges rate rates raised reached read reason received record records refused
-    reference refund register registered rejected remote removed renew repeat replace reply
-    request requested requests require required requires resource response result results retry
-    return returned returns revoked same schema second seconds see send sent serializer server
-    service serviceable services session set should shipment shorter show signature since size sku
-    slow some something sorry source specified ss start started starttime state status still stop
-    string subscription success such successful successfully support supported suspended syntax
-    system take temporarily temporary text than that the their them then there these they this those
+    query quota
+    raised range ranges rate rates reached read reason received record records reference refund
+    refused register registered rejected remote removed renew repeat replace reply request requested
+    requests require required requires resource response result results retry return returned
+    returns revoked
+    same schema sec second seconds secs see send sent serializer server service serviceable services
+    session set shipment shorter should show signature since size sku slow some something sorry
+    source specified ss start started starttime state status still stop string subscription success
+    successful successfully such support supported suspended syntax system
+    take temporarily temporary text than that the their them then there these they this those
     throttled time timed timedelta timeout times timestamp timezone to today token tokens too total
     try trying type types
     unable unauthenticated unauthorised unauthorized unavailable under unexpected unique unit
     unknown unprocessable unreachable unrecognised unrecognized unsupported until up update upgrade
     upstream url use used user username users using utc uuid uuuuuu
-    valid validation validationerror valueerror value values version wait was way webhook went were
-    what when where whether which while whitelisted whole why wide wider width window windows with
-    within without wrong year years yet you your yyyy zone
+    valid validation validationerror value valueerror values version
+    wait was way webhook went were what when where whether which while whitelisted whole why wide
+    wider width window windows with within without wrong
+    year years yet you your yyyy
+    zone
     """.split()  # noqa: SIM905 - a page of words is for reading
 )
 """Lower case. No name of a person or a place, no number and no word of one letter."""

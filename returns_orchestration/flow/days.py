@@ -8,6 +8,7 @@ content, so whether it follows all that has changed since is seen without making
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -18,11 +19,11 @@ from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
 from returns_orchestration.stages import aggregates
 from returns_orchestration.trust import claims
-from returns_orchestration.trust.hours import made_of_hour, made_of_zone
-from returns_orchestration.window import Day, Window, days_of
+from returns_orchestration.trust.hours import days_concerned, made_of_hour, made_of_zone
+from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -64,12 +65,12 @@ class DaySettler:
         self._wait = wait
 
     def follow(self, window: Window) -> bool:
-        """Whether every day that ``window`` overlaps was made of its tables as they stand.
+        """Whether every day that counts rows of ``window`` was made of its tables as they stand.
 
         Not while a day beside them is left behind: it counts what is in these, too.
         """
-        days = days_of(window, self.zone)
         try:
+            days = days_concerned(self._lake, window, self.zone)
             made = self._lake.made(window)
             records = [self._lake.made(day) for day in days]
         except LakeDamaged:  # settling mends it, or says why it cannot
@@ -104,6 +105,18 @@ class DaySettler:
             # Another process may have published an hour meanwhile.
             if self._sources(day) == sources:
                 return settled
+
+    def concerned_by(self, windows: Iterable[Window]) -> dict[Day, Window]:
+        """The days that count rows of ``windows``, each with the first of these.
+
+        Of an hour whose record is damaged, nobody can tell; `verify` names it.
+        """
+        found: dict[Day, Window] = {}
+        for window in sorted(windows):
+            with suppress(LakeDamaged):
+                for day in days_concerned(self._lake, window, self.zone):
+                    found.setdefault(day, window)
+        return found
 
     def left_behind(self, days: Collection[Day]) -> list[Day]:
         """The neighbours of ``days`` that were made for another zone and have no hour in this one.

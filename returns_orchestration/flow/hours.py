@@ -20,8 +20,7 @@ from returns_orchestration.errors import (
 from returns_orchestration.flow.moved import link_moved
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.settle import Settled, Settler
-from returns_orchestration.stages.landing import Landed, land
-from returns_orchestration.window import days_of
+from returns_orchestration.stages.landing import Landed, finish_unrecorded, land
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -107,9 +106,10 @@ class River:
     def is_complete(self, window: Window) -> bool:
         """Whether ``window`` was polled, its tables made of its polls, and its days of those.
 
-        Not where a poll was found bad and set aside and none was kept since.
+        Not where a poll was found bad and set aside and none was kept since, nor where a run that
+        was killed left one without its record.
         """
-        if self.lake.entry(window).has_lost_a_poll:
+        if self.lake.entry(window).has_lost_a_poll or self.lake.unrecorded_polls(window):
             return False
         return self.settler.is_settled(window) and self.days.follow(window)
 
@@ -139,12 +139,11 @@ class River:
         """Poll ``windows`` and make their tables, and those of hours which that changes.
 
         With ``missing_only`` a window that has a poll in the lake is not asked for again, and an
-        hour that is complete is passed over unless it is in ``remake``; with ``polled_since`` a
-        window that was polled since then, before a killed run was started again, is not asked for
-        a second time. An error of one hour ends in a Failed, and the others go on. What concerns
-        every window alike ends the run with a Stopped: absent or refused credentials, nobody
-        answering, an unwritable lake; what had landed by then is made all the same where that is
-        possible.
+        hour that is complete is passed over unless it is in ``remake``; with ``polled_since`` one
+        that was polled since then, before a killed run was started again, is not asked for again.
+        An error of one hour ends in a Failed, and the others go on. What concerns every window
+        alike ends the run with a Stopped (credentials, nobody answers, an unwritable lake); what
+        had landed by then is made where that is possible.
         """
         known_since = datetime.min.replace(tzinfo=UTC) if missing_only else polled_since
         outcomes = _Run(
@@ -251,7 +250,12 @@ class _Run:
         a run that is killed in between leaves an hour that is known to be unfinished.
         """
         landed = self._waiting.pop(window)
-        others = self._river.settler.affected(window) - self._waiting.keys() - self._pending
+        try:
+            finish_unrecorded(self._river.lake, self._river.reader, window)
+            others = self._river.settler.affected(window) - self._waiting.keys() - self._pending
+        except LakeDamaged as error:
+            yield Failed(window, error)
+            return
         for hour in (*sorted(others), window):
             yield self._settle_one(hour, landed if hour == window else None, asked=hour == window)
 
@@ -270,15 +274,14 @@ class _Run:
     def _unite(self) -> Iterator[Made | Failed]:
         """Settle anew the hours that hold one return, which was requested in another hour before.
 
-        Looked at are all hours of the days to be made: another run may have made some of them and
-        been killed.
+        Looked at are all hours of the days to be made: another run may have been killed there.
         """
         days = self._river.days
         late = {window for window in self._made if not days.follow(window)} | self._changed
-        touched = {day for window in late for day in days_of(window, days.zone)}
+        touched = days.concerned_by(late)
         hours = late.union(*(day.windows for day in touched))
         while hours:
-            linked = link_moved(self._river.lake, hours, self._river.settler.sources_of)
+            linked = link_moved(self._river.lake, hours, self._river.settler)
             for hour in sorted(linked):
                 yield self._settle_one(hour, None, asked=False)
             hours = linked
@@ -287,11 +290,11 @@ class _Run:
         """The days whose hours this run made and that do not follow them yet."""
         days = self._river.days
         late = [window for window in sorted(self._made) if not days.follow(window)]
-        touched = {day for window in late for day in days_of(window, days.zone)}
+        touched = days.concerned_by(late)
         for day in sorted(touched):
             try:
                 yield MadeDay(days.settle(day, self._river.clock()))
             except (LakeDamaged, HourBlocked) as error:
-                yield Failed(next(w for w in late if day in days_of(w, days.zone)), error)
+                yield Failed(touched[day], error)
         for day in days.left_behind(touched):
             days.withdraw(day)

@@ -9,7 +9,7 @@ anew. A run that is killed before its days are made looks again when it is start
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
@@ -22,9 +22,10 @@ from returns_orchestration.lake.parquet import column_of
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
-    from datetime import date, datetime
+    from collections.abc import Collection, Iterable, Iterator
+    from datetime import datetime
 
+    from returns_orchestration.flow.settle import Settler
     from returns_orchestration.lake import Lake
 
 REACH: Final = timedelta(days=31)
@@ -36,13 +37,11 @@ _READERS: Final = 8
 _OWN: Final = tables.REFERENCE.name
 
 
-def link_moved(
-    lake: Lake, hours: Collection[Window], sources_of: Callable[[Window], set[Window]]
-) -> set[Window]:
+def link_moved(lake: Lake, hours: Collection[Window], settler: Settler) -> set[Window]:
     """Link the hours that hold a return which one of ``hours`` holds, too; which got a new link.
 
-    ``sources_of`` tells of a polled hour by which polled hours, itself among them, it is settled:
-    those of both say together who had the last word. Raises LakeError.
+    Each of the two with every window that served it: they say together who had the last word.
+    Raises LakeError.
     """
     linked = {
         other
@@ -50,39 +49,44 @@ def link_moved(
         for other in lake.entry(hour).links  # of a run that was killed between the two marks
         if lake.store.create(link_path(other, hour), b"")
     }
-    for pair in _pairs(lake, hours):
+    for pair, shared in _pairs(lake, hours).items():
         try:
-            known = {hour: sources_of(hour) for hour in pair}
+            known = {hour: settler.sources_of(hour) for hour in pair}
+            serving = set(pair).union(*(settler.serving(hour, shared) for hour in pair))
         except LakeDamaged:  # so neither can be settled, which is told
             continue
-        for hour, other in product(pair, set().union(*known.values())):
+        for hour, other in product(pair, serving):
             if other not in known[hour]:
                 marks = {hour: link_path(hour, other), other: link_path(other, hour)}
                 linked |= {of for of, mark in marks.items() if lake.store.create(mark, b"")}
     return linked
 
 
-def _pairs(lake: Lake, hours: Collection[Window]) -> set[frozenset[Window]]:
-    """Each two hours that hold one return, of which one is of ``hours``."""
-    pairs: set[frozenset[Window]] = set()
+def _pairs(lake: Lake, hours: Collection[Window]) -> dict[frozenset[Window], set[str]]:
+    """Each two hours, one of ``hours``, that hold the same returns, and which."""
+    pairs: dict[frozenset[Window], set[str]] = {}
     left = sorted(hours)
     while left:  # so that no more than twice the reach is held at once
-        near = [hour for hour in left if hour.start <= left[0].start + REACH]
+        near = [hour for hour in left if hour.start - left[0].start <= REACH]
         left = left[len(near) :]
         mine = _references(lake, near)
-        for date in _dates(near[0].start - REACH, near[-1].start + REACH) if mine.height else ():
-            if hours_of_date := _made_on(lake, date):
-                pairs.update(_shared(mine, _references(lake, hours_of_date)))
+        for day in _dates(near[0], near[-1]) if mine.height else ():
+            if hours_of_day := _made_on(lake, day):
+                for pair, shared in _shared(mine, _references(lake, hours_of_day)):
+                    pairs.setdefault(pair, set()).add(shared)
     return pairs
 
 
-def _dates(start: datetime, end: datetime) -> Iterator[date]:
-    return (start.date() + timedelta(days=n) for n in range((end.date() - start.date()).days + 1))
+def _dates(first: Window, last: Window) -> Iterator[date]:
+    """The UTC days in reach of the hours ``first`` to ``last``, as far as the calendar goes."""
+    begin = max(first.start.toordinal() - REACH.days, date.min.toordinal())
+    end = min(last.start.toordinal() + REACH.days, date.max.toordinal())
+    return map(date.fromordinal, range(begin, end + 1))
 
 
-def _made_on(lake: Lake, date: date) -> list[Window]:
+def _made_on(lake: Lake, day: date) -> list[Window]:
     """The hours of a UTC day that have rows of `returns`, or had."""
-    paths = lake.store.list(f"{tables.RETURNS.name}/date={date.isoformat()}")
+    paths = lake.store.list(f"{tables.RETURNS.name}/date={day.isoformat()}")
     return sorted({window for path in paths if (window := Window.from_path(path))})
 
 
@@ -108,9 +112,9 @@ def _references(lake: Lake, hours: Iterable[Window]) -> pl.DataFrame:
     return pl.DataFrame({_OWN: references, "hour": pl.Series(starts, dtype=tables.TIME)})
 
 
-def _shared(mine: pl.DataFrame, theirs: pl.DataFrame) -> Iterator[frozenset[Window]]:
-    """Each two hours, of ``mine`` and of ``theirs``, that hold one return."""
-    both = mine.join(theirs, on=_OWN, suffix="_of_theirs").select("hour", "hour_of_theirs")
-    for one, other in both.unique().iter_rows():
-        if one != other:
-            yield frozenset((Window(one), Window(other)))
+def _shared(mine: pl.DataFrame, theirs: pl.DataFrame) -> Iterator[tuple[frozenset[Window], str]]:
+    """Each two hours, of ``mine`` and of ``theirs`` and in reach, that hold one return; which."""
+    both = mine.join(theirs, on=_OWN, suffix="_of_theirs")
+    for shared, one, other in both.select(_OWN, "hour", "hour_of_theirs").iter_rows():
+        if timedelta(0) < abs(one - other) <= REACH:
+            yield frozenset((Window(one), Window(other))), shared

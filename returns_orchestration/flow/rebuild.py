@@ -22,7 +22,7 @@ from returns_orchestration.stages.landing import finish_unrecorded
 from returns_orchestration.trust import lateness
 from returns_orchestration.trust.verify import Verifier
 from returns_orchestration.trust.verify_polls import may_serve
-from returns_orchestration.window import Window, days_of
+from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -86,8 +86,7 @@ class Rebuilder:
             self._guarded(lambda w=window: finish_unrecorded(self._lake, self._river.reader, w))  # type: ignore[misc]
         made = [window for window in sorted({*windows, *touched}) if self._make_hour(window)]
         made += self._unite(made)
-        zone = self._river.days.zone
-        days = {day for window in made for day in days_of(window, zone)}
+        days = self._river.days.concerned_by(made)
         for day in sorted({*days, *self._river.days.left_behind(days)}):
             self._make_day(day)
         self._guarded(lambda: self._make_lateness(asked))
@@ -167,7 +166,7 @@ class Rebuilder:
     def _unite(self, made: list[Window]) -> list[Window]:
         """Settle anew the hours that hold one return; see `link_moved`."""
         linked: set[Window] = set()
-        while new := link_moved(self._lake, {*made, *linked}, self._river.settler.sources_of):
+        while new := link_moved(self._lake, {*made, *linked}, self._river.settler):
             linked |= {window for window in sorted(new) if self._make_hour(window)}
         return sorted(linked.difference(made))
 

@@ -20,7 +20,7 @@ from returns_orchestration.trust import claims
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     import polars as pl
@@ -94,6 +94,12 @@ class Settler:
         hours = sources_of(window, homes, self._lake.entry)
         return {hour for hour in hours if self._lake.entry(hour).polls}
 
+    def serving(self, window: Window, references: Collection[str]) -> set[Window]:
+        """The windows that served any of ``references``, as far as ``window`` knows of them."""
+        housed = gather(self._lake, self._reader, window, self._sources(window))
+        mine = (of.found for of in housed if of.found.reference in references)
+        return set().union(*(found.windows for found in mine))
+
     def is_settled(self, window: Window) -> bool:
         """Whether the tables of ``window`` were made of the very polls that there are now."""
         try:
@@ -134,7 +140,13 @@ class Settler:
         }
         polled_at = [poll.polled_at for poll in sources[window]]
         record, changed = self._lake.publish(
-            window, frames, _names(sources), facts, polled_at, _first_seen(window, mine)
+            window,
+            frames,
+            _names(sources),
+            facts,
+            polled_at,
+            _first_seen(window, mine),
+            sorted(home.key for home in _homes_of(sources[window]) - {window}),
         )
         return Settled(window, frames, record, changed, judged, accounting)
 

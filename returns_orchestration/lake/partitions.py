@@ -225,6 +225,7 @@ class Lake:
         facts: dict[str, int],
         polled_at: Sequence[datetime] = (),
         first_seen: Mapping[int, tuple[int, int]] | None = None,
+        homes: Sequence[str] = (),
     ) -> tuple[MadeRecord, set[str]]:
         """Put the tables made of ``period`` and note them; which tables changed is told.
 
@@ -249,6 +250,7 @@ class Lake:
             facts=facts,
             polled_at=list(polled_at),
             first_seen=dict(first_seen or {}),
+            homes=list(homes),
         )
         if known and msgspec.structs.replace(record, written_at=known.written_at) == known:
             return known, changed

@@ -69,7 +69,8 @@ class MadeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``made_of`` names every poll that an hour was made of, or every hour that a day was;
     ``facts`` holds counts: returns, items, rejected, late. Of an hour, ``polled_at`` has the times
     of its own kept polls, and ``first_seen``, by the age in hours of the poll that served them
-    first, how many returns it holds, and how many of these an earlier poll of theirs had missed.
+    first, how many returns it holds, and how many of these an earlier poll of theirs had missed;
+    ``homes`` are other hours that records of its polls were requested in.
     """
 
     period: str
@@ -79,6 +80,7 @@ class MadeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: dict[str, int]
     polled_at: list[datetime] = []
     first_seen: dict[int, tuple[int, int]] = {}
+    homes: list[str] = []
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):

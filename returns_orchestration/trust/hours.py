@@ -7,11 +7,13 @@ polls, is missing, and says so.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from returns_orchestration import tables
 from returns_orchestration.lake.entries import HourEntry, polls_of, sources_of
+from returns_orchestration.window import Window, days_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, MadeRecord
-    from returns_orchestration.window import Window
+    from returns_orchestration.window import Day
 
 State = Literal["complete", "empty", "missing", "waived"]
 
@@ -89,6 +91,23 @@ def made_of_hour(made: MadeRecord) -> str:
 def made_of_zone(zone: ZoneInfo) -> str:
     """How a day's record names the zone whose day it is."""
     return f"zone {zone.key}"
+
+
+def days_concerned(lake: Lake, window: Window, zone: ZoneInfo) -> list[Day]:
+    """The days that count rows of ``window``: those it overlaps, and others that are made already.
+
+    A return requested in an hour that was never polled lives in another, maybe on another day. A
+    day that is still to be made will find it. Raises LakeDamaged.
+    """
+    days = days_of(window, zone)
+    made = lake.made(window)
+    homes = [Window.from_key(key) for key in made.homes] if made else []
+    for home in homes:
+        if not lake.entry(home).polls:
+            known = set(days)
+            with suppress(OverflowError):  # no day is made at the ends of the calendar
+                days += [d for d in days_of(home, zone) if d not in known and lake.made(d)]
+    return days
 
 
 def missing(

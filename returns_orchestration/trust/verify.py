@@ -28,7 +28,7 @@ from returns_orchestration.lake.records import decode_made
 from returns_orchestration.trust import findings
 from returns_orchestration.trust.evidence import Evidence
 from returns_orchestration.trust.findings import PART, SELF_NAMED, Finding
-from returns_orchestration.trust.hours import made_of_hour, made_of_zone
+from returns_orchestration.trust.hours import days_concerned, made_of_hour, made_of_zone
 from returns_orchestration.trust.verify_polls import check_marks, check_polls, follows_link
 from returns_orchestration.window import Day, Ever, Window, days_of
 
@@ -220,7 +220,7 @@ class Verifier:
 
     def _check_days(self, window: Window, made: MadeRecord) -> None:
         """Whether the days that ``window`` overlaps were made of its tables as they stand."""
-        for day in days_of(window, self._zone):
+        for day in days_concerned(self._lake, window, self._zone):
             path = self._lake.made_path(day)
             if day not in self._days:
                 try:

@@ -131,8 +131,8 @@ def test_a_date_of_another_zone_is_not_believed(window: Window, zone: str) -> No
         (" 0045 ", 45),
         ("45, 7", 45),
         ("2678400", 2_678_400),
-        ("2678401", None),
-        ("9" * 5_000, None),
+        ("2678401", 0),
+        ("9" * 5_000, 0),
         ("0" * 5_000 + "45", 45),
         ("-45", 0),
         ("4.5", 0),
@@ -141,10 +141,10 @@ def test_a_date_of_another_zone_is_not_believed(window: Window, zone: str) -> No
         ("", 0),
     ],
 )
-def test_the_age_of_a_cached_reply_is_added_to_its_date(age: str | None, later: int | None) -> None:
+def test_the_age_of_a_cached_reply_is_added_to_its_date(age: str | None, later: int) -> None:
     told = time_told("Mon, 09 Nov 2026 12:00:45 GMT", read_age(age))
     at = datetime(2026, 11, 9, 12, 0, 45, tzinfo=UTC)
-    assert told == (None if later is None else at + timedelta(seconds=later))
+    assert told == at + timedelta(seconds=later)
 
 
 def test_an_age_beyond_the_last_year_there_is_tells_nothing() -> None:
@@ -165,12 +165,12 @@ def test_a_cached_reply_is_of_its_own_time_and_does_not_blame_this_machines_cloc
     assert (poll.polled_at, poll.clock_ahead) == (as_of, ahead * MINUTE)
 
 
-@pytest.mark.parametrize("age", ["1800", "9999999"])
+@pytest.mark.parametrize("minutes", [0, 30], ids=["a date of the cache's own", "of the reply"])
 def test_what_a_cache_had_before_the_hour_was_over_is_refused(
-    cached: Callable[..., Any], window: Window, age: str
+    cached: Callable[..., Any], window: Window, minutes: int
 ) -> None:
-    with pytest.raises(StaleReply, match=f"{int(age):,} seconds ago, when the hour was not over"):
-        cached(window.end + 20 * MINUTE, age).poll(window)
+    with pytest.raises(StaleReply, match="1,800 seconds ago, when the hour was not over"):
+        cached(window.end + 20 * MINUTE, "1800", minutes).poll(window)
 
 
 @pytest.fixture
@@ -182,8 +182,8 @@ def cached(
 ) -> Callable[..., Any]:
     """A client whose clock shows ``now``, behind a cache that answers with a reply of then."""
 
-    def client(now: datetime, age: str) -> Any:
-        date = format_datetime(now - 30 * MINUTE, usegmt=True)
+    def client(now: datetime, age: str, minutes: int = 30) -> Any:
+        date = format_datetime(now - minutes * MINUTE, usegmt=True)
         server = serve(reply_bytes(envelope(1), f"Date: {date}", f"Age: {age}"))
         return connect(server.url, clock=lambda: now)
 

@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import polars as pl
 import pytest
 from lakes import bytes_of, references, rows
-from records import at, returned
+from records import at, on_the_wire, returned
 
 from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.lake.entries import link_path
+from returns_orchestration.lake.entries import link_path, pointer_path
 from returns_orchestration.trust.hours import states
 from returns_orchestration.trust.verify import Verifier
 from returns_orchestration.window import Window
@@ -117,3 +118,73 @@ def test_a_run_that_was_killed_before_it_looked_looks_when_it_is_started_again(
     list(river.run([FIVE, TEN], missing_only=True))
     assert references(lake).count("M") == 1
     assert len(api.asked) == 2
+
+
+OTHER_DAY, LATER_DAY = Window(at(9) - timedelta(days=4)), Window(at(11) + timedelta(days=1))
+
+
+def moved_later(window: Window) -> list[Any]:
+    """M is of an hour of an earlier day that is never polled, and in the end of another."""
+    said = {TEN: OTHER_DAY.next.start, LATER_DAY: LATER_DAY.start}
+    return [returned("M", said[window])] if window in said else []
+
+
+@pytest.mark.parametrize("order", [(OTHER_DAY, TEN), (TEN, OTHER_DAY)])
+def test_a_day_counts_what_lives_on_another_and_no_longer_when_it_has_moved(
+    order: tuple[Window, Window], folder: Path, lake: Lake, api_of: Any
+) -> None:
+    api = api_of(moved_later)
+    for window in order:
+        api.run(lake, [window])
+    for day in (OTHER_DAY, LATER_DAY):
+        if day == LATER_DAY:
+            api.run(lake, [LATER_DAY])
+        days = rows(folder, "refund_modes_daily").filter(pl.col("returns") > 0)
+        assert days.get_column("day").to_list() == [day.start.date()]
+        assert findings(lake) == []
+        before = {p: c for p, c in bytes_of(lake.store).items() if "date=" in p}
+        river = api.river(lake)
+        assert all(river.is_complete(window) for window in order)
+        Rebuilder(river).rebuild(OTHER_DAY.start, LATER_DAY.end, {})
+        assert before.items() <= bytes_of(lake.store).items()
+
+
+def test_hours_that_each_share_a_return_with_the_next_do_not_all_hang_together(
+    lake: Lake, api_of: Any
+) -> None:
+    hours = [Window(at(hour)) for hour in range(8)]
+    api = api_of(lambda w: [returned(f"R-{h.key}", w.start) for h in hours if h in {w, w.previous}])
+    for window in hours:
+        api.run(lake, [window])
+    assert [len(lake.entry(window).links) for window in hours] == [1, 2, 2, 2, 2, 2, 2, 1]
+    assert len(references(lake)) == 8
+
+
+def test_what_stands_further_apart_than_the_reach_is_left_alone_by_rebuild_too(
+    lake: Lake, api_of: Any
+) -> None:
+    hours = [FIVE, Window(at(5) + timedelta(days=20)), Window(at(5) + timedelta(days=40))]
+    api = api_of(lambda w: [returned("M", w.start)] if w != hours[1] else [])
+    api.run(lake, hours)
+    assert references(lake) == ["M", "M"]
+    before = bytes_of(lake.store)
+    Rebuilder(api.river(lake)).rebuild(hours[0].start, hours[-1].end, {})
+    assert before.items() <= bytes_of(lake.store).items()
+
+
+def test_a_poll_that_a_killed_run_left_without_its_record_is_finished_without_a_call(
+    lake: Lake, api_of: Any
+) -> None:
+    """Its mark in another hour stands already."""
+    api = api_of(lambda w: [returned("M", w.start), returned("N", TEN.start, status="old")])
+    api.run(lake, [FIVE, TEN])
+    lake.create_poll(FIVE, 2, at(200), (on_the_wire(returned("M", TEN.start, status="new")),))
+    lake.store.create(pointer_path(TEN, FIVE), b"")
+    river = api.river(lake)
+    assert not river.is_complete(FIVE)
+    before = len(api.asked)
+    assert not [o for o in river.run([FIVE], missing_only=True) if isinstance(o, Failed)]
+    assert len(api.asked) == before
+    assert lake.entry(FIVE).polls == (1, 2)
+    assert findings(lake) == []
+    assert [state.state for state in states(lake, [FIVE, TEN])] == ["empty", "complete"]
