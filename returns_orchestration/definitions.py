@@ -68,9 +68,10 @@ def build_river(
         )
 
     lake = Lake(open_store(settings.lake), clock)
+    secrets = [secret.get_secret_value() for secret in (settings.key, settings.user_name) if secret]
     return River(
         lake,
-        RecordReader(settings.time_zone),
+        RecordReader(settings.time_zone, secrets),
         open_client,
         settings.max_concurrency,
         days=DaySettler(lake, settings.report_time_zone, settings.start),

@@ -17,7 +17,7 @@ from returns_orchestration import tables
 from returns_orchestration.stages import values, vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -89,7 +89,9 @@ def _whole(digits: str) -> int | str:
 class RecordReader:
     """Reads records; ``zone`` is the zone of naive times in replies (CLICKPOST_TIME_ZONE)."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
+    def __init__(self, zone: ZoneInfo, untold: Iterable[str] = ()) -> None:
+        """``untold``: words that no new key is reported with, such as the API's key."""
+        self._untold = frozenset(word.strip().casefold() for word in untold) - {""}
         readers: dict[object, Reader] = {
             tables.TEXT: values.text,
             tables.NUMBER: values.number,
@@ -164,7 +166,16 @@ class RecordReader:
             if not clean:
                 flagged.add(name)
         found = _items(additional, webhook, content, flagged)
-        new_keys = vocabulary.new_keys(content, webhook, additional, latest, found)
+        new_keys = vocabulary.new_keys(
+            (
+                (tables.RECORD, content),
+                (tables.WEBHOOK, webhook),
+                (tables.ADDITIONAL, additional),
+                (tables.LATEST, latest),
+                *((tables.ITEM, item) for item in found),
+            ),
+            self._untold,
+        )
         items = tuple(self._item(item) for item in found)
         return Typed(reference, requested_at, tuple(read), items, frozenset(flagged), new_keys)
 

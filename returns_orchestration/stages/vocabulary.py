@@ -7,11 +7,12 @@ Nothing here makes a record fail; ``trust/`` turns what is new into a warning by
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
 
-Object = dict[str, object]
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 STATUS_CODES: Final = frozenset({*range(1, 22), 23, 25, 26, 27, 28, 30, 31, 32, 101, 102, 1004})
 """clickpost_status_code values whose meaning is known; others exist."""
@@ -66,24 +67,19 @@ _IDENTIFIER = re.compile(r"(?=.{1,40}$)(?!(.*[0-9]){5})[A-Za-z_][A-Za-z0-9_]*")
 """A word as a programmer names things: no blank, as between a person's names, and few digits."""
 
 
-def new_keys(
-    record: Object, webhook: Object, additional: Object, latest: Object, items: list[object]
-) -> frozenset[str]:
+def new_keys(places: Iterable[tuple[str, object]], untold: Collection[str] = ()) -> frozenset[str]:
     """Keys that are neither documented nor seen, as ``place.key``.
 
     A key that is no identifier could itself be personal data, such as a name, an address or a
-    telephone number, so it is reported as ``place.(unusual name)``.
+    telephone number, so it is reported as ``place.(unusual name)``; and so is one that holds a word
+    of ``untold``, in lower case.
     """
     found: set[str] = set()
-    for place, content in (
-        (tables.RECORD, record),
-        (tables.WEBHOOK, webhook),
-        (tables.ADDITIONAL, additional),
-        (tables.LATEST, latest),
-        *((tables.ITEM, item) for item in items),
-    ):
+    for place, content in places:
         if isinstance(content, dict):
             for key in content.keys() - KEYS[place]:
-                name = key if _IDENTIFIER.fullmatch(key) else "(unusual name)"
-                found.add(f"{place}.{name}")
+                is_told = _IDENTIFIER.fullmatch(key) and not any(
+                    word in key.casefold() for word in untold
+                )
+                found.add(f"{place}.{key if is_told else '(unusual name)'}")
     return frozenset(found)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from records import ABSENT, Record, assigned, at, new_case, with_additional
@@ -228,6 +229,13 @@ def test_a_new_key_that_may_be_personal_is_not_told(key: str) -> None:
     assert typed(assigned({key: 1})).new_keys == {"record.(unusual name)"}
 
 
+def test_a_new_key_that_holds_a_secret_is_counted_only() -> None:
+    reader = RecordReader(ZoneInfo("UTC"), ["Canary", " "])
+    read = reader.read(json.dumps(assigned({"of_canary_2": 1, "colour": 1})))
+    assert isinstance(read, Typed)
+    assert read.new_keys == {"record.(unusual name)", "record.colour"}
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
@@ -254,7 +262,6 @@ def test_a_record_without_a_number_or_a_time_is_refused_with_the_reason(
 
 
 def test_naive_times_of_a_record_are_of_the_configured_zone() -> None:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415
 
     record = assigned({"Return Request Timestamp": "2026-11-09 16:30:48"})
     in_india = RecordReader(ZoneInfo("Asia/Kolkata")).read(json.dumps(record))
