@@ -70,12 +70,12 @@ class DaySettler:
         Not while a day beside them is left behind: it counts what is in these, too.
         """
         try:
-            days = days_concerned(self._lake, window, self.zone)
             made = self._lake.made(window)
+            if made is None:
+                return False
+            days = days_concerned(self._lake, made, self.zone)
             records = [self._lake.made(day) for day in days]
         except LakeDamaged:  # settling mends it, or says why it cannot
-            return False
-        if made is None:
             return False
         entry = made_of_hour(made)
         return not self.left_behind(days) and all(
@@ -114,7 +114,8 @@ class DaySettler:
         found: dict[Day, Window] = {}
         for window in sorted(windows):
             with suppress(LakeDamaged):
-                for day in days_concerned(self._lake, window, self.zone):
+                made = self._lake.made(window)
+                for day in days_concerned(self._lake, made, self.zone) if made else ():
                     found.setdefault(day, window)
         return found
 

@@ -115,6 +115,7 @@ def _references(lake: Lake, hours: Iterable[Window]) -> pl.DataFrame:
 def _shared(mine: pl.DataFrame, theirs: pl.DataFrame) -> Iterator[tuple[frozenset[Window], str]]:
     """Each two hours, of ``mine`` and of ``theirs`` and in reach, that hold one return; which."""
     both = mine.join(theirs, on=_OWN, suffix="_of_theirs")
-    for shared, one, other in both.select(_OWN, "hour", "hour_of_theirs").iter_rows():
-        if timedelta(0) < abs(one - other) <= REACH:
-            yield frozenset((Window(one), Window(other))), shared
+    apart = (pl.col("hour") - pl.col("hour_of_theirs")).abs()
+    found = both.filter(apart.is_between(timedelta(0), REACH, closed="right"))
+    for shared, one, other in found.select(_OWN, "hour", "hour_of_theirs").iter_rows():
+        yield frozenset((Window(one), Window(other))), shared

@@ -93,20 +93,18 @@ def made_of_zone(zone: ZoneInfo) -> str:
     return f"zone {zone.key}"
 
 
-def days_concerned(lake: Lake, window: Window, zone: ZoneInfo) -> list[Day]:
-    """The days that count rows of ``window``: those it overlaps, and others that are made already.
+def days_concerned(lake: Lake, made: MadeRecord, zone: ZoneInfo) -> list[Day]:
+    """The days that count rows of a made hour: those it overlaps, and others that stand already.
 
     A return requested in an hour that was never polled lives in another, maybe on another day. A
-    day that is still to be made will find it. Raises LakeDamaged.
+    day that is still to be made will find it.
     """
-    days = days_of(window, zone)
-    made = lake.made(window)
-    homes = [Window.from_key(key) for key in made.homes] if made else []
-    for home in homes:
+    days = days_of(Window.from_key(made.period), zone)
+    for home in map(Window.from_key, made.homes):
         if not lake.entry(home).polls:
-            known = set(days)
             with suppress(OverflowError):  # no day is made at the ends of the calendar
-                days += [d for d in days_of(home, zone) if d not in known and lake.made(d)]
+                more = [day for day in days_of(home, zone) if day not in days]
+                days += [d for d in more if lake.store.get(lake.made_path(d)) is not None]
     return days
 
 

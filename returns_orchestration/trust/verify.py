@@ -147,7 +147,7 @@ class Verifier:
             made = self._check_made(window, tables.MADE_HOURLY)
             if made is not None:
                 self._check_sources(window, polls, made)
-                self._check_days(window, made)
+                self._check_days(made)
         elif polls.any and standing:
             self._evidence.note(path, "missing", "make")
             self._check_unvouched(window, tables.MADE_HOURLY)
@@ -218,9 +218,9 @@ class Verifier:
         window, number = _poll_named(name)
         return number in dict(self._evidence.entry(window).lost)
 
-    def _check_days(self, window: Window, made: MadeRecord) -> None:
-        """Whether the days that ``window`` overlaps were made of its tables as they stand."""
-        for day in days_concerned(self._lake, window, self._zone):
+    def _check_days(self, made: MadeRecord) -> None:
+        """Whether the days that count rows of a made hour were made of them as they stand."""
+        for day in days_concerned(self._lake, made, self._zone):
             path = self._lake.made_path(day)
             if day not in self._days:
                 try:

@@ -16,7 +16,7 @@ from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake.entries import link_path, pointer_path
 from returns_orchestration.trust.hours import states
 from returns_orchestration.trust.verify import Verifier
-from returns_orchestration.window import Window
+from returns_orchestration.window import Window, days_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,3 +188,12 @@ def test_a_poll_that_a_killed_run_left_without_its_record_is_finished_without_a_
     assert lake.entry(FIVE).polls == (1, 2)
     assert findings(lake) == []
     assert [state.state for state in states(lake, [FIVE, TEN])] == ["empty", "complete"]
+
+
+def test_a_damaged_day_that_counts_what_lives_on_another_is_named(lake: Lake, api_of: Any) -> None:
+    api = api_of(moved_later)
+    api.run(lake, [OTHER_DAY])
+    api.run(lake, [TEN])
+    path = lake.made_path(days_of(OTHER_DAY, ZONE)[0])
+    lake.store.put(path, b"?")
+    assert f"torn {path}" in findings(lake)
