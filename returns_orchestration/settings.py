@@ -8,8 +8,12 @@ an object whose repr hides them, and are asked for only when a request is about 
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,6 +28,10 @@ from returns_orchestration.errors import SettingsError
 from returns_orchestration.window import Window
 
 OBJECT_STORES = ("s3://", "gs://", "az://")
+
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
+NETWORK_VARIABLES = (*_PROXIES, *map(str.lower, _PROXIES), "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What the HTTP client reads of the environment beside our own variables."""
 
 
 class Settings(BaseSettings):
@@ -236,6 +244,17 @@ class Settings(BaseSettings):
         """Whether RETURNS_LAKE names a folder and not an object store."""
         return not self.lake.startswith(OBJECT_STORES)
 
+    def digest(self) -> str:
+        """Eight hex digits that change with any setting, the network's, or the package's version.
+
+        Secrets are part of it, as a corrected key is a change. Four bytes are too few to give one
+        away: one in four billion other settings has the same.
+        """
+        values = {name: _told(getattr(self, name)) for name in type(self).model_fields}
+        network = {name: os.environ.get(name, "") for name in NETWORK_VARIABLES}
+        plain = json.dumps([values, network, _version()], sort_keys=True)
+        return hashlib.blake2b(plain.encode(errors="surrogateescape"), digest_size=4).hexdigest()
+
     def credentials(self) -> tuple[str, str]:
         """Key and user name, for the moment a request is sent.
 
@@ -291,6 +310,23 @@ def load_settings(env_file: Path | None = None, **overrides: object) -> Settings
         folder = project_folder() / Path(settings.lake).expanduser()
         return settings.model_copy(update={"lake": str(folder)})
     return settings
+
+
+def _told(value: object) -> str:
+    """A setting as text, secrets included: for the digest alone."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return json.dumps([_told(part) for part in value])
+    return str(value)
+
+
+def _version() -> str:
+    """The version of the installed package; "" where it is run without being installed."""
+    try:
+        return version("returns-orchestration")
+    except PackageNotFoundError:
+        return ""
 
 
 def _plain(text: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -276,3 +277,25 @@ def test_an_env_file_without_secrets_may_be_read_by_all(project: Path, text: str
 def test_every_variable_that_is_hidden_is_looked_for_in_the_env_file() -> None:
     hidden = [str(f.alias) for f in Settings.model_fields.values() if "Secret" in str(f.annotation)]
     assert list(SECRET) == hidden
+
+
+def test_the_digest_changes_with_every_setting_and_the_network_and_holds_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def digest(**overrides: str) -> str:
+        return load_settings(env_file=tmp_path / "none", **overrides).digest()
+
+    changed = {
+        "CLICKPOST_BASE_URL": "https://api.clickpost.in/api",
+        "CLICKPOST_KEY": "another-key",
+        "CLICKPOST_USER_NAME": "another-user",
+        "CLICKPOST_TIME_ZONE": "Asia/Kolkata",
+        "RETURNS_START": "2026-02-01T00:00:00Z",
+        "RETURNS_ALERT_URLS": "json://one.example,json://two.example",
+    }
+    digests = [digest(), *(digest(**{name: value}) for name, value in changed.items())]
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    digests.append(digest())
+    assert len(set(digests)) == len(digests)
+    assert digest() == digests[-1]
+    assert all(re.fullmatch("[0-9a-f]{8}", one) for one in digests)

@@ -1,4 +1,7 @@
-"""Dagster's daemon by hand: a clock that the test sets drives every schedule and sensor."""
+"""Dagster's daemon by hand: a clock that the test sets drives every schedule and sensor.
+
+As under the real one, the definitions are loaded anew at each tick.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.window import Window
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
+STEP = timedelta(minutes=10)
 
 
 class Unattended:
@@ -26,22 +30,27 @@ class Unattended:
         self.home = home
         self.now = START
         world.set_clock(lambda: self.now)
-        self.definitions = build_defs(world.settings, clock=lambda: self.now, retry=HASTY)
-        self.repository = self.definitions.get_repository_def()
+        self.load()
         self.cursors: dict[str, str | None] = {}
         self.launched: set[str] = set()
         self.shown: list[Any] = []
         self.kill_next = False
         self.kill_after = 0
 
-    def live_to(self, end: datetime, *, daemon: bool = True) -> None:
-        """Advance the clock in steps of ten minutes; without a daemon nothing is evaluated."""
+    def load(self) -> None:
+        """Load the definitions anew, as the daemon does each minute: nothing made at load stays."""
+        self.definitions = build_defs(self.world.settings, clock=lambda: self.now, retry=HASTY)
+        self.repository = self.definitions.get_repository_def()
+
+    def live_to(self, end: datetime, *, daemon: bool = True, step: timedelta = STEP) -> None:
+        """Advance the clock in steps; without a daemon nothing is evaluated."""
         while self.now < end:
-            self.now += timedelta(minutes=10)
+            self.now += step
             if daemon:
                 self.tick()
 
     def tick(self) -> None:
+        self.load()
         for schedule in self.repository.schedule_defs:
             minute, hour, *_ = schedule.cron_schedule.split()
             if self.now.minute == int(minute) and hour in {"*", str(self.now.hour)}:

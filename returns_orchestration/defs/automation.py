@@ -7,7 +7,6 @@ its cursor, which moves with the runs it asks for. All are on by default.
 from __future__ import annotations
 
 import json
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -131,7 +130,7 @@ def lateness_schedule() -> dg.ScheduleDefinition:
 
 def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
     """Missing hours since RETURNS_START, newest first, with a growing pause for those that fail."""
-    loaded = uuid.uuid4().hex
+    rules = settings.digest()
 
     @dg.sensor(
         name="missing_hours",
@@ -143,17 +142,26 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
     def missing_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
         memory = Memory.read(context.cursor)
-        memory.wake(loaded, now)
+        memory.wake_on_change(rules, now)
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         patrol = memory.patrol(PATROL)
         both = [*looked_at, *patrol]
         unreported = set(history.unreported(context.instance, both))
         missing = [window for window in both if _is_missing(window, river, unreported)]
-        memory.complete.add(set(looked_at) - set(missing))
+        succeeded = set(looked_at) - set(missing)
+        memory.complete.add(succeeded)
         memory.complete.discard(set(patrol) & set(missing))
         busy = _busy(context.instance)
-        choice = due.choose(looked_at, missing, memory.attempts, busy, now, HEAL_LIMIT)
+        choice = due.choose(
+            looked_at,
+            missing,
+            memory.attempts,
+            busy,
+            now,
+            HEAL_LIMIT,
+            succeeded=bool(succeeded),
+        )
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
@@ -173,7 +181,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
 def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
     """Hours that have reached an age of RETURNS_REPOLL_AFTER_HOURS since they were last polled."""
     ages = settings.repoll_after_hours
-    loaded = uuid.uuid4().hex
+    rules = settings.digest()
 
     @dg.sensor(
         name="late_returns",
@@ -185,7 +193,7 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
     def late_returns(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
         memory = Memory.read(context.cursor)
-        memory.wake(loaded, now)
+        memory.wake_on_change(rules, now)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         told = history.last_polled(context.instance, [window.key for window in looked_at])

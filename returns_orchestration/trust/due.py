@@ -1,70 +1,23 @@
-"""Which hours are due to be asked for, and when again: pure decisions over plain values.
+"""Which hours are due to be asked for: pure decisions over plain values.
 
-An hour that keeps failing is asked for again after a pause that doubles, so that a dead window
-costs little and a mended one comes back by itself. After a day in vain it is asked for once a day,
-or within the hour once another hour is mended: then the API is back. Nothing here reads a clock,
-the lake or Dagster.
+How long an hour waits that failed is decided in ``attempts``. Nothing here reads a clock, the lake
+or Dagster.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from returns_orchestration.trust.attempts import Attempt, learn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from returns_orchestration.window import Window
-
-FIRST_PAUSE: Final = timedelta(minutes=5)
-LONGEST_PAUSE: Final = timedelta(hours=1)
-PATIENCE: Final = 24
-"""Attempts, about a day of them, after which an hour counts as stubborn."""
-
-STUBBORN_PAUSE: Final = timedelta(days=1)
-
-
-def pause_after(tries: int, first: timedelta, longest: timedelta) -> timedelta:
-    """The pause after so many attempts in vain: ``first``, then twice as long each time."""
-    return min(first * (1 << min(tries - 1, 10)), longest)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """How often an hour was asked for in vain, and when it may be asked for again."""
-
-    tries: int
-    again_at: datetime
-
-    @classmethod
-    def after(cls, earlier: Attempt | None, now: datetime) -> Attempt:
-        """One more attempt, made ``now``: the pause doubles from 5 minutes up to an hour.
-
-        A stubborn hour is asked for once a day.
-        """
-        tries = 1 if earlier is None else earlier.tries + 1
-        pause = pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE)
-        return cls(tries, now + (STUBBORN_PAUSE if tries >= PATIENCE else pause))
-
-    def may_be_made(self, now: datetime) -> bool:
-        """Whether its pause is over, or was set by a clock that was ahead."""
-        longest = STUBBORN_PAUSE if self.is_stubborn else LONGEST_PAUSE
-        return not now < self.again_at <= now + longest
-
-    @property
-    def is_stubborn(self) -> bool:
-        """Whether it has failed for about a day, so that others should not wait for it."""
-        return self.tries >= PATIENCE
-
-    def awake(self, now: datetime) -> Attempt:
-        """The same, to be repeated at once."""
-        return Attempt(self.tries, min(self.again_at, now))
-
-    def sooner(self, now: datetime) -> Attempt:
-        """The same, to be repeated within the hour, since another hour was mended."""
-        return Attempt(self.tries, min(self.again_at, now + LONGEST_PAUSE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +35,8 @@ def choose(  # noqa: PLR0913, PLR0917 - what a decision is made of
     busy: Collection[Window],
     now: datetime,
     limit: int,
+    *,
+    succeeded: bool = False,
 ) -> Choice:
     """Of the hours that are ``due``, those to ask for ``now``, newest first.
 
@@ -89,22 +44,20 @@ def choose(  # noqa: PLR0913, PLR0917 - what a decision is made of
     So where nothing succeeds, as with refused credentials, no further hours are drawn in; the
     newest hours never wait for older ones that fail; and stubborn hours keep nobody waiting.
     ``busy`` hours are being asked for already. ``attempts`` of hours that were ``looked_at`` and
-    are not due are forgotten, since they are mended, which lets the stubborn try sooner.
+    are not due are forgotten, since they are mended. That counts as a success; ``succeeded`` says
+    that there was another one.
     """
     candidates = set(due)
     mended = attempts.keys() & set(looked_at) - candidates
-    kept = {
-        window: attempt.sooner(now) if mended else attempt
-        for window, attempt in attempts.items()
-        if window not in mended
-    }
+    left = {window: attempt for window, attempt in attempts.items() if window not in mended}
+    kept = learn(left, candidates, busy, now, succeeded=succeeded or bool(mended))
     ready = [
         window
         for window in sorted(candidates - set(busy), reverse=True)
         if window not in kept or kept[window].may_be_made(now)
     ]
     chosen = [window for window in ready if window in kept]
-    failing = sorted(window for window, attempt in kept.items() if not attempt.is_stubborn)
+    failing = sorted(window for window, attempt in kept.items() if not attempt.is_stubborn(now))
     for drawn, window in enumerate(window for window in ready if window not in kept):
         newer = len(failing) - bisect_right(failing, window)
         if newer + drawn >= limit:

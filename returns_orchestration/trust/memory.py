@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from returns_orchestration.trust.due import Attempt
+from returns_orchestration.trust.attempts import Attempt
 from returns_orchestration.trust.spans import Spans
 from returns_orchestration.window import Window
 
@@ -28,45 +28,50 @@ class Memory:
         complete: Spans,
         attempts: dict[Window, Attempt],
         next_patrol: str = "",
-        loaded: str = "",
+        rules: str = "",
     ) -> None:
-        """``loaded`` names the loading of the project that wrote the cursor."""
+        """``rules`` is the digest of the settings and the package that wrote the cursor."""
         self.complete = complete
         self.attempts = attempts
         self._next_patrol = next_patrol
-        self._loaded = loaded
+        self._rules = rules
 
     @classmethod
     def read(cls, cursor: str | None) -> Memory:
-        """From a cursor; nothing is remembered where there is none."""
+        """From a cursor; nothing is remembered where there is none.
+
+        Attempts in the cursor of an earlier release are forgotten: their hours are asked for anew.
+        """
         plain = json.loads(cursor) if cursor else {}
         attempts = {
-            Window.from_key(key): Attempt(tries, datetime.fromisoformat(at))
-            for key, (tries, at) in plain.get("attempts", {}).items()
+            Window.from_key(key): _attempt(noted) for key, noted in plain.get("waiting", {}).items()
         }
         complete = Spans(plain.get("complete", ()))
-        return cls(complete, attempts, plain.get("patrol", ""), plain.get("loaded", ""))
+        return cls(complete, attempts, plain.get("patrol", ""), plain.get("rules", ""))
 
-    def wake(self, loaded: str, now: datetime) -> None:
-        """Let no hour wait where the project was loaded anew: somebody may have mended something.
+    def wake_on_change(self, rules: str, now: datetime) -> None:
+        """Let no hour wait where the settings or the package changed: the fault may be corrected.
 
-        A right key counts from the next look on, and not after an hour. Stubborn hours have had
-        their time; they stay as they are.
+        ``rules`` is a digest of both. It stands in the cursor, since a daemon loads the project
+        anew every minute, and nothing that was made at load lives longer.
         """
-        if loaded != self._loaded:
-            self._loaded = loaded
-            self.attempts = {
-                w: a if a.is_stubborn else a.awake(now) for w, a in self.attempts.items()
-            }
+        if rules != self._rules:
+            self._rules = rules
+            self.attempts = {w: attempt.awake(now) for w, attempt in self.attempts.items()}
 
     def unknown(self, first: Window, newest: Window, now: datetime, limit: int) -> list[Window]:
         """The hours to look at: those that fail, and the ``limit`` newest that are not known.
 
-        Stubborn ones only when they may be asked for, so that they are no burden. Attempts at hours
-        after ``newest`` are forgotten: a clock that was ahead made them, and those hours come yet.
+        A stubborn one only when it may be asked for, or was and the outcome is not known, so that
+        it is no burden. Attempts at hours after ``newest`` are forgotten: a clock that was ahead
+        made them, and those hours come yet.
         """
         self.attempts = {w: a for w, a in self.attempts.items() if w <= newest}
-        failing = [w for w, a in self.attempts.items() if not a.is_stubborn or a.may_be_made(now)]
+        failing = [
+            w
+            for w, a in self.attempts.items()
+            if not (a.has_failed and a.is_stubborn(now)) or a.may_be_made(now)
+        ]
         known = Spans(self.complete.pairs())
         known.add(self.attempts)
         return [*failing, *known.newest_outside(first, newest, limit)]
@@ -80,10 +85,21 @@ class Memory:
 
     def after(self, choice: Choice) -> Memory:
         """The same with the attempts that ``choice`` leaves."""
-        return Memory(self.complete, choice.attempts, self._next_patrol, self._loaded)
+        return Memory(self.complete, choice.attempts, self._next_patrol, self._rules)
 
     def write(self) -> str:
         """The cursor."""
-        attempts = {w.key: [a.tries, a.again_at.isoformat()] for w, a in self.attempts.items()}
-        plain = {"complete": self.complete.pairs(), "attempts": attempts}
-        return json.dumps(plain | {"patrol": self._next_patrol, "loaded": self._loaded})
+        waiting = {window.key: _noted(attempt) for window, attempt in self.attempts.items()}
+        plain = {"complete": self.complete.pairs(), "waiting": waiting}
+        return json.dumps(plain | {"patrol": self._next_patrol, "rules": self._rules})
+
+
+def _noted(attempt: Attempt) -> list[object]:
+    since, again_at = attempt.since.isoformat(), attempt.again_at.isoformat()
+    return [attempt.tries, since, again_at, attempt.has_failed, attempt.was_woken]
+
+
+def _attempt(noted: list[Any]) -> Attempt:
+    tries, since, again_at, has_failed, was_woken = noted
+    since, again_at = datetime.fromisoformat(since), datetime.fromisoformat(again_at)
+    return Attempt(tries, since, again_at, has_failed, was_woken)

@@ -8,26 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import at
 
-from returns_orchestration.trust.due import (
-    PATIENCE,
-    Attempt,
-    Choice,
-    choose,
-    is_done,
-    is_due_again,
-)
+from returns_orchestration.trust.attempts import Attempt
+from returns_orchestration.trust.due import Choice, choose, is_done, is_due_again
 from returns_orchestration.window import Window, windows_between
 
 HOURS = list(windows_between(at(0), at(10)))
 NOW = at(12)
+SINCE = at(11)
+A_DAY_AGO = NOW - timedelta(days=1)
 AGES = (1, 6, 24, 72)
 ELEVEN = Window(at(11))
 """Ends at 12:00: its ages are 13:00, 18:00, 12:00 tomorrow and 12:00 in three days."""
 
 
-def attempt(minutes: float, tries: int = 1) -> Attempt:
-    """One that may be repeated so many minutes from now."""
-    return Attempt(tries, NOW + timedelta(minutes=minutes))
+def attempt(minutes: float, tries: int = 1, **said: Any) -> Attempt:
+    """One that has failed and may be repeated so many minutes from now."""
+    again_at = NOW + timedelta(minutes=minutes)
+    return Attempt(
+        **{"tries": tries, "since": SINCE, "again_at": again_at, "has_failed": True} | said
+    )
 
 
 def choice(due: Any = (), attempts: Any = None, busy: Any = (), limit: int = 100) -> Choice:
@@ -35,43 +34,8 @@ def choice(due: Any = (), attempts: Any = None, busy: Any = (), limit: int = 100
     return choose(HOURS, due, attempts or {}, busy, NOW, limit)
 
 
-def test_pauses_double_from_five_minutes_to_an_hour_and_stay_there() -> None:
-    pauses, found = [], None
-    for _ in range(8):
-        found = Attempt.after(found, NOW)
-        pauses.append((found.again_at - NOW) / timedelta(minutes=1))
-    assert pauses == [5, 10, 20, 40, 60, 60, 60, 60]
-    assert found is not None
-    assert found.tries == 8
-
-
-def test_an_hour_that_failed_for_a_day_is_asked_for_once_a_day() -> None:
-    assert Attempt.after(Attempt(PATIENCE - 2, NOW), NOW).again_at == NOW + timedelta(hours=1)
-    for tries in (PATIENCE - 1, 100_000):
-        found = Attempt.after(Attempt(tries, NOW), NOW)
-        assert found == Attempt(tries + 1, NOW + timedelta(days=1))
-        assert found.is_stubborn
-
-
-def test_a_pause_that_a_clock_ahead_has_set_is_none() -> None:
-    for tries, longest in ((1, 60), (PATIENCE, 24 * 60)):
-        assert not attempt(longest, tries).may_be_made(NOW)
-        assert attempt(longest + 1, tries).may_be_made(NOW)
-        assert attempt(0, tries).may_be_made(NOW)
-    assert choice(HOURS[:1], {HOURS[0]: attempt(61)}).hours == HOURS[:1]
-
-
-def test_the_stubborn_are_asked_for_within_the_hour_when_another_hour_is_mended() -> None:
-    stubborn = {HOURS[0]: attempt(20 * 60, PATIENCE), HOURS[1]: attempt(10, PATIENCE)}
-    tried = {**stubborn, HOURS[2]: attempt(5)}
-    assert choice([*stubborn, HOURS[2]], tried).attempts == tried
-    found = choice(stubborn, tried)
-    assert found.attempts == {HOURS[0]: attempt(60, PATIENCE), HOURS[1]: attempt(10, PATIENCE)}
-    assert choose([], [], tried, (), NOW, 10).attempts == tried  # nobody looked
-
-
 def test_the_stubborn_keep_nobody_waiting() -> None:
-    stubborn = dict.fromkeys(HOURS[-3:], attempt(20 * 60, PATIENCE))
+    stubborn = dict.fromkeys(HOURS[-3:], attempt(20 * 60, since=A_DAY_AGO))
     found = choice(HOURS, stubborn, limit=3)
     assert found.hours == HOURS[-6:-3]
 
@@ -80,10 +44,6 @@ def test_the_newest_hours_do_not_wait_for_older_ones_that_fail() -> None:
     tried = dict.fromkeys(HOURS[2:5], attempt(5))
     found = choice([*HOURS[:5], *HOURS[-2:]], tried, limit=3)
     assert found.hours == HOURS[-2:]
-
-
-def test_a_pause_begins_now_and_not_when_the_last_one_ended() -> None:
-    assert Attempt.after(attempt(-600), NOW).again_at == NOW + timedelta(minutes=10)
 
 
 def test_the_newest_hours_come_first_and_are_given_oldest_first() -> None:
@@ -110,9 +70,9 @@ def test_an_hour_waits_for_the_end_of_its_pause() -> None:
     found = choice(HOURS[:3], tried)
     assert found.hours == [HOURS[0], HOURS[2]]
     assert found.attempts == {
-        HOURS[0]: attempt(10, 2),
+        HOURS[0]: attempt(10, 2, has_failed=False),
         HOURS[1]: tried[HOURS[1]],
-        HOURS[2]: attempt(60, 5),
+        HOURS[2]: attempt(60, 5, has_failed=False),
     }
 
 
@@ -123,9 +83,17 @@ def test_a_pausing_hour_leaves_the_other_places_to_new_ones() -> None:
 
 
 def test_an_hour_that_is_mended_is_forgotten() -> None:
-    tried = {HOURS[0]: attempt(5, 7), HOURS[1]: attempt(5, 7)}
+    tried = {HOURS[0]: attempt(5, 7, was_woken=True), HOURS[1]: attempt(5, 7, was_woken=True)}
     assert choice(HOURS[1:2], tried).attempts == {HOURS[1]: tried[HOURS[1]]}
-    assert choice(HOURS[:1], choice(HOURS[1:2], tried).attempts).attempts == {HOURS[0]: attempt(5)}
+    found = choice(HOURS[:1], choice(HOURS[1:2], tried).attempts).attempts
+    assert found == {HOURS[0]: Attempt(1, NOW, NOW + timedelta(minutes=5))}
+
+
+def test_a_mended_hour_is_a_success_for_those_that_failed_before() -> None:
+    tried = {HOURS[0]: attempt(5, 7), HOURS[1]: attempt(50, 7)}
+    found = choice(HOURS[1:2], tried)
+    assert found.hours == HOURS[1:2]
+    assert found.attempts[HOURS[1]].was_woken
 
 
 def test_what_is_given_is_not_changed() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 from records import at
 
-from returns_orchestration.trust.due import PATIENCE, Attempt
+from returns_orchestration.trust.attempts import Attempt
 from returns_orchestration.trust.memory import Memory
 from returns_orchestration.trust.spans import Spans
 from returns_orchestration.window import windows_between
@@ -12,17 +14,20 @@ from returns_orchestration.window import windows_between
 HOURS = list(windows_between(at(0), at(10)))
 NOW = at(12)
 LATER = NOW + timedelta(minutes=40)
-WAITING = Attempt(4, LATER)
-STUBBORN = Attempt(PATIENCE, NOW + timedelta(hours=20))
+WAITING = Attempt(4, NOW - timedelta(hours=1), LATER, has_failed=True)
+STUBBORN = Attempt(
+    9, NOW - timedelta(days=2), NOW + timedelta(hours=20), has_failed=True, was_woken=True
+)
 
 
 def test_a_cursor_tells_all_that_is_remembered() -> None:
     memory = Memory(Spans(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.complete.add(HOURS[2:5])
-    memory.wake("one", NOW)
+    memory.wake_on_change("one", NOW)
     assert memory.patrol(2) == HOURS[2:4]
     again = Memory.read(memory.write())
     assert again.write() == memory.write()
+    assert again.attempts == memory.attempts
     assert again.patrol(2) == [HOURS[4], HOURS[2]]
     nothing = Memory.read(None)
     assert (nothing.attempts, nothing.complete.pairs(), nothing.patrol(5)) == ({}, [], [])
@@ -43,13 +48,26 @@ def test_hours_that_only_a_clock_ahead_saw_end_are_not_asked_for_before_they_end
     assert memory.attempts == {HOURS[2]: WAITING}
 
 
-def test_no_hour_waits_where_the_project_was_loaded_anew() -> None:
+def test_an_hour_that_was_asked_for_is_looked_at_until_its_outcome_is_known() -> None:
+    asked = replace(STUBBORN, has_failed=False)
+    assert Memory(Spans(), {HOURS[1]: asked}).unknown(HOURS[0], HOURS[9], NOW, 0) == [HOURS[1]]
+
+
+def test_every_hour_wakes_once_where_the_settings_or_the_package_changed() -> None:
     memory = Memory(Spans(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
-    memory.wake("one", NOW)
-    assert memory.attempts == {HOURS[0]: Attempt(4, NOW), HOURS[1]: STUBBORN}
+    memory.wake_on_change("one", NOW)
+    awake = {HOURS[0]: replace(WAITING, again_at=NOW), HOURS[1]: replace(STUBBORN, again_at=NOW)}
+    assert memory.attempts == awake
     memory.attempts[HOURS[0]] = WAITING
     again = Memory.read(memory.write())
-    again.wake("one", NOW)
+    again.wake_on_change("one", NOW)
     assert again.attempts[HOURS[0]] == WAITING
-    again.wake("two", LATER + timedelta(hours=1))
-    assert again.attempts[HOURS[0]] == WAITING
+    again.wake_on_change("two", NOW)
+    assert again.attempts == awake
+
+
+def test_attempts_of_an_earlier_release_are_forgotten_and_complete_hours_are_not() -> None:
+    spans = [[HOURS[2].key, HOURS[5].key]]
+    earlier = {"complete": spans, "attempts": {HOURS[0].key: [3, NOW.isoformat()]}, "loaded": "x"}
+    memory = Memory.read(json.dumps(earlier))
+    assert (memory.attempts, memory.complete.pairs()) == ({}, spans)

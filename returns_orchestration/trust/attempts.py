@@ -1,0 +1,101 @@
+"""Hours that were asked for in vain: how long each waits, and what ends the waiting early.
+
+The pause of an hour doubles from 5 minutes to an hour; after a day in vain the hour is asked for
+once a day. Two things end a pause early. A change of settings or of the package, since somebody may
+have corrected the fault (`Attempt.awake`). And a success of another hour, since the API is back
+(`learn`): it wakes each hour once. An hour that fails again after that has a fault of its own, and
+no success wakes it until another hour has begun to fail, too. Waking never shortens later pauses.
+
+Pure decisions over plain values: nothing here reads a clock, the lake or Dagster. Called by
+``due.py`` and ``memory.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from returns_orchestration.window import Window
+
+FIRST_PAUSE: Final = timedelta(minutes=5)
+LONGEST_PAUSE: Final = timedelta(hours=1)
+PATIENCE: Final = timedelta(days=1)
+"""Time in vain after which an hour counts as stubborn."""
+
+STUBBORN_PAUSE: Final = timedelta(days=1)
+
+
+def pause_after(tries: int, first: timedelta, longest: timedelta) -> timedelta:
+    """The pause after so many attempts in vain: ``first``, then twice as long each time."""
+    return min(first * (1 << min(tries - 1, 10)), longest)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An hour that was asked for ``tries`` times since ``since``, and when it may be again.
+
+    ``has_failed`` says that the last attempt is known to have failed, and is not still under way.
+    ``was_woken`` says that a success has ended a pause of this hour early.
+    """
+
+    tries: int
+    since: datetime
+    again_at: datetime
+    has_failed: bool = False
+    was_woken: bool = False
+
+    @classmethod
+    def after(cls, earlier: Attempt | None, now: datetime) -> Attempt:
+        """One more attempt, made ``now``."""
+        if earlier is None:
+            return cls(1, now, now + FIRST_PAUSE)
+        tries = earlier.tries + 1
+        since = min(earlier.since, now)  # a clock that was ahead made a later one
+        stubborn = now - since >= PATIENCE
+        pause = STUBBORN_PAUSE if stubborn else pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE)
+        return cls(tries, since, now + pause, was_woken=earlier.was_woken)
+
+    def is_stubborn(self, now: datetime) -> bool:
+        """Whether it has failed for a day, so that others should not wait for it."""
+        return now - self.since >= PATIENCE
+
+    def may_be_made(self, now: datetime) -> bool:
+        """Whether its pause is over, or was set by a clock that was ahead."""
+        longest = STUBBORN_PAUSE if self.is_stubborn(now) else LONGEST_PAUSE
+        return not now < self.again_at <= now + longest
+
+    def awake(self, now: datetime) -> Attempt:
+        """The same, to be repeated at once."""
+        return replace(self, again_at=min(self.again_at, now))
+
+
+def learn(
+    attempts: Mapping[Window, Attempt],
+    due: Collection[Window],
+    busy: Collection[Window],
+    now: datetime,
+    *,
+    succeeded: bool,
+) -> dict[Window, Attempt]:
+    """What a look tells of the hours that were asked for: which failed, and which wake.
+
+    Hours in ``due`` are still to be asked for, and ``busy`` ones are under way. ``succeeded`` says
+    that since the last look an hour was read. It wakes hours that had failed by the last look, once
+    each: what failed in the very run that read others waits for the next success.
+    """
+    found = dict(attempts)
+    if succeeded:
+        for window, attempt in attempts.items():
+            if attempt.has_failed and not attempt.was_woken:
+                found[window] = replace(attempt.awake(now), was_woken=True)
+    failed = [w for w in found if w in due and w not in busy and not found[w].has_failed]
+    for window in failed:
+        found[window] = replace(found[window], has_failed=True)
+    if any(found[window].tries == 1 for window in failed):
+        # The API fails, and not one hour alone: the next success is news for all of them.
+        found = {window: replace(attempt, was_woken=False) for window, attempt in found.items()}
+    return found
