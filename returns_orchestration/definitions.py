@@ -16,7 +16,7 @@ import dagster as dg
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
 from returns_orchestration.defs import alerting, automation, lost_runs
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
-from returns_orchestration.defs.instance import dagster_home
+from returns_orchestration.defs.instance import pace_file
 from returns_orchestration.env_file import exposed_env_file
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import River
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from returns_orchestration.flow.hours import Outcome
     from returns_orchestration.settings import Settings
 
-
-PACE_FILE = "clickpost-pace.json"
-"""In DAGSTER_HOME: every run of a deployment keeps the same pace."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +61,7 @@ def build_river(
             timeouts=timeouts or Timeouts(),
             clock=clock,
             sleep=sleep,
-            pace_file=dagster_home(settings) / PACE_FILE,
+            pace_file=pace_file(settings),
         )
 
     lake = Lake(open_store(settings.lake), clock)

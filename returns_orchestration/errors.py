@@ -9,6 +9,7 @@
     │   │   ├── Unreachable         time-out, reset, body cut short
     │   │   │   └── NoConnection    nobody answers at the address at all
     │   │   ├── Throttled           429, or meta.status 429
+    │   │   │   └── AskedToWait     ... for longer than a run waits; the deployment is silent
     │   │   ├── ServerFault         408, 425, 5xx, or meta.status 5xx
     │   │   └── MalformedReply      the body is not the documented JSON
     │   └── PermanentApiError       asking again cannot help
@@ -16,6 +17,7 @@
     │       ├── RequestRefused      any other 4xx, in HTTP or in meta
     │       ├── RedirectRefused     a redirect would carry the key elsewhere
     │       ├── NextPageRefused     meta.next leaves the host or runs in a loop
+    │       ├── NotOver             the hour was asked for before its end
     │       ├── ClockAhead          the hour is over by this machine's clock and not by theirs
     │       └── StaleReply          a cache answered with what was said before the hour was over
     ├── LakeError                   the lake could not be read or written
@@ -111,6 +113,18 @@ class Throttled(TransientApiError):
     )
 
 
+class AskedToWait(Throttled):
+    """The API asks for a longer wait than a run waits; until then nothing is sent.
+
+    It concerns every window alike, so a run ends with it.
+    """
+
+    next_step = (
+        "Nothing has to be done: missing hours are asked for after that. If it comes back, lower "
+        "CLICKPOST_MAX_REQUESTS_PER_SECOND."
+    )
+
+
 class ServerFault(TransientApiError):
     """The API failed on its own side: HTTP 408, 425, 5xx, or meta.status 5xx."""
 
@@ -149,6 +163,12 @@ class NextPageRefused(PermanentApiError):
     """meta.next leaves the host that was asked, is no URL, or runs in a loop."""
 
     next_step = "Ask ClickPost about its paging; the window was not kept, as it would be short."
+
+
+class NotOver(PermanentApiError):
+    """The hour was asked for before its end, so what was served of it is not all of it."""
+
+    next_step = "The hour stays missing; the sensor `missing_hours` asks for it after its end."
 
 
 class ClockAhead(PermanentApiError):

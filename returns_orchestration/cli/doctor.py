@@ -66,13 +66,16 @@ def _credentials(settings: Settings) -> str:
 def _call(settings: Settings) -> str:
     """One call, without repeats: a doctor says what is, and does not wait for better."""
     from returns_orchestration.clickpost import ClickPostClient, RetryPolicy  # noqa: PLC0415
+    from returns_orchestration.defs.instance import pace_file  # noqa: PLC0415
 
     window = last_settled(datetime.now(UTC), settings.settle)
     with ClickPostClient(
         settings.base_url,
         settings.credentials,
         zone=settings.time_zone,
+        max_requests_per_second=settings.max_requests_per_second,
         retry=RetryPolicy(attempts=1),
+        pace_file=pace_file(settings),
     ) as client:
         poll = client.poll(window)
     return (

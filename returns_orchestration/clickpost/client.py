@@ -23,12 +23,13 @@ from returns_orchestration.clickpost.clocks import ReplyTimes, ensure_over
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
 from returns_orchestration.clickpost.next_page import PageTrail
-from returns_orchestration.clickpost.pace import Pace
+from returns_orchestration.clickpost.pace import LONGEST_SILENCE, Pace
 from returns_orchestration.clickpost.pacing import RetryPolicy, read_retry_after
 from returns_orchestration.clickpost.reply import Answer, Page, read_page
 from returns_orchestration.clickpost.transport import CredentialTransport, Secrets
 from returns_orchestration.errors import (
     ApiError,
+    AskedToWait,
     SettingsError,
     Throttled,
     TransientApiError,
@@ -242,8 +243,15 @@ class ClickPostClient:
             else:
                 self._pace.went_well()
                 return received
+            too_long = self._retry.is_too_long(failure.retry_after)
+            if isinstance(failure, AskedToWait):
+                raise failure
+            if isinstance(failure, Throttled) and too_long:
+                raise self._silenced(failure)
             if isinstance(failure, Throttled):
-                self._pace.slow_down(turn[0], self._retry.capped(failure.retry_after))
+                self._pace.slow_down(turn[0], self._retry.granted(failure.retry_after))
+            elif too_long:
+                failure.cause += f" It asks to be asked again in {failure.retry_after:,.0f} s."
             wait = self._retry.wait(
                 attempt,
                 elapsed=self._monotonic() - began,
@@ -262,11 +270,26 @@ class ClickPostClient:
             )
             self._sleep(wait)
 
+    def _silenced(self, failure: Throttled) -> AskedToWait:
+        """Silence the deployment for as long as ``failure`` asks; what to raise instead of it."""
+        asked_for = timedelta(seconds=failure.retry_after or 0.0)
+        until = self._clock().astimezone(UTC) + min(asked_for, LONGEST_SILENCE)
+        self._pace.be_silent(until)
+        bound = " No more than a day is granted." if asked_for > LONGEST_SILENCE else ""
+        return AskedToWait(
+            f"ClickPost asks to wait {failure.retry_after:,.0f} s: nothing is sent until "
+            f"{until:%Y-%m-%d %H:%M} UTC.{bound}",
+            http_status=failure.http_status,
+            meta_status=failure.meta_status,
+            retry_after=failure.retry_after,
+        )
+
     def _once(self, url: httpx.URL, sent: list[datetime], turn: list[float]) -> _Received:
         with self._slots:
-            self._pace.wait_turn()
+            silent_until = self._pace.wait_turn()
             turn.append(self._monotonic())
             sent_at = self._clock().astimezone(UTC)
+            _ensure_no_silence(silent_until, sent_at)
             began = self._monotonic()
             sent.append(sent_at)
             failure: ApiError | None = None
@@ -287,6 +310,16 @@ class ClickPostClient:
             secrets=secrets,
         )
         return _Received(read_page(answer, body), secrets, times, len(body))
+
+
+def _ensure_no_silence(until: datetime, now: datetime) -> None:
+    """Raise AskedToWait where the API has asked the deployment to wait until later than ``now``."""
+    left = until - now
+    if timedelta() < left <= LONGEST_SILENCE:
+        raise AskedToWait(
+            f"ClickPost has asked to wait: nothing is sent until {until:%Y-%m-%d %H:%M} UTC.",
+            retry_after=left.total_seconds(),
+        )
 
 
 def _endpoint(base_url: str) -> httpx.URL:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.errors import ClockAhead, StaleReply
+from returns_orchestration.errors import ClockAhead, NotOver, StaleReply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,12 +61,14 @@ class ReplyTimes:
     - ``polled_at``: as of when the reply is; when its request was sent, but for one from a cache
     - ``clock_ahead``: of the API's, by which ``polled_at`` then goes; 0: this machine's agreed
     - ``age``: for how long a cache had kept the reply
+    - ``earliest``: as of when the reply is by the slower of the two clocks, where both are believed
     """
 
     now: datetime
     polled_at: datetime
     clock_ahead: timedelta
     age: timedelta
+    earliest: datetime
 
     @classmethod
     def of(cls, sent_at: datetime, headers: Mapping[str, str]) -> ReplyTimes:
@@ -79,9 +81,10 @@ class ReplyTimes:
         theirs = read_http_date(headers.get("date") or "")
         if theirs is None or kept_for <= AGREE or abs(theirs - sent_at) > AGREE:
             theirs = time_told(headers.get("date"), kept_for)
-        believed = theirs is not None and AGREE < abs(theirs - sent_at) <= BELIEVED
-        at = theirs if theirs is not None and believed else sent_at
-        return cls(theirs or sent_at, at - kept_for, sent_at - at, kept_for)
+        told = theirs if theirs is not None and abs(theirs - sent_at) <= BELIEVED else sent_at
+        at = told if abs(told - sent_at) > AGREE else sent_at
+        earliest = min(at, told) - kept_for
+        return cls(theirs or sent_at, at - kept_for, sent_at - at, kept_for, earliest)
 
 
 def read_age(text: str | None) -> timedelta:
@@ -107,21 +110,24 @@ def time_told(date: str | None, age: timedelta = timedelta()) -> datetime | None
 
 
 def ensure_over(window: Window, times: ReplyTimes) -> None:
-    """Raise where a reply is of a time before the end of ``window`` that was taken for a later one.
+    """Raise where a reply is of a time before the end of ``window``, by either believed clock.
 
-    ClockAhead: by a clock of ours that is ahead; StaleReply: by a cache.
+    NotOver: the hour was asked for too early, as by a run that was queued while the clock was
+    ahead; ClockAhead: by ClickPost's clock it was; StaleReply: a cache had kept the reply.
     """
-    if times.polled_at >= window.end:
+    if times.earliest >= window.end:
         return
-    if times.age and times.polled_at + times.age >= window.end:
+    if times.age and times.earliest + times.age >= window.end:
         seconds = times.age // timedelta(seconds=1)
         raise StaleReply(
             f"A cache answered for ClickPost with a reply of {seconds:,} seconds ago, when the "
             "hour was not over."
         )
-    if times.clock_ahead > timedelta(0):
-        minutes = times.clock_ahead // timedelta(minutes=1)
-        raise ClockAhead(
-            f"This machine's clock is {minutes} minutes ahead of ClickPost's, by which the hour "
-            "is not over."
-        )
+    sent_at = times.polled_at + times.age + times.clock_ahead
+    if sent_at < window.end:
+        raise NotOver(f"The hour was asked for before its end at {window.end:%Y-%m-%d %H:%M} UTC.")
+    seconds = (sent_at - times.earliest) // timedelta(seconds=1)
+    ahead = f"{seconds // 60} minutes" if seconds >= 120 else f"{seconds} seconds"
+    raise ClockAhead(
+        f"This machine's clock is {ahead} ahead of ClickPost's, by which the hour is not over."
+    )

@@ -5,8 +5,11 @@ never closer than the configured ceiling allows. A 429 widens the space for ever
 every further run of good replies takes a fifth off it again, so an API whose limit nobody has
 published is asked about as fast as it likes without a setting.
 
+A 429 that asks for a longer wait than a run waits silences the whole deployment: until then nobody
+sends anything, in any run or command.
+
 Threads share a pace through its lock; processes of one machine share it through a small file that
-holds the next turn and the space between turns, and no secret.
+holds the next turn, the space between turns and the end of a silence, and no secret.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -41,13 +45,21 @@ STALE: Final = 120.0
 """Seconds: a next turn further ahead than this is of a clock before a restart of the machine."""
 
 
+LONGEST_SILENCE: Final = timedelta(days=1)
+"""A longer wait is not granted; a silence that ends later was begun by a clock that was ahead."""
+
+
 class _State(msgspec.Struct):
-    """The next turn and the last slowdown (monotonic seconds), the space, good replies in a row."""
+    """The next turn and the last slowdown (monotonic seconds), the space, good replies in a row.
+
+    ``silent_until`` is the time of day, in seconds since 1970, as it outlives a restart.
+    """
 
     due: float = 0.0
     slowed_at: float = 0.0
     gap: float = 0.0
     good: int = 0
+    silent_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +124,8 @@ class Pace:
         shared = file is not None and fcntl is not None
         self._kept = _InFile(file) if shared and file is not None else _InMemory(_State())
 
-    def wait_turn(self) -> None:
-        """Return when the next request may be sent."""
+    def wait_turn(self) -> datetime:
+        """Return when the next request may be sent, with the end of the last silence, UTC."""
         # Threads stand in line for their turns, and only for them: what is learnt from a reply
         # meanwhile need not wait until the sleeper wakes.
         with self._turns:
@@ -121,11 +133,19 @@ class Pace:
                 now = self._monotonic()
                 turn = state.due if now < state.due <= now + STALE else now
                 state.due = turn + self._gap(state)
+                silent_until = state.silent_until
             if turn > now:
                 self._sleep(turn - now)
                 with self._lock, self._kept.held() as state:
                     # One that wakes late does not bring two requests close together.
                     state.due = max(state.due, self._monotonic() + self._gap(state))
+                    silent_until = state.silent_until
+        return datetime.fromtimestamp(silent_until, UTC)
+
+    def be_silent(self, until: datetime) -> None:
+        """Let nobody send anything before ``until`` (aware)."""
+        with self._lock, self._kept.held() as state:
+            state.silent_until = until.timestamp()
 
     def slow_down(self, sent_at: float, wait: float | None) -> None:
         """A request sent at ``sent_at`` (monotonic) was told to slow down, for ``wait`` seconds."""

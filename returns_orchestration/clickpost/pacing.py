@@ -26,8 +26,9 @@ class RetryPolicy:
     """How often and how long one page of a window is asked for; all times in seconds.
 
     ``attempts`` counts the first one. ``total_seconds`` bounds the waiting: an attempt that could
-    only start later than that after the first one is not made. ``retry_after_cap_seconds`` bounds
-    what the API may ask for. ``slowest_seconds`` bounds the space between two requests to which
+    only start later than that after the first one is not made. ``longest_wait_seconds`` bounds
+    the wait that the API may ask for: nothing is asked again within the run where it asks for more.
+    ``slowest_seconds`` bounds the space between two requests to which
     429s may slow down (see ``pace.py``).
     """
 
@@ -35,7 +36,7 @@ class RetryPolicy:
     total_seconds: float = 120.0
     base_seconds: float = 0.5
     cap_seconds: float = 20.0
-    retry_after_cap_seconds: float = 60.0
+    longest_wait_seconds: float = 60.0
     slowest_seconds: float = SLOWEST
 
     def __post_init__(self) -> None:
@@ -47,7 +48,7 @@ class RetryPolicy:
             self.total_seconds,
             self.base_seconds,
             self.cap_seconds,
-            self.retry_after_cap_seconds,
+            self.longest_wait_seconds,
             self.slowest_seconds,
         )
         if not all(0 <= seconds < float("inf") for seconds in times):
@@ -65,18 +66,22 @@ class RetryPolicy:
         """Seconds to wait after failed attempt number ``attempt`` (from 1); None: give up.
 
         Full jitter between 0 and a doubling, capped ceiling, so that threads which failed together
-        do not come back together; never shorter than what the API asked for, as far as the cap.
+        do not come back together; never shorter than what the API asked for.
         """
-        if attempt >= self.attempts:
+        if attempt >= self.attempts or self.is_too_long(retry_after):
             return None
         ceiling = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, _DOUBLINGS))
         seconds = uniform(0.0, ceiling)
-        seconds = max(seconds, self.capped(retry_after) or 0.0)
+        seconds = max(seconds, self.granted(retry_after))
         return None if elapsed + seconds > self.total_seconds else seconds
 
-    def capped(self, retry_after: float | None) -> float | None:
-        """The wait that the API asks for, as far as it is granted; None where it asks for none."""
-        return None if retry_after is None else min(retry_after, self.retry_after_cap_seconds)
+    def granted(self, retry_after: float | None) -> float:
+        """The wait that the API asks for, as far as a run waits; 0 where it asks for none."""
+        return min(retry_after or 0.0, self.longest_wait_seconds)
+
+    def is_too_long(self, retry_after: float | None) -> bool:
+        """Whether the API asks for a longer wait than a run waits."""
+        return retry_after is not None and retry_after > self.longest_wait_seconds
 
 
 def read_retry_after(text: str | None, now: datetime) -> float | None:

@@ -72,6 +72,11 @@ def dagster_home(settings: Settings) -> Path:
     return project_folder() / "data" / "dagster_home"
 
 
+def pace_file(settings: Settings) -> Path:
+    """Where the runs and commands of a deployment share the pace of their requests."""
+    return dagster_home(settings) / "clickpost-pace.json"
+
+
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance, made if there is none yet. Raises SettingsError or LakeUnwritable."""
     home = dagster_home(settings)

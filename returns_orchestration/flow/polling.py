@@ -16,7 +16,7 @@ from concurrent.futures import (
 )
 from typing import TYPE_CHECKING
 
-from returns_orchestration.errors import ApiError, CredentialsRefused, NoConnection
+from returns_orchestration.errors import ApiError, AskedToWait, CredentialsRefused, NoConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,14 +28,18 @@ if TYPE_CHECKING:
     """Opens a client that waits between requests by the function given."""
 
 
+HOPELESS = (CredentialsRefused, AskedToWait)
+"""Errors of one window that every other window would meet, too."""
+
+
 def poll_all(  # noqa: C901 - one loop: submit, wait, judge
     windows: Sequence[Window], open_client: OpenClient, max_concurrency: int
 ) -> Iterator[tuple[Window, Poll | ApiError]]:
     """Poll ``windows``, at most ``max_concurrency`` at once; yields each window's poll or error.
 
     Raises what concerns every window alike, once what is on the wire has come in:
-    CredentialsRefused; NoConnection if nobody has answered at all, or as many windows in a row as
-    are in flight found nobody; SettingsError before anything is sent.
+    CredentialsRefused; AskedToWait; NoConnection if nobody has answered at all, or as many windows
+    in a row as are in flight found nobody; SettingsError before anything is sent.
     """
     if not windows:
         return
@@ -66,7 +70,7 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
                     result, window = _result(future), in_flight.pop(future)
                     if isinstance(result, ApiError):
                         unanswered += isinstance(result, NoConnection)
-                        if isinstance(result, CredentialsRefused) or unanswered > max_concurrency:
+                        if isinstance(result, HOPELESS) or unanswered > max_concurrency:
                             stopped_by = stopped_by or result
                             stopped.set()
                         # What fails once the run is stopped says nothing of its own window.

@@ -161,6 +161,7 @@ def _not_utf8(exchange: Exchange) -> Outcome:
 BREAKAGE: dict[str, Callable[[Exchange], Outcome]] = {
     "429-seconds": lambda _: too_many("1"),
     "429-date": _429_date,
+    "429-hour": lambda _: too_many("3600"),
     "429-bare": lambda _: too_many(None),
     "503": lambda _: _page("503 Service Temporarily Unavailable", 503),
     "500": lambda _: _page("500 Internal Server Error", 500),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _ABOUT = {
     "429-seconds": "HTTP 429, Retry-After: 1",
     "429-date": "HTTP 429, Retry-After as a date one to two seconds ahead",
+    "429-hour": "HTTP 429, Retry-After: 3600",
     "429-bare": "HTTP 429 without Retry-After",
     "503": "HTTP 503",
     "500": "HTTP 500",

@@ -14,6 +14,7 @@ import pytest
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
 from returns_orchestration.errors import (
+    AskedToWait,
     CredentialsRefused,
     MalformedReply,
     RequestRefused,
@@ -25,6 +26,7 @@ from returns_orchestration.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from returns_orchestration.window import Window
 
@@ -132,11 +134,59 @@ def test_retry_after_is_honoured(ask: Ask, window: Window, envelope: Callable[..
     asked = ask(
         httpx.Response(429, headers={"retry-after": "7.5"}),
         httpx.Response(503, headers={"retry-after": "Mon, 09 Nov 2026 12:30:40 GMT"}),
-        httpx.Response(429, headers={"retry-after": "86400"}),
+        httpx.Response(429, headers={"retry-after": "60"}),
         envelope(),
     )
     asked.client.poll(window)
     assert asked.time.slept == [7.5, 40, 60]
+
+
+def test_a_wait_longer_than_a_run_waits_silences_the_deployment(
+    ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
+) -> None:
+    now = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
+    shared = {"pace_file": tmp_path / "pace.json", "clock": lambda: now}
+    told = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
+    with pytest.raises(AskedToWait) as caught:
+        told.client.poll(window)
+    assert str(caught.value) == (
+        "Hour 2026-11-09-11:00: ClickPost asks to wait 3,600 s: nothing is sent until "
+        "2026-11-09 13:30 UTC. Nothing has to be done: missing hours are asked for after that. "
+        "If it comes back, lower CLICKPOST_MAX_REQUESTS_PER_SECOND."
+    )
+    assert (told.time.slept, len(told.requests)) == ([], 1)
+
+    another = ask(envelope(1), **shared)  # of another process
+    now += timedelta(minutes=59)
+    with pytest.raises(AskedToWait, match=r"has asked to wait: .* until 2026-11-09 13:30 UTC"):
+        another.client.poll(window)
+    assert not another.requests
+    now += timedelta(minutes=1)
+    assert another.client.poll(window).records == ("1",)
+
+
+def test_a_silence_lasts_a_day_at_most_whatever_is_asked_for_and_whatever_a_clock_said(
+    ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
+) -> None:
+    right = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
+    now = right + timedelta(days=2)
+    shared = {"pace_file": tmp_path / "pace.json", "clock": lambda: now}
+    told = ask(httpx.Response(429, headers={"retry-after": "999999"}), **shared)
+    with pytest.raises(AskedToWait, match=r"until 2026-11-12 12:30 UTC. No more than a day"):
+        told.client.poll(window)
+    now = right  # the clock was two days ahead
+    good = ask(envelope(1), **shared)
+    assert good.client.poll(window).records == ("1",)
+
+
+def test_a_long_wait_that_a_fault_asks_for_is_told_and_ends_the_repeats_of_that_hour(
+    ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
+) -> None:
+    failing = httpx.Response(503, headers={"retry-after": "3600"})
+    asked = ask(failing, envelope(1), pace_file=tmp_path / "pace.json")
+    with pytest.raises(ServerFault, match=r"asks to be asked again in 3,600 s"):
+        asked.client.poll(window)
+    assert asked.client.poll(window).records == ("1",)  # others are not held back
 
 
 @pytest.mark.parametrize("minutes_off", [-400, -1, 0, 1, 400])
@@ -149,7 +199,8 @@ def test_a_date_to_wait_for_is_of_the_clock_of_the_reply(
     cached = dated | {"age": "30"}
     ours = theirs + timedelta(minutes=minutes_off)
     replies = [httpx.Response(429, headers=dated), httpx.Response(429, headers=cached)]
-    asked = ask(*replies, envelope(1), clock=lambda: ours)
+    good = httpx.Response(200, content=envelope(1), headers={"date": dated["date"]})
+    asked = ask(*replies, good, clock=lambda: ours)
     asked.client.poll(window)
     assert asked.time.slept == [40, 10]
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from returns_orchestration.clickpost.clocks import ReplyTimes, read_age, read_http_date, time_told
-from returns_orchestration.errors import ClockAhead, StaleReply
+from returns_orchestration.errors import ClockAhead, NotOver, StaleReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,27 @@ def test_an_hour_that_is_not_over_there_is_refused_and_says_why(
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [(-10, -10), (20, 0), (-400, -10), (60 * 24 * 32, -1)],
-    ids=["asked early on purpose", "over", "behind", "a date that is nobody's clock"],
+    [(-10, -10), (-400, -10), (-1 / 60, 4), (-60 * 24 * 32, 1)],
+    ids=["both early", "behind", "early by a second", "a date that is not believed"],
+)
+def test_no_poll_counts_that_was_sent_before_its_window_ended(
+    polled: Callable[..., Any], window: Window, ours: float, theirs: float
+) -> None:
+    with pytest.raises(NotOver, match=r"before its end at 2026-11-09 12:00 UTC"):
+        polled(window.end + ours * MINUTE, window.end + theirs * MINUTE)
+
+
+def test_a_clock_that_is_slower_by_seconds_counts_too(
+    polled: Callable[..., Any], window: Window
+) -> None:
+    with pytest.raises(ClockAhead, match="13 seconds ahead"):
+        polled(window.end + MINUTE / 6, window.end - MINUTE / 20)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(20, 0), (-400, 10), (60 * 24 * 32, -1)],
+    ids=["over", "behind, and over there", "a date that is not believed"],
 )
 def test_no_other_reply_is_refused_for_its_date(
     polled: Callable[..., Any], window: Window, ours: int, theirs: int

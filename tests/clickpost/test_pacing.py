@@ -37,8 +37,10 @@ def test_a_thousand_attempts_do_not_overflow() -> None:
     assert policy.wait(9_000, elapsed=0, retry_after=None, uniform=longest) == 20
 
 
-@pytest.mark.parametrize(("asked", "waited"), [(7.5, 7.5), (0, 0.5), (3_600, 60)])
-def test_what_the_api_asks_for_is_honoured_up_to_the_cap(asked: float, waited: float) -> None:
+@pytest.mark.parametrize(("asked", "waited"), [(7.5, 7.5), (0, 0.5), (60, 60), (60.1, None)])
+def test_a_run_waits_as_long_as_the_api_asks_or_gives_up(
+    asked: float, waited: float | None
+) -> None:
     wait = RetryPolicy().wait(1, elapsed=0, retry_after=asked, uniform=longest)
     assert wait == waited
 

@@ -188,3 +188,23 @@ def test_status_is_one_line_an_hour_however_narrow_the_terminal(
     assert "ClickPost refuses the request" in lines[2]
     assert lines[4].endswith("1 missing, 0 waived")
     assert len(lines) == 5
+
+
+def test_a_long_retry_after_silences_the_whole_deployment(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"CLICKPOST_MAX_CONCURRENCY": "1"}, returns_per_hour=4)
+    world.simulator.faults = ["429-hour:*"]
+    done = world.run("backfill", FROM, TO)
+    assert done.returncode == 1
+    assert "stopped: " in done.stdout
+    assert "ClickPost asks to wait 3,600 s: nothing is sent until " in done.stdout
+    assert len(world.asked()) == 1
+
+    world.simulator.faults = []
+    world.simulator.forget()
+    for command in (("backfill", FROM, TO), ("doctor",)):
+        again = world.run(*command)
+        assert again.returncode == 1
+        assert "ClickPost has asked to wait: nothing is sent until " in again.stdout
+    assert not world.asked()
