@@ -25,6 +25,7 @@
     │   └── LakeDamaged             a file is not what was recorded when it was written
     └── DataError                   the data of one hour cannot be published
         ├── HourBlocked             a claim that must hold does not; the old tables stand
+        ├── ZoneChanged             its polls were read under another CLICKPOST_TIME_ZONE
         └── NeverPolled             tables were asked for of an hour that has no poll
 
 What lives here: types, their facts as attributes, and their words. Every message names the cause
@@ -221,6 +222,26 @@ class HourBlocked(DataError):
         self.window = window
         self.judged = judged
         super().__init__(f"{window} is not published: {sentence}.")
+
+
+class ZoneChanged(DataError):
+    """The polls of an hour were read under another CLICKPOST_TIME_ZONE than is set now.
+
+    ``window`` is the key of that hour, ``zone`` the name of the zone that is set now.
+    """
+
+    next_step = (
+        "Nothing was changed. Set CLICKPOST_TIME_ZONE back to the zone of those polls; for another "
+        "zone, poll the hours again into an empty RETURNS_LAKE."
+    )
+
+    def __init__(self, window: str, zone: str, records: int) -> None:
+        self.window = window
+        self.zone = zone
+        super().__init__(
+            f"Hour {window} was polled under another CLICKPOST_TIME_ZONE: under {zone}, "
+            f"{records:,} of its records belong to other hours and could be in none."
+        )
 
 
 class NeverPolled(DataError):

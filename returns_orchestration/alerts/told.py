@@ -47,6 +47,7 @@ REASONS: Final = {
     "LakeUnwritable": "the lake cannot be written",
     "LakeDamaged": "a file of the lake is damaged",
     "HourBlocked": "a check blocks them",
+    "ZoneChanged": "CLICKPOST_TIME_ZONE is another one than when they were polled",
 }
 """The error's type to why hours are missing."""
 
@@ -63,6 +64,8 @@ REMEDIES: Final = {
     "LakeUnwritable": "check RETURNS_LAKE, its permissions and its free space.",
     "LakeDamaged": "run `returns-orchestration backfill FROM TO --repoll` for them.",
     "HourBlocked": "look at their checks in Dagster.",
+    "ZoneChanged": "set CLICKPOST_TIME_ZONE back and restart Dagster; for another zone, poll the "
+    "hours into an empty RETURNS_LAKE.",
 }
 WAIT: Final = (
     "nothing at first: they are asked for again by themselves. If it lasts, ask ClickPost; an hour "

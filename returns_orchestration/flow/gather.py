@@ -7,10 +7,12 @@ has been polled, and if not in the earliest of the windows whose own last word n
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from returns_orchestration.stages import ownership
+from returns_orchestration.stages.landing import ensure_same_homes
 from returns_orchestration.stages.ownership import Copy, Return
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.window import Window
@@ -79,7 +81,9 @@ def gather(
 ) -> list[Housed]:
     """Every return that ``window`` served or that has its home there, of all polls of ``sources``.
 
-    Raises LakeDamaged where a poll is not as it was noted.
+    Raises LakeDamaged where a poll is not as it was noted, ZoneChanged where its records were read
+    under another zone: the hours that were pointed to then are not those of today, so a record
+    could be left in none.
     """
     served = [
         _Served(at, source, poll, lake.served(poll))
@@ -96,6 +100,7 @@ def gather(
             if of.source == window:
                 copy = of.copy(position, reader.typed(content, *head))
                 copies.setdefault(head[0], []).append(copy)
+        ensure_same_homes(reader, of.poll, Counter(Window.of(at) for _, at in said))
         homes.learn(of.source, said)
     mine = set(copies)
     for of in served:

@@ -16,6 +16,7 @@ from returns_orchestration.errors import (
     LakeDamaged,
     NeverPolled,
     ReturnsError,
+    ZoneChanged,
 )
 from returns_orchestration.flow.moved import link_moved
 from returns_orchestration.flow.polling import poll_all
@@ -233,7 +234,7 @@ class _Run:
             return Failed(window, result)
         try:
             landed = self._river.land(result)
-        except LakeDamaged as error:
+        except (LakeDamaged, ZoneChanged) as error:
             return Failed(window, error)
         if self._make:
             self._waiting[window] = landed
@@ -262,7 +263,7 @@ class _Run:
     def _settle_one(self, hour: Window, landed: Landed | None, *, asked: bool) -> Made | Failed:
         try:
             settled = self._river.settler.settle(hour, landed)
-        except (LakeDamaged, HourBlocked) as error:
+        except (LakeDamaged, HourBlocked, ZoneChanged) as error:
             return Failed(hour, error)
         if settled is None:
             return Failed(hour, NeverPolled(hour.key))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from returns_orchestration import tables
-from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.errors import LakeDamaged, ZoneChanged
 from returns_orchestration.lake.entries import link_path
 from returns_orchestration.lake.parquet import column_of
 from returns_orchestration.window import Window
@@ -53,7 +53,7 @@ def link_moved(lake: Lake, hours: Collection[Window], settler: Settler) -> set[W
         try:
             known = {hour: settler.sources_of(hour) for hour in pair}
             serving = set(pair).union(*(settler.serving(hour, shared) for hour in pair))
-        except LakeDamaged:  # so neither can be settled, which is told
+        except (LakeDamaged, ZoneChanged):  # so neither can be settled, which is told
             continue
         for hour, other in product(pair, serving):
             if other not in known[hour]:

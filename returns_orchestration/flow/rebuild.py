@@ -10,15 +10,16 @@ anywhere is ended by the same again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from returns_orchestration import tables
-from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
+from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled, ZoneChanged
 from returns_orchestration.flow.moved import link_moved
 from returns_orchestration.lake.aside import copy_aside, move_aside
 from returns_orchestration.lake.entries import RECORDS, read_entries
-from returns_orchestration.stages.landing import finish_unrecorded
+from returns_orchestration.stages.landing import ensure_noted_homes, finish_unrecorded
 from returns_orchestration.trust import lateness
 from returns_orchestration.trust.verify import Verifier
 from returns_orchestration.trust.verify_polls import may_serve
@@ -76,9 +77,12 @@ class Rebuilder:
     ) -> Rebuilt:
         """The hours of ``[start, end)`` and their days; ``asked`` as `lateness.measure` takes it.
 
-        Raises LakeError where the lake cannot be listed or written: then run the same again.
+        Raises LakeError where the lake cannot be listed or written: then run the same again; and
+        ZoneChanged, before anything is changed, where a poll was read under another zone.
         """
         self._rebuilt = Rebuilt()
+        for window in self._verifier.hours(start, end):
+            self._ensure_same_zone(window)
         touched = self._mend(start, end)
         windows = list(self._verifier.hours(start, end))
         edges = {Window(start).previous, Window(end)}
@@ -96,6 +100,12 @@ class Rebuilder:
             if self._lake.entry(window).has_lost_a_poll and not self._river.is_waived(window)
         ]
         return self._rebuilt
+
+    def _ensure_same_zone(self, window: Window) -> None:
+        """Raise ZoneChanged where a poll of ``window`` was read under another zone."""
+        for number in self._lake.entry(window).polls:
+            with suppress(LakeDamaged):  # which is mended, or told, later
+                ensure_noted_homes(self._lake, self._river.reader, window, number)
 
     # ---- what is found
 
@@ -202,6 +212,6 @@ class Rebuilder:
         """What ``make`` gives; None where it failed for what stands there, which is noted."""
         try:
             return make()
-        except (LakeDamaged, HourBlocked) as error:
+        except (LakeDamaged, HourBlocked, ZoneChanged) as error:
             self._rebuilt.failed.append(error)
             return None

@@ -11,12 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from returns_orchestration.errors import ZoneChanged
 from returns_orchestration.stages.ownership import in_order
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from returns_orchestration.lake import Lake, PollRecord
@@ -51,7 +52,7 @@ def land(
     polled_at: datetime,
     served: tuple[str, ...],
 ) -> Landed:
-    """Keep the records of a poll if they bring something new. Raises LakeError.
+    """Keep the records of a poll if they bring something new. Raises LakeError, and ZoneChanged.
 
     Several writers may land the same window at once: the number of a poll is taken by creating its
     file, and who comes second compares with what the first one brought.
@@ -88,6 +89,25 @@ def land(
     )
 
 
+def ensure_same_homes(reader: RecordReader, poll: PollRecord, homes: Mapping[Window, int]) -> None:
+    """Raise ZoneChanged where the records of ``poll`` are of other hours than when it was noted.
+
+    ``homes`` counts its usable records by the hour requested, as read now. The hours that they were
+    read as of then were told of the poll; those of now were not, so a record could be in none.
+    """
+    now = Counter({home.key: count for home, count in homes.items()})
+    noted = Counter(poll.homes)
+    if now != noted:
+        moved = max((noted - now).total(), (now - noted).total())
+        raise ZoneChanged(poll.window, reader.zone.key, moved)
+
+
+def ensure_noted_homes(lake: Lake, reader: RecordReader, window: Window, number: int) -> None:
+    """The same for a poll in the lake. Raises LakeDamaged where it is not as it was noted."""
+    poll = lake.poll(window, number)
+    ensure_same_homes(reader, poll, _summary(reader, lake.served(poll))[1])
+
+
 def finish_unrecorded(lake: Lake, reader: RecordReader, window: Window) -> None:
     """Note the polls whose data stands in the lake without a record."""
     for number in lake.unrecorded_polls(window):
@@ -122,8 +142,13 @@ def _summary(
 
 
 def _newest_text(lake: Lake, reader: RecordReader, polls: list[PollRecord]) -> dict[str, list[str]]:
-    """For every reference ever kept for the window, its texts in the newest poll that served it."""
+    """For every reference ever kept for the window, its texts in the newest poll that served it.
+
+    Raises ZoneChanged: no further poll is kept beside one that was read under another zone.
+    """
     known: dict[str, list[str]] = {}
     for _, poll in in_order(polls):
-        known.update(_summary(reader, lake.served(poll))[0])
+        texts, homes, _ = _summary(reader, lake.served(poll))
+        ensure_same_homes(reader, poll, homes)
+        known.update(texts)
     return known

@@ -91,6 +91,7 @@ class RecordReader:
 
     def __init__(self, zone: ZoneInfo, untold: Iterable[str] = ()) -> None:
         """``untold``: words that no new key is reported with, such as the API's key."""
+        self.zone = zone
         self._untold = frozenset(word.strip().casefold() for word in untold) - {""}
         readers: dict[object, Reader] = {
             tables.TEXT: values.text,

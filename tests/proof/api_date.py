@@ -128,15 +128,12 @@ def _polled(
         )
         for window, date in plan.items()
     }
-    off = {
-        window: date
-        if isinstance(date, timedelta) and 5 * MINUTE < abs(date) <= 31 * DAY
-        else timedelta(0)
+    believed = {
+        window: date if isinstance(date, timedelta) and abs(date) <= 31 * DAY else timedelta(0)
         for window, date in plan.items()
     }
-    refused = {
-        window for window in plan if off[window] < timedelta(0) and now + off[window] < window.end
-    }
+    off = {w: date if abs(date) > 5 * MINUTE else timedelta(0) for w, date in believed.items()}
+    refused = {window for window in plan if now + min(believed[window], timedelta(0)) < window.end}
     before, seen = world.files(), set[Window]()
     river = build_river(world.settings, clock=lambda: now, retry=HASTY, timeouts=BRIEF)
     for outcome in river.run(list(plan)):
@@ -147,8 +144,9 @@ def _polled(
                 yield f"at {now}, told {plan[window]}: {poll.polled_at}, {poll.clock_ahead} ahead"
         elif isinstance(outcome, Failed) and isinstance(outcome.error, ClockAhead):
             seen.add(outcome.window)
-            words = f"{-off[outcome.window] // MINUTE} minutes ahead"
-            if outcome.window not in refused or words not in str(outcome.error):
+            seconds = -believed[outcome.window] // timedelta(seconds=1)
+            words = f"{seconds // 60} minutes" if seconds >= 120 else f"{seconds} seconds"
+            if outcome.window not in refused or f"{words} ahead" not in str(outcome.error):
                 yield f"at {now}, told {plan[outcome.window]}: {outcome.error}"
             refused.discard(outcome.window)
         elif isinstance(outcome, Failed | Stopped):

@@ -29,7 +29,7 @@ from records import on_the_wire, returned
 from world import BRIEF, HASTY, World
 
 from returns_orchestration.definitions import build_river
-from returns_orchestration.errors import ClockAhead
+from returns_orchestration.errors import ClockAhead, NotOver
 from returns_orchestration.flow.hours import Failed, Made, Polled, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.window import Window
@@ -188,13 +188,18 @@ def stepping_clock(folder: Path, dice: random.Random) -> Iterator[str]:
             yield from _polled(world, dice.sample(windows, len(windows)), now, ahead)
             now += dice.choice([20 * MINUTE, HOUR, 5 * HOUR])
         now = max(now, windows[-1].end + 40 * HOUR)
-        yield from _polled(world, windows, now, ahead)
+        yield from _polled(world, windows, now, _sees_all_over(ahead))
         yield from wrong_with_tables(world, windows, now)
         before = world.files()
-        yield from _polled(world, windows, now + MINUTE, -ahead)
+        yield from _polled(world, windows, now + MINUTE, _sees_all_over(-ahead))
         if world.files() != before:
             yield "polled once more, the same again is something new"
         yield from (finding.text for finding in findings(world))
+
+
+def _sees_all_over(ahead: timedelta) -> timedelta:
+    """The same, or 0 where a clock is so far behind that it takes every hour for a future one."""
+    return ahead if ahead >= timedelta(days=-31) else timedelta(0)
 
 
 STEPS = [n * MINUTE for n in (0, 4, 40, 330, 24 * 60, 1_000_000)]
@@ -204,12 +209,16 @@ def _polled(world: World, hours: list[Window], now: datetime, ahead: timedelta) 
     """Poll by a clock that is ``ahead``; an hour that is not over is refused, in words."""
     river = build_river(world.settings, clock=lambda: now + ahead, retry=HASTY, timeouts=BRIEF)
     disagree = 5 * MINUTE < abs(ahead) <= timedelta(days=31)
-    refused = {w for w in hours if disagree and ahead > timedelta(0) and w.end > now}
+    believed = {now} if disagree else {now + ahead}
+    if abs(ahead) <= 5 * MINUTE:
+        believed.add(now)
+    refused = {w for w in hours if w.end > min(believed)}
     for outcome in river.run(hours):
         if isinstance(outcome, Polled) and bool(outcome.poll.clock_ahead) != disagree:
             yield f"{ahead} ahead, and told {outcome.poll.clock_ahead}"
-        if isinstance(outcome, Failed) and isinstance(outcome.error, ClockAhead):
-            words = f"{ahead // MINUTE} minutes ahead"
+        if isinstance(outcome, Failed) and isinstance(outcome.error, ClockAhead | NotOver):
+            seen_over = outcome.window.end <= now + ahead
+            words = f"{ahead // MINUTE} minutes ahead" if seen_over else "before its end"
             if outcome.window not in refused or words not in str(outcome.error):
                 yield f"{ahead} ahead: {outcome.error}"
             refused.discard(outcome.window)
