@@ -31,7 +31,7 @@ check: $(VENV)/tested ## linter, formatter, types, tests
 bench: $(VENV)/tested ## how fast it is, beside peers and floors, in half an hour; BENCH=--quick takes two minutes
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-prove: $(VENV)/tested ## hold the product to its promises at length, in under 40 minutes; PROVE=--short takes three
+prove: $(VENV)/tested ## hold the product to its promises at length, in under an hour; PROVE=--short takes three
 	@PYTHONPATH=tests:. $(BIN)/python -m proof $(PROVE)
 
 dev: $(VENV)/installed ## Dagster's UI on http://127.0.0.1:3000, with the simulator where no credentials are set

@@ -6,6 +6,7 @@ The simulator, the pipeline and the automation live by one clock that the test s
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,6 +112,25 @@ def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) 
     for key, outcomes in polls_of(world).items():
         if Window.of(datetime.fromisoformat(key).replace(tzinfo=UTC)) in week:
             assert outcomes.count("ok") <= 1 + len(world.settings.repoll_after_hours), key
+
+
+@pytest.mark.long
+def test_one_hour_that_always_fails_costs_little_however_well_the_others_are(
+    unattended: Unattended,
+) -> None:
+    """Pauses grow to an hour, a success wakes it once, and after a day it is asked for daily."""
+    bad = Window(START + timedelta(hours=2))
+    unattended.world.simulator.faults = [f"503:*:{bad.text}"]
+    unattended.live_to(START + timedelta(days=3, hours=4), step=timedelta(minutes=5))
+    start = bad.start.strftime("%Y-%m-%dT%H:%M:%S")
+    asked = [r.time for r in unattended.world.simulator.requests if r.start_time == start]
+    attempts = sorted(set(asked))  # the repeats of one attempt are of one moment of this clock
+    days = Counter((at - attempts[0]) // timedelta(days=1) for at in attempts)
+    assert 24 <= days[0] <= 29
+    assert 1 <= days[1] <= 2
+    assert 1 <= days[2] <= 2
+    others = windows_between(START, START + timedelta(days=3))
+    assert {w for w in others if not unattended.landed([w])} == {bad}
 
 
 def test_five_years_of_hours_are_asked_for_in_bounded_ticks(unattended: Unattended) -> None:
