@@ -26,7 +26,6 @@ from benchmarks.history import make_history
 from benchmarks.site import Site
 from returns_orchestration.cli.status import read_states
 from returns_orchestration.definitions import build_defs
-from returns_orchestration.defs import history
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.trust.lateness import measure as measure_lateness
@@ -162,7 +161,7 @@ def _status(site: Site, windows: list[Window]) -> float:
 def _tick_all(site: Site, now: datetime, looked: Looked) -> None:
     with open_instance(site.settings) as instance:
         lake = Lake(open_store(str(site.lake)))
-        looked.lateness, _ = timed(lambda: measure_lateness(lake, history.poll_times(instance)))
+        looked.lateness, _ = timed(lambda: measure_lateness(lake))
         repository = build_defs(site.settings, clock=lambda: now).get_repository_def()
 
         def tick(sensor: dg.SensorDefinition, cursor: str | None) -> Any:  # noqa: ANN401 - Dagster's class is not public

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from returns_orchestration.lake.poll_log import POLL_LOG
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,8 +20,9 @@ Counts = tuple[Counter[tuple[Any, str]], Counter[tuple[Any, str]], Counter[tuple
 
 
 def bytes_of(store: Store, below: str = "") -> dict[str, bytes | None]:
-    """Every file of the lake with its bytes."""
-    return {path: store.get(path) for path in store.list(below)}
+    """Every file of the lake with its bytes, but for the log, which each poll adds to."""
+    paths = (path for path in store.list(below) if not path.startswith(POLL_LOG))
+    return {path: store.get(path) for path in paths}
 
 
 def rows(folder: Path, table: str) -> pl.DataFrame:

@@ -19,6 +19,7 @@ import polars as pl
 from returns_orchestration.clickpost import RetryPolicy, Timeouts
 from returns_orchestration.definitions import build_river
 from returns_orchestration.flow.hours import River
+from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.simulator import RequestRecord, Simulator
 from returns_orchestration.window import Window, read_hour, windows_between
@@ -116,11 +117,11 @@ class World:
         return pl.scan_parquet(f"{self.lake}/{table}/**/*.parquet").collect()
 
     def files(self) -> dict[str, bytes]:
-        """Every file of the lake."""
+        """Every file of the lake, but for the log of polls, which each poll adds to."""
         return {
             str(path.relative_to(self.lake)): path.read_bytes()
             for path in sorted(self.lake.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not path.is_relative_to(self.lake / POLL_LOG)
         }
 
     def asked(self) -> list[str]:

@@ -11,11 +11,9 @@ from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable
 
     from returns_orchestration.flow.rebuild import Rebuilt
-    from returns_orchestration.settings import Settings
     from returns_orchestration.window import Window
 
 
@@ -33,21 +31,10 @@ def rebuild(from_: From, to: To) -> None:
     river = build_river(settings)
     river.lake.check_writable()
     rebuilder = Rebuilder(river, lambda finding: typer.echo(finding.text))
-    rebuilt = rebuilder.rebuild(start, end, _poll_times(settings))
+    rebuilt = rebuilder.rebuild(start, end)
     _report(rebuilt)
     if not rebuilt.is_whole:
         raise typer.Exit(1)
-
-
-def _poll_times(settings: Settings) -> Mapping[str, Sequence[datetime]]:
-    """When each hour was polled, as Dagster knows it; nothing where it has no instance."""
-    from returns_orchestration.defs import history  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
-
-    if not dagster_home(settings).is_dir():
-        return {}
-    with open_instance(settings) as instance:
-        return history.poll_times(instance)
 
 
 def _report(rebuilt: Rebuilt) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ import typer
 from returns_orchestration.cli.backfill import chosen_windows
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
-from returns_orchestration.window import Window, last_settled, read_hour
+from returns_orchestration.window import Window, last_settled
 
 if TYPE_CHECKING:
     from returns_orchestration.settings import Settings
@@ -51,21 +50,11 @@ def status(
 
 
 def read_states(settings: Settings, windows: list[Window]) -> list[HourState]:
-    """The states of ``windows``, from the lake and, if it is there, from Dagster's instance."""
-    from returns_orchestration.defs import history  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
+    """The states of ``windows``, from the lake alone."""
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.trust.hours import states  # noqa: PLC0415
 
-    lake = Lake(open_store(settings.lake))
-    if not dagster_home(settings).is_dir():
-        return list(states(lake, windows))
-    with open_instance(settings) as instance:
-        found = list(states(lake, windows, history.polls(instance)))
-        keys = {state.hour: Window(read_hour(state.hour)).key for state in found}
-        missing = [keys[state.hour] for state in found if state.state == "missing"]
-        errors = history.last_errors(instance, missing)
-        return [replace(state, error=errors.get(keys[state.hour], state.error)) for state in found]
+    return list(states(Lake(open_store(settings.lake)), windows))
 
 
 def print_states(found: list[HourState]) -> None:

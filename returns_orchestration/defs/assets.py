@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from returns_orchestration import tables
-from returns_orchestration.defs import checks, history, metadata
+from returns_orchestration.defs import checks, metadata
 from returns_orchestration.defs.river import run_days, run_partitions
 from returns_orchestration.settings import Settings
 from returns_orchestration.trust import lateness
@@ -143,9 +143,14 @@ def lateness_asset(settings: Settings) -> dg.AssetsDefinition:
         required_resource_keys={"river"},
     )
     def measured(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """By the age of a poll: polls, returns first served, and those of them that were late."""
+        """By the age of a poll: polls, returns first served, and those of them that were late.
+
+        What it reads, the log of polls, is first folded into one file a date.
+        """
         lake: Lake = context.resources.river.lake
-        frame = lateness.measure(lake, history.poll_times(context.instance))
+        for day in lake.poll_log.dates():
+            lake.poll_log.fold(day)
+        frame = lateness.measure(lake)
         lateness.publish(lake, frame)
         claim = lateness.seen_by_the_last_age(frame, settings.repoll_after_hours)
         shown = metadata.of_lateness(frame, lake.uri(table, Ever()))

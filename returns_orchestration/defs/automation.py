@@ -18,6 +18,7 @@ from returns_orchestration.defs.events import RiverEvents
 from returns_orchestration.defs.instance import range_tags, ranges
 from returns_orchestration.defs.river import run_hours
 from returns_orchestration.trust import due
+from returns_orchestration.trust.hours import last_polled
 from returns_orchestration.trust.memory import Memory
 from returns_orchestration.window import Window, last_settled, windows_between
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from returns_orchestration.flow.hours import River
-    from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
     from returns_orchestration.trust.due import Choice
 
@@ -196,12 +196,7 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
         memory.wake_on_change(rules, now)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
-        told = history.last_polled(context.instance, [window.key for window in looked_at])
-        polled = {
-            window: at
-            for window in looked_at
-            if (at := told.get(window.key) or _last_kept(river.lake, window))
-        }
+        polled = last_polled(river.lake, looked_at)
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
         busy = _busy(context.instance)
@@ -229,15 +224,6 @@ def _is_missing(window: Window, river: River, unreported: Collection[Window]) ->
     if river.is_complete(window):
         return window in unreported
     return not river.is_waived(window)
-
-
-def _last_kept(lake: Lake, window: Window) -> datetime | None:
-    """When ``window`` was last polled and brought something new; None: never.
-
-    Of a later poll that brought nothing only Dagster knows, and not always: then the hour is polled
-    once more.
-    """
-    return max((poll.polled_at for poll in lake.polls(window)), default=None)
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Window]:

@@ -7,7 +7,6 @@ every event, which for years of hours takes minutes. The tables' names and colum
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +16,12 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
 from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
 )
 from dagster._serdes import deserialize_value
 
 from returns_orchestration.alerts.facts import Evaluation, FailedClaim
-from returns_orchestration.defs import metadata
-from returns_orchestration.defs.checks import FAILED_CLAIMS, NAMES
-from returns_orchestration.trust.hours import Asked
+from returns_orchestration.defs.checks import FAILED_CLAIMS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -39,73 +35,6 @@ OVERLAP = 50
 
 BATCH = 500
 """Partitions in one query: below what any database allows as parameters."""
-
-
-def polls(instance: dg.DagsterInstance) -> dict[str, Asked]:
-    """For every hour ever polled, by partition key: how often, and when last (to seconds)."""
-    events = SqlEventLogStorageTable.c
-    query = _materializations(
-        [RAW], events.partition, sa.func.count(), sa.func.max(events.timestamp)
-    ).group_by(events.partition)
-    return {
-        partition: Asked(int(count), _utc(at))
-        for partition, count, at in _rows(instance, query)
-        if partition is not None
-    }
-
-
-def poll_times(instance: dg.DagsterInstance) -> dict[str, list[datetime]]:
-    """For every hour ever polled, by partition key, when: oldest first, to seconds."""
-    events = SqlEventLogStorageTable.c
-    query = _materializations([RAW], events.partition, events.timestamp).order_by(events.id)
-    found: dict[str, list[datetime]] = {}
-    for partition, at in _rows(instance, query):
-        if partition is not None:
-            found.setdefault(partition, []).append(_utc(at))
-    return found
-
-
-def last_polled(instance: dg.DagsterInstance, partitions: Sequence[str]) -> dict[str, datetime]:
-    """When each of ``partitions`` was last polled, by partition key, as its newest event says.
-
-    Or when the event was written, if that was earlier: that is by this machine's clock, the other
-    may be by ClickPost's, and of the two the one that is ahead would have an age passed over. An
-    hour that was only reported after its poll, as after a killed run, is left out.
-    """
-    events = SqlEventLogStorageTable.c
-    found: dict[str, datetime] = {}
-    for keys in _batches(partitions):
-        newest = _materializations([RAW], sa.func.max(events.id))
-        newest = newest.where(events.partition.in_(keys)).group_by(events.partition)
-        query = sa.select(events.partition, events.event).where(events.id.in_(newest))
-        for partition, event in _rows(instance, query):
-            entry: Any = deserialize_value(event)
-            said = entry.dagster_event.event_specific_data.materialization.metadata
-            if metadata.POLLED_AT in said:
-                polled_at = datetime.fromisoformat(said[metadata.POLLED_AT].value)
-                found[partition] = min(polled_at, datetime.fromtimestamp(entry.timestamp, UTC))
-    return found
-
-
-def last_errors(instance: dg.DagsterInstance, partitions: Iterable[str]) -> dict[str, str]:
-    """Why each of ``partitions`` failed last, where it did, by partition key."""
-    checks = AssetCheckExecutionsTable.c
-    found: dict[str, str] = {}
-    for keys in _batches(list(partitions)):
-        query = (
-            sa.select(checks.partition, checks.evaluation_event)
-            .where(checks.asset_key == dg.AssetKey(RAW).to_string())
-            .where(checks.check_name == NAMES[RAW])
-            .where(checks.partition.in_(keys))
-            .order_by(checks.id)
-        )
-        for partition, event in _rows(instance, query):
-            words = _description(event)
-            if words:
-                found[partition] = words
-            elif event:
-                found.pop(partition, None)  # a later evaluation that did not fail
-    return found
 
 
 def newest_event(instance: dg.DagsterInstance) -> int:
@@ -200,23 +129,7 @@ def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     return (keys[at : at + BATCH] for at in range(0, len(keys), BATCH))
 
 
-def _description(event: str | None) -> str:
-    """The words of a failed evaluation, without the claim's name; "" if it passed or is to come."""
-    if not event:
-        return ""
-    entry: Any = deserialize_value(event)
-    evaluation = entry.dagster_event.event_specific_data
-    said = getattr(evaluation, "description", None) or ""
-    match = re.fullmatch(r"the hour was (?:read|published): [a-z ]+ \((.*)\)", str(said), re.DOTALL)
-    return match[1] if match else str(said)
-
-
 def _rows(instance: dg.DagsterInstance, query: sa.Select[Any]) -> list[Any]:
     storage: Any = instance.event_log_storage
     with storage.index_connection() as connection:
         return list(connection.execute(query).fetchall())
-
-
-def _utc(at: datetime) -> datetime:
-    """Dagster stores naive UTC."""
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -6,14 +6,16 @@ settled and forgotten while later ones are still being asked for.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
     LakeDamaged,
+    LakeError,
     NeverPolled,
     ReturnsError,
     ZoneChanged,
@@ -21,6 +23,7 @@ from returns_orchestration.errors import (
 from returns_orchestration.flow.moved import link_moved
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.settle import Settled, Settler
+from returns_orchestration.lake.poll_log import Answer
 from returns_orchestration.stages.landing import Landed, finish_unrecorded, land
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from returns_orchestration.flow.days import DaySettler, SettledDay
     from returns_orchestration.flow.polling import OpenClient
     from returns_orchestration.lake import Lake
+    from returns_orchestration.lake.poll_log import PollLog
     from returns_orchestration.stages.typing import RecordReader
     from returns_orchestration.window import Window
 
@@ -76,6 +80,9 @@ class Stopped:
 
     error: ReturnsError
 
+
+NOTED_AT_ONCE: Final = 200
+"""Lines that wait to be noted: a killed run loses no more, and asks for those hours once more."""
 
 Outcome = Polled | Made | MadeDay | Failed | Stopped
 
@@ -155,17 +162,46 @@ class River:
             remake=set(remake) if missing_only else set(windows),
             known_since=known_since,
         ).outcomes()
+        noted = _Noted(self.lake.poll_log, self.clock)
         while True:
             try:
                 outcome: Outcome | None = next(outcomes, None)
+                noted.add(outcome)
             except ReturnsError as error:
                 outcome = Stopped(error)
+                with suppress(LakeError):  # which may be what stopped the run
+                    noted.add(outcome)
             if outcome is None:
                 return
             self._on_outcome(outcome)
             yield outcome
             if isinstance(outcome, Stopped):
                 return
+
+
+class _Noted:
+    """What a run asks for and leaves no poll of: collected, and put into the lake."""
+
+    def __init__(self, log: PollLog, clock: Callable[[], datetime]) -> None:
+        self._log = log
+        self._clock = clock
+        self._answers: list[Answer] = []
+
+    def add(self, outcome: Outcome | None) -> None:
+        """Take note of an outcome; None and a Stopped end the run. Raises LakeUnwritable."""
+        now = self._clock()
+        if isinstance(outcome, Polled) and not outcome.landed.kept:
+            at = min(outcome.poll.polled_at, now)
+            self._answers.append(Answer(hour=outcome.window.key, at=at))
+        elif isinstance(outcome, Failed):
+            error = str(outcome.error)
+            self._answers.append(Answer(hour=outcome.window.key, at=now, error=error))
+        elif isinstance(outcome, Stopped) and (hour := getattr(outcome.error, "window", "")):
+            self._answers.append(Answer(hour=hour, at=now, error=str(outcome.error)))
+        ends = outcome is None or isinstance(outcome, Stopped)
+        if self._answers and (ends or len(self._answers) >= NOTED_AT_ONCE):
+            answers, self._answers = self._answers, []
+            self._log.add(answers)
 
 
 class _Run:

@@ -26,7 +26,7 @@ from returns_orchestration.trust.verify_polls import may_serve
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from returns_orchestration.errors import ReturnsError
@@ -72,10 +72,8 @@ class Rebuilder:
         self._on_finding = on_finding or (lambda _: None)
         self._rebuilt = Rebuilt()
 
-    def rebuild(
-        self, start: datetime, end: datetime, asked: Mapping[str, Sequence[datetime]]
-    ) -> Rebuilt:
-        """The hours of ``[start, end)`` and their days; ``asked`` as `lateness.measure` takes it.
+    def rebuild(self, start: datetime, end: datetime) -> Rebuilt:
+        """The hours of ``[start, end)`` and their days.
 
         Raises LakeError where the lake cannot be listed or written: then run the same again; and
         ZoneChanged, before anything is changed, where a poll was read under another zone.
@@ -93,7 +91,7 @@ class Rebuilder:
         days = self._river.days.concerned_by(made)
         for day in sorted({*days, *self._river.days.left_behind(days)}):
             self._make_day(day)
-        self._guarded(lambda: self._make_lateness(asked))
+        self._guarded(self._make_lateness)
         self._rebuilt.poll_again = [
             window
             for window in windows
@@ -205,8 +203,8 @@ class Rebuilder:
             self._rebuilt.days += 1
             self._rebuilt.files += len(settled.changed)
 
-    def _make_lateness(self, asked: Mapping[str, Sequence[datetime]]) -> None:
-        lateness.publish(self._lake, lateness.measure(self._lake, asked))
+    def _make_lateness(self) -> None:
+        lateness.publish(self._lake, lateness.measure(self._lake))
 
     def _guarded(self, make: Callable[[], R]) -> R | None:
         """What ``make`` gives; None where it failed for what stands there, which is noted."""

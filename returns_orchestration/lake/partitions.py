@@ -25,6 +25,7 @@ from returns_orchestration.lake.parquet import (
     poll_to_parquet,
     to_parquet,
 )
+from returns_orchestration.lake.poll_log import PollLog
 from returns_orchestration.lake.records import (
     FileRecord,
     LostPoll,
@@ -53,6 +54,7 @@ class Lake:
 
     def __init__(self, store: Store, clock: Callable[[], datetime] | None = None) -> None:
         self.store = store
+        self.poll_log = PollLog(store)
         self._clock = clock or (lambda: datetime.now(UTC))
 
     def path(self, table: Table, period: Period, file: str = "part-0.parquet") -> str:

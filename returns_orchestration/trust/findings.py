@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from returns_orchestration import tables
 from returns_orchestration.lake.aside import ASIDE, span_of
 from returns_orchestration.lake.entries import MADE, RECORDS
+from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -36,10 +37,11 @@ REMEDIES: Final[dict[Remedy, str]] = {
 
 SELF_NAMED: Final = {
     tables.ALERTS.name: re.compile(r"[0-9]{8}-(?P<sha256>[0-9a-f]{16})\.parquet"),
+    POLL_LOG: re.compile(r"(?P<sha256>[0-9a-f]{16})\.json"),
 }
-"""Tables whose files are written once, in a folder of their date, with no record beside them.
+"""What is written once, in a folder of its date, with no record beside it.
 
-Table name to the pattern of a file's name; its group ``sha256`` is the beginning of the content's
+Folder to the pattern of a file's name; its group ``sha256`` is the beginning of the content's
 own, by which it is verified.
 """
 

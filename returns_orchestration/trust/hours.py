@@ -1,29 +1,34 @@
 """The state of every hour: complete, empty because the API said so, missing, or waived.
 
-Told from the lake alone; what only Dagster knows (polls that brought nothing, the last error) comes
-in as plain values. An hour whose polls are there and whose tables are not, or not yet of all its
-polls, is missing, and says so.
+Told from the lake alone. An hour whose polls are there and whose tables are not, or not yet of all
+its polls, is missing, and says so.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.entries import HourEntry, polls_of, sources_of
 from returns_orchestration.window import Window, days_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, MadeRecord
+    from returns_orchestration.lake.poll_log import Answer
     from returns_orchestration.window import Day
 
 State = Literal["complete", "empty", "missing", "waived"]
+
+READERS: Final = 8
+"""Records read at once: an object store takes its time for each."""
 
 NOT_MADE = (
     "Polled, but its tables are not made of all its polls; run `returns-orchestration backfill`."
@@ -31,14 +36,6 @@ NOT_MADE = (
 LOST_A_POLL = (
     "A poll was found damaged and set aside; ask again with `returns-orchestration backfill`."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What Dagster tells of one hour: successful polls and the time of the last one."""
-
-    polls: int
-    last_polled_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +54,53 @@ class HourState:
     error: str | None = None
 
 
-def states(
-    lake: Lake,
-    windows: Iterable[Window],
-    asked: Mapping[str, Asked] | None = None,
-) -> Iterator[HourState]:
-    """The state of each of ``windows``; ``asked`` is by partition key."""
+def states(lake: Lake, windows: Sequence[Window]) -> Iterator[HourState]:
+    """The state of each of ``windows``."""
     entries = lake.entries()
     serves = _serves(entries)
+    log = lake.poll_log.of_all(windows)
     for window in windows:
+        answers = log.get(window.key, [])
         entry = entries.get(window)
         if entry is None or not entry.polls:
             waiver = lake.waiver(window) if entry and entry.waived else None
             if waiver is None:
-                error = LOST_A_POLL if entry and entry.has_lost_a_poll else None
-                yield HourState(window.text, "missing", error=error)
+                lost = entry is not None and entry.has_lost_a_poll
+                yield HourState(window.text, "missing", error=_why(answers, lost=lost))
             else:
                 yield HourState(window.text, "waived", error=f"waived: {waiver.why}")
             continue
-        found = _polled(lake, window, entries, serves, (asked or {}).get(window.key))
+        found = _polled(lake, window, entries, serves, answers)
         waiver = lake.waiver(window) if entry.waived else None
         if waiver is not None and found.error is None:  # it was polled in spite of that
             found = replace(found, error=f"had been waived: {waiver.why}")
         yield found
+
+
+def _why(answers: Sequence[Answer], *, lost: bool) -> str | None:
+    """Why an hour is missing: a poll that was lost, and the last error if it was not read since."""
+    last = answers[-1].error if answers else ""
+    return " ".join(filter(None, [LOST_A_POLL if lost else "", last])) or None
+
+
+def last_polled(lake: Lake, windows: Sequence[Window]) -> dict[Window, datetime]:
+    """When each of ``windows`` was last polled, as far as it was.
+
+    By the earlier of the poll's time, which may be by ClickPost's clock, and of when it was noted,
+    by this machine's: of the two, the one that is ahead would have an age of the hour passed over.
+    """
+    log = lake.poll_log.of_all(windows)
+
+    def of_one(window: Window) -> list[datetime]:
+        found = [answer.at for answer in log.get(window.key, ()) if not answer.error]
+        with suppress(LakeDamaged):  # `verify` names it; the hour is asked for once more
+            made = lake.made(window)
+            found += [min(at, made.written_at) for at in made.polled_at] if made else []
+        return found
+
+    with ThreadPoolExecutor(READERS) as readers:
+        times = zip(windows, readers.map(of_one, windows), strict=True)
+        return {window: max(found) for window, found in times if found}
 
 
 def made_of_hour(made: MadeRecord) -> str:
@@ -168,23 +189,23 @@ def _polled(
     window: Window,
     entries: Mapping[Window, HourEntry],
     serves: Mapping[Window, list[Window]],
-    asked: Asked | None,
+    answers: Sequence[Answer],
 ) -> HourState:
     lost = entries[window].has_lost_a_poll
     made = None if lost else _made(lake, window, entries, serves)
     # What the tables were made of tells when it was polled; each poll's own record does, too.
     polled_at = made.polled_at if made else [poll.polled_at for poll in lake.polls(window)]
-    polls, last_polled_at = len(polled_at), max(polled_at)
-    if asked and asked.polls > polls:
-        polls, last_polled_at = asked.polls, max(last_polled_at, asked.last_polled_at)
+    nothing_new = [answer.at for answer in answers if not answer.error]
+    polls, last_polled_at = len(polled_at) + len(nothing_new), max([*polled_at, *nothing_new])
     if made is None:
+        later = [answer for answer in answers if answer.at >= max(polled_at)]
         return HourState(
             window.text,
             "missing",
             polls=polls,
             first_polled_at=min(polled_at),
             last_polled_at=last_polled_at,
-            error=LOST_A_POLL if lost else NOT_MADE,
+            error=_why(later, lost=lost) or NOT_MADE,
         )
     facts = made.facts
     rows = facts.get("returns", 0) + facts.get("rejected", 0)

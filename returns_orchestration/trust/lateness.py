@@ -12,38 +12,35 @@ from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
 from returns_orchestration.trust.claims import judge
-from returns_orchestration.window import Ever
+from returns_orchestration.window import Ever, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     import polars as pl
 
     from returns_orchestration.lake import Lake
     from returns_orchestration.trust.claims import Claim
-    from returns_orchestration.window import Window
 
 TOLERATED: Final = 1 / 1_000
 """Of all returns, the share that the last poll of an hour may bring: what came after is unseen."""
 
 
-def measure(lake: Lake, asked: Mapping[str, Sequence[datetime]]) -> pl.DataFrame:
-    """The table `lateness` of the whole lake.
-
-    ``asked`` has the times of all polls of an hour, by partition key, as Dagster knows them; of an
-    hour that is not in it those polls count that brought something. Raises LakeDamaged.
-    """
+def measure(lake: Lake) -> pl.DataFrame:
+    """The table `lateness` of the whole lake. Raises LakeDamaged."""
     polls: Counter[int] = Counter()
     returns: Counter[int] = Counter()
     late: Counter[int] = Counter()
     for window, entry in lake.entries().items():
         made = lake.made(window) if entry.made else None
-        kept = made.polled_at if made else []
-        polls.update(_ages(window, asked.get(window.key) or kept))
+        polls.update(_ages(window, made.polled_at if made else ()))
         for age, (seen, of_them_late) in made.first_seen.items() if made else ():
             returns[age] += seen
             late[age] += of_them_late
+    for day in lake.poll_log.dates():
+        for hour, answers in lake.poll_log.of(day).items():
+            polls.update(_ages(Window.from_key(hour), (a.at for a in answers if not a.error)))
     ages = sorted(polls.keys() | returns.keys())
     return tables.LATENESS.frame(
         {

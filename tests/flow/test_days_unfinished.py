@@ -259,7 +259,7 @@ def test_a_day_that_another_zone_left_behind_is_taken_away(
     if mended_by == "a run":
         indian.run(lake, hours, missing_only=True)
     else:
-        assert Rebuilder(indian.river(lake)).rebuild(at(0), at(3), {}).is_whole
+        assert Rebuilder(indian.river(lake)).rebuild(at(0), at(3)).is_whole
     assert not list((folder / "refund_modes_daily").glob("date=2026-11-08/*.parquet"))
     assert not list(Verifier(lake, INDIA).everything())
     days = rows(folder, "refund_modes_daily").get_column("returns").sum()
@@ -277,7 +277,7 @@ def test_a_damaged_record_of_the_day_beside_ends_neither_a_run_nor_a_rebuild(
     assert not [found for found in outcomes if isinstance(found, Failed | Stopped)]
     if mended_by == "rebuild":
         lake.store.put(f"refund_modes_daily/{TENTH.path}/part-0.parquet", b"torn")
-        assert Rebuilder(api.river(lake)).rebuild(at(18), at(19), {}).is_whole
+        assert Rebuilder(api.river(lake)).rebuild(at(18), at(19)).is_whole
 
 
 def test_a_day_of_a_zone_that_was_given_up_again_is_taken_away(lake: Lake, api_of: Any) -> None:

@@ -108,11 +108,11 @@ def test_a_rebuild_on_a_full_disk_is_ended_by_the_same_again(tmp_path: Path, api
                 (folder / path).write_bytes(b"torn")
         full = Lake(Refusing(folder, refused), lambda: at(20))
         try:
-            Rebuilder(api.river(full)).rebuild(at(9), at(11), {})
+            Rebuilder(api.river(full)).rebuild(at(9), at(11))
             break
         except LakeUnwritable:
             refused += 1
-        Rebuilder(api.river(lake)).rebuild(at(9), at(11), {})
+        Rebuilder(api.river(lake)).rebuild(at(9), at(11))
         found = {p: c for p, c in bytes_of(lake.store).items() if not p.startswith("_")}
         assert {p: found[p] for p in expected} == expected
         assert not list(Verifier(lake, ZONE).everything())

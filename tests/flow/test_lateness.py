@@ -10,6 +10,7 @@ from lakes import rows
 from records import at, returned
 
 from returns_orchestration import tables
+from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.trust.lateness import (
     by_configured_age,
     measure,
@@ -49,33 +50,36 @@ def polled(lake: Lake, api_of: Any) -> Lake:
     return lake
 
 
+BY_AGE = [(0, 2, 2, 0), (1, 4, 2, 2), (6, 2, 1, 1)]
+
+
 def test_returns_are_counted_at_the_age_of_the_poll_that_served_them_first(polled: Lake) -> None:
-    asked = {
-        window.key: [window.end + timedelta(hours=hours) for hours in (0.2, 1.1, 1.5, 6.0)]
-        for window in (TWO, THREE)
-    }
-    assert measure(polled, asked).rows() == [(0, 2, 2, 0), (1, 4, 2, 2), (6, 2, 1, 1)]
+    assert measure(polled).rows() == BY_AGE
 
 
-def test_without_dagster_those_polls_count_that_brought_something(polled: Lake) -> None:
-    assert measure(polled, {}).rows() == [(0, 2, 2, 0), (1, 2, 2, 2), (6, 1, 1, 1)]
+def test_a_folded_log_of_polls_says_the_same(polled: Lake) -> None:
+    (day,) = polled.poll_log.dates()
+    assert len(list(polled.store.list(POLL_LOG))) > 1
+    polled.poll_log.fold(day)
+    assert len(list(polled.store.list(POLL_LOG))) == 1
+    assert measure(polled).rows() == BY_AGE
 
 
 def test_what_a_backfill_brings_is_not_late(lake: Lake, api_of: Any) -> None:
     api_of(lambda window: [returned(window.key, window.start)], always_at=at(1000)).run(
         lake, [TWO, THREE]
     )
-    assert measure(lake, {}).rows() == [(996, 1, 1, 0), (997, 1, 1, 0)]
+    assert measure(lake).rows() == [(996, 1, 1, 0), (997, 1, 1, 0)]
 
 
 def test_an_empty_lake_has_an_empty_table(lake: Lake) -> None:
-    assert measure(lake, {}).rows() == []
+    assert measure(lake).rows() == []
 
 
 def test_the_table_is_one_file_that_is_replaced(polled: Lake, folder: Path) -> None:
     publish(polled, table((0, 1, 1, 0)))
-    publish(polled, measure(polled, {}))
-    assert rows(folder, "lateness").equals(measure(polled, {}))
+    publish(polled, measure(polled))
+    assert rows(folder, "lateness").equals(measure(polled))
     assert list(polled.store.list("lateness")) == ["lateness/part-0.parquet"]
     assert "_records/tables.json" in polled.store.list("_records")
 

@@ -99,7 +99,7 @@ def test_a_lost_link_is_found_and_put_back(lake: Lake, api_of: Any) -> None:
             lake.store.delete(path)
         assert findings(lake) == [f"missing {path}" for path in sorted(lost)]
         river = api_of(lambda _: []).river(lake)
-        assert Rebuilder(river).rebuild(FIVE.start, TEN.end, {}).is_whole
+        assert Rebuilder(river).rebuild(FIVE.start, TEN.end).is_whole
         assert before.items() <= bytes_of(lake.store).items()
     lake.store.put(link_path(FIVE, SIX), b"")
     assert findings(lake) == [f"foreign {link_path(FIVE, SIX)}"]
@@ -145,7 +145,7 @@ def test_a_day_counts_what_lives_on_another_and_no_longer_when_it_has_moved(
         before = {p: c for p, c in bytes_of(lake.store).items() if "date=" in p}
         river = api.river(lake)
         assert all(river.is_complete(window) for window in order)
-        Rebuilder(river).rebuild(OTHER_DAY.start, LATER_DAY.end, {})
+        Rebuilder(river).rebuild(OTHER_DAY.start, LATER_DAY.end)
         assert before.items() <= bytes_of(lake.store).items()
 
 
@@ -168,7 +168,7 @@ def test_what_stands_further_apart_than_the_reach_is_left_alone_by_rebuild_too(
     api.run(lake, hours)
     assert references(lake) == ["M", "M"]
     before = bytes_of(lake.store)
-    Rebuilder(api.river(lake)).rebuild(hours[0].start, hours[-1].end, {})
+    Rebuilder(api.river(lake)).rebuild(hours[0].start, hours[-1].end)
     assert before.items() <= bytes_of(lake.store).items()
 
 

@@ -81,7 +81,7 @@ def damage(lake: Lake, path: str) -> None:
 
 
 def rebuilt(lake: Lake, api_of: Any) -> Rebuilt:
-    return Rebuilder(api_of(second).river(lake)).rebuild(at(9), at(11), {})
+    return Rebuilder(api_of(second).river(lake)).rebuild(at(9), at(11))
 
 
 def found(lake: Lake) -> list[str]:

@@ -65,7 +65,7 @@ def lived_lake(folder: Path, **options: object) -> Iterator[World]:
         land_moved(river_at(world, moment), windows[2], windows[9], moment)
         run(river_at(world, moment), poll=False)
         lake = Lake(open_store(str(world.lake)), lambda: moment)
-        lateness.publish(lake, lateness.measure(lake, {}))
+        lateness.publish(lake, lateness.measure(lake))
         lake.waive(windows[0].previous, "nobody was there")
         yield world
 

@@ -163,7 +163,7 @@ def do(work: str) -> None:
     """The work itself, on the lake of this process's environment."""
     river = build_river(load_settings(Path("none")))
     if work == "rebuild":
-        Rebuilder(river).rebuild(WINDOWS[0].start, WINDOWS[-1].end, {})
+        Rebuilder(river).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
     bad = [
         outcome
         for outcome in river.run(HOURS.get(work, WINDOWS), missing_only=work != "repoll")

@@ -140,7 +140,7 @@ def _do(world: World, work: str) -> list[Exception]:
     if work == "rebuild":
         world.set_clock(lambda: FIRST)
         try:
-            Rebuilder(river).rebuild(WINDOWS[0].start, WINDOWS[-1].end, {})
+            Rebuilder(river).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
         except LakeUnwritable as error:
             return [error]
         return []

@@ -174,7 +174,7 @@ class Life(RuleBasedStateMachine):
         self.steps_done()
         self.comes_to_rest()
         before = tables_of(bytes_of(self.store))
-        Rebuilder(self.river()).rebuild(WINDOWS[0].start, WINDOWS[-1].end, {})
+        Rebuilder(self.river()).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
         after = tables_of(bytes_of(self.store))
         assert {k: v for k, v in after.items() if not k.startswith("lateness")} == {
             k: v for k, v in before.items() if not k.startswith("lateness")

@@ -35,7 +35,7 @@ def rebuild(world: World) -> Rebuilt:
     """
     rebuilder = Rebuilder(river_at(world, LAST))
     windows = hours(FROM, TO)
-    return rebuilder.rebuild(windows[0].previous.start, windows[-1].next.end, {})
+    return rebuilder.rebuild(windows[0].previous.start, windows[-1].next.end)
 
 
 def tables_of(files: dict[str, bytes]) -> dict[str, bytes]:

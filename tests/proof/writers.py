@@ -126,7 +126,7 @@ def wrong_with(world: World) -> list[str]:
     """What is not as it should be in a lake that many have filled."""
     wrong = [finding.text for finding in findings(world)]
     before = world.files()
-    Rebuilder(build_river(world.settings)).rebuild(read_hour(FROM), read_hour(TO), {})
+    Rebuilder(build_river(world.settings)).rebuild(read_hour(FROM), read_hour(TO))
     if {**tables_of(world.files()), **tables_of(before)} != tables_of(world.files()):
         wrong.append("the tables are not what the polls give")
     kept = sorted(world.scan("returns").get_column("return_reference_number"))

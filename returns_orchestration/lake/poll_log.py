@@ -1,0 +1,131 @@
+"""What was asked for and left no poll behind: polls that brought nothing new, and failures.
+
+A poll that brought something has a record of its own. Of all others these lines are the only memory
+there is: how often an hour was polled, when last, and why it is still missing. So nothing has to be
+asked of Dagster, whose log may be pruned, lost or older.
+
+A run writes a file for each UTC date whose hours it asked for, named by its own content, so that it
+never replaces another and twice is once. ``fold`` makes one file of all of a date.
+
+What lives here: path, codec and reading. Written by ``flow/hours``; read by ``trust/`` and the
+sensors; ``verify`` holds each file against its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from returns_orchestration.lake.store import Store
+
+POLL_LOG: Final = "_poll_log"
+_DATE: Final = r"date=[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
+    """An hour that was asked for: its partition key, when, and the error, "" for a good poll.
+
+    ``at`` is by the slower of this machine's clock and ClickPost's, as of two times the later one
+    would have an age of the hour passed over.
+    """
+
+    hour: str
+    at: datetime
+    error: str = ""
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """All lines of one file."""
+
+    answers: list[Answer]
+
+
+class PollLog:
+    """The log of one lake."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, answers: Iterable[Answer]) -> None:
+        """Note ``answers``, a file for each date. Raises LakeUnwritable."""
+        by_date: dict[date, list[Answer]] = defaultdict(list)
+        for answer in answers:
+            by_date[Window.from_key(answer.hour).start.date()].append(answer)
+        for day, found in by_date.items():
+            self._put(day, found)
+
+    def of(self, day: date) -> dict[str, list[Answer]]:
+        """What was noted of the hours of a UTC date, by partition key, oldest first.
+
+        A damaged file is passed over: `verify` names it, and an hour is asked once more for it.
+        """
+        return _by_hour(answers for _, answers in self._files(day))
+
+    def of_all(self, windows: Iterable[Window]) -> dict[str, list[Answer]]:
+        """What was noted of ``windows`` and of other hours of their dates."""
+        days = sorted({window.start.date() for window in windows})
+        return {hour: answers for day in days for hour, answers in self.of(day).items()}
+
+    def dates(self) -> list[date]:
+        """The UTC dates of which anything is noted, oldest first."""
+        folders, _ = self._store.children(POLL_LOG)
+        return [date.fromisoformat(f[5:]) for f in folders if re.fullmatch(_DATE, f)]
+
+    def fold(self, day: date) -> None:
+        """Make one file of all of a date; errors that a later poll has mended are left out.
+
+        Killed in between, the whole file and its parts say the same. Raises LakeError.
+        """
+        files = self._files(day)
+        if len(files) < 2:
+            return
+        kept: list[Answer] = []
+        for answers in _by_hour(answers for _, answers in files).values():
+            newest = answers[-1]
+            kept += [answer for answer in answers if not answer.error or answer is newest]
+        whole = self._put(day, kept)
+        for path, _ in files:
+            if path != whole:
+                self._store.delete(path)
+
+    def _put(self, day: date, answers: Collection[Answer]) -> str:
+        content = msgspec.json.format(msgspec.json.encode(_File(answers=sorted(answers))), indent=1)
+        name = hashlib.sha256(content).hexdigest()[:16]
+        path = f"{POLL_LOG}/date={day}/{name}.json"
+        if not self._store.create(path, content) and self._store.get(path) != content:
+            self._store.put(path, content)  # what stood there was damaged
+        return path
+
+    def _files(self, day: date) -> list[tuple[str, list[Answer]]]:
+        """Every good file of a date, with its lines."""
+        paths = self._store.list(f"{POLL_LOG}/date={day}")
+        read = ((path, self._read(path)) for path in paths)
+        return [(path, answers) for path, answers in read if answers is not None]
+
+    def _read(self, path: str) -> list[Answer] | None:
+        """The lines of a file; None for one that is damaged, or was folded meanwhile."""
+        content = self._store.get(path)
+        name = path.rpartition("/")[2].removesuffix(".json")
+        if content is None or not hashlib.sha256(content).hexdigest().startswith(name):
+            return None
+        try:
+            return msgspec.json.decode(content, type=_File).answers
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+
+def _by_hour(files: Iterable[list[Answer]]) -> dict[str, list[Answer]]:
+    found: dict[str, list[Answer]] = defaultdict(list)
+    for answer in sorted({answer for answers in files for answer in answers}):
+        found[answer.hour].append(answer)
+    return dict(found)
