@@ -9,12 +9,13 @@ the folder; object stores are in ``objects``.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from obstore.store import from_url
 
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 
 TEMPORARY = "_tmp"
 ABANDONED_SECONDS = 24 * 3600
+
+OPENS_FOLDERS: Final = os.name != "nt"
+"""Whether a folder can be opened, and so be made durable; Windows refuses to open one."""
+
+UNSYNCED: Final = frozenset(
+    {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+)
+"""Errors of a file system that does not know the fsync of a folder: names are its own affair."""
+
+OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
+"""Errors that say nothing of what a file system knows."""
 
 
 class Store(Protocol):
@@ -126,6 +138,15 @@ class FolderStore:
                 final.hardlink_to(temporary)
             except FileExistsError:
                 return False
+            except OSError as error:
+                if _takes_links(temporary.parent):
+                    raise
+                raise LakeUnwritable(
+                    f"The lake could not be written at {path}: its file system knows no hard links "
+                    f"({_cause(error)}), by which a poll never takes the number of another one.",
+                    next_step="Move RETURNS_LAKE to a local file system such as ext4, xfs, NTFS or "
+                    "APFS, or to an object store (s3://, gs://, az://).",
+                ) from None
             _fsync_folder(final.parent)
         return True
 
@@ -197,10 +218,39 @@ def _unless_absent(error: OSError) -> None:
         raise error
 
 
+def _takes_links(folder: Path) -> bool:
+    """Whether a hard link can be made in ``folder``; True, too, where no file can.
+
+    The number of the error does not say: EPERM, ENOTSUP, ENOSYS, EMLINK, EINVAL and EACCES are
+    given for a file system without links, and some of them for a folder without permission.
+    """
+    file, link = folder / uuid.uuid4().hex, folder / uuid.uuid4().hex
+    try:
+        with file.open("xb"):
+            pass
+    except OSError:
+        return True
+    try:
+        link.hardlink_to(file)
+    except OSError as error:
+        return error.errno in OF_THE_DISK
+    finally:
+        for made in (file, link):
+            with suppress(OSError):
+                made.unlink(missing_ok=True)
+    return True
+
+
 def _fsync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable, where the system knows how."""
+    if not OPENS_FOLDERS:
+        return
     with suppress(FileNotFoundError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in UNSYNCED:
+                raise
         finally:
             os.close(descriptor)
