@@ -17,10 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from obstore.store import from_url
-
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake.objects import ObjectStore
+from returns_orchestration.lake.remote import open_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,10 +67,14 @@ class Store(Protocol):
         """The full address of ``path``, to be shown to a user."""
 
 
-def open_store(lake: str) -> Store:
-    """The store of RETURNS_LAKE. Opens nothing yet; the first use does."""
+def open_store(lake: str, *, brief: bool = False) -> Store:
+    """The store of RETURNS_LAKE. Sends nothing yet; the first use does.
+
+    ``brief`` is for a trial of an object store, whose files are small: it waits less for a reply.
+    Raises SettingsError where the address or a variable of the store makes no sense.
+    """
     if "://" in lake:
-        return ObjectStore(from_url(lake), lake)
+        return ObjectStore(open_remote(lake, brief=brief), lake)
     return FolderStore(Path(lake))
 
 
