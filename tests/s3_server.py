@@ -23,9 +23,7 @@ KEY_ID = "canary-key-id"
 SECRET = "canary-secret-access-key"
 MODIFIED = "2026-11-09T11:00:00.000Z"
 
-Reply = tuple[int, str]
-"""HTTP status and the store's own code, such as (503, "SlowDown")."""
-
+Reply = tuple[int, str]  # HTTP status and the store's own code, such as (503, "SlowDown")
 STATUSES: dict[str, int] = {
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
@@ -40,15 +38,17 @@ class S3Server:
     """Objects by key. What it is to do wrong is set on it at any time.
 
     ``refusal`` answers every request; ``hiccups`` befall the next requests, one each: a reply, or
-    "reset" before anything is done, or "reset after" it was done. ``if_none_match`` is whether a
-    PUT with that header is "honoured", "ignored" or "unknown" (501).
+    "reset" before anything is done, "reset after" it was done, "none". ``if_none_match`` is whether
+    a PUT with that header is "honoured", "ignored" or "unknown" (501). ``allowed`` are the methods
+    that the credentials give a right to.
     """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.refusal: Reply | None = None
-        self.hiccups: list[Reply | Literal["reset", "reset after"]] = []
+        self.hiccups: list[Reply | Literal["reset", "reset after", "none"]] = []
+        self.allowed = "GET HEAD PUT POST DELETE"
         self.if_none_match: Literal["honoured", "ignored", "unknown"] = "honoured"
         self.page = 1000
         self.lock = threading.Lock()
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         elif refusal := (hiccup if isinstance(hiccup, tuple) else self.s3.refusal):
             self._refuse(refusal[1], refusal[0])
-        elif signed_by is None:
+        elif signed_by is None or self.command not in self.s3.allowed.split():
             self._refuse("AccessDenied")
         elif signed_by[1] != KEY_ID:
             self._refuse("InvalidAccessKeyId")

@@ -114,11 +114,16 @@ def test_a_reset_comes_before_or_after_it_is_done(
     assert server.objects == objects
 
 
-def test_a_stranger_and_another_bucket_are_refused(server: S3Server) -> None:
+def test_a_stranger_another_bucket_and_a_method_without_a_right_are_refused(
+    server: S3Server,
+) -> None:
     assert code(ask(server, "GET", "/f", Authorization="")) == (403, "AccessDenied")
     other = SIGNED["Authorization"].replace(KEY_ID, "other")
     assert code(ask(server, "GET", "/f", Authorization=other)) == (403, "InvalidAccessKeyId")
     assert code(ask(server, "GET", "-other/f")) == (404, "NoSuchBucket")
+    server.allowed = "PUT"
+    assert ask(server, "PUT", "/f")[0] == 200
+    assert code(ask(server, "GET", "/f")) == (403, "AccessDenied")
 
 
 def test_its_refusals_hold_a_secret_as_a_trap(server: S3Server) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from returns_orchestration.errors import LakeUnwritable
+from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore
 
 KINDS = (("mkfs.vfat", "vfat"), ("mkfs.exfat", "exfat"), ("mkfs.exfat", "exfat-fuse"))
@@ -53,3 +54,10 @@ def test_a_create_names_the_missing_links_and_all_else_works(without_links: Path
     assert list(store.list("")) == ["t/f"]
     assert store.get("t/f") == b"again"
     assert not list((without_links / "lake" / "_tmp").iterdir())
+
+
+def test_what_doctor_tries_names_the_missing_links_and_leaves_nothing(without_links: Path) -> None:
+    store = FolderStore(without_links / "lake")
+    with pytest.raises(LakeUnwritable, match="knows no hard links"):
+        Lake(store).check_writable()
+    assert not list(store.list(""))
