@@ -1,8 +1,8 @@
 """What an address may be, and whether it holds a secret: addresses are told, secrets are not.
 
-An address of the API or of the UI stands in messages, errors and links. So it has no query and no
-user, and neither the key nor the user name is a part of it. Text in, verdict out; called by
-``settings``, which says what is wrong and where.
+An address of the API, of the UI or of the lake stands in messages, errors and links. So it has no
+query and no user, and neither the key nor the user name is a part of it. Text in, verdict out;
+called by ``settings`` and by ``lake``, which say what is wrong and where.
 """
 
 from __future__ import annotations
@@ -21,12 +21,18 @@ _TELLING: Final = 6
 """Characters of a key that stand in no address by chance."""
 
 _WEB: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_STORE: Final = re.compile(r"(s3|gs|az)://[^\s/?#@:]+(/[^\s?#@]*)?")
 _BESIDE: Final = r"[^/.:]"
 
 
 def is_plain_web_address(text: str) -> bool:
     """Whether ``text`` is an http(s) address without query, fragment or user."""
     return _WEB.fullmatch(text) is not None
+
+
+def is_plain_store_address(text: str) -> bool:
+    """Whether ``text`` is s3://, gs:// or az:// with a bucket, and without query or user."""
+    return _STORE.fullmatch(text) is not None
 
 
 def holds_key(address: str, key: str) -> bool:

@@ -21,7 +21,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from returns_orchestration.address import holds_key, holds_user_name, is_plain_web_address
+from returns_orchestration.address import (
+    holds_key,
+    holds_user_name,
+    is_plain_store_address,
+    is_plain_web_address,
+)
 from returns_orchestration.env_file import env_file as usual_env_file
 from returns_orchestration.env_file import project_folder
 from returns_orchestration.errors import SettingsError
@@ -172,6 +177,13 @@ class Settings(BaseSettings):
     def _folder_or_store(cls, value: str) -> str:
         if "://" in value and not value.startswith(OBJECT_STORES):
             message = f"must be a folder or begin with {', '.join(OBJECT_STORES)}"
+            raise ValueError(message)
+        if "://" in value and not is_plain_store_address(value):
+            message = (
+                "must be s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH without a user, "
+                "a password, a query or a space, as messages show it; credentials are set in the "
+                "store's own variables, such as AWS_ACCESS_KEY_ID"
+            )
             raise ValueError(message)
         return value
 

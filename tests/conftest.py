@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 from obstore.store import MemoryStore
 from records import at
+from s3_server import S3Server
 
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore, ObjectStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 hypothesis.settings.register_profile("modest", max_examples=100, deadline=None)
@@ -34,6 +37,17 @@ def lake(folder: Path) -> Lake:
 def memory_lake() -> Lake:
     """A lake in an object store."""
     return Lake(ObjectStore(MemoryStore(), "memory://lake"), lambda: at(20))
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """A store that speaks S3 on loopback; the environment leads to it and to no other."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    with S3Server().running() as server:
+        for name, value in server.variables.items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

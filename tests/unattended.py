@@ -36,6 +36,7 @@ class Unattended:
         self.shown: list[Any] = []
         self.kill_next = False
         self.kill_after = 0
+        self.only: set[str] | None = None  # sensors to be looked at, where others tell nothing
 
     def load(self) -> None:
         """Load the definitions anew, as the daemon does each minute: nothing made at load stays."""
@@ -59,9 +60,11 @@ class Unattended:
                 ) as at:
                     data = schedule.evaluate_tick(at)
                 self.launch(data.run_requests or [], schedule.job_name)
-        names = {sensor.name for sensor in self.repository.sensor_defs} - {"incidents"}
-        for name in (*sorted(names), "incidents"):  # which looks after everything else did
-            self.look(name)
+        names = [sensor.name for sensor in self.repository.sensor_defs]
+        # `incidents` looks after everything else did.
+        for name in sorted(names, key=lambda name: (name == "incidents", name)):
+            if self.only is None or name in self.only:
+                self.look(name)
 
     def look(self, name: str) -> None:
         """A tick of the sensor ``name``."""

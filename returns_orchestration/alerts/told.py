@@ -61,7 +61,8 @@ REMEDIES: Final = {
     "restart Dagster.",
     "ClockAhead": "set this machine's clock right, best by NTP.",
     "StaleReply": "have the proxy or cache on the way pass requests to the API through.",
-    "LakeUnwritable": "check RETURNS_LAKE, its permissions and its free space.",
+    "LakeUnwritable": "run `returns-orchestration doctor`; it says what RETURNS_LAKE refuses and "
+    "what to do.",
     "LakeDamaged": "run `returns-orchestration backfill FROM TO --repoll` for them.",
     "HourBlocked": "look at their checks in Dagster.",
     "ZoneChanged": "set CLICKPOST_TIME_ZONE back and restart Dagster; for another zone, poll the "

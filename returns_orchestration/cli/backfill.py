@@ -77,8 +77,8 @@ def run_backfill(
     from returns_orchestration.trust.hours import missing  # noqa: PLC0415
 
     settings.credentials()
+    Lake(open_store(settings.lake, brief=True)).check_writable()
     lake = Lake(open_store(settings.lake))
-    lake.check_writable()
     days = DaySettler(lake, settings.report_time_zone)
     with open_instance(settings) as instance:
         unpolled, unmade = missing(lake, windows, days.follow)

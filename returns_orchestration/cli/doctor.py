@@ -47,7 +47,7 @@ def doctor() -> None:
 def _lake(settings: Settings) -> str:
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
 
-    Lake(open_store(settings.lake)).check_writable()
+    Lake(open_store(settings.lake, brief=True)).check_writable()
     return f"{settings.lake} can be written"
 
 

@@ -1,8 +1,9 @@
 """The lake keeps what was polled and what was made of it: Parquet in hive folders, and its record.
 
-``store`` puts, gets and lists bytes by path, alike for a folder and for S3, GCS and Azure;
-``records`` says what is noted of every file, ``parquet`` how frames become files; ``partitions``
-knows tables, hours and paths; ``aside`` is where what was found bad goes.
+``store`` puts, gets and lists bytes by path, alike for a folder and for S3, GCS and Azure, which
+``objects`` speaks to, ``remote`` opens and ``refusals`` understands; ``trial`` tries whether it
+keeps what a poll needs. ``records`` says what is noted of every file, ``parquet`` how frames become
+files; ``partitions`` knows tables, hours and paths; ``aside`` is where what was found bad goes.
 What lives elsewhere: the columns (``tables``), and what goes into the files (``stages/``).
 
 Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables

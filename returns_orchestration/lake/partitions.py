@@ -7,7 +7,6 @@ A path is a pure function of table and hour. Nothing is read without being held 
 from __future__ import annotations
 
 import re
-import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -34,6 +33,7 @@ from returns_orchestration.lake.records import (
     Waiver,
     poll_name,
 )
+from returns_orchestration.lake.trial import try_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,11 +66,8 @@ class Lake:
         return self.store.uri(_joined(table.name, period.path))
 
     def check_writable(self) -> None:
-        """Put a file and take it away, and what killed writers left. Raises LakeUnwritable."""
-        probe = f"{RECORDS}/.writable-{uuid.uuid4().hex}"
-        self.store.put(probe, b"")
-        self.store.delete(probe)
-        self.store.sweep()
+        """Try what a poll needs, and remove what killed writers left. Raises LakeError."""
+        try_store(self.store, self._clock())
 
     # ---- names: what there is
 

@@ -9,23 +9,34 @@ the folder; object stores are in ``objects``.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-from obstore.store import from_url
+from typing import TYPE_CHECKING, Final, Protocol
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake.objects import ObjectStore
+from returns_orchestration.lake.remote import open_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 TEMPORARY = "_tmp"
 ABANDONED_SECONDS = 24 * 3600
+
+OPENS_FOLDERS: Final = os.name != "nt"
+"""Whether a folder can be opened, and so be made durable; Windows refuses to open one."""
+
+UNSYNCED: Final = frozenset(
+    {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+)
+"""Errors of a file system that does not know the fsync of a folder: names are its own affair."""
+
+OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
+"""Errors that say nothing of what a file system knows."""
 
 
 class Store(Protocol):
@@ -56,10 +67,14 @@ class Store(Protocol):
         """The full address of ``path``, to be shown to a user."""
 
 
-def open_store(lake: str) -> Store:
-    """The store of RETURNS_LAKE. Opens nothing yet; the first use does."""
+def open_store(lake: str, *, brief: bool = False) -> Store:
+    """The store of RETURNS_LAKE. Sends nothing yet; the first use does.
+
+    ``brief`` is for a trial of an object store, whose files are small: it waits less for a reply.
+    Raises SettingsError where the address or a variable of the store makes no sense.
+    """
     if "://" in lake:
-        return ObjectStore(from_url(lake), lake)
+        return ObjectStore(open_remote(lake, brief=brief), lake)
     return FolderStore(Path(lake))
 
 
@@ -126,6 +141,15 @@ class FolderStore:
                 final.hardlink_to(temporary)
             except FileExistsError:
                 return False
+            except OSError as error:
+                if _takes_links(temporary.parent):
+                    raise
+                raise LakeUnwritable(
+                    f"The lake could not be written at {path}: its file system knows no hard links "
+                    f"({_cause(error)}), by which a poll never takes the number of another one.",
+                    next_step="Move RETURNS_LAKE to a local file system such as ext4, xfs, NTFS or "
+                    "APFS, or to an object store (s3://, gs://, az://).",
+                ) from None
             _fsync_folder(final.parent)
         return True
 
@@ -197,10 +221,39 @@ def _unless_absent(error: OSError) -> None:
         raise error
 
 
+def _takes_links(folder: Path) -> bool:
+    """Whether a hard link can be made in ``folder``; True, too, where no file can.
+
+    The number of the error does not say: EPERM, ENOTSUP, ENOSYS, EMLINK, EINVAL and EACCES are
+    given for a file system without links, and some of them for a folder without permission.
+    """
+    file, link = folder / uuid.uuid4().hex, folder / uuid.uuid4().hex
+    try:
+        with file.open("xb"):
+            pass
+    except OSError:
+        return True
+    try:
+        link.hardlink_to(file)
+    except OSError as error:
+        return error.errno in OF_THE_DISK
+    finally:
+        for made in (file, link):
+            with suppress(OSError):
+                made.unlink(missing_ok=True)
+    return True
+
+
 def _fsync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable, where the system knows how."""
+    if not OPENS_FOLDERS:
+        return
     with suppress(FileNotFoundError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in UNSYNCED:
+                raise
         finally:
             os.close(descriptor)

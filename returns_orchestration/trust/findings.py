@@ -16,6 +16,7 @@ from returns_orchestration import tables
 from returns_orchestration.lake.aside import ASIDE, span_of
 from returns_orchestration.lake.entries import MADE, RECORDS
 from returns_orchestration.lake.poll_log import POLL_LOG
+from returns_orchestration.lake.trial import TRIAL
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ STATES: Final = frozenset({"_alerts"})
 """Folders of the lake that hold the state of something that runs, and no tables."""
 
 HOURLY: Final = (tables.RAW_RETURNS, *tables.MADE_HOURLY)
-PROBE: Final = ".writable-"
 PART: Final = "part-0.parquet"
 _DATE: Final = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})")
 
@@ -154,5 +154,5 @@ def strangers(store: Store) -> Iterator[str]:
                 yield from store.list(f"{folder}/{child}")
         known = {RECORDS: MADE, lateness: PART}.get(folder)
         for name in names:
-            if name != known and not (folder == RECORDS and name.startswith(PROBE)):
+            if name != known and not (folder == RECORDS and name.startswith(TRIAL)):
                 yield f"{folder}/{name}"

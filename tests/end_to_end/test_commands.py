@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from s3_server import BUCKET, SECRET, S3Server
 from world import World
 
 FROM, TO = "2026-11-07T00:00", "2026-11-08T00:00"
@@ -125,6 +126,71 @@ def test_doctor_says_what_works_and_what_does_not(new_world: Callable[..., World
     none = new_world({"CLICKPOST_KEY": ""}).run("doctor")
     assert none.returncode == 1
     assert "CLICKPOST_KEY not set" in none.stdout
+
+
+ON_S3 = {"RETURNS_LAKE": f"s3://{BUCKET}/lake"}
+"""The fixture `s3` leads the environment there."""
+
+
+def test_a_lake_in_an_object_store_is_filled_and_found_whole(
+    new_world: Callable[..., World], s3: S3Server
+) -> None:
+    world = new_world(ON_S3, returns_per_hour=4)
+    well = world.run("doctor")
+    assert well.returncode == 0, well.stdout + well.stderr
+    assert f"ok    lake: s3://{BUCKET}/lake can be written" in well.stdout
+    assert not s3.objects
+    done = world.run("backfill", FROM, "2026-11-07T03:00")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sum(key.startswith("lake/raw_returns/") for key in s3.objects) == 3
+    found = world.run("verify")
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "switches", "said"),
+    [
+        ({}, {"if_none_match": "ignored"}, "Use a store that honours If-None-Match"),
+        ({"RETURNS_LAKE": "s3://other/lake"}, {}, "the store answers NoSuchBucket (HTTP 404)"),
+        ({"AWS_ALLOW_HTTP": ""}, {}, "Set AWS_ALLOW_HTTP=true"),
+        ({"AWS_SECRET_ACCESS_KEY": f" {SECRET}"}, {}, "AWS_SECRET_ACCESS_KEY has white space"),
+    ],
+)
+def test_an_object_store_that_refuses_is_named_before_the_api_is_asked(
+    new_world: Callable[..., World],
+    s3: S3Server,
+    variables: dict[str, str],
+    switches: dict[str, object],
+    said: str,
+) -> None:
+    for name, value in switches.items():
+        setattr(s3, name, value)
+    world = new_world(ON_S3 | variables)
+    doctor = world.run("doctor")
+    assert doctor.returncode == 1
+    (line,) = [line for line in doctor.stdout.splitlines() if line.startswith("FAIL")]
+    assert line.startswith("FAIL  lake: ")
+    world.simulator.forget()
+    backfill = world.run("backfill", FROM, "2026-11-07T03:00")
+    assert backfill.returncode in (1, 2)
+    assert not world.asked()
+    for output in (line, backfill.stderr):
+        assert output.count(said) == 1
+        assert "free space" not in output
+        assert SECRET not in output
+        assert "Traceback" not in output
+    assert not s3.objects
+
+
+def test_an_address_with_a_secret_is_refused_by_every_command(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"RETURNS_LAKE": f"s3://{BUCKET}/lake?X-Amz-Signature={SECRET}"})
+    for command in (["doctor"], ["backfill", FROM, TO], ["status"], ["verify"]):
+        done = world.run(*command)
+        assert done.returncode == 2
+        assert "RETURNS_LAKE must be s3://BUCKET/PATH" in done.stderr
+        assert SECRET not in done.stdout + done.stderr
 
 
 def test_every_command_has_help(new_world: Callable[..., World]) -> None:

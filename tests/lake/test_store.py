@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 from obstore.store import MemoryStore
+from s3_server import BUCKET
 
 from returns_orchestration.lake.store import FolderStore, ObjectStore, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from s3_server import S3Server
+
     from returns_orchestration.lake.store import Store
 
 
-@pytest.fixture(params=["folder", "objects"])
+@pytest.fixture(params=["folder", "objects", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return FolderStore(tmp_path / "not/there/yet")
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        return open_store(f"s3://{BUCKET}/lake")
     return ObjectStore(MemoryStore(), "memory://lake/")
 
 
@@ -126,6 +132,16 @@ def test_a_reader_never_sees_a_torn_file(store: Store) -> None:
         for reader in readers:
             reader.result(timeout=10)
     assert set(seen) <= set(contents)
+
+
+def test_a_listing_of_several_pages_is_whole(s3: S3Server) -> None:
+    s3.page = 3
+    store = open_store(f"s3://{BUCKET}/lake")
+    paths = [f"t/{number}/{name}" for number in range(4) for name in "ab"] + ["t/top"]
+    for path in paths:
+        store.put(path, b"")
+    assert list(store.list("t")) == paths
+    assert store.children("t") == (["0", "1", "2", "3"], ["top"])
 
 
 def test_an_address_is_told_for_a_user(tmp_path: Path) -> None:

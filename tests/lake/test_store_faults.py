@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,10 +31,13 @@ def refuse(number: int) -> Callable[..., NoReturn]:
     return refused
 
 
+def files_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file()]
+
+
 FAULTS = [
     pytest.param(os, "fsync", errno.ENOSPC, id="disk full at fsync"),
     pytest.param(Path, "replace", errno.ENOSPC, id="disk full at rename"),
-    pytest.param(Path, "hardlink_to", errno.EACCES, id="no permission to link"),
     pytest.param(Path, "open", errno.EROFS, id="read-only"),
     pytest.param(Path, "mkdir", errno.EACCES, id="no permission for a folder"),
 ]
@@ -45,20 +49,128 @@ def test_a_failed_write_leaves_the_old_bytes_and_no_trace(
 ) -> None:
     store = FolderStore(tmp_path)
     store.put(f"{TABLE}/part-0.parquet", b"old")
-    write = store.create if name == "hardlink_to" else store.put
-    path = f"{TABLE}/new/f" if name in ("hardlink_to", "mkdir") else f"{TABLE}/part-0.parquet"
+    path = f"{TABLE}/new/f" if name == "mkdir" else f"{TABLE}/part-0.parquet"
     with monkeypatch.context() as broken:
         broken.setattr(where, name, refuse(number))
         with pytest.raises(LakeUnwritable) as raised:
-            write(path, b"new")
+            store.put(path, b"new")
     assert path in str(raised.value)
     assert os.strerror(number) in str(raised.value)
     assert str(raised.value).endswith(LakeUnwritable.next_step)
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
     assert store.get(f"{TABLE}/part-0.parquet") == b"old"
-    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["part-0.parquet"]
-    write(path, b"new")
+    assert files_in(tmp_path) == ["part-0.parquet"]
+    store.put(path, b"new")
     assert store.get(path) == b"new"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EXDEV])
+def test_a_link_that_fails_in_one_folder_is_that_folders_fault(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    link = Path.hardlink_to
+
+    def refused_in_the_table(self: Path, target: Path) -> None:
+        if TABLE in str(self):
+            raise OSError(number, os.strerror(number))
+        link(self, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "hardlink_to", refused_in_the_table)
+        with pytest.raises(LakeUnwritable, match=os.strerror(number)) as raised:
+            store.create(f"{TABLE}/f", b"new")
+    assert str(raised.value).endswith(LakeUnwritable.next_step)
+    assert not files_in(tmp_path)
+    assert store.create(f"{TABLE}/f", b"new")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_a_disk_that_refuses_every_link_is_not_one_without_links(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "hardlink_to", refuse(number))
+    with pytest.raises(LakeUnwritable, match=os.strerror(number)) as raised:
+        FolderStore(tmp_path).create("f", b"new")
+    assert str(raised.value).endswith(LakeUnwritable.next_step)
+    assert not files_in(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        errno.EPERM,
+        errno.ENOTSUP,
+        errno.EOPNOTSUPP,
+        errno.ENOSYS,
+        errno.EMLINK,
+        errno.EINVAL,
+        errno.EACCES,
+    ],
+)
+def test_a_file_system_without_hard_links_is_named_whatever_it_answers(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "hardlink_to", refuse(number))
+    store = FolderStore(tmp_path)
+    with pytest.raises(LakeUnwritable) as raised:
+        store.create(f"{TABLE}/f", b"new")
+    said = str(raised.value)
+    assert f"knows no hard links ({os.strerror(number)})" in said
+    assert "Move RETURNS_LAKE to a local file system" in said
+    assert "free space" not in said
+    assert not files_in(tmp_path)
+    store.put(f"{TABLE}/f", b"put")
+    assert store.get(f"{TABLE}/f") == b"put"
+
+
+def fsync_of_folders_is(number: int) -> Callable[[int], None]:
+    real = os.fsync
+
+    def synced(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    return synced
+
+
+def write_in_every_way(store: FolderStore) -> None:
+    store.put(f"{TABLE}/f", b"put")
+    store.create(f"{TABLE}/g", b"created")
+    store.delete(f"{TABLE}/f")
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS])
+def test_an_fsync_of_folders_that_the_system_does_not_know_is_passed_over(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", fsync_of_folders_is(number))
+    store = FolderStore(tmp_path / "lake")
+    write_in_every_way(store)
+    assert list(store.list("")) == [f"{TABLE}/g"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EROFS])
+def test_an_fsync_of_folders_that_fails_is_an_error(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", fsync_of_folders_is(number))
+    with pytest.raises(LakeUnwritable, match=os.strerror(number)):
+        FolderStore(tmp_path / "lake").put(f"{TABLE}/f", b"put")
+
+
+def test_where_the_system_opens_no_folder_none_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows; elsewhere a folder that cannot be opened is one without permission."""
+    monkeypatch.setattr(os, "open", refuse(errno.EACCES))
+    with pytest.raises(LakeUnwritable, match="Permission denied"):
+        FolderStore(tmp_path / "there").put(f"{TABLE}/f", b"put")
+    monkeypatch.setattr(room, "OPENS_FOLDERS", False)
+    store = FolderStore(tmp_path / "lake")
+    write_in_every_way(store)
+    assert list(store.list("")) == [f"{TABLE}/g"]
 
 
 def test_a_lake_of_somebody_else_is_named_and_stays_as_it_was(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def _outage(folder: Path, dice: random.Random, start: int, length: int) -> Itera
         world = World(folder, simulator, base_url, variables)
         with open_instance(world.settings) as instance:
             daemon = Unattended(world, instance, str(home))
+            daemon.only = {"missing_hours"}
             daemon.live_to(START + timedelta(hours=2, minutes=start), step=STEP)
             simulator.faults = [f"{dice.choice(FAULTS)}:*"]
             daemon.live_to(daemon.now + timedelta(minutes=length), step=STEP)

@@ -1,0 +1,173 @@
+"""What `doctor` and `backfill` try of a store: every promise that a poll needs of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+import pytest
+from obstore.store import MemoryStore
+from records import at
+from s3_server import BUCKET, S3Server
+
+from returns_orchestration.errors import LakeDamaged, LakeUnwritable
+from returns_orchestration.lake import Lake, remote
+from returns_orchestration.lake.store import FolderStore, ObjectStore, Store, open_store
+from returns_orchestration.lake.trial import TRIAL, try_store
+from returns_orchestration.trust.verify import Verifier
+
+NOW = at(20)
+LAKE = f"s3://{BUCKET}/lake"
+
+
+@pytest.fixture(params=["folder", "objects", "s3"])
+def store(request: pytest.FixtureRequest, folder: Path) -> Store:
+    if request.param == "folder":
+        return FolderStore(folder)
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        return open_store(LAKE)
+    return ObjectStore(MemoryStore(), "memory://lake")
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+def killed(*_: Any, **__: Any) -> NoReturn:
+    raise Killed
+
+
+def trials(store: Store) -> list[str]:
+    return [name for name in store.children("_records")[1] if name.startswith(TRIAL)]
+
+
+def test_a_store_that_keeps_its_promises_passes_and_nothing_is_left(store: Store) -> None:
+    Lake(store, lambda: NOW).check_writable()
+    assert not list(store.list(""))
+
+
+def test_it_costs_nine_requests(s3: S3Server) -> None:
+    try_store(open_store(LAKE), NOW)
+    sent = [request.split()[0] for request in s3.requests]
+    # Put, get, list, two creates and what stands then, two deletes, and one look for what was left.
+    assert sent == ["PUT", "GET", "GET", "PUT", "PUT", "GET", "POST", "POST", "GET"]
+
+
+def test_what_a_killed_trial_left_is_no_finding_and_is_removed_a_day_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(type(store), "delete", killed)
+        with pytest.raises(Killed):
+            try_store(store, NOW)
+    store.put(f"_records/{TRIAL}9f3c", b"of an old version, which noted no time")
+    left = trials(store)
+    assert len(left) == 3
+    assert not list(Verifier(Lake(store), ZoneInfo("UTC")).everything())
+    try_store(store, NOW + timedelta(hours=23))
+    assert len(trials(store)) == 2, "another doctor may be at work on them"
+    store.put("_records/tables.json", b"ours")
+    try_store(store, NOW + timedelta(hours=25))
+    assert list(store.list("")) == ["_records/tables.json"]
+
+
+@pytest.mark.parametrize(
+    ("replaces", "won"),
+    [(True, (True, True)), (True, (True, False)), (False, (True, True)), (False, (False, False))],
+)
+def test_a_folder_that_confuses_two_creates_is_refused(
+    replaces: bool, won: tuple[bool, bool], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a network file system might, whose link is no link."""
+
+    def create(self: FolderStore, path: str, content: bytes) -> bool:
+        is_second = self.get(path) is not None
+        if replaces or not is_second:
+            self.put(path, content)
+        return won[is_second]
+
+    monkeypatch.setattr(FolderStore, "create", create)
+    store = FolderStore(folder)
+    with pytest.raises(LakeUnwritable, match="must take the first and refuse the second"):
+        try_store(store, NOW)
+    assert not list(store.list(""))
+
+
+def test_a_store_that_ignores_if_none_match_is_refused(s3: S3Server) -> None:
+    s3.if_none_match = "ignored"
+    with pytest.raises(LakeUnwritable) as raised:
+        Lake(open_store(LAKE)).check_writable()
+    said = str(raised.value)
+    assert "two runs could take one poll's number, and one reply of ClickPost would be lost" in said
+    assert "Use a store that honours If-None-Match" in said
+    assert LAKE in said
+    assert not s3.objects
+
+
+def test_a_store_that_does_not_know_if_none_match_is_refused(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "RETRY", remote.RETRY | {"max_retries": 0})
+    s3.if_none_match = "unknown"
+    with pytest.raises(LakeUnwritable, match="does not know If-None-Match"):
+        Lake(open_store(LAKE)).check_writable()
+    assert not s3.objects
+
+
+@pytest.mark.parametrize("step", range(9))
+def test_an_answer_that_was_lost_is_no_broken_promise(step: int, s3: S3Server) -> None:
+    """Each request in its turn is done, its answer is lost, and it is sent again."""
+    s3.hiccups = [*["none"] * step, "reset after"]
+    Lake(open_store(LAKE)).check_writable()
+    assert not s3.hiccups
+    assert not s3.objects
+
+
+@pytest.mark.parametrize(
+    ("name", "does", "error", "said"),
+    [
+        ("get", lambda *_: b"other", LakeUnwritable, "does not give back what was put"),
+        ("children", lambda *_: ([], []), LakeUnwritable, "does not list what was put"),
+    ],
+)
+def test_a_store_that_gives_back_or_lists_something_else_is_refused(  # noqa: PLR0917
+    name: str,
+    does: Callable[..., Any],
+    error: type[Exception],
+    said: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = FolderStore(folder)
+    with monkeypatch.context() as broken:
+        broken.setattr(FolderStore, name, does)
+        with pytest.raises(error, match=said):
+            try_store(store, NOW)
+    assert not list(store.list(""))
+
+
+@pytest.mark.parametrize("allowed", ["PUT", "PUT GET"])
+def test_a_right_that_is_not_given_is_named(allowed: str, s3: S3Server) -> None:
+    """Credentials that may put and not get, or put and get and not delete."""
+    s3.allowed = allowed
+    with pytest.raises((LakeUnwritable, LakeDamaged), match="AccessDenied") as raised:
+        Lake(open_store(LAKE)).check_writable()
+    assert "s3:GetObject, s3:PutObject and s3:DeleteObject" in str(raised.value)
+
+
+def test_a_lake_that_cannot_be_written_is_left_at_once(s3: S3Server) -> None:
+    s3.refusal = (403, "AccessDenied")
+    with pytest.raises(LakeUnwritable, match="AccessDenied"):
+        Lake(open_store(LAKE)).check_writable()
+    assert len(s3.requests) == 1
+
+
+def test_a_folder_in_the_place_of_which_a_file_stands_is_refused(folder: Path) -> None:
+    folder.write_text("no folder")
+    with pytest.raises(LakeUnwritable, match=os.strerror(20)):
+        Lake(FolderStore(folder)).check_writable()

@@ -1,0 +1,199 @@
+"""A store on a real loopback port: as much S3 as the lake speaks, with switches for faults.
+
+PUT (with If-None-Match), GET, HEAD, DELETE, a listing (version 2, in pages) and the bulk delete.
+Signatures are not checked, only whose access key id they name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape, unescape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+BUCKET = "returns"
+KEY_ID = "canary-key-id"
+SECRET = "canary-secret-access-key"
+MODIFIED = "2026-11-09T11:00:00.000Z"
+
+Reply = tuple[int, str]  # HTTP status and the store's own code, such as (503, "SlowDown")
+STATUSES: dict[str, int] = {
+    "NoSuchBucket": 404,
+    "NoSuchKey": 404,
+    "AccessDenied": 403,
+    "InvalidAccessKeyId": 403,
+    "PreconditionFailed": 412,
+    "NotImplemented": 501,
+}
+
+
+class S3Server:
+    """Objects by key. What it is to do wrong is set on it at any time.
+
+    ``refusal`` answers every request; ``hiccups`` befall the next requests, one each: a reply, or
+    "reset" before anything is done, "reset after" it was done, "none". ``if_none_match`` is whether
+    a PUT with that header is "honoured", "ignored" or "unknown" (501). ``allowed`` are the methods
+    that the credentials give a right to.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.refusal: Reply | None = None
+        self.hiccups: list[Reply | Literal["reset", "reset after", "none"]] = []
+        self.allowed = "GET HEAD PUT POST DELETE"
+        self.if_none_match: Literal["honoured", "ignored", "unknown"] = "honoured"
+        self.page = 1000
+        self.lock = threading.Lock()
+        self.url = ""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment in which the lake reaches this store."""
+        return {
+            "AWS_ACCESS_KEY_ID": KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT": self.url,
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+    @contextmanager
+    def running(self) -> Iterator[S3Server]:
+        """Serve in threads."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"s3": self}))
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            yield self
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def put(self, key: str, content: bytes, *, create: bool) -> str:
+        """The code of what is wrong with it, or ""."""
+        with self.lock:
+            if create and self.if_none_match == "unknown":
+                return "NotImplemented"
+            if create and self.if_none_match == "honoured" and key in self.objects:
+                return "PreconditionFailed"
+            self.objects[key] = content
+        return ""
+
+    def listing(self, query: dict[str, str]) -> str:
+        """A page of keys, and of what keys have in common up to the delimiter."""
+        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+        after = query.get("continuation-token", "")
+        with self.lock:
+            keys = {key: len(content) for key, content in self.objects.items()}
+        names: dict[str, int | None] = {}
+        for key in sorted(key for key in keys if key.startswith(prefix)):
+            head, found, _ = key[len(prefix) :].partition(delimiter or "\0")
+            names[f"{prefix}{head}{delimiter}" if found else key] = None if found else keys[key]
+        left = [name for name in names if name > after]
+        page, more = left[: self.page], len(left) > self.page
+        token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
+        return (
+            f"<ListBucketResult><Name>{BUCKET}</Name><Prefix>{escape(prefix)}</Prefix>"
+            f"<IsTruncated>{str(more).lower()}</IsTruncated>{token}"
+            f"{''.join(_entry(name, names[name]) for name in page)}</ListBucketResult>"
+        )
+
+
+def _entry(name: str, size: int | None) -> str:
+    if size is None:
+        return f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"
+    return (
+        f"<Contents><Key>{escape(name)}</Key><Size>{size}</Size>"
+        f'<LastModified>{MODIFIED}</LastModified><ETag>"-"</ETag></Contents>'
+    )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection; ``s3`` is whose objects it serves."""
+
+    s3: S3Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def _serve(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = urlsplit(self.path)
+        _, bucket, *rest = unquote(parts.path).split("/", 2)
+        key = rest[0] if rest else ""
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        with self.s3.lock:
+            self.s3.requests.append(f"{self.command} {key or '?' + ' '.join(sorted(query))}")
+            hiccup = self.s3.hiccups.pop(0) if self.s3.hiccups else None
+        signed_by = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
+        if hiccup == "reset":
+            self._reset()
+        elif refusal := (hiccup if isinstance(hiccup, tuple) else self.s3.refusal):
+            self._refuse(refusal[1], refusal[0])
+        elif signed_by is None or self.command not in self.s3.allowed.split():
+            self._refuse("AccessDenied")
+        elif signed_by[1] != KEY_ID:
+            self._refuse("InvalidAccessKeyId")
+        elif bucket != BUCKET:
+            self._refuse("NoSuchBucket")
+        else:
+            self._do(key, query, content, lost=hiccup == "reset after")
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = _serve  # noqa: N815
+
+    def _do(self, key: str, query: dict[str, str], content: bytes, *, lost: bool) -> None:
+        """The request is well: do it. With ``lost`` its answer never arrives."""
+        status, code, body = 200, "", b""
+        if self.command == "PUT":
+            code = self.s3.put(key, content, create=self.headers.get("If-None-Match") == "*")
+        elif self.command == "POST":
+            gone = re.findall(r"<Key>(.*?)</Key>", content.decode())
+            for name in gone:
+                self.s3.objects.pop(unescape(name), None)
+            deleted = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in gone)
+            body = f"<DeleteResult>{deleted}</DeleteResult>".encode()
+        elif self.command == "DELETE":
+            self.s3.objects.pop(key, None)
+            status = 204
+        elif not key:
+            body = self.s3.listing(query).encode()
+        elif (found := self.s3.objects.get(key)) is None:
+            code = "NoSuchKey"
+        else:
+            body = found
+        if lost:
+            self._reset()
+        elif code:
+            self._refuse(code)
+        else:
+            self._answer(status, body)
+
+    def _refuse(self, code: str, status: int | None = None) -> None:
+        told = f"<Error><Code>{code}</Code><Message>by {SECRET}</Message></Error>"
+        self._answer(status or STATUSES[code], told.encode())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("Last-Modified", "Mon, 09 Nov 2026 11:00:00 GMT")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is logged."""
