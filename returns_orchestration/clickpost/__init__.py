@@ -4,6 +4,7 @@ What lives here, in reading order:
 
 - ``client.py``     one window, one logical request: its pages, its repeats, what it brought
 - ``reply.py``      whether a reply is good, in the order HTTP status, JSON, meta
+- ``bounds.py``     how large a reply may be
 - ``body.py``       the bytes of a reply, bounded and decompressed
 - ``records.py``    the exact text of each record, whatever the others hold
 - ``next_page.py``  whether meta.next may be followed

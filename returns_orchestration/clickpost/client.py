@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from returns_orchestration.clickpost.body import read_body
+from returns_orchestration.clickpost.bounds import MAX_BODY_BYTES
 from returns_orchestration.clickpost.clocks import ReplyTimes, ensure_over
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 PATH = "/v1/return_order_poll/"
-MAX_BODY_BYTES = 512 * 2**20
 MAX_PAGES = 1_000
 
 _DEFAULT_RETRY = RetryPolicy()
@@ -211,7 +211,8 @@ class ClickPostClient:
         url: httpx.URL | None = first
         received: list[_Received] = []
         while url is not None:
-            received.append(self._with_repeats(url, window, sent))
+            size = sum(item.size for item in received)
+            received.append(self._with_repeats(url, window, sent, size))
             url = trail.follow(received[-1].page.next_link, received[-1].secrets)
         pages = [item.page for item in received]
         for item in received:
@@ -229,14 +230,16 @@ class ClickPostClient:
             clock_ahead=received[0].times.clock_ahead,
         )
 
-    def _with_repeats(self, url: httpx.URL, window: Window, sent: list[datetime]) -> _Received:
+    def _with_repeats(
+        self, url: httpx.URL, window: Window, sent: list[datetime], before: int
+    ) -> _Received:
         began = self._monotonic()
         attempt = 0
         while True:
             attempt += 1
             turn: list[float] = []
             try:
-                received = self._once(url, sent, turn)
+                received = self._once(url, sent, turn, before)
             except TransientApiError as error:
                 failure = error.with_traceback(None)  # its frames would hold the body meanwhile
             else:
@@ -262,7 +265,9 @@ class ClickPostClient:
             )
             self._sleep(wait)
 
-    def _once(self, url: httpx.URL, sent: list[datetime], turn: list[float]) -> _Received:
+    def _once(
+        self, url: httpx.URL, sent: list[datetime], turn: list[float], before: int
+    ) -> _Received:
         with self._slots:
             self._pace.wait_turn()
             turn.append(self._monotonic())
@@ -272,7 +277,7 @@ class ClickPostClient:
             failure: ApiError | None = None
             try:
                 with self._http.stream("GET", url) as response:
-                    body = read_body(response, self._max_body_bytes)
+                    body = read_body(response, self._max_body_bytes, before=before)
             except LIBRARY_ERRORS as error:
                 late = self._monotonic() - began >= self._timeouts.total
                 failure = in_our_words(error, self._host, self._timeouts, late=late)
