@@ -10,6 +10,7 @@
     │   │   │   └── NoConnection    nobody answers at the address at all
     │   │   ├── Throttled           429, or meta.status 429
     │   │   ├── ServerFault         408, 425, 5xx, or meta.status 5xx
+    │   │   ├── AnswerPending       any 2xx but 200, in HTTP or in meta: not an answer yet
     │   │   └── MalformedReply      the body is not the documented JSON
     │   └── PermanentApiError       asking again cannot help
     │       ├── CredentialsRefused  meta.status 301, 401, 403
@@ -113,6 +114,15 @@ class Throttled(TransientApiError):
 
 class ServerFault(TransientApiError):
     """The API failed on its own side: HTTP 408, 425, 5xx, or meta.status 5xx."""
+
+
+class AnswerPending(TransientApiError):
+    """The API took the request and has no answer yet: any 2xx but 200, in HTTP or in meta."""
+
+    next_step = (
+        "The hour stays as it was; run `returns-orchestration backfill` again later, and ask "
+        "ClickPost if it stays so."
+    )
 
 
 class MalformedReply(TransientApiError):

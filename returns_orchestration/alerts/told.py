@@ -36,6 +36,7 @@ REASONS: Final = {
     "Unreachable": "the API does not answer in time",
     "Throttled": "the API asks us to slow down (429)",
     "ServerFault": "the API fails on ClickPost's side",
+    "AnswerPending": "the API accepts the requests and has no answers yet",
     "MalformedReply": "the API's replies cannot be read",
     "RequestRefused": "the API refuses the requests",
     "RedirectRefused": "the API has moved to another address",

@@ -9,10 +9,13 @@
     HTTP 3xx                                              -> as meta says, else RedirectRefused
     any other HTTP 4xx, meta.status 301, 401, 403         -> CredentialsRefused
     any other HTTP 4xx                                    -> RequestRefused
-    HTTP 2xx, no JSON object, no meta                     -> MalformedReply
+    HTTP 2xx but 200                                      -> as meta says of key, pace or fault,
+                                                             else AnswerPending
+    HTTP 200, no JSON object, no meta                     -> MalformedReply
     meta.status 301, 401, 403                             -> CredentialsRefused
     meta.status 429                                       -> Throttled
     meta.status 408, 425, 5xx                             -> ServerFault
+    meta.status 2xx but 200                               -> AnswerPending
     meta.status any other number but 200                  -> RequestRefused
     meta.status 200 or none, success not true, a message  -> RequestRefused
     ... and no message, or "SUCCESS"                      -> MalformedReply: it contradicts itself
@@ -39,6 +42,7 @@ from returns_orchestration.clickpost.records import (
     split_reply,
 )
 from returns_orchestration.errors import (
+    AnswerPending,
     ApiError,
     CredentialsRefused,
     MalformedReply,
@@ -62,6 +66,7 @@ _CREDENTIALS_META = (301, 401, 403)
 _FAULTS = (408, 425)
 
 _CAUSES: dict[type[ApiError], str] = {
+    AnswerPending: "ClickPost has no answer yet",
     CredentialsRefused: "ClickPost does not accept the key and user name",
     RequestRefused: "ClickPost refuses the request",
     ServerFault: "ClickPost failed on its own side",
@@ -150,6 +155,8 @@ def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | None:
     elif kind is None and 400 <= status < 500:
         key_refused = meta is not None and meta.status in _CREDENTIALS_META
         kind = CredentialsRefused if key_refused else RequestRefused
+    elif kind is None and 200 < status < 300:
+        kind = (meta and _kind(meta.status or 0, _CREDENTIALS_META)) or AnswerPending
     if kind is not None:
         return kind(f"{_CAUSES[kind]} ({said}).")
     if 300 <= status < 400 and (meta is None or _good(meta)):
@@ -164,6 +171,8 @@ def _meta_verdict(meta: _Meta, said: str) -> ApiError | None:
     if _good(meta):
         return None
     kind = _kind(meta.status or 0, _CREDENTIALS_META)
+    if kind is None and 200 < (meta.status or 0) < 300:
+        kind = AnswerPending
     silent = meta.message.strip().casefold() in ("", "success", "none", "null")
     if kind is None and (meta.status == -1 or (meta.status in (None, _OK) and silent)):
         return MalformedReply(f"ClickPost's meta contradicts itself ({said}, success not clear).")

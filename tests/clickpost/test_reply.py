@@ -10,6 +10,7 @@ import pytest
 from returns_orchestration.clickpost.reply import Answer, Page, read_page
 from returns_orchestration.clickpost.transport import Secrets
 from returns_orchestration.errors import (
+    AnswerPending,
     ApiError,
     CredentialsRefused,
     MalformedReply,
@@ -21,6 +22,7 @@ from returns_orchestration.errors import (
 
 KEY, USER = "11111111-aaaa-bbbb", "acme & sons"
 BAD_KEY = "Authentication Failed: Invalid Token or API Key"
+GOOD = {"meta": {"success": True, "status": 200}, "result": [{"a": 1}]}
 TOO_WIDE = {"Time Difference": ["Start Time is ahead of End time by more than 60 Minutes"]}
 
 
@@ -120,8 +122,27 @@ def test_success_without_a_list_is_malformed(result: dict[str, object], words: s
         (301, b"", RedirectRefused),
         (302, b"<a href='/x'>", RedirectRefused),
         (307, meta("SUCCESS", 200, success=True) | {"result": []}, RedirectRefused),
+        (201, GOOD, AnswerPending),
+        (202, GOOD, AnswerPending),
+        (202, b"", AnswerPending),
+        (202, b"<html>", AnswerPending),
+        (202, meta("", 202, success=True), AnswerPending),
+        (202, meta(TOO_WIDE, 400), AnswerPending),
+        (203, GOOD, AnswerPending),
+        (204, b"", AnswerPending),
+        (205, b"", AnswerPending),
+        (206, GOOD, AnswerPending),
+        (226, GOOD, AnswerPending),
+        (202, meta(BAD_KEY, 200), CredentialsRefused),
+        (202, meta("no", 301), CredentialsRefused),
+        (202, meta("slow", 429), Throttled),
+        (202, meta("boom", 500), ServerFault),
+        (200, meta("", 201, success=True) | {"result": []}, AnswerPending),
+        (200, meta("", 202, success=True) | {"result": []}, AnswerPending),
+        (200, meta("", "204", success=True) | {"result": None}, AnswerPending),
+        (200, meta("", 299), AnswerPending),
+        (200, meta(BAD_KEY, 202), CredentialsRefused),
         (200, b"", MalformedReply),
-        (204, b"", MalformedReply),
         (200, b"<!doctype html><html></html>", MalformedReply),
         (200, b'{"meta": {"success": true, "status": 200}, "result": [{"a"', MalformedReply),
         (200, b"[]", MalformedReply),
@@ -138,6 +159,13 @@ def test_success_without_a_list_is_malformed(result: dict[str, object], words: s
 )
 def test_verdicts(http: int, body: object, kind: type[ApiError]) -> None:
     assert type(refused(http, body)) is kind
+
+
+def test_no_answer_yet_is_said_with_its_status() -> None:
+    assert str(refused(202, GOOD)).startswith("ClickPost has no answer yet (HTTP 202, meta.status")
+    said = str(refused(200, meta("", 202, success=True)))
+    assert said.startswith("ClickPost has no answer yet (HTTP 200, meta.status 202).")
+    assert "again later" in said
 
 
 def test_facts_are_attributes() -> None:
