@@ -5,7 +5,8 @@ multiple of that, and none depends on how well the reply was compressed: what a 
 to is read or refused within a second of processor time and 150 MB of memory. What exceeds a bound
 is refused at once and not asked for again, as the same reply would come.
 
-What lives here: the bounds. What does not: where each is held (``body.py``).
+What lives here: the bounds. What does not: where each is held (``body.py``, ``charsets.py``,
+``records.py``, ``reply.py``, ``client.py``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,27 @@ MAX_ERROR_BYTES: Final = 2**18
 
 MAX_GZIP_MEMBERS: Final = 10_000
 """Parts of one gzip body, each with a head of its own."""
+
+MAX_RECORDS: Final = 100_000
+"""Records of all pages of a window."""
+
+MAX_VALUES: Final = 2_000_000
+"""Commas and opening brackets of a reply, those inside texts too; a record has about 70."""
+
+MAX_DEPTH: Final = 5_000
+"""Lists and objects inside each other."""
+
+MAX_BRACKETS: Final = 500_000
+"""Brackets of a reply that has to be cut without the JSON library; a record has about 14."""
+
+MAX_MEMBERS: Final = 1_000
+"""Members of the envelope; two are documented."""
+
+MAX_META_BYTES: Final = 2**18
+"""Bytes of ``meta``, and of anything beside it that is looked at."""
+
+MAX_DAMAGED_BYTES: Final = 5_000_000
+"""Bytes of a reply that are no text of its encoding; each takes six characters."""
 
 
 class BeyondBoundsError(ValueError):

@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from returns_orchestration.clickpost.body import read_body
-from returns_orchestration.clickpost.bounds import MAX_BODY_BYTES
+from returns_orchestration.clickpost.bounds import (
+    MAX_BODY_BYTES,
+    MAX_RECORDS,
+    BeyondBoundsError,
+    too_large,
+)
 from returns_orchestration.clickpost.clocks import ReplyTimes, ensure_over
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
@@ -61,7 +66,7 @@ class Poll:
     - ``bytes``: body bytes of the accepted pages, decompressed
     - ``seconds``: from the call to the last page, waiting included
     - ``null_result``: a page said success with ``result: null``; an empty hour, worth a warning
-    - ``damaged_text``: records in which bytes that are no UTF-8 were replaced by U+FFFD
+    - ``damaged_text``: records with bytes that are no text, kept as escapes (see ``charsets.py``)
     - ``clock_ahead``: of ClickPost's, which ``polled_at`` then goes by; 0: this machine's agreed
     """
 
@@ -213,6 +218,9 @@ class ClickPostClient:
         while url is not None:
             size = sum(item.size for item in received)
             received.append(self._with_repeats(url, window, sent, size))
+            if sum(len(item.page.records) for item in received) > MAX_RECORDS:
+                message = f"has more than {MAX_RECORDS:,} records, all pages together"
+                raise too_large(BeyondBoundsError(message))
             url = trail.follow(received[-1].page.next_link, received[-1].secrets)
         pages = [item.page for item in received]
         for item in received:
@@ -290,6 +298,7 @@ class ClickPostClient:
             retry_after=read_retry_after(response.headers.get("retry-after"), times.now),
             redirected_to=response.extensions["redirected_to"],
             secrets=secrets,
+            charset=response.charset_encoding or "",
         )
         return _Received(read_page(answer, body), secrets, times, len(body))
 

@@ -23,6 +23,7 @@ from returns_orchestration.errors import (
 KEY, USER = "11111111-aaaa-bbbb", "acme & sons"
 BAD_KEY = "Authentication Failed: Invalid Token or API Key"
 GOOD = {"meta": {"success": True, "status": 200}, "result": [{"a": 1}]}
+DEEP_MESSAGE = b'{"meta": {"status": 400, "message": ' + b'{"a": ' * 900 + b"1" + b"}" * 902
 TOO_WIDE = {"Time Difference": ["Start Time is ahead of End time by more than 60 Minutes"]}
 
 
@@ -154,7 +155,15 @@ def test_success_without_a_list_is_malformed(result: dict[str, object], words: s
         (200, meta("", None) | {"result": []}, MalformedReply),
         (200, meta("SUCCESS", "fine", success=True) | {"result": []}, MalformedReply),
         (200, meta("SUCCESS", status=True, success=True) | {"result": []}, MalformedReply),
-        (200, b'{"meta": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", MalformedReply),
+        (200, b'{"meta": ' + b"[" * 4_000 + b"]" * 4_000 + b"}", MalformedReply),
+        (200, b'{"meta": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", RequestRefused),
+        (503, b'{"meta": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", ServerFault),
+        (202, b'{"meta": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", AnswerPending),
+        (200, DEEP_MESSAGE, RequestRefused),
+        (200, b'{"meta": {"success": true}, "result": [], "result": []}', MalformedReply),
+        (200, b'{"meta": {"success": true, "success": true}, "result": []}', MalformedReply),
+        (200, b'{"meta": {"status": 301, "st\\u0061tus": 200}, "result": []}', MalformedReply),
+        (403, b'{"meta": {"status": 301, "status": 200}, "result": []}', CredentialsRefused),
     ],
 )
 def test_verdicts(http: int, body: object, kind: type[ApiError]) -> None:
@@ -220,6 +229,23 @@ def test_personal_data_in_a_message_is_not_repeated() -> None:
 def test_a_page_is_described_and_never_quoted(status: int) -> None:
     said = str(refused(status, f"<html>SECRET {KEY} Jane</html>".encode()))
     assert not any(word in said for word in ("SECRET", KEY, "Jane", "html"))
+
+
+def test_what_a_reply_exceeds_is_named() -> None:
+    body = b'{"meta": {"success": true}, "result": [' + b"0," * 100_000 + b"0]}"
+    error = refused(200, body)
+    assert str(error) == (
+        "The reply has more than 100,000 records. "
+        "No hour should be: ask ClickPost what it sends for this one."
+    )
+    assert not isinstance(error, MalformedReply)
+
+
+def test_a_message_of_many_levels_is_quoted_as_far_as_it_is_read() -> None:
+    message: Any = "wrong end time"
+    for _ in range(5):
+        message = {"error": [message]}
+    assert "wrong end time" in str(refused(400, meta(message, 400)))
 
 
 def test_a_redirect_names_where_it_leads() -> None:
