@@ -41,6 +41,7 @@ REASONS: Final = {
     "RequestRefused": "the API refuses the requests",
     "RedirectRefused": "the API has moved to another address",
     "NextPageRefused": "the API's pages lead nowhere",
+    "RecordsLeftOut": "the API serves only a part of an hour's returns",
     "ClockAhead": "this machine's clock is ahead of ClickPost's",
     "StaleReply": "a cache answers for ClickPost with old replies",
     "LakeUnwritable": "the lake cannot be written",
@@ -57,6 +58,7 @@ REMEDIES: Final = {
     "CLICKPOST_TIME_ZONE.",
     "RedirectRefused": "set CLICKPOST_BASE_URL to the address that ClickPost names now, then "
     "restart Dagster.",
+    "RecordsLeftOut": "ask ClickPost how the rest of an hour is read.",
     "ClockAhead": "set this machine's clock right, best by NTP.",
     "StaleReply": "have the proxy or cache on the way pass requests to the API through.",
     "LakeUnwritable": "check RETURNS_LAKE, its permissions and its free space.",

@@ -28,6 +28,7 @@ from returns_orchestration.clickpost.bounds import (
 from returns_orchestration.clickpost.clocks import ReplyTimes, ensure_over
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
+from returns_orchestration.clickpost.more_records import left_out
 from returns_orchestration.clickpost.next_page import PageTrail
 from returns_orchestration.clickpost.pace import Pace
 from returns_orchestration.clickpost.pacing import RetryPolicy, read_retry_after
@@ -35,6 +36,7 @@ from returns_orchestration.clickpost.reply import Answer, Page, read_page
 from returns_orchestration.clickpost.transport import CredentialTransport, Secrets
 from returns_orchestration.errors import (
     ApiError,
+    RecordsLeftOut,
     SettingsError,
     Throttled,
     TransientApiError,
@@ -223,6 +225,7 @@ class ClickPostClient:
                 raise too_large(BeyondBoundsError(message))
             url = trail.follow(received[-1].page.next_link, received[-1].secrets)
         pages = [item.page for item in received]
+        _ensure_whole(pages, trail)
         for item in received:
             ensure_over(window, item.times)
         return Poll(
@@ -299,8 +302,21 @@ class ClickPostClient:
             redirected_to=response.extensions["redirected_to"],
             secrets=secrets,
             charset=response.charset_encoding or "",
+            signs=response.extensions["signs"],
         )
         return _Received(read_page(answer, body), secrets, times, len(body))
+
+
+def _ensure_whole(pages: list[Page], trail: PageTrail) -> None:
+    """Raise RecordsLeftOut where ``pages`` speak of more records than they hold."""
+    served = sum(len(page.records) for page in pages)
+    sign = left_out([page.signs for page in pages], served, trail.is_here)
+    if sign is not None:
+        raise RecordsLeftOut(
+            f"ClickPost served {served:,} records and speaks of more ({sign}), but meta.next leads "
+            "to none.",
+            http_status=200,
+        )
 
 
 def _endpoint(base_url: str) -> httpx.URL:

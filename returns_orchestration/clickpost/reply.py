@@ -25,7 +25,8 @@
 
 What lives here: the verdict and its words. What does not: which words of meta.message, the one
 piece of the API's text that is ever quoted, may be told (``quoting.py``), cutting the records
-(``records.py``), asking again (``client.py``, the only caller).
+(``records.py``), whether the reply speaks of more of them (``more_records.py``), asking again
+(``client.py``, the only caller).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING
 
 from returns_orchestration.clickpost.bounds import BeyondBoundsError, too_large
 from returns_orchestration.clickpost.cuts import NotJsonError
+from returns_orchestration.clickpost.more_records import Sign, signs_beside, signs_in_meta
 from returns_orchestration.clickpost.quoting import quoted
 from returns_orchestration.clickpost.records import (
     Parts,
@@ -57,7 +59,7 @@ from returns_orchestration.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from returns_orchestration.clickpost.transport import Secrets
 
@@ -82,7 +84,7 @@ _REFUSED_KEY = re.compile(r"authentication failed|invalid (token|api[ _-]?key)",
 class Answer:
     """The head of one reply, as far as it matters, and what may not be repeated from its body.
 
-    ``charset`` is the declared one, or "".
+    ``charset`` is the declared one, or ""; ``signs`` are those of more records.
     """
 
     status: int
@@ -90,16 +92,21 @@ class Answer:
     redirected_to: str | None
     secrets: Secrets
     charset: str = ""
+    signs: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One good reply: record texts in the order served, and ``meta.next`` as it stands."""
+    """One good reply: record texts in the order served, and ``meta.next`` as it stands.
+
+    ``signs`` are those of more records, in its head and its body.
+    """
 
     records: tuple[str, ...]
     next_link: object
     null_result: bool
     damaged_text: int
+    signs: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,7 @@ class _Meta:
     success: bool
     status: int | None
     message: str
-    next_link: object
+    members: Mapping[str, object]
 
 
 def read_page(answer: Answer, body: bytearray) -> Page:
@@ -147,6 +154,7 @@ def _page(meta: _Meta, answer: Answer, parts: Parts) -> Page | ApiError:
     what = "`result` is no list" if view.nbytes else "`result` is absent"
     try:
         texts = Texts((), 0) if is_null else split_records(view, parts.elements)
+        signs = (*answer.signs, *signs_in_meta(meta.members), *signs_beside(parts.beside))
     except NotJsonError as error:
         texts = None
         what = str(error)
@@ -154,7 +162,13 @@ def _page(meta: _Meta, answer: Answer, parts: Parts) -> Page | ApiError:
         return too_large(error.with_traceback(None))
     if texts is None:
         return MalformedReply(f"ClickPost answered HTTP {answer.status} with success, but {what}.")
-    return Page(texts.records, meta.next_link, null_result=is_null, damaged_text=texts.damaged)
+    return Page(
+        texts.records,
+        meta.members.get("next"),
+        null_result=is_null,
+        damaged_text=texts.damaged,
+        signs=signs,
+    )
 
 
 def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | _Meta:
@@ -227,7 +241,7 @@ def _read_meta(text: str) -> _Meta | None:
         success=success is True or str(success).strip().casefold() in ("true", "1", "1.0"),
         status=_status(value.get("status")),
         message=" ".join(_flat(value.get("message"))),
-        next_link=value.get("next"),
+        members=value,
     )
 
 
