@@ -11,6 +11,7 @@
     │   │   ├── Throttled           429, or meta.status 429
     │   │   │   └── AskedToWait     ... for longer than a run waits; the deployment is silent
     │   │   ├── ServerFault         408, 425, 5xx, or meta.status 5xx
+    │   │   ├── AnswerPending       any 2xx but 200, in HTTP or in meta: not an answer yet
     │   │   └── MalformedReply      the body is not the documented JSON
     │   └── PermanentApiError       asking again cannot help
     │       ├── CredentialsRefused  meta.status 301, 401, 403
@@ -18,6 +19,7 @@
     │       ├── RedirectRefused     a redirect would carry the key elsewhere
     │       ├── NextPageRefused     meta.next leaves the host or runs in a loop
     │       ├── NotOver             the hour was asked for before its end
+    │       ├── RecordsLeftOut      the reply speaks of more records than it serves
     │       ├── ClockAhead          the hour is over by this machine's clock and not by theirs
     │       └── StaleReply          a cache answered with what was said before the hour was over
     ├── LakeError                   the lake could not be read or written
@@ -130,6 +132,15 @@ class ServerFault(TransientApiError):
     """The API failed on its own side: HTTP 408, 425, 5xx, or meta.status 5xx."""
 
 
+class AnswerPending(TransientApiError):
+    """The API took the request and has no answer yet: any 2xx but 200, in HTTP or in meta."""
+
+    next_step = (
+        "The hour stays as it was; run `returns-orchestration backfill` again later, and ask "
+        "ClickPost if it stays so."
+    )
+
+
 class MalformedReply(TransientApiError):
     """The body is not the documented JSON, although the status says that all is well."""
 
@@ -170,6 +181,15 @@ class NotOver(PermanentApiError):
     """The hour was asked for before its end, so what was served of it is not all of it."""
 
     next_step = "The hour stays missing; the sensor `missing_hours` asks for it after its end."
+
+
+class RecordsLeftOut(PermanentApiError):
+    """The reply speaks of more records than it serves, and meta.next leads to none of them."""
+
+    next_step = (
+        "Ask ClickPost how to read the rest of an hour; the window was not kept, as it would be "
+        "short."
+    )
 
 
 class ClockAhead(PermanentApiError):

@@ -37,11 +37,13 @@ REASONS: Final = {
     "Throttled": "the API asks us to slow down (429)",
     "AskedToWait": "the API asks us to wait (429)",
     "ServerFault": "the API fails on ClickPost's side",
+    "AnswerPending": "the API accepts the requests and has no answers yet",
     "MalformedReply": "the API's replies cannot be read",
     "RequestRefused": "the API refuses the requests",
     "RedirectRefused": "the API has moved to another address",
     "NextPageRefused": "the API's pages lead nowhere",
     "NotOver": "they were asked for before their end",
+    "RecordsLeftOut": "the API serves only a part of an hour's returns",
     "ClockAhead": "this machine's clock is ahead of ClickPost's",
     "StaleReply": "a cache answers for ClickPost with old replies",
     "LakeUnwritable": "the lake cannot be written",
@@ -59,6 +61,7 @@ REMEDIES: Final = {
     "CLICKPOST_TIME_ZONE.",
     "RedirectRefused": "set CLICKPOST_BASE_URL to the address that ClickPost names now, then "
     "restart Dagster.",
+    "RecordsLeftOut": "ask ClickPost how the rest of an hour is read.",
     "ClockAhead": "set this machine's clock right, best by NTP.",
     "StaleReply": "have the proxy or cache on the way pass requests to the API through.",
     "LakeUnwritable": "run `returns-orchestration doctor`; it says what RETURNS_LAKE refuses and "

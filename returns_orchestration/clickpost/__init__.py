@@ -2,17 +2,21 @@
 
 What lives here, in reading order:
 
-- ``client.py``     one window, one logical request: its pages, its repeats, what it brought
-- ``reply.py``      whether a reply is good, in the order HTTP status, JSON, meta
-- ``body.py``       the bytes of a reply, bounded and decompressed
-- ``records.py``    the exact text of each record, whatever the others hold
-- ``next_page.py``  whether meta.next may be followed
-- ``clocks.py``     by whose clock an hour was polled
-- ``pacing.py``     when to ask again
-- ``pace.py``       how fast to ask at all, over all threads and processes
-- ``failures.py``   the HTTP library's exceptions in this package's words
-- ``transport.py``  key and user name, added below the HTTP client and kept out of all it tells
-- ``deadline.py``   sockets that never outlast a reply's total time; proxies
+- ``client.py``        one window, one logical request: its pages, its repeats, what it brought
+- ``reply.py``         whether a reply is good, in the order HTTP status, JSON, meta
+- ``bounds.py``        how large a reply may be
+- ``body.py``          the bytes of a reply, bounded and decompressed
+- ``charsets.py``      the text of a reply, and bytes that are none
+- ``records.py``       the exact text of each record, whatever the others hold
+- ``cuts.py``          where records begin and end in a reply that the JSON library refuses
+- ``next_page.py``     whether meta.next may be followed
+- ``more_records.py``  whether anything but meta.next speaks of more records
+- ``clocks.py``        by whose clock an hour was polled
+- ``pacing.py``        when to ask again
+- ``pace.py``          how fast to ask at all, over all threads and processes
+- ``failures.py``      the HTTP library's exceptions in this package's words
+- ``transport.py``     key and user name, added below the HTTP client and kept out of all it tells
+- ``deadline.py``      sockets that never outlast a reply's total time; proxies
 
 What does not live here: what a record means (``stages/``), where it is kept (``lake/``), which
 hours are due (``trust/`` and ``defs/``). Settings are passed in. Called by ``defs/`` and by the

@@ -1,63 +1,140 @@
-"""The body of a reply: bounded in size, decompressed also where the header does not say so.
+"""The body of a reply: bounded in size, decompressed whole, also where the header does not say so.
 
-What lives here: bytes in, bytes out. What does not: their meaning (``reply.py``), the time they may
-take (``deadline.py``). Called by ``client.py`` inside its handling of the library's exceptions.
+The HTTP library would stop at the end of a gzip's first member and take the rest for nothing, so
+the bytes are taken as they came and decompressed here.
+
+What lives here: bytes in, bytes out. What does not: their text (``charsets.py``), their meaning
+(``reply.py``), the time they may take (``deadline.py``). Called by ``client.py`` inside its
+handling of the library's exceptions.
 """
 
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from returns_orchestration.clickpost.bounds import (
+    MAX_ERROR_BYTES,
+    MAX_GZIP_MEMBERS,
+    BeyondBoundsError,
+    too_large,
+)
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS
-from returns_orchestration.errors import MalformedReply, RequestRefused
+from returns_orchestration.errors import MalformedReply
 
 if TYPE_CHECKING:
     import httpx
 
-MAX_ERROR_BYTES: Final = 2**20
-"""Bytes of a body that is no success: it is read for its meta only."""
-
 _GZIP: Final = b"\x1f\x8b"
+_OK: Final = 200
+_MAX_CODINGS: Final = 3
+_PART: Final = 2**12  # bytes decompressed at once; what follows a member's end is copied, so few
+_GZIP_FORM: Final = zlib.MAX_WBITS | 16
+_ZLIB_FORM: Final = zlib.MAX_WBITS
+_BARE_FORM: Final = -zlib.MAX_WBITS
 
 
-def read_body(response: httpx.Response, max_bytes: int) -> bytearray:
-    """The decompressed body; of an error reply what can be had of it, as its status counts.
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """So many bytes; ``words`` complete "The reply ..." for a body that has more."""
 
-    Raises RequestRefused for a body over ``max_bytes``, MalformedReply for damaged gzip, and what
-    the library raises.
+    size: int
+    words: str
+
+    def ensure(self, data: bytearray) -> None:
+        """Raise BeyondBoundsError for more."""
+        if len(data) > self.size:
+            raise BeyondBoundsError(self.words)
+
+
+def read_body(response: httpx.Response, max_bytes: int, *, before: int = 0) -> bytearray:
+    """The decompressed body; of a reply other than HTTP 200 what can be had of it, maybe nothing.
+
+    ``before`` counts the bytes of the pages before it. Raises RequestRefused for a body that has
+    over ``max_bytes`` with them, MalformedReply for a compressed one that cannot be read to its
+    end, and what the library raises.
     """
-    body = bytearray()
+    good = response.status_code == _OK
+    words = f"is larger than {max_bytes // 2**20:,} MB" + (", all pages together" if before else "")
+    limit = _Limit(max_bytes - before if good else MAX_ERROR_BYTES, words)
+    raw = bytearray()
     try:
-        for chunk in response.iter_bytes():
-            body += chunk
-            if not response.is_success and len(body) > MAX_ERROR_BYTES:
+        for chunk in response.iter_raw():
+            raw += chunk
+            if len(raw) > limit.size:
                 break
-            if len(body) > max_bytes:
-                raise _too_big(max_bytes)
     except LIBRARY_ERRORS:
-        if response.is_success:
+        if good:
             raise
-    # No JSON begins so: a proxy that compressed and dropped the header (a form seen elsewhere).
-    return _unzipped(body, max_bytes) if body.startswith(_GZIP) else body
-
-
-def _unzipped(body: bytearray, max_bytes: int) -> bytearray:
-    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    failure: MalformedReply | BeyondBoundsError
     try:
-        plain = bytearray(inflate.decompress(bytes(body), max_bytes + 1))
-    except zlib.error:
-        plain = bytearray()
-    if len(plain) > max_bytes:
-        raise _too_big(max_bytes)
-    if not inflate.eof:
-        message = "The body is gzip that cannot be read to its end."
+        return _plain(raw, response.headers.get("content-encoding", ""), limit)
+    except (MalformedReply, BeyondBoundsError) as error:
+        failure = error.with_traceback(None)  # its frames hold the body
+    if not good:
+        return bytearray()
+    raise too_large(failure) if isinstance(failure, BeyondBoundsError) else failure
+
+
+def _plain(raw: bytearray, content_encoding: str, limit: _Limit) -> bytearray:
+    """``raw`` without its content encodings, the last applied first."""
+    codings = [coding.strip().lower() for coding in content_encoding.split(",")]
+    if len(codings) > _MAX_CODINGS:
+        message = "The body is compressed more than three times over."
         raise MalformedReply(message)
+    limit.ensure(raw)
+    for coding in reversed(codings):
+        if not raw or coding in ("", "identity"):
+            continue
+        if coding in ("gzip", "x-gzip"):
+            raw = _decompressed(raw, _GZIP_FORM, limit)
+        elif coding == "deflate":
+            raw = _decompressed(raw, _ZLIB_FORM if _has_zlib_head(raw) else _BARE_FORM, limit)
+        else:
+            message = "The body came in a content encoding that was not asked for."
+            raise MalformedReply(message)
+    # No JSON begins so: a proxy that compressed and dropped the header (a form seen elsewhere).
+    return _decompressed(raw, _GZIP_FORM, limit) if raw.startswith(_GZIP) else raw
+
+
+def _has_zlib_head(raw: bytearray) -> bool:
+    """Whether deflate comes as the standard has it; some servers send it without its head."""
+    return raw[0] & 0x0F == zlib.DEFLATED and int.from_bytes(raw[:2], "big") % 31 == 0
+
+
+def _decompressed(raw: bytearray, form: int, limit: _Limit) -> bytearray:
+    """All of ``raw``: a gzip may have several members, and each is read."""
+    plain = bytearray()
+    inflate = zlib.decompressobj(form)
+    members = 1
+    for start in range(0, len(raw), _PART):
+        part = bytes(raw[start : start + _PART])
+        while part:
+            if inflate.eof:
+                part = part.lstrip(b"\0")  # padding after a member
+                if not part:
+                    break
+                if form != _GZIP_FORM:  # only gzip may go on after its end
+                    raise _unreadable()
+                members += 1
+                if members > MAX_GZIP_MEMBERS:
+                    message = f"is gzip of more than {MAX_GZIP_MEMBERS:,} members"
+                    raise BeyondBoundsError(message)
+                inflate = zlib.decompressobj(form)
+            more: bytes | None = None
+            with suppress(zlib.error):  # raised below, or the library's would be its context
+                more = inflate.decompress(part, limit.size + 1 - len(plain))
+            if more is None:
+                raise _unreadable()
+            plain += more
+            limit.ensure(plain)
+            part = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+    if not inflate.eof:
+        raise _unreadable()
     return plain
 
 
-def _too_big(limit: int) -> RequestRefused:
-    return RequestRefused(
-        f"The reply is larger than {limit // 2**20:,} MB.",
-        next_step="No hour should be: ask ClickPost what it sends for this one.",
-    )
+def _unreadable() -> MalformedReply:
+    return MalformedReply("The body is compressed and cannot be read to its end.")

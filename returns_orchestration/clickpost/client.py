@@ -19,9 +19,16 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from returns_orchestration.clickpost.body import read_body
+from returns_orchestration.clickpost.bounds import (
+    MAX_BODY_BYTES,
+    MAX_RECORDS,
+    BeyondBoundsError,
+    too_large,
+)
 from returns_orchestration.clickpost.clocks import ReplyTimes, ensure_over
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
+from returns_orchestration.clickpost.more_records import left_out
 from returns_orchestration.clickpost.next_page import PageTrail
 from returns_orchestration.clickpost.pace import LONGEST_SILENCE, Pace
 from returns_orchestration.clickpost.pacing import RetryPolicy, read_retry_after
@@ -30,6 +37,7 @@ from returns_orchestration.clickpost.transport import CredentialTransport, Secre
 from returns_orchestration.errors import (
     ApiError,
     AskedToWait,
+    RecordsLeftOut,
     SettingsError,
     Throttled,
     TransientApiError,
@@ -44,7 +52,6 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 PATH = "/v1/return_order_poll/"
-MAX_BODY_BYTES = 512 * 2**20
 MAX_PAGES = 1_000
 
 _DEFAULT_RETRY = RetryPolicy()
@@ -62,7 +69,7 @@ class Poll:
     - ``bytes``: body bytes of the accepted pages, decompressed
     - ``seconds``: from the call to the last page, waiting included
     - ``null_result``: a page said success with ``result: null``; an empty hour, worth a warning
-    - ``damaged_text``: records in which bytes that are no UTF-8 were replaced by U+FFFD
+    - ``damaged_text``: records with bytes that are no text, kept as escapes (see ``charsets.py``)
     - ``clock_ahead``: of ClickPost's, which ``polled_at`` then goes by; 0: this machine's agreed
     """
 
@@ -212,9 +219,14 @@ class ClickPostClient:
         url: httpx.URL | None = first
         received: list[_Received] = []
         while url is not None:
-            received.append(self._with_repeats(url, window, sent))
+            size = sum(item.size for item in received)
+            received.append(self._with_repeats(url, window, sent, size))
+            if sum(len(item.page.records) for item in received) > MAX_RECORDS:
+                message = f"has more than {MAX_RECORDS:,} records, all pages together"
+                raise too_large(BeyondBoundsError(message))
             url = trail.follow(received[-1].page.next_link, received[-1].secrets)
         pages = [item.page for item in received]
+        _ensure_whole(pages, trail)
         for item in received:
             ensure_over(window, item.times)
         return Poll(
@@ -230,14 +242,16 @@ class ClickPostClient:
             clock_ahead=received[0].times.clock_ahead,
         )
 
-    def _with_repeats(self, url: httpx.URL, window: Window, sent: list[datetime]) -> _Received:
+    def _with_repeats(
+        self, url: httpx.URL, window: Window, sent: list[datetime], before: int
+    ) -> _Received:
         began = self._monotonic()
         attempt = 0
         while True:
             attempt += 1
             turn: list[float] = []
             try:
-                received = self._once(url, sent, turn)
+                received = self._once(url, sent, turn, before)
             except TransientApiError as error:
                 failure = error.with_traceback(None)  # its frames would hold the body meanwhile
             else:
@@ -284,7 +298,9 @@ class ClickPostClient:
             retry_after=failure.retry_after,
         )
 
-    def _once(self, url: httpx.URL, sent: list[datetime], turn: list[float]) -> _Received:
+    def _once(
+        self, url: httpx.URL, sent: list[datetime], turn: list[float], before: int
+    ) -> _Received:
         with self._slots:
             silent_until = self._pace.wait_turn()
             turn.append(self._monotonic())
@@ -295,7 +311,7 @@ class ClickPostClient:
             failure: ApiError | None = None
             try:
                 with self._http.stream("GET", url) as response:
-                    body = read_body(response, self._max_body_bytes)
+                    body = read_body(response, self._max_body_bytes, before=before)
             except LIBRARY_ERRORS as error:
                 late = self._monotonic() - began >= self._timeouts.total
                 failure = in_our_words(error, self._host, self._timeouts, late=late)
@@ -308,6 +324,8 @@ class ClickPostClient:
             retry_after=read_retry_after(response.headers.get("retry-after"), times.now),
             redirected_to=response.extensions["redirected_to"],
             secrets=secrets,
+            charset=response.charset_encoding or "",
+            signs=response.extensions["signs"],
         )
         return _Received(read_page(answer, body), secrets, times, len(body))
 
@@ -319,6 +337,18 @@ def _ensure_no_silence(until: datetime, now: datetime) -> None:
         raise AskedToWait(
             f"ClickPost has asked to wait: nothing is sent until {until:%Y-%m-%d %H:%M} UTC.",
             retry_after=left.total_seconds(),
+        )
+
+
+def _ensure_whole(pages: list[Page], trail: PageTrail) -> None:
+    """Raise RecordsLeftOut where ``pages`` speak of more records than they hold."""
+    served = sum(len(page.records) for page in pages)
+    sign = left_out([page.signs for page in pages], served, trail.is_here)
+    if sign is not None:
+        raise RecordsLeftOut(
+            f"ClickPost served {served:,} records and speaks of more ({sign}), but meta.next leads "
+            "to none.",
+            http_status=200,
         )
 
 

@@ -1,10 +1,13 @@
 """Whether ``meta.next`` may be followed.
 
 The key goes wherever the next request goes, so a link may only name the origin that was asked. And
-a window is read whole or not at all, so a link that leads nowhere is an error, never an end.
+a window is read whole or not at all, so a link that leads nowhere is an error, never an end. A
+server behind a proxy may not know that it was asked by https: its link to the same host by http is
+followed as https, so the key never goes in the clear.
 
 What lives here: the rules and the memory of where a poll has been. What does not: sending
-(``client.py``, the only caller) and adding the credentials again (``transport.py``).
+(``client.py``, the only caller), adding the credentials again (``transport.py``), and what else
+than ``meta.next`` tells of more (``more_records.py``).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from urllib.parse import unquote_plus
 
 import httpx
 
+from returns_orchestration.clickpost.more_records import names_nothing
 from returns_orchestration.clickpost.transport import KEY_PARAMETER, USER_PARAMETER
 from returns_orchestration.errors import NextPageRefused
 
@@ -37,11 +41,11 @@ class PageTrail:
     def follow(self, link: object, secrets: Secrets) -> httpx.URL | None:
         """The URL that ``link`` (``meta.next``) means; None where it names no further page.
 
-        Raises NextPageRefused for what is no text, no URL, another origin, another window, a page
-        seen before, one page too many, or a link that repeats the credentials elsewhere than in
-        their own parameters.
+        Null, false and their names as text name none. Raises NextPageRefused for what is no text,
+        no URL, another origin, another window, a page seen before, one page too many, or a link
+        that repeats the credentials elsewhere than in their own parameters.
         """
-        if link is None or link == "":
+        if names_nothing(link):
             return None
         if not isinstance(link, str):
             message = f"meta.next is of type {type(link).__name__} and not a link."
@@ -72,13 +76,30 @@ class PageTrail:
         self._here = target
         return target
 
+    def is_here(self, link: str) -> bool:
+        """Whether ``link`` leads to the newest page, credentials aside."""
+        target = self._resolve(link)
+        if target is None or _origin(target) != _origin(self._first):
+            return False
+        return _identity(_without_credentials(target)) == _identity(self._here)
+
     def _resolve(self, link: str) -> httpx.URL | None:
         if len(link) > _LONGEST:
             return None
         try:
-            return self._here.join(link).copy_with(fragment=None)
+            target = self._here.join(link.strip()).copy_with(fragment=None)
         except (httpx.InvalidURL, ValueError):
             return None
+        return self._secured(target)
+
+    def _secured(self, target: httpx.URL) -> httpx.URL:
+        """``target`` by https where it is the host that was asked so, by the same port or none."""
+        first = self._first
+        if (first.scheme, target.scheme) != ("https", "http") or target.raw_host != first.raw_host:
+            return target
+        if target.port not in (None, first.port or 443):
+            return target
+        return target.copy_with(scheme="https", port=first.port)
 
     def _same_window(self, target: httpx.URL) -> None:
         for name, value in _parameters(target):

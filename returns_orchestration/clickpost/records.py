@@ -1,13 +1,13 @@
 """The exact text of each record of a reply, whatever the other records hold.
 
-A reply is cut along its outermost commas, first by msgspec, which is fast and strict. Where it
-refuses (NaN, a lone surrogate, a raw control character, very deep nesting), a scanner that knows
-only strings, brackets and commas cuts at the same places, and each piece is then held against
-JSON as the standard library reads it. So one odd record costs speed and not the hour, and a body
-that is no JSON at all is still told apart.
+A reply is cut along its outermost commas by msgspec, which is fast and strict. Where it refuses
+(NaN, a lone surrogate, a raw control character, very deep nesting), ``cuts.py`` cuts at the same
+places, and each piece is then held against JSON as the standard library reads it. So one odd record
+costs speed and not the hour, and a body that is no JSON at all is still told apart. An envelope
+that names a member twice is no answer: which of the two holds cannot be known.
 
-What lives here: bytes in, texts out. What does not: whether the reply is good (``reply.py``, which
-calls this) and what a record means (``stages/typing.py``).
+What lives here: bytes in, texts out, within the bounds. What does not: whether the reply is good
+(``reply.py``, which calls this) and what a record means (``stages/typing.py``).
 """
 
 from __future__ import annotations
@@ -15,32 +15,43 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from returns_orchestration.clickpost.bounds import (
+    MAX_MEMBERS,
+    MAX_META_BYTES,
+    MAX_RECORDS,
+    MAX_VALUES,
+    BeyondBoundsError,
+)
+from returns_orchestration.clickpost.charsets import NotTextError, TextReader, as_utf8
+from returns_orchestration.clickpost.cuts import STRING, Cutter, NotJsonError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Mapping, Sequence
 
-    Bytes = bytes | bytearray | memoryview | msgspec.Raw
+    from returns_orchestration.clickpost.charsets import Bytes
+    from returns_orchestration.clickpost.cuts import Span
 
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[][{},"]', re.DOTALL)
-_MEMBER = re.compile(rb'[ \t\r\n]*("(?:[^"\\]++|\\.)*+")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
-_BLANKS = re.compile(rb"[ \t\r\n]*+")
-_BLANK = b" \t\r\n"
-_CLOSES = {b"]": b"[", b"}": b"{"}
-_OPENS = tuple(_CLOSES.values())
-_MARKS = (*_OPENS, *_CLOSES, b",")
+_NAME: Final = re.compile(rb"[ \t\r\n]*(%b)[ \t\r\n]*:[ \t\r\n]*" % STRING, re.DOTALL)
+_BLANK: Final = b" \t\r\n"
+_BLANKS: Final = (b" ", b"\t", b"\r", b"\n")
+_STRICT_REFUSALS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
-# Numbers stay text: only the form is looked at, and a number of 5,000 digits is no reason to fail.
-_TOLERANT = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str)
-_PLAIN = json.JSONDecoder(strict=False)
-_STRICT_REFUSALS = (msgspec.MsgspecError, UnicodeError, RecursionError)
-
-
-class NotJsonError(ValueError):
-    """The bytes are no JSON; its text says where they go wrong and quotes none of them."""
+_CALM: Final = bytes(
+    ord(" ") if chr(byte) in "\t\r\n" else ord("x") if byte < ord(" ") else byte
+    for byte in range(256)
+)
+_SAME_LENGTH: Final = (
+    (b"\\ud", b"\\u0"),
+    (b"\\uD", b"\\u0"),
+    (b"NaN", b"[] "),
+    (b"-Infinity", b"[]       "),
+    (b"Infinity", b"[]      "),
+)
+"""What the standard library reads and msgspec refuses, and what is JSON in the same places only."""
 
 
 class _Envelope(msgspec.Struct):
@@ -50,66 +61,102 @@ class _Envelope(msgspec.Struct):
     result: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _AnyObject(msgspec.Struct, gc=False):
+    """An object of which only is known that it is one: the smallest thing to count by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """``meta`` as JSON text and ``result`` as bytes that share the body's memory; b"": absent."""
+    """``meta`` as JSON text and ``result`` as bytes that share the body's memory; empty: absent.
+
+    ``beside`` holds the other members of the envelope by name, uninterpreted. ``elements`` says
+    where in ``result`` each element begins and ends, if that had to be found out.
+    """
 
     meta: str
     result: Bytes
+    beside: Mapping[str, Bytes]
+    elements: Sequence[Span] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Record texts in the order served; ``replaced``: how many had bytes that are no UTF-8."""
+    """Record texts in the order served; ``damaged``: how many had bytes that are no text."""
 
     records: tuple[str, ...]
-    replaced: int
+    damaged: int
 
 
-def split_reply(body: bytearray) -> Parts:
+def split_reply(body: bytearray, charset: str = "") -> Parts:
     """Cut a reply, ``{"meta": ..., "result": ...}``, into its parts.
 
-    Raises NotJsonError for anything that is not one JSON object. A byte order mark is removed
-    from ``body``; UTF-16 and UTF-32 are recognised.
+    ``charset`` is the declared one, if any; UTF-16 and UTF-32 are recognised, and a byte order mark
+    is removed from ``body``. Raises NotJsonError for anything that is not one JSON object or names
+    a member twice, BeyondBoundsError for too many values, members or levels.
     """
-    encoding = json.detect_encoding(bytes(body[:4]))
-    if encoding == "utf-8-sig":
-        del body[:3]
-    elif encoding != "utf-8":
-        body = bytearray(body.decode(encoding, "replace").encode("utf-8"))
+    try:
+        body = as_utf8(body, charset)
+    except NotTextError as error:
+        broken = str(error)
+    else:
+        broken = ""
+    if broken:
+        raise NotJsonError(broken)
+    if len(body) - len(body.translate(None, b",[{")) > MAX_VALUES:
+        message = f"has more than {MAX_VALUES:,} values"
+        raise BeyondBoundsError(message)
+    known: dict[str, msgspec.Raw] = {}
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except _STRICT_REFUSALS:
         pass
     else:
-        return Parts(_text(envelope.meta)[0], envelope.result)
-    members = _members(memoryview(body))
-    meta, result = members.get("meta", b""), members.get("result", b"")
-    return Parts(_text(meta)[0], result)
+        known = {"meta": envelope.meta, "result": envelope.result}
+    members, elements = _members(body, known)
+    meta = members.pop("meta", b"")
+    result = members.pop("result", b"")
+    return Parts(small_text(meta, "meta"), result, members, elements)
 
 
-def split_records(result: Bytes) -> Texts | None:
+def split_records(result: Bytes, elements: Sequence[Span] | None = None) -> Texts | None:
     """Cut a list into the exact texts of its elements; None if ``result`` is no list.
 
-    Raises NotJsonError if an element is no JSON even as the standard library reads it.
+    ``elements`` says where they are, if that is known.
+
+    Raises NotJsonError if an element is no JSON even as the standard library reads it,
+    BeyondBoundsError for more than MAX_RECORDS elements.
     """
     view = memoryview(result)
     if bytes(view[:1]) != b"[":
         return None
-    try:
-        strict: list[msgspec.Raw] = msgspec.json.decode(view, type=list[msgspec.Raw])
-    except _STRICT_REFUSALS:
-        pass
-    else:
-        return _texts(strict)
-    pieces = [view[start:end] for start, end in _pieces(view)]
-    for position, piece in enumerate(pieces):
-        _require_json(piece, f"element {position} of `result`")
-    return _texts(pieces)
+    pieces: Iterable[Bytes] | None = None if elements else _strict_elements(view)
+    if pieces is None:
+        pieces = _tolerant_elements(view, elements or list(Cutter(view).elements(0)))
+    reader = TextReader()
+    records = tuple(map(reader.read, pieces))
+    return Texts(records, reader.damaged)
+
+
+def small_text(value: Bytes, what: str) -> str:
+    """The JSON text of a part that is read whole; ``what`` is a name of ours for it.
+
+    Raises BeyondBoundsError for one that is larger than MAX_META_BYTES.
+    """
+    if memoryview(value).nbytes > MAX_META_BYTES:
+        message = f"has a `{what}` of more than {MAX_META_BYTES // 2**10} KB"
+        raise BeyondBoundsError(message)
+    return TextReader().read(value)
+
+
+class Repeating(dict[str, object]):
+    """A JSON object that names a member twice."""
 
 
 def plain_json(text: str) -> object:
-    """``text`` as Python values, NaN and control characters accepted; NotJsonError otherwise."""
+    """``text`` as Python values, NaN and control characters accepted; NotJsonError otherwise.
+
+    An object that names a member twice is a Repeating.
+    """
     try:
         return _PLAIN.decode(text)
     except (ValueError, RecursionError):
@@ -118,93 +165,125 @@ def plain_json(text: str) -> object:
     raise NotJsonError(message)
 
 
-def _texts(pieces: Iterable[Bytes]) -> Texts:
-    replaced = 0
-    records = []
-    for piece in pieces:
-        text, damaged = _text(piece)
-        replaced += damaged
-        records.append(text)
-    return Texts(tuple(records), replaced)
+def _object(members: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(members)
+    return found if len(found) == len(members) else Repeating(found)
 
 
-def _text(piece: Bytes) -> tuple[str, bool]:
-    """``piece`` as text, and whether bytes had to be replaced."""
-    try:
-        return str(piece, "utf-8"), False
-    except UnicodeDecodeError:
-        return str(piece, "utf-8", "replace"), True
+_PLAIN: Final = json.JSONDecoder(strict=False, object_pairs_hook=_object)
 
 
-def _require_json(piece: memoryview, what: str) -> None:
-    try:
-        _TOLERANT.decode(_text(piece)[0])
-    except RecursionError:
-        return  # nested too deep to be read here; its brackets match, and that is JSON
-    except ValueError:
-        pass
-    else:
-        return
-    message = f"{what} is no JSON"
-    raise NotJsonError(message)
+def _members(
+    body: bytearray, known: Mapping[str, msgspec.Raw]
+) -> tuple[dict[str, Bytes], list[Span] | None]:
+    """The members of the JSON object ``body``, values uncut, and where the elements of result are.
 
-
-def _members(body: memoryview) -> dict[str, memoryview]:
-    """The members of the JSON object ``body``, values uncut; of a repeated name the last."""
-    members: dict[str, memoryview] = {}
-    for start, end in _pieces(body, b"{"):
-        name = _MEMBER.match(body, start, end)
-        if name is None:
-            message = "a member of the reply has no name"
-            raise NotJsonError(message)
-        members[str(plain_json(_text(name.group(1))[0]))] = body[name.end() : end]
-    return members
-
-
-def _pieces(view: memoryview, opening: bytes = b"[") -> list[tuple[int, int]]:
-    """Where the elements of a list, or the members of an object, begin and end, without blanks."""
-    cuts = list(_cuts(view))
-    if len(cuts) < 2 or bytes(view[cuts[0] : cuts[0] + 1]) != opening:
-        message = "it is no JSON object or list"
-        raise NotJsonError(message)
-    if not (_blank(view, 0, cuts[0]) and _blank(view, cuts[-1] + 1, len(view))):
-        message = "something stands before its beginning or after its end"
-        raise NotJsonError(message)
-    if len(cuts) == 2 and _blank(view, cuts[0] + 1, cuts[1]):
-        return []
-    return [_trimmed(view, cut + 1, end) for cut, end in pairwise(cuts)]
-
-
-def _cuts(view: memoryview) -> Iterator[int]:
-    """Positions of the outermost bracket, of the commas directly inside, and of its closing one.
-
-    Walks strings, brackets and commas only, so depth costs a byte of memory and no recursion.
+    ``known`` holds values that msgspec found under their names, the last of a repeated name. One
+    that stands where it is expected is passed over at once; any other value is scanned.
     """
-    open_brackets = bytearray()
-    for token in _TOKEN.finditer(view):
-        mark = token.group()
-        if mark == b'"' or (mark in _CLOSES and bytes(open_brackets[-1:]) != _CLOSES[mark]):
-            message = f"a string or bracket does not end as it began (byte {token.start()})"
+    view = memoryview(body)
+    cutter = Cutter(view)
+    start = cutter.past_blanks(0)
+    if not body.startswith(b"{", start):
+        message = "it is no JSON object"
+        raise NotJsonError(message)
+    members: dict[str, Bytes] = {}
+    elements: list[Span] | None = None
+    position = cutter.past_blanks(start + 1)
+    while not body.startswith(b"}", position):
+        name, start = _name(view, position)
+        raw = known.get(name, b"")
+        end = start + len(raw)
+        expected = len(raw) > 0 and body.startswith(raw, start)
+        # The value found may only begin like the one here: 12 after 1, which was named twice.
+        if not expected or view[cutter.past_blanks(end)] not in b",}":
+            if name == "result" and body.startswith(b"[", start):
+                found = list(cutter.elements(start))
+                elements = [(begin - start, end - start) for begin, end in found]
+                end = found[-1][1] + 1
+            else:
+                end = cutter.end(start)
+        if name in members:
+            message = "a member is named twice"
             raise NotJsonError(message)
-        if mark in _OPENS:
-            open_brackets += mark
-        if len(open_brackets) == 1 and mark in _MARKS:
-            yield token.start()
-        if mark in _CLOSES:
-            open_brackets.pop()
-        if not open_brackets:
-            return
-    message = "it was cut short"
-    raise NotJsonError(message)
+        members[name] = _trimmed(view[start:end])
+        if len(members) > MAX_MEMBERS:
+            message = f"has more than {MAX_MEMBERS:,} parts"
+            raise BeyondBoundsError(message)
+        position = cutter.past_blanks(end)
+        if body.startswith(b",", position):
+            position += 1
+        elif not body.startswith(b"}", position):
+            message = f"a member does not end as it began (byte {position})"
+            raise NotJsonError(message)
+    if cutter.past_blanks(position + 1) < len(body):
+        message = "something stands after its end"
+        raise NotJsonError(message)
+    return members, elements
 
 
-def _blank(view: memoryview, start: int, end: int) -> bool:
-    return _BLANKS.fullmatch(view, start, end) is not None
+def _name(view: memoryview, start: int) -> tuple[str, int]:
+    """The name of the member that begins at ``start``, and where its value begins."""
+    found = _NAME.match(view, start)
+    if found is None:
+        message = "a member of the reply has no name"
+        raise NotJsonError(message)
+    text = str(found[1], "utf-8", "surrogateescape")
+    return str(plain_json(text)), found.end()
 
 
-def _trimmed(view: memoryview, start: int, end: int) -> tuple[int, int]:
-    first = _BLANKS.match(view, start, end)
-    start = first.end() if first else start
-    while end > start and view[end - 1] in _BLANK:
-        end -= 1
-    return start, end
+def _trimmed(piece: memoryview) -> memoryview:
+    """``piece`` without the blanks at its end."""
+    if piece[-1:].tobytes() in _BLANKS:
+        return piece[: len(piece.tobytes().rstrip(_BLANK))]
+    return piece
+
+
+def _strict_elements(view: memoryview) -> Sequence[Bytes] | None:
+    """The elements of a list by msgspec; None where it refuses one."""
+    try:
+        if view.tobytes().count(b",") >= MAX_RECORDS:
+            # Counted first: a list of millions of pieces would take hundreds of megabytes.
+            count = len(msgspec.json.decode(view, type=list[_AnyObject]))
+        else:
+            count = 0
+        if count <= MAX_RECORDS:
+            return msgspec.json.decode(view, type=list[msgspec.Raw])
+    except _STRICT_REFUSALS:
+        return None
+    message = f"has more than {MAX_RECORDS:,} records"
+    raise BeyondBoundsError(message)
+
+
+def _tolerant_elements(view: memoryview, spans: Sequence[Span]) -> Iterable[Bytes]:
+    """The elements of a list that stand in ``spans``, each held against JSON."""
+    calm = memoryview(_calmed(view.tobytes()))
+    if len(spans) == 1 and not calm[slice(*spans[0])].tobytes().strip(_BLANK):
+        return
+    for position, (begin, end) in enumerate(spans):
+        if not _is_json(calm[begin:end]):
+            message = f"element {position} of `result` is no JSON"
+            raise NotJsonError(message)
+        yield view[begin:end].tobytes().strip(_BLANK)
+
+
+def _calmed(text: bytes) -> bytes:
+    """``text`` with something of the same length that msgspec reads for all that it would not.
+
+    What stands for a NaN, a raw control character or half a surrogate pair is JSON where that would
+    be read by the standard library, and only there. Inside texts it does no harm.
+    """
+    calm = text.translate(_CALM)
+    for odd, plain in _SAME_LENGTH:
+        calm = calm.replace(odd, plain)
+    return calm
+
+
+def _is_json(piece: memoryview) -> bool:
+    try:
+        msgspec.json.decode(piece, type=msgspec.Raw)
+    except RecursionError:
+        return True  # nested too deep to be read here; its brackets match, and that is JSON
+    except _STRICT_REFUSALS:
+        return False
+    return True

@@ -9,10 +9,14 @@
     HTTP 3xx                                              -> as meta says, else RedirectRefused
     any other HTTP 4xx, meta.status 301, 401, 403         -> CredentialsRefused
     any other HTTP 4xx                                    -> RequestRefused
-    HTTP 2xx, no JSON object, no meta                     -> MalformedReply
+    HTTP 2xx but 200                                      -> as meta says of key, pace or fault,
+                                                             else AnswerPending
+    HTTP 200, beyond a bound                              -> RequestRefused
+    HTTP 200, no JSON object, no meta, a member twice     -> MalformedReply
     meta.status 301, 401, 403                             -> CredentialsRefused
     meta.status 429                                       -> Throttled
     meta.status 408, 425, 5xx                             -> ServerFault
+    meta.status 2xx but 200                               -> AnswerPending
     meta.status any other number but 200                  -> RequestRefused
     meta.status 200 or none, success not true, a message  -> RequestRefused
     ... and no message, or "SUCCESS"                      -> MalformedReply: it contradicts itself
@@ -21,7 +25,8 @@
 
 What lives here: the verdict and its words. What does not: which words of meta.message, the one
 piece of the API's text that is ever quoted, may be told (``quoting.py``), cutting the records
-(``records.py``), asking again (``client.py``, the only caller).
+(``records.py``), whether the reply speaks of more of them (``more_records.py``), asking again
+(``client.py``, the only caller).
 """
 
 from __future__ import annotations
@@ -30,15 +35,20 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from returns_orchestration.clickpost.bounds import BeyondBoundsError, too_large
+from returns_orchestration.clickpost.cuts import NotJsonError
+from returns_orchestration.clickpost.more_records import Sign, signs_beside, signs_in_meta
 from returns_orchestration.clickpost.quoting import quoted
 from returns_orchestration.clickpost.records import (
-    NotJsonError,
+    Parts,
+    Repeating,
     Texts,
     plain_json,
     split_records,
     split_reply,
 )
 from returns_orchestration.errors import (
+    AnswerPending,
     ApiError,
     CredentialsRefused,
     MalformedReply,
@@ -49,9 +59,8 @@ from returns_orchestration.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from returns_orchestration.clickpost.records import Bytes
     from returns_orchestration.clickpost.transport import Secrets
 
 _QUOTED = 200  # characters of meta.message that an error repeats
@@ -62,6 +71,7 @@ _CREDENTIALS_META = (301, 401, 403)
 _FAULTS = (408, 425)
 
 _CAUSES: dict[type[ApiError], str] = {
+    AnswerPending: "ClickPost has no answer yet",
     CredentialsRefused: "ClickPost does not accept the key and user name",
     RequestRefused: "ClickPost refuses the request",
     ServerFault: "ClickPost failed on its own side",
@@ -72,22 +82,31 @@ _REFUSED_KEY = re.compile(r"authentication failed|invalid (token|api[ _-]?key)",
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The head of one reply, as far as it matters, and what may not be repeated from its body."""
+    """The head of one reply, as far as it matters, and what may not be repeated from its body.
+
+    ``charset`` is the declared one, or ""; ``signs`` are those of more records.
+    """
 
     status: int
     retry_after: float | None
     redirected_to: str | None
     secrets: Secrets
+    charset: str = ""
+    signs: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One good reply: record texts in the order served, and ``meta.next`` as it stands."""
+    """One good reply: record texts in the order served, and ``meta.next`` as it stands.
+
+    ``signs`` are those of more records, in its head and its body.
+    """
 
     records: tuple[str, ...]
     next_link: object
     null_result: bool
     damaged_text: int
+    signs: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,47 +116,63 @@ class _Meta:
     success: bool
     status: int | None
     message: str
-    next_link: object
+    members: Mapping[str, object]
 
 
 def read_page(answer: Answer, body: bytearray) -> Page:
     """The page that ``body`` holds. Raises an ApiError as the table above says."""
     what = ""
     meta = None
-    result: Bytes = b""
+    parts = Parts("", b"", {})
+    excess: BeyondBoundsError | None = None
     try:
-        parts = split_reply(body)
-        result = parts.result
+        parts = split_reply(body, answer.charset)
         meta = _read_meta(parts.meta)
     except NotJsonError as error:
         what = f"; {error}"
-    failure = _verdict(answer, meta, _describe(body, what))
-    if failure is not None:
-        failure.http_status = answer.status
-        failure.meta_status = None if meta is None else meta.status
-        failure.retry_after = answer.retry_after
-        raise failure
-    return _page(answer, meta.next_link if meta else None, result)
+    except BeyondBoundsError as error:
+        excess = error.with_traceback(None)
+    outcome: Page | ApiError
+    if excess is not None and answer.status == _OK:
+        outcome = too_large(excess)
+    else:
+        verdict = _verdict(answer, meta, _describe(body, what))
+        outcome = _page(verdict, answer, parts) if isinstance(verdict, _Meta) else verdict
+    if isinstance(outcome, Page):
+        return outcome
+    outcome.http_status = answer.status
+    outcome.meta_status = None if meta is None else meta.status
+    outcome.retry_after = answer.retry_after
+    raise outcome
 
 
-def _page(answer: Answer, next_link: object, result: Bytes) -> Page:
-    view = memoryview(result)
-    if bytes(view[:8]) == b"null":
-        return Page((), next_link, null_result=True, damaged_text=0)
+def _page(meta: _Meta, answer: Answer, parts: Parts) -> Page | ApiError:
+    """The page that a reply with a good ``meta`` holds, or why it holds none."""
+    view = memoryview(parts.result)
+    is_null = bytes(view[:8]) == b"null"
     texts: Texts | None = None
     what = "`result` is no list" if view.nbytes else "`result` is absent"
     try:
-        texts = split_records(view)
+        texts = Texts((), 0) if is_null else split_records(view, parts.elements)
+        signs = (*answer.signs, *signs_in_meta(meta.members), *signs_beside(parts.beside))
     except NotJsonError as error:
+        texts = None
         what = str(error)
+    except BeyondBoundsError as error:
+        return too_large(error.with_traceback(None))
     if texts is None:
-        cause = f"ClickPost answered HTTP {answer.status} with success, but {what}."
-        raise MalformedReply(cause, http_status=answer.status, meta_status=_OK)
-    return Page(texts.records, next_link, null_result=False, damaged_text=texts.replaced)
+        return MalformedReply(f"ClickPost answered HTTP {answer.status} with success, but {what}.")
+    return Page(
+        texts.records,
+        meta.members.get("next"),
+        null_result=is_null,
+        damaged_text=texts.damaged,
+        signs=signs,
+    )
 
 
-def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | None:
-    """What the statuses say together; None: the reply is good as far as meta tells."""
+def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | _Meta:
+    """What the statuses say together; ``meta``: the reply is good as far as it tells."""
     status = answer.status
     said = f"HTTP {status}"
     if meta is not None:
@@ -150,6 +185,8 @@ def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | None:
     elif kind is None and 400 <= status < 500:
         key_refused = meta is not None and meta.status in _CREDENTIALS_META
         kind = CredentialsRefused if key_refused else RequestRefused
+    elif kind is None and 200 < status < 300:
+        kind = (meta and _kind(meta.status or 0, _CREDENTIALS_META)) or AnswerPending
     if kind is not None:
         return kind(f"{_CAUSES[kind]} ({said}).")
     if 300 <= status < 400 and (meta is None or _good(meta)):
@@ -157,13 +194,15 @@ def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | None:
         return RedirectRefused(f"ClickPost answered with a redirect{target} ({said}).")
     if meta is None:
         return MalformedReply(f"ClickPost answered HTTP {status} with {what}.")
-    return _meta_verdict(meta, said)
+    return _meta_verdict(meta, said) or meta
 
 
 def _meta_verdict(meta: _Meta, said: str) -> ApiError | None:
     if _good(meta):
         return None
     kind = _kind(meta.status or 0, _CREDENTIALS_META)
+    if kind is None and 200 < (meta.status or 0) < 300:
+        kind = AnswerPending
     silent = meta.message.strip().casefold() in ("", "success", "none", "null")
     if kind is None and (meta.status == -1 or (meta.status in (None, _OK) and silent)):
         return MalformedReply(f"ClickPost's meta contradicts itself ({said}, success not clear).")
@@ -185,18 +224,24 @@ def _good(meta: _Meta) -> bool:
 
 
 def _read_meta(text: str) -> _Meta | None:
-    """``meta`` from its JSON text; None where it is absent or no object."""
+    """``meta`` from its JSON text; None where it is absent or no object.
+
+    Raises NotJsonError where it is no JSON or names a member twice.
+    """
     if not text:
         return None
     value = plain_json(text)
     if not isinstance(value, dict):
         return None
+    if isinstance(value, Repeating):
+        message = "`meta` names a member twice"
+        raise NotJsonError(message)
     success = value.get("success")
     return _Meta(
         success=success is True or str(success).strip().casefold() in ("true", "1", "1.0"),
         status=_status(value.get("status")),
         message=" ".join(_flat(value.get("message"))),
-        next_link=value.get("next"),
+        members=value,
     )
 
 
@@ -219,14 +264,14 @@ def _number(status: int) -> str:
 
 def _flat(message: object, depth: int = 0) -> Iterator[str]:
     """The texts inside a message, which may be text, a list, or an object of lists."""
-    if isinstance(message, dict):
+    if isinstance(message, dict) and depth < 10:
         for name, value in message.items():
             yield f"{name}:"
             yield from _flat(value, depth + 1)
     elif isinstance(message, list) and depth < 10:
         for value in message:
             yield from _flat(value, depth + 1)
-    elif message is not None:
+    elif message is not None and not isinstance(message, (dict, list)):
         yield str(message)
 
 

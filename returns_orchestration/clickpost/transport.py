@@ -25,6 +25,7 @@ from urllib.parse import quote, quote_plus
 import httpx
 
 from returns_orchestration.clickpost.deadline import finishing_by
+from returns_orchestration.clickpost.more_records import signs_in_head
 from returns_orchestration.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ class CredentialTransport(httpx.BaseTransport):
     """Adds the credentials, bounds the whole reply's time, and silences the wire's loggers.
 
     ``credentials`` is asked for each request and may raise (SettingsError), which passes through.
-    A response carries ``extensions["secrets"]`` (to mask quoted text with) and, for a redirect,
+    A response carries ``extensions["secrets"]`` (to mask quoted text with), ``extensions["signs"]``
+    (what its head says of more records, in words of ours and numbers) and, for a redirect,
     ``extensions["redirected_to"]``: scheme and host only.
     """
 
@@ -194,6 +196,7 @@ class CredentialTransport(httpx.BaseTransport):
         extensions = {
             "http_version": response.extensions.get("http_version", b"HTTP/1.1"),
             "secrets": secrets,
+            "signs": signs_in_head(response.headers.multi_items()),
             "redirected_to": _target(request.url, response.headers.get("location"), secrets),
         }
         return httpx.Response(

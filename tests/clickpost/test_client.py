@@ -14,6 +14,7 @@ import pytest
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
 from returns_orchestration.errors import (
+    AnswerPending,
     AskedToWait,
     CredentialsRefused,
     MalformedReply,
@@ -109,6 +110,17 @@ def test_the_last_failure_is_raised_with_its_facts(ask: Ask, window: Window) -> 
     assert (caught.value.window, caught.value.http_status) == ("2026-11-09-11:00", 500)
     assert str(caught.value).startswith("Hour 2026-11-09-11:00: ClickPost failed")
     assert "(after 5 attempts)" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 206])
+def test_what_is_no_answer_yet_is_asked_for_again(
+    ask: Ask, window: Window, envelope: Callable[..., bytes], status: int
+) -> None:
+    pending = httpx.Response(status, content=envelope())
+    assert ask(pending, envelope(1)).client.poll(window).records == ("1",)
+    asked = ask(*[pending] * 5)
+    with pytest.raises(AnswerPending, match=rf"HTTP {status}.*after 5 attempts"):
+        asked.client.poll(window)
 
 
 @pytest.mark.parametrize(

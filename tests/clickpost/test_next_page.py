@@ -27,7 +27,9 @@ def trail(max_pages: int = 5) -> PageTrail:
     return PageTrail(FIRST, max_pages=max_pages)
 
 
-@pytest.mark.parametrize("link", [None, ""])
+@pytest.mark.parametrize(
+    "link", [None, "", " ", "None", "none", "NULL", "null\n", "undefined", "False", False]
+)
 def test_no_link_is_the_end(link: object) -> None:
     assert trail().follow(link, SECRETS) is None
 
@@ -46,6 +48,17 @@ def test_no_link_is_the_end(link: object) -> None:
         (f"?key={KEY}&page=2&user_name={USER}", f"{HERE}?page=2"),
         (f"?page=2&%6Bey=other&KEY={KEY}&User_Name=x", f"{HERE}?page=2"),
         ("?keys=1&key_name=2", f"{HERE}?keys=1&key_name=2"),
+        (f" {HERE}?page=2 ", f"{HERE}?page=2"),
+        (f"{HERE.replace('https', 'http')}?page=2", f"{HERE}?page=2"),
+        (f"{HERE.replace('https', 'HTTP')}?page=2", f"{HERE}?page=2"),
+        (
+            f"{HERE.replace('https', 'http').replace('example/', 'example:80/')}?page=2",
+            f"{HERE}?page=2",
+        ),
+        (
+            f"{HERE.replace('https', 'http').replace('example/', 'example:443/')}?page=2",
+            f"{HERE}?page=2",
+        ),
     ],
 )
 def test_a_link_within_the_origin_is_followed_without_credentials(link: str, target: str) -> None:
@@ -57,12 +70,18 @@ def test_a_link_within_the_origin_is_followed_without_credentials(link: str, tar
     [
         (7, "type int"),
         (0, "type int"),
-        (False, "type bool"),
+        (True, "type bool"),
+        ({}, "type dict"),
+        ([], "type list"),
         ({"href": "?page=2"}, "type dict"),
         (["?page=2"], "type list"),
         ("https://evil.example/api?page=2", "leads away"),
         ("//evil.example/api?page=2", "leads away"),
-        ("http://api.clickpost.example/api?page=2", "leads away"),
+        ("http://api.clickpost.example:8080/api?page=2", "leads away"),
+        ("http://api.clickpost.example:8443/api?page=2", "leads away"),
+        ("http://evil.example/api?page=2", "leads away"),
+        ("http://someone@api.clickpost.example/?page=2", "leads away"),
+        ("ws://api.clickpost.example/api?page=2", "leads away"),
         ("https://api.clickpost.example:8443/api?page=2", "leads away"),
         ("https://api.clickpost.example@evil.example/", "leads away"),
         ("https://someone@api.clickpost.example/?page=2", "leads away"),
@@ -81,6 +100,7 @@ def test_a_link_within_the_origin_is_followed_without_credentials(link: str, tar
         (f"/next/{KEY}/2", "repeats the credentials"),
         (f"?owner={USER}", "repeats the credentials"),
         (f"?key={KEY}&" + TIMES, "in a circle"),
+        (f"{HERE.replace('https', 'http')}?{TIMES}", "in a circle"),
         ("", None),
     ],
 )
@@ -93,6 +113,45 @@ def test_other_links_are_refused(link: object, words: str | None) -> None:
     assert words.replace("no usable", "not a usable") in str(caught.value)
     assert KEY not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "link", "target"),
+    [
+        (
+            "https://a.example:8443/",
+            "http://a.example:8443/?page=2",
+            "https://a.example:8443/?page=2",
+        ),
+        ("https://a.example:8443/", "http://a.example/?page=2", "https://a.example:8443/?page=2"),
+        ("https://a.example:8443/", "http://a.example:443/?page=2", None),
+        ("http://a.example/", "http://a.example/?page=2", "http://a.example/?page=2"),
+        ("http://a.example/", "https://a.example/?page=2", None),
+        ("http://a.example:443/", "https://a.example/?page=2", None),
+        ("http://a.example:8080/", "https://a.example:8080/?page=2", None),
+    ],
+)
+def test_a_link_by_http_is_followed_as_it_was_asked_and_never_less_safely(
+    asked: str, link: str, target: str | None
+) -> None:
+    pages = PageTrail(httpx.URL(asked), max_pages=5)
+    if target is None:
+        with pytest.raises(NextPageRefused, match="leads away"):
+            pages.follow(link, SECRETS)
+    else:
+        assert str(pages.follow(link, SECRETS)) == target
+
+
+def test_the_newest_page_is_told_from_others() -> None:
+    pages = trail()
+    assert pages.is_here(f"?{TIMES}")
+    assert pages.is_here(f"?{TIMES}&key={KEY}")
+    assert not pages.is_here("?page=2")
+    pages.follow("?page=2", SECRETS)
+    assert pages.is_here("?page=2")
+    assert pages.is_here(f"{HERE.replace('https', 'http')}?page=2&user_name={USER}")
+    for link in (f"?{TIMES}", "https://evil.example/?page=2", "https://[", "2", "\udcff"):
+        assert not pages.is_here(link)
 
 
 def test_a_circle_is_noticed_whatever_the_order_of_its_parameters() -> None:
@@ -135,6 +194,23 @@ def test_a_poll_reads_all_pages_and_counts_them(
             "key": key,
             "user_name": user_name,
         }
+
+
+@pytest.mark.parametrize("none", ["None", "null", " undefined ", "FALSE", "", False, None])
+def test_a_poll_ends_where_no_page_is_named(
+    ask: Callable[..., Any], window: Window, envelope: Callable[..., bytes], none: object
+) -> None:
+    asked = ask(envelope(1, next="?page=2"), envelope(2, next=none))
+    assert asked.client.poll(window).records == ("1", "2")
+
+
+def test_a_link_by_http_never_carries_the_key_in_the_clear(
+    ask: Callable[..., Any], window: Window, envelope: Callable[..., bytes]
+) -> None:
+    link = "http://api.example/api/v1/return_order_poll/?page=2"
+    asked = ask(envelope(1, next=link), envelope(2))
+    assert asked.client.poll(window).pages == 2
+    assert {request.url.scheme for request in asked.requests} == {"https"}
 
 
 def test_a_page_that_fails_fails_the_window(

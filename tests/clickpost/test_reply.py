@@ -10,6 +10,7 @@ import pytest
 from returns_orchestration.clickpost.reply import Answer, Page, read_page
 from returns_orchestration.clickpost.transport import Secrets
 from returns_orchestration.errors import (
+    AnswerPending,
     ApiError,
     CredentialsRefused,
     MalformedReply,
@@ -21,6 +22,8 @@ from returns_orchestration.errors import (
 
 KEY, USER = "11111111-aaaa-bbbb", "acme & sons"
 BAD_KEY = "Authentication Failed: Invalid Token or API Key"
+GOOD = {"meta": {"success": True, "status": 200}, "result": [{"a": 1}]}
+DEEP_MESSAGE = b'{"meta": {"status": 400, "message": ' + b'{"a": ' * 900 + b"1" + b"}" * 902
 TOO_WIDE = {"Time Difference": ["Start Time is ahead of End time by more than 60 Minutes"]}
 
 
@@ -120,8 +123,27 @@ def test_success_without_a_list_is_malformed(result: dict[str, object], words: s
         (301, b"", RedirectRefused),
         (302, b"<a href='/x'>", RedirectRefused),
         (307, meta("SUCCESS", 200, success=True) | {"result": []}, RedirectRefused),
+        (201, GOOD, AnswerPending),
+        (202, GOOD, AnswerPending),
+        (202, b"", AnswerPending),
+        (202, b"<html>", AnswerPending),
+        (202, meta("", 202, success=True), AnswerPending),
+        (202, meta(TOO_WIDE, 400), AnswerPending),
+        (203, GOOD, AnswerPending),
+        (204, b"", AnswerPending),
+        (205, b"", AnswerPending),
+        (206, GOOD, AnswerPending),
+        (226, GOOD, AnswerPending),
+        (202, meta(BAD_KEY, 200), CredentialsRefused),
+        (202, meta("no", 301), CredentialsRefused),
+        (202, meta("slow", 429), Throttled),
+        (202, meta("boom", 500), ServerFault),
+        (200, meta("", 201, success=True) | {"result": []}, AnswerPending),
+        (200, meta("", 202, success=True) | {"result": []}, AnswerPending),
+        (200, meta("", "204", success=True) | {"result": None}, AnswerPending),
+        (200, meta("", 299), AnswerPending),
+        (200, meta(BAD_KEY, 202), CredentialsRefused),
         (200, b"", MalformedReply),
-        (204, b"", MalformedReply),
         (200, b"<!doctype html><html></html>", MalformedReply),
         (200, b'{"meta": {"success": true, "status": 200}, "result": [{"a"', MalformedReply),
         (200, b"[]", MalformedReply),
@@ -133,11 +155,26 @@ def test_success_without_a_list_is_malformed(result: dict[str, object], words: s
         (200, meta("", None) | {"result": []}, MalformedReply),
         (200, meta("SUCCESS", "fine", success=True) | {"result": []}, MalformedReply),
         (200, meta("SUCCESS", status=True, success=True) | {"result": []}, MalformedReply),
-        (200, b'{"meta": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", MalformedReply),
+        (200, b'{"meta": ' + b"[" * 4_000 + b"]" * 4_000 + b"}", MalformedReply),
+        (200, b'{"meta": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", RequestRefused),
+        (503, b'{"meta": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", ServerFault),
+        (202, b'{"meta": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", AnswerPending),
+        (200, DEEP_MESSAGE, RequestRefused),
+        (200, b'{"meta": {"success": true}, "result": [], "result": []}', MalformedReply),
+        (200, b'{"meta": {"success": true, "success": true}, "result": []}', MalformedReply),
+        (200, b'{"meta": {"status": 301, "st\\u0061tus": 200}, "result": []}', MalformedReply),
+        (403, b'{"meta": {"status": 301, "status": 200}, "result": []}', CredentialsRefused),
     ],
 )
 def test_verdicts(http: int, body: object, kind: type[ApiError]) -> None:
     assert type(refused(http, body)) is kind
+
+
+def test_no_answer_yet_is_said_with_its_status() -> None:
+    assert str(refused(202, GOOD)).startswith("ClickPost has no answer yet (HTTP 202, meta.status")
+    said = str(refused(200, meta("", 202, success=True)))
+    assert said.startswith("ClickPost has no answer yet (HTTP 200, meta.status 202).")
+    assert "again later" in said
 
 
 def test_facts_are_attributes() -> None:
@@ -192,6 +229,23 @@ def test_personal_data_in_a_message_is_not_repeated() -> None:
 def test_a_page_is_described_and_never_quoted(status: int) -> None:
     said = str(refused(status, f"<html>SECRET {KEY} Jane</html>".encode()))
     assert not any(word in said for word in ("SECRET", KEY, "Jane", "html"))
+
+
+def test_what_a_reply_exceeds_is_named() -> None:
+    body = b'{"meta": {"success": true}, "result": [' + b"0," * 100_000 + b"0]}"
+    error = refused(200, body)
+    assert str(error) == (
+        "The reply has more than 100,000 records. "
+        "No hour should be: ask ClickPost what it sends for this one."
+    )
+    assert not isinstance(error, MalformedReply)
+
+
+def test_a_message_of_many_levels_is_quoted_as_far_as_it_is_read() -> None:
+    message: Any = "wrong end time"
+    for _ in range(5):
+        message = {"error": [message]}
+    assert "wrong end time" in str(refused(400, meta(message, 400)))
 
 
 def test_a_redirect_names_where_it_leads() -> None:

@@ -15,6 +15,7 @@ import pytest
 from returns_orchestration.clickpost import RetryPolicy, Timeouts
 from returns_orchestration.clickpost.failures import in_our_words
 from returns_orchestration.errors import (
+    AnswerPending,
     CredentialsRefused,
     MalformedReply,
     NoConnection,
@@ -128,6 +129,17 @@ def test_replies_that_break_off_are_transient(
         assert poll.records == ('{"a": 1}',), name
         # A socket closed just after a complete reply may cost one more request.
         assert poll.requests in (2, 3), name
+
+
+@pytest.mark.parametrize("status", ["202 Accepted", "204 No Content", "206 Partial Content"])
+def test_only_200_is_an_answer(
+    *, serve: Serve, connect: Connect, reply_bytes: Http, envelope: Any, window: Window, status: str
+) -> None:
+    body = b"" if status.startswith("204") else envelope()
+    server = serve(reply_bytes(body, status=status), reply_bytes(envelope(1)))
+    assert connect(server.url).poll(window).records == ("1",)
+    with pytest.raises(AnswerPending):
+        connect(serve(reply_bytes(body, status=status)).url, retry=ONCE).poll(window)
 
 
 def test_a_refused_key_counts_although_its_page_breaks_off(

@@ -41,7 +41,7 @@ RAW = {
     '"@big"': b"9" * 400,
     '"@digits"': b"1" * 5_000,
     '"@deep"': b"[" * 60 + b"]" * 60,
-    '"@deeper"': b"[" * 50_000 + b"]" * 50_000,
+    '"@deeper"': b"[" * 4_000 + b"]" * 4_000,
     '"@huge"': b'"' + b"x" * 100_000 + b'"',
     "@lone": b"\\ud800",
     "@surrogate": b"\xed\xa0\x80",
@@ -51,6 +51,18 @@ RAW = {
     "@emoji": "🧥é\u202e\u0301".encode(),
 }
 """What json.dumps would not write, by the mark that stands for it."""
+
+
+def _is_read(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except RecursionError:
+        return False
+    return True
+
+
+DEEPER_IS_READ = _is_read(RAW['"@deeper"'])
+"""Python 3.11 reads no text that is nested so deep; the record is kept and cannot be used."""
 
 KEYS = sorted(
     {c.key for table in tables.TABLES for c in table.columns if c.key}
@@ -85,8 +97,9 @@ class Served:
 
     @property
     def text(self) -> str:
-        """The record as received; what is no UTF-8 has a sign in its place."""
-        return self.content.decode("utf-8", "replace")
+        """The record as received; a byte that is no UTF-8 is an escape in it."""
+        text = self.content.decode("utf-8", "surrogateescape")
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,7 @@ def records(draw: st.DrawFn) -> Served:
             record.pop(key)
         return Served(spell(record, plain=draw(st.booleans())), None)
     content = spell(record, plain=draw(st.booleans()))
-    if RAW['"@deeper"'] in content:  # nested beyond what any reader takes
+    if RAW['"@deeper"'] in content and not DEEPER_IS_READ:
         return Served(content, None)
     if draw(st.integers(0, 9)) == 0:  # the same key twice
         content = content[:-1] + b', "status": "SUCCESS", "status": 7}'

@@ -1,0 +1,119 @@
+r"""The text of a reply: in which encoding it is written, and what becomes of bytes that are none.
+
+JSON is UTF-8, and some servers write something else. What shows itself, by a byte order mark or by
+the zeros of UTF-16 and UTF-32, is believed; then what the Content-Type declares, if all bytes are
+text of it; else it is UTF-8. A byte that is no text even so is kept as the JSON escape of the code
+point that stands for it in Python (``surrogateescape``): ``\udcff`` for the byte 255. So nothing
+is replaced, and two texts that differ in such a byte stay two.
+
+What lives here: bytes to UTF-8 bytes, and UTF-8 bytes to text. What does not: where a text begins
+and ends (``records.py``, the only caller).
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration.clickpost.bounds import MAX_DAMAGED_BYTES, BeyondBoundsError
+
+if TYPE_CHECKING:
+    import msgspec
+
+    Bytes = bytes | bytearray | memoryview | msgspec.Raw
+
+_CHARSET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
+_NO_TEXT: Final = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+)
+"""Python calls them text encodings; they are spellings within a text, some slow beyond measure."""
+
+_OBJECT: Final = re.compile(r"[ \t\r\n]*+\{")
+"""How a reply begins: any bytes are text of some encodings, also where the header is wrong."""
+
+_UTF_8: Final = ("utf-8", "utf-8-sig", "ascii")
+_PART: Final = 2**16
+_HALF: Final = re.compile("[\ud800-\udfff]")
+_MAX_HALVES: Final = 100_000
+
+
+class NotTextError(ValueError):
+    """The bytes are no text of the encoding that they show."""
+
+
+def as_utf8(body: bytearray, declared: str) -> bytearray:
+    """``body`` in UTF-8, without a byte order mark; ``declared``: its charset, or "".
+
+    Bytes that are no text remain as they are, and are no UTF-8 in the result either. Raises
+    NotTextError for broken UTF-32 and for a text that ends within a character of two bytes,
+    BeyondBoundsError for too many halves of a character.
+    """
+    shown = json.detect_encoding(bytes(body[:4]))
+    if shown == "utf-8-sig":
+        del body[:3]
+        return body
+    if shown != "utf-8":
+        return _from_wide(body, shown)
+    if declared:
+        with suppress(LookupError, ValueError):  # no encoding, or the bytes are no text of it
+            return _from_declared(body, declared)
+    return body
+
+
+def _from_declared(body: bytearray, declared: str) -> bytearray:
+    if not _CHARSET.fullmatch(declared):
+        raise LookupError(declared)
+    name = codecs.lookup(declared).name.replace("_", "-")
+    if name in _NO_TEXT:
+        raise LookupError(declared)
+    if name in _UTF_8:
+        return body
+    text = body.decode(name)  # refuses what is no text encoding, such as base64
+    if not _OBJECT.match(text):
+        raise LookupError(declared)
+    return bytearray(text.encode("utf-8"))
+
+
+def _from_wide(body: bytearray, encoding: str) -> bytearray:
+    """From UTF-16 or UTF-32; half of a surrogate pair becomes the three bytes it would be."""
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    plain = bytearray()
+    halves = 0
+    for start in range(0, len(body), _PART):
+        text: str | None = None
+        with suppress(UnicodeError):  # raised below: the library's would hold the body
+            text = decoder.decode(body[start : start + _PART], start + _PART >= len(body))
+        if text is None:
+            message = "it is no text of the encoding that it shows"
+            raise NotTextError(message)
+        halves += len(_HALF.findall(text))
+        if halves > _MAX_HALVES:  # each costs a call, so that millions would take seconds
+            message = f"has more than {_MAX_HALVES:,} halves of characters"
+            raise BeyondBoundsError(message)
+        plain += text.encode("utf-8", "surrogatepass")
+    return plain
+
+
+class TextReader:
+    """Reads pieces of one reply; ``damaged`` counts those that held bytes which are no text."""
+
+    def __init__(self) -> None:
+        self.damaged = 0
+        self._room = MAX_DAMAGED_BYTES
+
+    def read(self, piece: Bytes) -> str:
+        """``piece``, UTF-8, as text; BeyondBoundsError for too many bytes that are none."""
+        try:
+            return str(piece, "utf-8")
+        except UnicodeDecodeError:
+            text = str(piece, "utf-8", "surrogateescape")
+        whole = memoryview(piece).nbytes
+        self._room -= whole - len(text.encode("utf-8", "ignore"))
+        if self._room < 0:
+            message = f"has more than {MAX_DAMAGED_BYTES:,} bytes that are no text"
+            raise BeyondBoundsError(message)
+        self.damaged += 1
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
