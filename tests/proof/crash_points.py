@@ -19,6 +19,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from proof.corruption import sort_of
 
 from returns_orchestration.lake import store as room
+from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.store import FolderStore
 
 LOG = "points.txt"
@@ -47,6 +48,8 @@ class Points:
         """The sort of a file, numbers and random names left out."""
         if path.startswith("_aside/"):
             path = path.rpartition(".")[0]
+        if path.startswith(f"{POLL_LOG}/"):
+            path = path.rpartition("/")[0]
         return "a probe" if "/.writable-" in path else sort_of(path)
 
     @contextmanager
