@@ -3,8 +3,8 @@
 ``store`` puts, gets and lists bytes by path, alike for a folder and for S3, GCS and Azure, which
 ``objects`` speaks to, ``remote`` opens and ``refusals`` understands; ``trial`` tries whether it
 keeps what a poll needs. ``records`` says what is noted of every file, ``parquet`` how frames become
-files; ``partitions`` knows tables, hours and paths; ``poll_log`` remembers polls that brought nothing new and failed
-attempts; ``aside`` is where what was found bad goes.
+files; ``partitions`` knows tables, hours and paths; ``poll_log`` remembers polls that brought
+nothing new and failed attempts; ``aside`` is where what was found bad goes.
 What lives elsewhere: the columns (``tables``), and what goes into the files (``stages/``).
 
 Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables
