@@ -25,6 +25,7 @@ from returns_orchestration.clickpost.bounds import (
     BeyondBoundsError,
     too_large,
 )
+from returns_orchestration.clickpost.charsets import declared_charset
 from returns_orchestration.clickpost.clocks import ReplyTimes, ensure_over
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
@@ -301,7 +302,7 @@ class ClickPostClient:
             retry_after=read_retry_after(response.headers.get("retry-after"), times.now),
             redirected_to=response.extensions["redirected_to"],
             secrets=secrets,
-            charset=response.charset_encoding or "",
+            charset=declared_charset(response.headers.get("content-type", "")),
             signs=response.extensions["signs"],
         )
         return _Received(read_page(answer, body), secrets, times, len(body))
