@@ -309,13 +309,13 @@ class ClickPostClient:
 
 
 def _ensure_whole(pages: list[Page], trail: PageTrail) -> None:
-    """Raise RecordsLeftOut where ``pages`` speak of more records than they hold."""
+    """Raise RecordsLeftOut where ``pages`` indicate more records than they hold."""
     served = sum(len(page.records) for page in pages)
     sign = left_out([page.signs for page in pages], served, trail.is_here)
     if sign is not None:
         raise RecordsLeftOut(
-            f"ClickPost served {served:,} records and speaks of more ({sign}), but meta.next leads "
-            "to none.",
+            f"ClickPost served {served:,} records, {sign} indicates more, and meta.next leads to "
+            "none.",
             http_status=200,
         )
 
