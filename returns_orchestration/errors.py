@@ -19,7 +19,7 @@
     │       ├── RedirectRefused     a redirect would carry the key elsewhere
     │       ├── NextPageRefused     meta.next leaves the host or runs in a loop
     │       ├── NotOver             the hour was asked for before its end
-    │       ├── RecordsLeftOut      the reply speaks of more records than it serves
+    │       ├── RecordsLeftOut      the reply indicates more records than it serves
     │       ├── ClockAhead          the hour is over by this machine's clock and not by theirs
     │       └── StaleReply          a cache answered with what was said before the hour was over
     ├── LakeError                   the lake could not be read or written
@@ -184,7 +184,7 @@ class NotOver(PermanentApiError):
 
 
 class RecordsLeftOut(PermanentApiError):
-    """The reply speaks of more records than it serves, and meta.next leads to none of them."""
+    """The reply indicates more records than it serves, and meta.next leads to none of them."""
 
     next_step = (
         "Ask ClickPost how to read the rest of an hour; the window was not kept, as it would be "

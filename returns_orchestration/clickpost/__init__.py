@@ -10,7 +10,7 @@ What lives here, in reading order:
 - ``records.py``       the exact text of each record, whatever the others hold
 - ``cuts.py``          where records begin and end in a reply that the JSON library refuses
 - ``next_page.py``     whether meta.next may be followed
-- ``more_records.py``  whether anything but meta.next speaks of more records
+- ``more_records.py``  whether anything but meta.next indicates more records
 - ``clocks.py``        by whose clock an hour was polled
 - ``pacing.py``        when to ask again
 - ``pace.py``          how fast to ask at all, over all threads and processes

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     Bytes = bytes | bytearray | memoryview | msgspec.Raw
 
-_CHARSET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
+_DECLARED: Final = re.compile(
+    r";[ \t]*charset[ \t]*=[ \t]*[\"']?([A-Za-z0-9][A-Za-z0-9._:+-]{0,39})[\"']?[ \t]*(?:[;,]|$)",
+    re.IGNORECASE,
+)
 _NO_TEXT: Final = frozenset(
     {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 )
@@ -42,6 +45,12 @@ _MAX_HALVES: Final = 100_000
 
 class NotTextError(ValueError):
     """The bytes are no text of the encoding that they show."""
+
+
+def declared_charset(content_type: str) -> str:
+    """The charset that a Content-Type declares; "" for none, or for what is no name of one."""
+    found = _DECLARED.search(content_type)
+    return found[1] if found else ""
 
 
 def as_utf8(body: bytearray, declared: str) -> bytearray:
@@ -64,8 +73,6 @@ def as_utf8(body: bytearray, declared: str) -> bytearray:
 
 
 def _from_declared(body: bytearray, declared: str) -> bytearray:
-    if not _CHARSET.fullmatch(declared):
-        raise LookupError(declared)
     name = codecs.lookup(declared).name.replace("_", "-")
     if name in _NO_TEXT:
         raise LookupError(declared)

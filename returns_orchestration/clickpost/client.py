@@ -25,6 +25,7 @@ from returns_orchestration.clickpost.bounds import (
     BeyondBoundsError,
     too_large,
 )
+from returns_orchestration.clickpost.charsets import declared_charset
 from returns_orchestration.clickpost.clocks import ReplyTimes, ensure_over
 from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
@@ -324,7 +325,7 @@ class ClickPostClient:
             retry_after=read_retry_after(response.headers.get("retry-after"), times.now),
             redirected_to=response.extensions["redirected_to"],
             secrets=secrets,
-            charset=response.charset_encoding or "",
+            charset=declared_charset(response.headers.get("content-type", "")),
             signs=response.extensions["signs"],
         )
         return _Received(read_page(answer, body), secrets, times, len(body))
@@ -341,13 +342,13 @@ def _ensure_no_silence(until: datetime, now: datetime) -> None:
 
 
 def _ensure_whole(pages: list[Page], trail: PageTrail) -> None:
-    """Raise RecordsLeftOut where ``pages`` speak of more records than they hold."""
+    """Raise RecordsLeftOut where ``pages`` indicate more records than they hold."""
     served = sum(len(page.records) for page in pages)
     sign = left_out([page.signs for page in pages], served, trail.is_here)
     if sign is not None:
         raise RecordsLeftOut(
-            f"ClickPost served {served:,} records and speaks of more ({sign}), but meta.next leads "
-            "to none.",
+            f"ClickPost served {served:,} records, {sign} indicates more, and meta.next leads to "
+            "none.",
             http_status=200,
         )
 

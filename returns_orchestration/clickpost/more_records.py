@@ -1,7 +1,7 @@
 """Signs that an hour has more records than were served, in any other way than ``meta.next``.
 
-Only ``meta.next`` is followed: it is how ClickPost was seen to page. But an API may begin to tell
-of further pages in another way, and then an hour that is cut short must not look like a whole one.
+Only ``meta.next`` is followed: it is how ClickPost was seen to page. But an API may begin to name
+further pages in another way, and then an hour that is cut short must not look like a whole one.
 So what other APIs use is looked for in ``meta``, beside it in the envelope, one level down in
 objects that are named after paging, and in the HTTP head: links and cursors to a next page, words
 for "there is more", totals of records and counts of pages.
@@ -81,10 +81,10 @@ _LONGEST_NAME: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One thing that a reply says of records beyond those it holds.
+    """One thing in a reply that indicates records beyond those it holds.
 
     - ``kind``: a "link" to a next page; "more" are there; a "total" of records; a count of "pages";
-      the "page" that this one is, which is no sign but tells what a link is worth
+      the "page" that this one is, which is no sign but the measure of a link
     - ``word``: what it is called and where it stands, in words of ours
     - ``value``: a number, or the text of a link; None: there, and not kept
     """
@@ -142,10 +142,10 @@ def signs_in_head(head: Iterable[tuple[str, str]]) -> tuple[Sign, ...]:
 def left_out(
     pages: Sequence[Sequence[Sign]], served: int, is_here: Callable[[str], bool]
 ) -> str | None:
-    """What says that the hour has more than the ``served`` records of ``pages``; None: nothing.
+    """What indicates more than the ``served`` records of ``pages``; None: nothing does.
 
     ``pages`` holds the signs of each page that was read, in order, at least one; where one led on
-    to the next, only its totals count. ``is_here`` tells whether a link leads to the last page.
+    to the next, only its totals count. ``is_here``: whether a link leads to the last page.
     """
     last = pages[-1]
     told = [sign.value for sign in last if sign.kind == "page" and isinstance(sign.value, int)]

@@ -25,7 +25,7 @@
 
 What lives here: the verdict and its words. What does not: which words of meta.message, the one
 piece of the API's text that is ever quoted, may be told (``quoting.py``), cutting the records
-(``records.py``), whether the reply speaks of more of them (``more_records.py``), asking again
+(``records.py``), whether the reply indicates more of them (``more_records.py``), asking again
 (``client.py``, the only caller).
 """
 

@@ -2,5 +2,6 @@
 
 ``values`` and ``typing`` read one record, ``vocabulary`` knows the API's words, ``landing`` decides
 what a poll brought that is new, ``ownership`` gives each return its hour and folds its copies into
-one, ``aggregates`` counts modes and reasons. Nothing here writes a file or knows Dagster.
+one, ``pieces`` finds which of a return's pieces a copy is, ``aggregates`` counts modes and reasons.
+Nothing here writes a file or knows Dagster.
 """

@@ -21,6 +21,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
+from returns_orchestration.stages.pieces import AWB, SKU, Pieces
 from returns_orchestration.stages.typing import ITEM_FIELDS, RETURN_FIELDS, Item, Typed
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import PollRecord
     from returns_orchestration.window import Window
 
-_AWB: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "awb")
-_TRACKING: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "return_tracking_id")
-_SKU: Final = next(i for i, c in enumerate(ITEM_FIELDS) if c.name == "sku")
 _ITEM_PLACES: Final = (*(column.name for column in ITEM_FIELDS), tables.ITEM)
 
 
@@ -93,7 +91,7 @@ class Return:
     @property
     def awbs(self) -> list[str]:
         """The air waybills of its pieces, in the order served."""
-        return [str(p.values[_AWB]) for p in self.pieces if p.values[_AWB] is not None]
+        return [str(p.values[AWB]) for p in self.pieces if p.values[AWB] is not None]
 
     @property
     def items(self) -> list[Item]:
@@ -126,14 +124,14 @@ def fold(copies: list[Copy]) -> Return:
 
 
 def _pieces_of_one_poll(records: Iterable[Typed]) -> list[Typed]:
-    pieces: list[Typed] = []
+    pieces = Pieces()
     for record in records:
-        same = _same_piece(record, pieces)
+        same = pieces.same(record)
         if same is None:
-            pieces.append(record)
+            pieces.add(record)
         else:
-            pieces[same] = _newer_wins(pieces[same], record)
-    return pieces
+            pieces.renew(same, _newer_wins(pieces[same], record))
+    return list(pieces)
 
 
 def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
@@ -146,47 +144,19 @@ def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
     """
     if not known:
         return served
-    left = list(known)
-    older: list[Typed | None] = []
-    for piece in served:
-        same = _same_piece(piece, left)
-        older.append(None if same is None else left.pop(same))
+    left = Pieces(known)
+    older = [_taken(left, left.same(piece)) for piece in served]
     result, newer_lists = [], {}
     for piece, of_piece in zip(served, older, strict=True):
-        before = of_piece or _replaced(piece, left)
+        before = of_piece or _taken(left, left.replaced(piece))
         result.append(_newer_wins(before, piece) if before else piece)
         if before:
             newer_lists[before.items] = result[-1].items
     return result + [replace(p, items=newer_lists.get(p.items, p.items)) for p in left]
 
 
-def _replaced(piece: Typed, left: list[Typed]) -> Typed | None:
-    """The known piece whose place ``piece`` takes, taken out of ``left``."""
-    for index, known in enumerate(left):
-        if not piece.items or not known.items or _skus(piece) == _skus(known):
-            return left.pop(index)
-    return None
-
-
-def _skus(piece: Typed) -> list[object]:
-    return [item.values[_SKU] for item in piece.items]
-
-
-def _same_piece(record: Typed, pieces: list[Typed]) -> int | None:
-    """Index of the piece with the same AWB and tracking id, else of one that does not differ."""
-    awb, tracking = record.values[_AWB], record.values[_TRACKING]
-    candidate = None
-    for index, piece in enumerate(pieces):
-        other_awb, other_tracking = piece.values[_AWB], piece.values[_TRACKING]
-        if (awb, tracking) == (other_awb, other_tracking):
-            return index
-        if (
-            candidate is None
-            and (awb is None or other_awb is None or awb == other_awb)
-            and (tracking is None or other_tracking is None or tracking == other_tracking)
-        ):
-            candidate = index
-    return candidate
+def _taken(left: Pieces, place: int | None) -> Typed | None:
+    return None if place is None else left.take(place)
 
 
 def _newer_wins(older: Typed, newer: Typed) -> Typed:
@@ -218,7 +188,7 @@ def _newer_items(older: tuple[Item, ...], newer: tuple[Item, ...]) -> tuple[Item
 
 
 def _same_item(older: Item, newer: Item) -> bool:
-    return older.values[_SKU] == newer.values[_SKU] or newer.values[_SKU] is None
+    return older.values[SKU] == newer.values[SKU] or newer.values[SKU] is None
 
 
 def _newer_item(older: Item, newer: Item) -> Item:

@@ -83,7 +83,6 @@ CASES = {kind: packed(body) for kind, body in bodies()} | {
     "members of gzip": Served(
         gzip.compress(b"", mtime=0) * 400_000, head=(("Content-Encoding", "gzip"),)
     ),
-    "200 MB of zeros": packed(b"0" * 200 * MB),
     "declared charset": packed(reply(listed(b"0,")), Content_Type="a/b; charset=iso-2022-jp"),
     "declared no charset": packed(reply(listed(b"0,")), Content_Type="a/b; charset=punycode"),
     "page of 1 MB": Served(b"<html>" + b"x" * MB, 404),
@@ -136,6 +135,13 @@ def test_each_is_read_or_refused_for_good(figures: dict[str, Figures]) -> None:
     assert len(bounded) > 40
     assert all("ask ClickPost what it sends for this one" in said for said in bounded)
     assert {figures[kind].outcome for kind in REPEATED} == {"ServerFault", "MalformedReply"}
+
+
+def test_a_body_is_unpacked_no_further_than_to_its_bound() -> None:
+    found = measure({"zeros": packed(b"0" * 200 * MB)})["zeros"]
+    assert (found.outcome, found.asked) == ("RequestRefused", 1)
+    assert found.megabytes < MEGABYTES
+    assert found.seconds < 2
 
 
 def test_a_large_hour_with_one_odd_value_is_read_whole() -> None:

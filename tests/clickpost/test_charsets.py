@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from returns_orchestration.clickpost import RetryPolicy
 from returns_orchestration.clickpost.bounds import BeyondBoundsError
-from returns_orchestration.clickpost.charsets import NotTextError, TextReader, as_utf8
+from returns_orchestration.clickpost.charsets import (
+    NotTextError,
+    TextReader,
+    as_utf8,
+    declared_charset,
+)
 from returns_orchestration.errors import MalformedReply, RequestRefused
 
 if TYPE_CHECKING:
@@ -100,6 +105,30 @@ def test_a_charset_that_does_not_fit_is_passed_over(ask: Ask, window: Window, ch
         poll = ask(reply).client.poll(window)
         assert poll.records == (f'{{"reason": "{text}"}}', "2")
         assert poll.damaged_text == 0
+
+
+@pytest.mark.parametrize(
+    ("content_type", "charset"),
+    [
+        ("application/json;charset=latin1", "latin1"),
+        ('application/json; profile="x"; Charset = "ISO-8859-1" ; q=1', "ISO-8859-1"),
+        ("application/json; charset='utf-8'", "utf-8"),
+        ("application/json; charset=latin1, text/html; charset=utf-8", "latin1"),
+        ("application/json", ""),
+        ("charset=latin1", ""),
+        ("application/json; charset=", ""),
+        ("application/json; charset=la tin1", ""),
+        ("application/json; x*=hex;x*0*=", ""),
+        ("application/json; charset*=utf-8''latin1", ""),
+        ("; charset=" * 9_000, ""),
+    ],
+)
+def test_the_charset_of_a_content_type(
+    ask: Ask, window: Window, content_type: str, charset: str
+) -> None:
+    assert declared_charset(content_type) == charset
+    reply = declared((GOOD % "e").encode(), content_type)
+    assert ask(reply).client.poll(window).records[0] == '{"reason": "e"}'
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,17 @@ def test_a_body_beyond_the_cap_is_an_error_and_not_a_shorter_window(
     assert ask(body, max_body_bytes=len(body)).client.poll(window).bytes == len(body)
 
 
+def test_the_records_of_all_pages_are_bounded_together(
+    ask: Ask, window: Window, envelope: Callable[..., bytes]
+) -> None:
+    page = envelope(*[1] * 50_000, next="?page=2")
+    assert len(ask(page, envelope(*[1] * 50_000)).client.poll(window).records) == 100_000
+    asked = ask(page, envelope(*[1] * 50_001, next="?page=3"))
+    with pytest.raises(RequestRefused, match="100,000 records, all pages together"):
+        asked.client.poll(window)
+    assert len(asked.requests) == 2
+
+
 def test_an_error_reply_counts_by_its_status_also_when_its_body_is_huge(
     ask: Ask, window: Window
 ) -> None:

@@ -26,6 +26,7 @@ from world import World, hours
 from returns_orchestration.definitions import build_river
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
+from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.settings import load_settings
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.window import read_hour
@@ -151,7 +152,9 @@ def served(world: World) -> list[str]:
 
 
 def _files(lake: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(lake)): p.read_bytes() for p in lake.rglob("*") if p.is_file()}
+    """Every file but the log of polls: whoever polls second notes that it brought nothing new."""
+    files = (p for p in lake.rglob("*") if p.is_file() and POLL_LOG not in p.parts)
+    return {str(p.relative_to(lake)): p.read_bytes() for p in files}
 
 
 def _filled(

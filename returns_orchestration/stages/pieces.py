@@ -1,0 +1,119 @@
+"""The pieces of one return, each found again by what it holds without looking at all the others.
+
+A return may have thousands of pieces, and each record served is held against all that are known:
+by AWB and tracking id, and a new AWB by the skus of its items. So every piece stands in an index
+under each of these, and the first in order is always at hand.
+
+What lives here: which known piece a record is. What does not: what two copies of a piece say
+together, and which come first (``ownership.py``, the only caller).
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration.stages.typing import ITEM_FIELDS, RETURN_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator
+
+    from returns_orchestration.stages.typing import Typed
+
+AWB: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "awb")
+TRACKING: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "return_tracking_id")
+SKU: Final = next(i for i, c in enumerate(ITEM_FIELDS) if c.name == "sku")
+"""Where Typed.values and Item.values hold them."""
+
+_ANY: Final = ("any",)
+_NO_ITEMS: Final = ("skus",)
+
+
+class Pieces:
+    """Pieces in the order they were added; iterating gives those that are left.
+
+    A piece's place is its number in that order, and stays when others are taken. Every operation
+    takes a time that grows with the logarithm of their number.
+    """
+
+    def __init__(self, pieces: Iterable[Typed] = ()) -> None:
+        """Begin with ``pieces``."""
+        self._pieces: dict[int, Typed] = {}
+        self._added = 0
+        # Places by key, the first on top. One that was taken, or holds something else by now, is
+        # dropped when it comes to the top.
+        self._places: dict[Hashable, list[int]] = {}
+        self._keys: dict[int, frozenset[Hashable]] = {}
+        for piece in pieces:
+            self.add(piece)
+
+    def __iter__(self) -> Iterator[Typed]:
+        """Those that were not taken, in order."""
+        return iter(self._pieces.values())
+
+    def add(self, piece: Typed) -> None:
+        """Put ``piece`` behind all others."""
+        self._put(self._added, piece)
+        self._added += 1
+
+    def renew(self, place: int, piece: Typed) -> None:
+        """Put ``piece`` in the place of another."""
+        self._put(place, piece)
+
+    def take(self, place: int) -> Typed:
+        """Take the piece at ``place`` out."""
+        del self._keys[place]
+        return self._pieces.pop(place)
+
+    def __getitem__(self, place: int) -> Typed:
+        """The piece at ``place``."""
+        return self._pieces[place]
+
+    def same(self, record: Typed) -> int | None:
+        """The first with the same AWB and tracking id, else the first that does not differ.
+
+        What is null on one side does not differ.
+        """
+        awb, tracking = record.values[AWB], record.values[TRACKING]
+        equal = self._first(("both", awb, tracking))
+        if equal is not None:
+            return equal
+        if awb is None and tracking is None:
+            return self._first(_ANY)
+        if tracking is None:
+            return self._first(("awb", awb), ("awb", None))
+        if awb is None:
+            return self._first(("tracking", tracking), ("tracking", None))
+        return self._first(("both", awb, None), ("both", None, tracking), ("both", None, None))
+
+    def replaced(self, piece: Typed) -> int | None:
+        """The first with the same skus as ``piece``, as far as both have items."""
+        return self._first(_skus(piece), _NO_ITEMS) if piece.items else self._first(_ANY)
+
+    def _put(self, place: int, piece: Typed) -> None:
+        keys = _keys_of(piece)
+        for key in keys - self._keys.get(place, frozenset()):
+            heappush(self._places.setdefault(key, []), place)
+        self._keys[place] = keys
+        self._pieces[place] = piece
+
+    def _first(self, *keys: Hashable) -> int | None:
+        """The first place under any of ``keys``."""
+        found = []
+        for key in keys:
+            places = self._places.get(key, [])
+            while places and key not in self._keys.get(places[0], ()):
+                heappop(places)
+            found += places[:1]
+        return min(found, default=None)
+
+
+def _keys_of(piece: Typed) -> frozenset[Hashable]:
+    awb, tracking = piece.values[AWB], piece.values[TRACKING]
+    return frozenset(
+        (("both", awb, tracking), ("awb", awb), ("tracking", tracking), _skus(piece), _ANY)
+    )
+
+
+def _skus(piece: Typed) -> Hashable:
+    return ("skus", *(item.values[SKU] for item in piece.items))
