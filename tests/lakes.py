@@ -25,6 +25,12 @@ def bytes_of(store: Store, below: str = "") -> dict[str, bytes | None]:
     return {path: store.get(path) for path in paths}
 
 
+def files_of(lake: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes, but for the log, which each poll adds to."""
+    files = (p for p in sorted(lake.rglob("*")) if p.is_file() and POLL_LOG not in p.parts)
+    return {str(path.relative_to(lake)): path.read_bytes() for path in files}
+
+
 def rows(folder: Path, table: str) -> pl.DataFrame:
     """All rows of a table, read as a user reads them."""
     return pl.scan_parquet(f"{folder}/{table}/**/*.parquet").collect()

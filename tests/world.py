@@ -15,11 +15,11 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
+from lakes import files_of
 
 from returns_orchestration.clickpost import RetryPolicy, Timeouts
 from returns_orchestration.definitions import build_river
 from returns_orchestration.flow.hours import River
-from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.simulator import RequestRecord, Simulator
 from returns_orchestration.window import Window, read_hour, windows_between
@@ -118,11 +118,7 @@ class World:
 
     def files(self) -> dict[str, bytes]:
         """Every file of the lake, but for the log of polls, which each poll adds to."""
-        return {
-            str(path.relative_to(self.lake)): path.read_bytes()
-            for path in sorted(self.lake.rglob("*"))
-            if path.is_file() and not path.is_relative_to(self.lake / POLL_LOG)
-        }
+        return files_of(self.lake)
 
     def asked(self) -> list[str]:
         """The start_time of every request so far."""

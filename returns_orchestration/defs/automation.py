@@ -196,8 +196,11 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
         memory.wake_on_change(rules, now)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
-        polled = last_polled(river.lake, looked_at)
+        # Of what the cursor knows, only hours that seem due are looked up in the lake.
+        known = {w: at for w, at in memory.polled.items() if not due.is_due_again(w, at, ages, now)}
+        polled = known | last_polled(river.lake, [w for w in looked_at if w not in known])
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
+        memory.polled = {w: at for w, at in polled.items() if not due.is_done(w, at, ages)}
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
         busy = _busy(context.instance)
         choice = due.choose(looked_at, again, memory.attempts, busy, now, HEAL_LIMIT)

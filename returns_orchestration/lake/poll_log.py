@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from returns_orchestration.lake.store import Store
 
 POLL_LOG: Final = "_poll_log"
+READERS: Final = 8
+"""Files read at once: an object store takes its time for each."""
+
 _DATE: Final = r"date=[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
@@ -108,9 +112,10 @@ class PollLog:
 
     def _files(self, day: date) -> list[tuple[str, list[Answer]]]:
         """Every good file of a date, with its lines."""
-        paths = self._store.list(f"{POLL_LOG}/date={day}")
-        read = ((path, self._read(path)) for path in paths)
-        return [(path, answers) for path, answers in read if answers is not None]
+        paths = list(self._store.list(f"{POLL_LOG}/date={day}"))
+        with ThreadPoolExecutor(READERS) as readers:
+            read = zip(paths, readers.map(self._read, paths), strict=True)
+            return [(path, answers) for path, answers in read if answers is not None]
 
     def _read(self, path: str) -> list[Answer] | None:
         """The lines of a file; None for one that is damaged, or was folded meanwhile."""

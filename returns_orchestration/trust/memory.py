@@ -29,10 +29,15 @@ class Memory:
         attempts: dict[Window, Attempt],
         next_patrol: str = "",
         rules: str = "",
+        polled: dict[Window, datetime] | None = None,
     ) -> None:
-        """``rules`` is the digest of the settings and the package that wrote the cursor."""
+        """``rules`` is the digest of the settings and the package that wrote the cursor.
+
+        ``polled`` says when hours were last polled, as far as it was looked up.
+        """
         self.complete = complete
         self.attempts = attempts
+        self.polled = polled or {}
         self._next_patrol = next_patrol
         self._rules = rules
 
@@ -47,7 +52,11 @@ class Memory:
             Window.from_key(key): _attempt(noted) for key, noted in plain.get("waiting", {}).items()
         }
         complete = Spans(plain.get("complete", ()))
-        return cls(complete, attempts, plain.get("patrol", ""), plain.get("rules", ""))
+        polled = {
+            Window.from_key(key): datetime.fromisoformat(at)
+            for key, at in plain.get("polled", {}).items()
+        }
+        return cls(complete, attempts, plain.get("patrol", ""), plain.get("rules", ""), polled)
 
     def wake_on_change(self, rules: str, now: datetime) -> None:
         """Let no hour wait where the settings or the package changed: the fault may be corrected.
@@ -85,12 +94,14 @@ class Memory:
 
     def after(self, choice: Choice) -> Memory:
         """The same with the attempts that ``choice`` leaves."""
-        return Memory(self.complete, choice.attempts, self._next_patrol, self._rules)
+        complete, polled = self.complete, self.polled
+        return Memory(complete, choice.attempts, self._next_patrol, self._rules, polled)
 
     def write(self) -> str:
         """The cursor."""
         waiting = {window.key: _noted(attempt) for window, attempt in self.attempts.items()}
-        plain = {"complete": self.complete.pairs(), "waiting": waiting}
+        polled = {window.key: at.isoformat() for window, at in self.polled.items()}
+        plain = {"complete": self.complete.pairs(), "waiting": waiting, "polled": polled}
         return json.dumps(plain | {"patrol": self._next_patrol, "rules": self._rules})
 
 

@@ -14,6 +14,7 @@ from returns_orchestration.definitions import build_defs, build_river
 from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.automation import PATROL
 from returns_orchestration.defs.instance import open_instance, run_range
+from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.window import windows_between
 
 START, END = hours("2026-11-07T06:00", "2026-11-07T18:00")[::11]
@@ -144,3 +145,30 @@ def test_an_hour_that_dagster_was_told_of_late_is_still_polled_again(
     [request] = data.run_requests or []
     config = request.run_config["ops"]["poll_again"]["config"]
     assert config["hours"] == [window.key for window in windows]
+
+
+def test_an_idle_look_for_late_returns_reads_nothing_of_the_lake(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = END.end + timedelta(minutes=30)
+    world.set_clock(lambda: now)
+    windows = list(windows_between(START.start, END.end))
+    assert list(build_river(world.settings, clock=lambda: now, retry=HASTY).run(windows))
+    read: list[str] = []
+    get, listed = FolderStore.get, FolderStore.list
+    monkeypatch.setattr(FolderStore, "get", lambda self, path: read.append(path) or get(self, path))
+    monkeypatch.setattr(
+        FolderStore, "list", lambda self, prefix: read.append(prefix) or listed(self, prefix)
+    )
+    cursor, reads = None, []
+    definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
+    for _ in range(3):
+        repository = definitions.get_repository_def()
+        with dg.build_sensor_context(instance, cursor=cursor, repository_def=repository) as context:
+            data = repository.get_sensor_def("late_returns").evaluate_tick(context)
+        assert not data.run_requests
+        cursor = data.cursor
+        reads.append(len(read))
+        now += timedelta(minutes=5)
+    assert reads[0] > len(windows)
+    assert reads == [reads[0]] * 3

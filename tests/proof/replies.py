@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import hypothesis
 import polars as pl
 from hypothesis import HealthCheck, Phase, given
+from lakes import files_of
 from proof.odd_replies import BROKEN, OTHERS, RAW, REQUESTED, WINDOWS, Reply, histories
 from proof.result import Result, in_words
 from proof.serving import Serving, serving
@@ -105,21 +106,21 @@ def _check(history: list[Reply], api: Api) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY) as name:
         lake, other = Path(name) / "a" / "lake", Path(name) / "b" / "lake"
         for number, reply in enumerate(history):
-            before = _files(lake)
+            before = files_of(lake)
             outcomes = _polled(lake, reply, api, number)
             if reply.records is None:
                 _is_refused(reply, outcomes)
-                assert _files(lake) == before, "a refused reply changed the lake"
+                assert files_of(lake) == before, "a refused reply changed the lake"
             else:
                 _is_accounted_for(reply, outcomes)
         _is_all_there(lake, [reply for reply in history if reply.records is not None])
-        before = _files(lake)
+        before = files_of(lake)
         for number, reply in enumerate(history):
             _polled(other, reply, api, number)
-        assert _files(other) == before, "the same replies give other bytes in another lake"
+        assert files_of(other) == before, "the same replies give other bytes in another lake"
         if history[-1].records is not None:
             _polled(lake, history[-1], api, len(history) + 1)
-            assert _files(lake) == before, "the same reply once more changes the lake"
+            assert files_of(lake) == before, "the same reply once more changes the lake"
 
 
 @contextmanager
@@ -221,7 +222,3 @@ def _is_all_there(lake: Path, good: list[Reply]) -> None:
 def _scan(lake: Path, folder: str) -> pl.DataFrame | None:
     files = sorted((lake / folder).rglob("*.parquet"))
     return pl.concat(pl.read_parquet(file) for file in files) if files else None
-
-
-def _files(lake: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(lake)): p.read_bytes() for p in lake.rglob("*") if p.is_file()}

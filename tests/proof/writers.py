@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from lakes import files_of
 from proof.corruption import findings
 from proof.mending import tables_of
 from proof.result import Result
@@ -26,7 +27,6 @@ from world import World, hours
 from returns_orchestration.definitions import build_river
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.settings import load_settings
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.window import read_hour
@@ -70,7 +70,7 @@ def by_river(rounds: int, seed: int) -> Result:
         writers = [stack.enter_context(_writer(world)) for _ in range(WRITERS)]
         (expected,) = _filled(writers[:1], folder / "alone", dice)
         assert not expected, expected
-        alone = _files(folder / "alone")
+        alone = files_of(folder / "alone")
         for number in range(rounds):
             result.tried += 1
             here = World(folder / f"{number}", world.simulator, world.base_url)
@@ -85,7 +85,7 @@ def by_river(rounds: int, seed: int) -> Result:
             faults = [said for said in _filled(writers, here.lake, dice, order) if said]
             if time_passes:
                 faults += wrong_with(here)
-            elif _files(here.lake) != alone:
+            elif files_of(here.lake) != alone:
                 faults.append("other files than a lone writer's")
             result.faults += [f"{number}: {fault}" for fault in faults]
     return result
@@ -149,12 +149,6 @@ def served(world: World) -> list[str]:
             if true.usable
         }
     return sorted(found)
-
-
-def _files(lake: Path) -> dict[str, bytes]:
-    """Every file but the log of polls: whoever polls second notes that it brought nothing new."""
-    files = (p for p in lake.rglob("*") if p.is_file() and POLL_LOG not in p.parts)
-    return {str(p.relative_to(lake)): p.read_bytes() for p in files}
 
 
 def _filled(

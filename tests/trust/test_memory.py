@@ -23,11 +23,12 @@ STUBBORN = Attempt(
 def test_a_cursor_tells_all_that_is_remembered() -> None:
     memory = Memory(Spans(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.complete.add(HOURS[2:5])
+    memory.polled = {HOURS[6]: NOW, HOURS[7]: LATER}
     memory.wake_on_change("one", NOW)
     assert memory.patrol(2) == HOURS[2:4]
     again = Memory.read(memory.write())
     assert again.write() == memory.write()
-    assert again.attempts == memory.attempts
+    assert (again.attempts, again.polled) == (memory.attempts, memory.polled)
     assert again.patrol(2) == [HOURS[4], HOURS[2]]
     nothing = Memory.read(None)
     assert (nothing.attempts, nothing.complete.pairs(), nothing.patrol(5)) == ({}, [], [])
