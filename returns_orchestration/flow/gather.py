@@ -36,12 +36,13 @@ class Housed:
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """One poll of a source with its records."""
+    """One poll of a source with its records, and the reader for its zone."""
 
     at: datetime
     source: Window
     poll: PollRecord
     records: Sequence[str]
+    reader: RecordReader
 
     def copy(self, position: int, typed: Typed) -> Copy:
         return Copy(self.source, self.at, self.poll.number, position, typed)
@@ -86,7 +87,7 @@ def gather(
     could be left in none.
     """
     served = [
-        _Served(at, source, poll, lake.served(poll))
+        _Served(at, source, poll, lake.served(poll), reader.of_poll(poll.zone))
         for source, polls in sources.items()
         for at, poll in ownership.in_order(polls)
     ]
@@ -95,18 +96,18 @@ def gather(
     copies: dict[str, list[Copy]] = {}
     for of in served:
         said: list[tuple[str, datetime]] = []
-        for position, content, head in _usable(reader, of):
+        for position, content, head in _usable(of):
             said.append(head)
             if of.source == window:
-                copy = of.copy(position, reader.typed(content, *head))
+                copy = of.copy(position, of.reader.typed(content, *head))
                 copies.setdefault(head[0], []).append(copy)
         ensure_same_homes(reader, of.poll, Counter(Window.of(at) for _, at in said))
         homes.learn(of.source, said)
     mine = set(copies)
     for of in served:
-        for position, content, head in _usable(reader, of) if of.source != window else ():
+        for position, content, head in _usable(of) if of.source != window else ():
             if head[0] in mine or homes.newest[head[0]] == window:
-                copy = of.copy(position, reader.typed(content, *head))
+                copy = of.copy(position, of.reader.typed(content, *head))
                 copies.setdefault(head[0], []).append(copy)
     return [
         Housed(ownership.fold(of_one), homes.newest[reference], homes.naming(reference))
@@ -114,12 +115,10 @@ def gather(
     ]
 
 
-def _usable(
-    reader: RecordReader, of: _Served
-) -> Iterator[tuple[int, object, tuple[str, datetime]]]:
+def _usable(of: _Served) -> Iterator[tuple[int, object, tuple[str, datetime]]]:
     """Position, content, and head of each record of a poll that has one."""
     for position, record in enumerate(of.records):
         content = decode(record)
-        head = reader.head(content)
+        head = of.reader.head(content)
         if not isinstance(head, Refused):
             yield position, content, head

@@ -183,8 +183,9 @@ class Settler:
             if not poll.rejected:
                 continue
             in_poll: Counter[str] = Counter()
+            reader = self._reader.of_poll(poll.zone)
             for position, record in enumerate(self._lake.served(poll)):
-                head = self._reader.head(decode(record))
+                head = reader.head(decode(record))
                 if isinstance(head, Refused):
                     in_poll[record] += 1
                     if in_poll[record] > seen[record]:

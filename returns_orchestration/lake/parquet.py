@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _POLLED_AT: Final = "polled_at"
+_ZONE: Final = "zone"
 _TAIL: Final = 8
 """Bytes after the footer: its length, little-endian, and the format's mark."""
 
@@ -31,8 +32,8 @@ def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> b
     return buffer.getvalue()
 
 
-def poll_to_parquet(served: Sequence[str], polled_at: datetime, name: str) -> bytes:
-    """The file of a poll: its metadata says when that was, and it has a seal.
+def poll_to_parquet(served: Sequence[str], polled_at: datetime, name: str, zone: str = "") -> bytes:
+    """The file of a poll: its metadata says when and under which zone that was; it has a seal.
 
     A poll without rows has no other place for its time. A poll cannot be made again, so it must
     be known to be whole without its record, too, and before it is parsed: polars ends the process
@@ -48,20 +49,23 @@ def poll_to_parquet(served: Sequence[str], polled_at: datetime, name: str) -> by
         },
         schema=tables.RAW_RETURNS.schema,
     )
-    content = to_parquet(frame, {_POLLED_AT: polled_at.isoformat()})
+    content = to_parquet(frame, {_POLLED_AT: polled_at.isoformat(), _ZONE: zone})
     at = _footer(content)
     return content[:at] + _seal(content[:at], content[at:], name) + content[at:]
 
 
-def poll_from_parquet(content: bytes, path: str, name: str) -> tuple[datetime, pl.DataFrame] | None:
-    """When a poll was sent and its rows; None if it is not whole, or no poll of ``schema``."""
+def poll_from_parquet(
+    content: bytes, path: str, name: str
+) -> tuple[datetime, pl.DataFrame, str] | None:
+    """When a poll was sent, its rows, and under which zone; None if it is not a whole poll."""
     if not is_whole_poll(content, name):
         return None
     frame = from_parquet(content, path)
-    said = pl.read_parquet_metadata(io.BytesIO(content)).get(_POLLED_AT)
+    noted = pl.read_parquet_metadata(io.BytesIO(content))
+    said = noted.get(_POLLED_AT)
     if said is None or frame.schema != tables.RAW_RETURNS.schema:
         return None
-    return datetime.fromisoformat(said), frame
+    return datetime.fromisoformat(said), frame, noted.get(_ZONE, "")
 
 
 def is_whole_poll(content: bytes, name: str) -> bool:

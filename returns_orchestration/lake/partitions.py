@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -47,6 +47,15 @@ if TYPE_CHECKING:
     Period = Window | Day | Ever
 
 _POLL_DATA: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
+
+
+class NewPoll(NamedTuple):
+    """A poll's data before it has a record: when and under which zone it was sent, rows, file."""
+
+    polled_at: datetime
+    frame: pl.DataFrame
+    file: FileRecord
+    zone: str
 
 
 class Lake:
@@ -119,16 +128,19 @@ class Lake:
         return sorted({int(poll[1]) for poll in found if poll} - known)
 
     def create_poll(
-        self, window: Window, number: int, polled_at: datetime, served: tuple[str, ...]
+        self,
+        window: Window,
+        number: int,
+        polled_at: datetime,
+        served: tuple[str, ...],
+        zone: str = "",
     ) -> bool:
         """Put the data of a poll; False if that number is taken. Its record follows separately."""
-        content = poll_to_parquet(served, polled_at, poll_name(window.key, number))
+        content = poll_to_parquet(served, polled_at, poll_name(window.key, number), zone)
         return self.store.create(self.poll_path(window, number), content)
 
-    def read_new_poll(
-        self, window: Window, number: int
-    ) -> tuple[datetime, pl.DataFrame, FileRecord]:
-        """A poll's data before it has a record: when it was polled, rows, and file."""
+    def read_new_poll(self, window: Window, number: int) -> NewPoll:
+        """A poll's data before it has a record."""
         path = self.poll_path(window, number)
         content = self._get(path)
         name = poll_name(window.key, number)
@@ -136,7 +148,8 @@ class Lake:
         if read is None:
             message = f"The file {path} is no whole poll of this lake."
             raise LakeDamaged(message, next_step=rebuild_advice(path))
-        return *read, FileRecord.of(path, content, read[1].height)
+        polled_at, frame, zone = read
+        return NewPoll(polled_at, frame, FileRecord.of(path, content, frame.height), zone)
 
     def record_poll(  # noqa: PLR0913, PLR0917 - each is a field of the record
         self,
@@ -146,6 +159,7 @@ class Lake:
         file: FileRecord,
         homes: Mapping[Window, int],
         rejected: int,
+        zone: str = "",
     ) -> PollRecord:
         """Note a poll whose data stands; pointers from other hours first, lest one be missed."""
         record = PollRecord(
@@ -156,6 +170,7 @@ class Lake:
             file=file,
             homes={home.key: count for home, count in sorted(homes.items())},
             rejected=rejected,
+            zone=zone,
         )
         for home in homes:
             if home != window:

@@ -47,6 +47,8 @@ class PollRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A poll that was kept: the ``number``-th of its ``window`` (a partition key), from 1.
 
     ``homes`` counts its usable records by the hour they were requested in, ``rejected`` the others.
+    ``zone`` is the CLICKPOST_TIME_ZONE under which it was sent, which its naive times are of; "" in
+    records of earlier releases.
     """
 
     window: str
@@ -56,6 +58,7 @@ class PollRecord(msgspec.Struct, frozen=True, kw_only=True):
     file: FileRecord
     homes: dict[str, int]
     rejected: int
+    zone: str = ""
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """What a poll brought: kept as received if anything in it is new, before it is made into anything.
 
 New is judged return by return: a poll is kept if for any return it serves other text than the
-newest kept poll that served that return. A different order of the same records, or fewer returns,
+newest kept poll that served that return, or text that means another time as it was sent under
+another zone. A different order of the same records, or fewer returns,
 is nothing new. Only the two values that say which return a record is about are looked at here.
 """
 
@@ -70,7 +71,7 @@ def land(
         if not kept:
             break
         first = not polls
-        created = lake.create_poll(window, entry.next_number, polled_at, served)
+        created = lake.create_poll(window, entry.next_number, polled_at, served, reader.zone.key)
         finish_unrecorded(lake, reader, window)
         if created:
             break
@@ -92,6 +93,7 @@ def land(
 def ensure_same_homes(reader: RecordReader, poll: PollRecord, homes: Mapping[Window, int]) -> None:
     """Raise ZoneChanged where the records of ``poll`` are of other hours than when it was noted.
 
+    It can only be so for a poll of an earlier release, which did not note its zone.
     ``homes`` counts its usable records by the hour requested, as read now. The hours that they were
     read as of then were told of the poll; those of now were not, so a record could be in none.
     """
@@ -105,50 +107,53 @@ def ensure_same_homes(reader: RecordReader, poll: PollRecord, homes: Mapping[Win
 def ensure_noted_homes(lake: Lake, reader: RecordReader, window: Window, number: int) -> None:
     """The same for a poll in the lake. Raises LakeDamaged where it is not as it was noted."""
     poll = lake.poll(window, number)
-    ensure_same_homes(reader, poll, _summary(reader, lake.served(poll))[1])
+    if not poll.zone:
+        ensure_same_homes(reader, poll, _summary(reader, lake.served(poll))[1])
 
 
 def finish_unrecorded(lake: Lake, reader: RecordReader, window: Window) -> None:
     """Note the polls whose data stands in the lake without a record."""
     for number in lake.unrecorded_polls(window):
-        polled_at, frame, file = lake.read_new_poll(window, number)
-        _, homes, rejected = _summary(reader, frame.get_column("record"))
-        lake.record_poll(window, number, polled_at, file, homes, rejected)
+        new = lake.read_new_poll(window, number)
+        _, homes, rejected = _summary(reader.of_poll(new.zone), new.frame.get_column("record"))
+        lake.record_poll(window, number, new.polled_at, new.file, homes, rejected, new.zone)
 
 
 _UNUSABLE = "\0"
 """Begins the key of a record that has no usable reference: its own text then stands for it."""
 
 
-def _summary(
-    reader: RecordReader, served: Iterable[str]
-) -> tuple[dict[str, list[str]], dict[Window, int], int]:
-    """Texts by reference, usable records by the hour requested, number of unusable records."""
-    texts: dict[str, list[str]] = {}
+Said = dict[str, list[tuple[str, "datetime | None"]]]
+"""By reference, the texts of its records, each with its request time as it is read."""
+
+
+def _summary(reader: RecordReader, served: Iterable[str]) -> tuple[Said, dict[Window, int], int]:
+    """What is said by reference, usable records by the hour requested, number of unusable ones."""
+    found: Said = {}
     homes: Counter[Window] = Counter()
     rejected = 0
     for record in served:
         head = reader.head(decode(record))
         if isinstance(head, Refused):
             rejected += 1
-            key = _UNUSABLE + record
+            found.setdefault(_UNUSABLE + record, []).append((record, None))
         else:
-            key = head[0]
-            homes[Window.of(head[1])] += 1
-        texts.setdefault(key, []).append(record)
-    for of_one in texts.values():
+            reference, requested_at = head
+            homes[Window.of(requested_at)] += 1
+            found.setdefault(reference, []).append((record, requested_at))
+    for of_one in found.values():
         of_one.sort()  # the pieces of a return in another order are nothing new either
-    return texts, dict(homes), rejected
+    return found, dict(homes), rejected
 
 
-def _newest_text(lake: Lake, reader: RecordReader, polls: list[PollRecord]) -> dict[str, list[str]]:
-    """For every reference ever kept for the window, its texts in the newest poll that served it.
+def _newest_text(lake: Lake, reader: RecordReader, polls: list[PollRecord]) -> Said:
+    """For every reference ever kept for the window, what the newest poll that served it said.
 
     Raises ZoneChanged: no further poll is kept beside one that was read under another zone.
     """
-    known: dict[str, list[str]] = {}
+    known: Said = {}
     for _, poll in in_order(polls):
-        texts, homes, _ = _summary(reader, lake.served(poll))
+        said, homes, _ = _summary(reader.of_poll(poll.zone), lake.served(poll))
         ensure_same_homes(reader, poll, homes)
-        known.update(texts)
+        known.update(said)
     return known

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -19,7 +20,6 @@ from returns_orchestration.stages import values, vocabulary
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
-    from zoneinfo import ZoneInfo
 
     Reader = Callable[[object], tuple[object, bool]]
     Object = dict[str, object]
@@ -92,6 +92,7 @@ class RecordReader:
     def __init__(self, zone: ZoneInfo, untold: Iterable[str] = ()) -> None:
         """``untold``: words that no new key is reported with, such as the API's key."""
         self.zone = zone
+        self._of_zones: dict[str, RecordReader] = {}
         self._untold = frozenset(word.strip().casefold() for word in untold) - {""}
         readers: dict[object, Reader] = {
             tables.TEXT: values.text,
@@ -112,6 +113,14 @@ class RecordReader:
         self._item_fields = tuple(
             (column.name, column.key, readers[column.dtype]) for column in ITEM_FIELDS
         )
+
+    def of_poll(self, zone: str) -> RecordReader:
+        """The reader for a poll sent under ``zone``, an IANA name; "" where it was not noted."""
+        if zone in ("", self.zone.key):
+            return self
+        if zone not in self._of_zones:
+            self._of_zones[zone] = RecordReader(ZoneInfo(zone), self._untold)
+        return self._of_zones[zone]
 
     def head(self, content: object) -> tuple[str, datetime] | Refused:
         """Reference number and request time of a decoded record, or why it has none."""

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
 from world import World, hours
 
 from returns_orchestration.errors import ZoneChanged
-from returns_orchestration.flow.hours import Failed
+from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.lake.records import decode_poll, encode
 from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.window import Window
 
 DAY = hours("2026-11-07T00:00", "2026-11-08T00:00")
 SPAN = DAY[0].text, DAY[-1].next.text
-INDIA = {"CLICKPOST_TIME_ZONE": "Asia/Kolkata"}
+
+
+def in_zone(world: World, zone: str) -> World:
+    return replace(world, variables={"CLICKPOST_TIME_ZONE": zone})
+
+
+def run(world: World, windows: list[Window]) -> list[Any]:
+    return [o for o in world.river().run(windows) if isinstance(o, Failed | Stopped)]
+
+
+def findings(world: World) -> list[str]:
+    verifier = Verifier(Lake(open_store(str(world.lake))), world.settings.report_time_zone)
+    return [finding.text for finding in verifier.everything()]
 
 
 @pytest.fixture
@@ -29,65 +46,70 @@ def world(new_world: Callable[..., World]) -> World:
         rhythm=False,
         edges=True,
         edge_rule="[]",
+        late_share=0,
     )
-    outcomes = list(made.river().run(DAY))
-    assert not [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert not run(made, DAY)
     return made
 
 
-def india(world: World) -> World:
-    return replace(world, variables=INDIA)
-
-
-def test_a_rebuild_refuses_names_the_zone_and_changes_nothing(world: World) -> None:
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/New_York", "GMT"])
+def test_a_naive_time_means_the_zone_of_its_poll_whatever_the_setting_says(
+    world: World, zone: str
+) -> None:
+    assert world.run("rebuild", *SPAN).returncode == 0
     before, calls = world.files(), len(world.asked())
-    done = india(world).run("rebuild", *SPAN)
-    assert done.returncode == 1
-    assert "was polled under another CLICKPOST_TIME_ZONE: under Asia/Kolkata, " in done.stderr
-    assert "Set CLICKPOST_TIME_ZONE back" in done.stderr
+    done = in_zone(world, zone).run("rebuild", *SPAN)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert world.files() == before
     assert len(world.asked()) == calls
 
 
-def test_a_damaged_lake_is_not_touched_either(world: World) -> None:
-    for path in sorted(world.lake.rglob("*/date=2026-11-07/hour=0[3-5]/part-0.parquet")):
-        path.write_bytes(b"damaged")
-    before = world.files()
-    assert india(world).run("rebuild", *SPAN).returncode == 1
-    assert world.files() == before
-    assert world.run("rebuild", *SPAN).returncode == 0  # under its own zone it is mended
-
-
-def test_an_hour_that_is_polled_again_keeps_its_rows_and_says_why(world: World) -> None:
-    before = world.files()
-    outcomes = list(india(world).river().run(DAY[6:12]))
-    failed = {o.window: o.error for o in outcomes if isinstance(o, Failed)}
-    assert set(failed) == set(DAY[6:12])
-    assert all(isinstance(error, ZoneChanged) for error in failed.values())
-    assert world.files() == before
-    assert not list(
-        Verifier(Lake(open_store(str(world.lake))), world.settings.report_time_zone).everything()
-    )
+@pytest.mark.parametrize("again", [DAY[6:12], DAY, [DAY[-1].next]], ids=["some", "all", "new"])
+def test_polls_of_two_zones_stand_beside_each_other_and_no_return_is_lost(
+    world: World, again: list[Window]
+) -> None:
+    held = set(world.scan("returns").get_column("return_reference_number"))
+    india = in_zone(world, "Asia/Kolkata")
+    assert not run(india, again)
+    found = Counter(world.scan("returns").get_column("return_reference_number"))
+    assert held <= found.keys()
+    assert set(found.values()) == {1}
+    assert not findings(world)
     assert world.run("rebuild", *SPAN).returncode == 0
-    after = world.files()
-    assert {path: after[path] for path in before} == before
-
-
-def test_a_build_of_an_hour_beside_them_refuses_too(world: World) -> None:
-    """A record on the edge was served by a window that was polled under the other zone."""
-    rows = world.scan("returns")
-    after = DAY[-1].next
-    outcomes = list(india(world).river().run([after]))
-    failed = [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
-    assert failed
-    assert all(isinstance(error, ZoneChanged) for error in failed)
-    assert world.scan("returns").equals(rows)
-
-
-def test_times_that_name_their_zone_do_not_mind(new_world: Callable[..., World]) -> None:
-    world = new_world({}, returns_per_hour=3, edges=True)
-    list(world.river().run(DAY[:4]))
-    assert world.run("rebuild", DAY[0].text, DAY[4].text).returncode == 0
     before = world.files()
-    assert india(world).run("rebuild", DAY[0].text, DAY[4].text).returncode == 0
+    assert india.run("rebuild", *SPAN).returncode == 0
     assert world.files() == before
+    assert not run(india, again)  # under the zone that they were polled under last
+    assert {p: c for p, c in world.files().items() if p in before} == before
+
+
+@pytest.fixture
+def earlier(world: World) -> World:
+    """The same lake as an earlier release left it: no poll's record names a zone."""
+    for path in (world.lake / "_records").rglob("poll-*.json"):
+        record = decode_poll(path.read_bytes(), path.name)
+        path.write_bytes(encode(msgspec.structs.replace(record, zone="")))
+    return world
+
+
+def test_a_rebuild_refuses_names_the_zone_and_changes_nothing(earlier: World) -> None:
+    """Where no zone was noted, a record could be left in no hour."""
+    for path in sorted(earlier.lake.rglob("*/date=2026-11-07/hour=0[3-5]/part-0.parquet")):
+        path.write_bytes(b"damaged, and not touched either")
+    before, calls = earlier.files(), len(earlier.asked())
+    done = in_zone(earlier, "Asia/Kolkata").run("rebuild", *SPAN)
+    assert done.returncode == 1
+    assert "was polled under another CLICKPOST_TIME_ZONE: under Asia/Kolkata, " in done.stderr
+    assert "Set CLICKPOST_TIME_ZONE back" in done.stderr
+    assert earlier.files() == before
+    assert len(earlier.asked()) == calls
+    assert earlier.run("rebuild", *SPAN).returncode == 0  # under its own zone it is mended
+
+
+def test_an_hour_that_is_polled_again_keeps_its_rows_and_says_why(earlier: World) -> None:
+    before = earlier.files()
+    failed = run(in_zone(earlier, "Asia/Kolkata"), DAY[6:12])
+    assert {outcome.window for outcome in failed} == set(DAY[6:12])
+    assert all(isinstance(outcome.error, ZoneChanged) for outcome in failed)
+    assert earlier.files() == before
+    assert not findings(earlier)

@@ -57,7 +57,7 @@ def published(lake: Lake) -> Lake:
     for window, full in ((HOUR, True), (HOUR.next, False)):
         served = ("{}",) if full else ()
         assert lake.create_poll(window, 1, at(20), served)
-        _, _, file = lake.read_new_poll(window, 1)
+        file = lake.read_new_poll(window, 1).file
         lake.record_poll(window, 1, at(20), file, {}, len(served))
         lake.publish(window, frames(full=full, window=window), ["p"], FACTS)
     for day, full in ((DAY, True), (Day(date(2026, 11, 10), DAY.zone), False)):

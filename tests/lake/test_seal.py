@@ -87,7 +87,7 @@ def test_a_poll_without_its_record_tells_by_itself_whether_it_is_whole(
     lake: Lake, folder: Path
 ) -> None:
     assert lake.create_poll(HOUR, 1, at(20), ('{"a": "one"}', '{"b": "two"}'))
-    polled_at, frame, _ = lake.read_new_poll(HOUR, 1)
+    polled_at, frame, _, _ = lake.read_new_poll(HOUR, 1)
     assert (polled_at, frame.height) == (at(20), 2)
     path = lake.poll_path(HOUR, 1)
     for content in damaged((folder / path).read_bytes()):

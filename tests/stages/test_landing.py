@@ -134,7 +134,7 @@ def test_an_empty_hour_is_a_file_of_no_rows_and_is_not_a_missing_one(lake: Lake)
     assert (landed.kept, landed.first, landed.served) == (True, True, 0)
     (record,) = lake.polls(HOUR)
     assert (record.file.rows, record.polled_at, record.homes) == (0, at(12, 10), {})
-    _, frame, _ = lake.read_new_poll(HOUR, 1)
+    frame = lake.read_new_poll(HOUR, 1).frame
     assert frame.schema == tables.RAW_RETURNS.schema
     assert not poll(lake, polled_at=at(13)).kept
     assert poll(lake, A, polled_at=at(14)).kept
