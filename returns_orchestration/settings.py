@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         gt=0,
         le=10_000,
         alias="CLICKPOST_MAX_REQUESTS_PER_SECOND",
-        description="ceiling over all requests of a run, per second",
+        description="ceiling over all requests of a deployment, per second",
     )
     lake: str = Field(
         "data/lake",

@@ -31,7 +31,7 @@ from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
 from returns_orchestration.clickpost.more_records import left_out
 from returns_orchestration.clickpost.next_page import PageTrail
-from returns_orchestration.clickpost.pace import LONGEST_SILENCE, Pace
+from returns_orchestration.clickpost.pace import LONGEST_SILENCE, Pace, Silence
 from returns_orchestration.clickpost.pacing import RetryPolicy, read_retry_after
 from returns_orchestration.clickpost.reply import Answer, Page, read_page
 from returns_orchestration.clickpost.transport import CredentialTransport, Secrets
@@ -287,12 +287,13 @@ class ClickPostClient:
 
     def _silenced(self, failure: Throttled) -> AskedToWait:
         """Silence the deployment for as long as ``failure`` asks; what to raise instead of it."""
-        asked_for = timedelta(seconds=failure.retry_after or 0.0)
-        until = self._clock().astimezone(UTC) + min(asked_for, LONGEST_SILENCE)
-        self._pace.be_silent(until)
-        bound = " No more than a day is granted." if asked_for > LONGEST_SILENCE else ""
+        seconds = failure.retry_after or 0.0
+        until = self._pace.be_silent(self._clock().astimezone(UTC), seconds)
+        bound = (
+            " No more than a day is granted." if seconds > LONGEST_SILENCE.total_seconds() else ""
+        )
         return AskedToWait(
-            f"ClickPost asks to wait {failure.retry_after:,.0f} s: nothing is sent until "
+            f"ClickPost asks to wait {seconds:,.0f} s: nothing is sent until "
             f"{until:%Y-%m-%d %H:%M} UTC.{bound}",
             http_status=failure.http_status,
             meta_status=failure.meta_status,
@@ -303,10 +304,10 @@ class ClickPostClient:
         self, url: httpx.URL, sent: list[datetime], turn: list[float], before: int
     ) -> _Received:
         with self._slots:
-            silent_until = self._pace.wait_turn()
+            silence = self._pace.wait_turn()
             turn.append(self._monotonic())
             sent_at = self._clock().astimezone(UTC)
-            _ensure_no_silence(silent_until, sent_at)
+            _ensure_no_silence(silence, sent_at)
             began = self._monotonic()
             sent.append(sent_at)
             failure: ApiError | None = None
@@ -331,13 +332,13 @@ class ClickPostClient:
         return _Received(read_page(answer, body), secrets, times, len(body))
 
 
-def _ensure_no_silence(until: datetime, now: datetime) -> None:
+def _ensure_no_silence(silence: Silence, now: datetime) -> None:
     """Raise AskedToWait where the API has asked the deployment to wait until later than ``now``."""
-    left = until - now
-    if timedelta() < left <= LONGEST_SILENCE:
+    until = silence.end(now)
+    if until is not None:
         raise AskedToWait(
             f"ClickPost has asked to wait: nothing is sent until {until:%Y-%m-%d %H:%M} UTC.",
-            retry_after=left.total_seconds(),
+            retry_after=(until - now).total_seconds(),
         )
 
 

@@ -73,7 +73,7 @@ _TRUE: Final = frozenset({"true", "yes", "y", "t"})
 _LINK_REL: Final = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))", re.IGNORECASE)
 _RANGE: Final = re.compile(r"\s*(\w+)\s+(?:(\d{1,15})\s*-\s*(\d{1,15})|\*)\s*/\s*(\d{1,15})\s*")
 _OF: Final = re.compile(r"\s*\d{1,9}\s*(?:of|/)\s*(\d{1,9})\s*", re.IGNORECASE)
-_NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.0*)?")
+_NUMBER: Final = re.compile(r"(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.0*)?")
 _HEAD_PREFIX: Final = re.compile(r"(?:x-)?(?:(?:pagination|paging|page-info)-)?", re.IGNORECASE)
 _HEAD: Final = "the HTTP head"
 _LONGEST_NAME: Final = 60
@@ -129,7 +129,7 @@ def signs_in_head(head: Iterable[tuple[str, str]]) -> tuple[Sign, ...]:
     found: list[Sign] = []
     for name, value in head:
         if name.casefold() == "link":
-            rels = [quoted or bare for quoted, bare in _LINK_REL.findall(value)]
+            rels = [(quoted or bare).strip("'") for quoted, bare in _LINK_REL.findall(value)]
             if any("next" in rel.casefold().split() for rel in rels):
                 found.append(Sign("link", f"`Link` in {_HEAD}"))
         elif name.casefold() == "content-range":
@@ -286,5 +286,5 @@ def _number(value: object) -> int | None:
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        return int(float(value.strip()))
+        return int(float(value.strip().replace(",", "")))
     return None

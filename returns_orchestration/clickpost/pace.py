@@ -18,7 +18,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -46,20 +46,39 @@ STALE: Final = 120.0
 
 
 LONGEST_SILENCE: Final = timedelta(days=1)
-"""A longer wait is not granted; a silence that ends later was begun by a clock that was ahead."""
+"""A longer wait is not granted."""
 
 
 class _State(msgspec.Struct):
     """The next turn and the last slowdown (monotonic seconds), the space, good replies in a row.
 
-    ``silent_until`` is the time of day, in seconds since 1970, as it outlives a restart.
+    A silence was asked for at ``silent_from``, until ``silent_until``: times of day, in seconds
+    since 1970, as they outlive a restart.
     """
 
     due: float = 0.0
     slowed_at: float = 0.0
     gap: float = 0.0
     good: int = 0
+    silent_from: float = 0.0
     silent_until: float = 0.0
+
+
+class Silence(NamedTuple):
+    """A silence that the API asked for, in seconds since 1970; 0 where there was none."""
+
+    begun: float
+    until: float
+
+    def end(self, now: datetime) -> datetime | None:
+        """Its end, UTC, while it lasts.
+
+        None for one that begins in the future or is too long: a clock was wrong, or the file is.
+        """
+        longest = self.begun + LONGEST_SILENCE.total_seconds()
+        if self.begun <= now.timestamp() < self.until <= longest:
+            return datetime.fromtimestamp(self.until, UTC)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +143,8 @@ class Pace:
         shared = file is not None and fcntl is not None
         self._kept = _InFile(file) if shared and file is not None else _InMemory(_State())
 
-    def wait_turn(self) -> datetime:
-        """Return when the next request may be sent, with the end of the last silence, UTC."""
+    def wait_turn(self) -> Silence:
+        """Return when the next request may be sent, with the last silence that was asked for."""
         # Threads stand in line for their turns, and only for them: what is learnt from a reply
         # meanwhile need not wait until the sleeper wakes.
         with self._turns:
@@ -133,19 +152,26 @@ class Pace:
                 now = self._monotonic()
                 turn = state.due if now < state.due <= now + STALE else now
                 state.due = turn + self._gap(state)
-                silent_until = state.silent_until
+                silence = Silence(state.silent_from, state.silent_until)
             if turn > now:
                 self._sleep(turn - now)
                 with self._lock, self._kept.held() as state:
                     # One that wakes late does not bring two requests close together.
                     state.due = max(state.due, self._monotonic() + self._gap(state))
-                    silent_until = state.silent_until
-        return datetime.fromtimestamp(silent_until, UTC)
+                    silence = Silence(state.silent_from, state.silent_until)
+        return silence
 
-    def be_silent(self, until: datetime) -> None:
-        """Let nobody send anything before ``until`` (aware)."""
+    def be_silent(self, now: datetime, seconds: float) -> datetime:
+        """Let nobody send anything for ``seconds``, a day at most; until when, UTC.
+
+        A silence that lasts longer stays as it is.
+        """
+        until = now + min(timedelta(seconds=min(seconds, 1e6)), LONGEST_SILENCE)
         with self._lock, self._kept.held() as state:
-            state.silent_until = until.timestamp()
+            known = Silence(state.silent_from, state.silent_until).end(now)
+            if known is None or known < until:
+                state.silent_from, state.silent_until = now.timestamp(), until.timestamp()
+        return until.astimezone(UTC)
 
     def slow_down(self, sent_at: float, wait: float | None) -> None:
         """A request sent at ``sent_at`` (monotonic) was told to slow down, for ``wait`` seconds."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+MOST_SECONDS = 1e9
+"""No longer wait is told apart from this one."""
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 _DOUBLINGS = 60  # more would overflow a float and change nothing: the cap holds long before
 
 
@@ -87,12 +91,16 @@ class RetryPolicy:
 def read_retry_after(text: str | None, now: datetime) -> float | None:
     """Seconds asked for by a Retry-After header: a number of seconds, or an HTTP date.
 
-    None for an absent, negative, past or unreadable one. ``now`` is aware, and by the clock of the
-    API where it is known: a date is of that clock, and ours may be wrong.
+    Of several numbers, as of a header that came twice, the largest. None for an absent, negative,
+    past or unreadable one. ``now`` is aware, and by the clock of the API where it is known: a date
+    is of that clock, and ours may be wrong.
     """
-    text = (text or "").strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
-        return float(text)
-    moment = read_http_date(text)
-    seconds = -1.0 if moment is None else (moment - now).total_seconds()
-    return seconds if seconds >= 0 else None
+    said = (text or "").strip().strip("\"'")
+    moment = read_http_date(said)
+    if moment is not None:
+        seconds = (moment - now).total_seconds()
+        return seconds if seconds >= 0 else None
+    numbers = [part.strip().removeprefix("+") for part in said.split(",")]
+    if not all(_SECONDS.fullmatch(number) for number in numbers):
+        return None
+    return min(max(map(float, numbers)), MOST_SECONDS)

@@ -53,8 +53,7 @@ class Attempt:
         """One more attempt, made ``now``."""
         if earlier is None:
             return cls(1, now, now + FIRST_PAUSE)
-        tries = earlier.tries + 1
-        since = min(earlier.since, now)  # a clock that was ahead made a later one
+        tries, since = earlier.tries + 1, earlier.since
         stubborn = now - since >= PATIENCE
         pause = STUBBORN_PAUSE if stubborn else pause_after(tries, FIRST_PAUSE, LONGEST_PAUSE)
         return cls(tries, since, now + pause, was_woken=earlier.was_woken)

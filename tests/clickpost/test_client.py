@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
+from returns_orchestration.clickpost import ClickPostClient, Pace, RetryPolicy, Timeouts
 from returns_orchestration.errors import (
     AnswerPending,
     AskedToWait,
@@ -189,6 +189,48 @@ def test_a_silence_lasts_a_day_at_most_whatever_is_asked_for_and_whatever_a_cloc
     now = right  # the clock was two days ahead
     good = ask(envelope(1), **shared)
     assert good.client.poll(window).records == ("1",)
+
+
+def test_a_silence_that_a_clock_ahead_began_is_not_waited_for(
+    ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
+) -> None:
+    right = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
+    now = right + timedelta(hours=20)
+    shared = {"pace_file": tmp_path / "pace.json", "clock": lambda: now}
+    told = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
+    with pytest.raises(AskedToWait):
+        told.client.poll(window)
+    now = right
+    assert ask(envelope(1), **shared).client.poll(window).records == ("1",)
+
+
+@pytest.mark.parametrize("waits", [("3600", "61"), ("61", "3600")])
+def test_of_two_waits_the_longer_one_silences(
+    ask: Ask, window: Window, tmp_path: Path, waits: tuple[str, str]
+) -> None:
+    """Requests are under way at once, and each may be told another wait."""
+    now = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
+    shared = {"pace_file": tmp_path / "pace.json", "clock": lambda: now}
+    pace = Pace(10, sleep=lambda _: None, monotonic=lambda: 1.0, file=tmp_path / "pace.json")
+    for wait in waits:
+        pace.be_silent(now, float(wait))
+    now += timedelta(minutes=59)
+    quiet = ask(**shared)
+    with pytest.raises(AskedToWait, match="until 2026-11-09 13:30 UTC"):
+        quiet.client.poll(window)
+    assert not quiet.requests
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"silent_until": 1e300}', '{"silent_from": -1e18, "silent_until": 1e18}', "{", "null"],
+)
+def test_a_damaged_file_of_the_pace_stops_no_request(
+    ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "pace.json"
+    file.write_text(content)
+    assert ask(envelope(1), pace_file=file).client.poll(window).records == ("1",)
 
 
 def test_a_long_wait_that_a_fault_asks_for_is_told_and_ends_the_repeats_of_that_hour(

@@ -77,7 +77,12 @@ def test_a_policy_without_sense_is_refused(wrong: dict[str, float]) -> None:
         ("", None),
         (None, None),
         ("٣", None),
-        ("9" * 400, None),
+        ("9" * 400, 1e9),
+        ("9999999999", 1e9),
+        ("60, 3600", 3600),
+        ("60, soon", None),
+        ('"3600"', 3600),
+        ("+3600", 3600),
         ("Mon, 99 Nov 2026 12:00:45 GMT", None),
     ],
 )

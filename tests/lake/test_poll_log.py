@@ -110,3 +110,10 @@ def test_a_file_that_is_not_what_was_written_is_not_believed_and_not_folded_away
     lake.poll_log.fold(TODAY)
     assert torn in files(lake)
     assert lake.poll_log.of(TODAY) == {TWO: [good(TWO, 2)]}
+
+
+@pytest.mark.parametrize("name", ["date=2026-99-99", "date=", "strangers", "date=2026-11-09x"])
+def test_a_folder_of_no_date_is_passed_over(lake: Lake, name: str) -> None:
+    lake.poll_log.add([good(TWO, 1)])
+    lake.store.put(f"{POLL_LOG}/{name}/x.json", b"{}")
+    assert lake.poll_log.dates() == [TODAY]

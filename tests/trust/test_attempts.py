@@ -52,8 +52,13 @@ def test_a_pause_that_a_clock_ahead_has_set_is_none() -> None:
         assert Attempt(5, since, NOW).may_be_made(NOW)
 
 
-def test_a_first_attempt_in_the_future_is_of_a_clock_that_was_ahead() -> None:
-    assert Attempt.after(Attempt(2, NOW + DAY, NOW + DAY), NOW).since == NOW
+def test_a_clock_that_steps_back_for_a_while_makes_no_hour_stubborn() -> None:
+    failed = Attempt(2, NOW, NOW + 5 * MINUTE)
+    meanwhile = Attempt.after(failed, NOW - 2 * DAY)
+    assert not meanwhile.is_stubborn(NOW - 2 * DAY)
+    after = Attempt.after(meanwhile, NOW + 30 * MINUTE)
+    assert not after.is_stubborn(NOW + 30 * MINUTE)
+    assert after.again_at <= NOW + 90 * MINUTE
 
 
 def test_an_hour_has_failed_once_it_is_due_and_not_under_way() -> None:
