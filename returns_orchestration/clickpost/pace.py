@@ -5,8 +5,8 @@ never closer than the configured ceiling allows. A 429 widens the space for ever
 every further run of good replies takes a fifth off it again, so an API whose limit nobody has
 published is asked about as fast as it likes without a setting.
 
-A 429 that asks for a longer wait than a run waits silences the whole deployment: until then nobody
-sends anything, in any run or command.
+A 429 that asks for a longer wait than a run waits silences the whole deployment: until then, no run
+and no command sends anything.
 
 Threads share a pace through its lock; processes of one machine share it through a small file that
 holds the next turn, the space between turns and the end of a silence, and no secret.

@@ -38,7 +38,7 @@ RETRY: Final[RetryConfig] = {
         "base": 3,
     },
 }
-"""A hiccup is ridden out; a store that does not answer is told of in 5 to 10 seconds.
+"""Retries outlast a short fault; a store that does not answer is reported within 10 seconds.
 
 What failed for longer is asked for again by the next run. obstore's own bound is three minutes.
 """
