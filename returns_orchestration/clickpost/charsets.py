@@ -18,7 +18,11 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.clickpost.bounds import MAX_DAMAGED_BYTES, BeyondBoundsError
+from returns_orchestration.clickpost.bounds import (
+    MAX_BODY_BYTES,
+    MAX_DAMAGED_BYTES,
+    BeyondBoundsError,
+)
 
 if TYPE_CHECKING:
     import msgspec
@@ -58,7 +62,7 @@ def as_utf8(body: bytearray, declared: str) -> bytearray:
 
     Bytes that are no text remain as they are, and are no UTF-8 in the result either. Raises
     NotTextError for broken UTF-32 and for a text that ends within a character of two bytes,
-    BeyondBoundsError for too many halves of a character.
+    BeyondBoundsError for too many halves of a character, and for more bytes than MAX_BODY_BYTES.
     """
     shown = json.detect_encoding(bytes(body[:4]))
     if shown == "utf-8-sig":
@@ -67,8 +71,12 @@ def as_utf8(body: bytearray, declared: str) -> bytearray:
     if shown != "utf-8":
         return _from_wide(body, shown)
     if declared:
-        with suppress(LookupError, ValueError):  # no encoding, or the bytes are no text of it
+        try:
             return _from_declared(body, declared)
+        except BeyondBoundsError:
+            raise
+        except (LookupError, ValueError):
+            return body  # no encoding, or the bytes are no text of it
     return body
 
 
@@ -78,10 +86,23 @@ def _from_declared(body: bytearray, declared: str) -> bytearray:
         raise LookupError(declared)
     if name in _UTF_8:
         return body
-    text = body.decode(name)  # refuses what is no text encoding, such as base64
-    if not _OBJECT.match(text):
-        raise LookupError(declared)
-    return bytearray(text.encode("utf-8"))
+    "".encode(name)  # refuses what is no text encoding, such as base64
+    decoder = codecs.getincrementaldecoder(name)()
+    plain = bytearray()
+    for start in range(0, len(body), _PART):
+        text = decoder.decode(bytes(body[start : start + _PART]), start + _PART >= len(body))
+        if not start and not _OBJECT.match(text):
+            raise LookupError(declared)
+        plain += text.encode("utf-8")
+        _ensure_bounded(plain)
+    return plain
+
+
+def _ensure_bounded(plain: bytearray) -> None:
+    """Raise BeyondBoundsError for a text that has grown too large: it may need more bytes here."""
+    if len(plain) > MAX_BODY_BYTES:
+        message = f"is larger than {MAX_BODY_BYTES // 2**20:,} MB in UTF-8"
+        raise BeyondBoundsError(message)
 
 
 def _from_wide(body: bytearray, encoding: str) -> bytearray:
@@ -101,6 +122,7 @@ def _from_wide(body: bytearray, encoding: str) -> bytearray:
             message = f"has more than {_MAX_HALVES:,} halves of characters"
             raise BeyondBoundsError(message)
         plain += text.encode("utf-8", "surrogatepass")
+        _ensure_bounded(plain)
     return plain
 
 

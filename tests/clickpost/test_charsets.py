@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from returns_orchestration.clickpost import RetryPolicy
+from returns_orchestration.clickpost import RetryPolicy, charsets
 from returns_orchestration.clickpost.bounds import BeyondBoundsError
 from returns_orchestration.clickpost.charsets import (
     NotTextError,
@@ -224,3 +224,23 @@ def test_a_refusal_is_read_in_its_charset_too(
     reply = declared(body.encode("utf-16"), "application/json; charset=utf-16")
     with pytest.raises(RequestRefused, match="Start time is wrong"):
         ask(reply).client.poll(window)
+
+
+@pytest.mark.parametrize(
+    ("charset", "letter"),
+    [("shift_jis", "日"), ("gb18030", "𠮷"), ("euc-kr", "가"), ("cp1252", "é")],
+)
+def test_a_long_text_is_read_whole_wherever_it_is_parted(charset: str, letter: str) -> None:
+    for before in range(4):
+        text = '{"a": "' + " " * before + letter * 100_000 + '"}'
+        assert as_utf8(bytearray(text.encode(charset)), charset) == text.encode()
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16"])
+def test_a_text_that_grows_too_large_in_utf_8_is_refused(
+    monkeypatch: pytest.MonkeyPatch, charset: str
+) -> None:
+    monkeypatch.setattr(charsets, "MAX_BODY_BYTES", 2**18)
+    text = '{"a": "' + "é" * 2**17 + '"}'
+    with pytest.raises(BeyondBoundsError, match="in UTF-8"):
+        as_utf8(bytearray(text.encode(charset)), charset)
