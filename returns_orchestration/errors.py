@@ -142,7 +142,12 @@ class AnswerPending(TransientApiError):
 
 
 class MalformedReply(TransientApiError):
-    """The body is not the documented JSON, although the status says that all is well."""
+    """The body is not the documented JSON, although the status says that all is well.
+
+    ``size``: its bytes, as far as they were read.
+    """
+
+    size = 0
 
 
 class PermanentApiError(ApiError):

@@ -18,6 +18,9 @@ from returns_orchestration.errors import RequestRefused
 MAX_BODY_BYTES: Final = 112 * 2**20
 """Bytes of all pages of a window, decompressed."""
 
+LARGE_BYTES: Final = 2**20
+"""A larger reply that is no answer is asked for once more and not four times: it takes its time."""
+
 MAX_ERROR_BYTES: Final = 2**18
 """Bytes of a body that is no success: it is read for its meta only."""
 

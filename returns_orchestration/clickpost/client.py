@@ -20,6 +20,7 @@ import httpx
 
 from returns_orchestration.clickpost.body import read_body
 from returns_orchestration.clickpost.bounds import (
+    LARGE_BYTES,
     MAX_BODY_BYTES,
     MAX_RECORDS,
     BeyondBoundsError,
@@ -38,6 +39,7 @@ from returns_orchestration.clickpost.transport import CredentialTransport, Secre
 from returns_orchestration.errors import (
     ApiError,
     AskedToWait,
+    MalformedReply,
     RecordsLeftOut,
     SettingsError,
     Throttled,
@@ -258,6 +260,8 @@ class ClickPostClient:
             else:
                 self._pace.went_well()
                 return received
+            if isinstance(failure, MalformedReply) and failure.size > LARGE_BYTES and attempt > 1:
+                raise failure
             too_long = self._retry.is_too_long(failure.retry_after)
             if isinstance(failure, AskedToWait):
                 raise failure
@@ -329,7 +333,12 @@ class ClickPostClient:
             charset=declared_charset(response.headers.get("content-type", "")),
             signs=response.extensions["signs"],
         )
-        return _Received(read_page(answer, body), secrets, times, len(body))
+        size = len(body)  # reading takes a mark at its beginning away
+        try:
+            return _Received(read_page(answer, body), secrets, times, len(body))
+        except MalformedReply as error:
+            error.size = size
+            raise
 
 
 def _ensure_no_silence(silence: Silence, now: datetime) -> None:

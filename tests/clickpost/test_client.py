@@ -411,3 +411,14 @@ def test_malformed_replies_hold_no_body_while_waiting(ask: Ask, window: Window) 
         frames.append(link.tb_frame.f_locals)
         link = link.tb_next
     assert not any(isinstance(value, bytearray) for frame in frames for value in frame.values())
+
+
+@pytest.mark.parametrize(("size", "asked_for"), [(2**20 + 1, 2), (1_000, 5)])
+def test_a_large_reply_that_is_no_json_is_asked_for_once_more_and_not_four_times(
+    ask: Ask, window: Window, size: int, asked_for: int
+) -> None:
+    asked = ask(*[b"\0" * size] * 5)
+    with pytest.raises(MalformedReply) as caught:
+        asked.client.poll(window)
+    assert len(asked.requests) == asked_for
+    assert caught.value.attempts == asked_for
