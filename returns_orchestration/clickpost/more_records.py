@@ -95,7 +95,7 @@ class Sign:
 
 
 def names_nothing(value: object) -> bool:
-    """Whether ``value`` is none of a next page: null, false, and their names as text."""
+    """Whether ``value`` names no next page: null, false, and their names as text."""
     if isinstance(value, str):
         return value.strip().casefold() in _NOTHING
     return value is None or value is False

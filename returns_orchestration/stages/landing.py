@@ -1,8 +1,8 @@
 """What a poll brought: kept as received if anything in it is new, before it is made into anything.
 
 New is judged return by return: a poll is kept if for any return it serves other text than the
-newest kept poll that served that return, or text that means another time as it was sent under
-another zone. A different order of the same records, or fewer returns,
+newest kept poll that served that return, or the same text with another request time, as it was sent
+under another zone. A different order of the same records, or fewer returns,
 is nothing new. Only the two values that say which return a record is about are looked at here.
 """
 
