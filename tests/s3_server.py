@@ -91,9 +91,9 @@ class S3Server:
         return ""
 
     def listing(self, query: dict[str, str]) -> str:
-        """A page of keys, and of what keys have in common up to the delimiter."""
+        """A page of keys after a given one, and of what keys have in common up to the delimiter."""
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-        after = query.get("continuation-token", "")
+        after = query.get("continuation-token", query.get("start-after", ""))
         with self.lock:
             keys = {key: len(content) for key, content in self.objects.items()}
         names: dict[str, int | None] = {}

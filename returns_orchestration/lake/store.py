@@ -5,6 +5,9 @@ of the folder (obstore's own local put renames without fsync, seen with strace a
 own few lines). In an object store: one PUT. ``create`` is a put that never replaces: a hard link,
 or a PUT with If-None-Match. Errors of the system leave as LakeUnwritable and LakeDamaged. Here is
 the folder; object stores are in ``objects``.
+
+A request takes some 30 ms, and one fsync waits for the one before it. Who has several files says
+so at once: ``get_many``, ``put_many`` and ``delete_many`` wait side by side.
 """
 
 from __future__ import annotations
@@ -13,19 +16,29 @@ import errno
 import os
 import time
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
+from returns_orchestration.lake.many import (
+    Listed,
+    common_folder,
+    is_between,
+    may_hold,
+    side_by_side,
+)
 from returns_orchestration.lake.objects import ObjectStore
 from returns_orchestration.lake.remote import open_remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 TEMPORARY = "_tmp"
 ABANDONED_SECONDS = 24 * 3600
+
+ATTEMPTS: Final = 5
+"""How often a file is placed in a folder that others remove at the same time."""
 
 OPENS_FOLDERS: Final = os.name != "nt"
 """Whether a folder can be opened, and so be made durable; Windows refuses to open one."""
@@ -43,28 +56,64 @@ class Store(Protocol):
     """Paths are relative, with ``/``; every method may raise LakeUnwritable or LakeDamaged."""
 
     def get(self, path: str) -> bytes | None:
-        """The whole content, or None where there is none."""
+        """The whole content, or None where there is none. Idempotent: it changes nothing."""
+
+    def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
+        """What ``get`` gives for each of ``paths``, in their order. Idempotent, as ``get`` is."""
 
     def put(self, path: str, content: bytes) -> None:
-        """Put ``content`` there, replacing what stood there; a reader sees the old or the new."""
+        """Put ``content`` there, replacing what stood there; a reader sees the old or the new.
+
+        Idempotent: the same put once more leaves the same content.
+        """
+
+    def put_many(self, contents: Mapping[str, bytes]) -> None:
+        """Put each content at its path, as ``put`` does; all are durable when this returns.
+
+        No order among the files is promised. When one fails, the first error is raised after the
+        others have ended; files that were put stay. Idempotent: after an error, or an end of the
+        process in between, the same call once more puts them all.
+        """
 
     def create(self, path: str, content: bytes) -> bool:
-        """Put ``content`` there if nothing stands there; False, and nothing done, otherwise."""
+        """Put ``content`` there if nothing stands there; False, and nothing done, otherwise.
+
+        Not idempotent: a second call says False, and so does one after a call that ended in an
+        error, where that one had put the file before it failed.
+        """
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Every path below the folder ``prefix``, in order; temporary files are not listed."""
+        """Every path below the folder ``prefix``, in order; temporary files are not listed.
+
+        Idempotent: it changes nothing.
+        """
+
+    def between(self, prefix: str, start: str, stop: str) -> Iterator[Listed]:
+        """Every file below the folder ``prefix`` with ``start <= path < stop``, in order.
+
+        ``start`` and ``stop`` are compared with the full path, as text; "" for ``stop`` is the end
+        of all paths. What is out of range costs as little as the store allows: no request for
+        pages before and behind, no look into folders. Temporary files are not listed. Idempotent:
+        it changes nothing.
+        """
 
     def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
-        """The names of the folders and of the files right in the folder ``prefix``, in order."""
+        """The names of the folders and of the files right in the folder ``prefix``, in order.
+
+        Idempotent: it changes nothing.
+        """
 
     def delete(self, path: str) -> None:
-        """Remove it; nothing happens where there is none."""
+        """Remove it; nothing happens where there is none. Idempotent for that reason."""
+
+    def delete_many(self, paths: Sequence[str]) -> None:
+        """Remove each, as ``delete`` does. No order is promised. Idempotent, as ``delete`` is."""
 
     def sweep(self) -> None:
-        """Remove what killed writers left behind."""
+        """Remove what killed writers left behind. Idempotent: a second call finds nothing more."""
 
     def uri(self, path: str) -> str:
-        """The full address of ``path``, to be shown to a user."""
+        """The full address of ``path``, to be shown to a user. Idempotent: nothing is sent."""
 
 
 def open_store(lake: str, *, brief: bool = False) -> Store:
@@ -110,12 +159,16 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._root = str(root)
+        self._known: set[Path] = set()
+        """Folders that were there when last looked at, and whose names need no fsync of ours."""
+        self._new: set[Path] = set()
+        """Folders made here whose names are not durable yet; whoever writes there sees to it."""
 
     def __repr__(self) -> str:
         return f"FolderStore({str(self.root)!r})"
 
     def get(self, path: str) -> bytes | None:
-        """See Store."""
+        """See Store; idempotent."""
         with _reading(path):
             try:
                 # Strings, here and in list: building a Path costs more than reading the file.
@@ -124,61 +177,89 @@ class FolderStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
+        """See Store; idempotent."""
+        return side_by_side(self.get, paths)
+
     def put(self, path: str, content: bytes) -> None:
-        """See Store."""
-        final = self.root / path
-        with _writing(path), self._durable(content) as temporary:
-            self._folder(final.parent)
-            temporary.replace(final)
-            _fsync_folder(final.parent)
+        """See Store; idempotent."""
+        self.put_many({path: content})
+
+    def put_many(self, contents: Mapping[str, bytes]) -> None:
+        """See Store; idempotent. Where one cannot be written to the disk, none is put."""
+        with ExitStack() as temporaries:
+
+            def write(entry: tuple[str, bytes]) -> Path:
+                with _writing(entry[0]):
+                    return temporaries.enter_context(self._durable(entry[1]))
+
+            written = dict(zip(contents, side_by_side(write, [*contents.items()]), strict=True))
+            unsynced: dict[Path, str] = {}
+
+            def place(path: str) -> None:
+                with _writing(path):
+                    self._place(path, written[path].replace, unsynced)
+
+            try:
+                # A rename waits for nothing, so threads would only make it slower.
+                side_by_side(place, [*contents], threads=1)
+            finally:
+                self._sync(unsynced)
 
     def create(self, path: str, content: bytes) -> bool:
-        """See Store."""
-        final = self.root / path
+        """See Store; not idempotent."""
+        unsynced: dict[Path, str] = {}
         with _writing(path), self._durable(content) as temporary:
-            self._folder(final.parent)
             try:
-                final.hardlink_to(temporary)
+                self._place(path, lambda final: _link(path, final, temporary), unsynced)
             except FileExistsError:
                 return False
-            except OSError as error:
-                if _takes_links(temporary.parent):
-                    raise
-                raise LakeUnwritable(
-                    f"The lake could not be written at {path}: its file system knows no hard links "
-                    f"({_cause(error)}), by which a poll never takes the number of another one.",
-                    next_step="Move RETURNS_LAKE to a local file system such as ext4, xfs, NTFS or "
-                    "APFS, or to an object store (s3://, gs://, az://).",
-                ) from None
-            _fsync_folder(final.parent)
+            self._sync(unsynced)
         return True
 
     def list(self, prefix: str) -> Iterator[str]:
-        """See Store."""
-        found: list[str] = []
+        """See Store; idempotent."""
         with _reading(prefix):
-            for folder, folders, files in os.walk(self.root / prefix, onerror=_unless_absent):
-                if folder == self._root and TEMPORARY in folders:
-                    folders.remove(TEMPORARY)
-                below = folder[len(self._root) :].strip(os.sep).replace(os.sep, "/")
-                found += [f"{below}/{name}" if below else name for name in files]
+            found = sorted(path for path, _ in self._files(prefix, "", ""))
+        yield from found
+
+    def between(self, prefix: str, start: str, stop: str) -> Iterator[Listed]:
+        """See Store; idempotent."""
+        found: list[Listed] = []
+        with _reading(prefix):
+            for path, entry in self._files(common_folder(prefix, start, stop), start, stop):
+                with suppress(FileNotFoundError):  # gone since it was listed
+                    found.append(Listed(path, entry.stat().st_size))
         yield from sorted(found)
 
     def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
-        """See Store."""
+        """See Store; idempotent."""
         with _reading(prefix):
             for _, folders, files in os.walk(self.root / prefix, onerror=_unless_absent):
                 return sorted(set(folders) - ({TEMPORARY} if not prefix else set())), sorted(files)
         return [], []
 
     def delete(self, path: str) -> None:
-        """See Store."""
-        with _writing(path):
-            (self.root / path).unlink(missing_ok=True)
-            _fsync_folder((self.root / path).parent)
+        """See Store; idempotent."""
+        self.delete_many([path])
+
+    def delete_many(self, paths: Sequence[str]) -> None:
+        """See Store; idempotent."""
+        unsynced: dict[Path, str] = {}
+
+        def remove(path: str) -> None:
+            with _writing(path):
+                file = self.root / path
+                file.unlink(missing_ok=True)
+                unsynced.setdefault(file.parent, path)
+
+        try:
+            side_by_side(remove, paths, threads=1)
+        finally:
+            self._sync(unsynced)
 
     def sweep(self) -> None:
-        """See Store: temporary files that nobody has touched for a day."""
+        """See Store; idempotent. Temporary files that nobody has touched for a day."""
         with _writing(TEMPORARY), suppress(FileNotFoundError):
             for left in (self.root / TEMPORARY).iterdir():
                 with suppress(FileNotFoundError):  # another sweep was faster
@@ -186,17 +267,42 @@ class FolderStore:
                         left.unlink()
 
     def uri(self, path: str) -> str:
-        """See Store."""
+        """See Store; idempotent."""
         return str(self.root / path)
+
+    def _files(self, folder: str, start: str, stop: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Every file below ``folder`` that is in range; links to folders are not followed."""
+        if not may_hold(folder, start, stop):
+            return
+        below = f"{folder}/" if folder else ""
+        folders: list[str] = []
+        try:
+            with os.scandir(f"{self._root}/{folder}") as entries:
+                for entry in entries:
+                    path = f"{below}{entry.name}"
+                    if not entry.is_dir():
+                        if is_between(path, start, stop):
+                            yield path, entry
+                    elif path != TEMPORARY and not entry.is_symlink():
+                        folders.append(path)
+        except OSError as error:
+            _unless_absent(error)
+        for path in folders:
+            yield from self._files(path, start, stop)
 
     @contextmanager
     def _durable(self, content: bytes) -> Iterator[Path]:
         """A temporary file on the lake's own file system that holds ``content`` for good."""
         folder = self.root / TEMPORARY
-        folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / uuid.uuid4().hex
         try:
-            with temporary.open("xb") as file:
+            try:
+                file = temporary.open("xb")
+            except FileNotFoundError:
+                self._folder(self.root)
+                folder.mkdir(exist_ok=True)
+                file = temporary.open("xb")
+            with file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -205,14 +311,69 @@ class FolderStore:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
-    def _folder(self, folder: Path) -> None:
-        """Make ``folder``; each new one is made durable in its parent, or a crash could lose it."""
-        if folder.is_dir():
-            return
-        self._folder(folder.parent)
-        with suppress(FileExistsError):
-            folder.mkdir()
-        _fsync_folder(folder.parent)
+    def _place(self, path: str, place: Callable[[Path], object], unsynced: dict[Path, str]) -> None:
+        """Call ``place`` with the final path, in a folder that is there.
+
+        Adds the folders whose names are to be made durable then, each with ``path`` unless it is
+        there already.
+        """
+        final = self.root / path
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                new = self._folder(final.parent)
+                place(final)
+            except FileNotFoundError:
+                if not left:
+                    raise
+                self._known.clear()  # somebody has removed a folder
+            else:
+                break
+        for folder in (final.parent, *(made.parent for made in new)):
+            unsynced.setdefault(folder, path)
+
+    def _folder(self, folder: Path) -> Sequence[Path]:
+        """Make ``folder``. The new ones, it and those above, whose names are not durable yet."""
+        if folder in self._known:
+            return []
+        if not folder.is_dir():
+            above = self._folder(folder.parent)
+            self._new.add(folder)  # before it is there: another thread must not take it for old
+            with suppress(FileExistsError):
+                folder.mkdir()
+            return [folder, *above]
+        if folder in self._new:
+            return [folder, *self._folder(folder.parent)]
+        self._known.add(folder)
+        return []
+
+    def _sync(self, folders: dict[Path, str]) -> None:
+        """Make the names in ``folders`` durable; an error names the path beside the folder."""
+        # Only those that are there by now; another thread may be about to make one.
+        made = [new for new in self._new.copy() if new.parent in folders and new.is_dir()]
+
+        def sync(folder: Path) -> None:
+            with _writing(folders[folder]):
+                _fsync_folder(folder)
+
+        side_by_side(sync, [*folders])
+        self._new.difference_update(made)
+
+
+def _link(path: str, final: Path, temporary: Path) -> None:
+    """Make ``final`` a second name of ``temporary``; FileExistsError where there is such a file."""
+    try:
+        final.hardlink_to(temporary)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError as error:
+        if _takes_links(temporary.parent):
+            raise
+        raise LakeUnwritable(
+            f"The lake could not be written at {path}: its file system knows no hard links "
+            f"({_cause(error)}), by which a poll never takes the number of another one.",
+            next_step="Move RETURNS_LAKE to a local file system such as ext4, xfs, NTFS or "
+            "APFS, or to an object store (s3://, gs://, az://).",
+        ) from None
 
 
 def _unless_absent(error: OSError) -> None:
