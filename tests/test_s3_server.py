@@ -76,6 +76,17 @@ def test_a_listing_comes_in_pages_and_groups_by_the_delimiter(server: S3Server) 
     assert re.findall("<Key>(.*?)</Key>", all_of_them) == ["t/a/1", "t/a/2"]
 
 
+def test_a_listing_begins_after_a_given_key_and_its_pages_go_on(server: S3Server) -> None:
+    server.objects = {f"t/{name}": b"" for name in "abcd"}
+    server.page = 2
+    query = "?list-type=2&prefix=t/&start-after=t/a"
+    _, first = ask(server, "GET", query)
+    assert re.findall("<Key>(.*?)</Key>", first) == ["t/b", "t/c"]
+    token = re.findall("<NextContinuationToken>(.*?)</", first)
+    _, second = ask(server, "GET", f"{query}&continuation-token={token[0]}")
+    assert re.findall("<Key>(.*?)</Key>", second) == ["t/d"]
+
+
 @pytest.mark.parametrize(
     ("switch", "second", "stands"),
     [

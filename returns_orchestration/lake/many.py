@@ -36,6 +36,8 @@ def is_between(path: str, start: str, stop: str) -> bool:
 
 def may_hold(folder: str, start: str, stop: str) -> bool:
     """Whether a path below ``folder``, which is "" or has no slash at its end, can be in range."""
+    if stop and stop <= start:
+        return False
     below = f"{folder}/" if folder else ""
     return (start <= below or start.startswith(below)) and (not stop or below < stop)
 

@@ -42,6 +42,9 @@ Azure does not where its hierarchical namespace is on, and obstore promises no o
 DIRECTORY_BUCKET: Final = "--x-s3"
 """How the name of a bucket of S3 ends that lists in no order and from no given key."""
 
+NO_NAMES: Final = frozenset({"", ".", ".."})
+"""What no part of a path may be."""
+
 CHUNK: Final = 100
 """Keys taken at once of a page. A page has 1,000 at most, and may have fewer: a chunk that is as
 large as a page would ask for the next page only to be full."""
@@ -201,11 +204,12 @@ def _name(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _before(start: str) -> str:
+def _before(start: str) -> str | None:
     """A key before ``start`` with next to none in between: a store lists what follows a key.
 
-    Of the last character the one before it, and then a letter that few keys have there. No segment
-    of it is empty, which obstore would refuse.
+    Of the last character the one before it, and then a letter that few keys have there. None where
+    obstore would refuse that, or read it as another path.
     """
     last = "." if start[-1] == "0" else chr(ord(start[-1]) - 1)
-    return f"{start[:-1]}{last}z" if last.isprintable() else start[:-1]
+    key = f"{start[:-1]}{last}z"
+    return key if key.isprintable() and NO_NAMES.isdisjoint(key.split("/")) else None

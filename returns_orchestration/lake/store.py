@@ -40,6 +40,11 @@ ABANDONED_SECONDS = 24 * 3600
 ATTEMPTS: Final = 5
 """How often a file is placed in a folder that others remove at the same time."""
 
+READERS: Final = 2
+"""Threads that read files of a folder. 100 files of 20 kB took 3 ms with one, 4 with two and 8.5
+with eight where the system had them in memory, and 22, 12 and 13 ms where it had not.
+"""
+
 OPENS_FOLDERS: Final = os.name != "nt"
 """Whether a folder can be opened, and so be made durable; Windows refuses to open one."""
 
@@ -179,7 +184,7 @@ class FolderStore:
 
     def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
         """See Store; idempotent."""
-        return side_by_side(self.get, paths)
+        return side_by_side(self.get, paths, READERS)
 
     def put(self, path: str, content: bytes) -> None:
         """See Store; idempotent."""

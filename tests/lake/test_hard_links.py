@@ -47,7 +47,8 @@ def without_links(tmp_path: Path) -> Iterator[Path]:
 def test_a_create_names_the_missing_links_and_all_else_works(without_links: Path) -> None:
     store = FolderStore(without_links / "lake")
     store.put("t/f", b"put")
-    store.put("t/f", b"again")
+    store.put_many({"t/f": b"again", "t/h": b"put"})
+    store.delete_many(["t/h"])
     with pytest.raises(LakeUnwritable, match="knows no hard links") as raised:
         store.create("t/g", b"created")
     assert "Move RETURNS_LAKE to a local file system" in str(raised.value)

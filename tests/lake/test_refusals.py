@@ -22,12 +22,17 @@ LAKE = f"s3://{BUCKET}/lake"
 CALLS: dict[str, Callable[[Store], Any]] = {
     "put": lambda store: store.put("t/f", b"content"),
     "create": lambda store: store.create("t/f", b"content"),
+    "put_many": lambda store: store.put_many({"t/f": b"content"}),
     "delete": lambda store: store.delete("t/f"),
+    "delete_many": lambda store: store.delete_many(["t/f", "t/g"]),
     "get": lambda store: store.get("t/f"),
+    "get_many": lambda store: store.get_many(["t/f"]),
     "list": lambda store: list(store.list("t")),
+    "between": lambda store: list(store.between("t", "t/a", "t/z")),
     "children": lambda store: store.children("t"),
 }
-WRITES = ("put", "create", "delete")
+DELETES = ("delete", "delete_many")
+WRITES = ("put", "put_many", "create", *DELETES)
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ def test_the_stores_own_code_is_told_with_what_to_do(
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_bucket_that_is_not_there_is_no_empty_lake(s3: S3Server, call: str) -> None:
-    if call == "delete":  # there is nothing to remove, and nothing was
+    if call in DELETES:  # there is nothing to remove, and nothing was
         CALLS[call](open_store("s3://other/lake"))
         return
     said = refused(call, "s3://other/lake")
@@ -151,10 +156,12 @@ def test_a_hiccup_is_ridden_out(s3: S3Server, call: str, hiccup: Any) -> None:
     assert found == {
         "create": True,
         "get": b"content",
+        "get_many": [b"content"],
         "list": ["t/f"],
+        "between": [("t/f", 7)],
         "children": ([], ["f"]),
     }.get(call)
-    assert s3.objects == ({} if call == "delete" else {"lake/t/f": b"content"})
+    assert s3.objects == ({} if call in DELETES else {"lake/t/f": b"content"})
 
 
 def test_a_create_whose_answer_was_lost_has_won(s3: S3Server) -> None:
@@ -212,7 +219,8 @@ def test_a_store_that_does_not_know_the_bulk_delete_is_told_another_way(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.refusal = (501, "NotImplemented")
-    assert "Set AWS_DISABLE_BULK_DELETE=true." in refused("delete")
+    for call in DELETES:
+        assert "Set AWS_DISABLE_BULK_DELETE=true." in refused(call)
     s3.refusal = None
     monkeypatch.setenv("AWS_DISABLE_BULK_DELETE", "true")
     store = open_store(LAKE)
@@ -284,3 +292,15 @@ def test_what_obstore_says_is_recognised_and_never_repeated(
 def test_what_stands_in_an_address_is_no_reason() -> None:
     text = f"{REQUEST.replace('/lake/', '/ConnectionRefused/')}: no more is said"
     assert refusal_of(GenericError(text), "s3").reason == "GenericError"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_of_many_puts_the_refused_one_is_told_when_the_others_are_done(s3: S3Server) -> None:
+    s3.hiccups = ["none", "none", (403, "AccessDenied")]
+    paths = [f"t/{number}" for number in range(20)]
+    with pytest.raises(LakeUnwritable, match="AccessDenied") as raised:
+        open_store(LAKE).put_many(dict.fromkeys(paths, b"content"))
+    refused_path = re.search(rf"{LAKE}/(t/\d+):", str(raised.value))
+    assert refused_path is not None
+    assert sorted(s3.objects) == sorted(f"lake/{p}" for p in paths if p != refused_path[1])
+    assert len(s3.requests) == 20

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from obstore.store import MemoryStore
+from obstore.store import LocalStore, MemoryStore
 from s3_server import BUCKET
 
-from returns_orchestration.lake.store import FolderStore, ObjectStore, open_store
+from returns_orchestration.lake.objects import CHUNK
+from returns_orchestration.lake.remote import open_remote
+from returns_orchestration.lake.store import FolderStore, Listed, ObjectStore, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +114,160 @@ def test_delete_removes_and_is_content_with_nothing(store: Store) -> None:
     assert store.create("a/f", b"again")
 
 
+PATHS = [
+    *(f"_journal/date=2026-11-{day}/{hour}.poll-1" for day in ("08", "09", "10") for hour in "19"),
+    "returns/date=2026-11-09.old",
+    "returns/date=2026-11-09/hour=11/part-0.parquet",
+    "returns/date=2026-11-09/hour=9/part-0.parquet",
+    "returns2/0",
+    "returns2/00",
+    "returns2/a b",
+    "returns2/a/b",
+    "returns2/é~%",
+    "top",
+]
+BOUNDS = [
+    "",
+    *PATHS[::2],
+    "_journal",
+    "_journal/",
+    "_journal/date=2026-11-0",
+    "_journal/date=2026-11-09",
+    "_journal/date=2026-11-09/",
+    "_journal/date=2026-11-09/1",
+    "_journal/date=2026-11-10/1.",
+    "returns/date=2026-11-09/hour=1",
+    "returns0",
+    "returns2/0",
+    "returns2/!",
+    "returns2/a.",
+    "returns2/é",
+    "/x",
+    "returns2//",
+    "\x00",
+    "~",
+]
+
+
+@pytest.mark.parametrize("prefix", ["", "_journal", "returns", "returns2", "nowhere"])
+def test_files_between_two_paths_are_those_a_sorted_list_has_there(
+    prefix: str, store: Store
+) -> None:
+    sizes = {path: number for number, path in enumerate(PATHS)}
+    store.put_many({path: bytes(size) for path, size in sizes.items()})
+    below = sorted(path for path in PATHS if path.startswith(f"{prefix}/") or not prefix)
+    for start in BOUNDS:
+        for stop in BOUNDS:
+            expected = [
+                Listed(path, sizes[path])
+                for path in below
+                if start <= path and (path < stop or not stop)
+            ]
+            assert list(store.between(prefix, start, stop)) == expected, (start, stop)
+    assert list(store.list(prefix)) == below
+
+
+def test_many_are_put_got_and_deleted_in_one_call(store: Store) -> None:
+    contents = {f"t/{number % 5}/{number}": bytes([number]) * number for number in range(40)}
+    store.put_many(contents)
+    assert list(store.list("")) == sorted(contents)
+    paths = [*reversed(contents), "t/none", "t/3/3/below", "t/3/3"]
+    found = [contents.get(path) for path in paths]
+    assert store.get_many(paths) == found
+    store.put_many(dict.fromkeys(list(contents)[:9], b"replaced"))
+    assert store.get_many(["t/3/3", "t/4/9"]) == [b"replaced", bytes([9]) * 9]
+    store.delete_many(["never/there", *list(contents)[1:], "t/none"])
+    store.delete_many(list(contents)[:2])
+    assert not list(store.list(""))
+    store.put_many({})
+    store.delete_many([])
+    assert store.get_many([]) == []
+
+
+def test_what_is_not_there_keeps_none_of_the_others_from_being_deleted(tmp_path: Path) -> None:
+    """This store, like GCS and Azure and unlike S3, calls that an error."""
+    store = ObjectStore(LocalStore(tmp_path), "file://lake")
+    paths = [f"t/{number}" for number in range(40)]
+    store.put_many(dict.fromkeys(paths[::2], b""))
+    store.delete_many(paths)
+    assert not list(store.list(""))
+
+
+def journal(days: int) -> dict[str, bytes]:
+    """100 objects a day."""
+    return {
+        f"lake/_journal/date=2026-{1 + day // 30:02}-{1 + day % 30:02}/{n:02}.json": b"xyz"
+        for day in range(days)
+        for n in range(100)
+    }
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "files", "requests"),
+    [
+        ("2026-06-01", "2026-06-02", 100, 1),
+        ("2026-06-01/42", "2026-06-01/43", 1, 1),
+        ("2026-06-01/42.json", "2026-06-01/43.json", 1, 1),
+        ("2026-06-01", "2026-06-10", 900, 1),
+        ("2026-06-01", "2026-06-11/", 1000, 2),  # the page is full; does it go on?
+        ("2026-06-01", "2026-06-12", 1100, 2),
+        ("2026-12-21", "", 1000, 1),
+        ("2027", "", 0, 1),
+        ("2026-06-01", "2026-06-01", 0, 0),
+    ],
+)
+def test_a_range_costs_the_requests_of_its_own_keys_only(
+    start: str, stop: str, files: int, requests: int, s3: S3Server
+) -> None:
+    """Twelve months stand before and behind; S3 gives 1,000 keys a request."""
+    s3.objects = journal(360) | {"lake/_records/first": b"", "lake/returns/last": b""}
+    store = open_store(f"s3://{BUCKET}/lake")
+    stop = f"_journal/date={stop}" if stop else stop
+    found = list(store.between("_journal", f"_journal/date={start}", stop))
+    assert len(found) == files
+    assert {listed.size for listed in found} <= {3}
+    assert len(s3.requests) == requests
+
+
+def test_of_a_range_that_no_path_below_the_folder_is_in_nothing_is_asked(s3: S3Server) -> None:
+    s3.objects = journal(1)
+    store = open_store(f"s3://{BUCKET}/lake")
+    for start, stop in (("returns", ""), ("", "_journal/"), ("_journal0", "z"), ("z", "a")):
+        assert not list(store.between("_journal", start, stop))
+    assert not s3.requests
+
+
+def test_a_store_that_keeps_no_order_is_asked_for_all_pages(s3: S3Server) -> None:
+    """Azure with its hierarchical namespace, and a directory bucket of S3."""
+    s3.objects = journal(20)
+    s3.page = CHUNK
+    remote = open_remote(f"s3://{BUCKET}/lake")
+    for address in ("az://container/lake", "s3://bucket--use1-az4--x-s3/lake"):
+        s3.requests.clear()
+        store = ObjectStore(remote, address)
+        day = "_journal/date=2026-01-02"
+        assert len(list(store.between("_journal", day, f"{day}0"))) == 100
+        assert len(s3.requests) == 20
+        assert not any("start-after" in request for request in s3.requests)
+        s3.requests.clear()
+        assert len(list(store.between("_journal", f"{day}/1", f"{day}/3"))) == 20
+        assert len(s3.requests) == 1, "the folder of both bounds is all that is listed"
+
+
+def test_several_are_deleted_by_one_request(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3.objects = journal(10)
+    paths = [key.removeprefix("lake/") for key in s3.objects]
+    open_store(f"s3://{BUCKET}/lake").delete_many(paths)
+    assert not s3.objects
+    assert [request.split()[0] for request in s3.requests] == ["POST"]
+    s3.requests.clear()
+    s3.objects = journal(1)
+    monkeypatch.setenv("AWS_DISABLE_BULK_DELETE", "true")
+    open_store(f"s3://{BUCKET}/lake").delete_many(paths[:100])
+    assert not s3.objects
+    assert [request.split()[0] for request in s3.requests] == ["DELETE"] * 100
+
+
 def test_a_reader_never_sees_a_torn_file(store: Store) -> None:
     contents = [bytes([number]) * (100_000 + number) for number in range(20)]
     store.put("f", contents[0])
@@ -142,6 +299,39 @@ def test_a_listing_of_several_pages_is_whole(s3: S3Server) -> None:
         store.put(path, b"")
     assert list(store.list("t")) == paths
     assert store.children("t") == (["0", "1", "2", "3"], ["top"])
+
+
+def test_a_folder_out_of_range_is_not_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    store.put_many({f"t/date=2026-11-{day:02}/hour={h}/f": b"" for day in (8, 9) for h in (1, 2)})
+    looked: list[str] = []
+    scandir = os.scandir
+
+    def noted(folder: str) -> Any:
+        looked.append(folder.removeprefix(f"{tmp_path}/"))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    assert len(list(store.between("t", "t/date=2026-11-09", ""))) == 2
+    assert looked[0] == "t"
+    assert sorted(looked[1:]) == [f"t/date=2026-11-09{hour}" for hour in ("", "/hour=1", "/hour=2")]
+    looked.clear()
+    assert len(list(store.between("", "t/date=2026-11-09/hour=2/", "t/date=2026-11-09/x"))) == 1
+    assert looked == ["t/date=2026-11-09", "t/date=2026-11-09/hour=2"]
+    looked.clear()
+    assert not list(store.between("t", "u", ""))
+    assert not looked
+
+
+def test_temporary_files_are_not_listed_whatever_the_range(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.put_many({"t/f": b"", "a/_tmp/f": b""})
+    (tmp_path / "_tmp" / "left").write_bytes(b"torn")
+    for start in ("", "_", "_tmp", "_tmp/a"):
+        assert [path for path, _ in store.between("", start, "s")] == ["a/_tmp/f"]
+        assert not list(store.between("", start, "_tmp0"))
 
 
 def test_an_address_is_told_for_a_user(tmp_path: Path) -> None:

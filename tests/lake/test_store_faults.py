@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import obstore
 import pytest
@@ -17,9 +21,6 @@ from obstore.store import MemoryStore
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake import store as room
 from returns_orchestration.lake.store import FolderStore, ObjectStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TABLE = "returns/date=2026-11-09/hour=11"
 
@@ -138,7 +139,9 @@ def fsync_of_folders_is(number: int) -> Callable[[int], None]:
 def write_in_every_way(store: FolderStore) -> None:
     store.put(f"{TABLE}/f", b"put")
     store.create(f"{TABLE}/g", b"created")
+    store.put_many({f"{TABLE}/h": b"put", f"{TABLE}/i": b"put"})
     store.delete(f"{TABLE}/f")
+    store.delete_many([f"{TABLE}/h", f"{TABLE}/i"])
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS])
@@ -227,23 +230,222 @@ def test_a_writer_that_is_killed_leaves_its_temporary_file_outside_the_tables(
     assert store.get(f"{TABLE}/part-0.parquet") == b"old"
 
 
-def test_file_and_folders_are_made_durable_before_a_put_returns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[str] = []
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files and folders that were made durable, in order."""
+    names: list[str] = []
     real = os.fsync
 
     def noted(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        names.append("a temporary file" if path.parent.name == "_tmp" else path.name)
         real(descriptor)
 
     if not Path("/proc/self/fd").exists():
         pytest.skip("the names of open files are told by /proc only")
     monkeypatch.setattr(os, "fsync", noted)
-    FolderStore(tmp_path / "lake").put("t/date=2026-11-09/f", b"x")
-    assert len(synced) >= 4
-    assert set(synced[1:]) >= {"lake", "t", "date=2026-11-09"}
-    assert synced[-1] == "date=2026-11-09"
+    return names
+
+
+def test_file_and_folders_are_made_durable_before_a_put_returns(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    store = FolderStore(tmp_path / "lake")
+    store.put("t/date=2026-11-09/f", b"x")
+    assert synced[0] == "a temporary file"
+    assert sorted(synced[1:]) == sorted([tmp_path.name, "lake", "t", "date=2026-11-09"])
+    synced.clear()
+    store.put("t/date=2026-11-09/f", b"y")
+    assert synced == ["a temporary file", "date=2026-11-09"]
+    synced.clear()
+    assert store.create("t/date=2026-11-10/f", b"y")
+    assert synced[0] == "a temporary file"
+    assert sorted(synced[1:]) == ["date=2026-11-10", "t"]
+    synced.clear()
+    store.delete("t/date=2026-11-10/f")
+    assert synced == ["date=2026-11-10"]
+
+
+def test_many_files_are_made_durable_and_each_folder_once(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    store = FolderStore(tmp_path / "lake")
+    files = [f"{t}/date=2026-11-09/hour={h}/{n}" for t in "ab" for h in (10, 11) for n in "fg"]
+    store.put_many(dict.fromkeys(files, b"x"))
+    assert synced[: len(files)] == ["a temporary file"] * len(files)
+    both = ["date=2026-11-09", "hour=10", "hour=11"] * 2
+    assert sorted(synced[len(files) :]) == sorted([tmp_path.name, "lake", "a", "b", *both])
+    synced.clear()
+    store.delete_many(files[:3])
+    assert sorted(synced) == ["hour=10", "hour=11"]
+
+
+def test_a_folder_whose_name_was_not_made_durable_is_seen_to_by_the_next_write(
+    tmp_path: Path, synced: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    store.put("t/f", b"old")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fsync_of_folders_is(errno.EIO))
+        with pytest.raises(LakeUnwritable):
+            store.put("t/date=2026-11-09/f", b"x")
+    synced.clear()
+    store.put("t/date=2026-11-09/g", b"x")
+    assert sorted(synced[1:]) == ["date=2026-11-09", "t"]
+    synced.clear()
+    store.put("t/date=2026-11-09/h", b"x")
+    assert synced[1:] == ["date=2026-11-09"]
+
+
+def test_of_many_files_one_that_cannot_be_made_durable_keeps_all_from_being_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    old = {f"{TABLE}/{number}": b"old" for number in range(12)}
+    new = {path: b"new" * (1 + number) for number, path in enumerate(old)}
+    store.put_many(old)
+    real = os.fsync
+
+    def fails_for_two(descriptor: int) -> None:
+        if os.fstat(descriptor).st_size in {12, 15}:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fails_for_two)
+        with pytest.raises(LakeUnwritable, match=f"{TABLE}/3: {os.strerror(errno.EIO)}") as raised:
+            store.put_many(new)
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+    assert store.get_many([*old]) == [*old.values()]
+    assert not list((tmp_path / "_tmp").iterdir())
+    store.put_many(new)
+    assert store.get_many([*new]) == [*new.values()]
+
+
+def test_of_many_files_one_that_cannot_be_named_is_told_and_the_others_are_put(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    """No mock: a folder stands where a file is to be."""
+    store = FolderStore(tmp_path)
+    store.put_many({"t/2/f": b"x", "u/f": b"x"})
+    synced.clear()
+    files = {f"t/{number}": b"new" for number in range(5)} | {"u/f": b"new"}
+    with pytest.raises(LakeUnwritable, match=r"t/2: Is a directory"):
+        store.put_many(files)
+    assert store.get_many(["t/0", "t/1", "t/3", "t/4", "u/f"]) == [b"new"] * 5
+    assert store.get("t/2/f") == b"x"
+    assert sorted(synced[6:]) == ["t", "u"]
+    assert not list((tmp_path / "_tmp").iterdir())
+
+
+def test_of_many_deletions_one_that_fails_is_told_and_the_others_are_done(tmp_path: Path) -> None:
+    """No mock: root, too, may not unlink a folder."""
+    store = FolderStore(tmp_path)
+    store.put_many({"t/1": b"", "t/2/f": b"", "t/3": b""})
+    with pytest.raises(LakeUnwritable, match="t/2: "):
+        store.delete_many(["t/1", "t/2", "t/3"])
+    assert list(store.list("")) == ["t/2/f"]
+
+
+class Raced(FolderStore):
+    """A folder whose new folders are removed by somebody else, ``left`` times."""
+
+    left = 0
+
+    def _folder(self, folder: Path) -> Any:
+        made = super()._folder(folder)
+        if self.left and folder.name == "raced":
+            self.left -= 1
+            folder.rmdir()
+        return made
+
+
+WRITES: list[Callable[[FolderStore], object]] = [
+    lambda store: store.put("t/raced/f", b"x"),
+    lambda store: store.create("t/raced/f", b"x"),
+    lambda store: store.put_many({"t/raced/f": b"x", "t/raced/g": b"y"}),
+]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_folder_that_somebody_removes_is_made_again(
+    write: Callable[[FolderStore], object], tmp_path: Path, synced: list[str]
+) -> None:
+    store = Raced(tmp_path)
+    store.left = room.ATTEMPTS - 1
+    write(store)
+    assert store.get("t/raced/f") == b"x"
+    assert {"raced", "t"} <= set(synced), "its name is durable, too"
+    shutil.rmtree(tmp_path / "t")  # between two writes, as somebody who cleans up
+    shutil.rmtree(tmp_path / "_tmp")
+    write(store)
+    assert store.get("t/raced/f") == b"x"
+    shutil.rmtree(tmp_path / "t")
+    store.left = 100
+    with pytest.raises(LakeUnwritable, match=os.strerror(errno.ENOENT)):
+        write(store)
+    assert not files_in(tmp_path)
+
+
+def test_a_whole_lake_that_was_removed_is_made_again(tmp_path: Path, synced: list[str]) -> None:
+    store = FolderStore(tmp_path / "lake")
+    store.put("f", b"x")
+    shutil.rmtree(tmp_path / "lake")
+    synced.clear()
+    store.put("f", b"y")
+    assert store.get("f") == b"y"
+    assert sorted(synced[1:]) == sorted([tmp_path.name, "lake"])
+
+
+def test_a_file_that_vanishes_while_it_is_listed_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    store.put_many({"t/f": b"x", "t/g": b"x"})
+    files = store._files
+
+    def vanishing(*args: str) -> Iterator[Any]:
+        found = list(files(*args))
+        (tmp_path / "t" / "g").unlink()
+        yield from found
+
+    monkeypatch.setattr(store, "_files", vanishing)
+    assert list(store.between("t", "", "")) == [("t/f", 1)]
+
+
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from returns_orchestration.lake.store import FolderStore
+store = FolderStore(Path(sys.argv[1]))
+for turn in itertools.count():
+    content = bytes([turn % 251]) * 100_000
+    store.put_many({f"t/{turn % 3}/{number}": content for number in range(16)})
+    print(turn, flush=True)
+"""
+
+
+@pytest.mark.parametrize("turns", [0, 1, 4])
+def test_a_killed_writer_of_many_leaves_no_torn_file(turns: int, tmp_path: Path) -> None:
+    """No mock: the process is killed while the next files are on their way."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:  # noqa: S603
+        assert writer.stdout is not None
+        for turn in range(turns + 1):
+            assert writer.stdout.readline() == b"%d\n" % turn
+        # Begun is the next turn when its temporary files are there.
+        while writer.poll() is None and not any((tmp_path / "_tmp").iterdir()):
+            pass
+        writer.kill()
+    store = FolderStore(tmp_path)
+    paths = list(store.list("t"))
+    assert len(paths) >= 16
+    for path, content in zip(paths, store.get_many(paths), strict=True):
+        assert content is not None
+        assert len(content) == 100_000, path
+        assert len(set(content)) == 1, path
+    store.put_many(dict.fromkeys(paths, b"again"))
+    assert set(store.get_many(paths)) == {b"again"}
 
 
 def test_a_folder_that_cannot_be_listed_is_no_empty_folder(
@@ -252,8 +454,9 @@ def test_a_folder_that_cannot_be_listed_is_no_empty_folder(
     store = FolderStore(tmp_path)
     store.put("t/f", b"x")
     monkeypatch.setattr(os, "scandir", refuse(errno.EACCES))
-    with pytest.raises(LakeDamaged, match="RETURNS_LAKE"):
-        list(store.list("t"))
+    for look in (lambda: store.list("t"), lambda: store.between("t", "", "")):
+        with pytest.raises(LakeDamaged, match="RETURNS_LAKE"):
+            list(look())
 
 
 def test_a_file_that_cannot_be_read_is_no_absent_file(
@@ -274,6 +477,10 @@ def test_a_file_that_cannot_be_read_is_no_absent_file(
         (lambda s: s.delete("f"), "delete", LakeUnwritable),
         (lambda s: s.get("f"), "get", LakeDamaged),
         (lambda s: list(s.list("t")), "list", LakeDamaged),
+        (lambda s: list(s.between("t", "", "")), "list", LakeDamaged),
+        (lambda s: s.put_many({"f": b"x", "g": b"y"}), "put", LakeUnwritable),
+        (lambda s: s.delete_many(["f", "g"]), "delete", LakeUnwritable),
+        (lambda s: s.get_many(["f", "g"]), "get", LakeDamaged),
     ],
 )
 def test_an_object_store_that_refuses_says_so_without_its_own_words(
