@@ -21,13 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
-from returns_orchestration.lake.many import (
-    Listed,
-    common_folder,
-    is_between,
-    may_hold,
-    side_by_side,
-)
+from returns_orchestration.lake.many import Listed, common_folder, may_hold, side_by_side
 from returns_orchestration.lake.objects import ObjectStore
 from returns_orchestration.lake.remote import open_remote
 
@@ -277,23 +271,23 @@ class FolderStore:
 
     def _files(self, folder: str, start: str, stop: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Every file below ``folder`` that is in range; links to folders are not followed."""
-        if not may_hold(folder, start, stop):
-            return
-        below = f"{folder}/" if folder else ""
-        folders: list[str] = []
-        try:
-            with os.scandir(f"{self._root}/{folder}") as entries:
-                for entry in entries:
-                    path = f"{below}{entry.name}"
-                    if not entry.is_dir():
-                        if is_between(path, start, stop):
-                            yield path, entry
-                    elif path != TEMPORARY and not entry.is_symlink():
-                        folders.append(path)
-        except OSError as error:
-            _unless_absent(error)
-        for path in folders:
-            yield from self._files(path, start, stop)
+        folders = [folder]
+        while folders:
+            folder = folders.pop()
+            if not may_hold(folder, start, stop):
+                continue
+            below = f"{folder}/" if folder else ""
+            try:
+                with os.scandir(f"{self._root}/{folder}") as entries:
+                    for entry in entries:
+                        path = f"{below}{entry.name}"
+                        if not entry.is_dir():
+                            if start <= path and (not stop or path < stop):
+                                yield path, entry
+                        elif path != TEMPORARY and not entry.is_symlink():
+                            folders.append(path)
+            except OSError as error:
+                _unless_absent(error)
 
     @contextmanager
     def _durable(self, content: bytes) -> Iterator[Path]:
