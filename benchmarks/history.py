@@ -24,7 +24,7 @@ from returns_orchestration.lake import Lake, MadeRecord
 from returns_orchestration.lake.entries import MADE, RECORDS
 from returns_orchestration.lake.records import FileRecord, encode
 from returns_orchestration.lake.store import FolderStore
-from returns_orchestration.trust.hours import made_of_hour
+from returns_orchestration.state.hours import made_of_hour
 from returns_orchestration.window import HOUR, Window, days_of, windows_between
 
 if TYPE_CHECKING:

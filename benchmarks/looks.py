@@ -28,7 +28,7 @@ from returns_orchestration.cli.status import read_states
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.trust.lateness import measure as measure_lateness
+from returns_orchestration.state.lateness import measure as measure_lateness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

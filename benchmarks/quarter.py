@@ -28,7 +28,7 @@ from returns_orchestration.alerts.unusual import unusual
 from returns_orchestration.simulator.catalogue import REASONS, REFUND_MODES
 from returns_orchestration.simulator.moments import to_micros
 from returns_orchestration.simulator.rhythm import lively_count
-from returns_orchestration.trust.spans import Spans
+from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Day, Window, windows_between
 
 if TYPE_CHECKING:

@@ -24,10 +24,11 @@
     │       └── StaleReply          a cache answered with what was said before the hour was over
     ├── LakeError                   the lake could not be read or written
     │   ├── LakeUnwritable          no permission, disk full, no such bucket
+    │   ├── LakeOlder               made by an earlier release: `upgrade` brings it over
+    │   ├── LakeNewer               made by a later release, which this one cannot read
     │   └── LakeDamaged             a file is not what was recorded when it was written
     └── DataError                   the data of one hour cannot be published
         ├── HourBlocked             a claim that must hold does not; the old tables stand
-        ├── ZoneChanged             its polls were read under another CLICKPOST_TIME_ZONE
         └── NeverPolled             tables were asked for of an hour that has no poll
 
 What lives here: types, their facts as attributes, and their words. Every message names the cause
@@ -222,6 +223,25 @@ class LakeUnwritable(LakeError):
     next_step = "Check RETURNS_LAKE, its permissions and its free space, then run the same again."
 
 
+class LakeOlder(LakeError):
+    """The lake was made by a release before 0.2 and has not been brought over."""
+
+    next_step = "Stop its daemon and run `returns-orchestration upgrade`, which asks no API."
+
+    def __init__(self, lake: str) -> None:
+        super().__init__(f"The lake at {lake} was made by an earlier release.")
+
+
+class LakeNewer(LakeError):
+    """The lake has a format that this release does not know; ``found`` names it."""
+
+    next_step = "Install the newest release of returns-orchestration; nothing was changed."
+
+    def __init__(self, lake: str, found: str) -> None:
+        self.found = found
+        super().__init__(f"The lake at {lake} was made by a later release ({found}).")
+
+
 class LakeDamaged(LakeError):
     """A file is missing, unreadable or not what was recorded when it was written."""
 
@@ -247,26 +267,6 @@ class HourBlocked(DataError):
         self.window = window
         self.judged = judged
         super().__init__(f"{window} is not published: {sentence}.")
-
-
-class ZoneChanged(DataError):
-    """The polls of an hour were read under another CLICKPOST_TIME_ZONE than is set now.
-
-    ``window`` is the key of that hour, ``zone`` the name of the zone that is set now.
-    """
-
-    next_step = (
-        "Nothing was changed. Set CLICKPOST_TIME_ZONE back to the zone of those polls; for another "
-        "zone, poll the hours again into an empty RETURNS_LAKE."
-    )
-
-    def __init__(self, window: str, zone: str, records: int) -> None:
-        self.window = window
-        self.zone = zone
-        super().__init__(
-            f"Hour {window} was polled under another CLICKPOST_TIME_ZONE: under {zone}, "
-            f"{records:,} of its records belong to other hours and could be in none."
-        )
 
 
 class NeverPolled(DataError):

@@ -15,7 +15,7 @@ from benchmarks.site import Ended, Memory, Site
 from returns_orchestration.cli.status import read_states
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.trust.hours import missing
+from returns_orchestration.state.hours import missing
 
 
 def test_every_part_gives_its_lines(tmp_path: Path) -> None:

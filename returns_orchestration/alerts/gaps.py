@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from returns_orchestration.alerts.facts import Finding, Key
-from returns_orchestration.trust.spans import Spans
+from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:

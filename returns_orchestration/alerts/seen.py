@@ -17,7 +17,8 @@ from returns_orchestration import tables
 from returns_orchestration.alerts.mix import DayMix, most_frequent
 from returns_orchestration.alerts.verdicts import UNREAD, Failing, forget, remember
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.trust.spans import Spans
+from returns_orchestration.state.hours import FAULTS, States
+from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import HOUR, Day, Window
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.alerts.facts import Evaluation
     from returns_orchestration.lake import Lake
+    from returns_orchestration.state.hours import Verdict
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 COUNTED: Final = timedelta(weeks=10)
@@ -33,10 +35,15 @@ MIXED: Final = timedelta(days=30)
 MISSING_AGAIN: Final = 200
 """Missing hours looked at again by each look, the newest first; a run that mends one is seen."""
 
-PATROL: Final = 20
-"""Complete hours looked at again by each look, in turn: five years in 18 hours."""
+RECENT: Final = 72
+"""The newest complete hours, looked at again by each look; `missing_hours` looks at the others."""
 
-LOOK_EVERY: Final = timedelta(seconds=30)
+AT_ONCE: Final = 168
+"""Hours looked at in one listing."""
+
+NEEDS_NOTHING: Final = frozenset({"complete", "empty", "waived", "outdated"})
+"""States of an hour of which all that was served is in its tables."""
+
 NEW_HOURS: Final = 1_000
 CAUSES: Final = 400
 LOST: Final = 2_000
@@ -119,20 +126,19 @@ def newest_of(spans: Spans, limit: int, last: Window | None = None) -> list[Wind
 class Look:
     """One look at the hours of a lake: takes new verdicts in, then looks at what they touch."""
 
-    def __init__(  # noqa: PLR0913 - what a look needs, and two seams
+    def __init__(
         self,
         seen: Seen,
         lake: Lake,
-        needs_nothing: Callable[[Window], bool],
         zone: ZoneInfo,
         *,
         now: datetime,
         may_go_on: Callable[[], bool],
     ) -> None:
-        """``needs_nothing`` tells of an hour that it is complete or waived."""
+        """``may_go_on`` says whether there is time for another hour."""
         self.seen = seen
         self._lake = lake
-        self._needs_nothing = needs_nothing
+        self._names = lake.names()
         self._zone = zone
         self._now = now
         self._may_go_on = may_go_on
@@ -146,10 +152,15 @@ class Look:
         touched = sorted({e.period for e in evaluations if e.asset in HOURLY}, reverse=True)
         for said in evaluations:
             self._read_outcome(said)
-        for window in self._order([Window.from_key(key) for key in touched], first, newest):
+        ordered = self._order([Window.from_key(key) for key in touched], first, newest)
+        for at in range(0, len(ordered), AT_ONCE):
             if not self._may_go_on():
                 break
-            self._look_at(window)
+            some = ordered[at : at + AT_ONCE]
+            self._names.load_hours(some)
+            states = States(self._lake, self._names, self._zone)
+            for window in some:
+                self._look_at(window, states.of(window))
         days = {e.period for e in evaluations if e.asset in DAILY}
         self._read_mixes(days if self.seen.mixes else days | self._days_before())
         self._trim()
@@ -173,21 +184,16 @@ class Look:
         elif unread.cause in {"HourBlocked", "LakeDamaged", "RequestRefused"}:
             self.seen.refused = None  # it was answered, or not even asked for
 
-    def _order(self, touched: list[Window], first: Window, newest: Window) -> Iterable[Window]:
+    def _order(self, touched: list[Window], first: Window, newest: Window) -> list[Window]:
         """What to look at, what is most worth knowing first."""
         known = Spans([*self.complete.pairs(), *self.missing.pairs()])
         again = newest_of(self.missing, MISSING_AGAIN)
-        patrol = self.complete.around(self._turn(first, newest), PATROL)
-        ordered = [*touched, *known.newest_outside(first, newest, NEW_HOURS), *again, *patrol]
+        recent = newest_of(self.complete, RECENT, newest)
+        ordered = [*touched, *known.newest_outside(first, newest, NEW_HOURS), *again, *recent]
         return [window for window in dict.fromkeys(ordered) if first <= window <= newest]
 
-    def _turn(self, first: Window, newest: Window) -> Window:
-        """Where the patrol is now: it goes round by the clock, so nothing has to be kept of it."""
-        rounds = (self._now - EPOCH) // LOOK_EVERY * PATROL
-        return Window(first.start + rounds % max(1, first.hours_to(newest.start)) * HOUR)
-
-    def _look_at(self, window: Window) -> None:
-        if self._needs_nothing(window):
+    def _look_at(self, window: Window, verdict: Verdict) -> None:
+        if verdict.state in NEEDS_NOTHING:
             if window.end <= self.seen.resumed_at and newest_of(self.missing, 1, window) == [
                 window
             ]:
@@ -196,25 +202,24 @@ class Look:
             self.missing.discard([window])
             self.seen.causes.pop(window.key, None)
             self.seen.lost.pop(window.key, None)
-            self._count(window)
-        else:
-            if newest_of(self.complete, 1, window) == [window]:
-                self.seen.lost.setdefault(window.key, self._now)
-            self.complete.discard([window])
+            self._count(window, verdict)
+            return
+        if newest_of(self.complete, 1, window) == [window]:
+            self.seen.lost.setdefault(window.key, self._now)
+        self.complete.discard([window])
+        self.seen.counts.pop(number_of(window), None)
+        if verdict.state in FAULTS or window.key in self.seen.causes:
             self.missing.add([window])
-            self.seen.counts.pop(number_of(window), None)
+        else:  # a run is about to make it: that is not known to be missing
+            self.missing.discard([window])
 
-    def _count(self, window: Window) -> None:
+    def _count(self, window: Window, verdict: Verdict) -> None:
         if self._now - window.start > COUNTED:
             return
-        try:
-            made = self._lake.made(window)
-        except LakeDamaged:
-            made = None
-        if made is None:  # waived: nobody knows how many returns it had
+        if verdict.state == "waived":  # how many returns it had is not known
             self.seen.counts.pop(number_of(window), None)
         else:
-            self.seen.counts[number_of(window)] = made.facts.get("returns", 0)
+            self.seen.counts[number_of(window)] = self._names.hour(window).made[0].returns
 
     def _days_before(self) -> set[str]:
         today = Day.of(self._now, self._zone).date
@@ -227,9 +232,9 @@ class Look:
                 continue
             day = Day(date.fromisoformat(key), self._zone)
             try:
-                made = self._lake.made(day)
-                reasons = self._lake.read(tables.RETURN_REASONS_DAILY, day)
-                modes = self._lake.read(tables.REFUND_MODES_DAILY, day)
+                made = self._lake.made(day, self._names)
+                reasons = self._lake.read(tables.RETURN_REASONS_DAILY, day, self._names)
+                modes = self._lake.read(tables.REFUND_MODES_DAILY, day, self._names)
             except LakeDamaged:
                 continue  # its hours tell of it, and the next making mends it
             if made is not None and reasons is not None and modes is not None:

@@ -54,11 +54,10 @@ class Outcome:
 class Alerts:
     """The alerts of one lake. ``post`` sends a message to a channel and says why it could not."""
 
-    def __init__(  # noqa: PLR0913 - what alerts are made of, and seams
+    def __init__(
         self,
         settings: Settings,
         lake: Lake,
-        needs_nothing: Callable[[Window], bool],
         *,
         channels: Sequence[str],
         post: Callable[[str, Message], str],
@@ -66,7 +65,6 @@ class Alerts:
     ) -> None:
         self._settings = settings
         self._lake = lake
-        self._needs_nothing = needs_nothing
         self._channels = channels
         self._post = post
         self._monotonic = monotonic
@@ -94,7 +92,6 @@ class Alerts:
         look = Look(
             kept.seen,
             self._lake,
-            self._needs_nothing,
             self._settings.report_time_zone,
             now=now,
             may_go_on=lambda: self._monotonic() - began < LOOK_SECONDS,

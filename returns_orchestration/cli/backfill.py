@@ -14,7 +14,10 @@ from returns_orchestration.settings import load_settings
 from returns_orchestration.window import Window, last_settled, read_hour, windows_between
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from returns_orchestration.flow.hours import Outcome
+    from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
 
 SECONDS_AN_HOUR = 0.08
@@ -70,22 +73,20 @@ def run_backfill(
 ) -> bool:
     """Run the ranges of ``windows`` that need it; True if every hour is there at the end."""
     from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.defs.history import unreported  # noqa: PLC0415
+    from returns_orchestration.defs.history import newest_polls, unreported  # noqa: PLC0415
     from returns_orchestration.defs.instance import open_instance, ranges, run_range  # noqa: PLC0415
-    from returns_orchestration.flow.days import DaySettler  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
-    from returns_orchestration.trust.hours import missing  # noqa: PLC0415
 
     settings.credentials()
     Lake(open_store(settings.lake, brief=True)).check_writable()
     lake = Lake(open_store(settings.lake))
-    days = DaySettler(lake, settings.report_time_zone)
     with open_instance(settings) as instance:
-        unpolled, unmade = missing(lake, windows, days.follow)
+        known = newest_polls(instance, windows)
+        to_poll, to_make, good = _sorted_out(settings, lake, windows, known)
         # A run that was killed in between may have made an hour and not have told Dagster.
-        untold = [w for w in unreported(instance, windows) if lake.entry(w).polls]
-        due = windows if repoll else sorted({*unpolled, *unmade, *untold})
-        calls = len(windows) if repoll else len(unpolled)
+        untold = [window for window in unreported(instance, windows) if window in good]
+        due = windows if repoll else sorted({*to_poll, *to_make, *untold})
+        calls = len(windows) if repoll else len(to_poll)
         console.print(_plan(settings, windows, calls, len(due) - calls), soft_wrap=True)
         if not due:
             return True
@@ -98,9 +99,29 @@ def run_backfill(
                     watch.stopped = result.failure
                 if watch.stopped:
                     break
+        known = newest_polls(instance, windows)
     # Another run may have made some of them meanwhile: what counts is what is there.
-    unpolled, unmade = missing(lake, windows, days.follow)
-    return watch.report(windows, {*unpolled, *unmade})
+    to_poll, to_make, _ = _sorted_out(settings, lake, windows, known)
+    return watch.report(windows, {*to_poll, *to_make})
+
+
+def _sorted_out(
+    settings: Settings, lake: Lake, windows: list[Window], known: Mapping[Window, str]
+) -> tuple[list[Window], list[Window], set[Window]]:
+    """Of ``windows``: those to be polled, those only to be made, and those that were made."""
+    from returns_orchestration.state.hours import FAULTS, UNMADE, States  # noqa: PLC0415
+    from returns_orchestration.state.status import look_at  # noqa: PLC0415
+
+    judge = States(lake, look_at(lake, windows), settings.report_time_zone, known)
+    verdicts = {window: judge.of(window) for window in windows}
+    to_poll = [window for window, verdict in verdicts.items() if verdict.needs_poll]
+    to_make = [
+        window
+        for window, verdict in verdicts.items()
+        if not verdict.needs_poll and verdict.state in FAULTS | UNMADE
+    ]
+    made = {w for w, verdict in verdicts.items() if verdict.state in {"complete", "empty"}}
+    return to_poll, to_make, made
 
 
 class _Watch:

@@ -11,13 +11,13 @@ import msgspec
 import typer
 
 from returns_orchestration.cli.backfill import chosen_windows
-from returns_orchestration.errors import SettingsError
+from returns_orchestration.errors import ReturnsError, SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import Window, last_settled
 
 if TYPE_CHECKING:
     from returns_orchestration.settings import Settings
-    from returns_orchestration.trust.hours import HourState
+    from returns_orchestration.state.status import HourState
 
 
 def status(
@@ -29,7 +29,7 @@ def status(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
-    """Say of every hour whether it is complete, empty or missing; exits 1 if one is missing."""
+    """Show the state of every hour; exits 1 if one is missing or damaged."""
     if (from_ is None) != (to is None):
         raise SettingsError("FROM without TO.", next_step="Give both, or none for all hours.")
     settings = load_settings()
@@ -45,35 +45,62 @@ def status(
         typer.echo(json.dumps([_plain(state) for state in found], indent=1))
     else:
         print_states(found)
-    if any(state.state == "missing" for state in found):
+    if any(state.state in {"missing", "damaged"} for state in found):
         raise typer.Exit(1)
 
 
 def read_states(settings: Settings, windows: list[Window]) -> list[HourState]:
-    """The states of ``windows``, from the lake alone."""
+    """The states of ``windows``, from the lake, and from what Dagster knows that the lake lacks."""
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
-    from returns_orchestration.trust.hours import states  # noqa: PLC0415
+    from returns_orchestration.state.status import states  # noqa: PLC0415
 
-    return list(states(Lake(open_store(settings.lake)), windows))
+    lake = Lake(open_store(settings.lake))
+    known = _known_to_dagster(settings, windows)
+    return list(states(lake, windows, settings.report_time_zone, known))
+
+
+def _known_to_dagster(settings: Settings, windows: list[Window]) -> dict[Window, str]:
+    """See States; nothing where there is no instance, or it cannot be read, which is shown."""
+    from returns_orchestration.defs.history import newest_polls  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.instance import (  # noqa: PLC0415
+        CONFIGURATION,
+        dagster_home,
+        open_instance,
+    )
+
+    if not (dagster_home(settings) / CONFIGURATION).is_file():
+        return {}
+    try:
+        with open_instance(settings) as instance:
+            return newest_polls(instance, windows)
+    except ReturnsError as error:
+        typer.echo(f"{error} Polls that only Dagster knows of are not seen.", err=True)
+        return {}
 
 
 def print_states(found: list[HourState]) -> None:
     """One line an hour, however long, and a line that sums them up."""
     typer.echo(
-        "hour              state     returns   items  rejected  polls  late  "
+        "hour              state       returns   items  rejected  polls  late  "
         "first polled         last polled          error"
     )
     for state in found:
         line = (
-            f"{state.hour:<16}  {state.state:<8}  {state.returns:>7}  {state.items:>6}  "
+            f"{state.hour:<16}  {state.state:<10}  {state.returns:>7}  {state.items:>6}  "
             f"{state.rejected:>8}  {state.polls:>5}  {state.late:>4}  "
             f"{_short(state.first_polled_at):<19}  {_short(state.last_polled_at):<19}  "
             f"{' '.join((state.error or '').split())}"
         )
         typer.echo(line.rstrip())
+    from returns_orchestration.state.hours import STATES  # noqa: PLC0415 - polars is slow to import
+
     totals = Counter(state.state for state in found)
     typer.echo(
-        ", ".join(f"{totals[name]} {name}" for name in ("complete", "empty", "missing", "waived"))
+        ", ".join(
+            f"{totals[name]} {name}"
+            for name in STATES
+            if totals[name] or name in {"complete", "empty", "missing"}
+        )
     )
 
 

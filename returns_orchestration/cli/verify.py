@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from returns_orchestration.lake import Lake
+    from returns_orchestration.settings import Settings
+
 
 def verify(
     from_: Annotated[
@@ -23,32 +26,46 @@ def verify(
 ) -> None:
     """Hold every file of the lake against what was recorded of it; names each that is not so.
 
-    Torn, altered, missing and foreign files, and what a killed run left unfinished. Changes
-    nothing; exits 1 if anything is found, and `rebuild` mends it.
+    Torn, altered, missing and foreign files exit with 1, and `rebuild` mends them. Over the whole
+    lake it also shows that every usable record of every kept poll is in exactly one hour.
     """
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
-    from returns_orchestration.trust.verify import Verifier  # noqa: PLC0415
+    from returns_orchestration.state.verify import Verifier  # noqa: PLC0415
 
     if (from_ is None) != (to is None):
         raise SettingsError("FROM without TO.", next_step="Give both, or none for the whole lake.")
     settings = load_settings()
-    verifier = Verifier(Lake(open_store(settings.lake)), settings.report_time_zone)
+    lake = Lake(open_store(settings.lake))
+    verifier = Verifier(lake, settings.report_time_zone)
     found = (
         verifier.everything()
         if from_ is None or to is None
         else verifier.between(*chosen_span(from_, to))
     )
     spans: set[str] = set()
-    count = 0
+    faults = 0
     for finding in found:
         typer.echo(finding.text)
-        spans.add(finding.span)
-        count += 1
-    if not count:
-        typer.echo(f"{verifier.files} files are what was recorded when they were written.")
-        return
-    typer.echo(f"{count} findings in {verifier.files} files. {_advice(spans)}")
-    raise typer.Exit(1)
+        if finding.is_fault:
+            spans.add(finding.span)
+            faults += 1
+    if faults:
+        typer.echo(f"{faults} findings in {verifier.files} files. {_advice(spans)}")
+        raise typer.Exit(1)
+    typer.echo(f"{verifier.files} files are what was recorded when they were written.")
+    if from_ is None and not _is_every_record_in_one_hour(settings, lake):
+        raise typer.Exit(1)
+
+
+def _is_every_record_in_one_hour(settings: Settings, lake: Lake) -> bool:
+    """Say whether every usable record of every kept poll is in exactly one hour."""
+    from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415 - only where needed
+    from returns_orchestration.state.places import find_misplaced  # noqa: PLC0415
+
+    reader = RecordReader(settings.time_zone)
+    placed = find_misplaced(lake, reader, settings.report_time_zone)
+    typer.echo(placed.text)
+    return placed.is_right
 
 
 def chosen_span(from_: str, to: str) -> tuple[datetime, datetime]:

@@ -36,13 +36,13 @@ def waive(
             next_step=f"Say why in 1 to {LONGEST_REASON}.",
         )
     lake = Lake(open_store(settings.lake))
-    entry = lake.entry(window)
-    if entry.polls:
+    names = lake.names().hour(window)
+    if names.polls:
         raise SettingsError(
             f"The hour {window.text} was polled; there is nothing to waive.",
             next_step="See it with `returns-orchestration status`.",
         )
-    if entry.waived:
+    if names.waived:
         raise SettingsError(
             f"The hour {window.text} was waived already.",
             next_step="See the reason with `returns-orchestration status`.",

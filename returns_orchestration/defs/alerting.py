@@ -55,7 +55,6 @@ def incident_sensor(
     alerts = Alerts(
         settings,
         river.lake,
-        lambda window: river.is_complete(window) or river.is_waived(window),
         channels=channels.names,
         post=channels.post,
     )

@@ -14,7 +14,7 @@ from returns_orchestration import tables
 from returns_orchestration.defs import checks, metadata
 from returns_orchestration.defs.river import run_days, run_partitions
 from returns_orchestration.settings import Settings
-from returns_orchestration.trust import lateness
+from returns_orchestration.state import lateness
 from returns_orchestration.window import Ever
 
 if TYPE_CHECKING:

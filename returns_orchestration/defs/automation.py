@@ -7,7 +7,7 @@ its cursor, which moves with the runs it asks for. All are on by default.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -17,9 +17,10 @@ from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.events import RiverEvents
 from returns_orchestration.defs.instance import range_tags, ranges
 from returns_orchestration.defs.river import run_hours
-from returns_orchestration.trust import due
-from returns_orchestration.trust.hours import last_polled
-from returns_orchestration.trust.memory import Memory
+from returns_orchestration.state import due
+from returns_orchestration.state.hours import States
+from returns_orchestration.state.memory import Memory
+from returns_orchestration.state.status import last_polled, list_files
 from returns_orchestration.window import Window, last_settled, windows_between
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.hours import River
     from returns_orchestration.settings import Settings
-    from returns_orchestration.trust.due import Choice
+    from returns_orchestration.state.due import Choice
+    from returns_orchestration.state.hours import Verdict
 
     Clock = Callable[[], datetime]
 
@@ -39,10 +41,8 @@ LOOK_LIMIT: Final = 2_000
 
 What is complete is remembered as spans."""
 
-PATROL: Final = 25
-"""Complete hours that each tick looks at again, in turn: five years in 29 hours.
-
-Finds what was complete and is no longer: a repeated poll whose run was killed, another zone."""
+RECENT: Final = timedelta(days=3)
+"""The newest days are looked at by each tick, all others in turn within a week."""
 
 GRACE: Final = timedelta(minutes=5)
 """How long the newest hour is left to its schedule before it counts as missing."""
@@ -144,14 +144,22 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         memory = Memory.read(context.cursor)
         memory.wake_on_change(rules, now)
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
-        looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
-        patrol = memory.patrol(PATROL)
-        both = [*looked_at, *patrol]
-        unreported = set(history.unreported(context.instance, both))
-        missing = [window for window in both if _is_missing(window, river, unreported)]
+        unknown = memory.unknown(first, newest, now, LOOK_LIMIT)
+        recent, patrol = _recent(first, newest), _patrol(memory, first, newest, now)
+        looked_at = sorted({*unknown, *recent, *patrol})
+        names = river.lake.names()
+        names.load_hours(looked_at)
+        if memory.is_time_for_files(now):
+            list_files(names, recent)
+        list_files(names, patrol)
+        known = history.newest_polls(context.instance, looked_at)
+        states = States(river.lake, names, settings.report_time_zone, known)
+        unreported = set(history.unreported(context.instance, looked_at))
+        missing = [w for w in looked_at if _is_to_be_run(w, states.of(w), unreported)]
         succeeded = set(looked_at) - set(missing)
+        newly = succeeded - memory.complete_of(succeeded)
         memory.complete.add(succeeded)
-        memory.complete.discard(set(patrol) & set(missing))
+        memory.complete.discard(missing)
         busy = _busy(context.instance)
         choice = due.choose(
             looked_at,
@@ -160,7 +168,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
             busy,
             now,
             HEAL_LIMIT,
-            succeeded=bool(succeeded),
+            succeeded=bool(newly),
         )
         return dg.SensorResult(
             run_requests=[
@@ -198,7 +206,10 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         # Of what the cursor knows, only hours that seem due are looked up in the lake.
         known = {w: at for w, at in memory.polled.items() if not due.is_due_again(w, at, ages, now)}
-        polled = known | last_polled(river.lake, [w for w in looked_at if w not in known])
+        to_look_up = [window for window in looked_at if window not in known]
+        names = river.lake.names()
+        names.load_hours(to_look_up)
+        polled = known | last_polled(river.lake, names, to_look_up)
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         memory.polled = {w: at for w, at in polled.items() if not due.is_done(w, at, ages)}
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
@@ -222,11 +233,28 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
     return late_returns
 
 
-def _is_missing(window: Window, river: River, unreported: Collection[Window]) -> bool:
-    """Whether ``window`` is to be asked for, or made and reported again where Dagster lost it."""
-    if river.is_complete(window):
+def _recent(first: Window, newest: Window) -> list[Window]:
+    """The hours of the newest days."""
+    begin = max(first.start, newest.end - RECENT)
+    return list(windows_between(begin, newest.end)) if begin < newest.end else []
+
+
+def _patrol(memory: Memory, first: Window, newest: Window, now: datetime) -> list[Window]:
+    """The hours of the date whose turn it is, if one is due."""
+    last = (newest.end - RECENT).date()
+    day = memory.patrol(first.start.date(), last, now) if first.start.date() <= last else None
+    if day is None:
+        return []
+    begin = datetime.combine(day, time(), UTC)
+    hours = windows_between(begin, begin + timedelta(days=1))
+    return [window for window in hours if first <= window <= newest]
+
+
+def _is_to_be_run(window: Window, verdict: Verdict, unreported: Collection[Window]) -> bool:
+    """Whether ``window`` is to be asked for, or made, or reported again where Dagster lost it."""
+    if verdict.state in {"complete", "empty"}:
         return window in unreported
-    return not river.is_waived(window)
+    return verdict.state != "waived"
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Window]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         AssetCheckEvaluationTargetMaterializationData as Target,
     )
 
-    from returns_orchestration.trust.claims import Claim
+    from returns_orchestration.state.claims import Claim
 
 NAMES: Final = {
     "raw_returns": "every_record_served_is_accounted_for",

@@ -21,7 +21,7 @@ from returns_orchestration.errors import (
     SettingsError,
 )
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Polled
-from returns_orchestration.trust import claims
+from returns_orchestration.state import claims
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.days import SettledDay
     from returns_orchestration.flow.hours import Outcome, River
-    from returns_orchestration.lake import MadeRecord
-    from returns_orchestration.trust.claims import Claim
+    from returns_orchestration.lake import Made as MadeEntry
+    from returns_orchestration.lake import Poll
+    from returns_orchestration.state.claims import Claim
 
 RAW = tables.RAW_RETURNS.name
 MADE = tuple(table.name for table in tables.MADE_HOURLY)
@@ -77,7 +78,7 @@ class RiverEvents:
             if self.makes:
                 self._polled[outcome.window] = outcome
             else:
-                self._log_raw(outcome.window, outcome)
+                self._log_raw(outcome.window, outcome.kept, outcome)
                 self._check(outcome.window, {RAW: self._claims_of_poll(outcome)})
         elif isinstance(outcome, Made):
             # An asset's page shows the newest event, so that one alone carries the picture of the
@@ -133,7 +134,9 @@ class RiverEvents:
         if made.asked and RAW in self._selected:
             polled = self._polled.pop(window, None)
             if polled is not None or RAW not in self._targets([RAW], window):
-                self._log_raw(window, polled, metadata.of_accounting(settled.accounting))
+                self._log_raw(
+                    window, settled.polls, polled, metadata.of_accounting(settled.accounting)
+                )
             if polled is not None:
                 claims_of_raw = [*settled.claims.get(RAW, []), *self._claims_of_poll(polled)]
                 self._check(window, {RAW: claims_of_raw})
@@ -159,7 +162,7 @@ class RiverEvents:
         self._check(settled.day, settled.claims)
 
     def _metadata(self, name: str, made: Made, *, newest: bool) -> dict[str, dg.MetadataValue]:
-        record: MadeRecord = made.settled.record
+        record: MadeEntry = made.settled.record
         shown = metadata.of_file(
             record.files[name].size,
             record.files[name].rows,
@@ -177,14 +180,14 @@ class RiverEvents:
     def _log_raw(
         self,
         window: Window,
+        polls: Sequence[Poll],
         polled: Polled | None,
         accounting: dict[str, dg.MetadataValue] | None = None,
     ) -> None:
-        polls = self._lake.polls(window)
         newest = polls[-1]
         shown = metadata.of_file(
-            sum(poll.file.size for poll in polls),
-            sum(poll.file.rows for poll in polls),
+            sum(poll.size for poll in polls),
+            sum(poll.rows for poll in polls),
             self._lake.uri(tables.RAW_RETURNS, window),
         )
         shown |= metadata.of_polls(polls) | metadata.of_poll(polled) | (accounting or {})
@@ -193,7 +196,7 @@ class RiverEvents:
                 RAW,
                 partition=window.key,
                 metadata=shown,
-                tags={"dagster/data_version": newest.file.sha256[:16]},
+                tags={"dagster/data_version": newest.sha256},
             )
         )
 

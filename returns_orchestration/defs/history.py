@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.storage.event_log.schema import (
+    AssetEventTagsTable,
     SqlEventLogStorageTable,
 )
 from dagster._serdes import deserialize_value
@@ -110,6 +112,30 @@ def unreported(instance: dg.DagsterInstance, windows: Sequence[Window]) -> list[
         query = _materializations([RAW], events.partition).where(events.partition.in_(keys))
         known |= {partition for (partition,) in _rows(instance, query.distinct())}
     return [window for window in windows if window.key not in known]
+
+
+def newest_polls(instance: dg.DagsterInstance, windows: Sequence[Window]) -> dict[Window, str]:
+    """Of ``windows``, the beginning of the sha256 of the newest kept poll that Dagster knows of.
+
+    It is the data version of the newest materialization of `raw_returns`.
+    """
+    events, tags = SqlEventLogStorageTable.c, AssetEventTagsTable.c
+    found: dict[Window, str] = {}
+    by_key = {window.key: window for window in windows}
+    for keys in _batches(list(by_key)):
+        newest = (
+            _materializations([RAW], sa.func.max(events.id).label("id"), events.partition)
+            .where(events.partition.in_(keys))
+            .group_by(events.partition)
+            .subquery()
+        )
+        query = (
+            sa.select(newest.c.partition, tags.value)
+            .join(AssetEventTagsTable, tags.event_id == newest.c.id)
+            .where(tags.key == DATA_VERSION_TAG)
+        )
+        found |= {by_key[partition]: sha for partition, sha in _rows(instance, query)}
+    return found
 
 
 def _materializations(

@@ -11,7 +11,7 @@ import vl_convert
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.trust.lateness import by_configured_age
+from returns_orchestration.state.lateness import by_configured_age
 from returns_orchestration.window import HOUR, Window, windows_between
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.hours import Polled
     from returns_orchestration.flow.settle import Accounting
-    from returns_orchestration.lake import Lake, PollRecord
+    from returns_orchestration.lake import Lake, Poll
     from returns_orchestration.tables import Table
 
     Shown = dict[str, dg.MetadataValue]
@@ -65,7 +65,7 @@ def of_file(size: int, rows: int, uri: str) -> Shown:
     }
 
 
-def of_polls(polls: Sequence[PollRecord]) -> Shown:
+def of_polls(polls: Sequence[Poll]) -> Shown:
     """How many polls brought something, and when."""
     return {
         "kept_polls": dg.MetadataValue.int(len(polls)),
@@ -108,9 +108,10 @@ def chart_of_day(lake: Lake, table: Table, window: Window) -> dg.MetadataValue:
     by = CHARTED[table.name]
     midnight = window.start.replace(hour=0)
     frames = []
+    names = lake.names()
     for hour in windows_between(midnight, window.end):
         try:
-            frame = lake.read(table, hour)
+            frame = lake.read(table, hour, names)
         except LakeDamaged:
             continue  # a damaged hour has a failed check of its own; the picture shows the others
         if frame is not None:

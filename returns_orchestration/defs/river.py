@@ -14,7 +14,7 @@ from returns_orchestration.errors import LakeUnwritable, ReturnsError
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from returns_orchestration.flow.hours import River
@@ -34,6 +34,7 @@ def run_partitions(context: dg.AssetExecutionContext, river: River, *, missing_o
         missing_only=missing_only,
         polled_since=failing_since(context.instance, context.run),
         remake=history.unreported(context.instance, windows),
+        known=history.newest_polls(context.instance, windows),
     )
 
 
@@ -45,7 +46,7 @@ def run_days(context: dg.AssetExecutionContext, river: River) -> None:
     for key in context.partition_keys:
         day = Day(date.fromisoformat(key), river.days.zone)
         try:
-            events.log_day(river.days.settle(day, river.clock()))
+            events.log_day(river.days.settle(river.lake.names(), day, river.clock(), trust=False))
         except ReturnsError as error:
             faults.append(str(error))
             if isinstance(error, LakeUnwritable):  # so are all other days
@@ -62,6 +63,7 @@ def run_hours(  # noqa: PLR0913 - what River.run may be told
     missing_only: bool,
     polled_since: datetime | None = None,
     remake: Collection[Window] = (),
+    known: Mapping[Window, str] | None = None,
 ) -> None:
     """Run ``windows``. Raises dg.Failure naming the hours that failed, and why."""
     for outcome in river.run(
@@ -71,6 +73,7 @@ def run_hours(  # noqa: PLR0913 - what River.run may be told
         missing_only=missing_only,
         polled_since=polled_since,
         remake=remake,
+        known=known,
     ):
         events.add(outcome)
     failure = events.finish()

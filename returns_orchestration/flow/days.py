@@ -1,8 +1,8 @@
 """One day of the report's zone: its rows, wherever their hours lie, counted.
 
 A day is made of the rows of `returns` and `return_items` and not of the hourly aggregates, since a
-day of Asia/Kolkata begins inside a UTC hour. Its record names every hour it was made of, by
-content, so whether it follows all that has changed since is seen without making it anew.
+day of Asia/Kolkata begins inside a UTC hour. Its entry names every made hour it was made of, so
+whether it follows all that has changed since is seen without making it again.
 """
 
 from __future__ import annotations
@@ -18,8 +18,15 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
 from returns_orchestration.stages import aggregates
-from returns_orchestration.trust import claims
-from returns_orchestration.trust.hours import days_concerned, made_of_hour, made_of_zone
+from returns_orchestration.stages.rules import Rules
+from returns_orchestration.state import claims
+from returns_orchestration.state.days import (
+    days_concerned,
+    inputs_of_day,
+    made_of_day,
+    made_of_zone,
+    sources_of_day,
+)
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
@@ -27,14 +34,14 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from returns_orchestration.lake import Lake, MadeRecord
-    from returns_orchestration.trust.claims import Claim
+    from returns_orchestration.lake import Lake, Made, Names
+    from returns_orchestration.state.claims import Claim
 
 
 PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Seconds to wait for an hour whose files are not what its record says, before it is damaged.
+"""Seconds to wait for an hour whose files are not what its entry says, before it is damaged.
 
-Another process may be publishing it: its files stand and its record does not yet."""
+Another process may be publishing it: its files stand and its entry does not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class SettledDay:
 
     day: Day
     frames: dict[str, pl.DataFrame]
-    record: MadeRecord
+    record: Made
     changed: set[str]
     claims: dict[str, list[Claim]]
 
@@ -64,26 +71,7 @@ class DaySettler:
         self._first = first
         self._wait = wait
 
-    def follow(self, window: Window) -> bool:
-        """Whether every day that counts rows of ``window`` was made of its tables as they stand.
-
-        Not while a day beside them is left behind: it counts what is in these, too.
-        """
-        try:
-            made = self._lake.made(window)
-            if made is None:
-                return False
-            days = days_concerned(self._lake, made, self.zone)
-            records = [self._lake.made(day) for day in days]
-        except LakeDamaged:  # settling mends it, or says why it cannot
-            return False
-        entry = made_of_hour(made)
-        return not self.left_behind(days) and all(
-            record is not None and {entry, made_of_zone(self.zone)} <= set(record.made_of)
-            for record in records
-        )
-
-    def settle(self, day: Day, now: datetime) -> SettledDay:
+    def settle(self, names: Names, day: Day, now: datetime, *, trust: bool = True) -> SettledDay:
         """Make and publish the tables of ``day``; ``now`` tells which hours could be there.
 
         Raises LakeError, NeverPolled for a day without a made hour, and HourBlocked where a
@@ -91,76 +79,62 @@ class DaySettler:
         """
         pauses = iter(PAUSES)
         while True:
-            sources = self._sources(day)
-            if not sources:  # a day without an hour is missing, and an empty file would hide it
+            inputs = inputs_of_day(day, names)
+            if not sources_of_day(day, names):  # an empty file would hide that it is missing
                 raise NeverPolled(day.key)
             try:
-                settled = self._make(day, sources, now)
+                settled = self._make(names, day, inputs, now, trust=trust)
             except LakeDamaged:
                 pause = next(pauses, None)
                 if pause is None:
                     raise
                 self._wait(pause)
+                names.refresh(day.windows)
                 continue
             # Another process may have published an hour meanwhile.
-            if self._sources(day) == sources:
+            names.refresh(day.windows)
+            if inputs_of_day(day, names) == inputs:
                 return settled
 
-    def concerned_by(self, windows: Iterable[Window]) -> dict[Day, Window]:
-        """The days that count rows of ``windows``, each with the first of these.
-
-        Of an hour whose record is damaged, nobody can tell; `verify` names it.
-        """
+    def concerned_by(self, names: Names, windows: Iterable[Window]) -> dict[Day, Window]:
+        """The days that count rows of ``windows``, each with the first of these."""
         found: dict[Day, Window] = {}
         for window in sorted(windows):
-            with suppress(LakeDamaged):
-                made = self._lake.made(window)
-                for day in days_concerned(self._lake, made, self.zone) if made else ():
+            if names.hour(window).made:
+                for day in days_concerned(window, names, self.zone):
                     found.setdefault(day, window)
         return found
 
-    def left_behind(self, days: Collection[Day]) -> list[Day]:
+    def left_behind(self, names: Names, days: Collection[Day]) -> list[Day]:
         """The neighbours of ``days`` that were made for another zone and have no hour in this one.
 
         A change of the zone moves the edges of all days; the first or the last one may end up
         without an hour, and nothing would make it again.
         """
         edges = {Day(day.date + timedelta(days=n), self.zone) for day in days for n in (-1, 1)}
-        return [day for day in sorted(edges - set(days)) if self._is_left_behind(day)]
+        return [day for day in sorted(edges - set(days)) if self._is_left_behind(names, day)]
 
-    def _is_left_behind(self, day: Day) -> bool:
-        try:
-            record = self._lake.made(day)
-            of_another = record is not None and made_of_zone(self.zone) not in record.made_of
-            return of_another and not self._sources(day)
-        except LakeDamaged:  # whose zone it was nobody can tell; `verify` names it
+    def _is_left_behind(self, names: Names, day: Day) -> bool:
+        if not names.day(day.date) or sources_of_day(day, names):
             return False
+        with suppress(LakeDamaged):  # whose zone it was cannot be seen; `verify` names it
+            made = self._lake.made(day, names)
+            return made is not None and made_of_zone(self.zone) not in made.made_of
+        return False
 
-    def withdraw(self, day: Day) -> None:
-        """Take the tables of ``day`` away, its record last. Raises LakeError."""
-        record = self._lake.made(day)
-        for file in record.files.values() if record else ():
-            self._lake.store.delete(file.path)
-        self._lake.store.delete(self._lake.made_path(day))
+    def withdraw(self, names: Names, day: Day) -> None:
+        """Take the tables of ``day`` away, its entry first. Raises LakeError."""
+        self._lake.withdraw(names, day)
 
-    def _sources(self, day: Day) -> dict[Window, MadeRecord]:
-        """The made hours that may hold rows of ``day``.
-
-        Its own, and for each that was never polled those that served returns requested in it.
-        """
-        windows: set[Window] = set()
-        for window in day.windows:
-            entry = self._lake.entry(window)
-            windows |= {window} if entry.polls else set(entry.strays)
-        found = {window: self._lake.made(window) for window in sorted(windows)}
-        return {window: made for window, made in found.items() if made is not None}
-
-    def _make(self, day: Day, sources: dict[Window, MadeRecord], now: datetime) -> SettledDay:
+    def _make(
+        self, names: Names, day: Day, inputs: str, now: datetime, *, trust: bool
+    ) -> SettledDay:
+        sources = sources_of_day(day, names)
         inside = pl.col("requested_at").is_between(day.start, day.end, closed="left")
         returns, items = (
-            pl.concat([table.empty(), *(self._rows(table, window) for window in sources)]).filter(
-                inside
-            )
+            pl.concat(
+                [table.empty(), *(self._rows(table, window, names) for window in sources)]
+            ).filter(inside)
             for table in (tables.RETURNS, tables.RETURN_ITEMS)
         )
         modes, reasons = tables.MADE_DAILY
@@ -179,13 +153,21 @@ class DaySettler:
         blocking = [claim.sentence for made in judged.values() for claim in made if claim.blocks]
         if blocking:
             raise HourBlocked(day.key, judged, "; ".join(blocking))
-        made_of = [made_of_zone(self.zone), *(made_of_hour(made) for made in sources.values())]
         facts = {"returns": returns.height, "items": items.height, "hours": len(sources)}
-        record, changed = self._lake.publish(day, frames, made_of, facts)
+        record, changed = self._lake.publish(
+            names,
+            day,
+            frames,
+            inputs=inputs,
+            rules=Rules.of_today().days,
+            made_of=made_of_day(day, names),
+            facts=facts,
+            trust=trust,
+        )
         return SettledDay(day, frames, record, changed, judged)
 
-    def _rows(self, table: tables.Table, window: Window) -> pl.DataFrame:
-        frame = self._lake.read(table, window)
+    def _rows(self, table: tables.Table, window: Window, names: Names) -> pl.DataFrame:
+        frame = self._lake.read(table, window, names)
         if frame is None:
             return table.empty()
         own = "return_reference_number"

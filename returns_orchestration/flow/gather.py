@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from returns_orchestration.stages import ownership
-from returns_orchestration.stages.landing import ensure_same_homes
-from returns_orchestration.stages.ownership import Copy, Return
+from returns_orchestration.stages.copies import served_by
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from returns_orchestration.lake import Lake, PollRecord
-    from returns_orchestration.stages.typing import RecordReader, Typed
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.stages.copies import Head, Served
+    from returns_orchestration.stages.ownership import Copy, Return
+    from returns_orchestration.stages.typing import RecordReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,17 @@ class Housed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Served:
-    """One poll of a source with its records, and the reader for its zone."""
+class Gathered:
+    """What an hour is made of.
 
-    at: datetime
-    source: Window
-    poll: PollRecord
-    records: Sequence[str]
-    reader: RecordReader
+    ``housed`` is every return that the window served or that has its home there; ``homes`` are the
+    hours that its own polls' records were requested in; ``rejected`` are its unusable records, each
+    once, as rows of the table.
+    """
 
-    def copy(self, position: int, typed: Typed) -> Copy:
-        return Copy(self.source, self.at, self.poll.number, position, typed)
+    housed: list[Housed]
+    homes: frozenset[Window]
+    rejected: list[tuple[datetime, int, str, str]]
 
 
 class _Homes:
@@ -59,7 +60,7 @@ class _Homes:
         self.newest: dict[str, Window] = {}
         self.of_window: dict[Window, dict[str, Window]] = {}
 
-    def learn(self, source: Window, heads: Iterable[tuple[str, datetime]]) -> None:
+    def learn(self, source: Window, heads: Iterable[Head]) -> None:
         """What the next newer poll says."""
         said: dict[str, Window] = {}
         for reference, requested_at in heads:
@@ -75,50 +76,50 @@ class _Homes:
 
 
 def gather(
-    lake: Lake,
-    reader: RecordReader,
-    window: Window,
-    sources: Mapping[Window, Sequence[PollRecord]],
-) -> list[Housed]:
-    """Every return that ``window`` served or that has its home there, of all polls of ``sources``.
-
-    Raises LakeDamaged where a poll is not as it was noted, ZoneChanged where its records were read
-    under another zone: the hours that were pointed to then are not those of today, so a record
-    could be left in none.
-    """
-    served = [
-        _Served(at, source, poll, lake.served(poll), reader.of_poll(poll.zone))
-        for source, polls in sources.items()
-        for at, poll in ownership.in_order(polls)
-    ]
-    served.sort(key=lambda of: (of.at, of.source, of.poll.number))
+    lake: Lake, names: Names, reader: RecordReader, window: Window, sources: Iterable[Window]
+) -> Gathered:
+    """What all polls of ``sources`` say of ``window``. Raises LakeDamaged."""
+    served = served_by(lake, names, reader, sources)
     homes = _Homes()
+    own: set[Window] = set()
     copies: dict[str, list[Copy]] = {}
+    rejected: list[tuple[datetime, int, str, str]] = []
+    rejected_before: Counter[str] = Counter()
     for of in served:
-        said: list[tuple[str, datetime]] = []
-        for position, content, head in _usable(of):
+        if of.source != window:
+            homes.learn(of.source, (head for _, _, head in of.usable()))
+            continue
+        said: list[Head] = []
+        in_poll: Counter[str] = Counter()
+        for position, record in enumerate(of.records):
+            content = decode(record)
+            head = of.reader.head(content)
+            if isinstance(head, Refused):
+                in_poll[record] += 1
+                if in_poll[record] > rejected_before[record]:
+                    rejected.append((of.poll.polled_at, position, head.reason, record))
+                continue
             said.append(head)
-            if of.source == window:
-                copy = of.copy(position, of.reader.typed(content, *head))
-                copies.setdefault(head[0], []).append(copy)
-        ensure_same_homes(reader, of.poll, Counter(Window.of(at) for _, at in said))
-        homes.learn(of.source, said)
+            copies.setdefault(head[0], []).append(
+                of.copy(position, of.reader.typed(content, *head))
+            )
+        rejected_before |= in_poll
+        own.update(Window.of(requested_at) for _, requested_at in said)
+        homes.learn(window, said)
     mine = set(copies)
     for of in served:
-        for position, content, head in _usable(of) if of.source != window else ():
+        for position, content, head in () if of.source == window else of.usable():
             if head[0] in mine or homes.newest[head[0]] == window:
                 copy = of.copy(position, of.reader.typed(content, *head))
                 copies.setdefault(head[0], []).append(copy)
-    return [
+    housed = [
         Housed(ownership.fold(of_one), homes.newest[reference], homes.naming(reference))
         for reference, of_one in copies.items()
     ]
+    return Gathered(housed, frozenset(own), rejected)
 
 
-def _usable(of: _Served) -> Iterator[tuple[int, object, tuple[str, datetime]]]:
-    """Position, content, and head of each record of a poll that has one."""
-    for position, record in enumerate(of.records):
-        content = decode(record)
-        head = of.reader.head(content)
-        if not isinstance(head, Refused):
-            yield position, content, head
+def windows_serving(served: Iterable[Served], references: Iterable[str]) -> set[Window]:
+    """The windows that served any of ``references``."""
+    wanted = set(references)
+    return {of.source for of in served if any(head[0] in wanted for _, _, head in of.usable())}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.errors import (
@@ -18,36 +17,42 @@ from returns_orchestration.errors import (
     LakeError,
     NeverPolled,
     ReturnsError,
-    ZoneChanged,
 )
+from returns_orchestration.flow.mend import mend_hour
 from returns_orchestration.flow.moved import link_moved
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.settle import Settled, Settler
 from returns_orchestration.lake.poll_log import Answer
-from returns_orchestration.stages.landing import Landed, finish_unrecorded, land
+from returns_orchestration.stages.landing import Landed, finish_unnoted, land
+from returns_orchestration.state.hours import States, is_made
+from returns_orchestration.state.status import look_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from returns_orchestration.clickpost import Poll
     from returns_orchestration.flow.days import DaySettler, SettledDay
     from returns_orchestration.flow.polling import OpenClient
-    from returns_orchestration.lake import Lake
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.lake import Poll as KeptPoll
     from returns_orchestration.lake.poll_log import PollLog
     from returns_orchestration.stages.typing import RecordReader
-    from returns_orchestration.window import Window
+    from returns_orchestration.window import Day, Window
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
     """A window was read and its reply kept, or found to be known already.
 
-    ``poll`` tells what it took; its records are in the lake and no longer in it.
+    ``poll`` tells what it took; its records are in the lake and no longer in it. ``kept`` are all
+    kept polls of the window.
     """
 
     window: Window
     landed: Landed
     poll: Poll
+    kept: Sequence[KeptPoll]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,28 +116,19 @@ class River:
         self.days = days
         self.clock = clock
 
-    def is_complete(self, window: Window) -> bool:
-        """Whether ``window`` was polled, its tables made of its polls, and its days of those.
-
-        Not where a poll was found bad and set aside and none was kept since, nor where a run that
-        was killed left one without its record.
-        """
-        if self.lake.entry(window).has_lost_a_poll or self.lake.unrecorded_polls(window):
-            return False
-        return self.settler.is_settled(window) and self.days.follow(window)
-
-    def is_waived(self, window: Window) -> bool:
-        """Whether ``window`` was never polled and need not be."""
-        entry = self.lake.entry(window)
-        return entry.waived and not entry.polls
+    def states(
+        self, windows: Sequence[Window], known: Mapping[Window, str] | None = None
+    ) -> States:
+        """The rule for the states of ``windows``, after one look at the lake; see States."""
+        return States(self.lake, look_at(self.lake, windows), self.days.zone, known)
 
     def poll_all(self, windows: Sequence[Window]) -> Iterator[tuple[Window, Poll | ApiError]]:
         """Poll ``windows`` concurrently; see `polling.poll_all`."""
         return poll_all(windows, self._open_client, self._max_concurrency)
 
-    def land(self, poll: Poll) -> Landed:
+    def land(self, names: Names, poll: Poll) -> Landed:
         """Keep what ``poll`` brought; see `landing.land`."""
-        return land(self.lake, self.reader, poll.window, poll.polled_at, poll.records)
+        return land(self.lake, names, self.reader, poll.window, poll.polled_at, poll.records)
 
     def run(  # noqa: PLR0913 - what a run may be told
         self,
@@ -143,24 +139,27 @@ class River:
         missing_only: bool = False,
         polled_since: datetime | None = None,
         remake: Collection[Window] = (),
+        known: Mapping[Window, str] | None = None,
     ) -> Iterator[Outcome]:
         """Poll ``windows`` and make their tables, and those of hours which that changes.
 
-        With ``missing_only`` a window that has a poll in the lake is not asked for again, and an
-        hour that is complete is passed over unless it is in ``remake``; with ``polled_since`` one
-        that was polled since then, before a killed run was started again, is not asked for again.
+        With ``missing_only`` a window that is not missing is not asked for again, and an hour that
+        is complete is passed over unless it is in ``remake``; with ``polled_since`` one that was
+        polled since then, before a killed run was started again, is not asked for again. ``known``
+        is for States.
         An error of one hour ends in a Failed, and the others go on. What concerns every window
         alike ends the run with a Stopped (credentials, nobody answers, an unwritable lake); what
         had landed by then is made where that is possible.
         """
-        known_since = datetime.min.replace(tzinfo=UTC) if missing_only else polled_since
         outcomes = _Run(
             self,
             windows,
             poll=poll,
             make=make,
+            missing_only=missing_only,
+            polled_since=polled_since,
             remake=set(remake) if missing_only else set(windows),
-            known_since=known_since,
+            known=known,
         ).outcomes()
         noted = _Noted(self.lake.poll_log, self.clock)
         while True:
@@ -214,26 +213,34 @@ class _Run:
         *,
         poll: bool,
         make: bool,
+        missing_only: bool,
+        polled_since: datetime | None,
         remake: Collection[Window],
-        known_since: datetime | None,
+        known: Mapping[Window, str] | None,
     ) -> None:
         self._river = river
         self._windows = windows
         self._poll = poll
         self._make = make
+        self._missing_only = missing_only
+        self._polled_since = polled_since
         self._remake = remake
-        self._known_since = known_since
+        self._known = known
         self._pending: set[Window] = set()
         self._waiting: dict[Window, Landed | None] = {}
+        self._mended: set[Window] = set()
         self._made: set[Window] = set()
         self._changed: set[Window] = set()
 
     def outcomes(self) -> Iterator[Outcome]:
         """What becomes of each window, as it happens; see River.run."""
-        due = [window for window in self._windows if self._is_due(window)]
+        if not self._windows:
+            return
+        self._names = look_at(self._river.lake, self._windows)
+        self._mend()
+        due, waiting = self._sort_out()
         self._pending = set(due)
-        if self._make:
-            self._waiting = {w: None for w in self._windows if self._waits(w)}
+        self._waiting = {window: None for window in waiting if self._make}
         stopped_by: ApiError | None = None
         try:
             for window, result in self._river.poll_all(due):
@@ -251,30 +258,52 @@ class _Run:
         if stopped_by is not None:
             raise stopped_by
 
-    def _is_due(self, window: Window) -> bool:
-        if not self._poll or self._known_since is None:
-            return self._poll
-        lake = self._river.lake
-        entry = lake.entry(window)
-        if not entry.polls or entry.has_lost_a_poll:
-            return True
-        return max(poll.polled_at for poll in lake.polls(window, entry)) < self._known_since
+    def _states(self) -> States:
+        return States(self._river.lake, self._names, self._river.days.zone, self._known)
 
-    def _waits(self, window: Window) -> bool:
-        if window in self._pending:
-            return False
-        return window in self._remake or not self._river.is_complete(window)
+    def _mend(self) -> None:
+        """Set aside what is damaged of the windows, so that it is polled or made again."""
+        states = self._states()
+        self._mended = {w for w in self._windows if states.of(w).state == "damaged"}
+        for window in sorted(self._mended):
+            mend_hour(self._river.lake, self._names, window)
+        if self._mended:
+            self._names = look_at(self._river.lake, self._windows)
+
+    def _sort_out(self) -> tuple[list[Window], list[Window]]:
+        """The windows to be polled, and those of the others that are to be made."""
+        states = self._states()
+        due, waiting = [], []
+        for window in self._windows:
+            verdict = states.of(window)
+            if self._is_due(window, needs_poll=verdict.needs_poll):
+                due.append(window)
+            elif (
+                window in self._remake
+                or window in self._mended
+                or verdict.state in {"unfinished", "outdated", "damaged"}
+            ):
+                waiting.append(window)
+        return due, waiting
+
+    def _is_due(self, window: Window, *, needs_poll: bool) -> bool:
+        if not self._poll or self._missing_only or needs_poll:
+            return self._poll and needs_poll
+        polls = self._names.hour(window).polls
+        newest = max((poll.polled_at for poll in polls), default=None)
+        return self._polled_since is None or newest is None or newest < self._polled_since
 
     def _landed(self, window: Window, result: Poll | ApiError) -> Polled | Failed:
         if isinstance(result, ApiError):
             return Failed(window, result)
         try:
-            landed = self._river.land(result)
-        except (LakeDamaged, ZoneChanged) as error:
+            landed = self._river.land(self._names, result)
+        except LakeDamaged as error:
             return Failed(window, error)
         if self._make:
             self._waiting[window] = landed
-        return Polled(window, landed, replace(result, records=()))
+        kept = self._names.hour(window).polls
+        return Polled(window, landed, replace(result, records=()), kept)
 
     def _ready(self) -> list[Window]:
         """The waiting hours with no neighbour still to be polled, oldest first."""
@@ -287,19 +316,22 @@ class _Run:
         a run that is killed in between leaves an hour that is known to be unfinished.
         """
         landed = self._waiting.pop(window)
+        names = self._names
         try:
-            finish_unrecorded(self._river.lake, self._river.reader, window)
-            others = self._river.settler.affected(window) - self._waiting.keys() - self._pending
+            finish_unnoted(self._river.lake, names, self._river.reader, window)
+            affected = self._river.settler.affected(names, window)
         except LakeDamaged as error:
             yield Failed(window, error)
             return
-        for hour in (*sorted(others), window):
+        others = affected - self._waiting.keys() - self._pending
+        for hour in (*sorted(w for w in others if not is_made(w, names)), window):
             yield self._settle_one(hour, landed if hour == window else None, asked=hour == window)
 
     def _settle_one(self, hour: Window, landed: Landed | None, *, asked: bool) -> Made | Failed:
+        trust = hour not in self._mended
         try:
-            settled = self._river.settler.settle(hour, landed)
-        except (LakeDamaged, HourBlocked, ZoneChanged) as error:
+            settled = self._river.settler.settle(self._names, hour, landed, trust=trust)
+        except (LakeDamaged, HourBlocked) as error:
             return Failed(hour, error)
         if settled is None:
             return Failed(hour, NeverPolled(hour.key))
@@ -309,29 +341,33 @@ class _Run:
         return Made(hour, settled, asked=asked)
 
     def _unite(self) -> Iterator[Made | Failed]:
-        """Settle anew the hours that hold one return, which was requested in another hour before.
+        """Settle again the hours that hold one return, which was requested in another hour before.
 
         Looked at are all hours of the days to be made: another run may have been killed there.
         """
-        days = self._river.days
-        late = {window for window in self._made if not days.follow(window)} | self._changed
-        touched = days.concerned_by(late)
-        hours = late.union(*(day.windows for day in touched))
+        river, names = self._river, self._names
+        touched = [
+            day for day in river.days.concerned_by(names, self._made) if self._is_due_day(day)
+        ]
+        hours = self._changed.union(*(day.windows for day in touched))
         while hours:
-            linked = link_moved(self._river.lake, hours, self._river.settler)
+            linked = link_moved(river.lake, names, hours, river.settler)
             for hour in sorted(linked):
                 yield self._settle_one(hour, None, asked=False)
             hours = linked
 
+    def _is_due_day(self, day: Day) -> bool:
+        return self._states().is_due(day)
+
     def _settle_days(self) -> Iterator[MadeDay | Failed]:
         """The days whose hours this run made and that do not follow them yet."""
-        days = self._river.days
-        late = [window for window in sorted(self._made) if not days.follow(window)]
-        touched = days.concerned_by(late)
+        days, names = self._river.days, self._names
+        found = days.concerned_by(names, self._made)
+        touched = {day: window for day, window in found.items() if self._is_due_day(day)}
         for day in sorted(touched):
             try:
-                yield MadeDay(days.settle(day, self._river.clock()))
+                yield MadeDay(days.settle(names, day, self._river.clock(), trust=False))
             except (LakeDamaged, HourBlocked) as error:
                 yield Failed(touched[day], error)
-        for day in days.left_behind(touched):
-            days.withdraw(day)
+        for day in days.left_behind(names, touched):
+            days.withdraw(names, day)

@@ -1,121 +1,109 @@
 """Returns whose request time changed between polls of different windows: found, and made one again.
 
-Nothing in the polls of one hour tells that another hour holds the same return: only the tables do.
-So before days are made, the references of their hours are looked for in the hours around them; two
-hours that hold one are linked, which makes each depend on the polls of the other, and are settled
-anew. A run that is killed before its days are made looks again when it is started again.
+The polls of one hour do not show that another hour holds the same return: only what was made of
+them does. So before days are made, the returns of their hours are looked for in the hours around
+them; two hours that hold one get marks, which make each depend on the polls of the other, and are
+settled again. A run that is killed before its days are made looks again when it is started again.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from array import array
 from datetime import date, timedelta
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from returns_orchestration import tables
-from returns_orchestration.errors import LakeDamaged, ZoneChanged
-from returns_orchestration.lake.entries import link_path
-from returns_orchestration.lake.parquet import column_of
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.lake.names import sources_of
+from returns_orchestration.stages.ownership import REACH
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
-    from datetime import datetime
 
     from returns_orchestration.flow.settle import Settler
-    from returns_orchestration.lake import Lake
-
-REACH: Final = timedelta(days=31)
-"""How far from an hour the other one is looked for. A day has 24 files to be read for it."""
-
-_READERS: Final = 8
-"""Files read at once: an object store takes its time for each."""
-
-_OWN: Final = tables.REFERENCE.name
+    from returns_orchestration.lake import Lake, Names
 
 
-def link_moved(lake: Lake, hours: Collection[Window], settler: Settler) -> set[Window]:
-    """Link the hours that hold a return which one of ``hours`` holds, too; which got a new link.
+def link_moved(
+    lake: Lake, names: Names, hours: Collection[Window], settler: Settler
+) -> set[Window]:
+    """Mark the hours that hold a return which one of ``hours`` holds, too; which got a new mark.
 
     Each of the two with every window that served it: they say together who had the last word.
     Raises LakeError.
     """
-    linked = {
-        other
-        for hour in hours
-        for other in lake.entry(hour).links  # of a run that was killed between the two marks
-        if lake.store.create(link_path(other, hour), b"")
-    }
-    for pair, shared in _pairs(lake, hours).items():
+    linked: set[Window] = set()
+    for pair, shared in _pairs(lake, names, hours).items():
         try:
-            known = {hour: settler.sources_of(hour) for hour in pair}
-            serving = set(pair).union(*(settler.serving(hour, shared) for hour in pair))
-        except (LakeDamaged, ZoneChanged):  # so neither can be settled, which is told
+            serving = set(pair).union(*(settler.serving(names, hour, shared) for hour in pair))
+        except LakeDamaged:  # so neither can be settled, which is reported
             continue
         for hour, other in product(pair, serving):
-            if other not in known[hour]:
-                marks = {hour: link_path(hour, other), other: link_path(other, hour)}
-                linked |= {of for of, mark in marks.items() if lake.store.create(mark, b"")}
-    return linked
+            if other not in sources_of(hour, names) and lake.mark(names, other, [hour]):
+                # Also those that served what lives in it: they are made of its sources, too.
+                linked |= {hour, other, *names.hour(hour).came_from}
+    return {window for window in linked if names.hour(window).polls}
 
 
-def _pairs(lake: Lake, hours: Collection[Window]) -> dict[frozenset[Window], set[str]]:
-    """Each two hours, one of ``hours``, that hold the same returns, and which."""
-    pairs: dict[frozenset[Window], set[str]] = {}
+def _pairs(
+    lake: Lake, names: Names, hours: Collection[Window]
+) -> dict[frozenset[Window], set[bytes]]:
+    """Each two hours, one of ``hours``, that hold the same returns, and the hashes of these."""
+    pairs: dict[frozenset[Window], set[bytes]] = {}
     left = sorted(hours)
     while left:  # so that no more than twice the reach is held at once
         near = [hour for hour in left if hour.start - left[0].start <= REACH]
         left = left[len(near) :]
-        mine = _references(lake, near)
-        for day in _dates(near[0], near[-1]) if mine.height else ():
-            if hours_of_day := _made_on(lake, day):
-                for pair, shared in _shared(mine, _references(lake, hours_of_day)):
-                    pairs.setdefault(pair, set()).add(shared)
+        mine = _references(lake, names, near)
+        if not mine.height:
+            continue
+        first, last = _dates(near[0], near[-1])
+        around = lake.names()
+        around.load(first, last)
+        made = around.hours()
+        for day in sorted({window.start.date() for window in made}):
+            of_day = [window for window in made if window.start.date() == day]
+            for pair, shared in _shared(mine, _references(lake, around, of_day)):
+                pairs.setdefault(pair, set()).add(shared)
     return pairs
 
 
-def _dates(first: Window, last: Window) -> Iterator[date]:
-    """The UTC days in reach of the hours ``first`` to ``last``, as far as the calendar goes."""
+def _dates(first: Window, last: Window) -> tuple[date, date]:
+    """The first and last UTC date in reach of the hours ``first`` to ``last``."""
     begin = max(first.start.toordinal() - REACH.days, date.min.toordinal())
-    end = min(last.start.toordinal() + REACH.days, date.max.toordinal())
-    return map(date.fromordinal, range(begin, end + 1))
+    end = min(last.start.toordinal() + REACH.days, date.max.toordinal() - 1)
+    return date.fromordinal(begin), date.fromordinal(end)
 
 
-def _made_on(lake: Lake, day: date) -> list[Window]:
-    """The hours of a UTC day that have rows of `returns`, or had."""
-    paths = lake.store.list(f"{tables.RETURNS.name}/date={day.isoformat()}")
-    return sorted({window for path in paths if (window := Window.from_path(path))})
+def _references(lake: Lake, names: Names, hours: Iterable[Window]) -> pl.DataFrame:
+    """The hash of each return of ``hours``, and its hour; a damaged entry is left to ``verify``."""
+    with_rows = {
+        window: made[0]
+        for window in hours
+        if len(made := names.hour(window).made) == 1 and made[0].returns
+    }
+    found = lake.read_all_made(with_rows)
+    hashes = array("Q")
+    starts = []
+    for window, entry in found.items():
+        hashes.frombytes(entry.references)
+        starts += [window.start] * (len(entry.references) // hashes.itemsize)
+    return pl.DataFrame(
+        {
+            "hash": pl.Series(hashes.tolist(), dtype=pl.UInt64),
+            "hour": pl.Series(starts, dtype=tables.TIME),
+        }
+    )
 
 
-def _references(lake: Lake, hours: Iterable[Window]) -> pl.DataFrame:
-    """Each return of ``hours``, and its hour; a damaged file is left to ``verify``."""
-
-    def content(window: Window) -> tuple[list[datetime], bytes] | None:
-        try:
-            made = lake.made(window)
-            if made is None or not made.files[tables.RETURNS.name].rows:
-                return None
-            file = made.files[tables.RETURNS.name]
-            return [window.start] * file.rows, lake.content(file)
-        except LakeDamaged:
-            return None
-
-    with ThreadPoolExecutor(_READERS) as readers:
-        found = [read for read in readers.map(content, hours) if read is not None]
-    if not found:
-        return pl.DataFrame(schema={_OWN: tables.TEXT, "hour": tables.TIME})
-    starts = [start for starts, _ in found for start in starts]
-    references = column_of([content for _, content in found], _OWN)
-    return pl.DataFrame({_OWN: references, "hour": pl.Series(starts, dtype=tables.TIME)})
-
-
-def _shared(mine: pl.DataFrame, theirs: pl.DataFrame) -> Iterator[tuple[frozenset[Window], str]]:
-    """Each two hours, of ``mine`` and of ``theirs`` and in reach, that hold one return; which."""
-    both = mine.join(theirs, on=_OWN, suffix="_of_theirs")
+def _shared(mine: pl.DataFrame, theirs: pl.DataFrame) -> Iterator[tuple[frozenset[Window], bytes]]:
+    """Each two hours in reach, of ``mine`` and of ``theirs``, that hold one return; its hash."""
+    both = mine.join(theirs, on="hash", suffix="_of_theirs")
     apart = (pl.col("hour") - pl.col("hour_of_theirs")).abs()
     found = both.filter(apart.is_between(timedelta(0), REACH, closed="right"))
-    for shared, one, other in found.select(_OWN, "hour", "hour_of_theirs").iter_rows():
-        yield frozenset((Window(one), Window(other))), shared
+    for shared, one, other in found.select("hash", "hour", "hour_of_theirs").iter_rows():
+        yield frozenset((Window(one), Window(other))), array("Q", [shared]).tobytes()

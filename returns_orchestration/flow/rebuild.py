@@ -1,8 +1,8 @@
-"""All tables but raw_returns anew from raw_returns, without a call; what is bad is set aside.
+"""All tables but raw_returns again from raw_returns, without a call; what is bad is set aside.
 
 First every file of the span is verified and what is found is mended or set aside, then polls that a
 killed run left are finished, then hours, their days and the table of all time are settled as any
-run settles them, which writes only what differs. A poll that is bad is set aside with its record:
+run settles them, which writes only what differs. A poll that is bad is set aside with its entry:
 the hour is made of the polls that are left, and is to be polled again. An hour without any poll has
 no tables. Each step may be done twice and beside a running pipeline, so a run that was killed
 anywhere is ended by the same again.
@@ -10,30 +10,31 @@ anywhere is ended by the same again.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from returns_orchestration import tables
-from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled, ZoneChanged
+from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
+from returns_orchestration.flow.mend import mend_hour
 from returns_orchestration.flow.moved import link_moved
-from returns_orchestration.lake.aside import copy_aside, move_aside
-from returns_orchestration.lake.entries import RECORDS, read_entries
-from returns_orchestration.stages.landing import ensure_noted_homes, finish_unrecorded
-from returns_orchestration.trust import lateness
-from returns_orchestration.trust.verify import Verifier
-from returns_orchestration.trust.verify_polls import may_serve
-from returns_orchestration.window import Window
+from returns_orchestration.lake import journal
+from returns_orchestration.lake.journal import JOURNAL
+from returns_orchestration.lake.quarantine import copy_aside, move_aside
+from returns_orchestration.stages.landing import finish_unnoted
+from returns_orchestration.state import lateness
+from returns_orchestration.state.hours import States
+from returns_orchestration.state.status import look_at
+from returns_orchestration.state.verify import Verifier
+from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
 
     from returns_orchestration.errors import ReturnsError
     from returns_orchestration.flow.hours import River
-    from returns_orchestration.lake import Lake
-    from returns_orchestration.trust.findings import Finding
-    from returns_orchestration.window import Day
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.state.findings import Finding
 
 R = TypeVar("R")
 
@@ -63,7 +64,7 @@ class Rebuilt:
 
 
 class Rebuilder:
-    """Rebuilds spans of the lake of ``river``; ``on_finding`` is told what is found, to show it."""
+    """Rebuilds spans of the lake of ``river``; ``on_finding`` is given each finding, to show it."""
 
     def __init__(self, river: River, on_finding: Callable[[Finding], None] | None = None) -> None:
         self._river = river
@@ -75,129 +76,135 @@ class Rebuilder:
     def rebuild(self, start: datetime, end: datetime) -> Rebuilt:
         """The hours of ``[start, end)`` and their days.
 
-        Raises LakeError where the lake cannot be listed or written: then run the same again; and
-        ZoneChanged, before anything is changed, where a poll was read under another zone.
+        Raises LakeError where the lake cannot be listed or written: then run the same again.
         """
         self._rebuilt = Rebuilt()
-        for window in self._verifier.hours(start, end):
-            self._ensure_same_zone(window)
-        touched = self._mend(start, end)
-        windows = list(self._verifier.hours(start, end))
-        edges = {Window(start).previous, Window(end)}
-        for window in sorted({*windows, *touched, *edges}):
-            self._guarded(lambda w=window: finish_unrecorded(self._lake, self._river.reader, w))  # type: ignore[misc]
-        made = [window for window in sorted({*windows, *touched}) if self._make_hour(window)]
-        made += self._unite(made)
-        days = self._river.days.concerned_by(made)
-        for day in sorted({*days, *self._river.days.left_behind(days)}):
-            self._make_day(day)
+        self._lake.forget()
+        windows = self._windows(start, end)
+        bad = self._mend(start, end)
+        if not windows and not bad:
+            return self._rebuilt
+        here = sorted({*windows, *bad})
+        names = look_at(self._lake, here)
+        for window in here:
+            if window in bad or names.hour(window).damaged:
+                self._rebuilt.aside += mend_hour(self._lake, names, window)
+        names = look_at(self._lake, here)
+        for window in (Window(start).previous, *here, Window(end)):
+            self._finish(names, window)
+        touched = set(bad).union(*(self._near(names, window) for window in bad))
+        made = [w for w in sorted({*windows, *touched}) if self._make_hour(names, w)]
+        made += self._unite(names, made)
+        days = self._river.days.concerned_by(names, made)
+        for day in sorted({*days, *self._river.days.left_behind(names, days)}):
+            self._make_day(names, day)
         self._guarded(self._make_lateness)
+        states = States(self._lake, names, self._river.days.zone)
         self._rebuilt.poll_again = [
-            window
-            for window in windows
-            if self._lake.entry(window).has_lost_a_poll and not self._river.is_waived(window)
+            w for w in here if names.hour(w).has_lost_a_poll and states.of(w).needs_poll
         ]
         return self._rebuilt
 
-    def _ensure_same_zone(self, window: Window) -> None:
-        """Raise ZoneChanged where a poll of ``window`` was read under another zone."""
-        for number in self._lake.entry(window).polls:
-            with suppress(LakeDamaged):  # which is mended, or told, later
-                ensure_noted_homes(self._lake, self._river.reader, window, number)
+    def _finish(self, names: Names, window: Window) -> None:
+        """Note what a killed run has left of ``window``."""
+        reader = self._river.reader
+        self._guarded(lambda: finish_unnoted(self._lake, names, reader, window))
+
+    def _windows(self, start: datetime, end: datetime) -> list[Window]:
+        """The hours of the span in which anything stands, oldest first."""
+        found: set[Window] = set()
+        for day in self._verifier.dates():
+            if not start.date() <= day <= end.date():
+                continue
+            names = self._lake.names()
+            names.load(day, day)
+            found |= set(names.hours())
+            for table in (tables.RAW_RETURNS, *tables.MADE_HOURLY):
+                paths = self._lake.store.list(f"{table.name}/date={day.isoformat()}")
+                found |= {window for path in paths if (window := Window.from_path(path))}
+        return sorted(window for window in found if start <= window.start < end)
 
     # ---- what is found
 
-    def _mend(self, start: datetime, end: datetime) -> set[Window]:
-        """Mend or set aside what is found; the hours that live in what was set aside."""
-        touched: set[Window] = set()
-        for finding in self._verifier.between(start, end):
-            touched |= self._mend_one(finding)
-        for window in sorted(touched):  # marks that a poll left there go with it
-            for finding in self._verifier.hour(window):
-                self._mend_one(finding)
-        for finding in self._verifier.rest():
-            self._mend_one(finding)
-        return touched
+    def _mend(self, start: datetime, end: datetime) -> list[Window]:
+        """Mend or set aside what is found; the hours of the polls that are bad."""
+        bad: set[Window] = set()
+        for finding in [*self._verifier.between(start, end), *self._verifier.rest()]:
+            self._on_finding(finding)
+            if finding.remedy == "look":
+                self._rebuilt.unreadable.append(finding)
+            elif finding.remedy == "poll" and finding.window is not None:
+                names = self._lake.names()
+                self._rebuilt.aside += self._lake.set_poll_aside(
+                    names, finding.window, finding.number
+                )
+                bad.add(finding.window)
+            elif finding.remedy == "aside":
+                self._set_aside(finding)
+            elif finding.remedy == "entry":
+                self._write_again(finding)
+            elif finding.remedy == "make" and finding.kind in {"torn", "altered"}:
+                self._set_aside(finding, stays=not finding.path.startswith(JOURNAL))
+        return sorted(bad)
 
-    def _mend_one(self, finding: Finding) -> set[Window]:
-        self._on_finding(finding)
-        store, path = self._lake.store, finding.path
-        aside: Iterable[str | None] = ()
-        touched: set[Window] = set()
-        if finding.remedy == "look":
-            self._rebuilt.unreadable.append(finding)
-        elif finding.remedy == "poll" and finding.window is not None:
-            touched = self._lives_in(finding.window)
-            aside = self._lake.set_poll_aside(finding.window, finding.number)
-        elif finding.remedy == "aside":
-            aside = [self._move_aside(finding)]
-        elif finding.kind in ("torn", "altered"):
-            aside = [copy_aside(store, path)]
-        if finding.remedy == "mark" and finding.window is not None:
-            self._lake.note_lost(finding.window, finding.number)
-        elif finding.remedy == "mark":
-            store.put(path, b"")
-        self._rebuilt.aside += [place for place in aside if place]
-        return touched
+    def _set_aside(self, finding: Finding, *, stays: bool = False) -> None:
+        """Move a file out of the way, or copy one that ``stays`` until another takes its place."""
+        put = copy_aside if stays else move_aside
+        place = put(self._lake.store, finding.path)
+        self._rebuilt.aside += [place] if place else []
 
-    def _move_aside(self, finding: Finding) -> str | None:
-        place = move_aside(self._lake.store, finding.path)
-        marks = [finding.path] if finding.path.startswith(f"{RECORDS}/") else []
-        for home, entry in read_entries(marks).items():
-            for window in entry.strays:
-                # A poll that landed meanwhile found the mark there and put none.
-                if may_serve(self._lake, window, home):
-                    self._lake.store.create(finding.path, b"")
-        return place
+    def _write_again(self, finding: Finding) -> None:
+        """An entry of which the name says everything."""
+        self._set_aside(finding)
+        entry = journal.entry_named(finding.path)
+        if entry is not None:
+            self._lake.put_entry(self._lake.names(), entry)
 
-    def _lives_in(self, window: Window) -> set[Window]:
-        """The hours whose tables follow from polls of ``window``; if in doubt its neighbours."""
-        near = {window.previous, window, window.next}
-        try:
-            return near | self._river.settler.affected(window)
-        except LakeDamaged:
-            return near
+    def _near(self, names: Names, window: Window) -> set[Window]:
+        """The hours whose tables follow from polls of ``window``, and its neighbours."""
+        return {window.previous, window.next} | self._river.settler.affected(names, window)
 
     # ---- what is made again
 
-    def _make_hour(self, window: Window) -> bool:
+    def _make_hour(self, names: Names, window: Window) -> bool:
         """Make the tables of ``window``; whether its days may differ now."""
-        if not self._lake.entry(window).polls:
-            return self._clear(window)
-        settled = self._guarded(lambda: self._river.settler.settle(window))
+        if not names.hour(window).polls:
+            return self._clear(names, window)
+        settled = self._guarded(lambda: self._river.settler.settle(names, window, trust=False))
         if settled is None:
             return False
         self._rebuilt.hours += 1
         self._rebuilt.files += len(settled.changed)
         return True
 
-    def _unite(self, made: list[Window]) -> list[Window]:
-        """Settle anew the hours that hold one return; see `link_moved`."""
+    def _unite(self, names: Names, made: list[Window]) -> list[Window]:
+        """Settle again the hours that hold one return; see `link_moved`."""
         linked: set[Window] = set()
-        while new := link_moved(self._lake, {*made, *linked}, self._river.settler):
-            linked |= {window for window in sorted(new) if self._make_hour(window)}
+        while new := link_moved(self._lake, names, {*made, *linked}, self._river.settler):
+            linked |= {window for window in sorted(new) if self._make_hour(names, window)}
         return sorted(linked.difference(made))
 
-    def _clear(self, period: Window | Day) -> bool:
+    def _clear(self, names: Names, period: Window | Day) -> bool:
         """Set aside what was made of a period that nothing is left of; whether there was any."""
         if isinstance(period, Window):
-            if self._lake.unrecorded_polls(period):  # damaged, and told
+            if names.unnoted(period):  # damaged, and reported
                 return False
             made: tuple[tables.Table, ...] = tables.MADE_HOURLY
         else:
             made = tables.MADE_DAILY
+        self._lake.invalidate(names, period)
         paths = (self._lake.path(table, period) for table in made)
-        moved = [
-            move_aside(self._lake.store, path) for path in (*paths, self._lake.made_path(period))
-        ]
-        self._rebuilt.aside += [place for place in moved if place]
-        return any(moved)
+        moved = [place for path in paths if (place := move_aside(self._lake.store, path))]
+        self._rebuilt.aside += moved
+        return bool(moved)
 
-    def _make_day(self, day: Day) -> None:
+    def _make_day(self, names: Names, day: Day) -> None:
         try:
-            settled = self._guarded(lambda: self._river.days.settle(day, self._river.clock()))
+            settled = self._guarded(
+                lambda: self._river.days.settle(names, day, self._river.clock(), trust=False)
+            )
         except NeverPolled:
-            self._clear(day)
+            self._clear(names, day)
             return
         if settled is not None:
             self._rebuilt.days += 1
@@ -210,6 +217,6 @@ class Rebuilder:
         """What ``make`` gives; None where it failed for what stands there, which is noted."""
         try:
             return make()
-        except (LakeDamaged, HourBlocked, ZoneChanged) as error:
+        except (LakeDamaged, HourBlocked) as error:
             self._rebuilt.failed.append(error)
             return None

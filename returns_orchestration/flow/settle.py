@@ -11,27 +11,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from returns_orchestration import tables
-from returns_orchestration.errors import HourBlocked, LakeDamaged
+from returns_orchestration.errors import HourBlocked
 from returns_orchestration.flow.gather import gather
-from returns_orchestration.lake.entries import sources_of
+from returns_orchestration.lake.lake import poll_name
+from returns_orchestration.lake.names import inputs_of, sources_of
 from returns_orchestration.stages import aggregates, ownership
-from returns_orchestration.stages.typing import Refused, decode
-from returns_orchestration.trust import claims
-from returns_orchestration.window import Window
+from returns_orchestration.stages.ownership import hash_of
+from returns_orchestration.stages.rules import Rules
+from returns_orchestration.state import claims
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Sequence
 
     import polars as pl
 
-    from returns_orchestration.flow.gather import Housed
-    from returns_orchestration.lake import Lake, MadeRecord, PollRecord
-    from returns_orchestration.lake.entries import HourEntry
+    from returns_orchestration.flow.gather import Gathered, Housed
+    from returns_orchestration.lake import Lake, Made, Names, Poll
     from returns_orchestration.stages.landing import Landed
     from returns_orchestration.stages.ownership import Return
     from returns_orchestration.stages.typing import RecordReader
-    from returns_orchestration.trust.claims import Claim
+    from returns_orchestration.state.claims import Claim
+    from returns_orchestration.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,18 @@ class Accounting:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was made of one hour; ``changed`` names the tables whose bytes are new."""
+    """What was made of one hour, and of which polls of its own.
+
+    ``changed`` names the tables whose bytes are new.
+    """
 
     window: Window
     frames: dict[str, pl.DataFrame]
-    record: MadeRecord
+    record: Made
     changed: set[str]
     claims: dict[str, list[Claim]]
     accounting: Accounting | None
+    polls: Sequence[Poll]
 
 
 class Settler:
@@ -69,68 +73,69 @@ class Settler:
         self._lake = lake
         self._reader = reader
 
-    def settle(self, window: Window, landed: Landed | None = None) -> Settled | None:
+    def settle(
+        self, names: Names, window: Window, landed: Landed | None = None, *, trust: bool = True
+    ) -> Settled | None:
         """Make and publish the tables of ``window``; None where it was never polled.
 
-        ``landed`` is the poll just taken, to be accounted for. Raises LakeError, and HourBlocked
-        where a blocking claim fails: then nothing of the hour was replaced.
+        ``landed`` is the poll just taken, to be accounted for; without ``trust`` each file that
+        stands there is read. Raises LakeError, and HourBlocked where a blocking claim fails: then
+        nothing of the hour was replaced.
         """
-        while True:
-            sources = self._sources(window)
-            if not sources[window]:
-                return None
-            settled = self._make(window, sources, landed)
+        while names.hour(window).polls:
+            inputs = inputs_of(window, names)
+            sources = sources_of(window, names)
+            gathered = gather(self._lake, names, self._reader, window, sources)
+            # By today's rules its records may live in hours that no mark names yet.
+            if self._lake.mark(names, window, gathered.homes):
+                continue
+            self._note_absent(names, window)
+            settled = self._make(names, window, gathered, inputs, landed, trust=trust)
             # Another process may have landed a poll meanwhile, and published before this one.
-            if self._sources(window) == sources:
+            names.refresh(sources)
+            if inputs_of(window, names) == inputs:
                 return settled
+        return None
 
-    def affected(self, window: Window) -> set[Window]:
+    def affected(self, names: Names, window: Window) -> set[Window]:
         """The other polled hours whose tables may differ because of the polls of ``window``."""
-        return self.sources_of(window) - {window}
+        homes = {window, *names.hour(window).went_to}
+        hours = homes.union(*(names.hour(home).came_from for home in homes))
+        return {hour for hour in hours - {window} if names.hour(hour).polls}
 
-    def sources_of(self, window: Window) -> set[Window]:
-        """The polled hours whose polls the tables of ``window`` are made of."""
-        homes = _homes_of(self._lake.polls(window))
-        hours = sources_of(window, homes, self._lake.entry)
-        return {hour for hour in hours if self._lake.entry(hour).polls}
-
-    def serving(self, window: Window, references: Collection[str]) -> set[Window]:
-        """The windows that served any of ``references``, as far as ``window`` knows of them."""
-        housed = gather(self._lake, self._reader, window, self._sources(window))
-        mine = (of.found for of in housed if of.found.reference in references)
+    def serving(self, names: Names, window: Window, references: Collection[bytes]) -> set[Window]:
+        """The windows that served a return of these hashes, as far as ``window`` knows of them."""
+        sources = sources_of(window, names)
+        gathered = gather(self._lake, names, self._reader, window, sources)
+        mine = (of.found for of in gathered.housed if hash_of(of.found.reference) in references)
         return set().union(*(found.windows for found in mine))
 
-    def is_settled(self, window: Window) -> bool:
-        """Whether the tables of ``window`` were made of the very polls that there are now."""
-        try:
-            made = self._lake.made(window)
-            return made is not None and made.made_of == _names(self._sources(window))
-        except LakeDamaged:  # settling mends it, or says why it cannot
-            return False
+    def _note_absent(self, names: Names, window: Window) -> None:
+        """Note as lost each poll that the tables were made of and that is no longer there."""
+        made = self._lake.made_or_none(window, names)
+        if made is None:
+            return
+        hour = names.hour(window)
+        known = {poll.number for poll in hour.polls} | {number for number, _, _ in hour.lost}
+        told = [name.partition("/poll-") for name in made.made_of]
+        absent = {int(number) for key, _, number in told if key == window.key} - known
+        for number in sorted(absent.difference(names.unnoted(window)) if absent else ()):
+            self._lake.set_poll_aside(names, window, number)
 
-    def _sources(self, window: Window) -> dict[Window, list[PollRecord]]:
-        """The polls of every window that serves what lives in ``window``, or what it serves."""
-        entries: dict[Window, HourEntry] = {}
-
-        def entry_of(hour: Window) -> HourEntry:
-            if hour not in entries:
-                entries[hour] = self._lake.entry(hour)
-            return entries[hour]
-
-        own = self._lake.polls(window, entry_of(window))
-        return {
-            source: own if source == window else self._lake.polls(source, entry_of(source))
-            for source in sources_of(window, _homes_of(own), entry_of)
-        }
-
-    def _make(
-        self, window: Window, sources: dict[Window, list[PollRecord]], landed: Landed | None
+    def _make(  # noqa: PLR0913 - what an hour is made of
+        self,
+        names: Names,
+        window: Window,
+        gathered: Gathered,
+        inputs: str,
+        landed: Landed | None,
+        *,
+        trust: bool,
     ) -> Settled:
-        housed = gather(self._lake, self._reader, window, sources)
-        mine = [of.found for of in housed if self._lives_in(window, of, sources)]
+        mine = [of.found for of in gathered.housed if self._lives_in(names, window, of)]
         mine.sort(key=lambda found: (found.requested_at, found.reference))
-        frames = self._frames(window, mine, sources[window])
-        accounting = _account(window, housed, {r.reference for r in mine}, frames, landed)
+        frames = self._frames(window, mine, gathered)
+        accounting = _account(window, gathered.housed, {r.reference for r in mine}, frames, landed)
         judged = self._judge(window, frames, mine, accounting)
         facts = {
             "returns": frames[tables.RETURNS.name].height,
@@ -138,31 +143,39 @@ class Settler:
             "rejected": frames[tables.REJECTED_RETURNS.name].height,
             "late": sum(found.late for found in mine),
         }
-        polled_at = [poll.polled_at for poll in sources[window]]
         record, changed = self._lake.publish(
+            names,
             window,
             frames,
-            _names(sources),
-            facts,
-            polled_at,
-            _first_seen(window, mine),
-            sorted(home.key for home in _homes_of(sources[window]) - {window}),
+            inputs=inputs,
+            rules=Rules.of_today().hours,
+            made_of=sorted(
+                poll_name(source, poll.number)
+                for source in sources_of(window, names)
+                for poll in names.hour(source).polls
+            ),
+            facts=facts,
+            first_seen=_first_seen(window, mine),
+            references=b"".join(hash_of(found.reference) for found in mine),
+            trust=trust,
         )
-        return Settled(window, frames, record, changed, judged, accounting)
+        polls = names.hour(window).polls
+        return Settled(window, frames, record, changed, judged, accounting, polls)
 
-    def _lives_in(
-        self, window: Window, of: Housed, sources: dict[Window, list[PollRecord]]
-    ) -> bool:
+    @staticmethod
+    def _lives_in(names: Names, window: Window, of: Housed) -> bool:
         if of.home == window:
             return True
-        polled = sources[of.home] if of.home in sources else self._lake.entry(of.home).polls
-        return not polled and min(of.named_by) == window
+        return not names.hour(of.home).polls and min(of.named_by) == window
 
-    def _frames(
-        self, window: Window, mine: list[Return], polls: list[PollRecord]
-    ) -> dict[str, pl.DataFrame]:
+    @staticmethod
+    def _frames(window: Window, mine: list[Return], gathered: Gathered) -> dict[str, pl.DataFrame]:
         returns = ownership.returns_frame(mine)
         items = ownership.items_frame(mine)
+        rejected: dict[str, list[object]] = {
+            name: [row[at] for row in gathered.rejected]
+            for at, name in enumerate(tables.REJECTED_RETURNS.schema.names())
+        }
         return {
             tables.RETURNS.name: returns,
             tables.RETURN_ITEMS.name: items,
@@ -172,30 +185,8 @@ class Settler:
             tables.RETURN_REASONS_HOURLY.name: aggregates.return_reasons(
                 tables.RETURN_REASONS_HOURLY, window.start, items
             ),
-            tables.REJECTED_RETURNS.name: self._rejected(polls),
+            tables.REJECTED_RETURNS.name: tables.REJECTED_RETURNS.frame(rejected),
         }
-
-    def _rejected(self, polls: list[PollRecord]) -> pl.DataFrame:
-        """Each unusable record once, from the first poll that served it."""
-        rows: list[tuple[datetime, int, str, str]] = []
-        seen: Counter[str] = Counter()
-        for poll in polls:
-            if not poll.rejected:
-                continue
-            in_poll: Counter[str] = Counter()
-            reader = self._reader.of_poll(poll.zone)
-            for position, record in enumerate(self._lake.served(poll)):
-                head = reader.head(decode(record))
-                if isinstance(head, Refused):
-                    in_poll[record] += 1
-                    if in_poll[record] > seen[record]:
-                        rows.append((poll.polled_at, position, head.reason, record))
-            seen |= in_poll
-        names = tables.REJECTED_RETURNS.schema.names()
-        columns: dict[str, list[object]] = {
-            name: [row[at] for row in rows] for at, name in enumerate(names)
-        }
-        return tables.REJECTED_RETURNS.frame(columns)
 
     @staticmethod
     def _judge(
@@ -216,14 +207,6 @@ class Settler:
         if blocking:
             raise HourBlocked(window.key, judged, "; ".join(c.sentence for c in blocking))
         return judged
-
-
-def _homes_of(polls: Iterable[PollRecord]) -> set[Window]:
-    return {Window.from_key(key) for poll in polls for key in poll.homes}
-
-
-def _names(sources: dict[Window, list[PollRecord]]) -> list[str]:
-    return sorted(poll.name for polls in sources.values() for poll in polls)
 
 
 def _first_seen(window: Window, mine: Iterable[Return]) -> dict[int, tuple[int, int]]:

@@ -1,6 +1,6 @@
 """Frames to Parquet bytes and back; the same frame always gives the same bytes.
 
-Where the bytes go, and whether they are what was written, is for ``partitions`` to know.
+Where the bytes go, and whether they are what was written, is for ``lake`` to know.
 """
 
 from __future__ import annotations
@@ -8,18 +8,19 @@ from __future__ import annotations
 import hashlib
 import io
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake.aside import rebuild_advice
+from returns_orchestration.lake.quarantine import rebuild_advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _POLLED_AT: Final = "polled_at"
+_NOTED_AT: Final = "noted_at"
 _ZONE: Final = "zone"
 _TAIL: Final = 8
 """Bytes after the footer: its length, little-endian, and the format's mark."""
@@ -32,11 +33,25 @@ def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> b
     return buffer.getvalue()
 
 
-def poll_to_parquet(served: Sequence[str], polled_at: datetime, name: str, zone: str = "") -> bytes:
+class PollFile(NamedTuple):
+    """What the file of a poll says: when it was sent and noted, under which zone, and its rows.
+
+    ``zone`` is "" in files of releases before 0.2, whose ``noted_at`` is ``polled_at``.
+    """
+
+    polled_at: datetime
+    noted_at: datetime
+    zone: str
+    frame: pl.DataFrame
+
+
+def poll_to_parquet(
+    served: Sequence[str], polled_at: datetime, noted_at: datetime, zone: str, name: str
+) -> bytes:
     """The file of a poll: its metadata says when and under which zone that was; it has a seal.
 
     A poll without rows has no other place for its time. A poll cannot be made again, so it must
-    be known to be whole without its record, too, and before it is parsed: polars ends the process
+    be known to be whole without its entry, too, and before it is parsed: polars ends the process
     over some flipped bits. The seal is the sha256 of all other bytes and of its ``name``, so that
     no poll is taken for another's, and stands right before the footer, where no reader looks: a
     footer is found from the end, and pages from the start.
@@ -49,15 +64,18 @@ def poll_to_parquet(served: Sequence[str], polled_at: datetime, name: str, zone:
         },
         schema=tables.RAW_RETURNS.schema,
     )
-    content = to_parquet(frame, {_POLLED_AT: polled_at.isoformat(), _ZONE: zone})
+    noted = {
+        _POLLED_AT: polled_at.isoformat(),
+        _NOTED_AT: noted_at.isoformat(timespec="seconds"),
+        _ZONE: zone,
+    }
+    content = to_parquet(frame, noted)
     at = _footer(content)
     return content[:at] + _seal(content[:at], content[at:], name) + content[at:]
 
 
-def poll_from_parquet(
-    content: bytes, path: str, name: str
-) -> tuple[datetime, pl.DataFrame, str] | None:
-    """When a poll was sent, its rows, and under which zone; None if it is not a whole poll."""
+def poll_from_parquet(content: bytes, path: str, name: str) -> PollFile | None:
+    """What the file of the poll ``name`` says; None if it is not a whole poll."""
     if not is_whole_poll(content, name):
         return None
     frame = from_parquet(content, path)
@@ -65,7 +83,9 @@ def poll_from_parquet(
     said = noted.get(_POLLED_AT)
     if said is None or frame.schema != tables.RAW_RETURNS.schema:
         return None
-    return datetime.fromisoformat(said), frame, noted.get(_ZONE, "")
+    polled_at = datetime.fromisoformat(said)
+    noted_at = datetime.fromisoformat(noted.get(_NOTED_AT, said))
+    return PollFile(polled_at, noted_at.replace(microsecond=0), noted.get(_ZONE, ""), frame)
 
 
 def is_whole_poll(content: bytes, name: str) -> bool:
@@ -86,11 +106,6 @@ def _footer(content: bytes) -> int:
     """Where the footer begins, as the end of the file says; may be negative in a damaged one."""
     end = len(content) - _TAIL
     return end - int.from_bytes(content[max(end, 0) : max(end, 0) + 4], "little")
-
-
-def column_of(contents: list[bytes], name: str) -> pl.Series:
-    """One column of several files of one table, one after the other; they are known to be whole."""
-    return pl.scan_parquet(contents, use_statistics=False).select(name).collect().to_series()
 
 
 def from_parquet(content: bytes, path: str) -> pl.DataFrame:

@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.errors import LakeError, LakeUnwritable
-from returns_orchestration.lake.entries import RECORDS
+from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.refusals import HONOURING
 
 if TYPE_CHECKING:
     from returns_orchestration.lake.store import Store
 
 TRIAL: Final = ".writable-"
-"""How the names of its files begin; they stand in ``_records`` itself, beside the dates."""
+"""How the names of its files begin; they stand in ``_journal`` itself, beside the dates."""
 
 ABANDONED: Final = timedelta(days=1)
 _NAME: Final = re.compile(re.escape(TRIAL) + r"([0-9]{8}T[0-9]{6})-.*")
@@ -42,13 +42,13 @@ def try_store(store: Store, now: datetime) -> None:
             _delete(store, placed)
         raise
     _delete(store, placed)
-    left = [other for other in store.children(RECORDS)[1] if _is_abandoned(other, now)]
-    _delete(store, [f"{RECORDS}/{other}" for other in left])
+    left = [other for other in store.children(JOURNAL)[1] if _is_abandoned(other, now)]
+    _delete(store, [f"{JOURNAL}/{other}" for other in left])
     store.sweep()
 
 
 def _try_put(store: Store, name: str, placed: list[str]) -> None:
-    path, content = f"{RECORDS}/{name}", name.encode()
+    path, content = f"{JOURNAL}/{name}", name.encode()
     store.put(path, content)
     placed.append(path)
     if store.get(path) != content:
@@ -56,7 +56,7 @@ def _try_put(store: Store, name: str, placed: list[str]) -> None:
             f"The lake does not give back what was put at {store.uri(path)}.",
             next_step="Set RETURNS_LAKE to another store or folder.",
         )
-    if name not in store.children(RECORDS)[1]:
+    if name not in store.children(JOURNAL)[1]:
         raise LakeUnwritable(
             f"The lake does not list what was put at {store.uri(path)}: a poll would be missed.",
             next_step="Set RETURNS_LAKE to a store that lists what it holds at once.",
@@ -64,7 +64,7 @@ def _try_put(store: Store, name: str, placed: list[str]) -> None:
 
 
 def _try_create(store: Store, name: str, placed: list[str]) -> None:
-    path, first, second = f"{RECORDS}/{name}", b"first", b"second"
+    path, first, second = f"{JOURNAL}/{name}", b"first", b"second"
     placed.append(path)
     won = store.create(path, first), store.create(path, second)
     if won != (True, False) or store.get(path) != first:

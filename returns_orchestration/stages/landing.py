@@ -1,9 +1,11 @@
 """What a poll brought: kept as received if anything in it is new, before it is made into anything.
 
 New is judged return by return: a poll is kept if for any return it serves other text than the
-newest kept poll that served that return, or the same text with another request time, as it was sent
-under another zone. A different order of the same records, or fewer returns,
-is nothing new. Only the two values that say which return a record is about are looked at here.
+newest kept poll of the window that served that return, or the same text with another request time,
+as it was sent under another zone. A different order of the same records, or fewer returns, is
+nothing new. Where another window said something else meanwhile, a reply that brings nothing new is
+noted all the same: it makes this window's word the newest one again. Only the two values that say
+which return a record is about are looked at here.
 """
 
 from __future__ import annotations
@@ -12,17 +14,24 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from returns_orchestration.errors import ZoneChanged
-from returns_orchestration.stages.ownership import in_order
+from returns_orchestration.lake.journal import Again
+from returns_orchestration.lake.names import sources_of
+from returns_orchestration.stages.copies import served_by
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from returns_orchestration.lake import Lake, PollRecord
+    from returns_orchestration.lake import Lake, Names, Poll
     from returns_orchestration.stages.typing import RecordReader
+
+Words = list[tuple[str, "datetime | None"]]
+"""The texts of the records of one return in one poll, each with its request time as it is read."""
+
+_UNUSABLE = "\0"
+"""Begins the key of a record that has no usable reference: its own text then stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,114 +55,137 @@ class Landed:
     homes: dict[Window, int]
 
 
-def land(
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a reply says by reference, its usable records by the hour requested, and the others."""
+
+    words: dict[str, Words]
+    homes: dict[Window, int]
+    rejected: int
+
+
+def is_good(poll: Poll, window: Window) -> bool:
+    """Whether ``poll`` was sent after the end of its window, so that it can hold all of it."""
+    return poll.polled_at >= window.end
+
+
+def land(  # noqa: PLR0913, PLR0917 - what a poll is
     lake: Lake,
+    names: Names,
     reader: RecordReader,
     window: Window,
     polled_at: datetime,
     served: tuple[str, ...],
 ) -> Landed:
-    """Keep the records of a poll if they bring something new. Raises LakeError, and ZoneChanged.
+    """Keep the records of a poll if they bring something new. Raises LakeError.
 
     Several writers may land the same window at once: the number of a poll is taken by creating its
     file, and who comes second compares with what the first one brought.
     """
-    finish_unrecorded(lake, reader, window)
-    by_reference, homes, rejected = _summary(reader, served)
-    first = True
+    said = _read(reader, served)
     while True:
-        entry = lake.entry(window)
-        polls = lake.polls(window, entry)
-        known = _newest_text(lake, reader, polls)
-        new = any(known.get(key) != said for key, said in by_reference.items())
+        finish_unnoted(lake, names, reader, window)
+        hour = names.hour(window)
+        known = _newest_words(lake, names, reader, window)
         # After a poll that was found bad and set aside the next one is kept whatever it brings.
-        kept = new or not polls or entry.has_lost_a_poll
+        is_asked_for = hour.has_lost_a_poll or not any(is_good(p, window) for p in hour.polls)
+        kept = is_asked_for or any(known.get(key) != words for key, words in said.words.items())
+        first = kept and not hour.polls
         if not kept:
+            _note_again(lake, names, reader, window, polled_at, said.words)
             break
-        first = not polls
-        created = lake.create_poll(window, entry.next_number, polled_at, served, reader.zone.key)
-        finish_unrecorded(lake, reader, window)
-        if created:
+        poll = lake.create_poll(names, window, hour.next_number, polled_at, served, reader.zone.key)
+        if poll is not None:
+            _note(lake, names, window, poll, said.homes)
             break
-    distinct = frozenset(key for key in by_reference if not key.startswith(_UNUSABLE))
+        names.refresh([window])
+        names.forget_files()
+    distinct = frozenset(key for key in said.words if not key.startswith(_UNUSABLE))
     gone = {key for key in known if not key.startswith(_UNUSABLE)} - distinct
     return Landed(
         window=window,
         polled_at=polled_at,
         kept=kept,
-        first=kept and first,
+        first=first,
         served=len(served),
         distinct=distinct,
-        rejected=rejected,
+        rejected=said.rejected,
         vanished=len(gone),
-        homes=homes,
+        homes=said.homes,
     )
 
 
-def ensure_same_homes(reader: RecordReader, poll: PollRecord, homes: Mapping[Window, int]) -> None:
-    """Raise ZoneChanged where the records of ``poll`` are of other hours than when it was noted.
+def finish_unnoted(
+    lake: Lake, names: Names, reader: RecordReader, window: Window, zone: str = ""
+) -> None:
+    """Note the polls of ``window`` whose file stands without an entry: a run was killed.
 
-    It can only be so for a poll of an earlier release, which did not note its zone.
-    ``homes`` counts its usable records by the hour requested, as read now. The hours that they were
-    read as of then were told of the poll; those of now were not, so a record could be in none.
+    ``zone`` is that of a file that does not say its own, as in releases before 0.2.
     """
-    now = Counter({home.key: count for home, count in homes.items()})
-    noted = Counter(poll.homes)
-    if now != noted:
-        moved = max((noted - now).total(), (now - noted).total())
-        raise ZoneChanged(poll.window, reader.zone.key, moved)
+    for number in names.unnoted(window):
+        poll, records = lake.read_unnoted(window, number)
+        if not poll.zone:
+            poll = poll.under(zone or reader.zone.key)
+        _note(lake, names, window, poll, _read(reader.of_poll(poll.zone), records).homes)
 
 
-def ensure_noted_homes(lake: Lake, reader: RecordReader, window: Window, number: int) -> None:
-    """The same for a poll in the lake. Raises LakeDamaged where it is not as it was noted."""
-    poll = lake.poll(window, number)
-    if not poll.zone:
-        ensure_same_homes(reader, poll, _summary(reader, lake.served(poll))[1])
+def _note(lake: Lake, names: Names, window: Window, poll: Poll, homes: Iterable[Window]) -> None:
+    """Note a poll whose file stands; the marks in other hours first, lest one be missed."""
+    lake.mark(names, window, homes)
+    lake.put_entry(names, poll)
 
 
-def finish_unrecorded(lake: Lake, reader: RecordReader, window: Window) -> None:
-    """Note the polls whose data stands in the lake without a record."""
-    for number in lake.unrecorded_polls(window):
-        new = lake.read_new_poll(window, number)
-        _, homes, rejected = _summary(reader.of_poll(new.zone), new.frame.get_column("record"))
-        lake.record_poll(window, number, new.polled_at, new.file, homes, rejected, new.zone)
+def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
+    lake: Lake,
+    names: Names,
+    reader: RecordReader,
+    window: Window,
+    at: datetime,
+    said: dict[str, Words],
+) -> None:
+    """Note a reply that repeats what a newer poll of another window contradicts."""
+    sources = sources_of(window, names)
+    if sources == [window]:
+        return
+    newest: dict[str, tuple[Window, Words]] = {}
+    for served in served_by(lake, names, reader, sources):
+        if served.at <= at:
+            words = _read(served.reader, served.records).words
+            newest |= {key: (served.source, of_one) for key, of_one in words.items()}
+    contradicted = sorted(
+        key
+        for key, words in said.items()
+        if key in newest and newest[key][0] != window and newest[key][1] != words
+    )
+    if contradicted:
+        entry = Again(period=window.key, at=at, references=contradicted)
+        lake.put_entry(names, entry)
 
 
-_UNUSABLE = "\0"
-"""Begins the key of a record that has no usable reference: its own text then stands for it."""
-
-
-Said = dict[str, list[tuple[str, "datetime | None"]]]
-"""By reference, the texts of its records, each with its request time as it is read."""
-
-
-def _summary(reader: RecordReader, served: Iterable[str]) -> tuple[Said, dict[Window, int], int]:
-    """What is said by reference, usable records by the hour requested, number of unusable ones."""
-    found: Said = {}
+def _read(reader: RecordReader, records: Iterable[str]) -> _Said:
+    words: dict[str, Words] = {}
     homes: Counter[Window] = Counter()
     rejected = 0
-    for record in served:
+    for record in records:
         head = reader.head(decode(record))
         if isinstance(head, Refused):
             rejected += 1
-            found.setdefault(_UNUSABLE + record, []).append((record, None))
+            words.setdefault(_UNUSABLE + record, []).append((record, None))
         else:
             reference, requested_at = head
             homes[Window.of(requested_at)] += 1
-            found.setdefault(reference, []).append((record, requested_at))
-    for of_one in found.values():
+            words.setdefault(reference, []).append((record, requested_at))
+    for of_one in words.values():
         of_one.sort()  # the pieces of a return in another order are nothing new either
-    return found, dict(homes), rejected
+    return _Said(words, dict(homes), rejected)
 
 
-def _newest_text(lake: Lake, reader: RecordReader, polls: list[PollRecord]) -> Said:
-    """For every reference ever kept for the window, what the newest poll that served it said.
-
-    Raises ZoneChanged: no further poll is kept beside one that was read under another zone.
-    """
-    known: Said = {}
-    for _, poll in in_order(polls):
-        said, homes, _ = _summary(reader.of_poll(poll.zone), lake.served(poll))
-        ensure_same_homes(reader, poll, homes)
-        known.update(said)
+def _newest_words(
+    lake: Lake, names: Names, reader: RecordReader, window: Window
+) -> dict[str, Words]:
+    """For every reference ever kept for the window, what its newest poll that served it said."""
+    known: dict[str, Words] = {}
+    for served in served_by(lake, names, reader, [window]):
+        if not served.is_repeated:
+            known |= _read(served.reader, served.records).words
     return known

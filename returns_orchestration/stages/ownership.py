@@ -4,8 +4,8 @@ Ownership: a return lives in the hour it was requested in, by its newest copy, i
 polled; if not, in the earliest polled window that served it so. So it lives in one hour, whichever
 end of a window the API includes, whichever of a record's two times it filters on, and in whatever
 order the hours were polled. An hour's rows therefore depend on the polls of its own window, and on
-those of the few windows that served a record requested in it (the lake keeps a pointer for each),
-or a return that moved between the two (the lake keeps a link). ``flow/gather.py`` applies it.
+those of the few windows that served a record requested in it, or a return that moved between the
+two: the journal keeps a mark for each (``from`` and ``to``). ``flow/gather.py`` applies it.
 
 Folding: the copies of one return are read in the order they were polled and served. Within one
 poll, records with different AWBs or tracking ids are its pieces; other copies are the same piece,
@@ -15,6 +15,7 @@ longer serves stays.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from returns_orchestration.lake import PollRecord
+    from returns_orchestration.lake import Poll
     from returns_orchestration.window import Window
 
 _ITEM_PLACES: Final = (*(column.name for column in ITEM_FIELDS), tables.ITEM)
@@ -40,14 +41,23 @@ AT_ONCE: Final = timedelta(minutes=10)
 """No poll lands later than that after it was sent."""
 
 
-def in_order(polls: Iterable[PollRecord]) -> list[tuple[datetime, PollRecord]]:
+REACH: Final = timedelta(days=31)
+"""How far apart two hours may be that hold one return; further apart they hold two."""
+
+
+def hash_of(reference: str) -> bytes:
+    """Eight bytes by which two hours are found to hold one return."""
+    return hashlib.blake2b(reference.encode(errors="surrogatepass"), digest_size=8).digest()
+
+
+def in_order(polls: Iterable[Poll]) -> list[tuple[datetime, Poll]]:
     """The polls of one window, oldest first, each with the time that it is ordered by.
 
     They stand in the order in which they were sent, as of two at once the later may land first. One
     that landed later and claims to be far older has a time of a clock that was wrong, or the other
     has: it is the newer one all the same.
     """
-    found: list[tuple[datetime, PollRecord]] = []
+    found: list[tuple[datetime, Poll]] = []
     for poll in sorted(polls, key=lambda poll: poll.number):
         latest = max((at for at, _ in found), default=poll.polled_at)
         found.append((latest if latest - poll.polled_at > AT_ONCE else poll.polled_at, poll))
@@ -56,9 +66,13 @@ def in_order(polls: Iterable[PollRecord]) -> list[tuple[datetime, PollRecord]]:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One usable record with where it came from: window, poll (time, number) and position."""
+    """One usable record with where it came from: window, poll (time, number) and position.
+
+    ``served_at`` is the time by which it is ordered: that of a later reply that repeated it.
+    """
 
     window: Window
+    served_at: datetime
     polled_at: datetime
     poll: int
     position: int
@@ -67,12 +81,12 @@ class Copy:
     @property
     def order(self) -> tuple[datetime, Window, int, int]:
         """Oldest first; two windows polled at one moment in their own order."""
-        return self.polled_at, self.window, self.poll, self.position
+        return self.served_at, self.window, self.poll, self.position
 
     @property
     def of_poll(self) -> tuple[datetime, Window, int]:
         """What the copies of one poll have in common."""
-        return self.polled_at, self.window, self.poll
+        return self.served_at, self.window, self.poll
 
 
 @dataclass(slots=True)
@@ -117,7 +131,7 @@ def fold(copies: list[Copy]) -> Return:
         pieces=pieces,
         windows=frozenset(copy.window for copy in ordered),
         first_polled_at=first.polled_at,
-        last_polled_at=last.polled_at,
+        last_polled_at=max(copy.polled_at for copy in ordered),
         late=first.poll > 1,
         quality=frozenset().union(*(piece.quality for piece in pieces)),
     )

@@ -61,6 +61,17 @@ class Table:
         """A frame of this table from lists of values; a value of a wrong type raises TypeError."""
         return pl.DataFrame(columns, schema=self.schema, strict=True)
 
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A frame of an earlier release in today's columns: what it lacks is null."""
+        if frame.schema == self.schema:
+            return frame
+        return frame.select(
+            pl.col(column.name).cast(column.dtype, strict=False)
+            if column.name in frame.columns
+            else pl.lit(None, column.dtype).alias(column.name)
+            for column in self.columns
+        )
+
     def empty(self) -> pl.DataFrame:
         """The table with no rows."""
         return pl.DataFrame(schema=self.schema)

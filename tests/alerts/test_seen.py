@@ -9,7 +9,7 @@ from alerts.conftest import START, Desk, hour, said
 from returns_orchestration.alerts.facts import Evaluation
 from returns_orchestration.alerts.seen import MISSING_AGAIN, NEW_HOURS, PATROL, newest_of
 from returns_orchestration.alerts.tick import Alerts
-from returns_orchestration.trust.spans import Spans
+from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import windows_between
 
 FIVE_YEARS = timedelta(hours=43_800)

@@ -15,7 +15,7 @@ from returns_orchestration.errors import ZoneChanged
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.lake.records import decode_poll, encode
-from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window
 
 DAY = hours("2026-11-07T00:00", "2026-11-08T00:00")

@@ -15,7 +15,7 @@ from world import HASTY, World, hours
 from returns_orchestration.definitions import build_defs, build_river
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.lake.poll_log import POLL_LOG
-from returns_orchestration.trust.hours import last_polled
+from returns_orchestration.state.hours import last_polled
 
 FROM, TO = "2026-11-07T00:00", "2026-11-07T06:00"
 DEAD = "2026-11-07T03:00"

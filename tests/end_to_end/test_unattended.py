@@ -20,7 +20,7 @@ from world import World
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.lost_runs import UNDER_WAY
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.trust.hours import states
+from returns_orchestration.state.hours import states
 from returns_orchestration.window import Window, windows_between
 
 

@@ -25,7 +25,7 @@ from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.stages import aggregates
-from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Day, Window, days_of, windows_between
 
 if TYPE_CHECKING:

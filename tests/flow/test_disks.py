@@ -21,7 +21,7 @@ from returns_orchestration.flow.hours import Failed, Polled, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore
-from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window, windows_between
 
 HOURS = list(windows_between(at(9), at(11)))

@@ -11,7 +11,7 @@ from records import at, returned
 
 from returns_orchestration import tables
 from returns_orchestration.lake.poll_log import POLL_LOG
-from returns_orchestration.trust.lateness import (
+from returns_orchestration.state.lateness import (
     by_configured_age,
     measure,
     publish,

@@ -14,8 +14,8 @@ from records import at, on_the_wire, returned
 from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake.entries import link_path, pointer_path
-from returns_orchestration.trust.hours import states
-from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.state.hours import states
+from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window, days_of
 
 if TYPE_CHECKING:

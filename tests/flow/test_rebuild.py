@@ -14,8 +14,8 @@ from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore
-from returns_orchestration.trust.hours import missing, states
-from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.state.hours import missing, states
+from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window, windows_between
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake import Lake, remote
 from returns_orchestration.lake.store import FolderStore, ObjectStore, Store, open_store
 from returns_orchestration.lake.trial import TRIAL, try_store
-from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.state.verify import Verifier
 
 NOW = at(20)
 LAKE = f"s3://{BUCKET}/lake"

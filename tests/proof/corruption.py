@@ -22,9 +22,9 @@ from returns_orchestration.definitions import build_river
 from returns_orchestration.flow.hours import Failed, River, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.simulator import Simulator, SimulatorOptions
-from returns_orchestration.trust import lateness
-from returns_orchestration.trust.findings import Finding
-from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.state import lateness
+from returns_orchestration.state.findings import Finding
+from returns_orchestration.state.verify import Verifier
 
 FROM, TO = "2026-11-06T14:00", "2026-11-07T02:00"
 """Twelve hours of an evening and a night, in two days of the report's zone."""

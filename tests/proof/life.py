@@ -36,8 +36,8 @@ from returns_orchestration.flow.hours import Failed, River, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.stages.typing import RecordReader
-from returns_orchestration.trust.hours import states
-from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.state.hours import states
+from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window
 
 ZONES = ("UTC", "Asia/Kolkata")

@@ -23,7 +23,7 @@ from world import World, hours
 
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
 from returns_orchestration.lake.poll_log import POLL_LOG
-from returns_orchestration.trust.hours import states
+from returns_orchestration.state.hours import states
 
 LAST = hours(FROM, TO)[-1].end + timedelta(hours=30)
 """When the lake was polled last: the API says the same again."""

@@ -24,7 +24,7 @@ from returns_orchestration.definitions import build_river
 from returns_orchestration.errors import TransientApiError
 from returns_orchestration.flow.hours import Failed, Outcome, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
-from returns_orchestration.trust.hours import states
+from returns_orchestration.state.hours import states
 from returns_orchestration.window import Window
 
 FIRST = datetime.fromisoformat("2026-11-06T12:00+00:00")

@@ -32,8 +32,8 @@ from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import Failed, Made, Outcome, River, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.stages.typing import RecordReader
-from returns_orchestration.trust.hours import states
-from returns_orchestration.trust.verify import Verifier
+from returns_orchestration.state.hours import states
+from returns_orchestration.state.verify import Verifier
 
 UTC = ZoneInfo("UTC")
 NOW = WINDOWS[-1].end + timedelta(days=1)

@@ -15,7 +15,7 @@ from returns_orchestration.lake.partitions import to_parquet
 from returns_orchestration.stages import aggregates
 from returns_orchestration.stages.ownership import Copy, fold, items_frame, returns_frame
 from returns_orchestration.stages.typing import Refused
-from returns_orchestration.trust import claims
+from returns_orchestration.state import claims
 
 KEYS = sorted(
     {c.key for table in tables.TABLES for c in table.columns if c.key}

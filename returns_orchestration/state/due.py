@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from returns_orchestration.trust.attempts import Attempt, learn
+from returns_orchestration.state.attempts import Attempt, learn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

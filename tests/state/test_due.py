@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import at
 
-from returns_orchestration.trust.attempts import Attempt
-from returns_orchestration.trust.due import Choice, choose, is_done, is_due_again
+from returns_orchestration.state.attempts import Attempt
+from returns_orchestration.state.due import Choice, choose, is_done, is_due_again
 from returns_orchestration.window import Window, windows_between
 
 HOURS = list(windows_between(at(0), at(10)))

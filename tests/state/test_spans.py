@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import at
 
-from returns_orchestration.trust.spans import Spans
+from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
 ELEVEN = Window(at(11))

@@ -11,7 +11,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
-from returns_orchestration.trust.claims import judge
+from returns_orchestration.lake.journal import JOURNAL, digest_of_inputs
+from returns_orchestration.stages.rules import Rules
+from returns_orchestration.state.claims import judge
+from returns_orchestration.state.findings import date_of as date_of_folder
 from returns_orchestration.window import Ever, Window
 
 if TYPE_CHECKING:
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from returns_orchestration.lake import Lake
-    from returns_orchestration.trust.claims import Claim
+    from returns_orchestration.state.claims import Claim
+
+DAYS_AT_ONCE: Final = 31
 
 TOLERATED: Final = 1 / 1_000
 """Of all returns, the share that the last poll of an hour may bring: what came after is unseen."""
@@ -32,15 +37,22 @@ def measure(lake: Lake) -> pl.DataFrame:
     polls: Counter[int] = Counter()
     returns: Counter[int] = Counter()
     late: Counter[int] = Counter()
-    for window, entry in lake.entries().items():
-        made = lake.made(window) if entry.made else None
-        polls.update(_ages(window, made.polled_at if made else ()))
-        for age, (seen, of_them_late) in made.first_seen.items() if made else ():
-            returns[age] += seen
-            late[age] += of_them_late
+    names = lake.names()
+    days = sorted(filter(None, map(date_of_folder, lake.store.children(JOURNAL)[0])))
+    for at in range(0, len(days), DAYS_AT_ONCE):
+        names = lake.names()
+        names.load(days[at], days[at : at + DAYS_AT_ONCE][-1])
+        hours = {window: names.hour(window) for window in names.hours()}
+        for window, hour in hours.items():
+            polls.update(_ages(window, (poll.polled_at for poll in hour.polls)))
+        made = {window: hour.made[0] for window, hour in hours.items() if len(hour.made) == 1}
+        for of_one in lake.read_all_made(made).values():
+            for age, (seen, of_them_late) in of_one.first_seen.items():
+                returns[age] += seen
+                late[age] += of_them_late
     for day in lake.poll_log.dates():
-        for hour, answers in lake.poll_log.of(day).items():
-            polls.update(_ages(Window.from_key(hour), (a.at for a in answers if not a.error)))
+        for hour_key, answers in lake.poll_log.of(day).items():
+            polls.update(_ages(Window.from_key(hour_key), (a.at for a in answers if not a.error)))
     ages = sorted(polls.keys() | returns.keys())
     return tables.LATENESS.frame(
         {
@@ -55,7 +67,19 @@ def measure(lake: Lake) -> pl.DataFrame:
 def publish(lake: Lake, frame: pl.DataFrame) -> None:
     """Put the table into the lake, in the place of the one before. Raises LakeError."""
     facts = {name: int(frame.get_column(name).sum()) for name in ("polls", "returns", "late")}
-    lake.publish(Ever(), {tables.LATENESS.name: frame}, [], facts)
+    inputs = digest_of_inputs([str(row) for row in frame.iter_rows()])
+    frames = {tables.LATENESS.name: frame}
+    rules = Rules.of_today().days
+    lake.publish(
+        lake.names(),
+        Ever(),
+        frames,
+        inputs=inputs,
+        rules=rules,
+        made_of=[],
+        facts=facts,
+        trust=False,
+    )
 
 
 def by_configured_age(frame: pl.DataFrame, ages: Iterable[int]) -> dict[int, tuple[int, int]]:

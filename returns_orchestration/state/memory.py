@@ -6,57 +6,77 @@ It stays small after years: complete hours are spans, and only those that fail a
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from returns_orchestration.trust.attempts import Attempt
-from returns_orchestration.trust.spans import Spans
+from returns_orchestration.state.attempts import Attempt
+from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from returns_orchestration.trust.due import Choice
+    from collections.abc import Collection
 
-NEVER: Final = Window(datetime(1, 1, 1, tzinfo=UTC))
-"""Before every hour there is."""
+    from returns_orchestration.state.due import Choice
+
+ROUND: Final = timedelta(days=6)
+"""Within which each date is looked at again; a week, less what a daemon may stand still."""
+
+FILES_EVERY: Final = timedelta(minutes=15)
+"""How often the files of the newest days are listed, besides the journal at each look."""
 
 
 class Memory:
     """Hours that need no look any more, attempts at those that fail, where the patrol goes on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a cursor holds
         self,
         complete: Spans,
         attempts: dict[Window, Attempt],
-        next_patrol: str = "",
+        *,
         rules: str = "",
         polled: dict[Window, datetime] | None = None,
+        patrol: date | None = None,
+        patrolled_at: datetime | None = None,
+        files_at: datetime | None = None,
     ) -> None:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
 
-        ``polled`` says when hours were last polled, as far as it was looked up.
+        ``polled`` says when hours were last polled, as far as it was looked up; ``patrol`` is the
+        date that was looked at last in turn, ``patrolled_at`` when, and ``files_at`` when the files
+        of the newest days were last listed.
         """
         self.complete = complete
         self.attempts = attempts
         self.polled = polled or {}
-        self._next_patrol = next_patrol
+        self.files_at = files_at
+        self._patrol = patrol
+        self._patrolled_at = patrolled_at
         self._rules = rules
 
     @classmethod
     def read(cls, cursor: str | None) -> Memory:
         """From a cursor; nothing is remembered where there is none.
 
-        Attempts in the cursor of an earlier release are forgotten: their hours are asked for anew.
+        Attempts in the cursor of an earlier release are forgotten: their hours are asked for again.
         """
         plain = json.loads(cursor) if cursor else {}
         attempts = {
             Window.from_key(key): _attempt(noted) for key, noted in plain.get("waiting", {}).items()
         }
-        complete = Spans(plain.get("complete", ()))
         polled = {
             Window.from_key(key): datetime.fromisoformat(at)
             for key, at in plain.get("polled", {}).items()
         }
-        return cls(complete, attempts, plain.get("patrol", ""), plain.get("rules", ""), polled)
+        patrol = plain.get("patrolled")
+        return cls(
+            Spans(plain.get("complete", ())),
+            attempts,
+            rules=plain.get("rules", ""),
+            polled=polled,
+            patrol=date.fromisoformat(patrol) if patrol else None,
+            patrolled_at=_time(plain.get("patrolled_at")),
+            files_at=_time(plain.get("files_at")),
+        )
 
     def wake_on_change(self, rules: str, now: datetime) -> None:
         """Let no hour wait where the settings or the package changed: the fault may be corrected.
@@ -85,24 +105,56 @@ class Memory:
         known.add(self.attempts)
         return [*failing, *known.newest_outside(first, newest, limit)]
 
-    def patrol(self, limit: int) -> list[Window]:
-        """The next complete hours to look at again."""
-        begin = Window.from_key(self._next_patrol) if self._next_patrol else NEVER
-        found = self.complete.around(begin, limit)
-        self._next_patrol = found[-1].next.key if found else ""
-        return found
+    def complete_of(self, windows: Collection[Window]) -> set[Window]:
+        """Those of ``windows`` that were complete when they were last looked at."""
+        pairs = [(Window.from_key(a), Window.from_key(b)) for a, b in self.complete.pairs()]
+        return {w for w in windows if any(start <= w < end for start, end in pairs)}
+
+    def patrol(self, first: date, last: date, now: datetime) -> date | None:
+        """The next of the dates from ``first`` to ``last`` to be looked at again, if one is due.
+
+        Each has its turn within ROUND, and none sooner: a look is paid for in requests.
+        """
+        days = (last - first).days + 1
+        if days < 1:
+            return None
+        at = self._patrolled_at
+        if at is not None and at <= now < at + ROUND / days:
+            return None
+        after = self._patrol
+        due = first if after is None or not first <= after < last else after + timedelta(days=1)
+        self._patrol, self._patrolled_at = due, now
+        return due
+
+    def is_time_for_files(self, now: datetime) -> bool:
+        """Whether the files of the newest days are to be listed again; from then on they were."""
+        at = self.files_at
+        if at is not None and at <= now < at + FILES_EVERY:
+            return False
+        self.files_at = now
+        return True
 
     def after(self, choice: Choice) -> Memory:
         """The same with the attempts that ``choice`` leaves."""
-        complete, polled = self.complete, self.polled
-        return Memory(complete, choice.attempts, self._next_patrol, self._rules, polled)
+        self.attempts = choice.attempts
+        return self
 
     def write(self) -> str:
         """The cursor."""
         waiting = {window.key: _noted(attempt) for window, attempt in self.attempts.items()}
         polled = {window.key: at.isoformat() for window, at in self.polled.items()}
         plain = {"complete": self.complete.pairs(), "waiting": waiting, "polled": polled}
-        return json.dumps(plain | {"patrol": self._next_patrol, "rules": self._rules})
+        times = {
+            "patrolled": self._patrol,
+            "patrolled_at": self._patrolled_at,
+            "files_at": self.files_at,
+        }
+        noted = {name: at.isoformat() for name, at in times.items() if at is not None}
+        return json.dumps(plain | noted | {"rules": self._rules})
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _noted(attempt: Attempt) -> list[object]:

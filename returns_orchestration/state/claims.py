@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from returns_orchestration import tables
-from returns_orchestration.trust import looks
+from returns_orchestration.state import looks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

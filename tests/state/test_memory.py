@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from records import at
 
-from returns_orchestration.trust.attempts import Attempt
-from returns_orchestration.trust.memory import Memory
-from returns_orchestration.trust.spans import Spans
+from returns_orchestration.state.attempts import Attempt
+from returns_orchestration.state.memory import Memory
+from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import windows_between
 
 HOURS = list(windows_between(at(0), at(10)))

@@ -15,7 +15,7 @@ from rows import folded, poll
 from returns_orchestration import tables
 from returns_orchestration.stages import aggregates
 from returns_orchestration.stages.ownership import items_frame, returns_frame
-from returns_orchestration.trust.claims import Claim, of_day
+from returns_orchestration.state.claims import Claim, of_day
 
 MODES, REASONS = "refund_modes_daily", "return_reasons_daily"
 DAY = date(2026, 11, 9)

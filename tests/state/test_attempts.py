@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from records import at
 
-from returns_orchestration.trust.attempts import Attempt, learn
+from returns_orchestration.state.attempts import Attempt, learn
 from returns_orchestration.window import Window
 
 NOW = at(12)

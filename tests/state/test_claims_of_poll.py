@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from returns_orchestration.trust.claims import of_poll
+from returns_orchestration.state.claims import of_poll
 
 OF_POLL = {
     "far": ("every_record_is_requested_in_its_window_or_next_to_it", "error", 2),

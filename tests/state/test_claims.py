@@ -13,7 +13,7 @@ from rows import HOUR, folded, poll
 from returns_orchestration import tables
 from returns_orchestration.stages import aggregates
 from returns_orchestration.stages.ownership import items_frame, returns_frame
-from returns_orchestration.trust.claims import (
+from returns_orchestration.state.claims import (
     Claim,
     accounted_for,
     judge,

@@ -1,0 +1,39 @@
+"""One hour of which a file is not what was recorded: what is bad is set aside, the rest stays.
+
+Afterwards a poll that was lost is known to be lost, so that the hour is polled again, and the
+tables are to be made again, each file being read. Nothing is deleted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from returns_orchestration.errors import LakeDamaged
+
+if TYPE_CHECKING:
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.window import Window
+
+
+def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
+    """Set the bad polls of ``window`` aside; where to. Raises LakeUnwritable.
+
+    Notes about files that are right, as they were restored, are taken away.
+    """
+    lake.forget()
+    places: list[str] = []
+    right: list[str] = []
+    for poll in list(names.hour(window).polls):
+        try:
+            lake.served(poll)
+        except LakeDamaged:
+            places += lake.set_poll_aside(names, window, poll.number)
+        else:
+            right.append(lake.poll_path(window, poll.number))
+    lake.clear_damaged(names, window, right)
+    made = lake.made_or_none(window, names)
+    if made is not None:
+        # They are read, and those that differ put again, when the hour is made.
+        lake.clear_damaged(names, window, [file.path for file in made.files.values()])
+    lake.invalidate(names, window)
+    return places

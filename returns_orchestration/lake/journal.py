@@ -1,0 +1,398 @@
+"""The journal: what is known of each hour and day, as sealed files that never change.
+
+All of one date stands in one folder, so that one listing of a few dates shows the state of their
+hours. The name of an entry says its period, its kind and its arguments; whoever lists the journal
+need not open it, but for the figures of a made hour::
+
+    _journal/date=2026-11-09/11.poll-0001-20261109T121003000000-20261109T121004-23-4711-9f86….json
+    _journal/date=2026-11-09/11.made-<inputs>-<rules>-<sizes>-<returns>.json
+    _journal/date=2026-11-09/day.made-….json
+
+What lives here: the kinds, names and seals of entries. What does not: which names there are
+(``names``), the state that follows from them (``state/``), and the files that they describe
+(``lake``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, date, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.lake.quarantine import rebuild_advice
+from returns_orchestration.window import Window
+
+JOURNAL: Final = "_journal"
+FORMAT: Final = 2
+"""The format of the journal; 1 was the folder ``_records`` of releases before 0.2."""
+
+DAY: Final = "day"
+EVER: Final = "ever"
+"""In the place of an hour: what was made of the day of the folder, and of all time."""
+
+_SEAL: Final = b',\n "seal": "%s"\n}\n'
+_SEAL_LENGTH: Final = len(_SEAL % hashlib.sha256().hexdigest().encode())
+_NAME: Final = re.compile(r"(?P<at>[0-9]{2}|day|ever)\.(?P<kind>[a-z]+)(?:-(?P<rest>[^/]+))?\.json")
+_ARGUMENTS: Final = {
+    "poll": re.compile(
+        r"(?P<number>[0-9]{4,})-(?P<polled_at>[0-9]{8}T[0-9]{12})-(?P<noted_at>[0-9]{8}T[0-9]{6})-"
+        r"(?P<rows>[0-9]+)-(?P<size>[0-9]+)-(?P<sha>[0-9a-f]{16})-(?P<zone>[A-Za-z0-9_+~-]+)"
+    ),
+    "lost": re.compile(r"(?P<number>[0-9]{4,})-(?P<sha>[0-9a-f]{16})-(?P<next>[0-9]{4,})"),
+    "from": re.compile(r"(?P<hour>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})"),
+    "to": re.compile(r"(?P<hour>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})"),
+    "again": re.compile(r"(?P<at>[0-9]{8}T[0-9]{12})-(?P<sha>[0-9a-f]{16})"),
+    "rezoned": re.compile(
+        r"(?P<number>[0-9]{4,})-(?P<change>[0-9]{4,})-(?P<zone>[A-Za-z0-9_+~-]+)"
+    ),
+    "waived": re.compile(r""),
+    "damaged": re.compile(r"(?P<sha>[0-9a-f]{16})"),
+    "made": re.compile(
+        r"(?P<inputs>[0-9a-f]{12})-(?P<rules>[0-9a-f]{8})-(?P<sizes>[0-9a-f]{8})-(?P<returns>[0-9]+)"
+    ),
+}
+INPUTS: Final = frozenset({"poll", "lost", "again", "rezoned"})
+"""Kinds that decide what the tables of an hour hold; none of them ever goes away."""
+
+UNKNOWN_SHA: Final = "0" * 16
+
+
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One Parquet file: where it stands, its size in bytes, rows and sha256 (hexadecimal)."""
+
+    path: str
+    size: int
+    rows: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str, content: bytes, rows: int) -> FileRecord:
+        """The record of ``content``."""
+        digest = hashlib.sha256(content).hexdigest()
+        return cls(path=path, size=len(content), rows=rows, sha256=digest)
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """One entry; ``period`` is the key of an hour or a day, or ``ever``."""
+
+    period: str
+
+    @property
+    def arguments(self) -> str:
+        """What its name says after the kind."""
+        return ""
+
+    @property
+    def path(self) -> str:
+        """Where it stands: a pure function of what it says."""
+        arguments = self.arguments
+        kind = f"{self.__struct_config__.tag}-{arguments}".rstrip("-")
+        return f"{folder_of(self.period)}{kind}.json"
+
+
+class Poll(Entry, tag="poll", frozen=True, kw_only=True):
+    """A poll that was kept: the ``number``-th of its hour, from 1, with the file of its records.
+
+    ``polled_at`` is by the slower of the two clocks where they disagree, ``noted_at`` by this
+    machine's; ``zone`` is the CLICKPOST_TIME_ZONE under which it was sent, which its naive times
+    are of; ``rows`` counts its records, ``size`` the bytes of its file, ``sha256`` holds the first
+    16 digits.
+    """
+
+    number: int
+    polled_at: datetime
+    noted_at: datetime
+    rows: int
+    size: int
+    sha256: str
+    zone: str
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return (
+            f"{self.number:04d}-{self.polled_at:%Y%m%dT%H%M%S%f}-{self.noted_at:%Y%m%dT%H%M%S}-"
+            f"{self.rows}-{self.size}-{self.sha256}-{self.zone.replace('/', '~')}"
+        )
+
+    def under(self, zone: str) -> Poll:
+        """The same under ``zone``."""
+        return msgspec.structs.replace(self, zone=zone)
+
+
+class Lost(Entry, tag="lost", frozen=True, kw_only=True):
+    """A poll that was found bad and set aside; the next one has ``next_number`` or a later one."""
+
+    number: int
+    sha256: str
+    next_number: int
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return f"{self.number:04d}-{self.sha256}-{self.next_number:04d}"
+
+
+class From(Entry, tag="from", frozen=True, kw_only=True):
+    """The window ``hour`` served, in some poll, a return that lived in this hour or may have."""
+
+    hour: str
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return self.hour
+
+
+class To(Entry, tag="to", frozen=True, kw_only=True):
+    """The other side of From: this window served a return that lived in ``hour`` or may have."""
+
+    hour: str
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return self.hour
+
+
+class Again(Entry, tag="again", frozen=True, kw_only=True):
+    """A reply that brought nothing new and repeats what another window's newer poll contradicts.
+
+    ``references`` are those of the returns concerned: this window's own last word on them counts
+    as served ``at`` that time.
+    """
+
+    at: datetime
+    references: list[str]
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        digest = hashlib.sha256(msgspec.json.encode(self.references)).hexdigest()[:16]
+        return f"{self.at:%Y%m%dT%H%M%S%f}-{digest}"
+
+
+class Rezoned(Entry, tag="rezoned", frozen=True, kw_only=True):
+    """The naive times of a poll are of ``zone``, whatever it was sent under; the last one holds."""
+
+    number: int
+    change: int
+    zone: str
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return f"{self.number:04d}-{self.change:04d}-{self.zone.replace('/', '~')}"
+
+
+class Waived(Entry, tag="waived", frozen=True, kw_only=True):
+    """A person's word that an hour need not be polled: ``why``, and when it was said."""
+
+    why: str
+    at: datetime
+
+
+class Damaged(Entry, tag="damaged", frozen=True, kw_only=True):
+    """A file was found to be not what was recorded; it stands until the file is mended."""
+
+    file: str
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return hashlib.sha256(self.file.encode()).hexdigest()[:16]
+
+
+class Made(Entry, tag="made", frozen=True, kw_only=True, omit_defaults=True):
+    """The tables made of an hour, a day or all time: of what, by which rules, their files, counts.
+
+    ``made_of`` names every poll that an hour was made of, or every hour that a day was and its
+    zone. Of an hour, ``first_seen`` has, by the age in hours of the poll that served them first,
+    how many returns it holds, and how many of these an earlier poll had missed; ``references`` are
+    hashes, 8 bytes each in base64, of the returns that it holds.
+    """
+
+    inputs: str
+    rules: str
+    written_at: datetime
+    made_of: list[str]
+    files: dict[str, FileRecord]
+    facts: dict[str, int]
+    first_seen: dict[int, tuple[int, int]] = {}
+    references: bytes = b""
+
+    @property
+    def name(self) -> MadeName:
+        """What its name says."""
+        sizes = digest_of_sizes({file.path: file.size for file in self.files.values()})
+        return MadeName(self.inputs, self.rules, sizes, self.facts.get("returns", 0))
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return self.name.text
+
+
+ANY = Poll | Lost | From | To | Again | Rezoned | Waived | Damaged | Made
+
+
+class MadeName(NamedTuple):
+    """What the name of a Made says; ``sizes`` is a digest of the paths and sizes of its files."""
+
+    inputs: str
+    rules: str
+    sizes: str
+    returns: int
+
+    @property
+    def text(self) -> str:
+        """As it stands in the name."""
+        return f"{self.inputs}-{self.rules}-{self.sizes}-{self.returns}"
+
+
+class Name(NamedTuple):
+    """The name of an entry, taken apart; ``at`` is the hour of the day, ``day`` or ``ever``."""
+
+    at: str
+    kind: str
+    arguments: dict[str, str]
+
+
+def folder_of(period: str) -> str:
+    """The path of an entry of a period up to its kind, ``_journal/date=2026-11-09/11.``."""
+    if period == EVER:
+        return f"{JOURNAL}/{EVER}."
+    day, hour = period[:10], period[11:13]
+    return f"{JOURNAL}/date={day}/{hour or DAY}."
+
+
+def date_folder(day: date) -> str:
+    """The folder of one date."""
+    return f"{JOURNAL}/date={day.isoformat()}"
+
+
+def read_name(name: str) -> Name | None:
+    """What a file of a date's folder is; None for a stranger's."""
+    read = _NAME.fullmatch(name)
+    pattern = _ARGUMENTS.get(read["kind"]) if read else None
+    arguments = pattern.fullmatch(read["rest"] or "") if read and pattern else None
+    if read is None or arguments is None or (read["at"].isdigit() and int(read["at"]) > 23):
+        return None
+    return Name(read["at"], read["kind"], arguments.groupdict())
+
+
+def read_poll(window: Window, arguments: dict[str, str]) -> Poll | None:
+    """The poll that a name describes; None where its times are none."""
+    try:
+        return Poll(
+            period=window.key,
+            number=int(arguments["number"]),
+            polled_at=read_time(arguments["polled_at"]),
+            noted_at=read_time(arguments["noted_at"]),
+            rows=int(arguments["rows"]),
+            size=int(arguments["size"]),
+            sha256=arguments["sha"],
+            zone=arguments["zone"].replace("~", "/"),
+        )
+    except ValueError:
+        return None
+
+
+def entry_named(path: str) -> Entry | None:
+    """The entry that stands, or stood, at ``path``; None where its name does not say everything."""
+    window = None
+    folder, _, name = path.rpartition("/")
+    read = read_name(name)
+    if read is not None and read.at.isdigit():
+        window = Window.from_path(f"{folder}/hour={read.at}/")
+    if read is None or window is None:
+        return None
+    said, period = read.arguments, window.key
+    if read.kind == "poll":
+        return read_poll(window, said)
+    if read.kind == "lost":
+        number, following = int(said["number"]), int(said["next"])
+        return Lost(period=period, number=number, sha256=said["sha"], next_number=following)
+    if read.kind in {"from", "to"}:
+        return (From if read.kind == "from" else To)(period=period, hour=said["hour"])
+    if read.kind == "rezoned":
+        number, change = int(said["number"]), int(said["change"])
+        zone = said["zone"].replace("~", "/")
+        return Rezoned(period=period, number=number, change=change, zone=zone)
+    return None
+
+
+def read_time(text: str) -> datetime:
+    """``20261109T121003`` or, with microseconds, ``20261109T121003000000``; ValueError if none."""
+    # Not strptime: a look at years reads a hundred thousand of them.
+    day, time = text.split("T")
+    return datetime(
+        int(day[:4]),
+        int(day[4:6]),
+        int(day[6:]),
+        int(time[:2]),
+        int(time[2:4]),
+        int(time[4:6]),
+        int(time[6:] or 0),
+        tzinfo=UTC,
+    )
+
+
+def hour_named(text: str) -> Window | None:
+    """The hour of ``2026-11-09T11``; None where it is none."""
+    return Window.from_path(f"date={text[:10]}/hour={text[11:]}")
+
+
+def name_of_hour(window: Window) -> str:
+    """As marks name an hour, ``2026-11-09T11``."""
+    return window.text[:-3]
+
+
+def digest_of_sizes(sizes: dict[str, int]) -> str:
+    """Eight digits that change when one of the files has another size or place."""
+    return _digest((f"{path} {size}" for path, size in sorted(sizes.items())), 8)
+
+
+def digest_of_inputs(names: Any) -> str:  # noqa: ANN401 - any iterable of text
+    """Twelve digits that change with any of ``names``, in whatever order they come."""
+    return _digest(sorted(names), 12)
+
+
+def _digest(lines: Any, length: int) -> str:  # noqa: ANN401
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:length]
+
+
+def encode(entry: Entry) -> bytes:
+    """The entry as indented JSON, for people too, with its format; the last field is its seal."""
+    plain = msgspec.json.encode(entry)
+    body = msgspec.json.format(b'{"format":%d,' % FORMAT + plain[1:], indent=1)
+    body = body.removesuffix(b"\n}")
+    return body + _seal(body)
+
+
+def decode(content: bytes, path: str) -> Any:  # noqa: ANN401 - an entry of the kind that the path names
+    """Raises LakeDamaged, naming ``path``, where it is no sealed entry of that very place."""
+    body, seal = content[:-_SEAL_LENGTH], content[-_SEAL_LENGTH:]
+    if seal == _seal(body):
+        try:
+            entry = msgspec.json.decode(content, type=ANY)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            pass
+        else:
+            if entry.path == path:
+                return entry
+    message = f"The entry {path} is not what was written."
+    raise LakeDamaged(message, next_step=rebuild_advice(path))
+
+
+def is_torn(content: bytes) -> bool:
+    """Whether an entry that cannot be read has lost its end, and not only other bytes."""
+    return not content.endswith(b'"\n}\n')
+
+
+def _seal(body: bytes) -> bytes:
+    return _SEAL % hashlib.sha256(body).hexdigest().encode()

@@ -1,0 +1,514 @@
+"""What stands in the lake for an hour or a day, read and written whole.
+
+A path is a pure function of table and period. Nothing is read without being held against the
+journal (a flipped bit in Parquet reads back wrong without an error), and what is found to be
+otherwise is noted there, so that the hour counts as damaged from then on.
+
+Order of writes. A poll: its file, which takes the number; the marks in other hours; its entry.
+Tables: what is no longer true is taken out of the journal, then all files side by side, then the
+entry. So a reader of the journal never trusts what is not there, wherever a run was killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged, LakeError, LakeNewer, LakeOlder
+from returns_orchestration.lake import journal
+from returns_orchestration.lake.journal import (
+    FORMAT,
+    JOURNAL,
+    Again,
+    Damaged,
+    FileRecord,
+    From,
+    Lost,
+    Made,
+    MadeName,
+    Poll,
+    Rezoned,
+    To,
+    Waived,
+    folder_of,
+    name_of_hour,
+)
+from returns_orchestration.lake.names import Names, date_of
+from returns_orchestration.lake.parquet import (
+    from_parquet,
+    poll_from_parquet,
+    poll_to_parquet,
+    to_parquet,
+)
+from returns_orchestration.lake.poll_log import PollLog
+from returns_orchestration.lake.quarantine import move_aside, rebuild_advice
+from returns_orchestration.lake.trial import try_store
+from returns_orchestration.window import Day, Ever, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    import polars as pl
+
+    from returns_orchestration.lake.store import Store
+    from returns_orchestration.tables import Table
+
+    Period = Window | Day | Ever
+
+RECORDS_BEFORE: Final = "_records"
+"""The folder of format 1, which `upgrade` brings over."""
+
+BACKUP: Final = "_before_upgrade"
+"""The folder of files that `upgrade` has replaced, for `upgrade --undo`."""
+
+MARKER: Final = f"{JOURNAL}/format-{FORMAT}.json"
+KEPT_BYTES: Final = 8_000_000
+"""Bytes of polls that are kept at hand, as an hour is made of polls that were put just before."""
+
+KEPT_ENTRIES: Final = 1_000
+KEPT_REFERENCES: Final = 10_000
+"""Made entries kept at hand, more than a month of them; those of large hours are read again."""
+
+
+class Lake:
+    """The lake on a store; ``clock`` gives the time at which an entry is written."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime] | None = None) -> None:
+        self.store = store
+        self.poll_log = PollLog(store)
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self._has_format = False
+        self._served: OrderedDict[tuple[str, str], tuple[list[str], int]] = OrderedDict()
+        self._made: OrderedDict[str, Made] = OrderedDict()
+
+    def path(self, table: Table, period: Period, file: str = "part-0.parquet") -> str:
+        """Where a file of ``table`` for an hour or a day stands."""
+        return "/".join(part for part in (table.name, period.path, file) if part)
+
+    def uri(self, table: Table, period: Period) -> str:
+        """The address of the hour's or day's folder in ``table``."""
+        return self.store.uri("/".join(part for part in (table.name, period.path) if part))
+
+    def check_writable(self) -> None:
+        """Try what a poll needs, and remove what killed writers left. Raises LakeError."""
+        try_store(self.store, self._clock())
+
+    # ---- the journal
+
+    def names(self) -> Names:
+        """An empty look at the journal. Raises LakeOlder or LakeNewer for another format."""
+        self.ensure_format()
+        return Names(self.store)
+
+    def ensure_format(self, *, begin: bool = False) -> None:
+        """Raise LakeOlder or LakeNewer where this release does not write the lake's format.
+
+        With ``begin`` a lake that is empty is given the format of this release.
+        """
+        if self._has_format:
+            return
+        if self.store.get(MARKER) is None:
+            _, files = self.store.children(JOURNAL)
+            formats = [name for name in files if name.startswith("format-")]
+            if formats:
+                raise LakeNewer(self.store.uri(""), formats[-1])
+            if any(self.store.children(RECORDS_BEFORE)):
+                raise LakeOlder(self.store.uri(""))
+            if not begin:
+                return
+            self.store.create(MARKER, b'{"format": %d}\n' % FORMAT)
+        self._has_format = True
+
+    def put_entry(self, names: Names, entry: journal.Entry) -> None:
+        """Put an entry, in the place of a damaged one, too. Raises LakeUnwritable."""
+        content = journal.encode(entry)
+        if not self.store.create(entry.path, content):
+            self.store.put(entry.path, content)
+        names.add(entry.path)
+
+    def entry(self, path: str) -> journal.Entry:
+        """The entry at ``path``. Raises LakeDamaged."""
+        found: journal.Entry = journal.decode(self._get(path), path)
+        return found
+
+    def remove_entries(self, names: Names, paths: Collection[str]) -> None:
+        """Take entries out of the journal. Raises LakeUnwritable."""
+        if paths:
+            self.store.delete_many(list(paths))
+        for path in paths:
+            names.discard(path)
+
+    def waive(self, window: Window, why: str) -> None:
+        """Note that ``window`` need not be polled, and why."""
+        self.ensure_format(begin=True)
+        entry = Waived(period=window.key, why=why, at=self._clock())
+        self.store.put(entry.path, journal.encode(entry))
+
+    def waiver(self, window: Window) -> Waived:
+        """Why and when ``window`` was waived. Raises LakeDamaged, also where it was not."""
+        path = f"{folder_of(window.key)}waived.json"
+        found: Waived = journal.decode(self._get(path), path)
+        return found
+
+    def mark(self, names: Names, window: Window, homes: Iterable[Window]) -> bool:
+        """Note on both sides that ``window`` served returns of ``homes``; whether that was new."""
+        new: list[journal.Entry] = []
+        for home in set(homes) - {window}:
+            if window not in names.hour(home).came_from:
+                new.append(From(period=home.key, hour=name_of_hour(window)))
+            if home not in names.hour(window).went_to:
+                new.append(To(period=window.key, hour=name_of_hour(home)))
+        if new:
+            self.store.put_many({entry.path: journal.encode(entry) for entry in new})
+        for entry in new:
+            names.add(entry.path)
+        return bool(new)
+
+    # ---- polls
+
+    def create_poll(  # noqa: PLR0913, PLR0917 - what the file says
+        self,
+        names: Names,
+        window: Window,
+        number: int,
+        polled_at: datetime,
+        served: tuple[str, ...],
+        zone: str,
+    ) -> Poll | None:
+        """Put the file of a poll; None if that number is taken. Its entry follows separately."""
+        self.ensure_format(begin=True)
+        noted_at = self._clock().astimezone(UTC).replace(microsecond=0)
+        content = poll_to_parquet(served, polled_at, noted_at, zone, poll_name(window, number))
+        path = self.poll_path(window, number)
+        if not self.store.create(path, content):
+            return None
+        names.add_file(tables.RAW_RETURNS.name, path, len(content))
+        poll = _poll(window, number, polled_at, noted_at, len(served), zone, content)
+        self._keep(path, poll.sha256, list(served), len(content))
+        return poll
+
+    def read_unnoted(self, window: Window, number: int) -> tuple[Poll, list[str]]:
+        """A poll whose file stands without an entry, and its records. Raises LakeDamaged."""
+        path = self.poll_path(window, number)
+        content = self._get(path)
+        read = poll_from_parquet(content, path, poll_name(window, number))
+        if read is None:
+            message = f"The file {path} is no whole poll of this lake."
+            raise LakeDamaged(message, next_step=rebuild_advice(path))
+        records: list[str] = read.frame.get_column("record").to_list()
+        poll = _poll(
+            window, number, read.polled_at, read.noted_at, len(records), read.zone, content
+        )
+        return poll, records
+
+    def served(self, poll: Poll) -> list[str]:
+        """The records of a kept poll, as served; LakeDamaged if its file is not as noted."""
+        path = self.poll_path(Window.from_key(poll.period), poll.number)
+        known = self._served.get((path, poll.sha256))
+        if known is not None:
+            return known[0]
+        content = self._get(path)
+        if len(content) != poll.size or _sha(content) != poll.sha256:
+            raise self._found_damaged(path)
+        records: list[str] = from_parquet(content, path).get_column("record").to_list()
+        self._keep(path, poll.sha256, records, len(content))
+        return records
+
+    def forget(self) -> None:
+        """Keep nothing at hand: what is asked for next is read."""
+        self._served.clear()
+        self._made.clear()
+
+    def _keep(self, path: str, sha: str, records: list[str], size: int) -> None:
+        self._served[path, sha] = records, size
+        while len(self._served) > 1 and sum(s for _, s in self._served.values()) > KEPT_BYTES:
+            self._served.popitem(last=False)
+
+    def set_poll_aside(self, names: Names, window: Window, number: int) -> list[str]:
+        """Move a poll that is bad, and its entry, out of the way; where to.
+
+        First its number is noted as lost, so that it is never given again and the hour is known to
+        be polled again; killed anywhere, the same again ends it.
+        """
+        hour = names.hour(window)
+        entries = [poll.path for poll in hour.polls if poll.number == number]
+        sha = next((p.sha256 for p in hour.polls if p.number == number), journal.UNKNOWN_SHA)
+        if number not in {lost for lost, _, _ in hour.lost}:
+            following = max(hour.next_number, number + 1)
+            self.put_entry(
+                names,
+                Lost(period=window.key, number=number, sha256=sha, next_number=following),
+            )
+        data = self.poll_path(window, number)
+        # Its entry first: what the journal does not name is not read.
+        moved = [place for path in (*entries, data) if (place := move_aside(self.store, path))]
+        for path in entries:
+            names.discard(path)
+        self.clear_damaged(names, window, [data])
+        return moved
+
+    def poll_path(self, window: Window, number: int) -> str:
+        """Where the file of a poll stands."""
+        return self.path(tables.RAW_RETURNS, window, f"poll-{number:04d}.parquet")
+
+    def again(self, names: Names, window: Window) -> list[Again]:
+        """The replies that repeated what a newer poll of another window contradicts."""
+        folder = f"{journal.date_folder(window.start.date())}/"
+        found: list[Again] = []
+        for name in names.hour(window).again:
+            entry = self.entry(folder + name)
+            if isinstance(entry, Again):
+                found.append(entry)
+        return found
+
+    def rezone(self, names: Names, window: Window, zone: str) -> int:
+        """Note that the naive times of the kept polls of ``window`` are of ``zone``; how many."""
+        hour = names.hour(window)
+        changed = [poll for poll in hour.polls if hour.zone_of(poll) != zone]
+        for poll in changed:
+            change = hour.rezoned.get(poll.number, (0, ""))[0] + 1
+            self.put_entry(
+                names, Rezoned(period=window.key, number=poll.number, change=change, zone=zone)
+            )
+        return len(changed)
+
+    # ---- what was found damaged
+
+    def _found_damaged(self, path: str) -> LakeDamaged:
+        """Note that a file is not what was recorded; the error to be raised."""
+        with suppress(LakeError):  # the error says it, and the next reader notes it
+            self.note_damaged(Names(self.store), path)
+        message = f"The file {path} is not what was recorded when it was written."
+        return LakeDamaged(message, next_step=rebuild_advice(path))
+
+    def note_damaged(self, names: Names, path: str) -> None:
+        """Note in the journal that the file at ``path`` is damaged; a day then counts as not made.
+
+        A day can always be made again of its hours, and a table of all time is, once a day.
+        """
+        window, day = Window.from_path(path), date_of(path)
+        if window is not None:
+            self.put_entry(names, Damaged(period=window.key, file=path))
+        elif day is not None:
+            found = names.day(day)
+            folder = folder_of(day.isoformat())
+            self.remove_entries(names, [f"{folder}made-{name.text}.json" for name in found])
+
+    def clear_damaged(self, names: Names, window: Window, files: Iterable[str]) -> None:
+        """Take the notes about ``files`` of ``window`` away: they are mended."""
+        damaged = names.hour(window).damaged
+        marks = (Damaged(period=window.key, file=file).path for file in files)
+        self.remove_entries(names, [m for m in marks if m.rpartition("/")[2] in damaged])
+
+    # ---- what was made
+
+    def made(self, period: Period, names: Names) -> Made | None:
+        """What was made of ``period``, or None. Raises LakeDamaged.
+
+        Where a killed run left two entries, it is not known which of them is true.
+        """
+        found = self.made_names(period, names)
+        return self.read_made(period, found[0]) if len(found) == 1 else None
+
+    def made_names(self, period: Period, names: Names) -> list[MadeName]:
+        """What the names of a period's made entries say."""
+        if isinstance(period, Window):
+            return names.hour(period).made
+        if isinstance(period, Day):
+            return names.day(period.date)
+        read = [journal.read_name(name) for name in self.store.children(JOURNAL)[1]]
+        return [
+            MadeName(a["inputs"], a["rules"], a["sizes"], int(a["returns"]))
+            for name in read
+            if name and name.kind == "made" and (a := name.arguments)
+        ]
+
+    def read_made(self, period: Period, name: MadeName) -> Made:
+        """The made entry of that name. Raises LakeDamaged."""
+        path = made_path(period, name)
+        known = self._made.get(path)
+        if known is not None:
+            self._made.move_to_end(path)
+            return known
+        return self._kept(path, journal.decode(self._get(path), path))
+
+    def read_all_made(self, found: Mapping[Window, MadeName]) -> dict[Window, Made]:
+        """The made entries of many hours, read side by side; a damaged one is left out."""
+        paths = {window: made_path(window, name) for window, name in found.items()}
+        unknown = [path for path in paths.values() if path not in self._made]
+        contents = dict(zip(unknown, self.store.get_many(unknown), strict=True))
+        read: dict[Window, Made] = {}
+        for window, path in paths.items():
+            content = contents.get(path)
+            with suppress(LakeDamaged):
+                if path not in contents:
+                    read[window] = self._made[path]
+                elif content is not None:
+                    read[window] = self._kept(path, journal.decode(content, path))
+        return read
+
+    def _kept(self, path: str, made: Made) -> Made:
+        if len(made.references) <= KEPT_REFERENCES:
+            self._made[path] = made
+            if len(self._made) > KEPT_ENTRIES:
+                self._made.popitem(last=False)
+        return made
+
+    def publish(  # noqa: PLR0913 - what its entry says
+        self,
+        names: Names,
+        period: Period,
+        frames: Mapping[str, pl.DataFrame],
+        *,
+        inputs: str,
+        rules: str,
+        made_of: list[str],
+        facts: dict[str, int],
+        first_seen: Mapping[int, tuple[int, int]] | None = None,
+        references: bytes = b"",
+        trust: bool = True,
+    ) -> tuple[Made, set[str]]:
+        """Put the tables made of ``period`` and note them; gives the names of those that changed.
+
+        A file that stands there with the same bytes is left alone, and so is an entry that would
+        say the same: twice is the same as once. With ``trust`` a file is believed to be what the
+        entry before says; without, each is read.
+        """
+        contents = {name: to_parquet(frame) for name, frame in frames.items()}
+        files = {
+            name: FileRecord.of(
+                self.path(tables.BY_NAME[name], period), content, frames[name].height
+            )
+            for name, content in contents.items()
+        }
+        before = self.made_or_none(period, names)
+        changed = self._changed(files, contents, before if trust else None, trust=trust)
+        made = Made(
+            period=period.key,
+            inputs=inputs,
+            rules=rules,
+            written_at=self._clock(),
+            made_of=made_of,
+            files=files,
+            facts=facts,
+            first_seen=dict(first_seen or {}),
+            references=references,
+        )
+        same = before and msgspec.structs.replace(made, written_at=before.written_at) == before
+        if before and same and not changed:
+            return before, set()
+        if changed:
+            self.invalidate(names, period)
+            self.store.put_many({files[name].path: contents[name] for name in sorted(changed)})
+        self.put_entry(names, made)
+        self._kept(made.path, made)
+        others = [name for name in self.made_names(period, names) if name != made.name]
+        self.remove_entries(names, [made_path(period, name) for name in others])
+        return made, changed
+
+    def _changed(
+        self,
+        files: Mapping[str, FileRecord],
+        contents: Mapping[str, bytes],
+        before: Made | None,
+        *,
+        trust: bool,
+    ) -> set[str]:
+        """The tables whose file is not there, or is another one."""
+        if before is not None:
+            return {name for name, file in files.items() if before.files.get(name) != file}
+        if trust:
+            return set(files)
+        there = self.store.get_many([file.path for file in files.values()])
+        return {name for name, found in zip(files, there, strict=True) if found != contents[name]}
+
+    def invalidate(self, names: Names, period: Period) -> None:
+        """Take out of the journal that the tables of ``period`` are made: they are about not to be.
+
+        Listed anew, as another process may have made them meanwhile: killed between the files and
+        the entry, this one would leave its files under the entry of that other one.
+        """
+        if isinstance(period, Window):
+            names.refresh([period])
+        elif isinstance(period, Day):
+            names.load(period.date, period.date)
+        found = self.made_names(period, names)
+        self.remove_entries(names, [made_path(period, name) for name in found])
+
+    def withdraw(self, names: Names, period: Period) -> None:
+        """Take away what was made of ``period``, its entry first. Raises LakeError."""
+        made = self.made_or_none(period, names)
+        self.invalidate(names, period)
+        if made is not None:
+            self.store.delete_many([file.path for file in made.files.values()])
+
+    def read(self, table: Table, period: Period, names: Names) -> pl.DataFrame | None:
+        """The rows of ``table``, held against the journal and in today's columns; None if not made.
+
+        A column that was not there when the file was made is null.
+        """
+        made = self.made(period, names)
+        if made is None or table.name not in made.files:
+            return None
+        return table.conform(self._read(made.files[table.name]))
+
+    def made_or_none(self, period: Period, names: Names) -> Made | None:
+        """An entry that cannot be read is replaced by a publish, and is no reason to fail it."""
+        try:
+            return self.made(period, names)
+        except LakeDamaged:
+            return None
+
+    def _read(self, file: FileRecord) -> pl.DataFrame:
+        content = self._get(file.path)
+        if FileRecord.of(file.path, content, file.rows) != file:
+            raise self._found_damaged(file.path)
+        return from_parquet(content, file.path)
+
+    def _get(self, path: str) -> bytes:
+        content = self.store.get(path)
+        if content is None:
+            message = f"The file {path} is missing."
+            raise LakeDamaged(message, next_step=rebuild_advice(path))
+        return content
+
+
+def made_path(period: Period, name: MadeName) -> str:
+    """Where a made entry stands."""
+    return f"{folder_of(period.key)}made-{name.text}.json"
+
+
+def poll_name(window: Window, number: int) -> str:
+    """What a poll is called, ``2026-11-09-11:00/poll-0001``."""
+    return f"{window.key}/poll-{number:04d}"
+
+
+def _poll(  # noqa: PLR0913, PLR0917 - what an entry says
+    window: Window,
+    number: int,
+    polled_at: datetime,
+    noted_at: datetime,
+    rows: int,
+    zone: str,
+    content: bytes,
+) -> Poll:
+    return Poll(
+        period=window.key,
+        number=number,
+        polled_at=polled_at,
+        noted_at=noted_at,
+        rows=rows,
+        size=len(content),
+        sha256=_sha(content),
+        zone=zone,
+    )
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

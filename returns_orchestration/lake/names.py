@@ -1,0 +1,323 @@
+"""The names in the journal, as far as they were listed: what they say of each hour and day.
+
+A run lists the dates of its hours once and takes note of what it writes itself; what another
+process wrote meanwhile shows when the dates are listed again (``refresh``). Nothing is opened here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration import tables
+from returns_orchestration.lake import journal
+from returns_orchestration.lake.journal import JOURNAL, MadeName, Poll
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from returns_orchestration.lake.store import Store
+
+    Sizes = dict[str, int]
+
+_RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
+_ONE_DAY: Final = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class HourNames:
+    """What the names of one hour's entries say.
+
+    ``polls`` are those that were not set aside; ``lost`` has, of each that was, its number, the
+    beginning of its sha256 and the number from which on a poll stands for it. ``came_from`` are
+    windows that served what lives here, ``went_to`` hours that what was served here lives in.
+    ``rezoned`` has the zone of polls whose zone was corrected. ``inputs`` are the names that decide
+    what its tables hold.
+    """
+
+    polls: list[Poll] = field(default_factory=list)
+    lost: list[tuple[int, str, int]] = field(default_factory=list)
+    came_from: set[Window] = field(default_factory=set)
+    went_to: set[Window] = field(default_factory=set)
+    again: list[str] = field(default_factory=list)
+    rezoned: dict[int, tuple[int, str]] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+    waived: bool = False
+    made: list[MadeName] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next poll that is kept."""
+        newest = max((poll.number for poll in self.polls), default=0)
+        return max([newest + 1, *(following for _, _, following in self.lost)])
+
+    @property
+    def has_lost_a_poll(self) -> bool:
+        """Whether a poll was set aside and none has been kept since: it is to be polled again."""
+        newest = max((poll.number for poll in self.polls), default=0)
+        return any(newest < following for _, _, following in self.lost)
+
+    def zone_of(self, poll: Poll) -> str:
+        """The zone that the naive times of ``poll`` are of."""
+        return self.rezoned.get(poll.number, (0, poll.zone))[1]
+
+    def last_polled(self) -> datetime | None:
+        """When the newest kept poll was sent; by the earlier clock, where two disagree."""
+        return max((min(poll.polled_at, poll.noted_at) for poll in self.polls), default=None)
+
+
+class Names:
+    """The names of the journal, and of the tables' files, of the dates that were looked at."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listed: dict[date, dict[str, None]] = {}
+        self._read: dict[Window, HourNames] = {}
+        self._days: dict[date, list[MadeName]] = {}
+        self._files: dict[tuple[str, date], dict[str, int]] = {}
+
+    # ---- the journal
+
+    def load(self, first: date, last: date) -> None:
+        """List all dates from ``first`` to ``last`` anew, at once. Raises LakeDamaged."""
+        day = first
+        found: dict[date, dict[str, None]] = {}
+        while day <= last:
+            found[day] = {}
+            day += _ONE_DAY
+        for listed in self._store.between(
+            JOURNAL, journal.date_folder(first), f"{journal.date_folder(last)}0"
+        ):
+            folder, _, name = listed.path.rpartition("/")
+            read = date_of(folder)
+            if read in found:
+                found[read][name] = None
+        for day, names in found.items():
+            self._take(day, names)
+
+    def load_hours(self, windows: Iterable[Window]) -> None:
+        """List the dates of ``windows`` and the dates beside them, which their days reach into."""
+        for first, last in _stretches(sorted({window.start.date() for window in windows})):
+            self.load(_earlier(first), _later(last))
+
+    def refresh(self, windows: Iterable[Window]) -> None:
+        """List the dates of ``windows`` anew."""
+        for day in sorted({window.start.date() for window in windows}):
+            self.load(day, day)
+
+    def hour(self, window: Window) -> HourNames:
+        """What the names say of ``window``; its date is listed if it was not."""
+        day = window.start.date()
+        if day not in self._listed:
+            self.load(day, day)
+        return self._read.get(window) or HourNames()
+
+    def hours(self) -> list[Window]:
+        """Every hour of the dates that were listed of which anything is noted, in order."""
+        return sorted(self._read)
+
+    def day(self, day: date) -> list[MadeName]:
+        """What was made of a day of the report's zone."""
+        if day not in self._listed:
+            self.load(day, day)
+        return self._days[day]
+
+    def of(self, day: date) -> list[str]:
+        """All names of the folder of a date, strangers included."""
+        if day not in self._listed:
+            self.load(day, day)
+        return sorted(self._listed[day])
+
+    def add(self, path: str) -> None:
+        """Take note of an entry that this process has put."""
+        self._change(path, there=True)
+
+    def discard(self, path: str) -> None:
+        """Take note of an entry that this process has removed."""
+        self._change(path, there=False)
+
+    def _change(self, path: str, *, there: bool) -> None:
+        folder, _, name = path.rpartition("/")
+        day = date_of(folder)
+        if day is None or day not in self._listed:
+            return
+        if there:
+            self._listed[day][name] = None
+        else:
+            self._listed[day].pop(name, None)
+        at = name.partition(".")[0]
+        self._read_names(day, at, [n for n in self._listed[day] if n.startswith(f"{at}.")])
+
+    def _take(self, day: date, names: dict[str, None]) -> None:
+        self._listed[day] = names
+        found: dict[str, list[str]] = {f"{hour:02d}": [] for hour in range(24)}
+        found[journal.DAY] = []
+        for name in names:
+            if (at := name.partition(".")[0]) in found:
+                found[at].append(name)
+        for at, of_one in found.items():
+            self._read_names(day, at, of_one)
+
+    def _read_names(self, day: date, at: str, names: Iterable[str]) -> None:
+        read = [(name, known) for name in sorted(names) if (known := journal.read_name(name))]
+        if at == journal.DAY:
+            self._days[day] = [_made(name.arguments) for _, name in read if name.kind == "made"]
+            return
+        if not at.isdigit():
+            return
+        window = _window(day, int(at))
+        if read:
+            hour = HourNames()
+            for name, known in read:
+                _put(hour, window, name, known)
+            _leave_out_lost(hour)
+            self._read[window] = hour
+        else:
+            self._read.pop(window, None)
+
+    # ---- the files of the tables
+
+    def load_files(self, table: str, first: date, last: date) -> None:
+        """List the files of a table of all dates from ``first`` to ``last``, with their sizes."""
+        day = first
+        while day <= last:
+            self._files[table, day] = {}
+            day += _ONE_DAY
+        for listed in self._store.between(
+            table, f"{table}/date={first.isoformat()}", f"{table}/date={last.isoformat()}0"
+        ):
+            read = date_of(listed.path)
+            if read is not None and (table, read) in self._files:
+                self._files[table, read][listed.path] = listed.size
+
+    def files(self, table: str, day: date) -> dict[str, int] | None:
+        """Path and size of each file of a table on a UTC date; None where that was not listed."""
+        return self._files.get((table, day))
+
+    def forget_files(self) -> None:
+        """Look at files anew from now on."""
+        self._files.clear()
+
+    def unnoted(self, window: Window) -> list[int]:
+        """Numbers of polls whose file stands and whose entry does not: a run was killed.
+
+        What is left of a poll that was set aside is none.
+        """
+        table, day = tables.RAW_RETURNS.name, window.start.date()
+        if (table, day) not in self._files:
+            self.load_files(table, day, day)
+        hour = self.hour(window)
+        known = {poll.number for poll in hour.polls} | {number for number, _, _ in hour.lost}
+        folder = f"{table}/{window.path}/"
+        found = (
+            _RAW.fullmatch(path.removeprefix(folder))
+            for path in self._files[table, day]
+            if path.startswith(folder)
+        )
+        return sorted({int(poll[1]) for poll in found if poll} - known)
+
+    def add_file(self, table: str, path: str, size: int) -> None:
+        """Take note of a table's file that this process has put."""
+        day = date_of(path)
+        if day is not None and (table, day) in self._files:
+            self._files[table, day][path] = size
+
+
+def sources_of(window: Window, names: Names) -> list[Window]:
+    """The windows whose polls the tables of ``window`` are made of, in order.
+
+    Whoever served what lives in ``window``, or in an hour that ``window`` served, decides with it
+    which of these returns live here.
+    """
+    homes = {window, *names.hour(window).went_to}
+    return sorted(homes.union(*(names.hour(home).came_from for home in homes)))
+
+
+def inputs_of(window: Window, names: Names) -> str:
+    """The digest of all that the tables of ``window`` are to be made of."""
+    return journal.digest_of_inputs(
+        f"{source.key} {name}"
+        for source in sources_of(window, names)
+        for name in names.hour(source).inputs
+    )
+
+
+def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None:  # noqa: C901 - a kind each
+    arguments = read.arguments
+    if read.kind == "poll":
+        poll = journal.read_poll(window, arguments)
+        if poll is not None:
+            hour.polls.append(poll)
+    elif read.kind == "lost":
+        following = int(arguments["next"])
+        hour.lost.append((int(arguments["number"]), arguments["sha"], following))
+    elif read.kind in {"from", "to"}:
+        other = journal.hour_named(arguments["hour"])
+        if other is not None:
+            (hour.came_from if read.kind == "from" else hour.went_to).add(other)
+    elif read.kind == "again":
+        hour.again.append(name)
+    elif read.kind == "rezoned":
+        number, change = int(arguments["number"]), int(arguments["change"])
+        zone = arguments["zone"].replace("~", "/")
+        hour.rezoned[number] = max(hour.rezoned.get(number, (0, "")), (change, zone))
+    elif read.kind == "damaged":
+        hour.damaged.append(name)
+    elif read.kind == "waived":
+        hour.waived = True
+    elif read.kind == "made":
+        hour.made.append(_made(arguments))
+    if read.kind in journal.INPUTS:
+        hour.inputs.append(name)
+
+
+def _leave_out_lost(hour: HourNames) -> None:
+    lost = {number for number, _, _ in hour.lost}
+    hour.polls = [poll for poll in hour.polls if poll.number not in lost]
+
+
+def _made(arguments: dict[str, str]) -> MadeName:
+    return MadeName(
+        arguments["inputs"], arguments["rules"], arguments["sizes"], int(arguments["returns"])
+    )
+
+
+def date_of(path: str) -> date | None:
+    """The date that the second part of ``path`` names, as ``_journal/date=YYYY-MM-DD/...``."""
+    part = path.split("/", 2)[1:2]
+    try:
+        return date.fromisoformat(part[0].removeprefix("date=")) if part else None
+    except ValueError:
+        return None
+
+
+def _window(day: date, hour: int) -> Window:
+    found = Window.from_path(f"date={day.isoformat()}/hour={hour:02d}")
+    if found is None:
+        message = f"{day} has no hour {hour}."
+        raise ValueError(message)
+    return found
+
+
+def _earlier(day: date) -> date:
+    return day if day == date.min else day - _ONE_DAY
+
+
+def _later(day: date) -> date:
+    return day if day >= date.max - _ONE_DAY else day + _ONE_DAY
+
+
+def _stretches(days: list[date]) -> list[tuple[date, date]]:
+    """First and last of each stretch of ``days`` without a gap of a week."""
+    found: list[tuple[date, date]] = []
+    for day in days:
+        if found and day - found[-1][1] <= timedelta(days=7):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found

@@ -1,0 +1,61 @@
+"""What a day is to be made of, and which days count the rows of an hour: from names alone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from returns_orchestration.lake import journal
+from returns_orchestration.window import days_of
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.lake import Names
+    from returns_orchestration.window import Day, Window
+
+
+def sources_of_day(day: Day, names: Names) -> list[Window]:
+    """The made hours that may hold rows of ``day``, in order.
+
+    Its own, and for each that was never polled those that served returns requested in it.
+    """
+    windows: set[Window] = set()
+    for window in day.windows:
+        hour = names.hour(window)
+        windows |= {window} if hour.polls else hour.came_from
+    return sorted(window for window in windows if names.hour(window).made)
+
+
+def made_of_day(day: Day, names: Names) -> list[str]:
+    """What a day's entry names: its zone, and each of its sources as it was made."""
+    return [made_of_zone(day.zone), *(made_of_hour(w, names) for w in sources_of_day(day, names))]
+
+
+def inputs_of_day(day: Day, names: Names) -> str:
+    """The digest of all that a day is to be made of."""
+    return journal.digest_of_inputs(made_of_day(day, names))
+
+
+def made_of_hour(window: Window, names: Names) -> str:
+    """How a day's entry names an hour it was made of."""
+    return " ".join([window.key, *sorted(made.text for made in names.hour(window).made)])
+
+
+def made_of_zone(zone: ZoneInfo) -> str:
+    """How a day's entry names the zone whose day it is."""
+    return f"zone {zone.key}"
+
+
+def days_concerned(window: Window, names: Names, zone: ZoneInfo) -> list[Day]:
+    """The days that count rows of a made hour: those it overlaps, and others that stand already.
+
+    A return requested in an hour that was never polled lives in another, maybe on another day. A
+    day that is still to be made will find it.
+    """
+    days = days_of(window, zone)
+    for home in sorted(names.hour(window).went_to):
+        if not names.hour(home).polls:
+            with suppress(OverflowError):  # no day is made at the ends of the calendar
+                days += [d for d in days_of(home, zone) if d not in days and names.day(d.date)]
+    return days

@@ -1,0 +1,204 @@
+"""The state of an hour: one rule, for commands, sensors and alerts alike.
+
+The first line that holds is the state:
+
+- ``waived``: a person declared it, and no good poll is kept
+- ``missing``: no good poll is kept, or Dagster's log knows of a kept poll that the lake lacks
+- ``damaged``: a file is not what was recorded, or a poll was lost and none has been kept since
+- ``unfinished``: its tables or its days do not use every kept poll
+- ``outdated``: they use them, by an older schema, version of the rules or format
+- ``empty``: complete, and has no return
+- ``complete``
+
+A poll is good if it was sent after the end of its hour. All of it follows from the names in the
+journal, and from the names and sizes of the tables' files where these were listed; the entry of a
+day is opened only where it was not made of all that it should be. What the state means for the
+reader is in the reference; what is due because of it is decided in ``due``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.lake import journal
+from returns_orchestration.lake.names import inputs_of
+from returns_orchestration.stages.landing import is_good
+from returns_orchestration.stages.rules import Rules
+from returns_orchestration.state.days import (
+    days_concerned,
+    inputs_of_day,
+    made_of_hour,
+    made_of_zone,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.lake.names import HourNames
+    from returns_orchestration.tables import Table
+    from returns_orchestration.window import Day, Window
+
+State = Literal["waived", "missing", "damaged", "unfinished", "outdated", "empty", "complete"]
+STATES: Final[tuple[State, ...]] = (
+    "complete",
+    "empty",
+    "outdated",
+    "unfinished",
+    "missing",
+    "damaged",
+    "waived",
+)
+FAULTS: Final = frozenset({"missing", "damaged"})
+"""States in which a command exits with 1."""
+
+UNMADE: Final = frozenset({"unfinished", "outdated"})
+"""States that are mended from what the lake holds, without a call."""
+
+LACKING: Final = "Dagster's log knows of a newer poll than the lake has: it was restored."
+LOST: Final = "A poll was found damaged and set aside."
+DAMAGED: Final = "A file is not what was recorded."
+UNFINISHED: Final = "It was polled, and its tables or its days are not made of all its polls yet."
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state of one hour; ``needs_poll`` says that the API is to be asked, ``why`` the cause."""
+
+    state: State
+    needs_poll: bool = False
+    why: str = ""
+
+
+class States:
+    """Judges hours by ``names``, by the rules of today and by the zone of the days.
+
+    ``known`` has, of hours, the beginning of the sha256 of the newest kept poll that Dagster's log
+    knows of.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        names: Names,
+        zone: ZoneInfo,
+        known: Mapping[Window, str] | None = None,
+    ) -> None:
+        self._lake = lake
+        self._names = names
+        self._zone = zone
+        self._known = known or {}
+        self._rules = Rules.of_today()
+        self._uses: dict[Day, tuple[str, frozenset[str]]] = {}
+
+    def of(self, window: Window) -> Verdict:  # noqa: PLR0911 - a line of the table each
+        """The state of ``window``: the first line of the table that holds."""
+        hour = self._names.hour(window)
+        has_good = any(is_good(poll, window) for poll in hour.polls)
+        unnoted = self._unnoted(window)
+        if hour.waived and not has_good:
+            return Verdict("waived")
+        if self._lacks(window, hour):
+            return Verdict("missing", needs_poll=True, why=LACKING)
+        if not has_good and not unnoted:
+            return Verdict("missing", needs_poll=True, why=LOST if hour.lost else "")
+        if hour.has_lost_a_poll:
+            return Verdict("damaged", needs_poll=True, why=LOST)
+        if hour.damaged or self._has_other_sizes(window, hour):
+            return Verdict("damaged", why=DAMAGED)
+        if unnoted or not is_made(window, self._names) or not self.is_followed(window):
+            return Verdict("unfinished", why=UNFINISHED)
+        if self._is_outdated(window, hour):
+            return Verdict("outdated")
+        return Verdict("complete" if hour.made[0].returns else "empty")
+
+    def is_followed(self, window: Window) -> bool:
+        """Whether every day that counts rows of ``window`` was made of its tables as they stand."""
+        return all(self._follows(day, window) for day in self._days(window))
+
+    def is_due(self, day: Day) -> bool:
+        """Whether ``day`` is to be made again: not of all there is, or by other rules."""
+        made = self._names.day(day.date)
+        return (
+            len(made) != 1
+            or made[0].inputs != inputs_of_day(day, self._names)
+            or made[0].rules != self._rules.days
+            or self._sizes_differ(day.date, tables.MADE_DAILY, day.path, made[0].sizes)
+        )
+
+    def _days(self, window: Window) -> list[Day]:
+        return days_concerned(window, self._names, self._zone)
+
+    def _lacks(self, window: Window, hour: HourNames) -> bool:
+        known = self._known.get(window)
+        if known is None:
+            return False
+        return known not in {poll.sha256 for poll in hour.polls} | {sha for _, sha, _ in hour.lost}
+
+    def _unnoted(self, window: Window) -> list[int]:
+        """Polls without an entry, as far as files were listed."""
+        listed = self._names.files(tables.RAW_RETURNS.name, window.start.date())
+        return [] if listed is None else self._names.unnoted(window)
+
+    def _has_other_sizes(self, window: Window, hour: HourNames) -> bool:
+        day = window.start.date()
+        listed = self._names.files(tables.RAW_RETURNS.name, day)
+        if listed is not None and any(
+            listed.get(self._lake.poll_path(window, poll.number)) != poll.size
+            for poll in hour.polls
+        ):
+            return True
+        if len(hour.made) != 1 or hour.made[0].rules != self._rules.hours:
+            return False
+        return self._sizes_differ(day, tables.MADE_HOURLY, window.path, hour.made[0].sizes)
+
+    def _sizes_differ(self, date: object, made: Sequence[Table], place: str, sizes: str) -> bool:
+        """Whether the files of some tables, if they were listed, have other sizes than recorded."""
+        found: dict[str, int] = {}
+        for table in made:
+            listed = self._names.files(table.name, date)  # type: ignore[arg-type]
+            if listed is None:
+                return False
+            path = f"{table.name}/{place}/part-0.parquet"
+            if path in listed:
+                found[path] = listed[path]
+        return journal.digest_of_sizes(found) != sizes
+
+    def _follows(self, day: Day, window: Window) -> bool:
+        made = self._names.day(day.date)
+        if len(made) != 1 or self._sizes_differ(
+            day.date, tables.MADE_DAILY, day.path, made[0].sizes
+        ):
+            return False
+        expected, uses = self._used_by(day)
+        if made[0].inputs == expected:
+            return True
+        return {made_of_zone(self._zone), made_of_hour(window, self._names)} <= uses
+
+    def _used_by(self, day: Day) -> tuple[str, frozenset[str]]:
+        """What a day should be made of, as a digest, and, where it is not, what it was made of."""
+        if day not in self._uses:
+            expected, uses = inputs_of_day(day, self._names), frozenset[str]()
+            if self._names.day(day.date)[0].inputs != expected:
+                try:
+                    made = self._lake.made(day, self._names)
+                    uses = frozenset(made.made_of if made else ())
+                except LakeDamaged:  # which is mended by making the day again
+                    pass
+            self._uses[day] = expected, uses
+        return self._uses[day]
+
+    def _is_outdated(self, window: Window, hour: HourNames) -> bool:
+        return hour.made[0].rules != self._rules.hours or any(
+            self._names.day(day.date)[0].rules != self._rules.days for day in self._days(window)
+        )
+
+
+def is_made(window: Window, names: Names) -> bool:
+    """Whether the tables of ``window`` were made of the very polls that there are now."""
+    made = names.hour(window).made
+    return len(made) == 1 and made[0].inputs == inputs_of(window, names)

@@ -1,0 +1,113 @@
+"""Whether every usable record of every kept poll is in exactly one hour: from raw and tables alone.
+
+Nothing of what an hour was made of is believed here: each poll is read again in its own zone, and
+each table of returns for what it holds.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from returns_orchestration import tables
+from returns_orchestration.lake.journal import JOURNAL
+from returns_orchestration.stages.copies import served_by
+from returns_orchestration.stages.ownership import REACH, hash_of
+from returns_orchestration.state.findings import date_of
+from returns_orchestration.state.hours import States
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.stages.typing import RecordReader
+
+MADE: Final = frozenset({"complete", "empty", "outdated", "waived"})
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many returns were served, are in no hour, or are in more than one.
+
+    ``unmade`` counts the hours whose tables are not made of all their polls yet: as long as there
+    is one, it cannot be told.
+    """
+
+    served: int
+    nowhere: int
+    repeated: int
+    unmade: int
+
+    @property
+    def is_right(self) -> bool:
+        """Whether none is known to be in no hour or in more than one."""
+        return bool(self.unmade) or not (self.nowhere or self.repeated)
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        if self.unmade:
+            return (
+                f"{self.unmade} hours are still to be made, so whether every return is in exactly "
+                "one hour cannot be told yet."
+            )
+        if self.is_right:
+            return f"Each of {self.served} returns that were served is in exactly one hour."
+        return (
+            f"Of {self.served} returns that were served {self.nowhere} are in no hour and "
+            f"{self.repeated} in more than one. Mend them with `returns-orchestration rebuild`."
+        )
+
+
+def find_misplaced(lake: Lake, reader: RecordReader, zone: ZoneInfo) -> Places:
+    """Hold all that was served against all that is there. Raises LakeDamaged."""
+    served, living, starts = array("Q"), array("Q"), array("q")
+    unmade = 0
+    for day in sorted(filter(None, map(date_of, lake.store.children(JOURNAL)[0]))):
+        names = lake.names()
+        names.load_hours([Window(datetime.combine(day, time(), UTC))])
+        judge = States(lake, names, zone)
+        of_day: set[bytes] = set()
+        for window in names.hours():
+            if window.start.date() != day:
+                continue
+            unmade += bool(names.hour(window).polls) and judge.of(window).state not in MADE
+            of_day |= _served(lake, names, reader, window)
+            there = _living(lake, names, window)
+            living.frombytes(there)
+            starts.extend([int(window.start.timestamp())] * (len(there) // 8))
+        served.frombytes(b"".join(of_day))
+    were_served = pl.Series("hash", served.tolist(), dtype=pl.UInt64).unique().to_frame()
+    are_there = pl.DataFrame(
+        {
+            "hash": pl.Series(living.tolist(), dtype=pl.UInt64),
+            "start": pl.Series(starts.tolist(), dtype=pl.Int64),
+        }
+    ).sort("hash", "start")
+    nowhere = were_served.join(are_there, on="hash", how="anti").height
+    # Two returns of one reference that are further apart than that are two.
+    apart = pl.col("start").diff().over("hash")
+    repeated = are_there.filter(apart <= REACH.total_seconds()).height
+    return Places(were_served.height, nowhere, repeated, unmade)
+
+
+def _served(lake: Lake, names: Names, reader: RecordReader, window: Window) -> set[bytes]:
+    """The hashes of all returns that the kept polls of ``window`` served."""
+    return {
+        hash_of(reference)
+        for served in served_by(lake, names, reader, [window])
+        for _, _, (reference, _) in served.usable()
+    }
+
+
+def _living(lake: Lake, names: Names, window: Window) -> bytes:
+    """The hashes of all returns in the table of ``window``."""
+    frame = lake.read(tables.RETURNS, window, names)
+    if frame is None:
+        return b""
+    return b"".join(map(hash_of, frame.get_column(tables.REFERENCE.name)))

@@ -1,0 +1,162 @@
+"""One line an hour, as `status` prints it: the state, and the figures of what was made."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.state.hours import States
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.lake import Lake, Made, Names
+    from returns_orchestration.lake.poll_log import Answer
+    from returns_orchestration.state.hours import State, Verdict
+    from returns_orchestration.window import Window
+
+AT_ONCE: Final = 24 * 31
+"""Hours whose entries are held at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class HourState:
+    """One line of `status`; times are aware UTC.
+
+    ``error`` is why an hour is missing, damaged or unfinished; ``provisional`` counts rows that
+    only a webhook brought.
+    """
+
+    hour: str
+    state: State
+    returns: int = 0
+    items: int = 0
+    rejected: int = 0
+    polls: int = 0
+    first_polled_at: datetime | None = None
+    last_polled_at: datetime | None = None
+    late: int = 0
+    error: str | None = None
+    provisional: int = 0
+
+
+def states(
+    lake: Lake,
+    windows: Sequence[Window],
+    zone: ZoneInfo,
+    known: Mapping[Window, str] | None = None,
+) -> Iterator[HourState]:
+    """The state of each of ``windows``; see States for ``known``. Raises LakeError."""
+    for at in range(0, len(windows), AT_ONCE):
+        some = windows[at : at + AT_ONCE]
+        names = look_at(lake, some)
+        judge = States(lake, names, zone, known)
+        made = lake.read_all_made(
+            {w: of_one[0] for w in some if len(of_one := names.hour(w).made) == 1}
+        )
+        log = lake.poll_log.of_all(some)
+        for window in some:
+            yield _line(lake, names, window, judge.of(window), made.get(window), log)
+
+
+def look_at(lake: Lake, windows: Collection[Window]) -> Names:
+    """The names of the journal and of the tables' files around ``windows``."""
+    names = lake.names()
+    names.load_hours(windows)
+    list_files(names, windows)
+    return names
+
+
+def list_files(names: Names, windows: Collection[Window]) -> None:
+    """List the tables' files of the dates of ``windows`` and beside them, side by side."""
+    if not windows:
+        return
+    first, last = min(windows).previous.start.date(), max(windows).next.start.date()
+    every = (tables.RAW_RETURNS, *tables.MADE_HOURLY, *tables.MADE_DAILY)
+    with ThreadPoolExecutor(len(every)) as readers:
+        for _ in readers.map(lambda table: names.load_files(table.name, first, last), every):
+            pass
+
+
+def last_polled(lake: Lake, names: Names, windows: Sequence[Window]) -> dict[Window, datetime]:
+    """When each of ``windows`` was last polled, as far as it was.
+
+    By the earlier of the poll's time, which may be by ClickPost's clock, and of when it was noted,
+    by this machine's: of the two, the one that is ahead would have an age of the hour passed over.
+    """
+    log = lake.poll_log.of_all(windows)
+    found: dict[Window, datetime] = {}
+    for window in windows:
+        times = [answer.at for answer in log.get(window.key, ()) if not answer.error]
+        kept = names.hour(window).last_polled()
+        times += [kept] if kept else []
+        if times:
+            found[window] = max(times)
+    return found
+
+
+def _line(  # noqa: PLR0913, PLR0917 - what is known of an hour
+    lake: Lake,
+    names: Names,
+    window: Window,
+    verdict: Verdict,
+    made: Made | None,
+    log: Mapping[str, Sequence[Answer]],
+) -> HourState:
+    hour = names.hour(window)
+    answers = log.get(window.key, [])
+    nothing_new = [answer.at for answer in answers if not answer.error]
+    polled_at = sorted(poll.polled_at for poll in hour.polls)
+    times = [*polled_at, *nothing_new]
+    line = HourState(
+        window.text,
+        verdict.state,
+        polls=len(times),
+        first_polled_at=min(times, default=None),
+        last_polled_at=max(times, default=None),
+        error=_why(verdict, answers, polled_at),
+    )
+    if hour.waived:
+        line = replace(line, error=_waiver(lake, window, line))
+    # The tables stand as long as they were made, whether or not they are all that they should be.
+    facts = made.facts if made and verdict.state != "waived" else {}
+    return replace(
+        line,
+        returns=facts.get("returns", 0),
+        items=facts.get("items", 0),
+        rejected=facts.get("rejected", 0),
+        late=facts.get("late", 0),
+    )
+
+
+def _why(verdict: Verdict, answers: Sequence[Answer], polled_at: Sequence[datetime]) -> str | None:
+    """The cause, and the last error if the hour was not read since."""
+    if verdict.state not in {"missing", "damaged", "unfinished"}:
+        return None
+    last = answers[-1] if answers else None
+    words = [verdict.why]
+    if last and last.error and (verdict.needs_poll or last.at >= max(polled_at, default=last.at)):
+        words.append(last.error)
+    if verdict.needs_poll and not (last and last.error) and verdict.why:
+        words.append("Ask again with `returns-orchestration backfill`.")
+    elif verdict.state == "damaged" and not verdict.needs_poll:
+        words.append("Mend it with `returns-orchestration rebuild`.")
+    elif verdict.state == "unfinished":
+        words.append("The sensor `missing_hours` makes them, and so does `backfill`.")
+    return " ".join(filter(None, words)) or None
+
+
+def _waiver(lake: Lake, window: Window, line: HourState) -> str | None:
+    """What is said of an hour that was waived, also where it was polled in spite of that."""
+    with suppress(LakeDamaged):  # `verify` names it
+        why = lake.waiver(window).why
+        if line.state == "waived":
+            return f"waived: {why}"
+        return line.error or f"had been waived: {why}"
+    return line.error

@@ -1,0 +1,287 @@
+"""Every file of the lake against what the journal says of it; the files are not changed here.
+
+One pass, date by date, so memory stays flat. Looked at are: the seal and the place of every entry,
+size and sha256 of every file that an entry names, the seal of every poll without one, and that
+nothing else stands there. No findings are empty folders and the temporary files of killed writers,
+which are not read, and what stands in ``_aside/``. A date with findings is looked at a second time,
+and only what is found twice counts, since a pipeline may be running. What is found wrong is noted
+in the journal, so that the hour counts as damaged until it is mended.
+
+Whether an hour's tables were made of all its polls is for ``hours`` to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged, LakeError
+from returns_orchestration.lake import journal
+from returns_orchestration.lake.journal import FileRecord, Made, Poll
+from returns_orchestration.lake.lake import poll_name
+from returns_orchestration.lake.parquet import is_whole_poll
+from returns_orchestration.state import findings
+from returns_orchestration.state.findings import SELF_NAMED, Finding
+from returns_orchestration.window import Day, Ever, Window, days_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import date, datetime
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.state.findings import Kind, Remedy
+    from returns_orchestration.tables import Table
+
+_RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
+_LOST_WITH_CONTENT: Final = frozenset({"waived", "again", "damaged"})
+"""Kinds of which the name does not say everything: once damaged, they cannot be written again."""
+
+HOURLY: Final = (tables.RAW_RETURNS, *tables.MADE_HOURLY)
+
+
+class Verifier:
+    """Looks at one lake, whose days are those of ``zone``; ``files`` counts what it looked at."""
+
+    def __init__(self, lake: Lake, zone: ZoneInfo) -> None:
+        self._lake = lake
+        self._zone = zone
+        self.files = 0
+
+    def everything(self) -> Iterator[Finding]:
+        """What is wrong anywhere in the lake. Raises LakeError where it cannot be looked at."""
+        for day in self.dates():
+            yield from self._confirmed(lambda day=day: self._date(day))  # type: ignore[misc]
+        yield from self.rest()
+
+    def rest(self) -> Iterator[Finding]:
+        """What is wrong with what belongs to no date."""
+        yield from self._confirmed(self._rest)
+
+    def between(self, start: datetime, end: datetime) -> Iterator[Finding]:
+        """What is wrong in the hours of ``[start, end)`` and in the days that they overlap."""
+        first, last = Window(start), Window(end).previous
+        days = days_of(first, self._zone)[0].date, days_of(last, self._zone)[-1].date
+        for day in self.dates():
+            if min(days[0], start.date()) <= day <= max(days[1], last.start.date()):
+                for finding in self._confirmed(lambda day=day: self._date(day)):  # type: ignore[misc]
+                    window = Window.from_path(finding.path) or finding.window
+                    is_of_a_day = window is None and days[0] <= day <= days[1]
+                    if is_of_a_day or (window is not None and first <= window <= last):
+                        yield finding
+
+    def dates(self) -> list[date]:
+        """Every date under which anything stands. Raises LakeOlder or LakeNewer."""
+        self._lake.ensure_format()
+        return findings.dates(self._lake.store)
+
+    def _confirmed(self, look: Callable[[], list[Finding]]) -> Iterator[Finding]:
+        """What both a first and a second look find."""
+        files = self.files
+        first = look()
+        files, again = self.files, look() if first else []
+        self.files = files
+        confirmed = set(again)
+        for finding in dict.fromkeys(first):
+            if finding in confirmed:
+                self._note(finding)
+                yield finding
+
+    def _note(self, finding: Finding) -> None:
+        """Note in the journal that a file of an hour or day is not what was recorded."""
+        is_table = finding.path.partition("/")[0] in tables.BY_NAME
+        if is_table and finding.kind in {"torn", "altered", "missing"}:
+            with suppress(LakeError):  # a lake that cannot be written is still looked at
+                self._lake.note_damaged(self._lake.names(), finding.path)
+
+    # ---- a date
+
+    def _date(self, day: date) -> list[Finding]:
+        """What is wrong in one date: its journal, its hours, its day."""
+        names = self._lake.names()
+        names.load(day, day)
+        entries, found = self._entries(day, names)
+        listed: dict[str, str] = {}
+        for table in (*HOURLY, *tables.MADE_DAILY):
+            names.load_files(table.name, day, day)
+            listed |= dict.fromkeys(names.files(table.name, day) or (), table.name)
+        made = {entry.period: entry for entry in entries if isinstance(entry, Made)}
+        for hour in range(24):
+            window = Window.from_path(f"date={day.isoformat()}/hour={hour:02d}")
+            if window is not None:
+                here = {path for path in listed if f"/{window.path}/" in path}
+                found += self._hour(window, names, made.get(window.key), here)
+                for path in here:
+                    del listed[path]
+        found += self._tables(Day(day, self._zone), tables.MADE_DAILY, made, set(listed), names)
+        found += self._self_named(day)
+        return found
+
+    def _entries(self, day: date, names: Names) -> tuple[list[journal.Entry], list[Finding]]:
+        """The good entries of a date, and what is wrong with the others."""
+        folder = journal.date_folder(day)
+        paths = [f"{folder}/{name}" for name in names.of(day)]
+        good: list[journal.Entry] = []
+        found: list[Finding] = []
+        for path, content in self._contents(paths, found):
+            name = journal.read_name(path.rpartition("/")[2])
+            window = _hour_of(day, name)
+            number = int(name.arguments.get("number", 0)) if name else 0
+            if name is None:
+                found.append(Finding(path, "foreign", "aside"))
+            elif content is None:
+                continue  # it was taken away meanwhile
+            else:
+                try:
+                    good.append(journal.decode(content, path))
+                except LakeDamaged:
+                    kind: Kind = "torn" if journal.is_torn(content) else "altered"
+                    remedy: Remedy = "entry"
+                    if name.kind == "made":
+                        remedy = "make"
+                    elif name.kind in _LOST_WITH_CONTENT:
+                        remedy = "aside"
+                    found.append(Finding(path, kind, remedy, window, number))
+        return good, found
+
+    def _hour(
+        self,
+        window: Window,
+        names: Names,
+        made: Made | None,
+        listed: set[str],
+    ) -> list[Finding]:
+        raw = {path for path in listed if path.startswith(f"{tables.RAW_RETURNS.name}/")}
+        found = self._polls(window, names, raw)
+        of_tables = {window.key: made} if made else {}
+        found += self._tables(window, tables.MADE_HOURLY, of_tables, listed - raw, names)
+        hour = names.hour(window)
+        known = {poll.number for poll in hour.polls} | {number for number, _, _ in hour.lost}
+        known |= set(names.unnoted(window))
+        for name in made.made_of if made else ():
+            key, _, number = name.partition("/poll-")
+            if key == window.key and int(number) not in known:
+                path = self._lake.poll_path(window, int(number))
+                found.append(Finding(path, "missing", "poll", window, int(number)))
+        return found
+
+    def _polls(self, window: Window, names: Names, raw: set[str]) -> list[Finding]:
+        """The polls of an hour: every file against its entry, every entry against its file."""
+        hour = names.hour(window)
+        polls = {self._lake.poll_path(window, poll.number): poll for poll in hour.polls}
+        lost = {self._lake.poll_path(window, number) for number, _, _ in hour.lost}
+        found: list[Finding] = []
+        found += [
+            Finding(path, "missing", "poll", window, polls[path].number)
+            for path in sorted(polls.keys() - raw)
+            if self._lake.store.get(path) is None  # it may have come since the listing
+        ]
+        for path, content in self._contents(sorted(raw), found):
+            numbered = _RAW.fullmatch(path.rpartition("/")[2])
+            number = int(numbered[1]) if numbered else 0
+            if content is None:
+                continue
+            if numbered is None:
+                found.append(Finding(path, "foreign", "aside", window))
+            elif path in lost:  # killed while it was set aside
+                found.append(Finding(path, "unfinished", "aside", window, number))
+            elif path in polls:
+                kind = _differs(content, polls[path])
+                if kind:
+                    found.append(Finding(path, kind, "poll", window, number))
+            elif is_whole_poll(content, poll_name(window, number)):
+                found.append(Finding(path, "unfinished", "finish", window, number))
+            else:
+                kind = "altered" if content.endswith(b"PAR1") else "torn"
+                found.append(Finding(path, kind, "poll", window, number))
+        return found
+
+    def _tables(
+        self,
+        period: Window | Day,
+        expected: Sequence[Table],
+        made: dict[str, Made],
+        listed: set[str],
+        names: Names,
+    ) -> list[Finding]:
+        """The tables of an hour or a day against their entry; what stands without one."""
+        found: list[Finding] = []
+        window = period if isinstance(period, Window) else None
+        entry = made.get(period.key)
+        files = {file.path: file for file in entry.files.values()} if entry else {}
+        for path, content in self._contents(sorted(files), found):
+            if content is None:
+                found.append(Finding(path, "missing", "make", window))
+            elif len(content) != files[path].size:
+                found.append(Finding(path, "torn", "make", window))
+            elif FileRecord.of(path, content, files[path].rows) != files[path]:
+                found.append(Finding(path, "altered", "make", window))
+        ours = {self._lake.path(table, period) for table in expected}
+        # Without an entry they are about to be made again, if there is anything to make them of.
+        is_made_of = window is None or names.hour(window).polls or names.unnoted(window)
+        for path in sorted(listed - files.keys()):
+            if path in ours and not entry and is_made_of:
+                found.append(Finding(path, "unfinished", "make", window))
+            else:
+                found.append(Finding(path, "foreign", "aside", window))
+        return found
+
+    def _self_named(self, day: date) -> list[Finding]:
+        found: list[Finding] = []
+        for folder, pattern in SELF_NAMED.items():
+            paths = sorted(self._lake.store.list(f"{folder}/date={day.isoformat()}"))
+            for path, content in self._contents(paths, found):
+                named = pattern.fullmatch(path.removeprefix(f"{folder}/date={day.isoformat()}/"))
+                if named is None:
+                    found.append(Finding(path, "foreign", "aside"))
+                elif content is not None and not _sha(content).startswith(named["sha256"]):
+                    found.append(Finding(path, "altered", "aside"))
+        return found
+
+    def _rest(self) -> list[Finding]:
+        """What belongs to no date: the table of all time, and strangers."""
+        found = [Finding(path, "foreign", "aside") for path in findings.strangers(self._lake.store)]
+        ever, names = Ever(), self._lake.names()
+        path = self._lake.path(tables.LATENESS, ever)
+        for name in self._lake.made_names(ever, names):
+            with suppress(LakeDamaged):
+                file = self._lake.read_made(ever, name).files[tables.LATENESS.name]
+                content = self._lake.store.get(path)
+                if content is None or FileRecord.of(path, content, file.rows) != file:
+                    found.append(Finding(path, "altered" if content else "missing", "make"))
+        return found
+
+    def _contents(
+        self, paths: Sequence[str], found: list[Finding]
+    ) -> Iterable[tuple[str, bytes | None]]:
+        """Path and content of each file that can be read, side by side; the others are noted."""
+        self.files += len(paths)
+        for at in range(0, len(paths), 8):
+            some = paths[at : at + 8]
+            try:
+                yield from zip(some, self._lake.store.get_many(some), strict=True)
+            except LakeDamaged:
+                for path in some:
+                    try:
+                        yield path, self._lake.store.get(path)
+                    except LakeDamaged:
+                        found.append(Finding(path, "unreadable", "look", Window.from_path(path)))
+
+
+def _hour_of(day: date, name: journal.Name | None) -> Window | None:
+    if name is None or not name.at.isdigit():
+        return None
+    return Window.from_path(f"date={day.isoformat()}/hour={name.at}")
+
+
+def _differs(content: bytes, poll: Poll) -> Kind | None:
+    if len(content) != poll.size:
+        return "torn"
+    return None if _sha(content).startswith(poll.sha256) else "altered"
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
