@@ -38,7 +38,7 @@ def poll(
     """The copies of one return that one poll served."""
     moment = polled_at or at(12, minute=10 * number)
     return [
-        Copy(window, moment, number, position, typed(record))
+        Copy(window, moment, moment, number, position, typed(record))
         for position, record in enumerate(records)
     ]
 
