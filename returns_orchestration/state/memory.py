@@ -42,8 +42,8 @@ class Memory:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
 
         ``polled`` says when hours were last polled, as far as it was looked up; ``patrol`` is the
-        date that was looked at last in turn, ``patrolled_at`` when, and ``files_at`` when the files
-        of the newest days were last listed.
+        date that was looked at last in turn, ``patrolled_at`` when it was due, and ``files_at`` when
+        the files of the newest days were last listed.
         """
         self.complete = complete
         self.attempts = attempts
@@ -113,17 +113,19 @@ class Memory:
     def patrol(self, first: date, last: date, now: datetime) -> date | None:
         """The next of the dates from ``first`` to ``last`` to be looked at again, if one is due.
 
-        Each has its turn within ROUND, and none sooner: a look is paid for in requests.
+        Each has its turn within ROUND, and none sooner: a look is paid for in requests. Counted is
+        from when the one before was due, so that what ticks come late is made up for.
         """
         days = (last - first).days + 1
         if days < 1:
             return None
         at = self._patrolled_at
-        if at is not None and at <= now < at + ROUND / days:
+        due_at = now if at is None or not at <= now < at + ROUND else at + ROUND / days
+        if now < due_at:
             return None
         after = self._patrol
         due = first if after is None or not first <= after < last else after + timedelta(days=1)
-        self._patrol, self._patrolled_at = due, now
+        self._patrol, self._patrolled_at = due, due_at
         return due
 
     def is_time_for_files(self, now: datetime) -> bool:

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
+import pytest
 from records import at
 
 from returns_orchestration.state.attempts import Attempt
-from returns_orchestration.state.memory import Memory
+from returns_orchestration.state.memory import FILES_EVERY, ROUND, Memory
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import windows_between
 
 HOURS = list(windows_between(at(0), at(10)))
 NOW = at(12)
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+FIRST, LAST = date(2026, 1, 1), date(2026, 1, 2)
 LATER = NOW + timedelta(minutes=40)
 WAITING = Attempt(4, NOW - timedelta(hours=1), LATER, has_failed=True)
 STUBBORN = Attempt(
@@ -25,13 +30,16 @@ def test_a_cursor_tells_all_that_is_remembered() -> None:
     memory.complete.add(HOURS[2:5])
     memory.polled = {HOURS[6]: NOW, HOURS[7]: LATER}
     memory.wake_on_change("one", NOW)
-    assert memory.patrol(2) == HOURS[2:4]
+    assert memory.patrol(FIRST, LAST, NOW) == FIRST
+    assert memory.is_time_for_files(NOW)
     again = Memory.read(memory.write())
     assert again.write() == memory.write()
     assert (again.attempts, again.polled) == (memory.attempts, memory.polled)
-    assert again.patrol(2) == [HOURS[4], HOURS[2]]
+    assert again.patrol(FIRST, LAST, NOW + MINUTE) is None
+    assert again.patrol(FIRST, LAST, NOW + ROUND / 2) == LAST
+    assert not again.is_time_for_files(NOW + MINUTE)
     nothing = Memory.read(None)
-    assert (nothing.attempts, nothing.complete.pairs(), nothing.patrol(5)) == ({}, [], [])
+    assert (nothing.attempts, nothing.complete.pairs()) == ({}, [])
 
 
 def test_hours_that_fail_are_looked_at_and_stubborn_ones_only_when_they_may_be_asked_for() -> None:
@@ -72,3 +80,80 @@ def test_attempts_of_an_earlier_release_are_forgotten_and_complete_hours_are_not
     earlier = {"complete": spans, "attempts": {HOURS[0].key: [3, NOW.isoformat()]}, "loaded": "x"}
     memory = Memory.read(json.dumps(earlier))
     assert (memory.attempts, memory.complete.pairs()) == ({}, spans)
+
+
+def patrolled(memory: Memory, dates: int, ticks: Iterable[datetime]) -> list[tuple[date, datetime]]:
+    """Each date that had its turn, and when; the cursor is read anew at each tick."""
+    found = []
+    for now in ticks:
+        memory = Memory.read(memory.write())
+        day = memory.patrol(FIRST, FIRST + (dates - 1) * DAY, now)
+        if day is not None:
+            found.append((day, now))
+    return found
+
+
+def gaps(found: list[tuple[date, datetime]], end: datetime) -> list[timedelta]:
+    """The time from each turn of a date to its next; of the last ones, to ``end``."""
+    turns: dict[date, list[datetime]] = {}
+    for day, when in found:
+        turns.setdefault(day, []).append(when)
+    return [
+        later - earlier
+        for times in turns.values()
+        for earlier, later in zip(times, [*times[1:], end], strict=True)
+    ]
+
+
+@pytest.mark.parametrize("seconds", [60, 67])
+@pytest.mark.parametrize("dates", [1, 7, 365, 1_826, 4_400, 7_305])
+def test_each_date_has_its_turn_within_a_week_and_none_sooner_than_due(
+    dates: int, seconds: int
+) -> None:
+    every = timedelta(seconds=seconds)
+    ticks = [NOW + n * every for n in range(14 * DAY // every)]
+    found = patrolled(Memory.read(None), dates, ticks)
+    assert {day for day, _ in found} == {FIRST + n * DAY for n in range(dates)}
+    assert max(gaps(found, ticks[-1])) <= 7 * DAY
+    again = [gap for gap in gaps(found, NOW + 99 * DAY) if gap < 20 * DAY]
+    assert len(again) >= dates
+    assert min(again) >= ROUND - every
+
+
+@pytest.mark.parametrize("dates", [1, 365, 1_826])
+def test_a_daemon_that_stood_still_catches_up(dates: int) -> None:
+    ticks = [NOW + n * MINUTE for n in range(14 * DAY // MINUTE)]
+    still = NOW + 3 * DAY, NOW + 3 * DAY + timedelta(hours=20)
+    ticks = [now for now in ticks if not still[0] < now < still[1]]
+    found = patrolled(Memory.read(None), dates, ticks)
+    assert {day for day, _ in found} == {FIRST + n * DAY for n in range(dates)}
+    assert max(gaps(found, ticks[-1])) <= 7 * DAY
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400)])
+def test_a_clock_that_jumps_ends_no_patrol(jump: timedelta) -> None:
+    """It is wrong for a tick, and for the rest of the time: the turns go on as before."""
+    for wrong in (1, 5_000):
+        ticks = [NOW + n * MINUTE for n in range(10_000)]
+        ticks[100 : 100 + wrong] = [now + jump for now in ticks[100 : 100 + wrong]]
+        found = [day for day, _ in patrolled(Memory.read(None), 100, ticks)]
+        assert set(found) == {FIRST + n * DAY for n in range(100)}
+        assert found[:100] == sorted(found[:100])
+        # No more turns than the time has, and one for each jump.
+        assert len(found) <= 10_000 * MINUTE / (ROUND / 100) + 3
+
+
+def test_a_patrol_of_no_dates_and_of_others_than_before() -> None:
+    memory = Memory.read(None)
+    assert memory.patrol(LAST, FIRST, NOW) is None
+    assert memory.patrol(FIRST, LAST, NOW) == FIRST
+    assert memory.patrol(LAST, LAST + DAY, NOW + ROUND) == LAST  # RETURNS_START was set later
+    assert memory.patrol(FIRST, FIRST, NOW + 2 * ROUND) == FIRST
+
+
+def test_the_files_of_the_newest_days_are_looked_at_every_quarter_of_an_hour() -> None:
+    memory = Memory.read(None)
+    seen = [n for n in range(60) if memory.is_time_for_files(NOW + n * MINUTE)]
+    assert seen == list(range(0, 60, FILES_EVERY // MINUTE))
+    assert memory.is_time_for_files(NOW - DAY)  # the clock was ahead
+    assert not memory.is_time_for_files(NOW - DAY + MINUTE)
