@@ -20,8 +20,10 @@ from returns_orchestration.cli import (
     doctor,
     incidents,
     rebuild,
+    rezone,
     simulate,
     status,
+    upgrade,
     verify,
     waive,
 )
@@ -39,6 +41,8 @@ app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
 app.command("rebuild")(rebuild.rebuild)
+app.command("rezone")(rezone.rezone)
+app.command("upgrade")(upgrade.upgrade)
 app.command("doctor")(doctor.doctor)
 app.command("waive")(waive.waive)
 app.command("incidents")(incidents.incidents)

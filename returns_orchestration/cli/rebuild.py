@@ -32,12 +32,12 @@ def rebuild(from_: From, to: To) -> None:
     river.lake.check_writable()
     rebuilder = Rebuilder(river, lambda finding: typer.echo(finding.text))
     rebuilt = rebuilder.rebuild(start, end)
-    _report(rebuilt)
+    report(rebuilt)
     if not rebuilt.is_whole:
         raise typer.Exit(1)
 
 
-def _report(rebuilt: Rebuilt) -> None:
+def report(rebuilt: Rebuilt) -> None:
     """What was made, what was set aside, and what is left to do."""
     for place in rebuilt.aside:
         typer.echo(f"set aside   {place}")

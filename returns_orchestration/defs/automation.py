@@ -15,7 +15,7 @@ import dagster as dg
 from returns_orchestration.defs import history
 from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.events import RiverEvents
-from returns_orchestration.defs.instance import range_tags, ranges
+from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
 from returns_orchestration.defs.river import run_hours
 from returns_orchestration.state import due
 from returns_orchestration.state.hours import States
@@ -52,14 +52,6 @@ REPOLL: Final = "repoll"
 MEASURE_LATENESS: Final = "measure_lateness"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
-
-NOT_OVER: Final = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def hourly_job() -> Any:  # noqa: ANN401 - Dagster's class is not public
@@ -260,7 +252,7 @@ def _is_to_be_run(window: Window, verdict: Verdict, unreported: Collection[Windo
 def _busy(instance: dg.DagsterInstance) -> set[Window]:
     """The hours of runs that are queued or under way, whoever asked for them."""
     busy: set[Window] = set()
-    for run in instance.get_runs(dg.RunsFilter(statuses=NOT_OVER)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)):
         start = run.tags.get("dagster/asset_partition_range_start")
         end = run.tags.get("dagster/asset_partition_range_end")
         single = run.tags.get("dagster/partition")

@@ -23,7 +23,10 @@ from dagster._core.storage.event_log.schema import (
 from dagster._serdes import deserialize_value
 
 from returns_orchestration.alerts.facts import Evaluation, FailedClaim
+from returns_orchestration.alerts.verdicts import UNREAD
 from returns_orchestration.defs.checks import FAILED_CLAIMS
+from returns_orchestration.defs.metadata import POLLED_AT
+from returns_orchestration.lake.poll_log import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -136,6 +139,63 @@ def newest_polls(instance: dg.DagsterInstance, windows: Sequence[Window]) -> dic
         )
         found |= {by_key[partition]: sha for partition, sha in _rows(instance, query)}
     return found
+
+
+def answers_of(instance: dg.DagsterInstance) -> Iterator[Answer]:
+    """What the log remembers of polls that left nothing in the lake of an earlier release.
+
+    Those that brought nothing new, and of each hour the last error that no poll has followed.
+    """
+    events = SqlEventLogStorageTable.c
+    kind = events.dagster_event_type
+    materialized = (kind == dg.DagsterEventType.ASSET_MATERIALIZATION.value) & (
+        events.asset_key == dg.AssetKey(RAW).to_string()
+    )
+    judged = kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION.value
+    errors: dict[str, Answer] = {}
+    after = 0
+    while True:
+        query = (
+            sa.select(events.id, events.event)
+            .where(materialized | judged)
+            .where(events.id > after)
+            .order_by(events.id)
+            .limit(BATCH)
+        )
+        rows = _rows(instance, query)
+        if not rows:
+            break
+        for _, event in rows:
+            answer = _answer(event)
+            if answer is None:
+                continue
+            if answer.error:
+                errors[answer.hour] = answer
+            else:
+                errors.pop(answer.hour, None)
+                yield answer
+        after = rows[-1][0]
+    yield from errors.values()
+
+
+def _answer(event: str) -> Answer | None:
+    """The poll that an event of `raw_returns` tells of, if it brought nothing new or failed."""
+    entry: Any = deserialize_value(event)
+    noted_at = datetime.fromtimestamp(entry.timestamp, UTC)
+    if entry.dagster_event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        said = _evaluation(event)
+        unread = next((claim for claim in said.failed if claim.name in UNREAD), None)
+        if unread is None or said.asset != RAW or not said.period:
+            return None
+        return Answer(hour=said.period, at=noted_at, error=unread.figures)
+    materialization = entry.dagster_event.event_specific_data.materialization
+    shown, partition = materialization.metadata, materialization.partition
+    if partition is None or POLLED_AT not in shown:
+        return None
+    polled_at = datetime.fromisoformat(shown[POLLED_AT].value)
+    if shown["brought_something_new"].value:  # the lake has it; it ends an error all the same
+        return None
+    return Answer(hour=partition, at=min(polled_at, noted_at))
 
 
 def _materializations(

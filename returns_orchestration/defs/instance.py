@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -35,6 +36,17 @@ if TYPE_CHECKING:
 
 REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG})
 """What a disk says that is full, read-only or somebody else's."""
+
+HEARTBEAT_SECONDS = 90
+"""A daemon gives a sign of life every 30 seconds."""
+
+IN_PROGRESS = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 CONFIGURATION = "dagster.yaml"
 OPENING = ".opening"
@@ -157,6 +169,16 @@ def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
         next_step="Check DAGSTER_HOME, its permissions and its free space, then run the same "
         "again; what the lake has by now stays.",
     )
+
+
+def at_work(instance: dg.DagsterInstance) -> str:
+    """What is at work in the instance: a daemon, or runs; "" where nothing is."""
+    now = time.time()
+    beats = instance.get_daemon_heartbeats().values()
+    if any(now - beat.timestamp < HEARTBEAT_SECONDS for beat in beats):
+        return "A daemon is alive"
+    count = len(instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)))
+    return f"{count} runs are under way or queued" if count else ""
 
 
 def ranges(windows: Sequence[Window], chunk: int = CHUNK_HOURS) -> Iterator[list[Window]]:

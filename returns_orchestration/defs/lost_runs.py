@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 from returns_orchestration.defs.assets import DAILY, DEPENDS_ON
-from returns_orchestration.defs.automation import HOURLY, NOT_OVER, REPOLL
+from returns_orchestration.defs.automation import HOURLY, REPOLL
+from returns_orchestration.defs.instance import IN_PROGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ very least. A run that is ended here and lives all the same goes on and keeps wh
 JOBS: Final = (HOURLY, REPOLL)
 ASSETS: Final = {dg.AssetKey(name) for name in (*DEPENDS_ON, *DAILY)}
 
-UNDER_WAY: Final = [status for status in NOT_OVER if status is not dg.DagsterRunStatus.QUEUED]
+UNDER_WAY: Final = [status for status in IN_PROGRESS if status is not dg.DagsterRunStatus.QUEUED]
 """A queued run has no process to lose: it starts when there is place."""
 
 

@@ -140,13 +140,14 @@ class River:
         polled_since: datetime | None = None,
         remake: Collection[Window] = (),
         known: Mapping[Window, str] | None = None,
+        trust: bool = True,
     ) -> Iterator[Outcome]:
         """Poll ``windows`` and make their tables, and those of hours which that changes.
 
         With ``missing_only`` a window that is not missing is not asked for again, and an hour that
         is complete is passed over unless it is in ``remake``; with ``polled_since`` one that was
         polled since then, before a killed run was started again, is not asked for again. ``known``
-        is for States.
+        is for States; without ``trust`` what stands there is read before it is left alone.
         An error of one hour ends in a Failed, and the others go on. What concerns every window
         alike ends the run with a Stopped (credentials, nobody answers, an unwritable lake); what
         had landed by then is made where that is possible.
@@ -160,6 +161,7 @@ class River:
             polled_since=polled_since,
             remake=set(remake) if missing_only else set(windows),
             known=known,
+            trust=trust,
         ).outcomes()
         noted = _Noted(self.lake.poll_log, self.clock)
         while True:
@@ -217,6 +219,7 @@ class _Run:
         polled_since: datetime | None,
         remake: Collection[Window],
         known: Mapping[Window, str] | None,
+        trust: bool,
     ) -> None:
         self._river = river
         self._windows = windows
@@ -226,6 +229,7 @@ class _Run:
         self._polled_since = polled_since
         self._remake = remake
         self._known = known
+        self._trust = trust
         self._pending: set[Window] = set()
         self._waiting: dict[Window, Landed | None] = {}
         self._mended: set[Window] = set()
@@ -253,6 +257,7 @@ class _Run:
             stopped_by = error
         for hour in sorted(self._waiting):
             yield from self._settle(hour)
+        yield from self._settle_stale()
         yield from self._unite()
         yield from self._settle_days()
         if stopped_by is not None:
@@ -328,7 +333,7 @@ class _Run:
             yield self._settle_one(hour, landed if hour == window else None, asked=hour == window)
 
     def _settle_one(self, hour: Window, landed: Landed | None, *, asked: bool) -> Made | Failed:
-        trust = hour not in self._mended
+        trust = self._trust and hour not in self._mended
         try:
             settled = self._river.settler.settle(self._names, hour, landed, trust=trust)
         except (LakeDamaged, HourBlocked) as error:
@@ -339,6 +344,16 @@ class _Run:
         if settled.changed:
             self._changed.add(hour)
         return Made(hour, settled, asked=asked)
+
+    def _settle_stale(self) -> Iterator[Made | Failed]:
+        """Settle the hours that records of this run's hours turned out to live in."""
+        failed: set[Window] = set()
+        while stale := self._river.settler.stale(self._names, self._made) - failed:
+            for hour in sorted(stale):
+                outcome = self._settle_one(hour, None, asked=False)
+                if isinstance(outcome, Failed):
+                    failed.add(hour)
+                yield outcome
 
     def _unite(self) -> Iterator[Made | Failed]:
         """Settle again the hours that hold one return, which was requested in another hour before.

@@ -94,6 +94,7 @@ class Rebuilder:
             self._finish(names, window)
         touched = set(bad).union(*(self._near(names, window) for window in bad))
         made = [w for w in sorted({*windows, *touched}) if self._make_hour(names, w)]
+        made += self._make_stale(names, made)
         made += self._unite(names, made)
         days = self._river.days.concerned_by(names, made)
         for day in sorted({*days, *self._river.days.left_behind(names, days)}):
@@ -176,6 +177,15 @@ class Rebuilder:
         self._rebuilt.hours += 1
         self._rebuilt.files += len(settled.changed)
         return True
+
+    def _make_stale(self, names: Names, made: list[Window]) -> list[Window]:
+        """Make the hours that records of those ``made`` turned out to live in."""
+        found: set[Window] = set()
+        tried: set[Window] = set()
+        while stale := self._river.settler.stale(names, {*made, *found}) - tried:
+            found |= {window for window in sorted(stale) if self._make_hour(names, window)}
+            tried |= stale - found
+        return sorted(found.difference(made))
 
     def _unite(self, names: Names, made: list[Window]) -> list[Window]:
         """Settle again the hours that hold one return; see `link_moved`."""

@@ -19,6 +19,7 @@ from returns_orchestration.stages import aggregates, ownership
 from returns_orchestration.stages.ownership import hash_of
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import claims
+from returns_orchestration.state.hours import is_made
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -102,6 +103,11 @@ class Settler:
         homes = {window, *names.hour(window).went_to}
         hours = homes.union(*(names.hour(home).came_from for home in homes))
         return {hour for hour in hours - {window} if names.hour(hour).polls}
+
+    def stale(self, names: Names, made: Iterable[Window]) -> set[Window]:
+        """Hours around those ``made`` that are not made of all their polls: marks were added."""
+        near = set(made).union(*(self.affected(names, window) for window in made))
+        return {w for w in near if names.hour(w).polls and not is_made(w, names)}
 
     def serving(self, names: Names, window: Window, references: Collection[bytes]) -> set[Window]:
         """The windows that served a return of these hashes, as far as ``window`` knows of them."""

@@ -376,8 +376,7 @@ def encode(entry: Entry) -> bytes:
 
 def decode(content: bytes, path: str) -> Any:  # noqa: ANN401 - an entry of the kind that the path names
     """Raises LakeDamaged, naming ``path``, where it is no sealed entry of that very place."""
-    body, seal = content[:-_SEAL_LENGTH], content[-_SEAL_LENGTH:]
-    if seal == _seal(body):
+    if unsealed(content) is not None:
         try:
             entry = msgspec.json.decode(content, type=ANY)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -387,6 +386,12 @@ def decode(content: bytes, path: str) -> Any:  # noqa: ANN401 - an entry of the 
                 return entry
     message = f"The entry {path} is not what was written."
     raise LakeDamaged(message, next_step=rebuild_advice(path))
+
+
+def unsealed(content: bytes) -> bytes | None:
+    """All before the seal; None where the seal is not that of what stands before it."""
+    body, seal = content[:-_SEAL_LENGTH], content[-_SEAL_LENGTH:]
+    return body if seal == _seal(body) else None
 
 
 def is_torn(content: bytes) -> bool:

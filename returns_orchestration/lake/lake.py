@@ -68,6 +68,7 @@ BACKUP: Final = "_before_upgrade"
 """The folder of files that `upgrade` has replaced, for `upgrade --undo`."""
 
 MARKER: Final = f"{JOURNAL}/format-{FORMAT}.json"
+_MARKED: Final = b'{"format": %d}\n' % FORMAT
 KEPT_BYTES: Final = 8_000_000
 """Bytes of polls that are kept at hand, as an hour is made of polls that were put just before."""
 
@@ -84,6 +85,7 @@ class Lake:
         self.poll_log = PollLog(store)
         self._clock = clock or (lambda: datetime.now(UTC))
         self._has_format = False
+        self._keeps_replaced = False
         self._served: OrderedDict[tuple[str, str], tuple[list[str], int]] = OrderedDict()
         self._made: OrderedDict[str, Made] = OrderedDict()
 
@@ -122,8 +124,17 @@ class Lake:
                 raise LakeOlder(self.store.uri(""))
             if not begin:
                 return
-            self.store.create(MARKER, b'{"format": %d}\n' % FORMAT)
+            self.store.create(MARKER, _MARKED)
         self._has_format = True
+
+    def begin_upgrade(self) -> None:
+        """Write this release's format beside that of an earlier one, and keep what is replaced."""
+        self._has_format = self._keeps_replaced = True
+
+    def end_upgrade(self) -> None:
+        """From now on the lake has this release's format."""
+        self.store.put(MARKER, _MARKED)
+        self._keeps_replaced = False
 
     def put_entry(self, names: Names, entry: journal.Entry) -> None:
         """Put an entry, in the place of a damaged one, too. Raises LakeUnwritable."""
@@ -405,12 +416,20 @@ class Lake:
             return before, set()
         if changed:
             self.invalidate(names, period)
+            if self._keeps_replaced:
+                self._keep_replaced([files[name].path for name in changed])
             self.store.put_many({files[name].path: contents[name] for name in sorted(changed)})
         self.put_entry(names, made)
         self._kept(made.path, made)
         others = [name for name in self.made_names(period, names) if name != made.name]
         self.remove_entries(names, [made_path(period, name) for name in others])
         return made, changed
+
+    def _keep_replaced(self, paths: list[str]) -> None:
+        """Copy files that are about to be replaced, each once, so that `upgrade --undo` can."""
+        for path, content in zip(paths, self.store.get_many(paths), strict=True):
+            if content is not None:
+                self.store.create(f"{BACKUP}/{path}", content)
 
     def _changed(
         self,

@@ -135,9 +135,10 @@ class States:
 
     def _lacks(self, window: Window, hour: HourNames) -> bool:
         known = self._known.get(window)
-        if known is None:
+        lost = {sha for _, sha, _ in hour.lost}
+        if known is None or journal.UNKNOWN_SHA in lost:  # which may be the one that is known
             return False
-        return known not in {poll.sha256 for poll in hour.polls} | {sha for _, sha, _ in hour.lost}
+        return known not in {poll.sha256 for poll in hour.polls} | lost
 
     def _unnoted(self, window: Window) -> list[int]:
         """Polls without an entry, as far as files were listed."""

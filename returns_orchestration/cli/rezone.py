@@ -1,0 +1,46 @@
+"""`rezone FROM TO --time-zone Z`: the naive times of kept polls are of another zone than set."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from returns_orchestration.cli.backfill import From, To  # noqa: TC001 - typer reads them
+from returns_orchestration.cli.rebuild import report
+from returns_orchestration.cli.upgrade import read_zone
+from returns_orchestration.cli.verify import chosen_span
+from returns_orchestration.settings import load_settings
+from returns_orchestration.window import windows_between
+
+
+def rezone(
+    from_: From,
+    to: To,
+    time_zone: Annotated[
+        str, typer.Option("--time-zone", help="The zone that those polls' naive times are of.")
+    ],
+) -> None:
+    """Correct the zone of the kept polls of [FROM, TO), and make what follows from them again.
+
+    For polls that were sent while CLICKPOST_TIME_ZONE was set wrongly. The note is kept in the
+    journal, the polls stay as they are, and the API is not asked: hours of the right zone that
+    were never polled are polled by the next run.
+    """
+    from returns_orchestration.definitions import build_river  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
+
+    settings = load_settings()
+    start, end = chosen_span(from_, to)
+    zone = read_zone(time_zone)
+    river = build_river(settings)
+    river.lake.check_writable()
+    names = river.lake.names()
+    windows = list(windows_between(start, end))
+    names.load_hours(windows)
+    changed = sum(river.lake.rezone(names, window, zone) for window in windows)
+    typer.echo(f"{changed} polls are now read under {zone}.")
+    rebuilt = Rebuilder(river, lambda finding: typer.echo(finding.text)).rebuild(start, end)
+    report(rebuilt)
+    if not rebuilt.is_whole:
+        raise typer.Exit(1)
