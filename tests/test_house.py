@@ -29,7 +29,7 @@ ORDER = (
     "clickpost",
     "lake",
     "stages",
-    "trust",
+    "state",
     "flow",
     "alerts",
     "defs",

@@ -7,7 +7,7 @@ import pytest
 from records import at
 
 from returns_orchestration import tables
-from returns_orchestration.lake.partitions import to_parquet
+from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.tables import TABLES, Column, Table
 
 UTC_TIME = pl.Datetime("us", "UTC")

@@ -16,6 +16,8 @@ from s3_server import BUCKET, S3Server
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake import Lake, remote
+from returns_orchestration.lake.journal import JOURNAL
+from returns_orchestration.lake.lake import MARKER
 from returns_orchestration.lake.store import FolderStore, ObjectStore, Store, open_store
 from returns_orchestration.lake.trial import TRIAL, try_store
 from returns_orchestration.state.verify import Verifier
@@ -43,7 +45,7 @@ def killed(*_: Any, **__: Any) -> NoReturn:
 
 
 def trials(store: Store) -> list[str]:
-    return [name for name in store.children("_records")[1] if name.startswith(TRIAL)]
+    return [name for name in store.children(JOURNAL)[1] if name.startswith(TRIAL)]
 
 
 def test_a_store_that_keeps_its_promises_passes_and_nothing_is_left(store: Store) -> None:
@@ -65,15 +67,15 @@ def test_what_a_killed_trial_left_is_no_finding_and_is_removed_a_day_later(
         broken.setattr(type(store), "delete", killed)
         with pytest.raises(Killed):
             try_store(store, NOW)
-    store.put(f"_records/{TRIAL}9f3c", b"of an old version, which noted no time")
+    store.put(f"{JOURNAL}/{TRIAL}9f3c", b"of an old version, which noted no time")
     left = trials(store)
     assert len(left) == 3
     assert not list(Verifier(Lake(store), ZoneInfo("UTC")).everything())
     try_store(store, NOW + timedelta(hours=23))
     assert len(trials(store)) == 2, "another doctor may be at work on them"
-    store.put("_records/tables.json", b"ours")
+    store.put(MARKER, b"ours")
     try_store(store, NOW + timedelta(hours=25))
-    assert list(store.list("")) == ["_records/tables.json"]
+    assert list(store.list("")) == [MARKER]
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,9 @@ def piece(
 def copies(polls: Sequence[Sequence[Typed]]) -> list[Copy]:
     """What several polls of one window served, a minute apart."""
     return [
-        Copy(HOUR, at(12) + timedelta(minutes=number), number, position, typed)
+        Copy(HOUR, moment, moment, number, position, typed)
         for number, served in enumerate(polls, start=1)
+        for moment in (at(12) + timedelta(minutes=number),)
         for position, typed in enumerate(served)
     ]
 
