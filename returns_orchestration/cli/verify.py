@@ -63,7 +63,7 @@ def _is_every_record_in_one_hour(settings: Settings, lake: Lake) -> bool:
     from returns_orchestration.state.places import find_misplaced  # noqa: PLC0415
 
     reader = RecordReader(settings.time_zone)
-    placed = find_misplaced(lake, reader, settings.report_time_zone)
+    placed = find_misplaced(lake, reader)
     typer.echo(placed.text)
     return placed.is_right
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from returns_orchestration.errors import LakeDamaged, ReturnsError
 from returns_orchestration.flow.hours import Failed, Made, Stopped
 from returns_orchestration.lake import journal
@@ -80,7 +82,7 @@ class Upgrader:
         if dates:
             self._make(dates[0], dates[-1])
             lateness.publish(lake, lateness.measure(lake))
-        lake.end_upgrade()
+        lake.end_upgrade(_inputs(lake))
         return self._upgraded
 
     def _dates(self) -> list[date]:
@@ -207,23 +209,20 @@ def is_upgraded(lake: Lake) -> bool:
 
 def has_old_records(lake: Lake) -> bool:
     """Whether there is anything of an earlier format."""
-    return any(lake.store.children(RECORDS_BEFORE))
+    return next(iter(lake.store.list(RECORDS_BEFORE)), None) is not None
 
 
 def polls_since(lake: Lake) -> int:
-    """How many polls were kept that the old records do not know."""
-    old = {
-        (record.window.key, record.number)
-        for path in lake.store.list(RECORDS_BEFORE)
-        if (record := read_path(path)) and record.kind in {"poll", "lost"}
-    }
-    count = 0
-    for path in lake.store.list(JOURNAL):
-        entry = journal.entry_named(path)
-        if isinstance(entry, Poll) and (entry.period, entry.number) not in old:
-            data = lake.poll_path(Window.from_key(entry.period), entry.number)
-            count += lake.store.get(data) is not None
-    return count
+    """How many polls were kept, or corrected, after the upgrade, which the old records lack."""
+    marked = lake.store.get(MARKER)
+    known = msgspec.json.decode(marked).get("inputs", 0) if marked else _inputs(lake)
+    return max(0, _inputs(lake) - int(known))
+
+
+def _inputs(lake: Lake) -> int:
+    """How many entries there are of kinds that decide what tables hold."""
+    names = (journal.read_name(path.rpartition("/")[2]) for path in lake.store.list(JOURNAL))
+    return sum(name is not None and name.kind in journal.INPUTS for name in names)
 
 
 def undo(lake: Lake) -> int:

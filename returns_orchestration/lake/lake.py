@@ -131,9 +131,9 @@ class Lake:
         """Write this release's format beside that of an earlier one, and keep what is replaced."""
         self._has_format = self._keeps_replaced = True
 
-    def end_upgrade(self) -> None:
-        """From now on the lake has this release's format."""
-        self.store.put(MARKER, _MARKED)
+    def end_upgrade(self, inputs: int) -> None:
+        """From now on the lake has this release's format, and ``inputs`` entries that count."""
+        self.store.put(MARKER, b'{"format": %d, "inputs": %d}\n' % (FORMAT, inputs))
         self._keeps_replaced = False
 
     def put_entry(self, names: Names, entry: journal.Entry) -> None:

@@ -85,11 +85,7 @@ class Names:
 
     def load(self, first: date, last: date) -> None:
         """List all dates from ``first`` to ``last`` anew, at once. Raises LakeDamaged."""
-        day = first
-        found: dict[date, dict[str, None]] = {}
-        while day <= last:
-            found[day] = {}
-            day += _ONE_DAY
+        found: dict[date, dict[str, None]] = {day: {} for day in _dates(first, last)}
         for listed in self._store.between(
             JOURNAL, journal.date_folder(first), f"{journal.date_folder(last)}0"
         ):
@@ -184,10 +180,7 @@ class Names:
 
     def load_files(self, table: str, first: date, last: date) -> None:
         """List the files of a table of all dates from ``first`` to ``last``, with their sizes."""
-        day = first
-        while day <= last:
-            self._files[table, day] = {}
-            day += _ONE_DAY
+        self._files |= {(table, day): {} for day in _dates(first, last)}
         for listed in self._store.between(
             table, f"{table}/date={first.isoformat()}", f"{table}/date={last.isoformat()}0"
         ):
@@ -302,6 +295,11 @@ def _window(day: date, hour: int) -> Window:
         message = f"{day} has no hour {hour}."
         raise ValueError(message)
     return found
+
+
+def _dates(first: date, last: date) -> list[date]:
+    """Every date from ``first`` to ``last``, the last of the calendar included."""
+    return [date.fromordinal(n) for n in range(first.toordinal(), last.toordinal() + 1)]
 
 
 def _earlier(day: date) -> date:

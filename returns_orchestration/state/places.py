@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -18,16 +18,12 @@ from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.stages.copies import served_by
 from returns_orchestration.stages.ownership import REACH, hash_of
 from returns_orchestration.state.findings import date_of
-from returns_orchestration.state.hours import States
+from returns_orchestration.state.hours import is_made
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.stages.typing import RecordReader
-
-MADE: Final = frozenset({"complete", "empty", "outdated", "waived"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +60,18 @@ class Places:
         )
 
 
-def find_misplaced(lake: Lake, reader: RecordReader, zone: ZoneInfo) -> Places:
+def find_misplaced(lake: Lake, reader: RecordReader) -> Places:
     """Hold all that was served against all that is there. Raises LakeDamaged."""
     served, living, starts = array("Q"), array("Q"), array("q")
     unmade = 0
     for day in sorted(filter(None, map(date_of, lake.store.children(JOURNAL)[0]))):
         names = lake.names()
         names.load_hours([Window(datetime.combine(day, time(), UTC))])
-        judge = States(lake, names, zone)
         of_day: set[bytes] = set()
         for window in names.hours():
             if window.start.date() != day:
                 continue
-            unmade += bool(names.hour(window).polls) and judge.of(window).state not in MADE
+            unmade += bool(names.hour(window).polls) and not is_made(window, names)
             of_day |= _served(lake, names, reader, window)
             there = _living(lake, names, window)
             living.frombytes(there)
