@@ -3,16 +3,19 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+import polars as pl
 import pytest
 from lakes import bytes_of
 from records import Record, assigned, at, new_case, on_the_wire, returned
 from rows import HOUR, READER
 
 from returns_orchestration import tables
-from returns_orchestration.lake import Lake
+from returns_orchestration.lake import Lake, Poll
 from returns_orchestration.lake.store import FolderStore
-from returns_orchestration.stages.landing import Landed, finish_unrecorded, land
+from returns_orchestration.stages.landing import Landed, finish_unnoted, is_good, land
+from returns_orchestration.stages.typing import RecordReader
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -26,12 +29,23 @@ BROKEN = assigned({"Return Request Timestamp": "yesterday"})
 
 def poll(lake: Lake, *served: Any, polled_at: datetime = FIRST_POLL) -> Landed:
     texts = tuple(r if isinstance(r, str) else on_the_wire(r) for r in served)
-    return land(lake, READER, HOUR, polled_at, texts)
+    return land(lake, lake.names(), READER, HOUR, polled_at, texts)
+
+
+def polls(lake: Lake, window: Window = HOUR) -> list[Poll]:
+    """The kept polls of an hour, as the journal names them."""
+    return lake.names().hour(window).polls
 
 
 def kept(lake: Lake) -> list[list[str]]:
     """The texts of every kept poll, as its file has them."""
-    return [lake.served(record) for record in lake.polls(HOUR)]
+    lake.forget()
+    return [lake.served(poll) for poll in polls(lake)]
+
+
+def entries(folder: Path, kind: str) -> list[Path]:
+    """The entries of that kind, whatever hour they are of."""
+    return sorted(folder.glob(f"_journal/date=*/*.{kind}-*.json"))
 
 
 def texts(*records: Record) -> list[str]:
@@ -47,10 +61,9 @@ def test_a_first_poll_is_kept_as_received(lake: Lake, folder: Path) -> None:
     assert (landed.rejected, landed.vanished) == (2, 0)
     assert landed.homes == {HOUR: 2}
     file = folder / "raw_returns/date=2026-11-09/hour=11/poll-0001.parquet"
-    (record,) = lake.polls(HOUR)
-    assert record.polled_at == at(12, 10)
-    assert (record.file.rows, record.file.size) == (4, file.stat().st_size)
-    assert (record.homes, record.rejected) == ({"2026-11-09-11:00": 2}, 2)
+    (noted,) = polls(lake)
+    assert (noted.number, noted.polled_at, noted.noted_at) == (1, at(12, 10), at(20))
+    assert (noted.rows, noted.size, noted.zone) == (4, file.stat().st_size, "UTC")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +99,7 @@ def test_a_poll_of_fewer_returns_counts_what_vanished_over_all_polls(lake: Lake)
     poll(lake, A, C, polled_at=at(13))
     landed = poll(lake, C, polled_at=at(14))
     assert landed.vanished == 2
-    assert len(lake.polls(HOUR)) == 2
+    assert len(polls(lake)) == 2
 
 
 @pytest.mark.parametrize(
@@ -129,13 +142,13 @@ def test_a_return_that_comes_back_unchanged_is_nothing_new(lake: Lake) -> None:
 
 
 def test_an_empty_hour_is_a_file_of_no_rows_and_is_not_a_missing_one(lake: Lake) -> None:
-    assert lake.polls(HOUR) == []
+    assert polls(lake) == []
     landed = poll(lake)
     assert (landed.kept, landed.first, landed.served) == (True, True, 0)
-    (record,) = lake.polls(HOUR)
-    assert (record.file.rows, record.polled_at, record.homes) == (0, at(12, 10), {})
-    frame = lake.read_new_poll(HOUR, 1).frame
-    assert frame.schema == tables.RAW_RETURNS.schema
+    (noted,) = polls(lake)
+    assert (noted.rows, noted.polled_at, landed.homes) == (0, at(12, 10), {})
+    content = lake.store.get(lake.poll_path(HOUR, 1)) or b""
+    assert pl.read_parquet(content).schema == tables.RAW_RETURNS.schema
     assert not poll(lake, polled_at=at(13)).kept
     assert poll(lake, A, polled_at=at(14)).kept
 
@@ -144,18 +157,20 @@ def test_homes_are_the_hours_of_the_requests(lake: Lake) -> None:
     landed = poll(lake, A, returned("R-E", at(12)), returned("R-P", at(10, 59)), new_case())
     expected = {HOUR: 2, HOUR.next: 1, HOUR.previous: 1}
     assert landed.homes == expected
-    assert lake.entry(HOUR.next).strays == lake.entry(HOUR.previous).strays == (HOUR,)
+    names = lake.names()
+    assert names.hour(HOUR.next).came_from == names.hour(HOUR.previous).came_from == {HOUR}
+    assert names.hour(HOUR).went_to == {HOUR.next, HOUR.previous}
 
 
 @pytest.mark.parametrize("served", [(A, B), ()], ids=["an hour", "an empty hour"])
-def test_a_poll_killed_between_data_and_record_is_finished_by_the_next(
+def test_a_poll_killed_between_data_and_entry_is_finished_by_the_next(
     lake: Lake, folder: Path, served: tuple[Record, ...]
 ) -> None:
     poll(lake, *served)
     whole = bytes_of(lake.store)
-    for record in folder.glob("_records/**/poll-0001.json"):
-        record.unlink()
-    assert lake.polls(HOUR) == []
+    for entry in entries(folder, "poll"):
+        entry.unlink()
+    assert polls(lake) == []
     landed = poll(lake, *served, polled_at=at(13))
     assert not landed.kept
     assert bytes_of(lake.store) == whole
@@ -163,15 +178,15 @@ def test_a_poll_killed_between_data_and_record_is_finished_by_the_next(
 
 def test_a_killed_poll_counts_when_the_next_reply_is_another(lake: Lake, folder: Path) -> None:
     poll(lake, A)
-    next(folder.glob("_records/**/poll-0001.json")).unlink()
+    entries(folder, "poll")[0].unlink()
     assert poll(lake, B, polled_at=at(13)).vanished == 1
-    assert [(p.number, p.polled_at) for p in lake.polls(HOUR)] == [(1, at(12, 10)), (2, at(13))]
+    assert [(p.number, p.polled_at) for p in polls(lake)] == [(1, at(12, 10)), (2, at(13))]
 
 
 def test_finishing_twice_is_finishing_once(lake: Lake) -> None:
     poll(lake, A)
     before = bytes_of(lake.store)
-    finish_unrecorded(lake, READER, HOUR)
+    finish_unnoted(lake, lake.names(), READER, HOUR)
     assert bytes_of(lake.store) == before
 
 
@@ -211,11 +226,142 @@ def test_writers_that_land_the_same_reply_at_once_leave_one_poll(lake: Lake, hou
 
     def write(number: int) -> Landed:
         barrier.wait(timeout=10)
-        return land(lake, READER, window, at(30, number), tuple(texts(A, B)))
+        return land(lake, lake.names(), READER, window, at(30, number), tuple(texts(A, B)))
 
     with ThreadPoolExecutor(writers) as pool:
         landed = list(pool.map(write, range(writers)))
     assert sum(one.kept for one in landed) == 1
-    assert lake.entry(window).polls == (1,)
-    assert lake.unrecorded_polls(window) == []
+    assert [poll.number for poll in polls(lake, window)] == [1]
+    assert lake.names().unnoted(window) == []
     assert len(list(lake.store.list(f"raw_returns/{window.path}"))) == 1
+
+
+def test_a_poll_is_good_if_it_was_sent_after_the_end_of_its_hour(lake: Lake) -> None:
+    for moment, expected in ((at(11, 59, 59.9), False), (at(12), True), (at(12, 0, 1), True)):
+        (noted,) = [p for p in _landed_at(lake, moment) if p.polled_at == moment]
+        assert is_good(noted, HOUR) == expected
+
+
+def _landed_at(lake: Lake, moment: datetime) -> list[Poll]:
+    poll(lake, {**A, "status": f"of {moment}"}, polled_at=moment)
+    return polls(lake)
+
+
+def test_after_a_poll_that_was_sent_too_early_the_next_is_kept_whatever_it_brings(
+    lake: Lake,
+) -> None:
+    poll(lake, A, polled_at=at(11, 30))
+    assert poll(lake, A, polled_at=at(12, 10)).kept
+    assert not poll(lake, A, polled_at=at(13)).kept
+
+
+def test_after_a_poll_that_was_set_aside_the_next_is_kept_whatever_it_brings(lake: Lake) -> None:
+    poll(lake, A)
+    poll(lake, B, polled_at=at(13))
+    lake.set_poll_aside(lake.names(), HOUR, 2)
+    assert poll(lake, A, polled_at=at(14)).kept
+    assert [p.number for p in polls(lake)] == [1, 3], "a number is never given twice"
+    assert not poll(lake, A, polled_at=at(15)).kept
+
+
+NAIVE = {**A, "Return Request Timestamp": "2026-11-09T11:01:00"}
+INDIA = RecordReader(ZoneInfo("Asia/Kolkata"))
+
+
+def test_the_same_text_under_another_zone_is_another_time_and_new(lake: Lake) -> None:
+    poll(lake, NAIVE)
+    landed = land(lake, lake.names(), INDIA, HOUR, at(13), tuple(texts(NAIVE)))
+    assert landed.kept
+    assert [p.zone for p in polls(lake)] == ["UTC", "Asia/Kolkata"]
+    assert landed.homes == {Window(at(5)): 1}
+    assert not land(lake, lake.names(), INDIA, HOUR, at(14), tuple(texts(NAIVE))).kept
+
+
+def test_text_that_says_its_own_zone_is_nothing_new_under_another(lake: Lake) -> None:
+    poll(lake, A)
+    assert not land(lake, lake.names(), INDIA, HOUR, at(13), tuple(texts(A))).kept
+
+
+def test_a_killed_poll_keeps_the_zone_under_which_it_was_sent(lake: Lake, folder: Path) -> None:
+    land(lake, lake.names(), INDIA, HOUR, FIRST_POLL, tuple(texts(NAIVE)))
+    whole = bytes_of(lake.store)
+    for kind in ("poll", "from", "to"):
+        for entry in entries(folder, kind):
+            entry.unlink()
+    finish_unnoted(lake, lake.names(), READER, HOUR)
+    assert bytes_of(lake.store) == whole
+    assert lake.names().hour(HOUR).went_to == {Window(at(5))}
+
+
+@pytest.mark.parametrize("lost", [("poll",), ("poll", "to"), ("poll", "from"), ("to",), ("from",)])
+def test_the_marks_of_a_killed_poll_stand_on_both_sides_again(
+    lost: tuple[str, ...], lake: Lake, folder: Path
+) -> None:
+    """What a kill leaves: the entry is written last. The marks alone come back when it is made."""
+    poll(lake, A, returned("R-E", at(12)))
+    whole = bytes_of(lake.store)
+    for kind in lost:
+        for entry in entries(folder, kind):
+            entry.unlink()
+    names = lake.names()
+    if "poll" in lost:
+        finish_unnoted(lake, names, READER, HOUR)
+    else:
+        assert lake.mark(names, HOUR, [HOUR, HOUR.next])
+    assert bytes_of(lake.store) == whole
+    assert not lake.mark(names, HOUR, [HOUR, HOUR.next])
+
+
+def again(lake: Lake) -> list[tuple[datetime, list[str]]]:
+    names = lake.names()
+    return [(entry.at, entry.references) for entry in lake.again(names, HOUR)]
+
+
+def of_next(lake: Lake, *served: Record, polled_at: datetime) -> None:
+    land(lake, lake.names(), READER, HOUR.next, polled_at, tuple(texts(*served)))
+
+
+OTHER_WORD = {**A, "status": "CANCELLED"}
+
+
+def test_a_repetition_that_contradicts_a_newer_poll_of_another_window_is_noted(
+    lake: Lake,
+) -> None:
+    poll(lake, A, B)
+    of_next(lake, OTHER_WORD, B, polled_at=at(13))
+    landed = poll(lake, A, B, polled_at=at(14))
+    assert not landed.kept
+    assert again(lake) == [(at(14), ["R-A"])]
+    assert len(polls(lake)) == 1, "raw is as it was"
+
+
+def test_a_repetition_is_noted_once_until_it_is_contradicted_again(lake: Lake) -> None:
+    poll(lake, A)
+    of_next(lake, OTHER_WORD, polled_at=at(13))
+    for hour in (14, 15, 16):
+        poll(lake, A, polled_at=at(hour))
+    assert again(lake) == [(at(14), ["R-A"])]
+    of_next(lake, OTHER_WORD, polled_at=at(17))
+    names = lake.names()
+    assert [(e.at, e.references) for e in lake.again(names, HOUR.next)] == [(at(17), ["R-A"])]
+    poll(lake, A, polled_at=at(18))
+    assert again(lake) == [(at(14), ["R-A"]), (at(18), ["R-A"])]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "asked_at"),
+    [
+        pytest.param([A], at(14), id="the other window says the same"),
+        pytest.param([C], at(14), id="the other window knows another return"),
+        pytest.param([OTHER_WORD], at(12, 30), id="the other poll is the newer one"),
+    ],
+)
+def test_a_repetition_that_contradicts_nothing_is_not_noted(
+    theirs: list[Record], asked_at: datetime, lake: Lake
+) -> None:
+    poll(lake, A)
+    of_next(lake, *theirs, polled_at=at(13))
+    before = bytes_of(lake.store)
+    assert not poll(lake, A, polled_at=asked_at).kept
+    assert bytes_of(lake.store) == before
+    assert again(lake) == []
