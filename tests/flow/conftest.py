@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from records import at, on_the_wire
-from rows import READER
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import Outcome, River
+from returns_orchestration.stages.typing import RecordReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from returns_orchestration.lake import Lake
@@ -30,12 +30,13 @@ class FakeApi:
     """Serves what ``reply`` gives for a window: records, texts, or an error to be raised.
 
     Every poll is a second after the one before, or all at ``always_at``. Days are those of
-    ``zone``.
+    ``zone``; ``sent_under`` is CLICKPOST_TIME_ZONE.
     """
 
     reply: Callable[[Window], Sequence[Any]]
     always_at: datetime | None = None
     zone: str = "Asia/Kolkata"
+    sent_under: str = "UTC"
     asked: list[Window] = field(default_factory=list)
     errors: dict[Window, Exception] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -58,7 +59,7 @@ class FakeApi:
     def river(self, lake: Lake, *, in_flight: int = 1) -> River:
         return River(
             lake,
-            READER,
+            RecordReader(ZoneInfo(self.sent_under)),
             lambda _: self,
             in_flight,
             days=DaySettler(lake, ZoneInfo(self.zone)),
@@ -68,6 +69,13 @@ class FakeApi:
     def run(self, lake: Lake, windows: Sequence[Window], **options: Any) -> list[Outcome]:
         """Run the river; one request in flight, so that the order of polls is that of windows."""
         return list(self.river(lake).run(windows, **options))
+
+    def states(
+        self, lake: Lake, windows: Sequence[Window], known: Mapping[Window, str] | None = None
+    ) -> list[str]:
+        """The state of each of ``windows``, after one look at the lake."""
+        judge = self.river(lake).states(windows, known)
+        return [judge.of(window).state for window in windows]
 
     @property
     def times_asked(self) -> Counter[Window]:

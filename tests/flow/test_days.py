@@ -16,6 +16,7 @@ from returns_orchestration import tables
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import Made, MadeDay
 from returns_orchestration.lake import Lake
+from returns_orchestration.state.hours import States
 from returns_orchestration.window import Day, Window, windows_between
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def days(outcomes: list[Outcome]) -> dict[date, set[str]]:
 
 def whole(lake: Lake, day: Day, now: datetime) -> tuple[str, str, str]:
     """What the claim about the hours of the day says."""
-    claims = DaySettler(lake, day.zone).settle(day, now).claims
+    claims = DaySettler(lake, day.zone).settle(lake.names(), day, now).claims
     assert claims["refund_modes_daily"][0] == claims["return_reasons_daily"][0]
     found = claims["refund_modes_daily"][0]
     assert found.name == "every_hour_of_the_day_is_there"
@@ -162,7 +163,7 @@ def test_a_day_follows_a_change_of_any_of_its_hours(
     changed = api_of(more(HOURS[index], HOURS[index].start), at(200)).run(lake, HOURS)
     assert days(changed).keys() == {day.date}
     assert daily(folder) == recount(folder, INDIA.key)
-    made = lake.made(day)
+    made = lake.made(day, lake.names())
     assert made is not None
     assert made.facts["hours"] == 3
     assert made.facts["returns"] == rows(folder, f"refund_modes_daily/{day.path}")["returns"].sum()
@@ -175,7 +176,8 @@ def test_twice_gives_the_same_bytes_and_no_file(lake: Lake, api_of: Any) -> None
     assert any(path.startswith("refund_modes_daily/") for path in before)
     assert days(api.run(lake, HOURS)) == {}
     settler = DaySettler(Lake(lake.store, lambda: at(21)), INDIA)
-    assert [settler.settle(day, at(20)).changed for day in (NINTH, TENTH)] == [set(), set()]
+    settled = [settler.settle(lake.names(), day, at(20)) for day in (NINTH, TENTH)]
+    assert [of_one.changed for of_one in settled] == [set(), set()]
     assert bytes_of(lake.store) == before
 
 
@@ -186,14 +188,14 @@ def test_the_rows_of_an_hour_that_was_never_polled_are_counted_in_their_day(
     api = api_of(lambda w: strays if w == HOURS[1] else reply(w))
     others = [window for window in HOURS if window != HOURS[2]]
     api.run(lake, others)
-    assert lake.made(HOURS[1]).facts["returns"] == 2  # type: ignore[union-attr]
+    assert lake.made(HOURS[1], lake.names()).facts["returns"] == 2  # type: ignore[union-attr]
     assert daily(folder) == recount(folder, INDIA.key)
-    assert lake.made(NINTH).facts["returns"] == 5 + 1  # type: ignore[union-attr]
-    assert lake.made(TENTH).facts["returns"] == 2 * 5 + 1  # type: ignore[union-attr]
+    assert lake.made(NINTH, lake.names()).facts["returns"] == 5 + 1  # type: ignore[union-attr]
+    assert lake.made(TENTH, lake.names()).facts["returns"] == 2 * 5 + 1  # type: ignore[union-attr]
     # Polled at last, the hour takes them back, and both days follow.
     assert days(api.run(lake, [HOURS[2]])).keys() == {NINTH.date, TENTH.date}
     assert daily(folder) == recount(folder, INDIA.key)
-    assert lake.made(TENTH).facts["returns"] == 3 + 2 * 5 + 1  # type: ignore[union-attr]
+    assert lake.made(TENTH, lake.names()).facts["returns"] == 3 + 2 * 5 + 1  # type: ignore[union-attr]
 
 
 def test_a_row_filed_in_an_hour_of_another_day_is_counted_in_its_own_once_that_is_made(
@@ -210,19 +212,24 @@ def test_a_row_filed_in_an_hour_of_another_day_is_counted_in_its_own_once_that_i
 
 def test_a_day_follows_an_hour_until_it_changes(lake: Lake, api_of: Any) -> None:
     hour, settler = HOURS[2], DaySettler(lake, INDIA)
-    assert not settler.follow(hour)
+
+    def followed(zone: ZoneInfo = INDIA) -> list[bool]:
+        judge = States(lake, lake.names(), zone)
+        return [judge.is_followed(window) for window in HOURS]
+
+    assert followed() == [False] * 5
     api_of(reply).run(lake, HOURS)
-    assert settler.follow(hour)
-    assert not DaySettler(lake, ZoneInfo("UTC")).follow(hour)
+    assert followed() == [True] * 5
+    assert followed(ZoneInfo("UTC")) == [False] * 5
     river = api_of(more(hour, at(18, 31)), at(200)).river(lake)
     for outcome in river.run([hour]):
         if isinstance(outcome, Made):
             break  # killed before the days
-    assert [settler.follow(window) for window in HOURS] == [True, True, False, True, True]
-    settler.settle(NINTH, at(21))
-    assert not settler.follow(hour)
-    settler.settle(TENTH, at(21))
-    assert settler.follow(hour)
+    assert followed() == [True, True, False, True, True]
+    settler.settle(lake.names(), NINTH, at(21))
+    assert followed() == [True, True, False, True, True]
+    settler.settle(lake.names(), TENTH, at(21))
+    assert followed() == [True] * 5
 
 
 def test_in_another_zone_all_days_are_due_and_made_without_a_poll(

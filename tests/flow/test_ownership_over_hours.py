@@ -166,11 +166,13 @@ def test_a_return_of_no_polled_hour_lives_in_the_earliest_window_that_served_it(
     homes = [
         w for w in HOURS if f"returns/{w.path}/" in str(list(memory_lake.store.list("returns")))
     ]
-    holding = [w for w in homes if memory_lake.made(w).facts["returns"]]  # type: ignore[union-attr]
+    names = memory_lake.names()
+    holding = [w for w in homes if memory_lake.made(w, names).facts["returns"]]  # type: ignore[union-attr]
     assert holding == [HOURS[1]]
     api.run(memory_lake, [Window(at(3))])
     assert references(memory_lake) == ["R-STRAY"]
-    assert memory_lake.made(Window(at(3))).facts["returns"] == 1  # type: ignore[union-attr]
+    names = memory_lake.names()
+    assert memory_lake.made(Window(at(3)), names).facts["returns"] == 1  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from returns_orchestration.flow import settle as room
 from returns_orchestration.flow.settle import Settled, Settler
 from returns_orchestration.stages import aggregates, ownership
 from returns_orchestration.stages.landing import Landed, land
+from returns_orchestration.state.hours import is_made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,17 +28,17 @@ A, B = returned("R-A", at(11, 1)), returned("R-B", at(11, 2))
 
 def landed(lake: Lake, *records: Any, polled_at: datetime = FIRST_POLL) -> Landed:
     texts = tuple(r if isinstance(r, str) else on_the_wire(r) for r in records)
-    return land(lake, READER, HOUR, polled_at, texts)
+    return land(lake, lake.names(), READER, HOUR, polled_at, texts)
 
 
 def settled(lake: Lake, poll: Landed | None = None) -> Settled:
-    made = Settler(lake, READER).settle(HOUR, poll)
+    made = Settler(lake, READER).settle(lake.names(), HOUR, poll)
     assert made is not None
     return made
 
 
 def test_an_hour_that_was_never_polled_is_not_made(lake: Lake) -> None:
-    assert Settler(lake, READER).settle(HOUR) is None
+    assert Settler(lake, READER).settle(lake.names(), HOUR) is None
     assert bytes_of(lake.store) == {}
 
 
@@ -45,20 +46,20 @@ def test_what_is_settled_is_published_and_recorded(lake: Lake) -> None:
     made = settled(lake, landed(lake, A, B))
     assert made.changed == {table.name for table in tables.MADE_HOURLY}
     for table in tables.MADE_HOURLY:
-        read = lake.read(table, HOUR)
+        read = lake.read(table, HOUR, lake.names())
         assert read is not None
         assert read.equals(made.frames[table.name])
     assert made.record.made_of == ["2026-11-09-11:00/poll-0001"]
     assert made.record.facts == {"returns": 2, "items": 2, "rejected": 0, "late": 0}
-    assert Settler(lake, READER).is_settled(HOUR)
+    assert is_made(HOUR, lake.names())
 
 
 def test_an_hour_with_a_new_poll_is_no_longer_settled(lake: Lake) -> None:
     settled(lake, landed(lake, A))
     landed(lake, A, B, polled_at=at(13))
-    assert not Settler(lake, READER).is_settled(HOUR)
+    assert not is_made(HOUR, lake.names())
     settled(lake)
-    assert Settler(lake, READER).is_settled(HOUR)
+    assert is_made(HOUR, lake.names())
 
 
 def test_rows_are_in_the_order_of_their_requests_whatever_order_they_came_in(lake: Lake) -> None:
@@ -158,7 +159,7 @@ def test_a_claim_that_cannot_look_blocks_too(lake: Lake, monkeypatch: pytest.Mon
     monkeypatch.setattr(aggregates, "refund_modes", lambda *given: real(*given).drop("returns"))
     with pytest.raises(HourBlocked, match="returns are conserved: cannot tell"):
         settled(lake, poll)
-    assert lake.made(HOUR) is None
+    assert lake.made(HOUR, lake.names()) is None
 
 
 def test_a_served_return_that_is_nowhere_blocks_the_hour(lake: Lake) -> None:
@@ -169,7 +170,7 @@ def test_a_served_return_that_is_nowhere_blocks_the_hour(lake: Lake) -> None:
     )  # fmt: skip
     with pytest.raises(HourBlocked, match="1 lost"):
         settled(lake, lost)
-    assert lake.made(HOUR) is None
+    assert lake.made(HOUR, lake.names()) is None
 
 
 def test_a_poll_that_lands_while_an_hour_is_settled_is_in_its_tables(
@@ -185,4 +186,4 @@ def test_a_poll_that_lands_while_an_hour_is_settled_is_in_its_tables(
 
     monkeypatch.setattr(room.claims, "of_hour", meanwhile)
     assert settled(lake).frames["returns"].height == 2
-    assert lake.read(tables.RETURNS, HOUR).height == 2  # type: ignore[union-attr]
+    assert lake.read(tables.RETURNS, HOUR, lake.names()).height == 2  # type: ignore[union-attr]
