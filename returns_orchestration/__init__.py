@@ -2,12 +2,14 @@
 
 The rooms, in the order the data flows:
 
-- ``errors``, ``window``, ``env_file``, ``settings``, ``tables``: the words of all
-  the rest.
+- ``errors``, ``window``, ``env_file``, ``address``, ``settings``, ``tables``: the words of all the
+  rest.
 - ``clickpost/`` asks: one window, one logical request.
-- ``lake/`` keeps: atomic files in hive folders, and a record of every one of them.
+- ``lake/`` keeps: atomic files in hive folders, and a journal of every one of them.
 - ``stages/`` makes: from the replies as received to returns, items and aggregates.
-- ``trust/`` believes: claims about tables as pure functions, and the state of every hour.
+- ``state/`` believes: the one rule of an hour's state, and claims about tables as pure functions.
+- ``flow/`` runs: many hours and days, polled, landed, made and published.
+- ``alerts/`` tells: incidents, and one message for each.
 - ``defs/`` with ``definitions`` is the Dagster project; ``cli`` the command line over it.
 - ``simulator/`` is the API, bundled; it shares no code with the rest.
 """

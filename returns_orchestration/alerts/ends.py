@@ -31,10 +31,14 @@ def ended(incident: Incident) -> End:
             f"The {told.hours_text(count)} of returns that {were} missing {are} there",
             "Every count is whole again; nothing has to be done.",
         ),
+        "hours damaged": lambda: End(
+            f"The {told.hours_text(count)} of returns that {were} damaged {are} mended",
+            "Every count is whole again; what was set aside stays in the lake's folder _aside.",
+        ),
         "newest hour too old": lambda: End("New hours of returns are complete again", FOLLOW),
         "times not as configured": lambda: End(
             "Request times fit the configured time zone",
-            "Hours polled meanwhile: `returns-orchestration backfill FROM TO --repoll`.",
+            "Correct the hours polled meanwhile: `returns-orchestration rezone FROM TO`.",
         ),
         "returns rejected": lambda: End("No more returns that cannot be used", no_more),
         "returns vanished": lambda: End("No more returns vanish", no_more),

@@ -24,6 +24,7 @@ Kind = Literal[
     "credentials refused",
     "nothing polled",
     "hours missing",
+    "hours damaged",
     "newest hour too old",
     "times not as configured",
     "returns rejected",

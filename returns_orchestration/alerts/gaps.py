@@ -38,6 +38,7 @@ TOO_OLD: Final = timedelta(hours=1)
 CREDENTIALS: Final = Key("credentials refused", "")
 NOTHING_POLLED: Final = Key("nothing polled", "")
 MISSING: Final = Key("hours missing", "")
+DAMAGED: Final = Key("hours damaged", "")
 OLD_MISSING: Final = Key("hours missing", "history")
 STALE: Final = Key("newest hour too old", "")
 
@@ -62,7 +63,7 @@ def gaps(  # noqa: PLR0913, PLR0917 - what a decision is made of
     due = _until(spans, newest, now - policy.settle - MOMENT)
     edge = seen.began_at - HISTORY - policy.settle
     old, recent = _until(due, newest, edge), _from(due, edge)
-    findings: list[Finding] = []
+    findings = _damaged(seen)
     if OLD_MISSING in opened or _stalled(seen, now, policy):
         findings += _hours(old, seen, "history", listed_only=True)
     refused = _credentials(seen, spans, due, absent)
@@ -81,6 +82,23 @@ def gaps(  # noqa: PLR0913, PLR0917 - what a decision is made of
     if dead:
         return Gaps([*findings, _dead(overdue, recent, seen)], {MISSING, STALE})
     return Gaps([*findings, *_hours(recent, seen, "")], {STALE})
+
+
+def _damaged(seen: Seen) -> list[Finding]:
+    """Told at once: what is damaged is mended only after that, so that its cause is looked for."""
+    if not seen.damaged:
+        return []
+    spans = Spans()
+    spans.add(Window.from_key(key) for key in seen.damaged)
+    return [
+        Finding(
+            kind=DAMAGED.kind,
+            severity="problem",
+            since=min(seen.damaged.values()),
+            size=len(seen.damaged),
+            facts={"spans": spans.pairs()},
+        )
+    ]
 
 
 def _known_missing(seen: Seen, now: datetime, policy: Policy) -> list[tuple[Window, Window]]:

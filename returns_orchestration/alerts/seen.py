@@ -17,7 +17,7 @@ from returns_orchestration import tables
 from returns_orchestration.alerts.mix import DayMix, most_frequent
 from returns_orchestration.alerts.verdicts import UNREAD, Failing, forget, remember
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.state.hours import FAULTS, States
+from returns_orchestration.state.hours import States
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import HOUR, Day, Window
 
@@ -68,6 +68,7 @@ class Seen(msgspec.Struct, kw_only=True):
     when what had kept hours from coming was over; ``asked_at`` the newest outcome of any request,
     good or bad, and ``refused`` the refusal of credentials that nothing has contradicted since.
     ``lost`` are hours that were complete and are not now, since when: a run may be at work on them.
+    ``damaged`` are hours of which a file is not what was recorded, since when that is known.
     """
 
     began_at: datetime
@@ -79,6 +80,7 @@ class Seen(msgspec.Struct, kw_only=True):
     complete: list[list[str]] = []
     missing: list[list[str]] = []
     lost: dict[str, datetime] = {}
+    damaged: dict[str, datetime] = {}
     causes: dict[str, Cause] = {}
     failing: dict[str, Failing] = {}
     counts: dict[int, int] = {}
@@ -97,6 +99,7 @@ class Seen(msgspec.Struct, kw_only=True):
         self.relieved_at = min(self.relieved_at, now)
         self.asked_at = None if self.asked_at is None else min(self.asked_at, now)
         self.lost = {key: min(at, now) for key, at in self.lost.items()}
+        self.damaged = {key: min(at, now) for key, at in self.damaged.items()}
         for entry in self.failing.values():
             entry.periods = {period: min(at, now) for period, at in entry.periods.items()}
 
@@ -189,10 +192,16 @@ class Look:
         known = Spans([*self.complete.pairs(), *self.missing.pairs()])
         again = newest_of(self.missing, MISSING_AGAIN)
         recent = newest_of(self.complete, RECENT, newest)
-        ordered = [*touched, *known.newest_outside(first, newest, NEW_HOURS), *again, *recent]
+        damaged = [Window.from_key(key) for key in self.seen.damaged]
+        unknown = known.newest_outside(first, newest, NEW_HOURS)
+        ordered = [*touched, *damaged, *unknown, *again, *recent]
         return [window for window in dict.fromkeys(ordered) if first <= window <= newest]
 
     def _look_at(self, window: Window, verdict: Verdict) -> None:
+        if verdict.state == "damaged":
+            self.seen.damaged.setdefault(window.key, self._now)
+        else:
+            self.seen.damaged.pop(window.key, None)
         if verdict.state in NEEDS_NOTHING:
             if window.end <= self.seen.resumed_at and newest_of(self.missing, 1, window) == [
                 window
@@ -208,7 +217,7 @@ class Look:
             self.seen.lost.setdefault(window.key, self._now)
         self.complete.discard([window])
         self.seen.counts.pop(number_of(window), None)
-        if verdict.state in FAULTS or window.key in self.seen.causes:
+        if verdict.state == "missing" or window.key in self.seen.causes:
             self.missing.add([window])
         else:  # a run is about to make it: that is not known to be missing
             self.missing.discard([window])

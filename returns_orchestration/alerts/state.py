@@ -21,6 +21,7 @@ from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.window import Day
 
 if TYPE_CHECKING:
+    from returns_orchestration.alerts.facts import Kind
     from returns_orchestration.lake import Lake
 
 STATE: Final = "_alerts/state.json"
@@ -107,6 +108,13 @@ class Kept:
         if self._written.get(path) != content:
             self._lake.store.put(path, content)
             self._written[path] = content
+
+
+def is_told(lake: Lake, kind: Kind) -> bool:
+    """Whether an incident of ``kind`` is open and was sent. Raises LakeDamaged."""
+    state = read_state(lake)
+    incidents = state.incidents if state else []
+    return any(i.kind == kind and i.is_open and i.told_at is not None for i in incidents)
 
 
 def read_state(lake: Lake) -> State | None:

@@ -113,6 +113,18 @@ def hours_missing(incident: Incident) -> Words:
     return Words(title, means, REMEDIES.get(error, WAIT))
 
 
+def hours_damaged(incident: Incident) -> Words:
+    """Hours of which a file is not what was recorded, or a poll was lost."""
+    return Words(
+        f"{hours_text(incident.size)} of returns {_are(incident.size)} damaged in the lake",
+        f"Damaged: {spans_text(incident.facts['spans'])} UTC. A file there is absent or not what "
+        "was recorded when it was written.",
+        "nothing has to be done at once: the sensor `missing_hours` sets aside what is damaged, "
+        "makes it again, and polls an hour again whose poll is lost. Look for the cause on the "
+        "disk; `returns-orchestration verify` names the files.",
+    )
+
+
 def newest_hour_too_old(incident: Incident) -> Words:
     """No hour is missing, and none is new."""
     return Words(
@@ -129,8 +141,9 @@ def times_not_as_configured(incident: Incident) -> Words:
         f"{_figures(incident)} ({periods_text(incident.facts['periods'])}). Returns are counted in "
         "wrong hours, and may be in wrong days.",
         "set CLICKPOST_TIME_ZONE to the zone in which the API answers (often Asia/Kolkata), "
-        "restart Dagster, then poll the hours again: `returns-orchestration backfill FROM TO "
-        "--repoll`. If they are off all the same, it labels its own time as UTC: ask ClickPost.",
+        "restart Dagster, then correct the hours polled meanwhile: `returns-orchestration rezone "
+        "FROM TO --time-zone ZONE`. If they are off all the same, it labels its own time as UTC: "
+        "ask ClickPost.",
     )
 
 

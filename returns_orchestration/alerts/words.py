@@ -125,6 +125,7 @@ WORDS: Final[dict[Kind, Callable[[Incident], told.Words]]] = {
     "credentials refused": told.credentials_refused,
     "nothing polled": told.nothing_polled,
     "hours missing": told.hours_missing,
+    "hours damaged": told.hours_damaged,
     "newest hour too old": told.newest_hour_too_old,
     "times not as configured": told.times_not_as_configured,
     "returns rejected": told.returns_rejected,

@@ -12,6 +12,7 @@ What lives here, in reading order:
 - ``next_page.py``     whether meta.next may be followed
 - ``more_records.py``  whether anything but meta.next indicates more records
 - ``clocks.py``        by whose clock an hour was polled
+- ``quoting.py``       how much of a reply a message may repeat
 - ``pacing.py``        when to ask again
 - ``pace.py``          how fast to ask at all, over all threads and processes
 - ``failures.py``      the HTTP library's exceptions in this package's words
@@ -19,7 +20,7 @@ What lives here, in reading order:
 - ``deadline.py``      sockets that never outlast a reply's total time; proxies
 
 What does not live here: what a record means (``stages/``), where it is kept (``lake/``), which
-hours are due (``trust/`` and ``defs/``). Settings are passed in. Called by ``defs/`` and by the
+hours are due (``state/`` and ``defs/``). Settings are passed in. Called by ``defs/`` and by the
 command line's ``doctor``; calls ``errors`` and ``window`` only.
 """
 

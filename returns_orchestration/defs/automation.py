@@ -1,6 +1,6 @@
 """What runs by itself: the live hour, the healing of missing hours, the polls for late returns.
 
-Each asks for hours by the pure decisions of ``trust/due.py``; what a sensor must remember stands in
+Each asks for hours by the pure decisions of ``state/due.py``; what a sensor must remember stands in
 its cursor, which moves with the runs it asks for. All are on by default.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from returns_orchestration.alerts.state import is_told
 from returns_orchestration.defs import history
 from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.events import RiverEvents
@@ -136,7 +137,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         memory = Memory.read(context.cursor)
         memory.wake_on_change(rules, now)
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
-        unknown = memory.unknown(first, newest, now, LOOK_LIMIT)
+        unknown = [*memory.damaged, *memory.unknown(first, newest, now, LOOK_LIMIT)]
         recent, patrol = _recent(first, newest), _patrol(memory, first, newest, now)
         looked_at = sorted({*unknown, *recent, *patrol})
         names = river.lake.names()
@@ -147,8 +148,15 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         known = history.newest_polls(context.instance, looked_at)
         states = States(river.lake, names, settings.report_time_zone, known)
         unreported = set(history.unreported(context.instance, looked_at))
-        missing = [w for w in looked_at if _is_to_be_run(w, states.of(w), unreported)]
+        verdicts = {window: states.of(window) for window in looked_at}
+        missing = [w for w in looked_at if _is_to_be_run(w, verdicts[w], unreported)]
         succeeded = set(looked_at) - set(missing)
+        damaged = [w for w in missing if verdicts[w].state == "damaged"]
+        memory.note_damaged(looked_at, damaged, now)
+        if damaged and not is_told(river.lake, "hours damaged"):
+            # Whoever is told finds the cause as long as nothing is mended; told or not, it is then.
+            early = {w for w in damaged if now - memory.damaged[w] < settings.alert_grace}
+            missing = [window for window in missing if window not in early]
         newly = succeeded - memory.complete_of(succeeded)
         memory.complete.add(succeeded)
         memory.complete.discard(missing)

@@ -22,18 +22,14 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     """
     lake.forget()
     places: list[str] = []
-    right: list[str] = []
     for poll in list(names.hour(window).polls):
         try:
             lake.served(poll)
         except LakeDamaged:
             places += lake.set_poll_aside(names, window, poll.number)
-        else:
-            right.append(lake.poll_path(window, poll.number))
-    lake.clear_damaged(names, window, right)
-    made = lake.made_or_none(window, names)
-    if made is not None:
-        # They are read, and those that differ put again, when the hour is made.
-        lake.clear_damaged(names, window, [file.path for file in made.files.values()])
+    # First this, or a run that is killed in between would leave a damaged table that counts as made.
     lake.invalidate(names, window)
+    # Of polls that are right, or were set aside by a run that was killed, and of tables: these are
+    # read, and those that differ put again, when the hour is made.
+    lake.clear_damaged(names, window)
     return places

@@ -134,7 +134,7 @@ class Rebuilder:
             self._on_finding(finding)
             if finding.remedy == "look":
                 self._rebuilt.unreadable.append(finding)
-            elif finding.remedy == "poll" and finding.window is not None:
+            elif finding.window is not None and finding.is_of_a_poll:
                 names = self._lake.names()
                 self._rebuilt.aside += self._lake.set_poll_aside(
                     names, finding.window, finding.number

@@ -248,7 +248,11 @@ class Lake:
         be polled again; killed anywhere, the same again ends it.
         """
         hour = names.hour(window)
-        entries = [poll.path for poll in hour.polls if poll.number == number]
+        # Not of hour.polls: who is killed after the note finds it no longer among those.
+        begin = f"{window.start:%H}.poll-{number:04d}-"
+        day = window.start.date()
+        folder = journal.date_folder(day)
+        entries = [f"{folder}/{name}" for name in names.of(day) if name.startswith(begin)]
         sha = next((p.sha256 for p in hour.polls if p.number == number), journal.UNKNOWN_SHA)
         if number not in {lost for lost, _, _ in hour.lost}:
             following = max(hour.next_number, number + 1)
@@ -311,11 +315,15 @@ class Lake:
             folder = folder_of(day.isoformat())
             self.remove_entries(names, [f"{folder}made-{name.text}.json" for name in found])
 
-    def clear_damaged(self, names: Names, window: Window, files: Iterable[str]) -> None:
-        """Take the notes about ``files`` of ``window`` away: they are mended."""
-        damaged = names.hour(window).damaged
-        marks = (Damaged(period=window.key, file=file).path for file in files)
-        self.remove_entries(names, [m for m in marks if m.rpartition("/")[2] in damaged])
+    def clear_damaged(
+        self, names: Names, window: Window, files: Iterable[str] | None = None
+    ) -> None:
+        """Take the notes about ``files`` of ``window``, or about all, away: they are mended."""
+        folder = journal.date_folder(window.start.date())
+        damaged = {f"{folder}/{name}" for name in names.hour(window).damaged}
+        if files is not None:
+            damaged &= {Damaged(period=window.key, file=file).path for file in files}
+        self.remove_entries(names, sorted(damaged))
 
     # ---- what was made
 

@@ -7,7 +7,7 @@ asked of Dagster, whose log may be pruned, lost or older.
 A run writes a file for each UTC date whose hours it asked for, named by its own content, so that it
 never replaces another and twice is once. ``fold`` makes one file of all of a date.
 
-What lives here: path, codec and reading. Written by ``flow/hours``; read by ``trust/`` and the
+What lives here: path, codec and reading. Written by ``flow/hours``; read by ``state/`` and the
 sensors; ``verify`` holds each file against its name.
 """
 

@@ -1,7 +1,7 @@
 """The words of the API that are known: keys, codes, modes. What is outside is kept, and reported.
 
 Facts: the vendor's page and the records and lists seen (see README, "What is known of the API").
-Nothing here makes a record fail; ``trust/`` turns what is new into a warning by name.
+Nothing here makes a record fail; ``state/`` turns what is new into a warning by name.
 """
 
 from __future__ import annotations

@@ -71,6 +71,11 @@ class Finding:
         return self.kind != "unfinished"
 
     @property
+    def is_of_a_poll(self) -> bool:
+        """Whether a poll is to be set aside, also one of which that was begun by a killed run."""
+        return self.remedy == "poll" or (self.remedy == "aside" and self.number > 0)
+
+    @property
     def text(self) -> str:
         """What is wrong with which file, and what to do."""
         return f"{self.kind:<10}  {self.path}: {REMEDIES[self.remedy]}"

@@ -38,17 +38,19 @@ class Memory:
         patrol: date | None = None,
         patrolled_at: datetime | None = None,
         files_at: datetime | None = None,
+        damaged: dict[Window, datetime] | None = None,
     ) -> None:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
 
         ``polled`` says when hours were last polled, as far as it was looked up; ``patrol`` is the
-        date that was looked at last in turn, ``patrolled_at`` when it was due, and ``files_at`` when
-        the files of the newest days were last listed.
+        date that was looked at last in turn, ``patrolled_at`` when it was due; ``files_at`` is when
+        the files of the newest days were last listed, ``damaged`` since when hours are damaged.
         """
         self.complete = complete
         self.attempts = attempts
         self.polled = polled or {}
         self.files_at = files_at
+        self.damaged = damaged or {}
         self._patrol = patrol
         self._patrolled_at = patrolled_at
         self._rules = rules
@@ -67,6 +69,10 @@ class Memory:
             Window.from_key(key): datetime.fromisoformat(at)
             for key, at in plain.get("polled", {}).items()
         }
+        damaged = {
+            Window.from_key(key): datetime.fromisoformat(at)
+            for key, at in plain.get("damaged", {}).items()
+        }
         patrol = plain.get("patrolled")
         return cls(
             Spans(plain.get("complete", ())),
@@ -76,6 +82,7 @@ class Memory:
             patrol=date.fromisoformat(patrol) if patrol else None,
             patrolled_at=_time(plain.get("patrolled_at")),
             files_at=_time(plain.get("files_at")),
+            damaged=damaged,
         )
 
     def wake_on_change(self, rules: str, now: datetime) -> None:
@@ -128,6 +135,13 @@ class Memory:
         self._patrol, self._patrolled_at = due, due_at
         return due
 
+    def note_damaged(
+        self, looked_at: Collection[Window], damaged: Collection[Window], now: datetime
+    ) -> None:
+        """Remember since when hours are known to be ``damaged``."""
+        kept = {w: at for w, at in self.damaged.items() if w in damaged or w not in looked_at}
+        self.damaged = {w: min(kept.get(w, now), now) for w in {*kept, *damaged}}
+
     def is_time_for_files(self, now: datetime) -> bool:
         """Whether the files of the newest days are to be listed again; from then on they were."""
         at = self.files_at
@@ -145,7 +159,9 @@ class Memory:
         """The cursor."""
         waiting = {window.key: _noted(attempt) for window, attempt in self.attempts.items()}
         polled = {window.key: at.isoformat() for window, at in self.polled.items()}
+        damaged = {window.key: at.isoformat() for window, at in self.damaged.items()}
         plain = {"complete": self.complete.pairs(), "waiting": waiting, "polled": polled}
+        plain["damaged"] = damaged
         times = {
             "patrolled": self._patrol,
             "patrolled_at": self._patrolled_at,
