@@ -45,7 +45,9 @@ def run_days(context: dg.AssetExecutionContext, river: River) -> None:
     for key in context.partition_keys:
         day = Day(date.fromisoformat(key), river.days.zone)
         try:
-            events.log_day(river.days.settle(day, river.clock()))
+            settled = river.days.settle(day, river.clock())
+            with events.together():
+                events.log_day(settled)
         except ReturnsError as error:
             faults.append(str(error))
             if isinstance(error, LakeUnwritable):  # so are all other days
@@ -72,7 +74,9 @@ def run_hours(  # noqa: PLR0913 - what River.run may be told
         polled_since=polled_since,
         remake=remake,
     ):
-        events.add(outcome)
-    failure = events.finish()
+        with events.together():
+            events.add(outcome)
+    with events.together():
+        failure = events.finish()
     if failure is not None:
         raise failure
