@@ -100,6 +100,26 @@ def test_a_module_says_what_lives_in_it_and_has_a_telling_name(path: Path) -> No
     assert not NOT_NAMES & set(re.split(r"[_/]", str(path.relative_to(ROOT).with_suffix(""))))
 
 
+SIGNED = ("clickpost", "lake", "stages", "state", "flow", "alerts")
+"""Rooms whose sign is a contents page."""
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_the_sign_of_a_room_names_its_modules_and_no_others(name: str) -> None:
+    sign = ast.get_docstring(ast.parse((PACKAGE / name / "__init__.py").read_text())) or ""
+    named = set(re.findall(r"``([a-z][a-z0-9_]*)(?:\.py)?``", sign))
+    there = {path.stem for path in (PACKAGE / name).glob("*.py")} - {"__init__"}
+    assert there <= named, "each is named in the sign"
+    assert named <= there | {*ORDER}, "and what is not there any more is not"
+
+
+def test_the_map_of_the_package_names_every_room_in_order() -> None:
+    drawn = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text())) or ""
+    named = re.findall(r"``([a-z_]+)/?``", drawn)
+    assert sorted(named) == sorted({*ORDER, "simulator"})
+    assert [room for room in named if room != "simulator"] == list(ORDER)
+
+
 def test_the_top_level_holds_what_earns_its_place() -> None:
     ignored = {
         ".git",

@@ -12,7 +12,7 @@ What lives here, in reading order:
 - ``next_page.py``     whether meta.next may be followed
 - ``more_records.py``  whether anything but meta.next indicates more records
 - ``clocks.py``        by whose clock an hour was polled
-- ``quoting.py``       how much of a reply a message may repeat
+- ``quoting.py``       which words of a reply an error may repeat
 - ``pacing.py``        when to ask again
 - ``pace.py``          how fast to ask at all, over all threads and processes
 - ``failures.py``      the HTTP library's exceptions in this package's words

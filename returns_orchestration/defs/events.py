@@ -2,7 +2,8 @@
 
 Events are logged at once and not returned, so that the hours that are done stay done when a later
 one fails or the process is killed. An hour that failed gets a failed check that says why. No
-message here holds a value of a record; the words of errors are made in ``errors``.
+message here holds a value of a record; the words of errors are made in ``errors``. Where the event
+log can, the events of an hour are stored in one transaction, as soon as the last one is logged.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import dagster as dg
 
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, history, metadata
+from returns_orchestration.defs.event_log import stored_together
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
@@ -26,6 +28,7 @@ from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from dagster._core.definitions.asset_checks.asset_check_evaluation import (
         AssetCheckEvaluationTargetMaterializationData as Target,
@@ -71,6 +74,10 @@ class RiverEvents:
     def makes(self) -> bool:
         """Whether the step is to make tables."""
         return bool((self._selected | self._judged) & set(MADE))
+
+    def together(self) -> AbstractContextManager[None]:
+        """The events of one hour or day, which are logged meanwhile, are stored together."""
+        return stored_together(self._context.instance)
 
     def add(self, outcome: Outcome) -> None:
         """Log what became of one hour."""

@@ -2,7 +2,7 @@
 
 They read the event log's tables directly, grouped in the database: Dagster's public calls load
 every event, which for years of hours takes minutes. The tables' names and columns are not public
-(Dagster 1.13); this is the only file that names them.
+(Dagster 1.13); only this file and ``event_log`` name them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dagster._serdes import deserialize_value
 from returns_orchestration.alerts.facts import Evaluation, FailedClaim
 from returns_orchestration.alerts.verdicts import UNREAD
 from returns_orchestration.defs.checks import FAILED_CLAIMS
+from returns_orchestration.defs.event_log import awaiting_storage
 from returns_orchestration.defs.metadata import POLLED_AT
 from returns_orchestration.lake.poll_log import Answer
 
@@ -91,12 +92,16 @@ def newest_materializations(
 ) -> dict[str, Target]:
     """By asset, its newest materialization of one hour or day, as a check in ``run_id`` targets it.
 
-    One question for all assets of an hour: asking for each was a tenth of an hour's time.
+    One question for all assets of an hour: asking for each was a tenth of an hour's time. Without
+    those that were logged and are yet to be stored, see ``awaiting_storage``.
     """
     events = SqlEventLogStorageTable.c
-    names = {dg.AssetKey(asset).to_string(): asset for asset in assets}
+    stored = set(assets) - awaiting_storage(instance, partition)
+    if not stored:
+        return {}
+    names = {dg.AssetKey(asset).to_string(): asset for asset in stored}
     query = (
-        _materializations(assets, events.asset_key, sa.func.max(events.id))
+        _materializations(stored, events.asset_key, sa.func.max(events.id))
         .where(events.partition == partition)
         .group_by(events.asset_key)
     )

@@ -46,7 +46,9 @@ def run_days(context: dg.AssetExecutionContext, river: River) -> None:
     for key in context.partition_keys:
         day = Day(date.fromisoformat(key), river.days.zone)
         try:
-            events.log_day(river.days.settle(river.lake.names(), day, river.clock(), trust=False))
+            settled = river.days.settle(river.lake.names(), day, river.clock(), trust=False)
+            with events.together():
+                events.log_day(settled)
         except ReturnsError as error:
             faults.append(str(error))
             if isinstance(error, LakeUnwritable):  # so are all other days
@@ -75,7 +77,9 @@ def run_hours(  # noqa: PLR0913 - what River.run may be told
         remake=remake,
         known=known,
     ):
-        events.add(outcome)
-    failure = events.finish()
+        with events.together():
+            events.add(outcome)
+    with events.together():
+        failure = events.finish()
     if failure is not None:
         raise failure
