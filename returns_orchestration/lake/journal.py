@@ -304,11 +304,7 @@ def read_poll(window: Window, arguments: dict[str, str]) -> Poll | None:
 
 def entry_named(path: str) -> Entry | None:
     """The entry that stands, or stood, at ``path``; None where its name does not say everything."""
-    window = None
-    folder, _, name = path.rpartition("/")
-    read = read_name(name)
-    if read is not None and read.at.isdigit():
-        window = Window.from_path(f"{folder}/hour={read.at}/")
+    read, window = read_name(path.rpartition("/")[2]), hour_of(path)
     if read is None or window is None:
         return None
     said, period = read.arguments, window.key
@@ -317,13 +313,20 @@ def entry_named(path: str) -> Entry | None:
     if read.kind == "lost":
         number, following = int(said["number"]), int(said["next"])
         return Lost(period=period, number=number, sha256=said["sha"], next_number=following)
-    if read.kind in {"from", "to"}:
+    if read.kind in {"from", "to"} and hour_named(said["hour"]) is not None:
         return (From if read.kind == "from" else To)(period=period, hour=said["hour"])
     if read.kind == "rezoned":
         number, change = int(said["number"]), int(said["change"])
         zone = said["zone"].replace("~", "/")
         return Rezoned(period=period, number=number, change=change, zone=zone)
     return None
+
+
+def hour_of(path: str) -> Window | None:
+    """The hour that the entry at ``path`` is about; None where it is about none."""
+    folder, _, name = path.rpartition("/")
+    read = read_name(name)
+    return Window.from_path(f"{folder}/hour={read.at}/") if read and read.at.isdigit() else None
 
 
 def read_time(text: str) -> datetime:

@@ -89,8 +89,7 @@ class Names:
         for listed in self._store.between(
             JOURNAL, journal.date_folder(first), f"{journal.date_folder(last)}0"
         ):
-            folder, _, name = listed.path.rpartition("/")
-            read = date_of(folder)
+            read, name = _split(listed.path)
             if read in found:
                 found[read][name] = None
         for day, names in found.items():
@@ -124,7 +123,7 @@ class Names:
         return self._days[day]
 
     def of(self, day: date) -> list[str]:
-        """All names of the folder of a date, strangers included."""
+        """All names of the folder of a date, strangers and what stands below it included."""
         if day not in self._listed:
             self.load(day, day)
         return sorted(self._listed[day])
@@ -138,8 +137,7 @@ class Names:
         self._change(path, there=False)
 
     def _change(self, path: str, *, there: bool) -> None:
-        folder, _, name = path.rpartition("/")
-        day = date_of(folder)
+        day, name = _split(path)
         if day is None or day not in self._listed:
             return
         if there:
@@ -244,8 +242,9 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
     arguments = read.arguments
     if read.kind == "poll":
         poll = journal.read_poll(window, arguments)
-        if poll is not None:
-            hour.polls.append(poll)
+        if poll is None:  # no time: a stranger's
+            return
+        hour.polls.append(poll)
     elif read.kind == "lost":
         following = int(arguments["next"])
         hour.lost.append((int(arguments["number"]), arguments["sha"], following))
@@ -287,6 +286,15 @@ def date_of(path: str) -> date | None:
         return date.fromisoformat(part[0].removeprefix("date=")) if part else None
     except ValueError:
         return None
+
+
+def _split(path: str) -> tuple[date | None, str]:
+    """The date of an entry's folder, None for no date's, and its name there.
+
+    What stands in a stranger's folder below is named with that, so that it is no entry.
+    """
+    name = path.split("/", 2)[2:]
+    return (date_of(path), name[0]) if name else (None, "")
 
 
 def _window(day: date, hour: int) -> Window:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ASIDE: Final = "_aside"
 _DATE: Final = re.compile(r"(?:^|/)date=([0-9]{4}-[0-9]{2}-[0-9]{2})/")
+_ENTRY: Final = re.compile(r"/([0-9]{2})\.[^/]*$")
+"""How the name of a journal's entry begins that is about an hour."""
 
 
 def copy_aside(store: Store, path: str) -> str | None:
@@ -49,7 +51,7 @@ def rebuild_advice(path: str) -> str:
 
 def span_of(path: str) -> str:
     """The hour or the day that ``path`` names, as FROM and TO; those words where it names none."""
-    window = Window.from_path(path)
+    window = Window.from_path(_ENTRY.sub(r"/hour=\1/", path))
     if window is not None:
         return f"{window.text} {window.next.text}"
     named = _DATE.search(path)

@@ -1,28 +1,34 @@
+"""Polls and tables of hours and days: what is put is read, and what is damaged is found."""
+
 from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 import polars as pl
 import pytest
+from lakes import bytes_of
 from records import assigned, at
 from rows import HOUR, folded, poll
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake import Lake
-from returns_orchestration.lake.partitions import to_parquet
-from returns_orchestration.lake.records import FileRecord
+from returns_orchestration.lake import Lake, Made, Names, Poll
+from returns_orchestration.lake.journal import Again, Damaged
+from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.stages import aggregates
 from returns_orchestration.stages.ownership import items_frame, returns_frame
 from returns_orchestration.window import Day, Ever, Window
 
 FACTS = {"returns": 1, "items": 1, "rejected": 0, "late": 0}
-
+NONE = dict.fromkeys(FACTS, 0)
+MADE: dict[str, Any] = {"inputs": "0a" * 6, "rules": "0b" * 4, "made_of": ["p"]}
 
 DAY = Day(date(2026, 11, 9), ZoneInfo("Asia/Kolkata"))
+NEXT_DAY = Day(date(2026, 11, 10), DAY.zone)
 
 
 def frames(*, full: bool = True, window: Window = HOUR) -> dict[str, pl.DataFrame]:
@@ -51,22 +57,48 @@ def daily_frames(day: Day, *, full: bool = True) -> dict[str, pl.DataFrame]:
     }
 
 
+def lateness() -> dict[str, pl.DataFrame]:
+    ages = {name: [1] for name in tables.LATENESS.schema.names()}
+    return {tables.LATENESS.name: tables.LATENESS.frame(ages)}
+
+
+def publish(
+    lake: Lake,
+    period: Window | Day | Ever = HOUR,
+    made: dict[str, pl.DataFrame] | None = None,
+    **more: Any,
+) -> tuple[Made, set[str]]:
+    """Publish tables, those of HOUR unless others are given, as a process of its own would."""
+    said = {"facts": FACTS, **MADE, **more}
+    return lake.publish(lake.names(), period, frames() if made is None else made, **said)
+
+
+def polls(lake: Lake, window: Window = HOUR) -> list[Poll]:
+    return lake.names().hour(window).polls
+
+
+def read(lake: Lake, table: tables.Table, period: Window | Day | Ever = HOUR) -> pl.DataFrame:
+    found = lake.read(table, period, lake.names())
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def published(lake: Lake) -> Lake:
     """Two hours, the later one empty, with a poll each; two days likewise; and one for ever."""
+    names = lake.names()
     for window, full in ((HOUR, True), (HOUR.next, False)):
-        served = ("{}",) if full else ()
-        assert lake.create_poll(window, 1, at(20), served)
-        file = lake.read_new_poll(window, 1).file
-        lake.record_poll(window, 1, at(20), file, {}, len(served))
-        lake.publish(window, frames(full=full, window=window), ["p"], FACTS)
-    for day, full in ((DAY, True), (Day(date(2026, 11, 10), DAY.zone), False)):
-        lake.publish(day, daily_frames(day, full=full), ["p"], FACTS)
-    ages = {name: [1] for name in tables.LATENESS.schema.names()}
-    lake.publish(Ever(), {tables.LATENESS.name: tables.LATENESS.frame(ages)}, [], FACTS)
+        kept = lake.create_poll(names, window, 1, at(20), ("{}",) if full else (), "UTC")
+        assert kept
+        lake.put_entry(names, kept)
+        publish(lake, window, frames(full=full, window=window), facts=FACTS if full else NONE)
+    for day, full in ((DAY, True), (NEXT_DAY, False)):
+        publish(lake, day, daily_frames(day, full=full))
+    publish(lake, Ever(), lateness(), made_of=[])
     row = {name: [at(11)] if name == "noted_at" else [None] for name in tables.ALERTS.schema}
     alert = tables.ALERTS.frame({**row, "event": ["opened"]})
     lake.store.create(lake.path(tables.ALERTS, DAY, "00000001.parquet"), to_parquet(alert))
+    lake.forget()
     return lake
 
 
@@ -77,23 +109,30 @@ def test_a_path_is_made_of_table_and_hour(lake: Lake) -> None:
 
 def test_what_was_published_is_read_and_what_never_was_is_none(published: Lake) -> None:
     for name, frame in frames().items():
-        read = published.read(tables.BY_NAME[name], HOUR)
-        assert read is not None
-        assert read.equals(frame)
-    assert published.read(tables.RETURNS, Window(at(3))) is None
+        assert read(published, tables.BY_NAME[name]).equals(frame)
+    assert published.read(tables.RETURNS, Window(at(3)), published.names()) is None
 
 
 def test_a_day_stands_beside_its_hours_and_is_none_of_them(published: Lake, folder: Path) -> None:
     path = "refund_modes_daily/date=2026-11-09/part-0.parquet"
     assert published.path(tables.REFUND_MODES_DAILY, DAY) == path
     assert published.uri(tables.REFUND_MODES_DAILY, DAY).endswith(path.rpartition("/")[0])
-    assert (folder / "_records/date=2026-11-09/tables.json").exists()
-    assert published.made(DAY).period == "2026-11-09"  # type: ignore[union-attr]
-    assert published.entries().keys() == {HOUR, HOUR.next}
+    assert len(list(folder.glob("_journal/date=2026-11-09/day.made-*.json"))) == 1
+    names = published.names()
+    made = published.made(DAY, names)
+    assert made
+    assert made.period == "2026-11-09"
+    assert [made.name] == names.day(DAY.date)
+    assert names.hours() == [HOUR, HOUR.next]
     for name, frame in daily_frames(DAY).items():
-        read = published.read(tables.BY_NAME[name], DAY)
-        assert read is not None
-        assert read.equals(frame)
+        assert read(published, tables.BY_NAME[name], DAY).equals(frame)
+
+
+def test_the_table_of_all_time_is_read_and_belongs_to_no_date(
+    published: Lake, folder: Path
+) -> None:
+    assert read(published, tables.LATENESS, Ever()).equals(lateness()["lateness"])
+    assert len(list(folder.glob("_journal/ever.made-*.json"))) == 1
 
 
 @pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
@@ -113,7 +152,7 @@ def test_polars_and_duckdb_read_exactly_the_rows_with_one_schema(
     in_duckdb = duckdb.sql(f"SELECT * FROM read_parquet('{glob}', hive_partitioning = false)")  # noqa: S608
     assert in_duckdb.columns == table.schema.names()
     assert in_duckdb.pl().cast(dict(table.schema)).equals(in_polars)
-    assert published.entry(HOUR).made
+    assert published.names().hour(HOUR).made
 
 
 def test_duckdb_left_to_itself_takes_the_hour_from_the_path(published: Lake, folder: Path) -> None:
@@ -122,7 +161,7 @@ def test_duckdb_left_to_itself_takes_the_hour_from_the_path(published: Lake, fol
     assert duckdb.sql(f"SELECT hour FROM '{glob}'").fetchall() == [(11,)]  # noqa: S608
     right = f"SELECT hour FROM read_parquet('{glob}', hive_partitioning = false)"  # noqa: S608
     assert duckdb.sql(right).pl()["hour"].dt.convert_time_zone("UTC").to_list() == [at(11)]
-    assert published.entry(HOUR.next).made
+    assert published.names().hour(HOUR.next).made
 
 
 def test_the_same_frame_gives_the_same_bytes() -> None:
@@ -137,24 +176,115 @@ def test_files_are_compressed_with_zstd(published: Lake, folder: Path) -> None:
         codecs = duckdb.sql(f"SELECT DISTINCT compression FROM parquet_metadata('{file}')")  # noqa: S608
         rows = pl.read_parquet(file, hive_partitioning=False).height
         assert codecs.fetchall() == ([("ZSTD",)] if rows else [])
-    assert published.entry(HOUR).made
+    assert published.names().hour(HOUR).made
 
 
-def test_a_table_published_twice_is_written_once(published: Lake, folder: Path) -> None:
+# ---- publishing
+
+
+@pytest.mark.parametrize("trust", [True, False], ids=["by the entry", "by the files"])
+def test_a_table_published_twice_is_written_once(
+    trust: bool, published: Lake, folder: Path
+) -> None:
     stamps = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
-    record, changed = published.publish(HOUR, frames(), ["p"], FACTS)
+    made, changed = publish(published, trust=trust)
     assert changed == set()
-    assert record == published.made(HOUR)
+    assert made == published.made(HOUR, published.names())
     now = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
     assert now == stamps
 
 
-def test_only_the_table_that_differs_is_written_again(published: Lake) -> None:
+def test_only_the_table_that_differs_is_written_again(published: Lake, folder: Path) -> None:
+    stamps = {file: file.stat().st_mtime_ns for file in folder.glob("*/*/*/part-0.parquet")}
     other = frames() | {"returns": frames()["returns"].with_columns(status=pl.lit("NEW"))}
-    record, changed = published.publish(HOUR, other, ["p"], FACTS)
+    made, changed = publish(published, made=other)
     assert changed == {"returns"}
-    assert published.made(HOUR) == record
-    assert published.read(tables.RETURNS, HOUR).equals(other["returns"])  # type: ignore[union-attr]
+    assert published.made(HOUR, published.names()) == made
+    assert read(published, tables.RETURNS).equals(other["returns"])
+    written = {file for file, stamp in stamps.items() if file.stat().st_mtime_ns != stamp}
+    assert written == {folder / published.path(tables.RETURNS, HOUR)}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"inputs": "f" * 12}, {"rules": "f" * 8}, {"made_of": ["q"]}, {"first_seen": {1: (1, 0)}}],
+)
+def test_tables_made_of_something_else_get_another_entry_and_keep_their_files(
+    other: dict[str, Any], published: Lake
+) -> None:
+    before = bytes_of(published.store, "returns")
+    made, changed = publish(published, **other)
+    assert changed == set()
+    assert bytes_of(published.store, "returns") == before
+    names = published.names()
+    assert names.hour(HOUR).made == [made.name], "the entry of before is gone"
+    published.forget()
+    assert published.made(HOUR, names) == made
+
+
+def test_an_entry_says_in_its_name_what_the_state_of_an_hour_needs(published: Lake) -> None:
+    names = published.names()
+    (name,), (empty,) = names.hour(HOUR).made, names.hour(HOUR.next).made
+    assert (name.inputs, name.rules, name.returns) == (MADE["inputs"], MADE["rules"], 1)
+    assert (empty.inputs, empty.rules, empty.returns) == (MADE["inputs"], MADE["rules"], 0)
+    assert name.sizes != empty.sizes
+
+
+def test_two_entries_of_one_hour_are_none_until_it_is_published_again(published: Lake) -> None:
+    """As a killed run may leave them: which is true is not known."""
+    names = published.names()
+    made = published.made(HOUR, names)
+    assert made
+    other = Made(
+        period=HOUR.key,
+        inputs="f" * 12,
+        rules=made.rules,
+        written_at=made.written_at,
+        made_of=[],
+        files=made.files,
+        facts=made.facts,
+    )
+    published.put_entry(names, other)
+    assert published.made(HOUR, names) is None
+    assert published.read(tables.RETURNS, HOUR, names) is None
+    publish(published)
+    assert published.made(HOUR, published.names()) == made
+
+
+def test_what_is_withdrawn_is_gone_with_its_files(published: Lake, folder: Path) -> None:
+    names = published.names()
+    published.withdraw(names, DAY)
+    assert names.day(DAY.date) == published.names().day(DAY.date) == []
+    assert names.day(NEXT_DAY.date)
+    left = [file.parent.name for file in folder.glob("refund_modes_daily/*/*.parquet")]
+    assert left == ["date=2026-11-10"]
+    published.withdraw(names, DAY)
+
+
+def test_a_file_of_an_earlier_release_is_read_in_todays_columns(published: Lake) -> None:
+    older = frames() | {"returns": frames()["returns"].drop("awbs").with_columns(gone=pl.lit(1))}
+    publish(published, made=older)
+    found = read(published, tables.RETURNS)
+    assert found.schema == tables.RETURNS.schema
+    assert found["awbs"].to_list() == [None]
+    assert found.drop("awbs").equals(frames()["returns"].drop("awbs"))
+
+
+def test_the_entries_of_many_hours_are_read_at_once_without_the_damaged_one(
+    published: Lake,
+) -> None:
+    names = published.names()
+    found = {window: names.hour(window).made[0] for window in (HOUR, HOUR.next)}
+    assert published.read_all_made(found) == {w: published.made(w, names) for w in found}
+    published.forget()
+    made = published.made(HOUR.next, names)
+    assert made
+    published.store.put(made.path, b"{")
+    published.forget()
+    assert published.read_all_made(found).keys() == {HOUR}
+
+
+# ---- damage
 
 
 @pytest.mark.parametrize("table", tables.MADE_HOURLY, ids=lambda table: table.name)
@@ -166,74 +296,196 @@ def test_a_flipped_bit_anywhere_in_a_file_is_damage(
     for place in range(0, len(content), max(1, len(content) // 50)):
         file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(LakeDamaged, match=str(published.path(table, HOUR))):
-            published.read(table, HOUR)
+            read(published, table)
     file.write_bytes(content)
-    assert published.read(table, HOUR) is not None
+    assert read(published, table) is not None
+
+
+def test_what_a_reader_finds_damaged_is_noted_until_it_is_mended(
+    published: Lake, folder: Path
+) -> None:
+    path = published.path(tables.RETURNS, HOUR)
+    content = (folder / path).read_bytes()
+    (folder / path).write_bytes(content[:-1] + b"?")
+    assert not published.names().hour(HOUR).damaged
+    for _ in range(2):
+        with pytest.raises(LakeDamaged):
+            read(published, tables.RETURNS)
+    names = published.names()
+    mark = Damaged(period=HOUR.key, file=path)
+    assert names.hour(HOUR).damaged == [mark.path.rpartition("/")[2]]
+    assert published.entry(mark.path) == mark
+    published.clear_damaged(names, HOUR, [published.path(tables.RETURN_ITEMS, HOUR)])
+    assert names.hour(HOUR).damaged, "another file is still damaged"
+    published.clear_damaged(names, HOUR, [path])
+    assert names.hour(HOUR).damaged == published.names().hour(HOUR).damaged == []
+
+
+def test_a_day_of_which_a_file_is_found_damaged_counts_as_not_made(
+    published: Lake, folder: Path
+) -> None:
+    file = folder / published.path(tables.REFUND_MODES_DAILY, DAY)
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    with pytest.raises(LakeDamaged, match="rebuild 2026-11-09 2026-11-10"):
+        read(published, tables.REFUND_MODES_DAILY, DAY)
+    names = published.names()
+    assert names.day(DAY.date) == []
+    assert names.day(NEXT_DAY.date)
+    assert published.read(tables.REFUND_MODES_DAILY, DAY, names) is None
+    publish(published, DAY, daily_frames(DAY))
+    assert read(published, tables.REFUND_MODES_DAILY, DAY).equals(
+        daily_frames(DAY)["refund_modes_daily"]
+    )
+
+
+def test_without_trust_a_file_that_is_not_what_stands_there_is_written_again(
+    published: Lake, folder: Path
+) -> None:
+    whole = bytes_of(published.store)
+    path = published.path(tables.RETURNS, HOUR)
+    (folder / path).write_bytes(b"torn")
+    published.invalidate(published.names(), HOUR)
+    _, changed = publish(published, trust=False)
+    assert changed == {"returns"}
+    assert bytes_of(published.store) == whole
 
 
 @pytest.mark.parametrize("damage", ["flipped", "torn", "missing", "swapped"])
 def test_a_poll_that_is_not_as_recorded_is_damage(
     damage: str, published: Lake, folder: Path
 ) -> None:
-    (record,) = published.polls(HOUR)
-    assert published.served(record) == ["{}"]
-    file = folder / record.file.path
+    (kept,) = polls(published)
+    path = published.poll_path(HOUR, 1)
+    assert published.served(kept) == ["{}"]
+    published.forget()
+    file = folder / path
     content = file.read_bytes()
     if damage == "flipped":
         file.write_bytes(content[:20] + bytes([content[20] ^ 4]) + content[21:])
     elif damage == "torn":
         file.write_bytes(content[: len(content) // 2])
     elif damage == "swapped":
-        file.write_bytes((folder / published.polls(HOUR.next)[0].file.path).read_bytes())
+        file.write_bytes((folder / published.poll_path(HOUR.next, 1)).read_bytes())
     else:
         file.unlink()
-    with pytest.raises(LakeDamaged, match=record.file.path):
-        published.served(record)
+    with pytest.raises(LakeDamaged, match=path):
+        published.served(kept)
+    # A file that is absent shows in any listing; what only a reader can find is noted.
+    noted = published.names().hour(HOUR).damaged
+    assert noted == (
+        [] if damage == "missing" else [Damaged(period=HOUR.key, file=path).path.rpartition("/")[2]]
+    )
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["its only poll", "its second poll"])
+def test_a_poll_that_is_set_aside_is_lost_and_its_number_is_never_given_again(
+    number: int, published: Lake, folder: Path
+) -> None:
+    names = published.names()
+    second = published.create_poll(names, HOUR, 2, at(21), ("[]",), "UTC") if number == 2 else None
+    if second:
+        published.put_entry(names, second)
+    published.note_damaged(names, published.poll_path(HOUR, number))
+    sha = next(poll.sha256 for poll in names.hour(HOUR).polls if poll.number == number)
+    moved = published.set_poll_aside(names, HOUR, number)
+    assert len(moved) == 2
+    assert all((folder / place).is_file() for place in moved)
+    for found in (names.hour(HOUR), published.names().hour(HOUR)):
+        assert found.lost == [(number, sha, number + 1)]
+        assert [poll.number for poll in found.polls] == list(range(1, number))
+        assert (found.has_lost_a_poll, found.next_number) == (True, number + 1)
+        assert not found.damaged, "what was set aside is no damage any more"
+    assert published.names().unnoted(HOUR) == []
+    before = bytes_of(published.store)
+    assert published.set_poll_aside(published.names(), HOUR, number) == []
+    assert bytes_of(published.store) == before
+
+
+def test_a_poll_without_its_entry_is_set_aside_as_well(published: Lake, folder: Path) -> None:
+    names = published.names()
+    assert published.create_poll(names, HOUR, 2, at(21), (), "UTC")
+    (moved,) = published.set_poll_aside(names, HOUR, 2)
+    assert (folder / moved).is_file()
+    assert names.hour(HOUR).lost == [(2, "0" * 16, 3)]
+    assert names.unnoted(HOUR) == published.names().unnoted(HOUR) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"window": 3}', b"\xff\xfe"])
-@pytest.mark.parametrize("name", ["poll-0001.json", "tables.json"])
-def test_a_record_that_cannot_be_read_is_damage_and_names_its_path(
-    name: str, content: bytes, published: Lake
+@pytest.mark.parametrize("kind", ["made", "again", "waived"])
+def test_an_entry_that_cannot_be_read_is_damage_and_names_its_path(
+    kind: str, content: bytes, published: Lake
 ) -> None:
-    path = f"_records/{HOUR.path}/{name}"
+    names = published.names()
+    again = Again(period=HOUR.key, at=at(21), references=["R-1"])
+    published.put_entry(names, again)
+    published.waive(HOUR, "The shop was closed.")
+    made = published.made(HOUR, names)
+    assert made
+    path = {
+        "made": made.path,
+        "again": again.path,
+        "waived": "_journal/date=2026-11-09/11.waived.json",
+    }[kind]
+    assert published.again(names, HOUR) == [again]
+    assert published.waiver(HOUR).why == "The shop was closed."
     published.store.put(path, content)
-    look = published.made if name == "tables.json" else published.polls
+    published.forget()
+    look = {
+        "made": lambda: published.made(HOUR, names),
+        "again": lambda: published.again(names, HOUR),
+        "waived": lambda: published.waiver(HOUR),
+    }[kind]
     with pytest.raises(LakeDamaged, match=path):
-        look(HOUR)
+        look()
 
 
-def test_a_damaged_record_of_tables_is_replaced_by_the_next_publish(published: Lake) -> None:
-    published.store.put(f"_records/{HOUR.path}/tables.json", b"{")
-    published.publish(HOUR, frames(), ["p"], FACTS)
-    assert published.read(tables.RETURNS, HOUR) is not None
+def test_a_damaged_entry_of_tables_is_replaced_by_the_next_publish(published: Lake) -> None:
+    made = published.made(HOUR, published.names())
+    assert made
+    published.store.put(made.path, b"{")
+    published.forget()
+    assert publish(published)[0] == made
+    published.forget()
+    assert read(published, tables.RETURNS) is not None
 
 
 def test_new_data_without_its_own_time_is_damage(lake: Lake) -> None:
     path = lake.path(tables.RAW_RETURNS, HOUR, "poll-0001.parquet")
     lake.store.put(path, to_parquet(tables.RAW_RETURNS.empty()))
-    assert lake.unrecorded_polls(HOUR) == [1]
+    assert lake.names().unnoted(HOUR) == [1]
     with pytest.raises(LakeDamaged, match=path):
-        lake.read_new_poll(HOUR, 1)
+        lake.read_unnoted(HOUR, 1)
 
 
-def test_entries_tell_polls_tables_and_strays_of_every_hour(published: Lake) -> None:
-    file = FileRecord.of("x", b"", 0)
-    published.record_poll(HOUR.next, 12, at(21), file, {HOUR: 2, Window(at(15)): 1}, 0)
-    entries = published.entries()
-    assert entries[HOUR].polls == (1,)
-    assert entries[HOUR].made
-    assert entries[HOUR].strays == (HOUR.next,)
-    assert entries[HOUR.next].polls == (1, 12)
-    assert entries[Window(at(15))].strays == (HOUR.next,)
-    assert not entries[Window(at(15))].polls
-    assert entries[HOUR] == published.entry(HOUR)
+# ---- names and files of others
 
 
-@pytest.mark.parametrize("stranger", ["poll-x.json", "poll-0001 (1).json", "strays-from-x", "a"])
-def test_files_of_others_among_the_records_are_no_polls(stranger: str, published: Lake) -> None:
-    before = published.entry(HOUR)
-    published.store.put(f"_records/{HOUR.path}/{stranger}", b"?")
+def test_names_say_polls_tables_and_marks_of_every_hour(published: Lake) -> None:
+    names = published.names()
+    kept = published.create_poll(names, HOUR.next, 12, at(21), (), "Asia/Kolkata")
+    assert kept
+    assert published.mark(names, HOUR.next, [HOUR, Window(at(15)), HOUR.next])
+    assert not published.mark(names, HOUR.next, [Window(at(15))])
+    published.put_entry(names, kept)
+    for found in (names, published.names()):
+        hour, following, third = (found.hour(w) for w in (HOUR, HOUR.next, Window(at(15))))
+        assert [poll.number for poll in hour.polls] == [1]
+        assert hour.made
+        assert hour.came_from == third.came_from == {HOUR.next}
+        assert following.went_to == {HOUR, Window(at(15))}
+        assert [poll.number for poll in following.polls] == [1, 12]
+        assert following.polls[1] == kept
+        assert not third.polls
+
+
+@pytest.mark.parametrize("stranger", ["poll-x.json", "poll-0001 (1).json", "from-x", "a"])
+def test_files_of_others_among_the_entries_are_no_polls(stranger: str, published: Lake) -> None:
+    before = published.names().hour(HOUR)
+    folder = f"_journal/date={HOUR.start.date()}"
+    published.store.put(f"{folder}/{stranger}", b"?")
+    published.store.put(f"{folder}/11.{stranger}", b"?")
     published.store.put(f"raw_returns/{HOUR.path}/{stranger}.parquet", b"?")
-    assert published.entry(HOUR) == before
-    assert published.unrecorded_polls(HOUR) == []
+    names: Names = published.names()
+    assert names.hour(HOUR) == before
+    assert names.hours() == [HOUR, HOUR.next]
+    assert names.unnoted(HOUR) == []

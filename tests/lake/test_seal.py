@@ -1,4 +1,4 @@
-"""A record ends with its seal: whatever changes in it is found when it is read."""
+"""An entry ends with its seal: whatever changes in it is found when it is read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ import pytest
 from records import at
 
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake.records import (
-    MadeRecord,
-    Waiver,
-    decode_made,
-    decode_waiver,
+from returns_orchestration.lake.journal import (
+    FORMAT,
+    Again,
+    Damaged,
+    FileRecord,
+    From,
+    Lost,
+    Made,
+    Poll,
+    Rezoned,
+    To,
+    Waived,
+    decode,
     encode,
+    is_torn,
 )
 from returns_orchestration.window import Window
 
@@ -26,15 +35,46 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from returns_orchestration.lake import Lake
+    from returns_orchestration.lake.journal import Entry
 
 HOUR = Window(at(11))
-MADE = MadeRecord(period=HOUR.key, written_at=at(20), made_of=["p"], files={}, facts={"returns": 2})
-PATH = f"_records/{HOUR.path}/tables.json"
+MADE = Made(
+    period=HOUR.key,
+    inputs="0a" * 6,
+    rules="0b" * 4,
+    written_at=at(20),
+    made_of=["p"],
+    files={"returns": FileRecord(path="returns/x", size=1, rows=0, sha256="0c" * 32)},
+    facts={"returns": 2},
+    first_seen={0: (1, 0), 24: (1, 1)},
+    references=b"\x00\xff" * 8,
+)
+ENTRIES: dict[str, Entry] = {
+    "poll": Poll(
+        period=HOUR.key,
+        number=1,
+        polled_at=at(12, 10),
+        noted_at=at(12, 11),
+        rows=3,
+        size=400,
+        sha256="0d" * 8,
+        zone="America/Port-au-Prince",
+    ),
+    "lost": Lost(period=HOUR.key, number=1, sha256="0d" * 8, next_number=3),
+    "from": From(period=HOUR.key, hour="2026-11-09T12"),
+    "to": To(period=HOUR.key, hour="2026-11-09T12"),
+    "again": Again(period=HOUR.key, at=at(13), references=["R-1", "R-é"]),
+    "rezoned": Rezoned(period=HOUR.key, number=1, change=2, zone="Etc/GMT+5"),
+    "waived": Waived(period=HOUR.key, why="closed", at=at(20)),
+    "damaged": Damaged(period=HOUR.key, file="returns/x"),
+    "made": MADE,
+}
+each_kind = pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 
 
-def damaged(content: bytes) -> Iterator[bytes]:
-    """Every bit flipped, every end cut off, and something added."""
-    for place, byte in enumerate(content):
+def damaged(content: bytes, step: int = 1) -> Iterator[bytes]:
+    """Every bit flipped, every end cut off, at each ``step``-th byte, and something added."""
+    for place, byte in list(enumerate(content))[::step]:
         for bit in range(8):
             yield content[:place] + bytes([byte ^ 1 << bit]) + content[place + 1 :]
         yield content[:place]
@@ -42,74 +82,95 @@ def damaged(content: bytes) -> Iterator[bytes]:
     yield b"\n" + content
 
 
-def test_a_sealed_record_is_json_for_everyone_and_reads_as_what_was_written() -> None:
-    content = encode(MADE)
-    assert decode_made(content, PATH) == MADE
-    assert msgspec.json.decode(content)["facts"] == {"returns": 2}
-    assert content.count(b"\n") > 5
+@each_kind
+def test_a_sealed_entry_is_json_for_everyone_and_reads_as_what_was_written(entry: Entry) -> None:
+    content = encode(entry)
+    assert decode(content, entry.path) == entry
+    read = msgspec.json.decode(content)
+    assert (read["format"], read["period"]) == (FORMAT, HOUR.key)
+    assert read["kind"] == next(kind for kind, one in ENTRIES.items() if one is entry)
+    assert content.count(b"\n") > 4
 
 
-def test_any_bit_and_any_cut_is_found_and_named_with_what_to_do() -> None:
-    for content in damaged(encode(MADE)):
+@each_kind
+def test_any_bit_and_any_cut_is_found_and_named_with_what_to_do(entry: Entry) -> None:
+    for content in damaged(encode(entry), step=1 if entry is MADE else 13):
         with pytest.raises(LakeDamaged) as raised:
-            decode_made(content, PATH)
-        assert PATH in str(raised.value)
+            decode(content, entry.path)
+        assert entry.path in str(raised.value)
         assert "rebuild 2026-11-09T11:00 2026-11-09T12:00" in str(raised.value)
 
 
-def test_a_record_without_a_seal_is_no_record() -> None:
+def test_the_advice_about_the_entry_of_a_day_is_that_day() -> None:
+    day = Made(**{**msgspec.structs.asdict(MADE), "period": "2026-11-09"})
+    with pytest.raises(LakeDamaged, match="rebuild 2026-11-09 2026-11-10"):
+        decode(b"", day.path)
+
+
+def test_an_entry_that_lost_its_end_is_torn_and_one_with_other_bytes_is_not() -> None:
+    content = encode(MADE)
+    assert all(is_torn(content[:place]) for place in range(len(content)))
+    assert not is_torn(content)
+    assert not is_torn(b"?" + content[1:])
+
+
+def test_an_entry_without_a_seal_is_none() -> None:
+    plain = msgspec.json.format(msgspec.json.encode(MADE), indent=1) + b"\n"
     with pytest.raises(LakeDamaged):
-        decode_made(msgspec.json.format(msgspec.json.encode(MADE), indent=1) + b"\n", PATH)
+        decode(plain, MADE.path)
 
 
-def test_a_sealed_record_of_another_kind_is_no_record_of_this_one() -> None:
-    waiver = encode(Waiver(window=HOUR.key, waived_at=at(20), why="x"))
-    assert decode_waiver(waiver, PATH).why == "x"
-    with pytest.raises(LakeDamaged):
-        decode_made(waiver, PATH)
+@each_kind
+@pytest.mark.parametrize("other", ENTRIES.values(), ids=ENTRIES)
+def test_a_sealed_entry_is_believed_in_its_own_place_only(entry: Entry, other: Entry) -> None:
+    assert decode(encode(entry), entry.path) == entry
+    if other is not entry:
+        with pytest.raises(LakeDamaged):
+            decode(encode(entry), other.path)
 
 
-def test_a_whole_record_in_the_place_of_another_hour_s_is_damage(lake: Lake) -> None:
-    lake.publish(HOUR, {}, [], {})
-    lake.store.put(lake.made_path(HOUR.next), lake.store.get(lake.made_path(HOUR)) or b"")
-    with pytest.raises(LakeDamaged, match="another hour"):
-        lake.made(HOUR.next)
-    assert lake.create_poll(HOUR, 1, at(20), ())
-    lake.record_poll(HOUR, 1, at(20), lake.read_new_poll(HOUR, 1)[2], {}, 0)
-    lake.store.put(
-        lake.poll_record_path(HOUR, 2), lake.store.get(lake.poll_record_path(HOUR, 1)) or b""
-    )
-    with pytest.raises(LakeDamaged, match="another hour"):
-        lake.polls(HOUR)
+def test_a_whole_entry_in_the_place_of_another_hour_s_is_damage(lake: Lake) -> None:
+    lake.put_entry(lake.names(), MADE)
+    place = MADE.path.replace("/11.", "/12.")
+    lake.store.put(place, lake.store.get(MADE.path) or b"")
+    names = lake.names()
+    assert lake.made(HOUR, names) == MADE
+    with pytest.raises(LakeDamaged, match=place):
+        lake.made(HOUR.next, names)
 
 
-def test_a_poll_without_its_record_tells_by_itself_whether_it_is_whole(
+def test_a_poll_without_its_entry_tells_by_itself_whether_it_is_whole(
     lake: Lake, folder: Path
 ) -> None:
-    assert lake.create_poll(HOUR, 1, at(20), ('{"a": "one"}', '{"b": "two"}'))
-    polled_at, frame, _, _ = lake.read_new_poll(HOUR, 1)
-    assert (polled_at, frame.height) == (at(20), 2)
+    names = lake.names()
+    served = ('{"a": "one"}', '{"b": "two"}')
+    kept = lake.create_poll(names, HOUR, 1, at(12, 10), served, "Asia/Kolkata")
+    poll, records = lake.read_unnoted(HOUR, 1)
+    assert poll == kept
+    assert (poll.polled_at, poll.noted_at, poll.zone) == (at(12, 10), at(20), "Asia/Kolkata")
+    assert records == list(served)
     path = lake.poll_path(HOUR, 1)
     for content in damaged((folder / path).read_bytes()):
         (folder / path).write_bytes(content)
         with pytest.raises(
             LakeDamaged, match="rebuild 2026-11-09T11:00 2026-11-09T12:00"
         ) as raised:
-            lake.read_new_poll(HOUR, 1)
+            lake.read_unnoted(HOUR, 1)
         assert path in str(raised.value)
 
 
 def test_a_poll_copied_to_another_place_is_no_poll_there(lake: Lake) -> None:
-    assert lake.create_poll(HOUR, 1, at(20), ())
+    assert lake.create_poll(lake.names(), HOUR, 1, at(20), (), "UTC")
     content = lake.store.get(lake.poll_path(HOUR, 1)) or b""
     for window, number in ((HOUR, 2), (HOUR.next, 1)):
         lake.store.put(lake.poll_path(window, number), content)
         with pytest.raises(LakeDamaged, match="no whole poll"):
-            lake.read_new_poll(window, number)
+            lake.read_unnoted(window, number)
 
 
 def test_every_reader_reads_a_sealed_poll(lake: Lake, folder: Path) -> None:
-    assert lake.create_poll(HOUR, 1, at(20), ('{"a": "one"}', '{"b": "two"}'))
+    served = ('{"a": "one"}', '{"b": "two"}')
+    assert lake.create_poll(lake.names(), HOUR, 1, at(20), served, "UTC")
     file = folder / lake.poll_path(HOUR, 1)
     expected = pl.read_parquet(file, hive_partitioning=False)
     assert expected.get_column("record").to_list() == ['{"a": "one"}', '{"b": "two"}']
