@@ -8,7 +8,6 @@ whether it follows all that has changed since is seen without making it again.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -23,8 +22,8 @@ from returns_orchestration.state import claims
 from returns_orchestration.state.days import (
     days_concerned,
     inputs_of_day,
+    is_left_behind,
     made_of_day,
-    made_of_zone,
     sources_of_day,
 )
 from returns_orchestration.window import Day, Window
@@ -112,15 +111,8 @@ class DaySettler:
         without an hour, and nothing would make it again.
         """
         edges = {Day(day.date + timedelta(days=n), self.zone) for day in days for n in (-1, 1)}
-        return [day for day in sorted(edges - set(days)) if self._is_left_behind(names, day)]
-
-    def _is_left_behind(self, names: Names, day: Day) -> bool:
-        if not names.day(day.date) or sources_of_day(day, names):
-            return False
-        with suppress(LakeDamaged):  # whose zone it was cannot be seen; `verify` names it
-            made = self._lake.made(day, names)
-            return made is not None and made_of_zone(self.zone) not in made.made_of
-        return False
+        others = sorted(edges - set(days))
+        return [day for day in others if is_left_behind(day, self._lake, names)]
 
     def withdraw(self, names: Names, day: Day) -> None:
         """Take the tables of ``day`` away, its entry first. Raises LakeError."""

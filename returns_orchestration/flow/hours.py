@@ -241,7 +241,7 @@ class _Run:
         if not self._windows:
             return
         self._names = look_at(self._river.lake, self._windows)
-        self._mend()
+        yield from self._mend()
         due, waiting = self._sort_out()
         self._pending = set(due)
         self._waiting = {window: None for window in waiting if self._make}
@@ -266,12 +266,19 @@ class _Run:
     def _states(self) -> States:
         return States(self._river.lake, self._names, self._river.days.zone, self._known)
 
-    def _mend(self) -> None:
+    def _mend(self) -> Iterator[Failed]:
         """Set aside what is damaged of the windows, so that it is polled or made again."""
         states = self._states()
-        self._mended = {w for w in self._windows if states.of(w).state == "damaged"}
-        for window in sorted(self._mended):
-            mend_hour(self._river.lake, self._names, window)
+        failed: set[Window] = set()
+        for window in sorted(w for w in self._windows if states.of(w).state == "damaged"):
+            try:
+                mend_hour(self._river.lake, self._names, window)
+            except LakeDamaged as error:
+                failed.add(window)
+                yield Failed(window, error)
+            else:
+                self._mended.add(window)
+        self._windows = [window for window in self._windows if window not in failed]
         if self._mended:
             self._names = look_at(self._river.lake, self._windows)
 
@@ -384,5 +391,5 @@ class _Run:
                 yield MadeDay(days.settle(names, day, self._river.clock(), trust=False))
             except (LakeDamaged, HourBlocked) as error:
                 yield Failed(touched[day], error)
-        for day in days.left_behind(names, touched):
+        for day in days.left_behind(names, found):
             days.withdraw(names, day)

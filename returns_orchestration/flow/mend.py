@@ -8,26 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from returns_orchestration.errors import LakeDamaged
-
 if TYPE_CHECKING:
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.window import Window
 
 
 def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
-    """Set the bad polls of ``window`` aside; where to. Raises LakeUnwritable.
+    """Set the bad polls of ``window`` aside; where to.
 
-    Notes about files that are right, as they were restored, are taken away.
+    Raises LakeUnwritable, and LakeDamaged where a poll cannot be read now, which is no reason to
+    set it aside. Notes about files that are right, as they were restored, are taken away.
     """
     lake.forget()
     places: list[str] = []
     for poll in list(names.hour(window).polls):
-        try:
-            lake.served(poll)
-        except LakeDamaged:
+        if not lake.is_as_noted(poll):
             places += lake.set_poll_aside(names, window, poll.number)
-    # First this, or a run that is killed in between would leave a damaged table that counts as made.
+    # First this, or a run that is killed in between leaves a damaged table that counts as made.
     lake.invalidate(names, window)
     # Of polls that are right, or were set aside by a run that was killed, and of tables: these are
     # read, and those that differ put again, when the hour is made.

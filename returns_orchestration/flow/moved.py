@@ -43,7 +43,9 @@ def link_moved(
         except LakeDamaged:  # so neither can be settled, which is reported
             continue
         for hour, other in product(pair, serving):
-            if other not in sources_of(hour, names) and lake.mark(names, other, [hour]):
+            is_half = (other in names.hour(hour).came_from) != (hour in names.hour(other).went_to)
+            is_known = other in sources_of(hour, names) and not is_half
+            if not is_known and lake.mark(names, other, [hour]):
                 # Also those that served what lives in it: they are made of its sources, too.
                 linked |= {hour, other, *names.hour(hour).came_from}
     return {window for window in linked if names.hour(window).polls}

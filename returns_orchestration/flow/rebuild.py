@@ -88,7 +88,7 @@ class Rebuilder:
         names = look_at(self._lake, here)
         for window in here:
             if window in bad or names.hour(window).damaged:
-                self._rebuilt.aside += mend_hour(self._lake, names, window)
+                self._mend_hour(names, window)
         names = look_at(self._lake, here)
         for window in (Window(start).previous, *here, Window(end)):
             self._finish(names, window)
@@ -105,6 +105,9 @@ class Rebuilder:
             w for w in here if names.hour(w).has_lost_a_poll and states.of(w).needs_poll
         ]
         return self._rebuilt
+
+    def _mend_hour(self, names: Names, window: Window) -> None:
+        self._rebuilt.aside += self._guarded(lambda: mend_hour(self._lake, names, window)) or []
 
     def _finish(self, names: Names, window: Window) -> None:
         """Note what a killed run has left of ``window``."""

@@ -226,10 +226,18 @@ class Lake:
             return known[0]
         content = self._get(path)
         if len(content) != poll.size or _sha(content) != poll.sha256:
-            raise self._found_damaged(path)
+            raise self._found_damaged(path, poll.path)
         records: list[str] = from_parquet(content, path).get_column("record").to_list()
         self._keep(path, poll.sha256, records, len(content))
         return records
+
+    def is_as_noted(self, poll: Poll) -> bool:
+        """Whether the file of a kept poll is what was noted. Raises LakeDamaged.
+
+        That is where it cannot be read now, which says nothing about it.
+        """
+        content = self.store.get(self.poll_path(Window.from_key(poll.period), poll.number))
+        return content is not None and len(content) == poll.size and _sha(content) == poll.sha256
 
     def forget(self) -> None:
         """Keep nothing at hand: what is asked for next is read."""
@@ -295,19 +303,23 @@ class Lake:
 
     # ---- what was found damaged
 
-    def _found_damaged(self, path: str) -> LakeDamaged:
-        """Note that a file is not what was recorded; the error to be raised."""
+    def _found_damaged(self, path: str, entry: str) -> LakeDamaged:
+        """Note that a file is not what ``entry`` says; the error to be raised.
+
+        Not where that entry is gone: another process is about to replace the file.
+        """
         with suppress(LakeError):  # the error says it, and the next reader notes it
-            self.note_damaged(Names(self.store), path)
+            if self.store.get(entry) is not None:
+                self.note_damaged(Names(self.store), path)
         message = f"The file {path} is not what was recorded when it was written."
         return LakeDamaged(message, next_step=rebuild_advice(path))
 
     def note_damaged(self, names: Names, path: str) -> None:
-        """Note in the journal that the file at ``path`` is damaged; a day then counts as not made.
+        """Note that the file or made entry at ``path`` is damaged; a day then counts as not made.
 
         A day can always be made again of its hours, and a table of all time is, once a day.
         """
-        window, day = Window.from_path(path), date_of(path)
+        window, day = Window.from_path(path) or journal.hour_of(path), date_of(path)
         if window is not None:
             self.put_entry(names, Damaged(period=window.key, file=path))
         elif day is not None:
@@ -349,13 +361,22 @@ class Lake:
         ]
 
     def read_made(self, period: Period, name: MadeName) -> Made:
-        """The made entry of that name. Raises LakeDamaged."""
+        """The made entry of that name. Raises LakeDamaged; one that is altered is noted first."""
         path = made_path(period, name)
         known = self._made.get(path)
         if known is not None:
             self._made.move_to_end(path)
             return known
-        return self._kept(path, journal.decode(self._get(path), path))
+        return self._kept(path, self._decoded(path, self._get(path)))
+
+    def _decoded(self, path: str, content: bytes) -> Made:
+        try:
+            made: Made = journal.decode(content, path)
+        except LakeDamaged:
+            with suppress(LakeError):  # the error says it, and the next reader notes it
+                self.note_damaged(Names(self.store), path)
+            raise
+        return made
 
     def read_all_made(self, found: Mapping[Window, MadeName]) -> dict[Window, Made]:
         """The made entries of many hours, read side by side; a damaged one is left out."""
@@ -369,7 +390,7 @@ class Lake:
                 if path not in contents:
                     read[window] = self._made[path]
                 elif content is not None:
-                    read[window] = self._kept(path, journal.decode(content, path))
+                    read[window] = self._kept(path, self._decoded(path, content))
         return read
 
     def _kept(self, path: str, made: Made) -> Made:
@@ -483,19 +504,22 @@ class Lake:
         made = self.made(period, names)
         if made is None or table.name not in made.files:
             return None
-        return table.conform(self._read(made.files[table.name]))
+        return table.conform(self._read(made.files[table.name], made.path))
 
     def made_or_none(self, period: Period, names: Names) -> Made | None:
         """An entry that cannot be read is replaced by a publish, and is no reason to fail it."""
-        try:
-            return self.made(period, names)
-        except LakeDamaged:
+        found = self.made_names(period, names)
+        if len(found) != 1:
             return None
+        path = made_path(period, found[0])
+        with suppress(LakeDamaged):  # not noted: it is about to be replaced
+            return self._made.get(path) or self._kept(path, journal.decode(self._get(path), path))
+        return None
 
-    def _read(self, file: FileRecord) -> pl.DataFrame:
+    def _read(self, file: FileRecord, entry: str) -> pl.DataFrame:
         content = self._get(file.path)
         if FileRecord.of(file.path, content, file.rows) != file:
-            raise self._found_damaged(file.path)
+            raise self._found_damaged(file.path, entry)
         return from_parquet(content, file.path)
 
     def _get(self, path: str) -> bytes:

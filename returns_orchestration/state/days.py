@@ -1,17 +1,18 @@
-"""What a day is to be made of, and which days count the rows of an hour: from names alone."""
+"""What a day is to be made of, and which days count the rows of an hour: from names."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import journal
 from returns_orchestration.window import days_of
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from returns_orchestration.lake import Names
+    from returns_orchestration.lake import Lake, Names
     from returns_orchestration.window import Day, Window
 
 
@@ -45,6 +46,19 @@ def made_of_hour(window: Window, names: Names) -> str:
 def made_of_zone(zone: ZoneInfo) -> str:
     """How a day's entry names the zone whose day it is."""
     return f"zone {zone.key}"
+
+
+def is_left_behind(day: Day, lake: Lake, names: Names) -> bool:
+    """Whether ``day`` was made for another zone and has no hour in this one.
+
+    It counts rows that a day of this zone counts, too, and nothing would make it again.
+    """
+    if not names.day(day.date) or sources_of_day(day, names):
+        return False
+    with suppress(LakeDamaged):  # whose zone it was cannot be seen; `verify` names it
+        made = lake.made(day, names)
+        return made is not None and made_of_zone(day.zone) not in made.made_of
+    return False
 
 
 def days_concerned(window: Window, names: Names, zone: ZoneInfo) -> list[Day]:

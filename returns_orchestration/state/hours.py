@@ -18,7 +18,9 @@ reader is in the reference; what is due because of it is decided in ``due``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from returns_orchestration import tables
@@ -30,18 +32,20 @@ from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.days import (
     days_concerned,
     inputs_of_day,
+    is_left_behind,
     made_of_hour,
     made_of_zone,
 )
+from returns_orchestration.window import Day
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.lake.names import HourNames
     from returns_orchestration.tables import Table
-    from returns_orchestration.window import Day, Window
+    from returns_orchestration.window import Window
 
 State = Literal["waived", "missing", "damaged", "unfinished", "outdated", "empty", "complete"]
 STATES: Final[tuple[State, ...]] = (
@@ -94,6 +98,7 @@ class States:
         self._known = known or {}
         self._rules = Rules.of_today()
         self._uses: dict[Day, tuple[str, frozenset[str]]] = {}
+        self._left_behind: dict[Day, bool] = {}
 
     def of(self, window: Window) -> Verdict:  # noqa: PLR0911 - a line of the table each
         """The state of ``window``: the first line of the table that holds."""
@@ -117,8 +122,14 @@ class States:
         return Verdict("complete" if hour.made[0].returns else "empty")
 
     def is_followed(self, window: Window) -> bool:
-        """Whether every day that counts rows of ``window`` was made of its tables as they stand."""
-        return all(self._follows(day, window) for day in self._days(window))
+        """Whether every day that counts rows of ``window`` was made of its tables as they stand.
+
+        Not while a day beside them is left behind by another zone: it counts them, too.
+        """
+        days = self._days(window)
+        return all(self._follows(day, window) for day in days) and not any(
+            self._is_left_behind(day) for day in self._beside(window, days)
+        )
 
     def is_due(self, day: Day) -> bool:
         """Whether ``day`` is to be made again: not of all there is, or by other rules."""
@@ -132,6 +143,19 @@ class States:
 
     def _days(self, window: Window) -> list[Day]:
         return days_concerned(window, self._names, self._zone)
+
+    def _beside(self, window: Window, days: Collection[Day]) -> list[Day]:
+        """The other days that ``window`` may lie in, in whatever zone."""
+        near: list[Day] = []
+        with suppress(OverflowError):  # no day is made at the ends of the calendar
+            date = window.start.date()
+            near += [Day(date + timedelta(days=n), self._zone) for n in (-1, 0, 1)]
+        return [day for day in near if day not in days]
+
+    def _is_left_behind(self, day: Day) -> bool:
+        if day not in self._left_behind:
+            self._left_behind[day] = is_left_behind(day, self._lake, self._names)
+        return self._left_behind[day]
 
     def _lacks(self, window: Window, hour: HourNames) -> bool:
         known = self._known.get(window)

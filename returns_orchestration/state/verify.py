@@ -91,9 +91,9 @@ class Verifier:
                 yield finding
 
     def _note(self, finding: Finding) -> None:
-        """Note in the journal that a file of an hour or day is not what was recorded."""
-        is_table = finding.path.partition("/")[0] in tables.BY_NAME
-        if is_table and finding.kind in {"torn", "altered", "missing"}:
+        """Note in the journal that a file of an hour or day, or its entry, is damaged."""
+        is_ours = finding.remedy == "make" or finding.path.partition("/")[0] in tables.BY_NAME
+        if is_ours and finding.kind in {"torn", "altered", "missing"}:
             with suppress(LakeError):  # a lake that cannot be written is still looked at
                 self._lake.note_damaged(self._lake.names(), finding.path)
 
@@ -155,7 +155,7 @@ class Verifier:
         listed: set[str],
     ) -> list[Finding]:
         raw = {path for path in listed if path.startswith(f"{tables.RAW_RETURNS.name}/")}
-        found = self._polls(window, names, raw)
+        found = self._polls(window, names, raw) + self._marks(window, names)
         of_tables = {window.key: made} if made else {}
         found += self._tables(window, tables.MADE_HOURLY, of_tables, listed - raw, names)
         hour = names.hour(window)
@@ -167,6 +167,24 @@ class Verifier:
                 path = self._lake.poll_path(window, int(number))
                 found.append(Finding(path, "missing", "poll", window, int(number)))
         return found
+
+    @staticmethod
+    def _marks(window: Window, names: Names) -> list[Finding]:
+        """Marks of other hours that those of ``window`` say should be there, and are not."""
+        hour, name = names.hour(window), journal.name_of_hour(window)
+        if names.unnoted(window):  # a run was killed while it put them
+            return []
+        absent: list[tuple[Window, journal.Entry]] = [
+            (home, journal.From(period=home.key, hour=name))
+            for home in sorted(hour.went_to)
+            if window not in names.hour(home).came_from
+        ]
+        absent += [
+            (source, journal.To(period=source.key, hour=name))
+            for source in sorted(hour.came_from)
+            if window not in names.hour(source).went_to and not names.unnoted(source)
+        ]
+        return [Finding(entry.path, "missing", "entry", of) for of, entry in absent]
 
     def _polls(self, window: Window, names: Names, raw: set[str]) -> list[Finding]:
         """The polls of an hour: every file against its entry, every entry against its file."""

@@ -1,0 +1,192 @@
+"""A lake of another format is refused before anything is written or asked; an empty one begins."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from zoneinfo import ZoneInfo
+
+import pytest
+from lakes import bytes_of
+from records import at
+from rows import HOUR, READER
+
+from returns_orchestration.clickpost import Poll
+from returns_orchestration.errors import LakeError, LakeNewer, LakeOlder
+from returns_orchestration.flow.days import DaySettler
+from returns_orchestration.flow.hours import River, Stopped
+from returns_orchestration.flow.rebuild import Rebuilder
+from returns_orchestration.lake import Lake
+from returns_orchestration.lake.journal import FORMAT, JOURNAL
+from returns_orchestration.lake.lake import MARKER, RECORDS_BEFORE
+from returns_orchestration.lake.store import FolderStore
+from returns_orchestration.stages.landing import land
+from returns_orchestration.state.status import states
+from returns_orchestration.state.verify import Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from returns_orchestration.window import Window
+
+ZONE = ZoneInfo("Asia/Kolkata")
+OF_FORMAT_1 = f"{RECORDS_BEFORE}/date=2026-11-09/hour=11/poll-0001.json"
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture(params=["lake", "memory_lake"], ids=["a folder", "an object store"])
+def lake(request: pytest.FixtureRequest) -> Lake:
+    found: Lake = request.getfixturevalue(request.param)
+    return found
+
+
+@dataclass
+class Api:
+    """Answers that an hour is empty; notes which were asked for."""
+
+    asked: list[Window] = field(default_factory=list)
+
+    def poll(self, window: Window) -> Poll:
+        self.asked.append(window)
+        return Poll(window, at(100), (), 1, 1, 0, 0.1, False, 0)  # noqa: FBT003
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def river(self, lake: Lake) -> River:
+        return River(
+            lake,
+            READER,
+            lambda _: self,  # type: ignore[arg-type, return-value]
+            1,
+            days=DaySettler(lake, ZONE),
+            clock=lambda: at(101),
+        )
+
+
+def run(lake: Lake, api: Api, *, missing_only: bool = False) -> None:
+    """A run of HOUR; raises the error that stopped it."""
+    for outcome in api.river(lake).run([HOUR], missing_only=missing_only):
+        if isinstance(outcome, Stopped):
+            raise outcome.error
+
+
+USES: dict[str, Callable[[Lake, Api], object]] = {
+    "a look at the journal": lambda lake, _: lake.names(),
+    "status": lambda lake, _: list(states(lake, [HOUR], ZONE)),
+    "a run": lambda lake, api: run(lake, api, missing_only=True),
+    "a run that polls again": run,
+    "verify": lambda lake, _: list(Verifier(lake, ZONE).everything()),
+    "verify of a span": lambda lake, _: list(Verifier(lake, ZONE).between(at(0), at(24))),
+    "rebuild": lambda lake, api: Rebuilder(api.river(lake)).rebuild(at(0), at(24)),
+    "waive": lambda lake, _: lake.waive(HOUR, "closed"),
+    "a poll that lands": lambda lake, _: land(lake, lake.names(), READER, HOUR, at(13), ()),
+}
+each_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
+
+
+def refused(lake: Lake, use: Callable[[Lake, Api], object], kind: type[LakeError]) -> LakeError:
+    """How ``use`` was refused; nothing was written and nothing asked for."""
+    before, api = bytes_of(lake.store), Api()
+    log = list(lake.store.list("_poll_log"))
+    with pytest.raises(kind) as raised:
+        use(lake, api)
+    assert bytes_of(lake.store) == before
+    assert list(lake.store.list("_poll_log")) == log
+    assert api.asked == []
+    return raised.value
+
+
+@each_use
+def test_a_lake_of_an_earlier_release_is_refused_and_left_as_it_is(
+    use: Callable[[Lake, Api], object], lake: Lake
+) -> None:
+    lake.store.put(OF_FORMAT_1, b"{}")
+    lake.store.put(f"raw_returns/{HOUR.path}/poll-0001.parquet", b"PAR1")
+    said = str(refused(lake, use, LakeOlder))
+    assert "was made by an earlier release" in said
+    assert "`returns-orchestration upgrade`" in said
+    assert lake.store.uri("") in said
+
+
+@each_use
+@pytest.mark.parametrize("beside", [(), (OF_FORMAT_1,)], ids=["alone", "beside an earlier one"])
+def test_a_lake_of_a_later_release_is_refused_and_left_as_it_is(
+    use: Callable[[Lake, Api], object], beside: tuple[str, ...], lake: Lake
+) -> None:
+    for path in beside:
+        lake.store.put(path, b"{}")
+    lake.store.put(f"{JOURNAL}/format-{FORMAT + 1}.json", b'{"format": 3}\n')
+    error = refused(lake, use, LakeNewer)
+    assert isinstance(error, LakeNewer)
+    assert error.found == "format-3.json"
+    said = str(error)
+    assert "made by a later release (format-3.json)" in said
+    assert "Install the newest release" in said
+
+
+@each_use
+def test_the_lake_that_an_earlier_release_really_made_is_refused(
+    use: Callable[[Lake, Api], object], tmp_path: Path
+) -> None:
+    with tarfile.open(DATA / "lake-format-1.tar.xz") as archive:
+        inside = [member for member in archive if member.name.startswith("lake/")]
+        archive.extractall(tmp_path, inside, filter="data")
+    refused(Lake(FolderStore(tmp_path / "lake")), use, LakeOlder)
+
+
+def test_a_lake_that_is_half_way_to_today_s_format_is_still_an_earlier_one(lake: Lake) -> None:
+    """Its entries stand, and its marker does not: an upgrade was killed."""
+    lake.store.put(OF_FORMAT_1, b"{}")
+    lake.store.put(f"{JOURNAL}/date=2026-11-09/11.waived.json", b"{}")
+    refused(lake, USES["status"], LakeOlder)
+    lake.store.put(MARKER, b'{"format": 2}\n')
+    assert [line.state for line in states(lake, [HOUR], ZONE)] == ["waived"]
+
+
+def test_an_empty_lake_is_looked_at_without_a_trace(lake: Lake) -> None:
+    for use in ("a look at the journal", "status", "verify", "verify of a span"):
+        USES[use](lake, Api())
+    assert [line.state for line in states(lake, [HOUR], ZONE)] == ["missing"]
+    assert not list(lake.store.list(""))
+
+
+@pytest.mark.parametrize("use", ["a run", "a poll that lands", "waive"])
+def test_an_empty_lake_gets_its_format_with_the_first_that_is_kept(use: str, lake: Lake) -> None:
+    USES[use](lake, Api())
+    assert lake.store.get(MARKER) == b'{"format": %d}\n' % FORMAT
+    assert lake.store.children(JOURNAL)[1][-1:] == [f"format-{FORMAT}.json"]
+    whole = bytes_of(lake.store)
+    Lake(lake.store).ensure_format(begin=True)
+    assert bytes_of(lake.store) == whole
+    assert not list(Verifier(lake, ZONE).everything())
+
+
+def test_the_format_stands_before_the_first_poll_does(lake: Lake) -> None:
+    """Killed in between, an empty lake has a format; a poll never stands in a lake of none."""
+    put: list[str] = []
+    create = lake.store.create
+
+    def noting(path: str, content: bytes) -> bool:
+        put.append(path)
+        return create(path, content)
+
+    lake.store.create = noting  # type: ignore[method-assign]
+    USES["a poll that lands"](lake, Api())
+    assert put[:2] == [MARKER, lake.poll_path(HOUR, 1)]
+
+
+def test_trials_of_doctor_give_an_empty_lake_no_format(lake: Lake) -> None:
+    lake.check_writable()
+    assert not list(lake.store.list(""))
+
+
+def test_what_doctor_left_in_an_empty_lake_is_no_format(lake: Lake) -> None:
+    lake.store.put(f"{JOURNAL}/.writable-20261109T200000-1a2b3c4d-put", b"x")
+    lake.store.put(f"{JOURNAL}/ever.made-{'0' * 12}-{'0' * 8}-{'0' * 8}-0.json", b"x")
+    assert lake.names().hours() == []
