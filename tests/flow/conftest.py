@@ -62,7 +62,7 @@ class FakeApi:
             RecordReader(ZoneInfo(self.sent_under)),
             lambda _: self,
             in_flight,
-            days=DaySettler(lake, ZoneInfo(self.zone)),
+            days=DaySettler(lake, ZoneInfo(self.zone), wait=lambda _: None),
             clock=lambda: at(20),
         )  # type: ignore[arg-type, return-value]
 

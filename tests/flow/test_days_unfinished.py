@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from lakes import bytes_of, rows
+from mortal_store import Killed, MortalStore
 from obstore.store import MemoryStore
 from records import Record, at, returned
 
@@ -23,8 +24,11 @@ from returns_orchestration.flow.days import PAUSES, DaySettler
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
+from returns_orchestration.lake.journal import MadeName
+from returns_orchestration.lake.lake import made_path
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.stages import aggregates
+from returns_orchestration.state.hours import States, is_made
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Day, Window, days_of, windows_between
 
@@ -34,29 +38,12 @@ if TYPE_CHECKING:
 INDIA = ZoneInfo("Asia/Kolkata")
 NINTH, TENTH = (Day(date(2026, 11, day), INDIA) for day in (9, 10))
 HOURS = list(windows_between(at(17), at(20)))
-RECORD = "_records/date=2026-11-10/tables.json"
-RECORD_OF_AN_HOUR = "_records/date=2026-11-09/hour=19/tables.json"
+ENTRY = "_journal/date=2026-11-10/day.made-"
+ENTRY_OF_NINTH = "_journal/date=2026-11-09/day.made-"
 
 
 def reply(window: Window) -> list[Record]:
     return [returned(f"R-{window.start:%H}", window.start.replace(minute=40))]
-
-
-class Killed(BaseException):
-    """What no code of ours catches, like the end of a process."""
-
-
-class Mortal(ObjectStore):
-    """A store that dies at the first write below ``fatal``."""
-
-    def __init__(self, remote: MemoryStore, fatal: str) -> None:
-        super().__init__(remote, "memory://lake")
-        self.fatal = fatal
-
-    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
-        if path.startswith(self.fatal):
-            raise Killed
-        return super()._put(path, content, create=create)
 
 
 def lake_on(remote: MemoryStore) -> Lake:
@@ -68,9 +55,9 @@ def lake_on(remote: MemoryStore) -> Lake:
     [
         "refund_modes_daily/date=2026-11-09",
         "return_reasons_daily/date=2026-11-09",
-        "_records/date=2026-11-09/tables.json",
+        ENTRY_OF_NINTH,
         "refund_modes_daily/date=2026-11-10",
-        RECORD,
+        ENTRY,
     ],
 )
 def test_days_that_a_kill_left_unmade_are_made_by_the_next_run_without_a_poll(
@@ -79,19 +66,20 @@ def test_days_that_a_kill_left_unmade_are_made_by_the_next_run_without_a_poll(
     whole = lake_on(MemoryStore())
     api_of(reply, always_at=at(30)).run(whole, HOURS)
     remote = MemoryStore()
+    dying = Lake(MortalStore(remote, fatal=fatal), lambda: at(20))
     with pytest.raises(Killed):
-        api_of(reply, always_at=at(30)).run(Lake(Mortal(remote, fatal), lambda: at(20)), HOURS)
+        api_of(reply, always_at=at(30)).run(dying, HOURS)
     lake, api = lake_on(remote), api_of(reply)
-    river = api.river(lake)
-    assert all(river.settler.is_settled(window) for window in HOURS)
+    assert all(is_made(window, lake.names()) for window in HOURS)
     left = [NINTH, TENTH] if "2026-11-09" in fatal else [TENTH]
     late = [window for window in HOURS if not {*left}.isdisjoint(_days(window))]
-    assert [window for window in HOURS if not river.is_complete(window)] == late
+    expected = ["unfinished" if window in late else "complete" for window in HOURS]
+    assert api.states(lake, HOURS) == expected
     outcomes = api.run(lake, HOURS, missing_only=True)
     assert api.asked == []
     made = {o.settled.day for o in outcomes if isinstance(o, MadeDay)}
     assert made >= {*left}
-    assert all(river.is_complete(window) for window in HOURS)
+    assert api.states(lake, HOURS) == ["complete"] * 3
     assert bytes_of(lake.store) == bytes_of(whole.store)
     assert api.run(lake, HOURS, missing_only=True) == []
 
@@ -104,24 +92,29 @@ def test_the_days_of_what_had_landed_are_made_before_a_run_stops(lake: Lake, api
     api = api_of(reply, errors={HOURS[2]: CredentialsRefused("Refused.")})
     outcomes = api.run(lake, HOURS)
     assert [type(outcome) for outcome in outcomes[-3:]] == [MadeDay, MadeDay, Stopped]
-    assert lake.made(TENTH).facts["hours"] == 1  # type: ignore[union-attr]
+    assert lake.made(TENTH, lake.names()).facts["hours"] == 1  # type: ignore[union-attr]
 
 
 def test_a_run_that_only_polls_makes_no_day(lake: Lake, api_of: Any) -> None:
     outcomes = api_of(reply).run(lake, HOURS, make=False)
     assert not [outcome for outcome in outcomes if isinstance(outcome, MadeDay)]
-    assert lake.made(NINTH) is None
+    assert lake.made(NINTH, lake.names()) is None
 
 
 @pytest.mark.parametrize("options", [{}, {"poll": False}, {"missing_only": True}], ids=str)
-def test_a_damaged_record_of_a_day_is_mended_by_the_next_run(
+def test_a_damaged_entry_of_a_day_that_verify_found_is_mended_by_the_next_run(
     options: dict[str, bool], lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply, always_at=at(30))
     api.run(lake, HOURS)
     before = bytes_of(lake.store)
-    lake.store.put(RECORD, b"{")
-    assert not api.river(lake).is_complete(HOURS[-1])
+    (path,) = (path for path in before if path.startswith(ENTRY))
+    lake.store.put(path, b"{")
+    found = {finding.path: finding.kind for finding in Verifier(lake, INDIA).everything()}
+    # Its tables stand without one that can be read.
+    assert found.pop(path) == "torn"
+    assert set(found.values()) == {"unfinished"}
+    assert api.states(lake, HOURS) == ["complete", "unfinished", "unfinished"]
     outcomes = api.run(lake, HOURS, **options)
     assert TENTH in {o.settled.day for o in outcomes if isinstance(o, MadeDay)}
     assert not [o for o in outcomes if isinstance(o, Stopped | Failed)]
@@ -131,7 +124,7 @@ def test_a_damaged_record_of_a_day_is_mended_by_the_next_run(
 def test_a_day_whose_hour_is_damaged_fails_and_stays_as_it_stood(lake: Lake, api_of: Any) -> None:
     api_of(reply).run(lake, HOURS)
     path = lake.path(tables.RETURNS, HOURS[0])
-    before = {day: lake.read(tables.REFUND_MODES_DAILY, day) for day in (NINTH, TENTH)}
+    before = lake.read(tables.REFUND_MODES_DAILY, NINTH, lake.names())
     lake.store.put(path, b"altered")
     changed = api_of(lambda w: [*reply(w), returned("R-NEW", at(18, 10))], at(200))
     outcomes = changed.run(lake, HOURS[1:2])
@@ -139,10 +132,10 @@ def test_a_day_whose_hour_is_damaged_fails_and_stays_as_it_stood(lake: Lake, api
     assert (failed.window, type(failed.error)) == (HOURS[1], LakeDamaged)
     assert path in str(failed.error)
     assert [o.settled.day for o in outcomes if isinstance(o, MadeDay)] == [TENTH]
-    stands = lake.read(tables.REFUND_MODES_DAILY, NINTH)
+    stands = lake.read(tables.REFUND_MODES_DAILY, NINTH, lake.names())
     assert stands is not None
-    assert stands.equals(before[NINTH])
-    assert not changed.river(lake).is_complete(HOURS[1])
+    assert stands.equals(before)
+    assert changed.states(lake, HOURS) == ["damaged", "unfinished", "complete"]
 
 
 def test_an_hour_that_another_process_makes_meanwhile_is_in_the_day(
@@ -163,37 +156,51 @@ def test_an_hour_that_another_process_makes_meanwhile_is_in_the_day(
 
     monkeypatch.setattr(aggregates, "refund_modes", slow)
     settler = DaySettler(lake, INDIA)
-    settled = settler.settle(TENTH, at(20))
+    settled = settler.settle(lake.names(), TENTH, at(20))
     assert times == 2
     assert settled.record.facts == {"returns": 2, "items": 2, "hours": 2}
-    assert settler.follow(HOURS[2])
+    assert States(lake, lake.names(), INDIA).is_followed(HOURS[2])
 
 
 def test_an_hour_that_another_process_is_publishing_is_waited_for(lake: Lake, api_of: Any) -> None:
-    """Its files are put before its record is: in between they are not what was recorded."""
-    api_of(reply).run(lake, HOURS)
-    noted = lake.store.get(RECORD_OF_AN_HOUR)
-    one_more = api_of(lambda w: [*reply(w), returned("R-M", w.start.replace(minute=50))])
+    """Its entry is taken away, then its files are put: in between they are not what was noted."""
+    api = api_of(reply)
+    api.run(lake, HOURS)
+    names = lake.names()
+    names.load_hours(HOURS)
+    (noted,) = names.hour(HOURS[2]).made
+    one_more = api_of(lambda w: [*reply(w), returned("R-M", w.start.replace(minute=50))], at(200))
     one_more.run(lake, HOURS[2:])
-    published = lake.store.get(RECORD_OF_AN_HOUR)
-    assert noted is not None
-    assert published is not None
-    lake.store.put(RECORD_OF_AN_HOUR, noted)
+    (published,) = lake.names().hour(HOURS[2]).made
+    entry = made_path(HOURS[2], published)
+    content = lake.store.get(entry)
+    assert content is not None
+    lake.store.delete(entry)
     waited: list[float] = []
 
     def wait(seconds: float) -> None:
         waited.append(seconds)
-        if len(waited) == 3:
-            lake.store.put(RECORD_OF_AN_HOUR, published)
+        lake.store.put(entry, content)
 
-    settled = DaySettler(lake, INDIA, wait=wait).settle(TENTH, at(20))
+    settled = DaySettler(lake, INDIA, wait=wait).settle(names, TENTH, at(20))
     assert settled.record.facts["returns"] == 3
-    assert waited == list(PAUSES[:3])
-    lake.store.put(RECORD_OF_AN_HOUR, noted)
-    waited.append(0)
+    assert waited == list(PAUSES[:1])
+    # It was not taken for damaged.
+    assert api.states(lake, HOURS) == ["complete"] * 3
+    assert noted != published
+
+
+def test_an_hour_whose_files_are_not_what_its_entry_says_is_waited_for_and_then_damaged(
+    lake: Lake, api_of: Any
+) -> None:
+    api = api_of(reply)
+    api.run(lake, HOURS)
+    lake.store.put(lake.path(tables.RETURNS, HOURS[2]), b"altered")
+    waited: list[float] = []
     with pytest.raises(LakeDamaged, match="hour=19"):
-        DaySettler(lake, INDIA, wait=waited.append).settle(TENTH, at(20))
-    assert waited[4:] == list(PAUSES)
+        DaySettler(lake, INDIA, wait=waited.append).settle(lake.names(), TENTH, at(20))
+    assert waited == list(PAUSES)
+    assert api.states(lake, HOURS)[2] == "damaged"
 
 
 def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(
@@ -202,11 +209,11 @@ def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(
     """A day may be made while another run is about to find them."""
     moved = {w: [returned("R-1", w.start.replace(minute=5))] for w in HOURS[:2]}
     api = api_of(lambda w: moved.get(w, []))
-    river = api.river(lake)
+    river, names = api.river(lake), lake.names()
     for window in HOURS[:2]:
-        river.land(api.poll(window))
-        river.settler.settle(window)
-    settled = river.days.settle(NINTH, at(20))
+        river.land(names, api.poll(window))
+        river.settler.settle(names, window)
+    settled = river.days.settle(names, NINTH, at(20))
     judged = [one for claims in settled.claims.values() for one in claims]
     assert [one.sentence for one in judged if one.blocks] == []
     assert settled.frames["refund_modes_daily"].row(0)[2:] == (2, 2, 2)
@@ -220,7 +227,7 @@ def test_hours_before_the_first_there_is_are_not_missing(lake: Lake, api_of: Any
     windows = [window for window in day.windows if window >= first]
     api_of(lambda _: []).run(lake, windows)
     for since, holds in ((first.start, True), (None, False)):
-        settled = DaySettler(lake, INDIA, since).settle(day, day.end)
+        settled = DaySettler(lake, INDIA, since).settle(lake.names(), day, day.end)
         claims = settled.claims["refund_modes_daily"]
         (whole,) = [c for c in claims if c.name == "every_hour_of_the_day_is_there"]
         assert whole.holds is holds
@@ -235,13 +242,13 @@ def test_a_day_that_would_not_add_up_is_not_published(
     wrong = tables.REFUND_MODES_DAILY.empty()
     monkeypatch.setattr(aggregates, "refund_modes", lambda *_: wrong)
     with pytest.raises(HourBlocked, match="returns are conserved: fails"):
-        DaySettler(lake, INDIA).settle(days_of(window, INDIA)[0], at(20))
+        DaySettler(lake, INDIA).settle(lake.names(), days_of(window, INDIA)[0], at(20))
     assert bytes_of(lake.store) == before
 
 
 def test_a_day_without_a_polled_hour_is_missing_and_not_empty(lake: Lake) -> None:
     with pytest.raises(NeverPolled, match="2026-11-09"):
-        DaySettler(lake, INDIA).settle(NINTH, at(20))
+        DaySettler(lake, INDIA).settle(lake.names(), NINTH, at(20))
     assert bytes_of(lake.store) == {}
 
 
@@ -254,8 +261,7 @@ def test_a_day_that_another_zone_left_behind_is_taken_away(
     api_of(reply, zone="America/New_York").run(lake, hours)
     assert list((folder / "refund_modes_daily").glob("date=2026-11-08/*"))
     indian = api_of(reply, zone="Asia/Kolkata")
-    verifier = Verifier(lake, INDIA)
-    assert "_records/date=2026-11-08/tables.json" in {f.path for f in verifier.everything()}
+    assert indian.states(lake, hours) == ["unfinished"] * 3
     if mended_by == "a run":
         indian.run(lake, hours, missing_only=True)
     else:
@@ -267,12 +273,12 @@ def test_a_day_that_another_zone_left_behind_is_taken_away(
 
 
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_a_damaged_record_of_the_day_beside_ends_neither_a_run_nor_a_rebuild(
+def test_a_damaged_entry_of_the_day_beside_ends_neither_a_run_nor_a_rebuild(
     lake: Lake, api_of: Any, mended_by: str
 ) -> None:
     api = api_of(reply, zone="Asia/Kolkata")
     beside = Day(TENTH.date + timedelta(days=1), INDIA)
-    lake.store.put(lake.made_path(beside), b"torn")
+    lake.store.put(made_path(beside, MadeName("0" * 12, "1" * 8, "2" * 8, 3)), b"torn")
     outcomes = api.run(lake, [Window(at(18))])
     assert not [found for found in outcomes if isinstance(found, Failed | Stopped)]
     if mended_by == "rebuild":
@@ -285,9 +291,9 @@ def test_a_day_of_a_zone_that_was_given_up_again_is_taken_away(lake: Lake, api_o
     utc, indian = (api_of(reply, zone=zone) for zone in ("UTC", "Asia/Kolkata"))
     utc.run(lake, HOURS)
     indian.run(lake, HOURS[-1:], missing_only=True)
-    assert lake.made(TENTH)
-    assert not utc.river(lake).is_complete(HOURS[-1])
+    assert lake.made(TENTH, lake.names())
+    assert utc.states(lake, HOURS)[-1] == "unfinished"
     utc.run(lake, HOURS, missing_only=True)
-    assert not lake.made(TENTH)
-    assert all(utc.river(lake).is_complete(window) for window in HOURS)
+    assert not lake.made(TENTH, lake.names())
+    assert utc.states(lake, HOURS) == ["complete"] * 3
     assert not list(Verifier(lake, ZoneInfo("UTC")).everything())

@@ -18,6 +18,7 @@ from returns_orchestration.errors import (
 )
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Polled, Stopped
 from returns_orchestration.lake import Lake
+from returns_orchestration.lake.lake import made_path
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.window import Window, windows_between
 
@@ -111,8 +112,8 @@ def test_an_empty_hour_has_files_of_no_rows_and_a_failed_one_has_none(
     for table in (tables.RAW_RETURNS, *tables.MADE_HOURLY):
         assert rows(folder, f"{table.name}/{EMPTY.path}").is_empty()
         assert not (folder / table.name / HOURS[1].path).exists()
-    assert lake.entry(EMPTY).polls == (1,)
-    assert lake.entry(HOURS[1]).polls == ()
+    assert [poll.number for poll in lake.names().hour(EMPTY).polls] == [1]
+    assert lake.names().hour(HOURS[1]).polls == []
     assert {o.window for o in outcomes if isinstance(o, Made)} == set(HOURS) - {HOURS[1]}
 
 
@@ -171,7 +172,7 @@ def test_a_neighbour_whose_poll_changes_an_hour_makes_it_due(lake: Lake, api_of:
     api_of(reply).run(lake, HOURS[1:2])
     made = [o for o in api_of(reply).run(lake, HOURS[:1]) if isinstance(o, Made)]
     assert {o.window for o in made} == set(HOURS[:2])
-    returns = lake.read(tables.RETURNS, HOURS[1])
+    returns = lake.read(tables.RETURNS, HOURS[1], lake.names())
     assert returns is not None
     assert "R-10-00" in returns["return_reference_number"].to_list()
 
@@ -206,25 +207,93 @@ def test_one_hour_that_finds_nobody_is_one_failed_hour(lake: Lake, api_of: Any) 
     assert len(api.asked) == 4
 
 
-def test_a_damaged_poll_fails_its_hour_and_no_other(lake: Lake, api_of: Any) -> None:
+def alter(lake: Lake, path: str) -> bytes:
+    """Change one byte of a file, as a disk does, and give the file that it becomes."""
+    content = bytearray(lake.store.get(path) or b"")
+    content[len(content) // 2] ^= 1
+    lake.store.put(path, bytes(content))
+    return bytes(content)
+
+
+def test_an_altered_poll_fails_its_hour_and_no_other_until_it_is_set_aside(
+    lake: Lake, api_of: Any
+) -> None:
+    """Its size is right, so that only a reader can find it; the next run knows."""
     api = api_of(lambda w: [returned(f"R-{w.start:%H}", w.start)])
     api.run(lake, HOURS)
-    path = lake.polls(HOURS[1])[0].file.path
-    lake.store.put(path, b"torn")
+    path = lake.poll_path(HOURS[1], 1)
+    altered = alter(lake, path)
+    lake.forget()
     outcomes = api.run(lake, HOURS)
     failed = [o for o in outcomes if isinstance(o, Failed)]
     assert [(o.window, type(o.error)) for o in failed] == [(HOURS[1], LakeDamaged)]
     assert path in str(failed[0].error)
     assert {o.window for o in outcomes if isinstance(o, Made)} == set(HOURS) - {HOURS[1]}
+    assert api.states(lake, HOURS) == ["complete", "damaged", "complete", "complete"]
+    api.asked.clear()
+    api.run(lake, HOURS, missing_only=True)
+    assert api.asked == [HOURS[1]]
+    assert api.states(lake, HOURS) == ["complete"] * 4
+    assert lake.store.get(path) is None
+    assert list(bytes_of(lake.store, "_aside/raw_returns").values()) == [altered]
+    assert references(lake) == [f"R-{w.start:%H}" for w in HOURS]
 
 
-def test_a_damaged_record_of_an_hour_s_tables_is_mended_by_the_next_run(
+def test_a_poll_of_another_size_is_set_aside_and_asked_for_by_the_next_run(
+    lake: Lake, api_of: Any
+) -> None:
+    api = api_of(reply)
+    api.run(lake, HOURS)
+    lake.store.put(lake.poll_path(HOURS[1], 1), b"torn")
+    api.asked.clear()
+    outcomes = api.run(lake, HOURS, missing_only=True)
+    assert api.asked == [HOURS[1]]
+    assert not [o for o in outcomes if isinstance(o, Failed)]
+    assert list(bytes_of(lake.store, "_aside/raw_returns").values()) == [b"torn"]
+    assert [poll.number for poll in lake.names().hour(HOURS[1]).polls] == [2]
+    assert api.states(lake, HOURS) == ["complete"] * 4
+
+
+def test_a_poll_that_cannot_be_read_now_is_not_set_aside(
+    lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hour is damaged for another cause, and the disk does not answer."""
+    api = api_of(reply)
+    api.run(lake, HOURS)
+    before = bytes_of(lake.store)
+    poll, table = lake.poll_path(HOURS[1], 1), lake.path(tables.RETURNS, HOURS[1])
+    lake.store.put(table, b"torn")
+    get = lake.store.get
+
+    def refused(path: str) -> bytes | None:
+        if path == poll:
+            message = "The lake could not be read: Input/output error."
+            raise LakeDamaged(message)
+        return get(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(lake.store, "get", refused)
+        outcomes = api.run(lake, HOURS, missing_only=True)
+    (failed,) = [o for o in outcomes if isinstance(o, Failed)]
+    assert (failed.window, "Input/output error" in str(failed.error)) == (HOURS[1], True)
+    assert bytes_of(lake.store) == before | {table: b"torn"}
+    api.run(lake, HOURS, missing_only=True)
+    assert bytes_of(lake.store) == before
+    assert len(api.asked) == 4
+
+
+def test_a_damaged_entry_of_an_hour_s_tables_that_a_reader_found_is_mended_by_the_next_run(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply)
     api.run(lake, HOURS)
     before = bytes_of(lake.store)
-    lake.store.put(f"_records/{HOURS[1].path}/tables.json", b"{")
+    path = made_path(HOURS[1], lake.names().hour(HOURS[1]).made[0])
+    lake.store.put(path, b"{")
+    lake.forget()
+    with pytest.raises(LakeDamaged, match=path):
+        lake.read(tables.RETURNS, HOURS[1], lake.names())
+    assert api.states(lake, HOURS) == ["complete", "damaged", "complete", "complete"]
     outcomes = api.run(lake, HOURS, missing_only=True)
     assert (Made, HOURS[1]) in kinds(outcomes)
     assert len(api.asked) == 4

@@ -13,8 +13,9 @@ from records import at, on_the_wire, returned
 
 from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.lake.entries import link_path, pointer_path
-from returns_orchestration.state.hours import states
+from returns_orchestration.lake.journal import From, To, name_of_hour
+from returns_orchestration.lake.lake import made_path
+from returns_orchestration.lake.names import sources_of
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window, days_of
 
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake
 
 FIVE, SIX, TEN = Window(at(5)), Window(at(6)), Window(at(10))
-FAR = Window(at(5) + timedelta(days=20))
+FAR = Window(at(5) - timedelta(days=20))
 ZONE = ZoneInfo("Asia/Kolkata")
 
 
 def findings(lake: Lake) -> list[str]:
     return [f"{finding.kind} {finding.path}" for finding in Verifier(lake, ZONE).everything()]
+
+
+def tables_of(lake: Lake) -> dict[str, bytes | None]:
+    return {p: c for p, c in bytes_of(lake.store).items() if not p.startswith("_")}
 
 
 def serving(said: dict[Window, Any], **fields: Any) -> Any:
@@ -60,12 +65,12 @@ def test_the_window_polled_last_says_where_it_is(
     for name in ("refund_modes_hourly", "refund_modes_daily"):
         assert rows(folder, name).get_column("returns").sum() == 3, name
     assert findings(lake) == []
-    assert all(api.river(lake).is_complete(window) for window in order)
-    assert [state.state for state in states(lake, order)] == ["complete", "complete"]
-    before = bytes_of(lake.store)
-    api.run(lake, order)
+    assert api.states(lake, order) == ["complete", "complete"]
+    before = tables_of(lake)
+    api.run(lake, order)  # two windows that contradict each other are noted, in no table
     api.run(lake, order[::-1], poll=False)
-    assert bytes_of(lake.store) == before
+    assert tables_of(lake) == before
+    assert findings(lake) == []
 
 
 def test_what_an_earlier_window_said_of_it_is_kept(folder: Path, lake: Lake, api_of: Any) -> None:
@@ -90,31 +95,75 @@ def test_it_may_move_on_and_on(folder: Path, lake: Lake, api_of: Any) -> None:
         assert findings(lake) == []
 
 
-def test_a_lost_link_is_found_and_put_back(lake: Lake, api_of: Any) -> None:
-    api_of(serving({FIVE: at(5), TEN: at(10)})).run(lake, [FIVE, TEN])
+MARKS = [
+    From(period=TEN.key, hour=name_of_hour(FIVE)).path,
+    To(period=FIVE.key, hour=name_of_hour(TEN)).path,
+]
+"""Those that say on both sides that FIVE served what lives, or lived, in TEN."""
+
+
+@pytest.mark.parametrize("order", [[FIVE, TEN], [TEN, FIVE]], ids=["rising", "falling"])
+@pytest.mark.parametrize("lost", [MARKS[:1], MARKS[1:]], ids=["from", "to"])
+@pytest.mark.parametrize("made_meanwhile", [False, True])
+def test_a_lost_mark_is_found_and_put_back(
+    *, order: list[Window], lost: list[str], made_meanwhile: bool, lake: Lake, api_of: Any
+) -> None:
+    api = api_of(serving({FIVE: at(5), TEN: at(10)}))
+    api.run(lake, order)
     before = bytes_of(lake.store)
-    marks = [link_path(FIVE, TEN), link_path(TEN, FIVE)]
-    for lost in (marks[:1], marks[1:], marks):
-        for path in lost:
-            lake.store.delete(path)
-        assert findings(lake) == [f"missing {path}" for path in sorted(lost)]
-        river = api_of(lambda _: []).river(lake)
-        assert Rebuilder(river).rebuild(FIVE.start, TEN.end).is_whole
-        assert before.items() <= bytes_of(lake.store).items()
-    lake.store.put(link_path(FIVE, SIX), b"")
-    assert findings(lake) == [f"foreign {link_path(FIVE, SIX)}"]
+    lake.store.delete(*lost)
+    assert findings(lake) == [f"missing {lost[0]}"]
+    assert "unfinished" in api.states(lake, order)
+    if made_meanwhile:
+        api.run(lake, order, missing_only=True)
+        assert references(lake).count("M") == 1
+    assert Rebuilder(api.river(lake)).rebuild(FIVE.start, TEN.end).is_whole
+    assert findings(lake) == []
+    assert before.items() <= bytes_of(lake.store).items()
+    assert api.states(lake, order) == ["complete", "complete"]
+
+
+@pytest.mark.parametrize("order", [[FIVE, TEN], [TEN, FIVE]], ids=["rising", "falling"])
+@pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
+def test_the_marks_of_both_sides_are_put_back_as_the_hours_are_made_again(
+    order: list[Window], mended_by: str, lake: Lake, api_of: Any
+) -> None:
+    api = api_of(serving({FIVE: at(5), TEN: at(10)}))
+    api.run(lake, order)
+    before = bytes_of(lake.store)
+    lake.store.delete_many(MARKS)
+    assert api.states(lake, order) == ["unfinished", "unfinished"]
+    if mended_by == "a run":
+        api.run(lake, order, missing_only=True)
+    else:
+        assert Rebuilder(api.river(lake)).rebuild(FIVE.start, TEN.end).is_whole
+    assert len(api.asked) == 2
+    assert before.items() <= bytes_of(lake.store).items()
+    assert findings(lake) == []
+
+
+def test_a_mark_without_a_cause_does_no_harm(lake: Lake, api_of: Any) -> None:
+    api = api_of(serving({FIVE: at(5)}))
+    api.run(lake, [FIVE, SIX])
+    before = tables_of(lake)
+    lake.mark(lake.names(), SIX, [FIVE])
+    assert "unfinished" in api.states(lake, [FIVE, SIX])
+    api.run(lake, [FIVE, SIX], missing_only=True)
+    assert api.states(lake, [FIVE, SIX]) == ["complete", "complete"]
+    assert tables_of(lake) == before
+    assert findings(lake) == []
 
 
 def test_a_run_that_was_killed_before_it_looked_looks_when_it_is_started_again(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(10)}))
-    river = api.river(lake)
+    river, names = api.river(lake), lake.names()
     for window in (FIVE, TEN):
-        river.land(api.poll(window))
-        assert river.settler.settle(window)
+        river.land(names, api.poll(window))
+        assert river.settler.settle(names, window)
     assert references(lake).count("M") == 2
-    assert not river.is_complete(FIVE)
+    assert api.states(lake, [FIVE]) == ["unfinished"]
     list(river.run([FIVE, TEN], missing_only=True))
     assert references(lake).count("M") == 1
     assert len(api.asked) == 2
@@ -143,9 +192,8 @@ def test_a_day_counts_what_lives_on_another_and_no_longer_when_it_has_moved(
         assert days.get_column("day").to_list() == [day.start.date()]
         assert findings(lake) == []
         before = {p: c for p, c in bytes_of(lake.store).items() if "date=" in p}
-        river = api.river(lake)
-        assert all(river.is_complete(window) for window in order)
-        Rebuilder(river).rebuild(OTHER_DAY.start, LATER_DAY.end)
+        assert set(api.states(lake, order)) <= {"complete", "empty"}
+        Rebuilder(api.river(lake)).rebuild(OTHER_DAY.start, LATER_DAY.end)
         assert before.items() <= bytes_of(lake.store).items()
 
 
@@ -156,7 +204,10 @@ def test_hours_that_each_share_a_return_with_the_next_do_not_all_hang_together(
     api = api_of(lambda w: [returned(f"R-{h.key}", w.start) for h in hours if h in {w, w.previous}])
     for window in hours:
         api.run(lake, [window])
-    assert [len(lake.entry(window).links) for window in hours] == [1, 2, 2, 2, 2, 2, 2, 1]
+    names = lake.names()
+    linked = [names.hour(w).came_from | names.hour(w).went_to for w in hours]
+    assert [len(others) for others in linked] == [1, 2, 2, 2, 2, 2, 2, 1]
+    assert max(len(sources_of(window, names)) for window in hours) <= 5
     assert len(references(lake)) == 8
 
 
@@ -178,22 +229,24 @@ def test_a_poll_that_a_killed_run_left_without_its_record_is_finished_without_a_
     """Its mark in another hour stands already."""
     api = api_of(lambda w: [returned("M", w.start), returned("N", TEN.start, status="old")])
     api.run(lake, [FIVE, TEN])
-    lake.create_poll(FIVE, 2, at(200), (on_the_wire(returned("M", TEN.start, status="new")),))
-    lake.store.create(pointer_path(TEN, FIVE), b"")
-    river = api.river(lake)
-    assert not river.is_complete(FIVE)
+    names, served = lake.names(), (on_the_wire(returned("M", TEN.start, status="new")),)
+    assert lake.create_poll(names, FIVE, 2, at(200), served, "UTC")
+    lake.mark(names, FIVE, [TEN])
+    assert api.states(lake, [FIVE]) == ["unfinished"]
     before = len(api.asked)
-    assert not [o for o in river.run([FIVE], missing_only=True) if isinstance(o, Failed)]
+    outcomes = api.run(lake, [FIVE], missing_only=True)
+    assert not [o for o in outcomes if isinstance(o, Failed)]
     assert len(api.asked) == before
-    assert lake.entry(FIVE).polls == (1, 2)
+    assert [poll.number for poll in lake.names().hour(FIVE).polls] == [1, 2]
     assert findings(lake) == []
-    assert [state.state for state in states(lake, [FIVE, TEN])] == ["empty", "complete"]
+    assert api.states(lake, [FIVE, TEN]) == ["empty", "complete"]
 
 
 def test_a_damaged_day_that_counts_what_lives_on_another_is_named(lake: Lake, api_of: Any) -> None:
     api = api_of(moved_later)
     api.run(lake, [OTHER_DAY])
     api.run(lake, [TEN])
-    path = lake.made_path(days_of(OTHER_DAY, ZONE)[0])
+    day = days_of(OTHER_DAY, ZONE)[0]
+    path = made_path(day, lake.names().day(day.date)[0])
     lake.store.put(path, b"?")
     assert f"torn {path}" in findings(lake)

@@ -7,14 +7,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from lakes import bytes_of, references
+from mortal_store import Killed, MortalStore
 from obstore.store import MemoryStore
 from records import at, returned
 
 from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
 from returns_orchestration.lake import Lake
+from returns_orchestration.lake.lake import made_path
 from returns_orchestration.lake.store import ObjectStore
-from returns_orchestration.state.hours import missing, states
+from returns_orchestration.state.status import states
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window, windows_between
 
@@ -23,38 +25,12 @@ if TYPE_CHECKING:
 
 HOURS = list(windows_between(at(9), at(11)))
 NINE, TEN = HOURS
-BAD = (
+BAD_FILES = (
     f"raw_returns/{NINE.path}/poll-0001.parquet",
-    f"_records/{TEN.path}/poll-0002.json",
     f"returns/{NINE.path}/part-0.parquet",
     f"returns/{TEN.path}/stranger.parquet",
 )
 ZONE = ZoneInfo("Asia/Kolkata")
-
-
-class Killed(BaseException):
-    """What no code of ours catches."""
-
-
-class Mortal(ObjectStore):
-    """A store that takes ``left`` changes, deletions too, and dies at the next."""
-
-    def __init__(self, remote: Remote, left: int) -> None:
-        super().__init__(remote, "memory://lake")
-        self.left = left
-
-    def _die(self) -> None:
-        if not self.left:
-            raise Killed
-        self.left -= 1
-
-    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
-        self._die()
-        return super()._put(path, content, create=create)
-
-    def delete(self, path: str) -> None:
-        self._die()
-        super().delete(path)
 
 
 def first(window: Window) -> list[Any]:
@@ -76,6 +52,19 @@ def polled_twice(remote: Remote, api_of: Any) -> Lake:
     return lake
 
 
+def numbers(lake: Lake, window: Window) -> list[int]:
+    return [poll.number for poll in lake.names().hour(window).polls]
+
+
+def entry_of_poll(lake: Lake, window: Window, number: int) -> str:
+    return next(p.path for p in lake.names().hour(window).polls if p.number == number)
+
+
+def bad_of(lake: Lake) -> list[str]:
+    """The files that are damaged, and an entry of a poll that is good."""
+    return [*BAD_FILES, entry_of_poll(lake, TEN, 2)]
+
+
 def damage(lake: Lake, path: str) -> None:
     lake.store.put(path, (lake.store.get(path) or b"")[:-1] + b"?")
 
@@ -95,6 +84,7 @@ def test_a_poll_that_is_bad_is_set_aside_and_its_hour_polled_again(
     api_of(first).run(lake, HOURS)
     bad = lake.poll_path(NINE, 1)
     damage(lake, bad)
+    lake.forget()
     (failed,) = [o for o in api_of(second).run(lake, [NINE]) if isinstance(o, Failed)]
     assert "rebuild 2026-11-09T09:00 2026-11-09T10:00" in str(failed.error)
 
@@ -102,8 +92,7 @@ def test_a_poll_that_is_bad_is_set_aside_and_its_hour_polled_again(
     assert done.poll_again == [NINE]
     assert not done.is_whole
     assert [path for path in done.aside if path.startswith(f"_aside/{bad}")]
-    assert missing(lake, HOURS, lambda _: True)[0] == [NINE]
-    (nine, ten) = states(lake, HOURS)
+    (nine, ten) = states(lake, HOURS, ZONE)
     assert (nine.state, ten.state) == ("missing", "complete")
     assert "set aside" in (nine.error or "")
     # What only the bad poll served is in no table; what the other window served is.
@@ -114,9 +103,9 @@ def test_a_poll_that_is_bad_is_set_aside_and_its_hour_polled_again(
     api.run(lake, HOURS, missing_only=True)
     assert api.asked == [NINE]
     assert references(lake) == ["R-09", "R-10", "R-E", "R-L09"]
-    assert lake.entry(NINE).polls == (2,)
+    assert numbers(lake, NINE) == [2]
     assert not found(lake)
-    assert {state.state for state in states(lake, HOURS)} == {"complete"}
+    assert api.states(lake, HOURS) == ["complete", "complete"]
 
 
 @pytest.mark.parametrize("bad", [1, 2])
@@ -128,17 +117,17 @@ def test_an_hour_is_made_of_the_polls_that_are_left_and_asked_for_all_the_same(
     api_of(second, always_at=at(40)).run(lake, HOURS)
     damage(lake, lake.poll_path(NINE, bad))
     assert rebuilt(lake, api_of).poll_again == [NINE]
-    assert lake.entry(NINE).polls == (3 - bad,)
+    assert numbers(lake, NINE) == [3 - bad]
     assert ("R-L09" in references(lake)) is (bad == 1)
-    assert [state.state for state in states(lake, HOURS)] == ["missing", "complete"]
     api = api_of(second, always_at=at(50))  # nothing new for the first: it is kept all the same
-    assert not api.river(lake).is_complete(NINE)
+    assert api.states(lake, HOURS) == ["damaged", "complete"]
+    assert api.river(lake).states(HOURS).of(NINE).needs_poll
     api.run(lake, HOURS, missing_only=True)
     assert api.asked == [NINE]
-    assert 3 in lake.entry(NINE).polls
+    assert 3 in numbers(lake, NINE)
     assert references(lake) == ["R-09", "R-10", "R-E", "R-L09", "R-L10"]
     assert not found(lake)
-    assert api.river(lake).is_complete(NINE)
+    assert api.states(lake, HOURS) == ["complete", "complete"]
     assert rebuilt(lake, api_of).is_whole
 
 
@@ -146,7 +135,7 @@ def test_a_damaged_record_of_a_good_poll_is_written_anew(memory_lake: Lake, api_
     lake = memory_lake
     api_of(first).run(lake, HOURS)
     before = bytes_of(lake.store, "raw_returns") | bytes_of(lake.store, "returns")
-    damage(lake, lake.poll_record_path(NINE, 1))
+    damage(lake, entry_of_poll(lake, NINE, 1))
     done = rebuilt(lake, api_of)
     assert done.is_whole
     assert len(done.aside) == 1
@@ -157,9 +146,10 @@ def test_a_damaged_record_of_a_good_poll_is_written_anew(memory_lake: Lake, api_
 def test_a_rebuild_that_was_killed_at_any_change_is_ended_by_the_same_again(api_of: Any) -> None:
     def damaged(remote: Remote) -> Lake:
         lake = polled_twice(remote, api_of)
-        for path in BAD:
+        for path in bad_of(lake):
             damage(lake, path)
-        lake.store.delete(lake.made_path(TEN))
+        (made,) = lake.names().hour(TEN).made
+        lake.store.delete(made_path(TEN, made))
         return lake
 
     whole = damaged(MemoryStore())
@@ -169,9 +159,9 @@ def test_a_rebuild_that_was_killed_at_any_change_is_ended_by_the_same_again(api_
     while True:
         remote = MemoryStore()
         lake = damaged(remote)
-        bad = {lake.store.get(path) for path in BAD}
+        bad = {lake.store.get(path) for path in bad_of(lake)}
         try:
-            rebuilt(Lake(Mortal(remote, killed), lambda: at(20)), api_of)
+            rebuilt(Lake(MortalStore(remote, killed), lambda: at(20)), api_of)
             break
         except Killed:
             killed += 1
