@@ -253,7 +253,8 @@ class Lake:
         """Move a poll that is bad, and its entry, out of the way; where to.
 
         First its number is noted as lost, so that it is never given again and the hour is known to
-        be polled again; killed anywhere, the same again ends it.
+        be polled again; killed anywhere, the same again ends it. 0 is the number of what was noted
+        and not kept.
         """
         hour = names.hour(window)
         # Not of hour.polls: who is killed after the note finds it no longer among those.
@@ -262,7 +263,7 @@ class Lake:
         folder = journal.date_folder(day)
         entries = [f"{folder}/{name}" for name in names.of(day) if name.startswith(begin)]
         sha = next((p.sha256 for p in hour.polls if p.number == number), journal.UNKNOWN_SHA)
-        if number not in {lost for lost, _, _ in hour.lost}:
+        if number not in {lost for lost, _, _ in hour.lost} or not (number or hour.has_lost_a_poll):
             following = max(hour.next_number, number + 1)
             self.put_entry(
                 names,
@@ -323,6 +324,8 @@ class Lake:
         if window is not None:
             self.put_entry(names, Damaged(period=window.key, file=path))
         elif day is not None:
+            if path.startswith(JOURNAL):  # what is found bad is never deleted
+                move_aside(self.store, path)
             found = names.day(day)
             folder = folder_of(day.isoformat())
             self.remove_entries(names, [f"{folder}made-{name.text}.json" for name in found])

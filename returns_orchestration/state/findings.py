@@ -12,7 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final, Literal
 
 from returns_orchestration import tables
-from returns_orchestration.lake.journal import JOURNAL
+from returns_orchestration.lake.journal import EVER, JOURNAL, read_name
 from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import ASIDE, span_of
@@ -50,6 +50,7 @@ PASSED_OVER: Final = frozenset({"_alerts", ASIDE, RECORDS_BEFORE, BACKUP})
 """Folders of the lake that hold no tables: the state of what runs, evidence, an earlier format."""
 
 _DATE: Final = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})")
+_FORMAT: Final = re.compile(r"format-[0-9]+\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,16 @@ def strangers(store: Store) -> Iterator[str]:
                 yield from store.list(f"{folder}/{child}")
         for name in names:
             is_ours = (
-                name.startswith(("ever.made-", "format-", TRIAL))
+                _of_the_journal(name)
                 if folder == JOURNAL
                 else folder == lateness and name == "part-0.parquet"
             )
             if not is_ours:
                 yield f"{folder}/{name}"
+
+
+def _of_the_journal(name: str) -> bool:
+    """Whether a file beside the dates of the journal is one of ours."""
+    read = read_name(name)
+    is_of_all_time = read is not None and (read.at, read.kind) == (EVER, "made")
+    return is_of_all_time or _FORMAT.fullmatch(name) is not None or name.startswith(TRIAL)

@@ -21,7 +21,7 @@ from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.journal import FileRecord, Made, Poll
-from returns_orchestration.lake.lake import poll_name
+from returns_orchestration.lake.lake import made_path, poll_name
 from returns_orchestration.lake.parquet import is_whole_poll
 from returns_orchestration.state import findings
 from returns_orchestration.state.findings import SELF_NAMED, Finding
@@ -37,8 +37,13 @@ if TYPE_CHECKING:
     from returns_orchestration.tables import Table
 
 _RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
-_LOST_WITH_CONTENT: Final = frozenset({"waived", "again", "damaged"})
-"""Kinds of which the name does not say everything: once damaged, they cannot be written again."""
+_REMEDIES: Final[dict[str, Remedy]] = {
+    "made": "make",
+    "again": "poll",  # what the hour said last is then known from a poll
+    "waived": "aside",
+    "damaged": "aside",
+}
+"""What mends a damaged entry whose name does not say everything, by its kind."""
 
 HOURLY: Final = (tables.RAW_RETURNS, *tables.MADE_HOURLY)
 
@@ -139,11 +144,7 @@ class Verifier:
                     good.append(journal.decode(content, path))
                 except LakeDamaged:
                     kind: Kind = "torn" if journal.is_torn(content) else "altered"
-                    remedy: Remedy = "entry"
-                    if name.kind == "made":
-                        remedy = "make"
-                    elif name.kind in _LOST_WITH_CONTENT:
-                        remedy = "aside"
+                    remedy = _REMEDIES.get(name.kind, "entry")
                     found.append(Finding(path, kind, remedy, window, number))
         return good, found
 
@@ -264,9 +265,15 @@ class Verifier:
         found = [Finding(path, "foreign", "aside") for path in findings.strangers(self._lake.store)]
         ever, names = Ever(), self._lake.names()
         path = self._lake.path(tables.LATENESS, ever)
-        for name in self._lake.made_names(ever, names):
-            with suppress(LakeDamaged):
+        made = self._lake.made_names(ever, names)
+        if not made and self._lake.store.get(path) is not None:
+            found.append(Finding(path, "unfinished", "make"))
+        for name in made:
+            try:
                 file = self._lake.read_made(ever, name).files[tables.LATENESS.name]
+            except LakeDamaged:
+                found.append(Finding(made_path(ever, name), "altered", "make"))
+            else:
                 content = self._lake.store.get(path)
                 if content is None or FileRecord.of(path, content, file.rows) != file:
                     found.append(Finding(path, "altered" if content else "missing", "make"))

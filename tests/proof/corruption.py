@@ -18,31 +18,42 @@ from proof.moved import land_moved
 from proof.result import Result
 from world import World, hours
 
+from returns_orchestration import tables
 from returns_orchestration.definitions import build_river
 from returns_orchestration.flow.hours import Failed, River, Stopped
 from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.lake.journal import JOURNAL
+from returns_orchestration.lake.lake import MARKER
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.state import lateness
 from returns_orchestration.state.findings import Finding
+from returns_orchestration.state.status import states
 from returns_orchestration.state.verify import Verifier
+from returns_orchestration.window import Window
 
 FROM, TO = "2026-11-06T14:00", "2026-11-07T02:00"
 """Twelve hours of an evening and a night, in two days of the report's zone."""
 
 KINDS = ("flip", "truncate", "delete", "foreign", "swap")
 
-MARKS = "strays-from", "moved-between"
-"""How files begin that hold nothing and whose name says it all."""
+ENTRY = re.compile(r"(?P<at>[0-9]{2}|day|ever)\.(?P<kind>[a-z]+)(-[^/]*)?\.json")
+"""The name of an entry of the journal."""
 
 STRANGERS = (
     "part-0.parquet.tmp",
     "part-1.parquet",
     "poll-0009.parquet",
-    "poll-0009.json",
-    "poll-0001-lost-before-0009.json",
-    "strays-from-2026-11-06T15",
-    "moved-between-here-and-2026-11-06T15",
-    "tables.json.bak",
+    "15.poll-0009-20261106T161003000000-20261106T161004-2-4711-0123456789abcdef-UTC.json",
+    "15.lost-0001-0123456789abcdef-0009.json",
+    "15.from-2026-11-06T17.json",
+    "15.to-2026-11-06T17.json",
+    "15.rezoned-0001-0001-Asia~Kolkata.json",
+    "15.made-0123456789ab-01234567-01234567-9.json",
+    "15.again-20261106T161003000000-0123456789abcdef.json",
+    "15.waived.json",
+    "15.made-0123456789ab-01234567-01234567-9.json.bak",
+    "ever.json",
+    "format-9.json.bak",
     ".hidden",
 )
 
@@ -51,7 +62,8 @@ STRANGERS = (
 def lived_lake(folder: Path, **options: object) -> Iterator[World]:
     """A lake of twelve hours, each polled three times, with returns at edges, late and unusable.
 
-    And with one that was requested in another hour, if its newest poll is right.
+    And with one that was requested in another hour, if its newest poll is right, and one of which
+    the hour before said its own once more.
     """
     chosen = {"returns_per_hour": 6, "edge_rule": "[]", "edges": True, "late_share": 0.2}
     simulator = Simulator(SimulatorOptions(**(chosen | {"unusable": 0.03} | options)))  # type: ignore[arg-type]
@@ -63,8 +75,11 @@ def lived_lake(folder: Path, **options: object) -> Iterator[World]:
             world.set_clock(lambda moment=moment: moment)  # type: ignore[misc]
             run(river_at(world, moment))
         land_moved(river_at(world, moment), windows[2], windows[9], moment)
-        run(river_at(world, moment), poll=False)
+        land_moved(river_at(world, moment), windows[4], windows[7], moment)
         lake = Lake(open_store(str(world.lake)), lambda: moment)
+        lake.rezone(lake.names(), windows[5], "Etc/UTC")  # the same by another name
+        run(river_at(world, moment), poll=False)
+        run(river_at(world, moment + timedelta(minutes=1)), windows[4:5])
         lateness.publish(lake, lateness.measure(lake))
         lake.waive(windows[0].previous, "nobody was there")
         yield world
@@ -75,9 +90,9 @@ def river_at(world: World, moment: datetime) -> River:
     return build_river(world.settings, clock=lambda: moment)
 
 
-def run(river: River, **how: object) -> None:
-    """All hours; an hour that fails is an error here."""
-    for outcome in river.run(hours(FROM, TO), **how):  # type: ignore[arg-type]
+def run(river: River, windows: list[Window] | None = None, **how: object) -> None:
+    """All hours, or some; an hour that fails is an error here."""
+    for outcome in river.run(windows or hours(FROM, TO), **how):  # type: ignore[arg-type]
         assert not isinstance(outcome, Failed | Stopped), outcome.error
 
 
@@ -116,7 +131,10 @@ def sorts(files: dict[str, bytes]) -> list[str]:
 
 
 def sort_of(path: str) -> str:
+    """Its table or folder, how deep it lies, and its name without numbers and digests."""
     folder, name = path.split("/", 1)[0], path.rsplit("/", 1)[-1]
+    entry = ENTRY.fullmatch(name)
+    name = f"{entry['at']}.{entry['kind']}.json" if entry else name
     return f"{folder} {path.count('/')} {re.sub('[0-9]+', '#', name)}"
 
 
@@ -132,7 +150,6 @@ def corruption(
     kind: str, files: dict[str, bytes], dice: random.Random, sort: str = ""
 ) -> Corruption:
     """What ``kind`` does to a file of the dice's choice, of that ``sort`` if that is possible."""
-    # That a waiver was given, only the waiver says: its absence is no damage.
     possible = [path for path in sorted(files) if _is_possible(kind, path, files[path])]
     paths = [path for path in possible if sort_of(path) == sort] or possible
     while True:
@@ -159,9 +176,36 @@ def corruption(
 
 
 def _is_possible(kind: str, path: str, content: bytes) -> bool:
+    if path == MARKER:  # which is put again; it holds nothing
+        return kind == "foreign"
     if kind == "truncate":
         return bool(content)
+    # That a waiver was given, only the waiver says: its absence is no damage.
     return kind != "delete" or not path.endswith("waived.json")
+
+
+def is_unnoticed(done: Corruption, world: World) -> bool:
+    """Whether `verify` names neither the file nor, of an entry that is gone, what it was about.
+
+    Of an hour that lacks an entry which says what its tables are made of, `status` says so.
+    """
+    found = named(findings(world))
+    entry = ENTRY.fullmatch(done.path.rpartition("/")[2])
+    if done.path in found:
+        return False
+    if done.kind != "delete" or entry is None:
+        return True
+    date = done.path.split("/")[1]
+    if entry["at"] == "ever":
+        return f"{tables.LATENESS.name}/part-0.parquet" not in found
+    if entry["at"] == "day" or entry["kind"] in ("poll", "made"):
+        place = f"{date}/" if entry["at"] == "day" else f"{date}/hour={entry['at']}/"
+        return not any(place in path for path in found)
+    river = build_river(world.settings)
+    window = Window.from_path(f"{date}/hour={entry['at']}")
+    assert window is not None
+    (line,) = states(river.lake, [window], river.days.zone)
+    return line.state in ("complete", "empty")
 
 
 def one_by_one(world: World, rounds: int, seed: int) -> Result:
@@ -172,10 +216,9 @@ def one_by_one(world: World, rounds: int, seed: int) -> Result:
         done = nth(number, files, dice)
         done.write(world.lake, done.after)
         tally.tried += 1
-        if done.path not in named(findings(world)):
+        if is_unnoticed(done, world):
             tally.faults.append(f"{number}: {done.kind} {done.path}")
-        done.write(world.lake, done.before)
-    assert world.files() == files
+        restore(world, files)
     assert not findings(world)
     return tally
 
@@ -188,23 +231,36 @@ def all_at_once(world: World, seed: int) -> Result:
     dice, tally, files = random.Random(seed), Result(seed), world.files()
     chosen: dict[str, Corruption] = {}
     folders = {path.partition("date=")[2].rpartition("/")[0] for path in files}
+    told_of = set[str]()
+    """Hours whose entry in the journal is damaged: what it said of their files is not known."""
     for folder in sorted(folders):
-        while folder not in chosen:
+        while folder not in chosen and folder not in told_of:
             done = corruption(dice.choice(KINDS), files, dice)
-            # A mark is right or wrong by the record of another hour, which may be gone, too.
-            name = done.path.rpartition("/")[2]
-            is_mark = done.kind in ("delete", "foreign") and name.startswith(MARKS)
-            if not is_mark and done.path.partition("date=")[2].rpartition("/")[0] == folder:
+            # Which file is about an entry that is gone, the same folder's may no longer say.
+            is_entry = done.kind == "delete" and done.path.startswith(JOURNAL)
+            if not is_entry and done.path.partition("date=")[2].rpartition("/")[0] == folder:
                 chosen[folder] = done
+                entry = ENTRY.fullmatch(done.path.rpartition("/")[2])
+                told_of |= {f"{folder}/hour={entry['at']}"} if entry else set()
     for done in chosen.values():
         done.write(world.lake, done.after)
     found = named(findings(world))
     tally.tried = len(chosen)
     tally.faults = [f"{d.kind} {d.path}" for d in chosen.values() if d.path not in found]
-    for done in chosen.values():
-        done.write(world.lake, done.before)
-    assert world.files() == files
+    restore(world, files)
     return tally
+
+
+def restore(world: World, files: dict[str, bytes]) -> None:
+    """Put ``files`` in the place of all that stands there, but for the log of polls."""
+    there = world.files()
+    for path in there.keys() - files.keys():
+        (world.lake / path).unlink()
+    for path, content in files.items():
+        if there.get(path) != content:
+            (world.lake / path).parent.mkdir(parents=True, exist_ok=True)
+            (world.lake / path).write_bytes(content)
+    assert world.files() == files
 
 
 def corruptions(rounds: int, seed: int) -> Result:

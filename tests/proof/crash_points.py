@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,102 +21,151 @@ from proof.corruption import sort_of
 
 from returns_orchestration.lake import store as room
 from returns_orchestration.lake.poll_log import POLL_LOG
-from returns_orchestration.lake.store import FolderStore
+from returns_orchestration.lake.store import TEMPORARY, FolderStore
+from returns_orchestration.lake.trial import TRIAL
 
 LOG = "points.txt"
 
 
 class Points:
-    """Notes every point that is passed in ``log``; dies at the ``nth`` passing of ``fatal``."""
+    """Notes every point that is passed in ``log``; dies at the ``nth`` passing of ``fatal``.
 
-    def __init__(self, log: Path, fatal: str = "", nth: int = 1) -> None:
+    Files are put and read side by side: any thread may pass a point, one at a time.
+    """
+
+    def __init__(self, log: Path, lake: Path, fatal: str = "", nth: int = 1) -> None:
         self._log = log
+        self._lake = str(lake)
         self._fatal = fatal
         self._nth = nth
         self._passed: Counter[str] = Counter()
-        self._path = ""
+        self._one_at_a_time = threading.Lock()
 
     def passed(self, step: str, what: str) -> None:
         """One step is done, or about to be."""
         name = f"{step} {what}"
-        self._passed[name] += 1
-        if name == self._fatal and self._passed[name] == self._nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-        with self._log.open("a") as log:
-            log.write(name + "\n")
+        with self._one_at_a_time:
+            self._passed[name] += 1
+            if name == self._fatal and self._passed[name] == self._nth:
+                os.kill(os.getpid(), signal.SIGKILL)
+            with self._log.open("a") as log:
+                log.write(name + "\n")
 
-    def about(self, path: str) -> str:
-        """The sort of a file, numbers and random names left out."""
-        if path.startswith("_aside/"):
-            path = path.rpartition(".")[0]
-        if path.startswith(f"{POLL_LOG}/"):
-            path = path.rpartition("/")[0]
-        return "a probe" if "/.writable-" in path else sort_of(path)
+    def at(self, step: str, file: Path) -> None:
+        """A step of a file of the lake by its full path; temporary ones are not told of."""
+        path = str(file).removeprefix(f"{self._lake}/")
+        if path != str(file) and not path.startswith(f"{TEMPORARY}/"):
+            self.passed(step, about(path))
 
-    @contextmanager
-    def writing(self, path: str) -> Iterator[None]:
-        """A file is being put, created or deleted: its steps are about it."""
-        self._path = path
-        yield
-        self.passed("put", self.about(path))
-        self._path = ""
 
-    def at_file(self, step: str) -> None:
-        """A step of the file that is being written."""
-        if self._path:
-            self.passed(step, self.about(self._path))
+def about(path: str) -> str:
+    """The sort of a file, numbers and random names left out."""
+    if path.startswith("_aside/"):
+        path = path.rpartition(".")[0]
+    if path.startswith(f"{POLL_LOG}/"):
+        path = path.rpartition("/")[0]
+    return "a probe" if f"/{TRIAL}" in path else sort_of(path)
 
 
 def die_at(log: str, fatal: str, nth: int) -> None:
     """Put the points around what is durable in this process; ``fatal`` may be "" for none."""
     Path(log).write_text("")
-    points = Points(Path(log), fatal, nth)
+    points = Points(Path(log), Path(os.environ["RETURNS_LAKE"]), fatal, nth)
     _around_the_lake(points)
+    _around_each_file(points)
     _around_events(points)
 
 
+class _Content(bytes):
+    """The content of a file that knows for which path it is, whatever thread writes it."""
+
+    path: str
+
+    @classmethod
+    def of(cls, path: str, content: bytes) -> _Content:
+        named = cls(content)
+        named.path = path
+        return named
+
+
+_here = threading.local()
+
+
 def _around_the_lake(points: Points) -> None:
-    put, create, delete, fsync = (
-        FolderStore.put,
+    """What the store is asked for: one file, or many at once."""
+    put_many, create, get_many, get, durable = (
+        FolderStore.put_many,
         FolderStore.create,
-        FolderStore.delete,
-        os.fsync,
+        FolderStore.get_many,
+        FolderStore.get,
+        FolderStore._durable,
     )
-    replace, link = Path.replace, Path.hardlink_to
 
-    def noting(write: Callable[..., Any]) -> Callable[..., Any]:
-        def writes(self: FolderStore, path: str, content: bytes) -> Any:
-            with points.writing(path):
-                return write(self, path, content)
+    def puts(self: FolderStore, contents: Mapping[str, bytes]) -> None:
+        put_many(self, {path: _Content.of(path, contents[path]) for path in contents})
+        for path in contents:
+            points.passed("put", about(path))
 
-        return writes
+    def creates(self: FolderStore, path: str, content: bytes) -> bool:
+        created = create(self, path, _Content.of(path, content))
+        points.passed("put", about(path))
+        return created
+
+    def gets_many(self: FolderStore, paths: Sequence[str]) -> list[bytes | None]:
+        for path in paths:
+            points.passed("about to read", about(path))
+        found = get_many(self, paths)
+        for path in paths:
+            points.passed("read", about(path))
+        return found
+
+    def gets(self: FolderStore, path: str) -> bytes | None:
+        points.passed("reading", about(path))
+        return get(self, path)
+
+    @contextmanager
+    def writes(self: FolderStore, content: bytes) -> Iterator[Path]:
+        _here.path = getattr(content, "path", "")
+        with durable(self, content) as temporary:
+            _here.path = ""
+            yield temporary
+
+    FolderStore.put_many = puts  # type: ignore[method-assign]
+    FolderStore.create = creates  # type: ignore[method-assign]
+    FolderStore.get_many = gets_many  # type: ignore[method-assign]
+    FolderStore.get = gets  # type: ignore[method-assign]
+    FolderStore._durable = writes  # type: ignore[method-assign]
+
+
+def _around_each_file(points: Points) -> None:
+    """What becomes of a single file, also of one of many: written, placed, removed."""
+    fsync, replace, link, unlink = os.fsync, Path.replace, Path.hardlink_to, Path.unlink
 
     def syncs(descriptor: int) -> None:
-        points.at_file("unsynced")
+        if path := getattr(_here, "path", ""):
+            points.passed("unsynced", about(path))
         fsync(descriptor)
 
     def replaces(self: Path, target: Path) -> Any:
-        points.at_file("synced")
+        points.at("synced", target)
         replaced = replace(self, target)
-        points.at_file("renamed")
+        points.at("renamed", target)
         return replaced
 
     def links(self: Path, target: Path) -> None:
-        points.at_file("synced")
+        points.at("synced", self)
         link(self, target)
-        points.at_file("linked")
+        points.at("linked", self)
 
-    def deletes(self: FolderStore, path: str) -> None:
-        points.passed("deleting", points.about(path))
-        delete(self, path)
-        points.passed("deleted", points.about(path))
+    def unlinks(self: Path, **how: Any) -> None:
+        points.at("deleting", self)
+        unlink(self, **how)
+        points.at("deleted", self)
 
-    FolderStore.put = noting(put)  # type: ignore[method-assign]
-    FolderStore.create = noting(create)  # type: ignore[method-assign]
-    FolderStore.delete = deletes  # type: ignore[method-assign]
     room.os.fsync = syncs
     Path.replace = replaces  # type: ignore[method-assign,assignment]
     Path.hardlink_to = links  # type: ignore[method-assign,assignment]
+    Path.unlink = unlinks  # type: ignore[method-assign]
 
 
 def _around_events(points: Points) -> None:

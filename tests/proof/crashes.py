@@ -19,11 +19,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
-from proof.corruption import findings
 from proof.crash_points import LOG, die_at
-from proof.kills import doubled, unknown_to_dagster
+from proof.kills import doubled, is_made, unknown_to_dagster
 from proof.moved import land_moved
 from proof.result import Result
+from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
 from proof.warm import TOO_LONG, Warm, warm
 from world import World, hours
@@ -40,6 +40,7 @@ WINDOWS = hours("2026-11-06T17:00", "2026-11-06T20:00")
 SPAN = WINDOWS[0].text, WINDOWS[-1].next.text
 FIRST = datetime.fromisoformat("2026-11-06T21:00+00:00")
 LATER = FIRST + timedelta(hours=30)
+MINUTE = timedelta(minutes=1)
 
 EXPECTED = {
     f"{step} {sort}"
@@ -53,20 +54,30 @@ EXPECTED = {
         "rejected_returns 3 part-#.parquet",
         "refund_modes_daily 2 part-#.parquet",
         "return_reasons_daily 2 part-#.parquet",
-        "_records 3 poll-#.json",
-        "_records 3 tables.json",
-        "_records 3 strays-from-#-#-#T#",
-        "_records 3 moved-between-here-and-#-#-#T#",
-        "_records 3 poll-#-lost-before-#.json",
-        "_records 2 tables.json",
+        "_journal 1 format-#.json",
+        "_journal 2 #.poll.json",
+        "_journal 2 #.made.json",
+        "_journal 2 #.from.json",
+        "_journal 2 #.to.json",
+        "_journal 2 #.again.json",
+        "_journal 2 #.lost.json",
+        "_journal 2 #.damaged.json",
+        "_journal 2 day.made.json",
     )
 } | {
     "linked raw_returns 3 poll-#.parquet",
     "renamed returns 3 part-#.parquet",
-    "renamed _records 3 poll-#.json",
-    "renamed _records 3 tables.json",
+    "renamed _journal 2 #.to.json",
+    "linked _journal 2 #.poll.json",
+    "linked _journal 2 #.made.json",
     "deleting raw_returns 3 poll-#.parquet",
-    "deleted _records 3 poll-#.json",
+    "deleted _journal 2 #.poll.json",
+    "deleted _journal 2 #.damaged.json",
+    "deleted _journal 2 #.made.json",
+    "deleted _journal 2 day.made.json",
+    "about to read raw_returns 3 poll-#.parquet",
+    "reading _journal 2 #.made.json",
+    "read _journal 2 #.made.json",
     "telling ASSET_MATERIALIZATION raw_returns",
     "telling ASSET_MATERIALIZATION return_reasons_hourly",
     "telling ASSET_CHECK_EVALUATION raw_returns",
@@ -114,7 +125,18 @@ def with_a_moved_return(world: World, _: random.Random) -> None:
     with patch.dict(os.environ, world.environment):
         do("last")
         river = build_river(load_settings(Path("none")))
-        land_moved(river, WINDOWS[0], WINDOWS[-1], LATER - timedelta(minutes=1))
+        land_moved(river, WINDOWS[0], WINDOWS[-1], LATER - MINUTE)
+
+
+def with_a_word_to_repeat(world: World, _: random.Random) -> None:
+    """The last hour said last that a return moved there; the first hour still says what it did."""
+    world.set_clock(lambda: LATER)
+    with patch.dict(os.environ, world.environment):
+        earlier = build_river(load_settings(Path("none")), clock=lambda: LATER - 2 * MINUTE)
+        assert not [o for o in earlier.run(WINDOWS) if isinstance(o, Failed | Stopped)]
+        river = build_river(load_settings(Path("none")))
+        land_moved(river, WINDOWS[0], WINDOWS[-1], LATER - MINUTE)
+        do("made")
 
 
 def half_done(world: World, dice: random.Random) -> None:
@@ -122,14 +144,14 @@ def half_done(world: World, dice: random.Random) -> None:
     nothing(world, dice)
     world.set_clock(lambda: LATER)
     with warm() as commands:
-        _die(world, commands, "missing", "put _records 3 tables.json", dice.randrange(1, 3))
+        _die(world, commands, "missing", "put _journal 2 #.made.json", dice.randrange(1, 3))
 
 
 def without_tables(world: World, dice: random.Random) -> None:
     """Only what was polled is left."""
     filled(world, dice)
     for path in world.lake.rglob("*"):
-        if path.name in ("part-0.parquet", "tables.json"):
+        if is_made(path):
             path.unlink()
 
 
@@ -149,6 +171,7 @@ STATES = (
     State("nothing new", filled, "repoll", FIRST, has_events=True),
     State("an hour between", with_a_gap, "between", LATER),
     State("a moved return", with_a_moved_return, "missing", LATER),
+    State("a word repeated", with_a_word_to_repeat, "repoll", LATER),
     State("a killed run", half_done, "missing", LATER),
     State("no tables", without_tables, "rebuild", FIRST),
     State("a bad poll", with_a_bad_poll, "rebuild", FIRST),
@@ -166,7 +189,9 @@ def do(work: str) -> None:
         Rebuilder(river).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
     bad = [
         outcome
-        for outcome in river.run(HOURS.get(work, WINDOWS), missing_only=work != "repoll")
+        for outcome in river.run(
+            HOURS.get(work, WINDOWS), poll=work != "made", missing_only=work != "repoll"
+        )
         if isinstance(outcome, Failed | Stopped)
     ]
     assert not bad, bad
@@ -260,7 +285,7 @@ def _wrong(  # noqa: PLR0917 - the case
         yield f"started again it ended with {again}"
         return
     yield from wrong_with_tables(world, WINDOWS, state.moment)
-    yield from (finding.text for finding in findings(world))
+    yield from wrong_by_the_lake(world, WINDOWS)
     yield from doubled(world)
     if told:
         yield from unknown_to_dagster(world, WINDOWS)

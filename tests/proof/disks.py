@@ -21,11 +21,11 @@ from typing import Any
 from unittest.mock import patch
 
 import polars as pl
-from proof.corruption import findings
 from proof.crashes import FIRST, LATER, WINDOWS, options
-from proof.kills import doubled
+from proof.kills import doubled, is_made
 from proof.reader import TABLES, look
 from proof.result import Result
+from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
 from world import BRIEF, HASTY, World
 
@@ -119,7 +119,7 @@ def _before(world: World, work: str) -> World:
         _do(world, "first poll")
     if work == "rebuild":
         for path in world.lake.rglob("*"):
-            if path.name in ("part-0.parquet", "tables.json"):
+            if is_made(path):
                 path.write_bytes(TORN)
     return world
 
@@ -168,7 +168,7 @@ def _wrong(world: World, work: str, disk: Disk) -> Iterator[str]:
     moment = LATER if work == "new content" else FIRST
     yield from wrong_with_tables(world, WINDOWS, moment)
     yield from doubled(world)
-    yield from (finding.text for finding in findings(world))
+    yield from wrong_by_the_lake(world, WINDOWS)
 
 
 def _returns(world: World) -> set[str]:

@@ -21,9 +21,10 @@ from unittest.mock import patch
 
 import polars as pl
 from dagster import AssetKey
-from proof.corruption import findings
+from proof.corruption import sort_of
 from proof.reader import reading
 from proof.result import Result
+from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
 from proof.warm import Warm, said, warm
 from world import World
@@ -117,10 +118,15 @@ def _span(dice: random.Random) -> list[Window]:
 
 
 def _damage(world: World, dice: random.Random) -> None:
-    """What a rebuild has work with: tables and records are gone; a torn table is no reader's."""
+    """What a rebuild has work with: tables and entries are gone; a torn table is no reader's."""
     for path in sorted(world.lake.rglob("*")):
-        if path.name in ("part-0.parquet", "tables.json") and dice.random() < 0.5:
+        if is_made(path) and dice.random() < 0.5:
             path.unlink()
+
+
+def is_made(path: Path) -> bool:
+    """Whether it is a file of a table that is made of polls, or says that one was made."""
+    return path.name == "part-0.parquet" or sort_of(path.name).endswith(".made.json")
 
 
 def _killed_until_done(world: World, commands: Warm, stage: Stage, dice: random.Random) -> int:
@@ -142,7 +148,7 @@ def _wrong(world: World, stage: Stage, commands: Warm) -> Iterator[str]:
         yield fault
         return
     yield from wrong_with_tables(world, stage.windows, stage.moment)
-    yield from (finding.text for finding in findings(world))
+    yield from wrong_by_the_lake(world, stage.windows)
     yield from doubled(world)
     yield from unknown_to_dagster(world, stage.windows)
     world.simulator.forget()

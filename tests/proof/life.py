@@ -1,14 +1,19 @@
 """The whole against a model in dictionaries: hypothesis lives a pipeline's life and compares.
 
-It polls hours in any order, again, in vain and half killed, while the API adds, changes and hides
-returns and changes its mind about edges. ``Model`` says what must then be in the lake.
+It polls hours in any order, again, in vain and half killed, while the API adds, changes, moves and
+hides returns, says again what it said before and changes its mind about edges. The zone of naive
+times is set otherwise and corrected, releases change the rules, and the lake is put back as an
+older copy. ``Model`` says what must then be in the lake.
 """
 
 from __future__ import annotations
 
 import itertools
+import random
 from collections import Counter
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,35 +29,76 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from lakes import bytes_of, counted, rows_with_place
-from obstore.store import MemoryStore
 from proof.mending import tables_of
-from proof.model import EDGES, WINDOWS, Killed, Model, Mortal, Said, records_of
+from proof.model import (
+    EDGES,
+    HOUR,
+    HOURS,
+    Api,
+    Hour,
+    Model,
+    Reply,
+    Said,
+    hour_of,
+    place_of,
+    records_of,
+)
+from proof.mortal_store import Killed, Mortal
 from proof.result import Result, in_words
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.errors import ServerFault
 from returns_orchestration.flow.days import DaySettler
-from returns_orchestration.flow.hours import Failed, River, Stopped
+from returns_orchestration.flow.hours import Failed, Outcome, Polled, River, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
+from returns_orchestration.stages import rules
 from returns_orchestration.stages.typing import RecordReader
-from returns_orchestration.state.hours import states
+from returns_orchestration.state.findings import Finding
+from returns_orchestration.state.places import find_misplaced
+from returns_orchestration.state.status import states
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window
 
-ZONES = ("UTC", "Asia/Kolkata")
+REPORT_ZONES = ("UTC", "Asia/Kolkata")
+CLIENT_ZONES = ("UTC", "Africa/Lagos", "Asia/Kolkata")
+"""What CLICKPOST_TIME_ZONE may be set to; the API's own clock on the wall is UTC."""
+
 MINUTE = timedelta(minutes=1)
+END = HOURS[-1] + HOUR
+NOW = END + timedelta(days=3)
 STEPS = 14
+FIRST_VERSION = rules.VERSION
 COLUMNS = ("return_reference_number", "requested_at", "status", "refund_mode", "pieces")
 
-windows = st.sampled_from(WINDOWS)
+hours = st.sampled_from(HOURS)
+some_hours = st.lists(hours, min_size=1, unique=True)
 moments = st.builds(
-    lambda window, offset: window.start + offset,
-    windows,
+    lambda hour, offset: hour + offset,
+    hours,
     st.sampled_from([timedelta(0), timedelta(microseconds=1), 30 * MINUTE, 60 * MINUTE]),
 )
 modes = st.sampled_from(["UPI", "Credits", None])
-born = st.tuples(moments, modes, st.booleans(), st.integers(1, 2))
+births = st.tuples(moments, st.booleans(), modes, st.booleans(), st.integers(1, 2))
+deaths = st.tuples(st.integers(0, 60), st.integers(0, 2**16))
+"""How many steps a run takes until it is killed, and the seed of the order of files put at once."""
+
+
+@dataclass
+class Asked:
+    """An hour that was asked for, what it was told, and how many files had been put by then."""
+
+    reply: Reply
+    written: int
+
+
+@dataclass
+class Copy:
+    """The lake as it once was, and what it held."""
+
+    files: dict[str, bytes]
+    model: Model
+    waived: set[Hour]
 
 
 class Life(RuleBasedStateMachine):
@@ -64,212 +110,351 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         type(self).runs += 1
-        self.store = Mortal(MemoryStore(), "memory://lake")
-        self.zone = ZoneInfo(ZONES[0])
-        self.edge = "[)"
-        self.returns: dict[str, Said] = {}
-        self.hidden: set[str] = set()
-        self.unusable: dict[Window, set[str]] = {}
-        self.waived: set[Window] = set()
+        rules.VERSION = FIRST_VERSION  # type: ignore[misc]
+        self.store = Mortal()
+        self.zone, self.client_zone = REPORT_ZONES[0], CLIENT_ZONES[0]
+        self.api = Api()
+        self.waived: set[Hour] = set()
+        self.failing: frozenset[Hour] = frozenset()
         self.reverse = False
-        self.clock = itertools.count()
-        self.names = itertools.count()
+        self.numbers, self.names = itertools.count(), itertools.count()
         self.model = Model()
+        self.asked: list[Asked] = []
+        self.copy: Copy | None = None
+        self.known: dict[Window, str] = {}
+        self.known_numbers: dict[Hour, int] = {}
 
     # ---- the API, which is polled as a client is
 
-    def answer(self, window: Window) -> tuple[dict[str, Said], set[str]]:
-        inside = EDGES[self.edge]
-        shown = {k: v for k, v in self.returns.items() if k not in self.hidden}
-        mine = {k: v for k, v in shown.items() if inside(v[0], window)}
-        return mine, self.unusable.get(window, set())
-
     def poll(self, window: Window) -> Poll:
-        if window in self.failing:
+        hour = window.start
+        if hour in self.failing:
             raise ServerFault("ClickPost failed on its own side.")
-        returns, unusable = self.answer(window)
-        records = [text for k, v in returns.items() for text in records_of(k, v)]
+        returns, unusable = self.api.answer(hour, self.client_zone)
+        records = [text for k, said in returns.items() for text in records_of(k, said)]
         records += sorted(unusable)
         served = tuple(records[::-1] if self.reverse else records)
-        polled_at = WINDOWS[-1].end + next(self.clock) * MINUTE
+        number = next(self.numbers)
+        reply = Reply(number, hour, self.client_zone, returns, unusable, self.reverse)
+        self.asked.append(Asked(reply, len(self.store.written)))
+        polled_at = END + number * MINUTE
         return Poll(window, polled_at, served, 1, 1, 0, 0.1, null_result=False, damaged_text=0)
-
-    failing: frozenset[Window] = frozenset()
 
     # ---- what the pipeline does
 
     def river(self) -> River:
-        now = WINDOWS[-1].end + timedelta(days=3)
-        lake = Lake(self.store, lambda: now)
-        days = DaySettler(lake, self.zone, wait=lambda _: None)
-        reader = RecordReader(ZoneInfo("UTC"))
-        return River(lake, reader, lambda _: nullcontext(self), 1, days=days, clock=lambda: now)  # type: ignore[arg-type,return-value]
+        lake = Lake(self.store, lambda: NOW)
+        days = DaySettler(lake, ZoneInfo(self.zone), wait=lambda _: None)
+        reader = RecordReader(ZoneInfo(self.client_zone))
+        return River(lake, reader, lambda _: nullcontext(self), 1, days=days, clock=lambda: NOW)  # type: ignore[arg-type,return-value]
 
-    def run_hours(self, hours: list[Window], **how: Any) -> None:
-        self.steps_done()
-        entries = Lake(self.store).entries()
-        known = {w for w in hours if how.get("missing_only") and w in entries and entries[w].polls}
-        outcomes = list(self.river().run(hours, **how))
-        bad = {o.window for o in outcomes if isinstance(o, Failed)}
-        assert bad == self.failing & set(hours) - known, outcomes
-        assert not [o for o in outcomes if isinstance(o, Stopped)], outcomes
-        for window in hours:
-            if window not in known and window not in bad:
-                self.model.poll(window, *self.answer(window), reverse=self.reverse)
-
-    def steps_done(self) -> None:
+    def run(self, which: list[Hour], **how: Any) -> Iterator[Outcome]:
+        """A run, as Dagster sees it: it remembers the newest kept poll of what it was told of."""
         type(self).steps += 1
+        self.asked = []
+        windows = [Window(hour) for hour in which]
+        for outcome in self.river().run(windows, known=dict(self.known), **how):
+            if isinstance(outcome, Polled):
+                hour = outcome.window.start
+                self.known[outcome.window] = max(outcome.kept, key=lambda p: p.number).sha256
+                self.known_numbers[hour] = self.asked[-1].reply.number
+            yield outcome
+
+    def run_hours(self, which: list[Hour], *, missing_only: bool = False) -> None:
+        """A run that comes to its end; whom it asked and what it kept must be right."""
+        due = [h for h in which if self.needs_poll(h)] if missing_only else which
+        outcomes = list(self.run(which, missing_only=missing_only))
+        bad = {o.window.start for o in outcomes if isinstance(o, Failed)}
+        assert bad == self.failing & set(due), outcomes
+        assert not [o for o in outcomes if isinstance(o, Stopped)], outcomes
+        assert [a.reply.hour for a in self.asked] == [h for h in due if h not in bad]
+        for asked, noted in self.noted():
+            found = self.model.poll(asked.reply)
+            assert noted == found, f"{asked.reply} was {noted or 'not noted'}, not {found}"
+        self.learn_numbers()
+
+    def learn_numbers(self) -> None:
+        """Dagster knows the newest kept poll of each hour that it was told of."""
+        for asked in self.asked:
+            hour = asked.reply.hour
+            if self.known_numbers.get(hour) == asked.reply.number:
+                self.known_numbers[hour] = self.model.kept(hour)[-1]
+
+    def noted(self) -> Iterator[tuple[Asked, str]]:
+        """Each reply of a run with how it was noted: as a kept poll, as said again, or not."""
+        ends = [asked.written for asked in self.asked[1:]] + [len(self.store.written)]
+        for asked, end in zip(self.asked, ends, strict=False):
+            hour, paths = asked.reply.hour, self.store.written[asked.written : end]
+            kept = any(path.startswith(f"raw_returns/{place_of(hour)}/") for path in paths)
+            again = any(path.startswith(f"{_entries(hour)}again-") for path in paths)
+            yield asked, "kept" if kept else "again" if again else ""
+
+    def needs_poll(self, hour: Hour) -> bool:
+        """Whether an hour is missing."""
+        return self.state(hour) == "missing"
+
+    def state(self, hour: Hour) -> str:
+        """The state of an hour once everything has come to rest."""
+        polls = self.model.kept(hour)
+        if hour in self.waived and not polls:
+            return "waived"
+        known = self.known_numbers.get(hour)
+        # A poll that a killed run left without its entry is not seen by its name.
+        noted = polls[:-1] if self.has_an_unnoted_poll(hour) else polls
+        if not polls or (known is not None and known not in noted):
+            return "missing"
+        return "complete" if self.model.lives_in(hour) else "empty"
+
+    def has_an_unnoted_poll(self, hour: Hour) -> bool:
+        files = list(self.store.list(f"raw_returns/{place_of(hour)}"))
+        day = f"_journal/date={hour:%Y-%m-%d}"
+        entries = [p for p in self.store.list(day) if p.startswith(f"{_entries(hour)}poll-")]
+        return len(files) > len(entries)
 
     @initialize(
         edge=st.sampled_from(sorted(EDGES)),
-        given=st.lists(
-            st.tuples(moments, modes, st.booleans(), st.integers(1, 2)), min_size=2, max_size=6
-        ),
-        hours=st.lists(windows, min_size=1, max_size=4, unique=True),
+        given=st.lists(births, min_size=2, max_size=6),
+        which=st.lists(hours, min_size=1, max_size=4, unique=True),
     )
-    def is_born(
-        self, edge: str, given: list[tuple[datetime, str | None, bool, int]], hours: list[Window]
-    ) -> None:
+    def is_born(self, edge: str, given: list[Any], which: list[Hour]) -> None:
         """A life that began empty would be over before two things met."""
-        self.edge = edge
+        self.api.edge = edge
         for one in given:
-            self.a_return_appears(*one)
-        self.run_hours(hours)
+            self.a_return_appears(one)
+        self.run_hours(which)
 
-    @rule(hours=st.lists(windows, min_size=1, max_size=4, unique=True), reverse=st.booleans())
-    def polls(self, hours: list[Window], reverse: bool) -> None:
+    @rule(which=some_hours, reverse=st.booleans())
+    def polls(self, which: list[Hour], reverse: bool) -> None:
         self.reverse = reverse
-        self.run_hours(hours)
+        self.run_hours(which)
 
-    @rule(hours=st.lists(windows, min_size=1, unique=True))
-    def polls_what_is_missing(self, hours: list[Window]) -> None:
-        self.run_hours(hours, missing_only=True)
+    @rule(which=some_hours)
+    def polls_what_is_missing(self, which: list[Hour]) -> None:
+        self.run_hours(which, missing_only=True)
 
-    @rule(hours=st.lists(windows, min_size=1, unique=True), bad=st.sets(windows, min_size=1))
-    def polls_in_vain(self, hours: list[Window], bad: set[Window]) -> None:
+    @rule(which=some_hours, bad=st.sets(hours, min_size=1))
+    def polls_in_vain(self, which: list[Hour], bad: set[Hour]) -> None:
         self.failing = frozenset(bad)
-        self.run_hours(hours)
+        self.run_hours(which)
         self.failing = frozenset()
 
-    @rule(hours=st.lists(windows, min_size=1, unique=True), writes=st.integers(0, 25))
-    def is_killed_and_started_again(self, hours: list[Window], writes: int) -> None:
-        self.store.left = writes
-        with suppress(Killed):
-            list(self.river().run(hours))
-        self.store.left = None
-        self.run_hours(hours)
+    @rule(which=some_hours, death=deaths, poll=st.booleans(), again=st.booleans())
+    def is_killed(self, which: list[Hour], death: tuple[int, int], poll: bool, again: bool) -> None:
+        """What it had noted by then counts; it may be started again at once, or later, or never."""
+        with self.dying(death):
+            list(self.run(which, poll=poll))
+        for asked, noted in self.noted():
+            if noted:
+                assert self.model.poll(asked.reply) == noted
+        self.learn_numbers()
+        faults = [finding.text for finding in self.findings() if finding.is_fault]
+        assert not faults, faults
+        if again:
+            self.run_hours(which)
 
-    @rule(zone=st.sampled_from(ZONES))
+    @rule(death=deaths)
+    def is_killed_in_a_rebuild(self, death: tuple[int, int]) -> None:
+        with self.dying(death):
+            self.rebuild()
+
+    def dying(self, death: tuple[int, int]) -> Any:
+        """A time in which the process may die."""
+        return _Dying(self.store, *death)
+
+    @rule(zone=st.sampled_from(REPORT_ZONES))
     def changes_the_zone_of_the_report(self, zone: str) -> None:
-        self.zone = ZoneInfo(zone)
+        self.zone = zone
 
-    @rule(window=windows)
-    def waives(self, window: Window) -> None:
-        self.river().lake.waive(window, "nobody was there")
-        self.waived.add(window)
+    @rule(zone=st.sampled_from(CLIENT_ZONES), polled=st.none() | some_hours)
+    def changes_the_zone_of_the_client(self, zone: str, polled: list[Hour] | None) -> None:
+        self.client_zone = zone
+        if polled:
+            self.run_hours(polled)
 
-    @precondition(lambda self: self.model.rejected)
-    @rule()
-    def rebuilds(self) -> None:
-        self.steps_done()
+    @precondition(lambda self: self.model.replies)
+    @rule(zone=st.sampled_from(CLIENT_ZONES))
+    def corrects_the_zone_of_what_was_polled(self, zone: str) -> None:
         self.comes_to_rest()
+        lake = self.river().lake
+        names = lake.names()
+        for hour in HOURS:
+            lake.rezone(names, Window(hour), zone)
+        self.model.rezone(zone)
+
+    @rule()
+    def a_release_changes_the_rules(self) -> None:
+        before = self.told()
+        rules.VERSION += 1  # type: ignore[misc]
+        outdated = {"complete": "outdated", "empty": "outdated"}
+        assert self.told() == {hour: outdated.get(state, state) for hour, state in before.items()}
+
+    @rule()
+    def the_lake_is_copied(self) -> None:
+        self.copy = Copy(self.store.copied(), self.model.copy(), set(self.waived))
+
+    @precondition(lambda self: self.copy)
+    @rule()
+    def an_older_copy_is_put_back(self) -> None:
+        """Dagster still knows what the lake knew: what it lacks is asked for again."""
+        assert self.copy
+        self.store.restore(self.copy.files)
+        self.model, self.waived = self.copy.model.copy(), set(self.copy.waived)
+
+    @rule(hour=hours)
+    def waives(self, hour: Hour) -> None:
+        self.river().lake.waive(Window(hour), "nobody was there")
+        self.waived.add(hour)
+
+    @precondition(lambda self: self.model.replies)
+    @rule(rests=st.booleans())
+    def rebuilds(self, rests: bool) -> None:
+        """What came to rest stands as it did; and a rebuild is a way to come to rest."""
+        type(self).steps += 1
+        if rests:
+            self.comes_to_rest()
         before = tables_of(bytes_of(self.store))
-        Rebuilder(self.river()).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
+        self.rebuild()
         after = tables_of(bytes_of(self.store))
-        assert {k: v for k, v in after.items() if not k.startswith("lateness")} == {
-            k: v for k, v in before.items() if not k.startswith("lateness")
-        }
+        for tables in (before, after):
+            tables.pop("lateness/part-0.parquet", None)
+        assert not rests or after == before
+        self.holds()
+
+    def rebuild(self) -> None:
+        rebuilt = Rebuilder(self.river()).rebuild(HOURS[0], END)
+        assert rebuilt.is_whole, rebuilt
+        assert not rebuilt.aside, rebuilt
 
     # ---- what becomes of the API
 
-    @rule(requested=moments, mode=modes, shared=st.booleans(), pieces=st.integers(1, 2))
-    def a_return_appears(
-        self, requested: datetime, mode: str | None, shared: bool, pieces: int
-    ) -> None:
+    @rule(birth=births)
+    def a_return_appears(self, birth: tuple[datetime, bool, str | None, bool, int]) -> None:
+        requested, naive, mode, shared, pieces = birth
         served = frozenset(range(1, pieces + 1))
-        self.returns[f"R-{next(self.names)}"] = (requested, "S-0", mode, shared, served)
+        said = Said(requested, naive, "S-0", mode, shared, served)
+        self.api.becomes(f"R-{next(self.names)}", said)
 
-    @precondition(lambda self: self.returns)
+    @precondition(lambda self: self.api.returns)
     @rule(data=st.data(), mode=modes, polled=st.booleans())
     def a_return_changes(self, data: st.DataObject, mode: str | None, polled: bool) -> None:
-        reference = data.draw(st.sampled_from(sorted(self.returns)))
-        requested, _, _, *pieces = self.returns[reference]
-        self.becomes(reference, (requested, self.new_status(), mode, *pieces), polled=polled)
+        self.becomes(data, polled, mode=mode)
 
-    @precondition(lambda self: self.returns)
+    @precondition(lambda self: self.api.returns)
     @rule(data=st.data(), requested=moments, mode=modes, polled=st.booleans())
     def a_return_moves(
         self, data: st.DataObject, requested: datetime, mode: str | None, polled: bool
     ) -> None:
         """Its request time is another one, in whichever hour; the old hour serves it no more."""
-        reference = data.draw(st.sampled_from(sorted(self.returns)))
-        _, _, _, *pieces = self.returns[reference]
-        self.becomes(reference, (requested, self.new_status(), mode, *pieces), polled=polled)
+        self.becomes(data, polled, requested=requested, mode=mode)
 
-    @precondition(lambda self: self.returns)
+    @precondition(lambda self: self.api.returns)
     @rule(data=st.data(), pieces=st.sets(st.integers(1, 3), min_size=1), polled=st.booleans())
     def its_pieces_come_and_go(self, data: st.DataObject, pieces: set[int], polled: bool) -> None:
         """Pieces that share their items come, and do not go: they would be another courier's."""
-        reference = data.draw(st.sampled_from(sorted(self.returns)))
-        requested, _, mode, shared, before = self.returns[reference]
-        served = before | pieces if shared else frozenset(pieces)
-        self.becomes(reference, (requested, self.new_status(), mode, shared, served), polled=polled)
+        self.becomes(data, polled, pieces=frozenset(pieces))
 
-    def new_status(self) -> str:
-        return f"S-{next(self.names)}"
+    def becomes(self, data: st.DataObject, polled: bool, **changes: Any) -> None:
+        reference = data.draw(st.sampled_from(sorted(self.api.returns)))
+        said = self.api.returns[reference]
+        if said.shared and "pieces" in changes:
+            changes["pieces"] |= said.pieces
+        said = said._replace(status=f"S-{next(self.names)}", **changes)
+        self.api.becomes(reference, said)
+        self.asks_for(said, polled)
 
-    def becomes(self, reference: str, said: Said, *, polled: bool) -> None:
+    @precondition(lambda self: any(map(self.api.said_before, self.api.returns)))
+    @rule(data=st.data(), polled=st.booleans())
+    def a_return_goes_back(self, data: st.DataObject, polled: bool) -> None:
+        """It is again what it was before, to the letter."""
+        api = self.api
+        changed = [r for r in sorted(api.returns) if api.said_before(r)]
+        reference = data.draw(st.sampled_from(changed))
+        said = data.draw(st.sampled_from(api.said_before(reference)))
+        api.becomes(reference, said)
+        self.asks_for(said, polled)
+
+    def asks_for(self, said: Said, polled: bool) -> None:
         """Often it is asked for at once, so that a life sees many changes."""
-        self.returns[reference] = said
-        if polled:
-            home = Window.of(said[0])
-            self.run_hours([w for w in WINDOWS if w in {home, home.previous}])
+        home = hour_of(said.requested)
+        if polled and (which := [h for h in HOURS if h in {home, home - HOUR}]):
+            self.run_hours(which)
 
-    @precondition(lambda self: self.returns)
+    @precondition(lambda self: self.api.returns)
     @rule(data=st.data())
     def a_return_vanishes_or_comes_back(self, data: st.DataObject) -> None:
-        self.hidden ^= {data.draw(st.sampled_from(sorted(self.returns)))}
+        self.api.hidden ^= {data.draw(st.sampled_from(sorted(self.api.returns)))}
 
-    @rule(window=windows)
-    def a_record_is_unusable(self, window: Window) -> None:
+    @rule(hour=hours)
+    def a_record_is_unusable(self, hour: Hour) -> None:
         text = f'{{"return_reference_number": null, "n": {next(self.names)}}}'
-        self.unusable[window] = self.unusable.get(window, set()) | {text}
+        self.api.unusable.setdefault(hour, set()).add(text)
 
     @rule(edge=st.sampled_from(sorted(EDGES)))
     def the_api_changes_its_edges(self, edge: str) -> None:
-        self.edge = edge
+        self.api.edge = edge
 
     # ---- what must hold
 
     def comes_to_rest(self) -> None:
-        """Days of a zone that was changed are made by whoever looks for unfinished hours."""
-        polled = sorted(self.model.rejected)
-        outcomes = list(self.river().run(polled, poll=False, missing_only=True))
-        assert not [o for o in outcomes if isinstance(o, Failed | Stopped)], outcomes
+        """One run makes what is unfinished and outdated, and asks for what the lake has lost."""
+        self.run_hours(sorted(self.model.polled), missing_only=True)
+
+    def told(self) -> dict[Hour, str]:
+        """The state of each hour as the lake says it."""
+        windows = [Window(hour) for hour in HOURS]
+        lines = states(self.river().lake, windows, ZoneInfo(self.zone), self.known)
+        return {hour: line.state for hour, line in zip(HOURS, lines, strict=True)}
+
+    def findings(self) -> list[Finding]:
+        return list(Verifier(self.river().lake, ZoneInfo(self.zone)).everything())
 
     def teardown(self) -> None:
         self.comes_to_rest()
-        model, lake = self.model, self.river().lake
-        found = [finding.text for finding in Verifier(lake, self.zone).everything()]
+        self.holds()
+        rules.VERSION = FIRST_VERSION  # type: ignore[misc]
+
+    def holds(self) -> None:
+        """The lake is at rest and what the model says."""
+        model, river, zone = self.model, self.river(), ZoneInfo(self.zone)
+        found = [finding.text for finding in self.findings()]
         assert not found, found
-        hour = {reference: model.hour(reference) for reference in model.said}
+        rows = model.rows()
         assert rows_with_place(self.store, "returns", *COLUMNS, "place") == Counter(
-            (reference, *model.row(reference), hour[reference].path) for reference in model.said
+            (reference, *row[:-1], place_of(row[-1])) for reference, row in rows.items()
         )
         assert rows_with_place(self.store, "rejected_returns", "record", "place") == Counter(
-            (text, window.path) for window, texts in model.rejected.items() for text in texts
+            (text, place_of(hour)) for hour in model.polled for text in model.rejected(hour)
         )
-        assert counted(self.store, "refund_modes_hourly") == model.counts(lambda r: hour[r].start)
+        assert counted(self.store, "refund_modes_hourly") == model.counts(lambda _, hour: hour)
         assert counted(self.store, "refund_modes_daily") == model.counts(
-            lambda r: model.said[r][0].astimezone(self.zone).date()
+            lambda requested, _: requested.astimezone(zone).date()
         )
-        full = {*hour.values(), *(window for window, texts in model.rejected.items() if texts)}
-        assert {s.hour: s.state for s in states(lake, WINDOWS)} == {
-            window.text: ("complete" if window in full else "empty")
-            if window in model.rejected
-            else ("waived" if window in self.waived else "missing")
-            for window in WINDOWS
-        }
+        assert self.told() == {hour: self.state(hour) for hour in HOURS}
+        places = find_misplaced(river.lake, river.reader)
+        assert (places.served, places.unmade) == (len(rows), 0), places
+        assert places.is_right, places
+
+
+@dataclass
+class _Dying:
+    """Kills what happens inside after some steps, if it takes so many."""
+
+    store: Mortal
+    steps: int
+    seed: int
+
+    def __enter__(self) -> None:
+        self.store.dice = random.Random(self.seed)
+        self.store.left = self.steps
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self.store.left = None
+        return kind is Killed
+
+
+def _entries(hour: Hour) -> str:
+    """How the paths of an hour's entries in the journal begin."""
+    return f"_journal/date={hour:%Y-%m-%d}/{hour:%H}."
 
 
 def model_runs(cases: int, seed: int) -> Result:

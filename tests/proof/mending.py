@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -12,21 +11,27 @@ from proof.corruption import (
     FROM,
     TO,
     Corruption,
+    corruption,
     findings,
     lived_lake,
     nth,
+    restore,
     river_at,
     run,
+    sort_of,
 )
 from proof.result import Result
 from world import World, hours
 
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
-from returns_orchestration.lake.poll_log import POLL_LOG
-from returns_orchestration.state.hours import states
+from returns_orchestration.state.hours import FAULTS
+from returns_orchestration.state.status import states
 
 LAST = hours(FROM, TO)[-1].end + timedelta(hours=30)
 """When the lake was polled last: the API says the same again."""
+
+ONLY_SAID_THERE = ".again.json", ".rezoned.json"
+"""Entries that nothing else tells of: `status` sees that one is gone, and what it said is gone."""
 
 
 def rebuild(world: World) -> Rebuilt:
@@ -44,23 +49,10 @@ def tables_of(files: dict[str, bytes]) -> dict[str, bytes]:
     return {path: content for path, content in files.items() if not path.startswith("_")}
 
 
-def restore(world: World, files: dict[str, bytes]) -> None:
-    """Put ``files`` in the place of all that stands there, but for the log of polls."""
-    for place in world.lake.iterdir():
-        if place.is_file():
-            place.unlink()
-        elif place.name != POLL_LOG:
-            shutil.rmtree(place)
-    for path, content in files.items():
-        file = world.lake / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-
-
 def missing(world: World) -> list[str]:
-    return [
-        s.hour for s in states(river_at(world, LAST).lake, hours(FROM, TO)) if s.state == "missing"
-    ]
+    river = river_at(world, LAST)
+    lines = states(river.lake, hours(FROM, TO), river.days.zone)
+    return [line.hour for line in lines if line.state in FAULTS]
 
 
 def references(world: World) -> list[str]:
@@ -73,6 +65,8 @@ def damaged_and_mended(world: World, rounds: int, seed: int) -> Result:
     polled, expected = 0, references(world)
     for number in range(rounds):
         done = nth(number, files, dice)
+        while done.kind == "delete" and sort_of(done.path).endswith(ONLY_SAID_THERE):
+            done = corruption(done.kind, files, dice)
         done.write(world.lake, done.after)
         mended.tried += 1
         try:

@@ -1,115 +1,245 @@
-"""What the lake must hold, by the contract, in dictionaries; and a store that dies in the midst."""
+"""What an API says and what a lake must then hold, by the contract, in dictionaries alone.
+
+Nothing of the package is imported here, and nothing is asked of it: an hour is the moment at which
+it begins. Every reply that counted is kept as it was said, and what follows is told anew from all
+of them each time, so that no order of events has a rule of its own.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
-from lakes import Counts
 from records import item, on_the_wire, returned
 
-from returns_orchestration.lake.store import ObjectStore
-from returns_orchestration.window import Window, read_hour
-
-WINDOWS = [Window(read_hour("2026-11-09T17:00") + timedelta(hours=n)) for n in range(4)]
+Hour = datetime
+HOUR = timedelta(hours=1)
+HOURS = [datetime(2026, 11, 9, 17 + n, tzinfo=UTC) for n in range(4)]
 """Four hours around the end of a day in India."""
 
-EDGES: dict[str, Callable[[datetime, Window], bool]] = {
-    "[)": lambda at, window: window.start <= at < window.end,
-    "[]": lambda at, window: window.start <= at <= window.end,
-    "(]": lambda at, window: window.start < at <= window.end,
-    "()": lambda at, window: window.start < at < window.end,
+EDGES: dict[str, Callable[[datetime, datetime], bool]] = {
+    "[)": lambda at, start: start <= at < start + HOUR,
+    "[]": lambda at, start: start <= at <= start + HOUR,
+    "(]": lambda at, start: start < at <= start + HOUR,
+    "()": lambda at, start: start < at < start + HOUR,
 }
 
 
-Said = tuple[datetime, str, str | None, bool, frozenset[int]]
-"""Of a return: when it was requested, its status, its mode, whether its pieces share one list of
-items, and which pieces it has."""
+class Said(NamedTuple):
+    """Of a return: when it was requested by the API's clock on the wall, UTC, and what of it.
+
+    ``naive``: the time is written without a zone; ``shared``: its pieces share one list of items.
+    """
+
+    requested: datetime
+    naive: bool
+    status: str
+    mode: str | None
+    shared: bool
+    pieces: frozenset[int]
+
+    def under(self, zone: str) -> datetime:
+        """The moment that is meant where naive times are of ``zone``."""
+        wall = self.requested.replace(tzinfo=None)
+        return wall.replace(tzinfo=ZoneInfo(zone if self.naive else "UTC")).astimezone(UTC)
+
+
+Returns = dict[str, Said]
+
+
+@dataclass
+class Api:
+    """Which returns there are, and which of them a window is served."""
+
+    edge: str = "[)"
+    returns: Returns = field(default_factory=dict)
+    before: dict[str, list[Said]] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    unusable: dict[Hour, set[str]] = field(default_factory=dict)
+
+    def becomes(self, reference: str, said: Said) -> None:
+        """Say it of a return from now on."""
+        self.before.setdefault(reference, []).append(said)
+        self.returns[reference] = said
+
+    def said_before(self, reference: str) -> list[Said]:
+        """What it might say again; pieces that share their items do not go again.
+
+        They would be another courier's.
+        """
+        now = self.returns[reference]
+        earlier = [said for said in self.before[reference] if said != now]
+        return [s for s in earlier if not now.shared or s.pieces >= now.pieces]
+
+    def answer(self, hour: Hour, zone: str) -> tuple[Returns, set[str]]:
+        """What is served of the hour by whoever writes its ends in the time of ``zone``."""
+        asked = hour.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC)
+        shown = {k: said for k, said in self.returns.items() if k not in self.hidden}
+        inside = EDGES[self.edge]
+        mine = {k: said for k, said in shown.items() if inside(said.requested, asked)}
+        return mine, set(self.unusable.get(hour, set()))
+
+
+@dataclass
+class Reply:
+    """A reply that counted: ``number`` is its place among all, ``kept`` whether as a poll.
+
+    One that was not kept brought nothing new, and counts for the ``returns`` that another window
+    had said otherwise of.
+    """
+
+    number: int
+    hour: Hour
+    zone: str
+    returns: Returns
+    unusable: set[str]
+    reverse: bool
+    kept: bool = True
+
+    def word(self, reference: str) -> tuple[Said, datetime]:
+        """What it says of a return, and the moment that it means."""
+        said = self.returns[reference]
+        return said, said.under(self.zone)
 
 
 @dataclass
 class Model:
-    """What the lake must hold, by the contract: who served what, and the newest word on it."""
+    """What the lake must hold: all replies that counted, in the order in which they were sent."""
 
-    said: dict[str, Said] = field(default_factory=dict)
-    modes: dict[str, dict[int, str | None]] = field(default_factory=dict)
-    by_window: dict[Window, dict[str, Said]] = field(default_factory=dict)
-    rejected: dict[Window, set[str]] = field(default_factory=dict)
+    replies: list[Reply] = field(default_factory=list)
 
-    def poll(
-        self, window: Window, returns: dict[str, Said], unusable: set[str], *, reverse: bool
-    ) -> None:
-        known = self.by_window.setdefault(window, {})
-        nothing_new = {**known, **returns} == known and unusable <= self.rejected.get(window, set())
-        if window in self.rejected and nothing_new:  # in whatever order
-            return
-        self.rejected[window] = self.rejected.get(window, set()) | unusable
-        known |= returns
-        for reference, said in returns.items():
-            self.said[reference] = said
-            old = self.modes.get(reference, {})
-            served = {n: said[2] or old.get(n) for n in sorted(said[4], reverse=reverse)}
-            self.modes[reference] = served | {n: old[n] for n in old if n not in served}
+    def copy(self) -> Model:
+        """The same, which stays as it is; zones of replies may change in either."""
+        return Model([Reply(**vars(reply)) for reply in self.replies])
 
-    def hour(self, reference: str) -> Window:
-        home = Window.of(self.said[reference][0])
-        if home in self.rejected:
-            return home
-        said = {w: of[reference][0] for w, of in self.by_window.items() if reference in of}
-        return min(window for window, requested in said.items() if Window.of(requested) == home)
+    def poll(self, reply: Reply) -> str:
+        """One more reply: `kept` if there is anything new in it, noted as said `again`, or not."""
+        own = self.newest(reply.hour)
+        has_new = any(
+            reference not in own or own[reference].word(reference) != reply.word(reference)
+            for reference in reply.returns
+        )
+        if reply.hour not in self.polled or has_new or reply.unusable - self.rejected(reply.hour):
+            self.replies.append(reply)
+            return "kept"
+        newest = self.newest()
+        otherwise = {
+            reference: own[reference]
+            for reference in reply.returns
+            if newest[reference].hour != reply.hour
+            and newest[reference].word(reference) != reply.word(reference)
+        }
+        # As it was kept: pieces in another order are nothing new.
+        for reference, said in otherwise.items():
+            of_one = {reference: said.returns[reference]}
+            again = Reply(reply.number, reply.hour, said.zone, of_one, set(), said.reverse)
+            again.kept = False
+            self.replies.append(again)
+        return "again" if otherwise else ""
 
-    def row(self, reference: str) -> tuple[datetime, str, str | None, int]:
-        """Request time, status, the mode of the first piece, and how many pieces."""
-        modes = list(self.modes[reference].values())
-        return *self.said[reference][:2], modes[0], len(modes)
+    def rezone(self, zone: str) -> None:
+        """All naive times so far were of ``zone``."""
+        for reply in self.replies:
+            reply.zone = zone
 
-    def items(self, reference: str) -> int:
-        """A list of items that is the same on all pieces counts once."""
-        return 1 if self.said[reference][3] else len(self.modes[reference])
+    # ---- what follows
 
-    def counts(self, period: Callable[[str], Any]) -> Counts:
-        """Returns, items and quantity by what ``period`` gives for a return, and mode."""
+    @property
+    def polled(self) -> set[Hour]:
+        """The hours of which a poll is kept."""
+        return {reply.hour for reply in self.replies}
+
+    def newest(self, hour: Hour | None = None) -> dict[str, Reply]:
+        """By reference, the reply, of an hour or of all, that had the last word."""
+        return {
+            reference: reply
+            for reply in self.replies
+            if hour is None or reply.hour == hour
+            for reference in reply.returns
+        }
+
+    def rejected(self, hour: Hour) -> set[str]:
+        """The unusable records of an hour."""
+        return set().union(*(reply.unusable for reply in self.replies if reply.hour == hour))
+
+    def kept(self, hour: Hour) -> list[int]:
+        """The numbers of the kept polls of an hour."""
+        return [reply.number for reply in self.replies if reply.hour == hour and reply.kept]
+
+    def lives_in(self, hour: Hour) -> bool:
+        """Whether any return does."""
+        return any(home == hour for *_, home in self.rows().values())
+
+    def rows(self) -> dict[str, tuple[datetime, str, str | None, int, Hour]]:
+        """Each return: request time, status, mode of the first piece, pieces, and its hour."""
+        polled, newest = self.polled, self.newest()
+        own = {hour: self.newest(hour) for hour in polled}
+        found = {}
+        for reference, reply in newest.items():
+            said, requested = reply.word(reference)
+            home = hour_of(requested)
+            if home not in polled:
+                naming = [h for h in polled if reference in own[h]]
+                home = min(
+                    h for h in naming if hour_of(own[h][reference].word(reference)[1]) == home
+                )
+            modes = list(self.modes(reference).values())
+            found[reference] = requested, said.status, modes[0], len(modes), home
+        return found
+
+    def modes(self, reference: str) -> dict[int, str | None]:
+        """The mode of each piece, in order: those served last, then those no longer served."""
+        modes: dict[int, str | None] = {}
+        for reply in self.replies:
+            if reference in reply.returns:
+                said = reply.returns[reference]
+                pieces = sorted(said.pieces, reverse=reply.reverse)
+                served = {n: said.mode or modes.get(n) for n in pieces}
+                modes = served | {n: modes[n] for n in modes if n not in served}
+        return modes
+
+    def counts(self, period: Callable[[datetime, Hour], Any]) -> tuple[Counter[Any], ...]:
+        """Returns, items and quantity by mode and what ``period`` gives for time and hour."""
+        newest = self.newest()
         returns, items = Counter[Any](), Counter[Any]()
-        for reference in self.said:
-            group = period(reference), self.row(reference)[2] or "Not given"
+        for reference, (requested, _, mode, pieces, hour) in self.rows().items():
+            group = period(requested, hour), mode or "Not given"
             returns[group] += 1
-            items[group] += self.items(reference)
+            # A list of items that is the same on all pieces counts once.
+            items[group] += 1 if newest[reference].returns[reference].shared else pieces
         return returns, items, items
 
 
-class Killed(BaseException):
-    """What no code of ours catches, like the end of a process."""
+def hour_of(moment: datetime) -> Hour:
+    """The hour that a moment lies in."""
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
-class Mortal(ObjectStore):
-    """A store that takes ``left`` writes and dies at the next; None: it lives."""
-
-    left: int | None = None
-
-    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
-        if self.left == 0:
-            raise Killed
-        self.left = None if self.left is None else self.left - 1
-        return super()._put(path, content, create=create)
+def place_of(hour: Hour) -> str:
+    """Where an hour stands in a table."""
+    return f"date={hour:%Y-%m-%d}/hour={hour:%H}"
 
 
 def records_of(reference: str, said: Said) -> list[str]:
     """A record for each piece."""
-    requested, status, mode, shared, pieces = said
     records = []
-    for n in sorted(pieces):
-        items = [item(sku="all" if shared else f"of-{n}", refund_mode=None)]
+    for n in sorted(said.pieces):
+        items = [item(sku="all" if said.shared else f"of-{n}", refund_mode=None)]
         record = returned(
             reference,
-            requested,
-            status=status,
-            refund_mode=mode,
+            said.requested,
+            status=said.status,
+            refund_mode=said.mode,
             awb=f"P{n}",
             return_tracking_id=n,
             webhook_payload={"additional": {"item_info": items}},
         )
+        if said.naive:
+            written = said.requested.replace(tzinfo=None).isoformat()
+            record |= {"Return Request Timestamp": written}
         records.append(on_the_wire(record))
     return records

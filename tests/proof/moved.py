@@ -23,4 +23,5 @@ def land_moved(river: River, home: Window, other: Window, polled_at: datetime) -
             served.setdefault(head[0], []).append(record)
     half_past = {"Return Request Timestamp": f"{other.start:%Y-%m-%dT%H}:30:00Z"}
     moved = tuple(json.dumps(record | half_past) for record in served[min(served)])
-    river.land(dataclasses.replace(poll, window=other, polled_at=polled_at, records=moved))
+    names = river.lake.names()
+    river.land(names, dataclasses.replace(poll, window=other, polled_at=polled_at, records=moved))

@@ -24,7 +24,7 @@ from returns_orchestration.definitions import build_river
 from returns_orchestration.errors import TransientApiError
 from returns_orchestration.flow.hours import Failed, Outcome, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
-from returns_orchestration.state.hours import states
+from returns_orchestration.state.status import states
 from returns_orchestration.window import Window
 
 FIRST = datetime.fromisoformat("2026-11-06T12:00+00:00")
@@ -82,7 +82,8 @@ def _run(world: World, proxy: Proxy, dice: random.Random, used: Counter[str]) ->
             yield f"{window.text} failed with a secret"
     if too_often := {hour: n for hour, n in proxy.asked.items() if n > ATTEMPTS}:
         yield f"asked too often: {too_often}"
-    told = {s.hour: s.state for s in states(build_river(world.settings).lake, windows)}
+    lake, zone = build_river(world.settings).lake, world.settings.report_time_zone
+    told = {line.hour: line.state for line in states(lake, windows, zone)}
     if {hour for hour, state in told.items() if state == "missing"} != {w.text for w in failed}:
         yield f"states {told}"
     proxy.forget(lambda *_: "none")

@@ -32,7 +32,7 @@ from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import Failed, Made, Outcome, River, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.stages.typing import RecordReader
-from returns_orchestration.state.hours import states
+from returns_orchestration.state.status import states
 from returns_orchestration.state.verify import Verifier
 
 UTC = ZoneInfo("UTC")
@@ -213,7 +213,7 @@ def _is_all_there(lake: Path, good: list[Reply]) -> None:
     assert Counter(() if refused is None else refused.get_column("record")) == rejected
     opened = Lake(open_store(str(lake)))
     polled = {reply.window for reply in good}
-    told = {state.hour: state.state for state in states(opened, WINDOWS)}
+    told = {state.hour: state.state for state in states(opened, WINDOWS, UTC)}
     assert {hour for hour, state in told.items() if state != "missing"} == {w.text for w in polled}
     wrong = [finding.text for finding in Verifier(opened, UTC).everything()]
     assert not wrong, wrong

@@ -1,0 +1,63 @@
+"""A store in memory that dies in the midst, can be copied and put back as it was."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+
+from obstore.store import MemoryStore
+
+from returns_orchestration.lake.store import ObjectStore
+
+
+class Killed(BaseException):
+    """What no code of ours catches, like the end of a process."""
+
+
+class Mortal(ObjectStore):
+    """Takes ``left`` steps, each a file put or removed, and dies at the next; None: it lives.
+
+    Of many files in one call each is a step, in an order that the dice choose: none is promised.
+    ``written`` has the path of every file that was put, in order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(), "memory://lake")
+        self.left: int | None = None
+        self.dice = random.Random(0)
+        self.written: list[str] = []
+
+    def put_many(self, contents: Mapping[str, bytes]) -> None:
+        """One after the other."""
+        for path in self._in_any_order(contents):
+            self.put(path, contents[path])
+
+    def delete_many(self, paths: Sequence[str]) -> None:
+        """One after the other."""
+        for path in self._in_any_order(paths):
+            self._step()
+            super().delete_many([path])
+
+    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
+        self._step()
+        done = super()._put(path, content, create=create)
+        self.written += [path] if done else []
+        return done
+
+    def _step(self) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left = None if self.left is None else self.left - 1
+
+    def _in_any_order(self, paths: Iterable[str]) -> list[str]:
+        return self.dice.sample(list(paths), len(list(paths)))
+
+    def copied(self) -> dict[str, bytes]:
+        """Every file with its bytes."""
+        files = {path: self.get(path) for path in self.list("")}
+        return {path: content for path, content in files.items() if content is not None}
+
+    def restore(self, files: Mapping[str, bytes]) -> None:
+        """Hold these files and no others."""
+        self.delete_many(list(self.list("")))
+        self.put_many(files)
