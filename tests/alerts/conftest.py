@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import polars as pl
 import pytest
 from receiver import Receiver, receiving
 
 from returns_orchestration.alerts.facts import Evaluation, FailedClaim
 from returns_orchestration.alerts.outbox import Message
-from returns_orchestration.alerts.state import State, read_state
+from returns_orchestration.alerts.seen import Seen
+from returns_orchestration.alerts.state import SEEN, State, read_state
 from returns_orchestration.alerts.tick import Alerts, Outcome
 from returns_orchestration.lake import Lake
+from returns_orchestration.lake.journal import JOURNAL, Poll, folder_of
+from returns_orchestration.lake.names import date_of, inputs_of
+from returns_orchestration.lake.store import FolderStore, Listed
 from returns_orchestration.settings import Settings, load_settings
-from returns_orchestration.window import Window
+from returns_orchestration.stages.rules import Rules
+from returns_orchestration.state.days import inputs_of_day
+from returns_orchestration.window import Day, Window, days_of, windows_between
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class Hours(FolderStore):
+    """A lake of any age: its journal says of every hour, but for those ``gone``, that all is well.
+
+    Each was waived, which is the least that can be said; what a test has published stands beside.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.gone: Collection[Window] = ()
+        self.dates = 0
+        """How many dates of the journal were listed."""
+
+    def between(self, prefix: str, start: str, stop: str) -> Iterator[Listed]:
+        found = [*super().between(prefix, start, stop)]
+        if prefix == JOURNAL:
+            first, last = (date_of(f"{place[:24]}/") for place in (start, stop))
+            assert first
+            assert last
+            begin = datetime.combine(first, time(), UTC)
+            span = begin, begin + (last - first) + timedelta(days=1)
+            self.dates += (last - first).days + 1
+            found += [
+                Listed(f"{folder_of(window.key)}waived.json", 1)
+                for window in windows_between(*span)
+                if window not in self.gone
+            ]
+        yield from sorted(found)
 
 
 @dataclass
@@ -27,28 +64,65 @@ class Desk:
     """One lake whose hours are there or not, as the test says, and the alerts about them."""
 
     settings: Settings
-    lake: Lake
+    store: Hours
     channels: list[str] = field(default_factory=lambda: ["mail 1"])
     now: datetime = START
     gone: set[Window] = field(default_factory=set)
     sent: list[tuple[str, Message]] = field(default_factory=list)
     down: dict[str, str] = field(default_factory=dict)
-    looked_at: int = 0
     last_tick: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.lake = Lake(self.store, lambda: START)
 
     def alerts(self, post: Callable[[str, Message], str] | None = None) -> Alerts:
         return Alerts(
             self.settings,
             self.lake,
-            self.needs_nothing,
             channels=self.channels,
             post=post or self.post,
             monotonic=lambda: 0.0,
         )
 
-    def needs_nothing(self, window: Window) -> bool:
-        self.looked_at += 1
-        return window not in self.gone
+    def publish(self, returns: Mapping[Window, int]) -> None:
+        """Hours that were polled and hold so many returns, and days that count them."""
+        names = self.lake.names()
+        for window, count in returns.items():
+            poll = Poll(
+                period=window.key,
+                number=1,
+                polled_at=window.end + timedelta(minutes=10),
+                noted_at=window.end + timedelta(minutes=10),
+                rows=count,
+                size=1,
+                sha256="0" * 16,
+                zone="UTC",
+            )
+            self.lake.put_entry(names, poll)
+            self.lake.publish(
+                names,
+                window,
+                {},
+                inputs=inputs_of(window, names),
+                rules=Rules.of_today().hours,
+                made_of=[],
+                facts={"returns": count, "rejected": 0},
+            )
+        zone = self.settings.report_time_zone
+        for day in sorted({day for window in returns for day in days_of(window, zone)}):
+            self.publish_day(day, {}, sum(returns.values()))
+
+    def publish_day(self, day: Day, frames: Mapping[str, pl.DataFrame], returns: int) -> None:
+        names = self.lake.names()
+        self.lake.publish(
+            names,
+            day,
+            frames,
+            inputs=inputs_of_day(day, names),
+            rules=Rules.of_today().days,
+            made_of=[],
+            facts={"returns": returns, "hours": 24},
+        )
 
     def post(self, name: str, message: Message) -> str:
         if name in self.down:
@@ -57,6 +131,7 @@ class Desk:
         return ""
 
     def tick(self, *evaluations: Evaluation, absent: str = "", **seams: Any) -> Outcome:
+        self.store.gone, self.store.dates = self.gone, 0
         outcome = self.alerts(**seams).tick(
             evaluations, self.now, absent=absent, last_tick=self.last_tick
         )
@@ -79,6 +154,12 @@ class Desk:
         state = read_state(self.lake)
         assert state is not None
         return state
+
+    @property
+    def seen(self) -> Seen:
+        content = self.lake.store.get(SEEN)
+        assert content is not None
+        return msgspec.json.decode(content, type=Seen)
 
     @property
     def kinds(self) -> list[str]:
@@ -104,14 +185,14 @@ def unread(window: Window, at: datetime, cause: str) -> Evaluation:
 
 
 @pytest.fixture
-def desk(lake: Lake, folder: Path) -> Desk:
+def desk(folder: Path) -> Desk:
     settings = load_settings(
         env_file=folder / "none",
         RETURNS_LAKE=str(folder),
         RETURNS_START=START.isoformat(),
         RETURNS_ALERT_QUIET_HOURS="none",
     )
-    return Desk(settings, lake)
+    return Desk(settings, Hours(folder))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from alerts.conftest import START, Desk, hour, said, unread
 
+from returns_orchestration import tables
 from returns_orchestration.alerts.facts import Evaluation
 from returns_orchestration.window import windows_between
 
@@ -136,6 +137,35 @@ def test_a_history_that_is_being_healed_is_no_news(desk: Desk, healing: bool) ->
         assert [title[:19] for title in desk.titles] == ["[problem] 168 hours"]
         listed = [i for i in desk.state.incidents if i.listed_only]
         assert [incident.size for incident in listed] == [720 - 168]
+
+
+def test_what_is_damaged_is_told_at_once_and_so_is_its_end(desk: Desk) -> None:
+    """Within the grace of missing hours, too: nothing is mended before."""
+    asked = said(hour(0), START, asset="raw_returns")
+    desk.publish({hour(n): 4 for n in range(5)})
+    desk.live(5, lambda: [asked])
+    names, path = desk.lake.names(), desk.lake.path(tables.RETURNS, hour(3))
+    desk.lake.note_damaged(names, path)
+    desk.live(1 / 6, lambda: [asked])
+    assert desk.titles == ["[problem] 1 hour of returns is damaged in the lake"]
+    assert desk.kinds == ["hours damaged"]
+    assert desk.seen.missing == []
+    desk.lake.clear_damaged(names, hour(3))
+    desk.live(1 / 6, lambda: [asked])
+    assert desk.kinds == []
+    assert len(desk.titles) == 2
+    assert desk.titles[1].startswith("[over] ")
+
+
+def test_hours_that_are_about_to_be_made_are_no_news(desk: Desk) -> None:
+    """They were polled, and nothing of what ClickPost sent is lost."""
+    desk.publish({hour(n): 4 for n in range(5)})
+    desk.live(5)
+    names = desk.lake.names()
+    desk.lake.invalidate(names, hour(3))
+    desk.live(9, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    assert desk.sent == []
+    assert desk.seen.missing == []
 
 
 def test_hours_that_a_check_blocks_are_told_as_the_check(desk: Desk) -> None:

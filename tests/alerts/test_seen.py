@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from alerts.conftest import START, Desk, hour, said
+from alerts.conftest import START, Desk, hour, said, unread
 
 from returns_orchestration.alerts.facts import Evaluation
-from returns_orchestration.alerts.seen import MISSING_AGAIN, NEW_HOURS, PATROL, newest_of
+from returns_orchestration.alerts.seen import MISSING_AGAIN, MIXED, NEW_HOURS, RECENT, newest_of
 from returns_orchestration.alerts.tick import Alerts
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import windows_between
 
 FIVE_YEARS = timedelta(hours=43_800)
+DATES = (NEW_HOURS + MISSING_AGAIN + RECENT) // 24 * 2
+"""Dates that a look lists at most: those of its hours, and the dates beside them for their days."""
 
 
 def test_a_look_at_five_years_is_bounded_and_gets_through_them(desk: Desk) -> None:
     desk.now = START + FIVE_YEARS
     for _ in range(43_800 // NEW_HOURS + 1):
-        desk.looked_at = 0
         desk.now += timedelta(seconds=30)
         desk.tick()
-        assert desk.looked_at <= NEW_HOURS + MISSING_AGAIN + PATROL
+        assert desk.store.dates <= DATES
     desk.now += timedelta(seconds=30)
-    desk.looked_at = 0
     desk.tick()
-    assert desk.looked_at == PATROL
+    assert desk.store.dates <= RECENT // 24 + 3 + MIXED.days  # no day is known yet
     content = desk.lake.store.get("_alerts/seen.json")
     assert content is not None
     assert len(content) < 100_000
@@ -36,9 +36,8 @@ def test_a_look_at_five_years_that_are_missing_is_bounded(desk: Desk) -> None:
     desk.now = START + FIVE_YEARS
     for _ in range(3):
         desk.now += timedelta(seconds=30)
-        desk.looked_at = 0
         desk.tick()
-        assert desk.looked_at <= NEW_HOURS + MISSING_AGAIN + PATROL
+        assert desk.store.dates <= DATES
     assert desk.sent == []
 
 
@@ -59,15 +58,15 @@ def test_what_a_look_did_not_come_to_is_not_missing(desk: Desk) -> None:
     slow = Alerts(
         desk.settings,
         desk.lake,
-        desk.needs_nothing,
         channels=[],
         post=desk.post,
         monotonic=lambda: float(next(seconds)),
     )
+    desk.store.gone = desk.gone
     slow.tick((), desk.now)
-    assert desk.looked_at == 0
+    assert desk.seen.missing == []
     desk.tick()
-    assert desk.looked_at >= 9
+    assert desk.seen.missing == [["2026-11-01-00:00", "2026-11-01-09:00"]]
 
 
 def asked(desk: Desk) -> list[Evaluation]:
@@ -75,7 +74,7 @@ def asked(desk: Desk) -> list[Evaluation]:
     return [said(hour(0), desk.now, asset="raw_returns")]
 
 
-def test_what_is_no_longer_complete_is_found_by_the_patrol_and_told_after_a_grace(
+def test_what_is_no_longer_complete_is_found_by_the_next_look_and_told_after_a_grace(
     desk: Desk,
 ) -> None:
     desk.live(40, lambda: asked(desk))
@@ -84,6 +83,21 @@ def test_what_is_no_longer_complete_is_found_by_the_patrol_and_told_after_a_grac
         desk.live(1 / 6, lambda: asked(desk))
     assert desk.titles == ["[problem] 1 hour of returns is missing: no request for them is known"]
     assert desk.now >= START + timedelta(hours=42)
+
+
+def test_an_older_hour_that_is_lost_is_found_by_the_run_that_asks_for_it(desk: Desk) -> None:
+    """The sensor `missing_hours` looks at it once a week, and what comes of that is a verdict."""
+    desk.now = hour(RECENT + 20).start
+    desk.tick(*asked(desk))
+    desk.gone = {hour(3)}
+    desk.live(1, lambda: asked(desk))
+    assert desk.seen.missing == []
+    desk.tick(unread(hour(3), desk.now, "ServerFault"))
+    assert desk.seen.missing == [[hour(3).key, hour(4).key]]
+    desk.live(3, lambda: [unread(hour(3), desk.now, "ServerFault")])
+    assert desk.titles == [
+        "[problem] 1 hour of returns is missing: the API fails on ClickPost's side"
+    ]
 
 
 def test_an_hour_that_a_run_is_at_work_on_is_no_news(desk: Desk) -> None:
@@ -105,9 +119,7 @@ def test_an_hour_that_a_run_made_is_seen_at_once(desk: Desk) -> None:
     desk.gone.discard(hour(5))
     desk.now += timedelta(seconds=30)
     desk.tick(said(hour(5), desk.now))
-    content = desk.lake.store.get("_alerts/seen.json")
-    assert content is not None
-    assert b'"complete":[["2026-11-01-05:00","2026-11-01-06:00"]]' in content
+    assert desk.seen.complete == [["2026-11-01-05:00", "2026-11-01-06:00"]]
 
 
 def test_the_newest_of_spans_come_first() -> None:

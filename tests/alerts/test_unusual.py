@@ -29,12 +29,7 @@ def usual(window: Window, mean: float) -> int:
 
 def fill(desk: Desk, mean: float, until: Window) -> None:
     """Hours as a merchant of so many returns an hour has them."""
-    for window in windows_between(START, until.start):
-        publish(desk, window, usual(window, mean))
-
-
-def publish(desk: Desk, window: Window, returns: int) -> None:
-    desk.lake.publish(window, {}, [], {"returns": returns, "rejected": 0})
+    desk.publish({w: usual(w, mean) for w in windows_between(START, until.start)})
 
 
 def lived(desk: Desk, mean: float, silent: range) -> list[str]:
@@ -47,7 +42,7 @@ def lived(desk: Desk, mean: float, silent: range) -> list[str]:
         windows_between(NIGHT_BEGINS, NIGHT_BEGINS + timedelta(hours=16))
     ):
         desk.now = window.end + timedelta(minutes=15)
-        publish(desk, window, 0 if number in silent else usual(window, mean))
+        desk.publish({window: 0 if number in silent else usual(window, mean)})
         desk.tick(said(window, desk.now))
     return desk.titles
 
@@ -72,7 +67,7 @@ def test_ordinary_nights_wake_nobody(desk: Desk) -> None:
 def test_a_surge_is_told(desk: Desk) -> None:
     window = Window.of(NIGHT_BEGINS)
     fill(desk, 16, window)
-    publish(desk, window, 6 * usual(window, 16))
+    desk.publish({window: 6 * usual(window, 16)})
     desk.now = window.end + timedelta(minutes=15)
     desk.tick(said(window, desk.now))
     assert desk.kinds == ["surge"]
@@ -205,7 +200,7 @@ def test_a_size_chart_gone_wrong_is_one_incident_and_over_the_day_after(desk: De
             ),
             tables.REFUND_MODES_DAILY.name: tables.REFUND_MODES_DAILY.empty(),
         }
-        desk.lake.publish(day, frames, [], {"returns": sum(reasons.values()), "hours": 24})
+        desk.publish_day(day, frames, sum(reasons.values()))
         desk.now = day.end - timedelta(hours=1)
         desk.tick(Evaluation("return_reasons_daily", day.key, desk.now))
     assert desk.titles == [
@@ -216,10 +211,9 @@ def test_a_size_chart_gone_wrong_is_one_incident_and_over_the_day_after(desk: De
 
 def test_counts_are_remembered_for_ten_weeks(desk: Desk) -> None:
     desk.now = START + timedelta(weeks=20)
-    for window in windows_between(START, START + timedelta(hours=3)):
-        publish(desk, window, 5)
+    desk.publish(dict.fromkeys(windows_between(START, START + timedelta(hours=3)), 5))
     recent = Window.of(desk.now - timedelta(weeks=9))
-    publish(desk, recent, 7)
+    desk.publish({recent: 7})
     desk.tick(said(Window(START), desk.now), said(recent, desk.now))
     content = desk.lake.store.get("_alerts/seen.json")
     assert content is not None

@@ -54,6 +54,7 @@ def of_claim(kind: Kind, severity: Severity, asset: str, claim: str, **facts: An
 
 SAMPLES: list[Incident] = [
     incident("hours missing", size=13, spans=NIGHT, error="ServerFault", words="", hours=5.5),
+    incident("hours damaged", size=2, spans=MORNING),
     incident("credentials refused", "urgent", size=2, spans=MORNING, absent=""),
     incident("nothing polled", "urgent", size=2, spans=MORNING),
     incident("newest hour too old", size=5, hour="2026-11-09-04:00"),
@@ -104,7 +105,7 @@ SAMPLES: list[Incident] = [
     ),
     incident("channel down", subject="slack 1", fault="it answered HTTP 404", waiting=3),
 ]
-SAMPLES[9].facts["hours"] = 3
+SAMPLES[10].facts["hours"] = 3
 
 
 FREQUENT: tuple[Kind, ...] = ("hours missing", "credentials refused", "silence", "mix shifted")
