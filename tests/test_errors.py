@@ -11,6 +11,9 @@ from returns_orchestration.errors import (
     DataError,
     HourBlocked,
     LakeDamaged,
+    LakeError,
+    LakeNewer,
+    LakeOlder,
     NeverPolled,
     PermanentApiError,
     ReturnsError,
@@ -73,3 +76,13 @@ def test_errors_about_data_name_the_hour_and_what_to_do() -> None:
 
 def test_a_damaged_lake_says_how_to_mend_it() -> None:
     assert "rebuild FROM TO" in str(LakeDamaged("The file x is missing."))
+
+
+def test_a_lake_of_another_format_is_named_with_what_to_do() -> None:
+    older, newer = LakeOlder("s3://b/lake"), LakeNewer("s3://b/lake", "format-3.json")
+    assert "s3://b/lake was made by an earlier release" in str(older)
+    assert "`returns-orchestration upgrade`" in str(older)
+    assert "s3://b/lake was made by a later release (format-3.json)" in str(newer)
+    assert newer.found == "format-3.json"
+    assert str(newer).endswith(LakeNewer.next_step)
+    assert all(isinstance(error, LakeError) for error in (older, newer))
