@@ -1,39 +1,42 @@
-"""Years of history without years of work: records of hours and days, and Dagster's events of them.
+"""Years of history without years of work: the journal of hours and days, and Dagster's events.
 
-The records go through the lake's own calls and say what those of a real hour say; the data files
-they name do not exist, so this serves only what reads records. What is written is not synced, or
-making five years would take longer than looking at them. The events are copies of one that Dagster
-itself stored, put into its table in bulk.
+The entries go through the lake's own calls and say what those of a real hour say; the data files
+they name have the size that they say and no content, so this serves only what reads the journal and
+lists files. What is written is not synced, or making five years would take longer than looking at
+them. The events are copies of one that Dagster itself stored, put into its tables in bulk.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
 
 from returns_orchestration import tables
 from returns_orchestration.defs import metadata
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.flow.settle import Accounting
-from returns_orchestration.lake import Lake, MadeRecord
-from returns_orchestration.lake.entries import MADE, RECORDS
-from returns_orchestration.lake.records import FileRecord, encode
+from returns_orchestration.lake import Lake
+from returns_orchestration.lake.journal import FileRecord, Made, Poll
+from returns_orchestration.lake.lake import poll_name
+from returns_orchestration.lake.names import inputs_of, sources_of
 from returns_orchestration.lake.store import FolderStore
-from returns_orchestration.state.hours import made_of_hour
+from returns_orchestration.stages.rules import Rules
+from returns_orchestration.state.days import inputs_of_day, made_of_day, sources_of_day
 from returns_orchestration.window import HOUR, Window, days_of, windows_between
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from zoneinfo import ZoneInfo
+    from pathlib import Path
 
     from benchmarks.site import Site
-    from returns_orchestration.lake import PollRecord
+    from returns_orchestration.lake import Names
     from returns_orchestration.tables import Table
     from returns_orchestration.window import Day
 
@@ -53,10 +56,12 @@ class UnsyncedStore(FolderStore):
 
     def put(self, path: str, content: bytes) -> None:
         """See Store; a crash may lose it."""
-        file = self.root / path
-        if not file.parent.is_dir():
-            file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        self._file(path).write_bytes(content)
+
+    def put_many(self, contents: Mapping[str, bytes]) -> None:
+        """See Store; one after another."""
+        for path, content in contents.items():
+            self.put(path, content)
 
     def create(self, path: str, content: bytes) -> bool:
         """See Store; not meant for two writers."""
@@ -65,6 +70,17 @@ class UnsyncedStore(FolderStore):
         self.put(path, content)
         return True
 
+    def put_empty(self, path: str, size: int) -> None:
+        """A file of ``size`` without content."""
+        with self._file(path).open("wb") as file:
+            os.truncate(file.fileno(), size)
+
+    def _file(self, path: str) -> Path:
+        file = self.root / path
+        if not file.parent.is_dir():
+            file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
 
 def hours_from(start: datetime, hours: int) -> list[Window]:
     """``hours`` windows from ``start`` on."""
@@ -72,25 +88,20 @@ def hours_from(start: datetime, hours: int) -> list[Window]:
 
 
 def make_history(site: Site, hours: int, polls_an_hour: int = 1) -> list[Window]:
-    """Records and events of ``hours`` hours from RETURNS_START on, each polled and made.
+    """Entries, files and events of ``hours`` hours from RETURNS_START on, each polled and made.
 
     Every hour is complete and followed by its days, and was last polled at its last age.
     """
     settings = site.settings
     windows = hours_from(settings.start, hours)
-    lake = Lake(UnsyncedStore(site.lake), lambda: windows[-1].end)
-    made = {
-        window: _make_hour(lake, window, windows[0], windows[-1], polls_an_hour)
-        for window in windows
-    }
-    of_day: dict[Day, list[MadeRecord]] = {}
-    for window, record in made.items():
-        for day in days_of(window, settings.report_time_zone):
-            of_day.setdefault(day, []).append(record)
-    for day, records in of_day.items():
-        _make_day(lake, day, records, settings.report_time_zone)
+    history = _History(UnsyncedStore(site.lake), windows)
+    newest = {window: history.poll(window, polls_an_hour) for window in windows}
+    for window in windows:
+        history.make(window, polls_an_hour)
+    for day in sorted({d for w in windows for d in days_of(w, settings.report_time_zone)}):
+        history.make_day(day)
     with site.entered(), open_instance(settings) as instance:
-        _make_events(instance, lake, windows, polls_an_hour)
+        _make_events(instance, history.lake, newest, polls_an_hour)
     return windows
 
 
@@ -99,89 +110,113 @@ def _polled_at(window: Window, polls: int) -> list[datetime]:
     return [window.end + timedelta(hours=age, minutes=11) for age in AGES[-polls:]]
 
 
-def _is_stray(window: Window, first: Window) -> bool:
-    return window != first and window.start.hour % STRAY_EVERY == 0
+class _History:
+    """The journal and the files of ``windows``, in ``store``."""
 
+    def __init__(self, store: UnsyncedStore, windows: Sequence[Window]) -> None:
+        self.lake = Lake(store, lambda: windows[-1].end)
+        self.lake.ensure_format(begin=True)
+        self._store = store
+        self._first, self._last = windows[0], windows[-1]
+        self._names: Names = self.lake.names()
+        self._names.load_hours(windows)
 
-def _make_hour(lake: Lake, window: Window, first: Window, last: Window, polls: int) -> MadeRecord:
-    names: list[str] = []
-    sources = [window]
-    if _is_stray(window, first):
-        sources.append(window.previous)
-    if _is_stray(window.next, first) and window != last:
-        sources.append(window.next)
-    for number, polled_at in enumerate(_polled_at(window, polls), start=1):
-        homes = {window: RETURNS_AN_HOUR}
-        if _is_stray(window, first):
-            homes[window.previous] = 1
-        lake.record_poll(
-            window,
-            number,
-            polled_at,
-            _file(tables.RAW_RETURNS, window, f"poll-{number:04d}.parquet", 9_000),
-            homes,
-            0,
+    def poll(self, window: Window, polls: int) -> Poll:
+        """The polls of an hour, and the marks of what they served; the newest one."""
+        if window != self._first and window.start.hour % STRAY_EVERY == 0:
+            self.lake.mark(self._names, window, [window.previous])
+        for number, polled_at in enumerate(_polled_at(window, polls), start=1):
+            path, size = self.lake.poll_path(window, number), 9_000
+            self._store.put_empty(path, size)
+            poll = Poll(
+                period=window.key,
+                number=number,
+                polled_at=polled_at,
+                noted_at=polled_at,
+                rows=RETURNS_AN_HOUR,
+                size=size,
+                sha256=_digest(path)[:16],
+                zone="UTC",
+            )
+            self.lake.put_entry(self._names, poll)
+        return poll
+
+    def make(self, window: Window, polls: int) -> None:
+        """What was made of an hour."""
+        made = Made(
+            period=window.key,
+            inputs=inputs_of(window, self._names),
+            rules=Rules.of_today().hours,
+            written_at=self._last.end,
+            made_of=sorted(
+                poll_name(source, poll.number)
+                for source in sources_of(window, self._names)
+                for poll in self._names.hour(source).polls
+            ),
+            files={t.name: self._file(t, window, 4_000) for t in tables.MADE_HOURLY},
+            facts={"returns": RETURNS_AN_HOUR, "items": 31, "rejected": 0, "late": 0},
+            first_seen={AGES[-polls]: (RETURNS_AN_HOUR, 0)},
+            references=bytes.fromhex(_digest(window.key))[:8] * RETURNS_AN_HOUR,
         )
-        names += [f"{source.key}/poll-{number:04d}" for source in sources]
-    record = MadeRecord(
-        period=window.key,
-        written_at=last.end,
-        made_of=sorted(names),
-        files={t.name: _file(t, window, "part-0.parquet", 4_000) for t in tables.MADE_HOURLY},
-        facts={"returns": RETURNS_AN_HOUR, "items": 31, "rejected": 0, "late": 0},
-        polled_at=_polled_at(window, polls),
-        first_seen={AGES[-polls]: (RETURNS_AN_HOUR, 0)},
-    )
-    return _note(lake, window, record)
+        self.lake.put_entry(self._names, made)
+
+    def make_day(self, day: Day) -> None:
+        """What was made of a day."""
+        hours = len(sources_of_day(day, self._names))
+        rows = RETURNS_AN_HOUR * hours
+        made = Made(
+            period=day.key,
+            inputs=inputs_of_day(day, self._names),
+            rules=Rules.of_today().days,
+            written_at=self._last.end,
+            made_of=made_of_day(day, self._names),
+            files={t.name: self._file(t, day, 2_000) for t in tables.MADE_DAILY},
+            facts={"returns": rows, "items": rows * 3 // 2, "hours": hours},
+        )
+        self.lake.put_entry(self._names, made)
+
+    def _file(self, table: Table, period: Window | Day, size: int) -> FileRecord:
+        path = self.lake.path(table, period)
+        self._store.put_empty(path, size)
+        return FileRecord(path=path, size=size, rows=RETURNS_AN_HOUR, sha256=_digest(path))
 
 
-def _make_day(lake: Lake, day: Day, records: Sequence[MadeRecord], zone: ZoneInfo) -> None:
-    rows = RETURNS_AN_HOUR * len(records)
-    record = MadeRecord(
-        period=day.key,
-        written_at=records[-1].written_at,
-        made_of=[f"zone {zone.key}", *map(made_of_hour, records)],
-        files={t.name: _file(t, day, "part-0.parquet", 2_000) for t in tables.MADE_DAILY},
-        facts={"returns": rows, "items": rows * 3 // 2, "hours": len(records)},
-    )
-    _note(lake, day, record)
-
-
-def _note(lake: Lake, period: Window | Day, record: MadeRecord) -> MadeRecord:
-    lake.store.put(f"{RECORDS}/{period.path}/{MADE}", encode(record))
-    return record
-
-
-def _file(table: Table, period: Window | Day, name: str, size: int) -> FileRecord:
-    path = f"{table.name}/{period.path}/{name}"
-    digest = hashlib.sha256(path.encode()).hexdigest()
-    return FileRecord(path=path, size=size, rows=RETURNS_AN_HOUR, sha256=digest)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _make_events(
-    instance: dg.DagsterInstance, lake: Lake, windows: Sequence[Window], polls: int
+    instance: dg.DagsterInstance, lake: Lake, newest: Mapping[Window, Poll], polls: int
 ) -> None:
     """A materialization of raw_returns for each poll of each hour."""
-    (*_, poll) = lake.polls(windows[0])
-    instance.report_runless_asset_event(_materialization(lake, windows[0], poll))
+    window, poll = next(iter(newest.items()))
+    instance.report_runless_asset_event(_materialization(lake, window, poll))
     storage: Any = instance.event_log_storage
-    events = SqlEventLogStorageTable
+    events, tags = SqlEventLogStorageTable, AssetEventTagsTable
     with storage.index_connection() as connection:
-        newest = sa.select(events).order_by(events.c.id.desc()).limit(1)
-        stored = dict(connection.execute(newest).mappings().one())
-        connection.execute(sa.delete(events).where(events.c.id == stored.pop("id")))
+        last = sa.select(events).order_by(events.c.id.desc()).limit(1)
+        stored = dict(connection.execute(last).mappings().one())
+        of_it = sa.select(tags).where(tags.c.event_id == stored["id"])
+        (tag,) = map(dict, connection.execute(of_it).mappings())
+        connection.execute(sa.delete(events).where(events.c.id == stored["id"]))
+        connection.execute(sa.delete(tags).where(tags.c.id == tag.pop("id")))
         rows: list[dict[str, object]] = []
-        for row in _rows_of_events(stored, windows, polls):
-            rows.append(row)
+        versions: list[dict[str, object]] = []
+        for number, row in enumerate(_rows_of_events(stored, newest, polls), start=stored["id"]):
+            sha = newest[Window.from_key(str(row["partition"]))].sha256
+            rows.append(row | {"id": number})
+            versions.append(tag | {"event_id": number, "value": sha})
             if len(rows) == ROWS_OF_EVENTS:
                 connection.execute(sa.insert(events), rows)
-                rows = []
+                connection.execute(sa.insert(tags), versions)
+                rows, versions = [], []
         if rows:
             connection.execute(sa.insert(events), rows)
+            connection.execute(sa.insert(tags), versions)
 
 
 def _rows_of_events(
-    stored: dict[str, Any], windows: Sequence[Window], polls: int
+    stored: dict[str, Any], windows: Iterable[Window], polls: int
 ) -> Iterator[dict[str, object]]:
     for window in windows:
         event = stored["event"].replace(stored["partition"], window.key)
@@ -190,7 +225,7 @@ def _rows_of_events(
             yield stored | {"event": event, "partition": window.key, "timestamp": stamp}
 
 
-def _materialization(lake: Lake, window: Window, poll: PollRecord) -> dg.AssetMaterialization:
+def _materialization(lake: Lake, window: Window, poll: Poll) -> dg.AssetMaterialization:
     accounting = Accounting(
         served=RETURNS_AN_HOUR, kept=RETURNS_AN_HOUR, duplicate=0, rejected=0, lost=0
     )
@@ -199,5 +234,5 @@ def _materialization(lake: Lake, window: Window, poll: PollRecord) -> dg.AssetMa
         tables.RAW_RETURNS.name,
         partition=window.key,
         metadata=shown | metadata.of_polls([poll]) | metadata.of_accounting(accounting),
-        tags={"dagster/data_version": poll.file.sha256[:16]},
+        tags={"dagster/data_version": poll.sha256},
     )

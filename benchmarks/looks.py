@@ -6,7 +6,7 @@ events an hour. Three ticks are told apart: the first, without a cursor; the nex
 of the one before, while older hours are still unread; and one when all has been read, which is how
 a sensor spends its life. One that keeps its state in the lake goes on from there at each.
 
-Beside them stand: for `status` a bare read of the same records, for a tick the same tick over a
+Beside them stand: for `status` a bare read of the same journal, for a tick the same tick over a
 fifth of the hours, and over as many with one poll; a sensor that does nothing shows what any tick
 costs. Medians of five, with the files in the system's cache.
 """
@@ -28,6 +28,7 @@ from returns_orchestration.cli.status import read_states
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.state.lateness import measure as measure_lateness
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _of_status(looked: Looked) -> Iterator[Figure]:
     yield Figure(
         f"states of {looked.size}, as `status` knows them",
         in_words(looked.states),
-        f"reading the bytes of the same records: {in_words(looked.floor)}",
+        f"reading the bytes of the same journal: {in_words(looked.floor)}",
         looked.states / looked.floor,
         f"< {limit:g} s",
         looked.states < limit if limit else None,
@@ -131,7 +132,7 @@ def _looked(folder: Path, hours: int, polls: int, say: Callable[[str], None]) ->
     made_in, windows = timed(lambda: make_history(site, hours, polls))
     say(f"made {looked.size} of history in {in_words(made_in)}")
     with site.entered():
-        looked.floor, _ = timed(lambda: _read_all(site.lake), GOES)
+        looked.floor, _ = timed(lambda: _read_all(site.lake / JOURNAL), GOES)
         looked.states, states = timed(lambda: read_states(site.settings, windows), GOES)
         if {state.state for state in states} != {"complete"}:
             message = "the history made to be looked at is not complete"

@@ -21,7 +21,7 @@ from benchmarks.site import Ended, Memory, Site
 from returns_orchestration.definitions import build_river
 from returns_orchestration.errors import ApiError
 from returns_orchestration.lake import open_store
-from returns_orchestration.lake.entries import MADE, RECORDS
+from returns_orchestration.lake.journal import folder_of, read_name
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -92,15 +92,15 @@ def _site(folder: Path, base_url: str) -> Site:
 
 def _backfill(site: Site, hours: int) -> Backfilled:
     done = Backfilled(site, hours_from(site.settings.start, hours))
-    # Hours are made in order but for a few in flight: the record of the last hour of a month says
+    # Hours are made in order but for a few in flight: the entry of the last hour of a month says
     # that the month is done.
-    ends = [done.windows[mark - 1].path for mark in done.marks[:-1]]
+    ends = [folder_of(done.windows[mark - 1].key) for mark in done.marks[:-1]]
     began = time.perf_counter()
 
     def at_look(pid: int) -> None:
         done.memory.look(pid)
         at = len(done.reached)
-        if at < len(ends) and (site.lake / RECORDS / ends[at] / MADE).exists():
+        if at < len(ends) and any(site.lake.glob(f"{ends[at]}made-*.json")):
             done.reached.append(time.perf_counter() - began)
             done.memory.mark(pid)
 
@@ -134,7 +134,7 @@ def _floor(site: Site, done: Backfilled) -> float:
     for path in sorted(done.site.lake.rglob("*")):
         if path.is_file():
             name = path.relative_to(done.site.lake).as_posix()
-            files.setdefault(Window.from_path(name), []).append((name, path.read_bytes()))
+            files.setdefault(_window_of(name), []).append((name, path.read_bytes()))
     store = open_store(str(site.lake))
 
     def poll_and_put() -> None:
@@ -148,6 +148,13 @@ def _floor(site: Site, done: Backfilled) -> float:
 
     with site.entered():
         return timed(poll_and_put)[0]
+
+
+def _window_of(path: str) -> Window | None:
+    """The hour that a file of the lake is about; None for one of a day."""
+    folder, _, name = path.rpartition("/")
+    entry = read_name(name)
+    return Window.from_path(f"{folder}/hour={entry.at}/" if entry else path)
 
 
 def _of_time(done: Backfilled, single: Ended, runs: int, floor: float) -> list[Figure]:

@@ -13,9 +13,10 @@ from benchmarks.figures import YEAR_HOURS, Figure
 from benchmarks.history import make_history
 from benchmarks.site import Ended, Memory, Site
 from returns_orchestration.cli.status import read_states
-from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.state.hours import missing
+from returns_orchestration.state.hours import States, Verdict
+from returns_orchestration.state.status import look_at
+from returns_orchestration.window import days_of
 
 
 def test_every_part_gives_its_lines(tmp_path: Path) -> None:
@@ -54,9 +55,11 @@ def test_a_history_that_was_made_is_as_complete_as_one_that_was_lived(
         found = read_states(site.settings, windows)
     assert {state.state for state in found} == {"complete"}
     assert {state.polls for state in found} == {polls}
-    lake = Lake(open_store(str(site.lake)))
-    days = DaySettler(lake, site.settings.report_time_zone)
-    assert missing(lake, windows, days.follow) == ([], [])
+    lake, zone = Lake(open_store(str(site.lake))), site.settings.report_time_zone
+    states = States(lake, look_at(lake, windows), zone)
+    days = {day for window in windows for day in days_of(window, zone)}
+    assert not [day for day in days if states.is_due(day)]
+    assert {states.of(window) for window in windows} == {Verdict("complete")}
 
 
 def test_a_process_that_fails_gives_no_figure(tmp_path: Path) -> None:
