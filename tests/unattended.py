@@ -14,7 +14,6 @@ from mortal_run import execute, run_and_kill
 from world import HASTY, World
 
 from returns_orchestration.definitions import build_defs
-from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.window import Window
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -108,8 +107,7 @@ class Unattended:
         return [found.get(window.start.strftime("%Y-%m-%dT%H:%M:%S"), []) for window in windows]
 
     def landed(self, windows: list[Window]) -> list[Window]:
-        lake = Lake(open_store(str(self.world.lake)))
-        return [window for window in windows if lake.polls(window)]
+        return self.world.landed(windows)
 
 
 def polls_of(world: World) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from lakes import files_of
 from returns_orchestration.clickpost import RetryPolicy, Timeouts
 from returns_orchestration.definitions import build_river
 from returns_orchestration.flow.hours import River
+from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.simulator import RequestRecord, Simulator
 from returns_orchestration.window import Window, read_hour, windows_between
@@ -36,7 +37,10 @@ class Hasty(RetryPolicy):
 
 
 HASTY = Hasty(base_seconds=0.001, slowest_seconds=0.002)
-BRIEF = Timeouts(connect=2, read=0.3, write=2, pool=2, total=5)
+BRIEF = Timeouts(connect=5, read=5, write=5, pool=5, total=20)
+"""Longer than any answer takes on a loaded machine."""
+SHORT = Timeouts(connect=2, read=1, write=2, pool=2, total=5)
+"""For tests of what never answers; on a loaded machine something that answers may seem not to."""
 
 
 @dataclass
@@ -71,9 +75,9 @@ class World:
         """The simulator lives at ``clock()`` from now on."""
         self.simulator._desk.clock = clock
 
-    def river(self) -> River:
+    def river(self, timeouts: Timeouts = BRIEF) -> River:
         """The river with short waits, for tests that need no Dagster."""
-        return build_river(self.settings, retry=HASTY, timeouts=BRIEF)
+        return build_river(self.settings, retry=HASTY, timeouts=timeouts)
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A command of the console script, with this world's settings."""
@@ -119,6 +123,11 @@ class World:
     def files(self) -> dict[str, bytes]:
         """Every file of the lake, but for the log of polls, which each poll adds to."""
         return files_of(self.lake)
+
+    def landed(self, windows: list[Window]) -> list[Window]:
+        """Those of ``windows`` of which a poll is kept."""
+        names = Lake(open_store(str(self.lake))).names()
+        return [window for window in windows if names.hour(window).polls]
 
     def asked(self) -> list[str]:
         """The start_time of every request so far."""

@@ -7,17 +7,21 @@ its cursor, which moves with the runs it asks for. All are on by default.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from returns_orchestration import tables
 from returns_orchestration.alerts.state import is_told
 from returns_orchestration.defs import history
 from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.events import RiverEvents
 from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
 from returns_orchestration.defs.river import run_hours
+from returns_orchestration.errors import LakeError
 from returns_orchestration.state import due
 from returns_orchestration.state.hours import States
 from returns_orchestration.state.memory import Memory
@@ -25,9 +29,10 @@ from returns_orchestration.state.status import last_polled, list_files
 from returns_orchestration.window import Window, last_settled, windows_between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from returns_orchestration.flow.hours import River
+    from returns_orchestration.lake import Names
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.due import Choice
     from returns_orchestration.state.hours import Verdict
@@ -149,6 +154,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         states = States(river.lake, names, settings.report_time_zone, known)
         unreported = set(history.unreported(context.instance, looked_at))
         verdicts = {window: states.of(window) for window in looked_at}
+        verdicts |= _confirmed(river, names, verdicts, known)
         missing = [w for w in looked_at if _is_to_be_run(w, verdicts[w], unreported)]
         succeeded = set(looked_at) - set(missing)
         damaged = [w for w in missing if verdicts[w].state == "damaged"]
@@ -248,6 +254,33 @@ def _patrol(memory: Memory, first: Window, newest: Window, now: datetime) -> lis
     begin = datetime.combine(day, time(), UTC)
     hours = windows_between(begin, begin + timedelta(days=1))
     return [window for window in hours if first <= window <= newest]
+
+
+def _confirmed(
+    river: River, names: Names, verdicts: Mapping[Window, Verdict], known: Mapping[Window, str]
+) -> dict[Window, Verdict]:
+    """The states of hours that a listing shows damaged, by a second look: a run may be at them.
+
+    What is damaged then is noted in the lake: the next look lists no files, nor do the alerts.
+    """
+    found = [
+        window
+        for window, verdict in verdicts.items()
+        if verdict.state == "damaged" and not (verdict.needs_poll or names.hour(window).damaged)
+    ]
+    again: dict[Window, Verdict] = {}
+    for _, of_date in groupby(sorted(found), key=lambda window: window.start.date()):
+        windows = list(of_date)
+        states = river.states(windows, known)
+        again |= {window: states.of(window) for window in windows}
+        for window in windows:
+            if again[window].state == "damaged":
+                # Where its entry cannot be read either, which file it is cannot be told.
+                paths = states.other_files(window) or [river.lake.path(tables.RETURNS, window)]
+                with suppress(LakeError):  # a lake that cannot be written is told of by itself
+                    for path in paths:
+                        river.lake.note_damaged(names, path)
+    return again
 
 
 def _is_to_be_run(window: Window, verdict: Verdict, unreported: Collection[Window]) -> bool:

@@ -131,6 +131,21 @@ class States:
             self._is_left_behind(day) for day in self._beside(window, days)
         )
 
+    def other_files(self, window: Window) -> list[str]:
+        """Recorded files of ``window`` that a listing shows absent or of another size."""
+        sizes = {
+            self._lake.poll_path(window, poll.number): poll.size
+            for poll in self._names.hour(window).polls
+        }
+        made = self._lake.made_or_none(window, self._names)
+        sizes |= {file.path: file.size for file in made.files.values()} if made else {}
+        found: list[str] = []
+        for path, size in sizes.items():
+            listed = self._names.files(path.partition("/")[0], window.start.date())
+            if listed is not None and listed.get(path) != size:
+                found.append(path)
+        return found
+
     def is_due(self, day: Day) -> bool:
         """Whether ``day`` is to be made again: not of all there is, or by other rules."""
         made = self._names.day(day.date)

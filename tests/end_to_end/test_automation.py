@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from world import HASTY, World, hours
 
+from returns_orchestration.alerts.state import is_told
 from returns_orchestration.definitions import build_defs, build_river
+from returns_orchestration.defs import automation
 from returns_orchestration.defs.assets import DEPENDS_ON
-from returns_orchestration.defs.automation import PATROL
 from returns_orchestration.defs.instance import open_instance, run_range
 from returns_orchestration.lake.store import FolderStore
-from returns_orchestration.window import windows_between
+from returns_orchestration.stages import rules
+from returns_orchestration.state.memory import FILES_EVERY
+from returns_orchestration.state.status import states
+from returns_orchestration.window import Window, windows_between
 
 START, END = hours("2026-11-07T06:00", "2026-11-07T18:00")[::11]
 WEEK = timedelta(days=7)
@@ -39,11 +44,14 @@ def instance(
 
 
 def tick(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, cursor: str | None
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    cursor: str | None,
+    sensor: str = "missing_hours",
 ) -> dg.SensorResult:
     repository = definitions.get_repository_def()
     with dg.build_sensor_context(instance, cursor=cursor, repository_def=repository) as context:
-        return repository.get_sensor_def("missing_hours").evaluate_tick(context)
+        return repository.get_sensor_def(sensor).evaluate_tick(context)
 
 
 def asked_for(data: dg.SensorResult) -> list[tuple[str, str]]:
@@ -72,8 +80,7 @@ def test_a_complete_hour_that_is_so_no_longer_is_found_again(
     world.set_clock(lambda: END.end + WEEK)
     odd = windows[5]
     [(_, poll)] = river.poll_all([odd])
-    assert river.land(poll).kept
-    assert len(windows) <= PATROL
+    assert river.land(river.lake.names(), poll).kept
     data = tick(definitions, instance, first.cursor)
     assert (odd.key, odd.key) in asked_for(data)
     assert all(start == end for start, end in asked_for(data))
@@ -155,11 +162,14 @@ def test_an_idle_look_for_late_returns_reads_nothing_of_the_lake(
     windows = list(windows_between(START.start, END.end))
     assert list(build_river(world.settings, clock=lambda: now, retry=HASTY).run(windows))
     read: list[str] = []
-    get, listed = FolderStore.get, FolderStore.list
-    monkeypatch.setattr(FolderStore, "get", lambda self, path: read.append(path) or get(self, path))
-    monkeypatch.setattr(
-        FolderStore, "list", lambda self, prefix: read.append(prefix) or listed(self, prefix)
-    )
+    known = dict(vars(FolderStore))
+    for name in ("get", "get_many", "list", "between", "children"):
+
+        def noted(self: FolderStore, *what: Any, name: str = name) -> Any:
+            read.append(f"{name} {what}")
+            return known[name](self, *what)
+
+        monkeypatch.setattr(FolderStore, name, noted)
     cursor, reads = None, []
     definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
     for _ in range(3):
@@ -170,5 +180,77 @@ def test_an_idle_look_for_late_returns_reads_nothing_of_the_lake(
         cursor = data.cursor
         reads.append(len(read))
         now += timedelta(minutes=5)
-    assert reads[0] > len(windows)
+    assert reads[0] > 0
     assert reads == [reads[0]] * 3
+
+
+def states_of(world: World, windows: list[Window]) -> set[str]:
+    lake = world.river().lake
+    return {line.state for line in states(lake, windows, world.settings.report_time_zone)}
+
+
+def test_outdated_hours_are_made_again_newest_first_and_without_a_call(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release with other rules: the tables stay readable until they are made by these."""
+    now = END.end + timedelta(minutes=30)
+    world.set_clock(lambda: now)
+    windows = list(windows_between(START.start, END.end))
+    definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
+    assert run_range(definitions, instance, windows, missing_only=True).success
+    data = tick(definitions, instance, None)
+    assert not data.run_requests
+    calls, tables = len(world.asked()), world.scan("returns")
+
+    monkeypatch.setattr(rules, "VERSION", rules.VERSION + 1)
+    monkeypatch.setattr(automation, "HEAL_LIMIT", 4)
+    assert states_of(world, windows) == {"outdated"}
+    assert world.scan("returns").equals(tables)
+    made: list[Window] = []
+    while len(made) < len(windows):
+        data = tick(definitions, instance, data.cursor)
+        [(first, last)] = asked_for(data)
+        chunk = list(windows_between(Window.from_key(first).start, Window.from_key(last).end))
+        assert chunk == windows[len(windows) - len(made) - 4 : len(windows) - len(made)]
+        assert run_range(definitions, instance, chunk, missing_only=True).success
+        assert states_of(world, chunk) <= {"complete", "empty"}
+        made += chunk
+    assert states_of(world, windows) <= {"complete", "empty"}
+    assert not tick(definitions, instance, data.cursor).run_requests
+    assert len(world.asked()) == calls
+    assert world.scan("returns").equals(tables)
+
+
+def test_a_file_that_is_gone_is_told_first_and_then_mended_without_a_call(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    now = END.end + timedelta(minutes=30)
+    world.set_clock(lambda: now)
+    windows = list(windows_between(START.start, END.end))
+    definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
+    assert run_range(definitions, instance, windows, missing_only=True).success
+    missing = tick(definitions, instance, None)
+    incidents = tick(definitions, instance, None, "incidents")
+    before, calls = world.files(), len(world.asked())
+
+    odd, lake = windows[5], world.river().lake
+    (world.lake / "return_items" / odd.path / "part-0.parquet").unlink()
+    now += FILES_EVERY
+    missing = tick(definitions, instance, missing.cursor)
+    assert not missing.run_requests
+    assert states_of(world, [odd]) == {"damaged"}
+    now += timedelta(minutes=1)  # a look that lists no files forgets nothing
+    missing = tick(definitions, instance, missing.cursor)
+    assert not missing.run_requests
+    tick(definitions, instance, incidents.cursor, "incidents")
+    assert is_told(lake, "hours damaged")
+    missing = tick(definitions, instance, missing.cursor)
+    assert asked_for(missing) == [(odd.key, odd.key)]
+    assert run_range(definitions, instance, [odd], missing_only=True).success
+    assert len(world.asked()) == calls
+    assert states_of(world, windows) <= {"complete", "empty"}
+    after = {p: c for p, c in world.files().items() if not p.startswith(("_alerts", "alerts"))}
+    assert after.keys() == {p for p in before if not p.startswith(("_alerts", "alerts"))}
+    assert {p for p in after if p[0] != "_" and after[p] != before[p]} == set()
+    now += FILES_EVERY
+    assert not tick(definitions, instance, missing.cursor).run_requests

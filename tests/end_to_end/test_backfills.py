@@ -16,7 +16,6 @@ from world import World, hours
 
 from returns_orchestration.clickpost import RetryPolicy
 from returns_orchestration.defs.assets import DEPENDS_ON
-from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.window import Window, windows_between
 
 WEEK = hours("2026-11-07", "2026-11-14")
@@ -111,8 +110,7 @@ def killed(world: World, deployment: Deployment) -> tuple[str, str]:
     world.simulator.faults = []
     assert deployment.finish(backfill).status is BulkActionStatus.COMPLETED_FAILED
     assert asked(world) == times(HOURS)
-    lake = Lake(open_store(str(world.lake)))
-    assert [window for window in HOURS if lake.polls(window)] == LANDED
+    assert world.landed(HOURS) == LANDED
     return backfill, run.run_id
 
 

@@ -61,7 +61,7 @@ def test_status_tells_empty_from_missing_and_counts_polls_and_late_returns(
     (first, *_) = states(world, *night)
     assert list(first) == [
         "hour", "state", "returns", "items", "rejected", "polls", "first_polled_at",
-        "last_polled_at", "late", "error",
+        "last_polled_at", "late", "error", "provisional",
     ]  # fmt: skip
     for state in states(world, *night):
         assert state["state"] == ("complete" if state["returns"] else "empty")
@@ -69,6 +69,7 @@ def test_status_tells_empty_from_missing_and_counts_polls_and_late_returns(
         assert str(state["first_polled_at"]) < str(state["last_polled_at"])
         assert state["late"] == 0
         assert state["error"] is None
+        assert state["provisional"] == 0
     beyond = states(world, "2026-11-06T22:00", "2026-11-07T00:00")
     assert [s["state"] for s in beyond][1] == "missing"
     lines = world.run("status", *night).stdout.splitlines()
@@ -252,7 +253,7 @@ def test_status_is_one_line_an_hour_however_narrow_the_terminal(
     lines = world.run("status", FROM, "2026-11-07T03:00", COLUMNS="40").stdout.splitlines()
     assert [line[:16] for line in lines[1:4]] == [f"2026-11-07T0{h}:00" for h in range(3)]
     assert "ClickPost refuses the request" in lines[2]
-    assert lines[4].endswith("1 missing, 0 waived")
+    assert lines[4] == "2 complete, 0 empty, 1 missing"
     assert len(lines) == 5
 
 

@@ -14,7 +14,6 @@ from world import HASTY, World, hours
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance, range_tags
 from returns_orchestration.defs.lost_runs import SILENCE
-from returns_orchestration.lake import Lake, open_store
 
 WINDOWS = hours("2026-11-07T00:00", "2026-11-07T14:00")
 LANDED, HANGING = WINDOWS[:6], WINDOWS[6:]
@@ -81,8 +80,7 @@ def test_a_run_that_was_killed_while_the_clock_was_ahead_is_ended_too(killed: Ki
 
 
 def test_only_what_a_killed_run_had_not_landed_is_asked_for_again(killed: Killed) -> None:
-    lake = Lake(open_store(str(killed.world.lake)))
-    assert [window for window in WINDOWS if lake.polls(window)] == LANDED
+    assert killed.world.landed(WINDOWS) == LANDED
     killed.now = NOW + SILENCE
     killed.tick("lost_runs")
     (request,) = killed.tick("missing_hours").run_requests or []

@@ -15,7 +15,7 @@ from world import HASTY, World, hours
 from returns_orchestration.definitions import build_defs, build_river
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.lake.poll_log import POLL_LOG
-from returns_orchestration.state.hours import last_polled
+from returns_orchestration.state.status import last_polled, look_at
 
 FROM, TO = "2026-11-07T00:00", "2026-11-07T06:00"
 DEAD = "2026-11-07T03:00"
@@ -70,7 +70,7 @@ def test_no_hour_is_polled_again_for_an_age_at_which_it_was_because_dagster_home
     ):
         data = repository.get_sensor_def("late_returns").evaluate_tick(context)
     assert not data.run_requests
-    polled = last_polled(river.lake, windows)
+    polled = last_polled(river.lake, look_at(river.lake, windows), windows)
     assert set(polled) == {window for window in windows if window.text != DEAD}
     assert set(polled.values()) == {now}
 

@@ -20,7 +20,7 @@ from world import World
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.lost_runs import UNDER_WAY
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.state.hours import states
+from returns_orchestration.state.status import states
 from returns_orchestration.window import Window, windows_between
 
 
@@ -101,7 +101,7 @@ def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) 
     unattended.live_to(START + timedelta(hours=168 + 73))
 
     week = list(windows_between(START, START + timedelta(days=7)))
-    found = list(states(Lake(open_store(str(world.lake))), week))
+    found = list(states(Lake(open_store(str(world.lake))), week, world.settings.report_time_zone))
     assert {state.state for state in found} <= {"complete", "empty"}
     truths = world.simulator.dataset.returns_between(START, week[-1].end, unattended.now)
     served = {t.reference for t in truths}
