@@ -16,6 +16,7 @@ from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake.journal import From, To, name_of_hour
 from returns_orchestration.lake.lake import made_path
 from returns_orchestration.lake.names import sources_of
+from returns_orchestration.state.places import Places, find_misplaced
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window, days_of
 
@@ -167,6 +168,36 @@ def test_a_run_that_was_killed_before_it_looked_looks_when_it_is_started_again(
     list(river.run([FIVE, TEN], missing_only=True))
     assert references(lake).count("M") == 1
     assert len(api.asked) == 2
+
+
+@pytest.mark.parametrize("other", [SIX, TEN, FAR], ids=["next", "same day", "far"])
+@pytest.mark.parametrize("moves", [True, False], ids=["moved", "changed"])
+@pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
+def test_a_window_that_says_again_what_it_said_before_has_the_last_word(  # noqa: PLR0917 - what varies
+    other: Window, moves: bool, mended_by: str, folder: Path, lake: Lake, api_of: Any
+) -> None:
+    """Its reply brings nothing new, and another window has said something else meanwhile."""
+    first = returned("M", FIVE.start, status="A")
+    second = returned("M", other.start if moves else FIVE.start, status="B")
+    api = api_of(lambda window: [first if window == FIVE else second])
+    for window, status in ((FIVE, "A"), (other, "B"), (FIVE, "A"), (other, "B"), (FIVE, "A")):
+        api.run(lake, [window])
+        (row,) = rows(folder, "returns").to_dicts()
+        said = first if status == "A" else second
+        assert row["status"] == status
+        assert row["requested_at"].isoformat()[:19] == said["Return Request Timestamp"][:19]
+        assert rows(folder, "raw_returns").height == min(len(api.asked), 2)
+    assert findings(lake) == []
+    assert set(api.states(lake, [FIVE, other])) == {"complete", "empty"}
+    before, tables = bytes_of(lake.store), tables_of(lake)
+    api.run(lake, [FIVE])
+    assert bytes_of(lake.store) == before
+    if mended_by == "a run":
+        api.run(lake, [FIVE, other], poll=False)
+    else:
+        assert Rebuilder(api.river(lake)).rebuild(FIVE.start, FIVE.end).is_whole
+    assert tables.items() <= tables_of(lake).items()
+    assert find_misplaced(lake, api.river(lake).reader) == Places(1, 0, 0, 0)
 
 
 OTHER_DAY, LATER_DAY = Window(at(9) - timedelta(days=4)), Window(at(11) + timedelta(days=1))

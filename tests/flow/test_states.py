@@ -1,0 +1,347 @@
+"""The table of states, line by line, in real lakes: what it is, what is asked, what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from lakes import bytes_of, references
+from records import Record, at, on_the_wire, returned
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.flow.hours import Failed, Made, Stopped
+from returns_orchestration.flow.rebuild import Rebuilder
+from returns_orchestration.lake import Lake
+from returns_orchestration.lake.lake import made_path
+from returns_orchestration.stages.rules import Rules
+from returns_orchestration.state.places import find_misplaced
+from returns_orchestration.state.verify import Verifier
+from returns_orchestration.window import Window, windows_between
+
+INDIA = ZoneInfo("Asia/Kolkata")
+NINE, TEN, ELEVEN, TWELVE, NEVER = windows_between(at(9), at(14))
+POLLED = [NINE, TEN, ELEVEN]
+EMPTY = ELEVEN
+
+Known = dict[Window, str]
+
+
+def reply(window: Window) -> list[Record]:
+    return [] if window == EMPTY else [returned(f"R-{window.start:%H}", window.start)]
+
+
+def more(window: Window) -> list[Record]:
+    late = returned(f"L-{window.start:%H}", window.start.replace(minute=30))
+    return [*reply(window), late]
+
+
+@dataclass
+class Scene:
+    """A lake of three hours, polled once and made."""
+
+    lake: Lake
+    api_of: Any
+    monkeypatch: pytest.MonkeyPatch
+
+    def poll(self, *windows: Window, serving: Any = reply, **options: Any) -> None:
+        always_at = options.pop("always_at", at(30))
+        outcomes = self.api_of(serving, always_at=always_at).run(self.lake, windows, **options)
+        assert not [o for o in outcomes if isinstance(o, Failed | Stopped)]
+
+    def alter(self, path: str) -> bytes:
+        """Change one byte of a file, as a disk does; gives the file as it was."""
+        content = self.lake.store.get(path)
+        assert content is not None
+        changed = bytearray(content)
+        changed[len(changed) // 2] ^= 1
+        self.lake.store.put(path, bytes(changed))
+        self.lake.forget()
+        return content
+
+    @property
+    def raw(self) -> str:
+        return self.lake.poll_path(TEN, 1)
+
+    @property
+    def table(self) -> str:
+        return self.lake.path(tables.RETURNS, TEN)
+
+
+Plant = Callable[[Scene], "Known | None"]
+
+
+def never_polled(_: Scene) -> None:
+    pass
+
+
+def waived(scene: Scene) -> None:
+    scene.lake.waive(NEVER, "no shop was open")
+
+
+def waived_and_polled_too_early(scene: Scene) -> None:
+    polled_too_early(scene)
+    scene.lake.waive(TWELVE, "no shop was open")
+
+
+def waived_and_polled(scene: Scene) -> None:
+    scene.lake.waive(TEN, "no shop was open")
+
+
+def polled_too_early(scene: Scene) -> None:
+    scene.poll(TWELVE, always_at=at(12, 59, 59))
+
+
+def restored_from_an_older_copy(scene: Scene) -> Known:
+    """Of the copy Dagster's log knows more than the lake."""
+    copy = bytes_of(scene.lake.store)
+    scene.poll(TEN, serving=more, always_at=at(40))
+    newest = scene.lake.names().hour(TEN).polls[-1]
+    scene.lake.store.delete_many(list(bytes_of(scene.lake.store)))
+    for path, content in copy.items():
+        scene.lake.store.put(path, content or b"")
+    scene.lake.forget()
+    return {TEN: newest.sha256}
+
+
+def known_to_both(scene: Scene) -> Known:
+    return {TEN: scene.lake.names().hour(TEN).polls[-1].sha256}
+
+
+def table_of_another_size(scene: Scene) -> None:
+    scene.lake.store.put(scene.table, b"torn")
+
+
+def table_that_is_gone(scene: Scene) -> None:
+    scene.lake.store.delete(scene.table)
+
+
+def table_that_a_reader_found(scene: Scene) -> None:
+    scene.alter(scene.table)
+    with pytest.raises(LakeDamaged):
+        scene.lake.read(tables.RETURNS, TEN, scene.lake.names())
+
+
+def table_that_verify_found(scene: Scene) -> None:
+    scene.alter(scene.table)
+    assert [found.path for found in Verifier(scene.lake, INDIA).everything()] == [scene.table]
+
+
+def entry_of_tables_that_a_reader_found(scene: Scene) -> None:
+    scene.alter(made_path(TEN, scene.lake.names().hour(TEN).made[0]))
+    with pytest.raises(LakeDamaged):
+        scene.lake.read(tables.RETURNS, TEN, scene.lake.names())
+
+
+def poll_of_another_size(scene: Scene) -> None:
+    scene.lake.store.put(scene.raw, b"torn")
+
+
+def poll_that_is_gone(scene: Scene) -> None:
+    scene.lake.store.delete(scene.raw)
+
+
+def poll_that_a_reader_found(scene: Scene) -> None:
+    scene.alter(scene.raw)
+    with pytest.raises(LakeDamaged):
+        scene.lake.served(scene.lake.names().hour(TEN).polls[0])
+
+
+def poll_that_was_lost(scene: Scene) -> None:
+    scene.poll(TEN, serving=more, always_at=at(40))
+    assert scene.lake.set_poll_aside(scene.lake.names(), TEN, 1)
+
+
+def only_poll_that_was_lost(scene: Scene) -> None:
+    assert scene.lake.set_poll_aside(scene.lake.names(), TEN, 1)
+
+
+def poll_without_entry(scene: Scene) -> None:
+    served = tuple(map(on_the_wire, more(TEN)))
+    assert scene.lake.create_poll(scene.lake.names(), TEN, 2, at(40), served, "UTC")
+
+
+def first_poll_without_entry(scene: Scene) -> None:
+    served = tuple(map(on_the_wire, more(TWELVE)))
+    assert scene.lake.create_poll(scene.lake.names(), TWELVE, 1, at(40), served, "UTC")
+
+
+def entry_without_tables(scene: Scene) -> None:
+    scene.poll(TWELVE, make=False)
+
+
+def newer_entry_without_tables(scene: Scene) -> None:
+    scene.poll(TEN, serving=more, always_at=at(40), make=False)
+
+
+def day_not_made(scene: Scene) -> None:
+    names = scene.lake.names()
+    (path,) = (p for p in bytes_of(scene.lake.store, "_journal") if "/day.made-" in p)
+    scene.lake.remove_entries(names, [path])
+
+
+def two_made_entries(scene: Scene) -> None:
+    names = scene.lake.names()
+    made = scene.lake.made(TEN, names)
+    assert made is not None
+    scene.lake.put_entry(names, msgspec.structs.replace(made, inputs="0" * 12))
+
+
+def made_by_other_rules(scene: Scene, **of_then: str) -> None:
+    """All is made again, as an earlier release made it."""
+    earlier = Rules.of_today()._replace(**of_then)
+    with scene.monkeypatch.context() as then:
+        then.setattr(Rules, "of_today", classmethod(lambda _: earlier))
+        scene.poll(*POLLED, poll=False)
+
+
+def other_rules_of_hours(scene: Scene) -> None:
+    made_by_other_rules(scene, hours="0" * 8)
+
+
+def other_rules_of_days(scene: Scene) -> None:
+    scene.lake.store.delete_many(list(bytes_of(scene.lake.store, "_journal/date=2026-11-09")))
+    scene.lake.store.delete_many(list(bytes_of(scene.lake.store, "raw_returns")))
+    earlier = Rules.of_today()._replace(days="0" * 8)
+    with scene.monkeypatch.context() as then:
+        then.setattr(Rules, "of_today", classmethod(lambda _: earlier))
+        scene.poll(*POLLED)
+
+
+def all_is_well(_: Scene) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Line:
+    """``of`` is in ``state``; ``asks`` says whether a run of what is missing asks for it.
+
+    That may be so where ``needs_poll`` is not: whether the file of a poll is bad shows when it is
+    read. ``beside`` are the states of the others.
+    """
+
+    plant: Plant
+    state: str
+    of: Window = TEN
+    needs_poll: bool = False
+    asks: bool = False
+    after: str = "complete"
+
+
+LINES = [
+    Line(waived, "waived", of=NEVER, after="waived"),
+    Line(waived_and_polled_too_early, "waived", of=TWELVE, after="waived"),
+    Line(waived_and_polled, "complete"),
+    Line(never_polled, "missing", of=NEVER, needs_poll=True, asks=True),
+    Line(polled_too_early, "missing", of=TWELVE, needs_poll=True, asks=True),
+    Line(restored_from_an_older_copy, "missing", needs_poll=True, asks=True),
+    Line(only_poll_that_was_lost, "missing", needs_poll=True, asks=True),
+    Line(poll_that_was_lost, "damaged", needs_poll=True, asks=True),
+    Line(poll_of_another_size, "damaged", asks=True),
+    Line(poll_that_is_gone, "damaged", asks=True),
+    Line(poll_that_a_reader_found, "damaged", asks=True),
+    Line(table_of_another_size, "damaged"),
+    Line(table_that_is_gone, "damaged"),
+    Line(table_that_a_reader_found, "damaged"),
+    Line(table_that_verify_found, "damaged"),
+    Line(entry_of_tables_that_a_reader_found, "damaged"),
+    Line(poll_without_entry, "unfinished"),
+    Line(first_poll_without_entry, "unfinished", of=TWELVE),
+    Line(entry_without_tables, "unfinished", of=TWELVE),
+    Line(newer_entry_without_tables, "unfinished"),
+    Line(day_not_made, "unfinished"),
+    Line(day_not_made, "unfinished", of=EMPTY, after="empty"),
+    Line(two_made_entries, "unfinished"),
+    Line(other_rules_of_hours, "outdated"),
+    Line(other_rules_of_days, "outdated"),
+    Line(other_rules_of_days, "outdated", of=EMPTY, after="empty"),
+    Line(all_is_well, "empty", of=EMPTY, after="empty"),
+    Line(all_is_well, "complete"),
+    Line(known_to_both, "complete"),
+]
+
+
+@pytest.fixture
+def scene(lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    found = Scene(lake, api_of, monkeypatch)
+    found.poll(*POLLED)
+    return found
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.plant.__name__}-{line.of.text}")
+def test_each_state_is_told_and_mended_by_one_run_of_what_is_missing(
+    line: Line, scene: Scene
+) -> None:
+    lake, windows = scene.lake, sorted({*POLLED, line.of})
+    known = line.plant(scene)
+    api = scene.api_of(more, always_at=at(50))
+    verdict = api.river(lake).states(windows, known).of(line.of)
+    assert (verdict.state, verdict.needs_poll) == (line.state, line.needs_poll)
+    assert verdict.why or line.state not in {"damaged", "unfinished"}
+    bad = [content for path, content in bytes_of(lake.store).items() if path == scene.raw]
+    outcomes = api.run(lake, windows, missing_only=True, known=known)
+    assert api.asked == ([line.of] if line.asks else [])
+    assert not [o for o in outcomes if isinstance(o, Failed | Stopped)]
+
+    known = {w: polls[-1].sha256 for w in known or () if (polls := lake.names().hour(w).polls)}
+    expected = {NINE: "complete", TEN: "complete", EMPTY: "empty", line.of: line.after}
+    assert api.states(lake, windows, known) == [expected[w] for w in windows]
+    assert not [found for found in Verifier(lake, INDIA).everything() if found.is_fault]
+    places = find_misplaced(lake, api.river(lake).reader)
+    assert (places.nowhere, places.repeated, places.unmade) == (0, 0, 0)
+    assert places.served == len(set(references(lake)))
+    # Nothing is deleted: a poll that was bad stands aside.
+    if line.state == "damaged" and line.asks and not line.needs_poll:
+        aside = list(bytes_of(lake.store, "_aside/raw_returns").values())
+        assert aside == bad
+        assert lake.store.get(scene.raw) is None
+    # Once is enough: the same again asks nobody and makes nothing.
+    before = bytes_of(lake.store)
+    assert api.run(lake, windows, missing_only=True, known=known) == []
+    assert bytes_of(lake.store) == before
+
+
+def test_only_what_is_not_whole_is_made_again(scene: Scene) -> None:
+    poll_without_entry(scene)
+    api = scene.api_of(reply)
+    outcomes = api.run(scene.lake, POLLED, missing_only=True)
+    assert [o.window for o in outcomes if isinstance(o, Made)] == [TEN]
+    assert "L-10" in references(scene.lake)
+
+
+@pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
+@pytest.mark.parametrize("which", ["raw", "table"])
+def test_a_file_that_was_restored_takes_the_note_about_its_damage_away(
+    which: str, mended_by: str, scene: Scene
+) -> None:
+    """An administrator has put it back from a copy."""
+    lake = scene.lake
+    before = bytes_of(lake.store)
+    path = getattr(scene, which)
+    (poll_that_a_reader_found if which == "raw" else table_that_a_reader_found)(scene)
+    api = scene.api_of(reply)
+    assert api.states(lake, [TEN]) == ["damaged"]
+    lake.store.put(path, before[path] or b"")
+    assert api.states(lake, [TEN]) == ["damaged"]  # that it is right shows when it is read
+    if mended_by == "a run":
+        api.run(lake, [TEN], missing_only=True)
+    else:
+        rebuilt = Rebuilder(api.river(lake)).rebuild(TEN.start, TEN.end)
+        assert rebuilt.is_whole
+        assert rebuilt.aside == []
+    assert api.asked == []
+    assert api.states(lake, POLLED) == ["complete", "complete", "empty"]
+    after = {p: c for p, c in bytes_of(lake.store).items() if "ever" not in p}
+    assert {p: c for p, c in after.items() if not p.startswith("lateness")} == before
+
+
+def test_a_bad_poll_is_set_aside_and_never_deleted_by_a_rebuild(scene: Scene) -> None:
+    scene.alter(scene.raw)
+    bad = scene.lake.store.get(scene.raw)
+    rebuilt = Rebuilder(scene.api_of(reply).river(scene.lake)).rebuild(TEN.start, TEN.end)
+    assert rebuilt.poll_again == [TEN]
+    assert list(bytes_of(scene.lake.store, "_aside/raw_returns").values()) == [bad]
