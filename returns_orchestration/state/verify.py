@@ -132,7 +132,7 @@ class Verifier:
         good: list[journal.Entry] = []
         found: list[Finding] = []
         for path, content in self._contents(paths, found):
-            name = journal.read_name(path.rpartition("/")[2])
+            name = journal.read_name(path.removeprefix(f"{folder}/"))
             window = _hour_of(day, name)
             number = int(name.arguments.get("number", 0)) if name else 0
             if name is None:

@@ -32,6 +32,8 @@ from returns_orchestration.lake.journal import (
 )
 from returns_orchestration.lake.names import HourNames, inputs_of, sources_of
 from returns_orchestration.lake.store import ObjectStore, Store
+from returns_orchestration.state.verify import Verifier
+from returns_orchestration.tables import UTC_DAYS
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -483,3 +485,15 @@ def test_the_files_of_a_table_are_listed_by_date_with_their_sizes(lake: Lake) ->
     assert names.files("returns", TOMORROW) == tomorrow
     assert names.files("returns", TOMORROW + timedelta(days=1)) is None
     assert names.files("return_items", TODAY) is None
+
+
+def test_verify_names_what_stands_in_a_stranger_s_folder_of_the_journal(lake: Lake) -> None:
+    names = lake.names()
+    kept = lake.create_poll(names, HOUR, 1, at(12), (), "UTC")
+    assert kept
+    lake.put_entry(names, kept)
+    assert not list(Verifier(lake, UTC_DAYS).everything())
+    copy = kept.path.replace("/11.", "/old/11.")
+    lake.store.put(copy, lake.store.get(kept.path) or b"")
+    (finding,) = Verifier(lake, UTC_DAYS).everything()
+    assert (finding.path, finding.kind, finding.remedy) == (copy, "foreign", "aside")
