@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from world import World, hours
 
-from returns_orchestration.errors import ZoneChanged
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.lake.records import decode_poll, encode
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window
 
 DAY = hours("2026-11-07T00:00", "2026-11-08T00:00")
 SPAN = DAY[0].text, DAY[-1].next.text
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def in_zone(world: World, zone: str) -> World:
@@ -84,32 +83,62 @@ def test_polls_of_two_zones_stand_beside_each_other_and_no_return_is_lost(
 
 
 @pytest.fixture
-def earlier(world: World) -> World:
-    """The same lake as an earlier release left it: no poll's record names a zone."""
-    for path in (world.lake / "_records").rglob("poll-*.json"):
-        record = decode_poll(path.read_bytes(), path.name)
-        path.write_bytes(encode(msgspec.structs.replace(record, zone="")))
-    return world
+def misread(new_world: Callable[..., World]) -> World:
+    """A day of an API on India's time that writes no zone, polled under UTC."""
+    made = new_world(
+        {},
+        zone="Asia/Kolkata",
+        oddities=1,
+        only_oddities=("naive-times",),
+        returns_per_hour=3,
+        rhythm=False,
+        mps_share=0,
+        late_share=0,
+    )
+    assert not run(made, DAY)
+    return made
 
 
-def test_a_rebuild_refuses_names_the_zone_and_changes_nothing(earlier: World) -> None:
-    """Where no zone was noted, a record could be left in no hour."""
-    for path in sorted(earlier.lake.rglob("*/date=2026-11-07/hour=0[3-5]/part-0.parquet")):
-        path.write_bytes(b"damaged, and not touched either")
-    before, calls = earlier.files(), len(earlier.asked())
-    done = in_zone(earlier, "Asia/Kolkata").run("rebuild", *SPAN)
-    assert done.returncode == 1
-    assert "was polled under another CLICKPOST_TIME_ZONE: under Asia/Kolkata, " in done.stderr
-    assert "Set CLICKPOST_TIME_ZONE back" in done.stderr
-    assert earlier.files() == before
-    assert len(earlier.asked()) == calls
-    assert earlier.run("rebuild", *SPAN).returncode == 0  # under its own zone it is mended
+def far_off(world: World) -> int:
+    """How many rows have another request time than the return."""
+    truths = world.simulator.dataset.returns_between(
+        DAY[0].start - timedelta(days=2), DAY[-1].end + timedelta(days=2), NOW
+    )
+    requested = {truth.reference: truth.requested_at for truth in truths}
+    rows = world.scan("returns").select("return_reference_number", "requested_at").rows()
+    return sum(requested[reference] != at for reference, at in rows)
 
 
-def test_an_hour_that_is_polled_again_keeps_its_rows_and_says_why(earlier: World) -> None:
-    before = earlier.files()
-    failed = run(in_zone(earlier, "Asia/Kolkata"), DAY[6:12])
-    assert {outcome.window for outcome in failed} == set(DAY[6:12])
-    assert all(isinstance(outcome.error, ZoneChanged) for outcome in failed)
-    assert earlier.files() == before
-    assert not findings(earlier)
+def test_a_zone_that_was_set_wrongly_is_corrected_without_a_call(misread: World) -> None:
+    rows, calls = misread.scan("returns").height, len(misread.asked())
+    assert rows
+    assert far_off(misread) == rows
+    raw = {p: c for p, c in misread.files().items() if p.startswith("raw_returns")}
+    india = in_zone(misread, "Asia/Kolkata")
+    done = india.run("rezone", *SPAN, "--time-zone", "Asia/Kolkata")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "24 polls are now read under Asia/Kolkata." in done.stdout
+    assert misread.scan("returns").height == rows
+    assert far_off(misread) == 0
+    assert not findings(india)
+    assert "is in exactly one hour" in india.run("verify").stdout
+    again = india.run("rezone", *SPAN, "--time-zone", "Asia/Kolkata")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "0 polls are now read" in again.stdout
+    before = misread.files()
+    # What it was sent under, and what is set now, is nothing to it any more.
+    assert misread.run("rebuild", *SPAN).returncode == 0
+    assert {p: c for p, c in misread.files().items() if p[:8] != "lateness"} == {
+        p: c for p, c in before.items() if p[:8] != "lateness"
+    }
+    assert len(misread.asked()) == calls
+    assert {p: c for p, c in misread.files().items() if p.startswith("raw_returns")} == raw
+
+
+@pytest.mark.parametrize("zone", ["Asia/Nowhere", "", "+05:30"])
+def test_a_zone_that_is_none_corrects_nothing(world: World, zone: str) -> None:
+    before = world.files()
+    done = world.run("rezone", *SPAN, "--time-zone", zone)
+    assert done.returncode == 2, done.stdout
+    assert "Traceback" not in done.stderr
+    assert world.files() == before
