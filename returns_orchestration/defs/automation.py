@@ -22,6 +22,7 @@ from returns_orchestration.defs.events import RiverEvents
 from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
 from returns_orchestration.defs.river import run_hours
 from returns_orchestration.errors import LakeError
+from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import due
 from returns_orchestration.state.hours import States
 from returns_orchestration.state.memory import Memory
@@ -141,6 +142,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         now = clock()
         memory = Memory.read(context.cursor)
         memory.wake_on_change(rules, now)
+        memory.look_again_on_change(" ".join(Rules.of_today()))
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
         unknown = [*memory.damaged, *memory.unknown(first, newest, now, LOOK_LIMIT)]
         recent, patrol = _recent(first, newest), _patrol(memory, first, newest, now)

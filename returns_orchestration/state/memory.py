@@ -39,9 +39,11 @@ class Memory:
         patrolled_at: datetime | None = None,
         files_at: datetime | None = None,
         damaged: dict[Window, datetime] | None = None,
+        made_by: str = "",
     ) -> None:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
 
+        ``made_by`` names the rules by which tables were made then, where it is about tables;
         ``polled`` says when hours were last polled, as far as it was looked up; ``patrol`` is the
         date that was looked at last in turn, ``patrolled_at`` when it was due; ``files_at`` is when
         the files of the newest days were last listed, ``damaged`` since when hours are damaged.
@@ -54,6 +56,7 @@ class Memory:
         self._patrol = patrol
         self._patrolled_at = patrolled_at
         self._rules = rules
+        self._made_by = made_by
 
     @classmethod
     def read(cls, cursor: str | None) -> Memory:
@@ -83,6 +86,7 @@ class Memory:
             patrolled_at=_time(plain.get("patrolled_at")),
             files_at=_time(plain.get("files_at")),
             damaged=damaged,
+            made_by=plain.get("made_by", ""),
         )
 
     def wake_on_change(self, rules: str, now: datetime) -> None:
@@ -94,6 +98,15 @@ class Memory:
         if rules != self._rules:
             self._rules = rules
             self.attempts = {w: attempt.awake(now) for w, attempt in self.attempts.items()}
+
+    def look_again_on_change(self, made_by: str) -> None:
+        """Know of no hour that it is complete where tables are made by other rules now.
+
+        Hours that are outdated by that are found as missing ones are, the newest first.
+        """
+        if made_by != self._made_by:
+            self._made_by = made_by
+            self.complete = Spans()
 
     def unknown(self, first: Window, newest: Window, now: datetime, limit: int) -> list[Window]:
         """The hours to look at: those that fail, and the ``limit`` newest that are not known.
@@ -168,7 +181,7 @@ class Memory:
             "files_at": self.files_at,
         }
         noted = {name: at.isoformat() for name, at in times.items() if at is not None}
-        return json.dumps(plain | noted | {"rules": self._rules})
+        return json.dumps(plain | noted | {"rules": self._rules, "made_by": self._made_by})
 
 
 def _time(text: str | None) -> datetime | None:

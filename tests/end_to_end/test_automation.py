@@ -189,10 +189,12 @@ def states_of(world: World, windows: list[Window]) -> set[str]:
     return {line.state for line in states(lake, windows, world.settings.report_time_zone)}
 
 
+@pytest.mark.parametrize("recent", [automation.RECENT, timedelta(0)], ids=["recent", "old"])
 def test_outdated_hours_are_made_again_newest_first_and_without_a_call(
-    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, recent: timedelta
 ) -> None:
     """A release with other rules: the tables stay readable until they are made by these."""
+    monkeypatch.setattr(automation, "RECENT", recent)
     now = END.end + timedelta(minutes=30)
     world.set_clock(lambda: now)
     windows = list(windows_between(START.start, END.end))

@@ -75,6 +75,20 @@ def test_every_hour_wakes_once_where_the_settings_or_the_package_changed() -> No
     assert again.attempts == awake
 
 
+def test_where_tables_are_made_by_other_rules_every_hour_is_looked_at_again_newest_first() -> None:
+    memory = Memory(Spans(), {HOURS[1]: WAITING}, made_by="one")
+    memory.complete.add(HOURS[2:9])
+    again = Memory.read(memory.write())
+    again.look_again_on_change("one")
+    assert again.complete.pairs() == memory.complete.pairs()
+    again.look_again_on_change("two")
+    assert again.unknown(HOURS[0], HOURS[9], NOW, 3) == [HOURS[1], *HOURS[9:6:-1]]
+    again.complete.add(HOURS[9:])
+    once_more = Memory.read(again.write())
+    once_more.look_again_on_change("two")
+    assert once_more.complete.pairs() == [[HOURS[9].key, HOURS[9].next.key]]
+
+
 def test_attempts_of_an_earlier_release_are_forgotten_and_complete_hours_are_not() -> None:
     spans = [[HOURS[2].key, HOURS[5].key]]
     earlier = {"complete": spans, "attempts": {HOURS[0].key: [3, NOW.isoformat()]}, "loaded": "x"}
