@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster._core.storage.event_log import SqliteEventLogStorage
+import sqlalchemy as sa
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from proof.corruption import sort_of
 
+from returns_orchestration.defs.event_log import PooledSqliteEventLogStorage
 from returns_orchestration.lake import store as room
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.store import TEMPORARY, FolderStore
@@ -169,9 +171,13 @@ def _around_each_file(points: Points) -> None:
 
 
 def _around_events(points: Points) -> None:
-    store = SqliteEventLogStorage.store_event
+    """Each event that is logged; and each transaction, as several are stored in one.
 
-    def stores(self: SqliteEventLogStorage, event: Any) -> None:
+    That of the run's own database is committed before that of the index.
+    """
+    store = PooledSqliteEventLogStorage.store_event
+
+    def stores(self: PooledSqliteEventLogStorage, event: Any) -> None:
         told = event.dagster_event
         if told is not None:
             asset = told.asset_key or getattr(told.event_specific_data, "asset_key", None)
@@ -179,4 +185,11 @@ def _around_events(points: Points) -> None:
             points.passed("telling", f"{told.event_type_value} {name}".strip())
         store(self, event)
 
-    SqliteEventLogStorage.store_event = stores  # type: ignore[method-assign]
+    def commits(connection: sa.Connection) -> None:
+        database = Path(str(connection.engine.url.database))
+        if database.parent.name == "runs":
+            is_index = database.stem == INDEX_SHARD_NAME
+            points.passed("telling", "the index" if is_index else "the database of a run")
+
+    PooledSqliteEventLogStorage.store_event = stores  # type: ignore[method-assign]
+    sa.event.listen(sa.Engine, "commit", commits)
