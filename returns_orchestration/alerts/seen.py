@@ -68,6 +68,7 @@ class Seen(msgspec.Struct, kw_only=True):
     when what had kept hours from coming was over; ``asked_at`` the newest outcome of any request,
     good or bad, and ``refused`` the refusal of credentials that nothing has contradicted since.
     ``lost`` are hours that were complete and are not now, since when: a run may be at work on them.
+    ``mixed`` names, of each day whose mix is known, what it was made of when it was read.
     ``damaged`` are hours of which a file is not what was recorded, since when that is known.
     """
 
@@ -85,6 +86,7 @@ class Seen(msgspec.Struct, kw_only=True):
     failing: dict[str, Failing] = {}
     counts: dict[int, int] = {}
     mixes: dict[str, DayMix] = {}
+    mixed: dict[str, str] = {}
 
     @classmethod
     def first(cls, now: datetime) -> Seen:
@@ -165,7 +167,7 @@ class Look:
             for window in some:
                 self._look_at(window, states.of(window))
         days = {e.period for e in evaluations if e.asset in DAILY}
-        self._read_mixes(days if self.seen.mixes else days | self._days_before())
+        self._read_mixes(days if self.seen.mixed else days | self._days_before())
         self._trim()
 
     def _read_outcome(self, said: Evaluation) -> None:
@@ -240,12 +242,16 @@ class Look:
             if key < oldest:
                 continue
             day = Day(date.fromisoformat(key), self._zone)
+            standing = " ".join(name.text for name in self._names.day(day.date))
+            if self.seen.mixed.get(key) == standing:
+                continue
             try:
                 made = self._lake.made(day, self._names)
                 reasons = self._lake.read(tables.RETURN_REASONS_DAILY, day, self._names)
                 modes = self._lake.read(tables.REFUND_MODES_DAILY, day, self._names)
             except LakeDamaged:
                 continue  # its hours tell of it, and the next making mends it
+            self.seen.mixed[key] = standing
             if made is not None and reasons is not None and modes is not None:
                 self.seen.mixes[key] = DayMix(
                     returns=made.facts.get("returns", 0),
@@ -259,6 +265,7 @@ class Look:
         seen.counts = {at: count for at, count in seen.counts.items() if at >= oldest}
         oldest_day = Day.of(self._now - MIXED, self._zone).key
         seen.mixes = {day: mix for day, mix in sorted(seen.mixes.items()) if day >= oldest_day}
+        seen.mixed = {day: name for day, name in seen.mixed.items() if day >= oldest_day}
         seen.lost = dict(sorted(seen.lost.items(), key=lambda pair: pair[1])[-LOST:])
         newest = sorted(seen.causes.items(), key=lambda pair: pair[1].at)[-CAUSES:]
         seen.causes = dict(newest)

@@ -8,7 +8,7 @@ tick that was killed is done again, which changes nothing that was done already.
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from returns_orchestration.settings import Settings
 
 ALERTS: Final = tables.ALERTS.name
+LOOK_EVERY: Final = timedelta(seconds=50)
+"""How often the lake is looked at where Dagster has no new event: every second tick."""
+
 MOST_EVALUATIONS: Final = 1_000
 """Verdicts taken in by one tick, half a second's worth; the rest comes with the next."""
 
@@ -52,6 +55,7 @@ def incident_sensor(
 ) -> dg.SensorDefinition:
     """One message when something is wrong, one when it is over."""
     channels = delivery.Channels(settings.alert_urls)
+    rules = settings.digest()
     alerts = Alerts(
         settings,
         river.lake,
@@ -69,10 +73,15 @@ def incident_sensor(
     def incidents(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
         cursor = _Cursor(context.cursor)
+        if cursor.rules == rules:
+            river.lake.trust_format()
+        cursor.rules = rules
         event = cursor.event
         if event is None:
             event = max(0, history.newest_event(context.instance) - FIRST_EVENTS)
         evaluations, newest = history.evaluations(context.instance, event, MOST_EVALUATIONS)
+        if newest == cursor.event and cursor.has_just_looked(now):
+            return dg.SensorResult(cursor=cursor.write(), skip_reason="Nothing has happened since.")
         try:
             outcome = alerts.tick(
                 evaluations, now, absent=_absent(settings), last_tick=cursor.ticked_at
@@ -99,7 +108,10 @@ def incident_sensor(
 
 
 class _Cursor:
-    """Up to which event verdicts were taken in, when, and who was told that the lake fails."""
+    """Up to which event verdicts were taken in, when, who was told that the lake fails.
+
+    ``rules`` is the digest of the settings and the package that wrote it.
+    """
 
     def __init__(self, text: str | None) -> None:
         plain: dict[str, Any] = json.loads(text) if text else {}
@@ -107,10 +119,23 @@ class _Cursor:
         ticked_at = plain.get("ticked_at")
         self.ticked_at = datetime.fromisoformat(ticked_at) if ticked_at else None
         self.cried: list[str] = plain.get("cried", [])
+        self.rules: str = plain.get("rules", "")
+
+    def has_just_looked(self, now: datetime) -> bool:
+        """Whether the lake was looked at so shortly ago that it need not be without an event."""
+        at = self.ticked_at
+        return at is not None and not self.cried and timedelta(0) <= now - at < LOOK_EVERY
 
     def write(self) -> str:
         ticked_at = self.ticked_at.isoformat() if self.ticked_at else None
-        return json.dumps({"event": self.event, "ticked_at": ticked_at, "cried": self.cried})
+        return json.dumps(
+            {
+                "event": self.event,
+                "ticked_at": ticked_at,
+                "cried": self.cried,
+                "rules": self.rules,
+            }
+        )
 
 
 def _absent(settings: Settings) -> str:

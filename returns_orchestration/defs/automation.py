@@ -141,6 +141,8 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
     def missing_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
         memory = Memory.read(context.cursor)
+        if memory.is_of(rules):
+            river.lake.trust_format()
         memory.wake_on_change(rules, now)
         memory.look_again_on_change(" ".join(Rules.of_today()))
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
@@ -209,6 +211,8 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
     def late_returns(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
         memory = Memory.read(context.cursor)
+        if memory.is_of(rules):
+            river.lake.trust_format()
         memory.wake_on_change(rules, now)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)

@@ -127,6 +127,10 @@ class Lake:
             self.store.create(MARKER, _MARKED)
         self._has_format = True
 
+    def trust_format(self) -> None:
+        """The format was checked under these very settings before: it is not asked for again."""
+        self._has_format = True
+
     def begin_upgrade(self) -> None:
         """Write this release's format beside that of an earlier one, and keep what is replaced."""
         self._has_format = self._keeps_replaced = True

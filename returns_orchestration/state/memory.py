@@ -89,6 +89,10 @@ class Memory:
             made_by=plain.get("made_by", ""),
         )
 
+    def is_of(self, rules: str) -> bool:
+        """Whether the cursor was written under the same settings, by the same package."""
+        return self._rules == rules
+
     def wake_on_change(self, rules: str, now: datetime) -> None:
         """Let no hour wait where the settings or the package changed: the fault may be corrected.
 
