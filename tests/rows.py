@@ -7,7 +7,14 @@ from zoneinfo import ZoneInfo
 
 from records import at, on_the_wire
 
-from returns_orchestration.stages.ownership import Copy, Return, fold, items_frame, returns_frame
+from returns_orchestration.stages.ownership import (
+    Copy,
+    Return,
+    Source,
+    fold,
+    items_frame,
+    returns_frame,
+)
 from returns_orchestration.stages.typing import RecordReader, Refused, Typed
 from returns_orchestration.window import Window
 
@@ -38,7 +45,7 @@ def poll(
     """The copies of one return that one poll served."""
     moment = polled_at or at(12, minute=10 * number)
     return [
-        Copy(window, moment, moment, number, position, typed(record))
+        Copy(Source("poll", window, number, moment), moment, position, typed(record))
         for position, record in enumerate(records)
     ]
 

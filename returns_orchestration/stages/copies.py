@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from returns_orchestration.stages.ownership import Copy, in_order
+from returns_orchestration.stages.ownership import Copy, Source, in_order
 from returns_orchestration.stages.typing import Refused, decode
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Served:
 
     def copy(self, position: int, typed: Typed) -> Copy:
         """One of its records, typed."""
-        return Copy(self.source, self.at, self.polled_at, self.poll.number, position, typed)
+        source = Source("poll", self.source, self.poll.number, self.polled_at)
+        return Copy(source, self.at, position, typed)
 
     def usable(self) -> Iterator[tuple[int, object, Head]]:
         """Position, content and head of each record that has a head."""

@@ -19,7 +19,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from returns_orchestration import tables
 from returns_orchestration.stages.pieces import AWB, SKU, Pieces
@@ -64,29 +64,40 @@ def in_order(polls: Iterable[Poll]) -> list[tuple[datetime, Poll]]:
     return sorted(found, key=lambda pair: (pair[0], pair[1].number))
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One usable record with where it came from: window, poll (time, number) and position.
+class Source(NamedTuple):
+    """What served a copy: the ``number``-th poll of ``window``, and when it was sent.
 
-    ``served_at`` is the time by which it is ordered: that of a later reply that repeated it.
+    ``kind`` leaves room for others than polls.
     """
 
+    kind: Literal["poll"]
     window: Window
+    number: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One usable record, which source served it, and where in that source it stands.
+
+    ``served_at`` is the time by which it is ordered: that of a later reply that repeated it, or the
+    source's own.
+    """
+
+    source: Source
     served_at: datetime
-    polled_at: datetime
-    poll: int
     position: int
     typed: Typed
 
     @property
     def order(self) -> tuple[datetime, Window, int, int]:
         """Oldest first; two windows polled at one moment in their own order."""
-        return self.served_at, self.window, self.poll, self.position
+        return (*self.of_source, self.position)
 
     @property
-    def of_poll(self) -> tuple[datetime, Window, int]:
-        """What the copies of one poll have in common."""
-        return self.served_at, self.window, self.poll
+    def of_source(self) -> tuple[datetime, Window, int]:
+        """What the copies of one source, served at one time, have in common."""
+        return self.served_at, self.source.window, self.source.number
 
 
 @dataclass(slots=True)
@@ -120,8 +131,8 @@ def fold(copies: list[Copy]) -> Return:
     """All copies of one reference, from any polls of any windows, as one return."""
     ordered = sorted(copies, key=lambda copy: copy.order) if len(copies) > 1 else copies
     pieces: list[Typed] = []
-    for _, of_poll in groupby(ordered, key=lambda copy: copy.of_poll):
-        served = [copy.typed for copy in of_poll]
+    for _, of_source in groupby(ordered, key=lambda copy: copy.of_source):
+        served = [copy.typed for copy in of_source]
         pieces = _pieces_after(pieces, _pieces_of_one_poll(served))
     first, last = ordered[0], ordered[-1]
     return Return(
@@ -129,10 +140,10 @@ def fold(copies: list[Copy]) -> Return:
         # The latest of the newest poll, as for its home: else a row could lie in another day.
         requested_at=max(typed.requested_at for typed in served),
         pieces=pieces,
-        windows=frozenset(copy.window for copy in ordered),
-        first_polled_at=first.polled_at,
-        last_polled_at=max(copy.polled_at for copy in ordered),
-        late=first.poll > 1,
+        windows=frozenset(copy.source.window for copy in ordered),
+        first_polled_at=first.source.at,
+        last_polled_at=max(copy.source.at for copy in ordered),
+        late=first.source.number > 1,
         quality=frozenset().union(*(piece.quality for piece in pieces)),
     )
 

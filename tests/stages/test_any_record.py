@@ -13,7 +13,7 @@ from rows import HOUR, READER, at
 from returns_orchestration import tables
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.stages import aggregates
-from returns_orchestration.stages.ownership import Copy, fold, items_frame, returns_frame
+from returns_orchestration.stages.ownership import Copy, Source, fold, items_frame, returns_frame
 from returns_orchestration.stages.typing import Refused
 from returns_orchestration.state import claims
 
@@ -56,7 +56,7 @@ def test_any_json_is_typed_or_refused_and_can_be_written(record: object) -> None
     if isinstance(read, Refused):
         assert read.reason
         return
-    found = [fold([Copy(HOUR, at(12, 10), at(12, 10), 1, 0, read)])]
+    found = [fold([Copy(Source("poll", HOUR, 1, at(12, 10)), at(12, 10), 0, read)])]
     returns, items = returns_frame(found), items_frame(found)
     frames = {
         "returns": returns,

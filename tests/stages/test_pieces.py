@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from records import at
 from rows import HOUR
 
-from returns_orchestration.stages.ownership import Copy, _newer_wins, fold
+from returns_orchestration.stages.ownership import Copy, Source, _newer_wins, fold
 from returns_orchestration.stages.pieces import AWB, SKU, TRACKING
 from returns_orchestration.stages.typing import ITEM_FIELDS, RETURN_FIELDS, Item, Typed
 
@@ -44,7 +44,7 @@ def piece(
 def copies(polls: Sequence[Sequence[Typed]]) -> list[Copy]:
     """What several polls of one window served, a minute apart."""
     return [
-        Copy(HOUR, moment, moment, number, position, typed)
+        Copy(Source("poll", HOUR, number, moment), moment, position, typed)
         for number, served in enumerate(polls, start=1)
         for moment in (at(12) + timedelta(minutes=number),)
         for position, typed in enumerate(served)
