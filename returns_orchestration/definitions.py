@@ -17,6 +17,7 @@ from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeou
 from returns_orchestration.defs import alerting, automation, lost_runs
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
 from returns_orchestration.defs.instance import pace_file
+from returns_orchestration.defs.keys import Keys
 from returns_orchestration.env_file import exposed_env_file
 from returns_orchestration.flow.days import DaySettler
 from returns_orchestration.flow.hours import River
@@ -25,7 +26,7 @@ from returns_orchestration.settings import load_settings
 from returns_orchestration.stages.typing import RecordReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from returns_orchestration.flow.hours import Outcome
     from returns_orchestration.settings import Settings
@@ -77,24 +78,33 @@ def build_river(
     )
 
 
-def build_defs(settings: Settings, **overrides: Any) -> dg.Definitions:  # noqa: ANN401 - passed on as they are
-    """Fresh definitions for ``settings``; ``overrides`` are those of ``build_river``."""
+def build_defs(
+    settings: Settings,
+    key_prefix: Sequence[str] = (),
+    **overrides: Any,  # noqa: ANN401 - passed on as they are
+) -> dg.Definitions:
+    """Fresh definitions for ``settings``; ``overrides`` are those of ``build_river``.
+
+    All assets stand behind ``key_prefix``, so that two deployments can stand in one Dagster, each
+    with a lake of its own.
+    """
+    keys = Keys(tuple(key_prefix))
     river = build_river(settings, **overrides)
     clock: Callable[[], datetime] = overrides.get("clock", now)
     return dg.Definitions(
         assets=[
-            hourly_assets(settings),
-            daily_assets(settings),
-            lateness_asset(settings),
-            alerting.alerts_asset(),
+            hourly_assets(settings, keys),
+            daily_assets(settings, keys),
+            lateness_asset(settings, keys),
+            alerting.alerts_asset(keys),
         ],
-        jobs=[automation.hourly_job(), automation.repoll_job()],
-        schedules=[automation.live_schedule(settings), automation.lateness_schedule()],
+        jobs=[automation.hourly_job(keys), automation.repoll_job(keys)],
+        schedules=[automation.live_schedule(settings, keys), automation.lateness_schedule(keys)],
         sensors=[
-            automation.healing_sensor(settings, river, clock),
-            automation.repoll_sensor(settings, river, clock),
-            lost_runs.lost_runs_sensor(clock),
-            alerting.incident_sensor(settings, river, clock),
+            automation.healing_sensor(settings, river, clock, keys),
+            automation.repoll_sensor(settings, river, clock, keys),
+            lost_runs.lost_runs_sensor(clock, keys),
+            alerting.incident_sensor(settings, river, clock, keys),
         ],
         resources={"river": dg.ResourceDefinition.hardcoded_resource(river)},
         executor=dg.in_process_executor,

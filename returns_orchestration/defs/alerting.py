@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from returns_orchestration.alerts.tick import Outcome
+    from returns_orchestration.defs.keys import Keys
     from returns_orchestration.flow.hours import River
     from returns_orchestration.settings import Settings
 
@@ -37,10 +38,10 @@ FIRST_EVENTS: Final = 3_000
 """Events of an established instance that the very first tick looks back over: about two days."""
 
 
-def alerts_asset() -> dg.AssetSpec:
+def alerts_asset(keys: Keys) -> dg.AssetSpec:
     """The table of alerts; the sensor writes it and says so here, with what is open."""
     return dg.AssetSpec(
-        ALERTS,
+        keys.of(ALERTS),
         description=metadata.description(tables.ALERTS)
         + " Its newest materialization shows the incidents that are open.",
         group_name="alerts",
@@ -51,7 +52,7 @@ def alerts_asset() -> dg.AssetSpec:
 
 
 def incident_sensor(
-    settings: Settings, river: River, clock: Callable[[], datetime]
+    settings: Settings, river: River, clock: Callable[[], datetime], keys: Keys
 ) -> dg.SensorDefinition:
     """One message when something is wrong, one when it is over."""
     channels = delivery.Channels(settings.alert_urls)
@@ -65,7 +66,7 @@ def incident_sensor(
 
     @dg.sensor(
         name="incidents",
-        asset_selection=dg.AssetSelection.assets(ALERTS),
+        asset_selection=dg.AssetSelection.assets(keys.of(ALERTS)),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells of what is wrong: one message an incident, one when it is over.",
@@ -79,7 +80,7 @@ def incident_sensor(
         event = cursor.event
         if event is None:
             event = max(0, history.newest_event(context.instance) - FIRST_EVENTS)
-        evaluations, newest = history.evaluations(context.instance, event, MOST_EVALUATIONS)
+        evaluations, newest = history.evaluations(context.instance, event, MOST_EVALUATIONS, keys)
         if newest == cursor.event and cursor.has_just_looked(now):
             return dg.SensorResult(cursor=cursor.write(), skip_reason="Nothing has happened since.")
         try:
@@ -99,7 +100,7 @@ def incident_sensor(
         delivery.beat(settings.heartbeat_url)
         cursor.event, cursor.ticked_at = newest, now
         return dg.SensorResult(
-            asset_events=[_shown(outcome, river)] if outcome.rows else [],
+            asset_events=[_shown(outcome, river, keys)] if outcome.rows else [],
             cursor=cursor.write(),
             skip_reason=None if outcome.rows else f"{len(outcome.open)} incidents are open.",
         )
@@ -146,9 +147,9 @@ def _absent(settings: Settings) -> str:
     return ""
 
 
-def _shown(outcome: Outcome, river: River) -> dg.AssetMaterialization:
+def _shown(outcome: Outcome, river: River, keys: Keys) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
-        ALERTS,
+        keys.of(ALERTS),
         description=f"{len(outcome.open)} incidents are open.",
         metadata={
             "open": dg.MetadataValue.int(len(outcome.open)),

@@ -12,6 +12,7 @@ import dagster as dg
 
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, metadata
+from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.river import run_days, run_partitions
 from returns_orchestration.settings import Settings
 from returns_orchestration.state import lateness
@@ -76,15 +77,15 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=first, timezone=zone.key, end_offset=1)
 
 
-def hourly_assets(settings: Settings) -> dg.AssetsDefinition:
+def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     """The hourly assets with their checks, as one definition that can be subset."""
     hours = hourly_partitions(settings)
-    specs = [_spec(name, deps) for name, deps in DEPENDS_ON.items()]
+    specs = [_spec(keys, name, keys.all_of(deps)) for name, deps in DEPENDS_ON.items()]
 
     @dg.multi_asset(
         name="hourly_river",
         specs=specs,
-        check_specs=checks.specs(DEPENDS_ON, hours),
+        check_specs=checks.specs(DEPENDS_ON, hours, keys),
         partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_HOURS),
         can_subset=True,
@@ -101,19 +102,19 @@ def hourly_assets(settings: Settings) -> dg.AssetsDefinition:
     return hourly_river
 
 
-def daily_assets(settings: Settings) -> dg.AssetsDefinition:
+def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     """The daily assets; a run of hours makes the days it touches, and any day can be made alone."""
     days = daily_partitions(settings)
     # A day of another zone is no whole number of UTC hours: Dagster's mapping by time refuses it.
     rows = [
-        dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
+        dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
         for name in ("returns", "return_items")
     ]
 
     @dg.multi_asset(
         name="daily_river",
-        specs=[_spec(name, rows) for name in DAILY],
-        check_specs=checks.specs(DAILY, days),
+        specs=[_spec(keys, name, rows) for name in DAILY],
+        check_specs=checks.specs(DAILY, days, keys),
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_DAYS),
         can_subset=True,
@@ -127,14 +128,14 @@ def daily_assets(settings: Settings) -> dg.AssetsDefinition:
     return daily_river
 
 
-def lateness_asset(settings: Settings) -> dg.AssetsDefinition:
+def lateness_asset(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     """How late returns appear, over the whole lake; one file."""
     name, table = "lateness", tables.LATENESS
 
     @dg.asset(
-        name=name,
-        deps=[dg.AssetDep("returns", partition_mapping=dg.AllPartitionMapping())],
-        check_specs=checks.specs([name], None),
+        key=keys.of(name),
+        deps=[dg.AssetDep(keys.of("returns"), partition_mapping=dg.AllPartitionMapping())],
+        check_specs=checks.specs([name], None, keys),
         description=metadata.description(table),
         group_name=GROUPS[name],
         kinds={"polars", "parquet"},
@@ -156,16 +157,17 @@ def lateness_asset(settings: Settings) -> dg.AssetsDefinition:
         shown = metadata.of_lateness(frame, lake.uri(table, Ever()))
         picture = metadata.chart_of_lateness(frame, settings.repoll_after_hours)
         yield dg.MaterializeResult(
-            metadata={**shown, "picture": picture}, check_results=[checks.result(name, [claim])]
+            metadata={**shown, "picture": picture},
+            check_results=[checks.result(keys.of(name), [claim])],
         )
 
     return measured
 
 
-def _spec(name: str, deps: Iterable[str | dg.AssetDep]) -> dg.AssetSpec:
+def _spec(keys: Keys, name: str, deps: Iterable[dg.AssetKey | dg.AssetDep]) -> dg.AssetSpec:
     table = tables.BY_NAME[name]
     return dg.AssetSpec(
-        name,
+        keys.of(name),
         deps=list(deps),
         description=metadata.description(table),
         group_name=GROUPS[name],

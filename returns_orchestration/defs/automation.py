@@ -32,6 +32,7 @@ from returns_orchestration.window import Window, last_settled, windows_between
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from returns_orchestration.defs.keys import Keys
     from returns_orchestration.flow.hours import River
     from returns_orchestration.lake import Names
     from returns_orchestration.settings import Settings
@@ -61,16 +62,16 @@ MEASURE_LATENESS: Final = "measure_lateness"
 HOURS_TAG: Final = "returns_orchestration/hours"
 
 
-def hourly_job() -> Any:  # noqa: ANN401 - Dagster's class is not public
+def hourly_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not public
     """All hourly assets of one hour or of a range of hours."""
     return dg.define_asset_job(
         HOURLY,
-        selection=dg.AssetSelection.assets(*DEPENDS_ON),
+        selection=dg.AssetSelection.assets(*keys.all_of(DEPENDS_ON)),
         description="All hourly assets, of one hour or of a range.",
     )
 
 
-def repoll_job() -> dg.JobDefinition:
+def repoll_job(keys: Keys) -> dg.JobDefinition:
     """One run for all hours that are due again, however far apart they lie."""
 
     @dg.op(
@@ -81,7 +82,7 @@ def repoll_job() -> dg.JobDefinition:
     def poll_again(context) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - Dagster reads it
         """Poll hours again for late and changed returns; make what they change."""
         river: River = context.resources.river
-        events = RiverEvents(context, river, set(DEPENDS_ON), set())
+        events = RiverEvents(context, river, set(DEPENDS_ON), set(), keys)
         windows = [Window.from_key(key) for key in context.op_config["hours"]]
         run_hours(events, river, windows, missing_only=False)
 
@@ -92,7 +93,7 @@ def repoll_job() -> dg.JobDefinition:
     return repoll
 
 
-def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
+def live_schedule(settings: Settings, keys: Keys) -> dg.ScheduleDefinition:
     """Each hour, RETURNS_SETTLE_MINUTES after its end."""
     minute = int(settings.settle.total_seconds() // 60) % 60
 
@@ -109,25 +110,32 @@ def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
         if window.start < settings.start:
             return dg.SkipReason("RETURNS_START lies ahead.")
         return dg.RunRequest(
-            run_key=window.key, partition_key=window.key, run_config=_only_missing()
+            run_key=window.key,
+            partition_key=window.key,
+            run_config=_only_missing(),
+            tags=keys.tags,
         )
 
     return live_hour
 
 
-def lateness_schedule() -> dg.ScheduleDefinition:
+def lateness_schedule(keys: Keys) -> dg.ScheduleDefinition:
     """Once a day: how late returns appear changes slowly, and it reads a record of every hour."""
     return dg.ScheduleDefinition(
         name="lateness_by_day",
         cron_schedule="40 1 * * *",
         execution_timezone="UTC",
-        job=dg.define_asset_job(MEASURE_LATENESS, selection=dg.AssetSelection.assets("lateness")),
+        job=dg.define_asset_job(
+            MEASURE_LATENESS, selection=dg.AssetSelection.assets(keys.of("lateness"))
+        ),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Measures once a day how late returns appear.",
     )
 
 
-def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
+def healing_sensor(
+    settings: Settings, river: River, clock: Clock, keys: Keys
+) -> dg.SensorDefinition:
     """Missing hours since RETURNS_START, newest first, with a growing pause for those that fail."""
     rules = settings.digest()
 
@@ -154,9 +162,9 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         if memory.is_time_for_files(now):
             list_files(names, recent)
         list_files(names, patrol)
-        known = history.newest_polls(context.instance, looked_at)
+        known = history.newest_polls(context.instance, looked_at, keys)
         states = States(river.lake, names, settings.report_time_zone, known)
-        unreported = set(history.unreported(context.instance, looked_at))
+        unreported = set(history.unreported(context.instance, looked_at, keys))
         verdicts = {window: states.of(window) for window in looked_at}
         verdicts |= _confirmed(river, names, verdicts, known)
         missing = [w for w in looked_at if _is_to_be_run(w, verdicts[w], unreported)]
@@ -170,7 +178,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
         newly = succeeded - memory.complete_of(succeeded)
         memory.complete.add(succeeded)
         memory.complete.discard(missing)
-        busy = _busy(context.instance)
+        busy = _busy(context.instance, keys)
         choice = due.choose(
             looked_at,
             missing,
@@ -184,7 +192,7 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
             run_requests=[
                 dg.RunRequest(
                     run_key=_run_key("missing", chunk, choice),
-                    tags=range_tags(chunk),
+                    tags=range_tags(chunk) | keys.tags,
                     run_config=_only_missing(),
                 )
                 for chunk in ranges(choice.hours)
@@ -196,7 +204,9 @@ def healing_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorD
     return missing_hours
 
 
-def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDefinition:
+def repoll_sensor(
+    settings: Settings, river: River, clock: Clock, keys: Keys
+) -> dg.SensorDefinition:
     """Hours that have reached an age of RETURNS_REPOLL_AFTER_HOURS since they were last polled."""
     ages = settings.repoll_after_hours
     rules = settings.digest()
@@ -225,21 +235,21 @@ def repoll_sensor(settings: Settings, river: River, clock: Clock) -> dg.SensorDe
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         memory.polled = {w: at for w, at in polled.items() if not due.is_done(w, at, ages)}
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
-        busy = _busy(context.instance)
+        busy = _busy(context.instance, keys)
         choice = due.choose(looked_at, again, memory.attempts, busy, now, HEAL_LIMIT)
-        keys = [window.key for window in choice.hours]
+        chosen = [window.key for window in choice.hours]
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
                     run_key=_run_key("again", choice.hours, choice),
-                    tags={HOURS_TAG: json.dumps(keys)},
-                    run_config={"ops": {"poll_again": {"config": {"hours": keys}}}},
+                    tags={HOURS_TAG: json.dumps(chosen)} | keys.tags,
+                    run_config={"ops": {"poll_again": {"config": {"hours": chosen}}}},
                 )
             ]
-            if keys
+            if chosen
             else [],
             cursor=memory.after(choice).write(),
-            skip_reason=None if keys else _nothing_due(len(again), choice),
+            skip_reason=None if chosen else _nothing_due(len(again), choice),
         )
 
     return late_returns
@@ -296,10 +306,12 @@ def _is_to_be_run(window: Window, verdict: Verdict, unreported: Collection[Windo
     return verdict.state != "waived"
 
 
-def _busy(instance: dg.DagsterInstance) -> set[Window]:
+def _busy(instance: dg.DagsterInstance, keys: Keys) -> set[Window]:
     """The hours of runs that are queued or under way, whoever asked for them."""
     busy: set[Window] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)):
+        if not keys.is_run(run, (HOURLY, REPOLL), DEPENDS_ON):
+            continue
         start = run.tags.get("dagster/asset_partition_range_start")
         end = run.tags.get("dagster/asset_partition_range_end")
         single = run.tags.get("dagster/partition")

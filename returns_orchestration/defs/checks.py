@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         AssetCheckEvaluationTargetMaterializationData as Target,
     )
 
+    from returns_orchestration.defs.keys import Keys
     from returns_orchestration.state.claims import Claim
 
 NAMES: Final = {
@@ -50,7 +51,7 @@ MEANINGS: Final = {
 
 
 def specs(
-    assets: Iterable[str], partitions: dg.PartitionsDefinition | None
+    assets: Iterable[str], partitions: dg.PartitionsDefinition | None, keys: Keys
 ) -> list[dg.AssetCheckSpec]:
     """The checks of ``assets`` as Dagster declares them, by hour or day where there are some."""
     with warnings.catch_warnings():
@@ -59,7 +60,7 @@ def specs(
         return [
             dg.AssetCheckSpec(
                 NAMES[asset],
-                asset=asset,
+                asset=keys.of(asset),
                 description=MEANINGS[asset],
                 partitions_def=partitions,
             )
@@ -68,16 +69,16 @@ def specs(
 
 
 def evaluation(
-    asset: str, partition: str, claims: Sequence[Claim], target: Target | None
+    key: dg.AssetKey, partition: str, claims: Sequence[Claim], target: Target | None
 ) -> dg.AssetCheckEvaluation:
-    """The evaluation of ``asset``'s check for one hour or day; no claims at all is "cannot tell".
+    """The evaluation of an asset's check for one hour or day; no claims at all is "cannot tell".
 
     ``target`` is the materialization that is judged: Dagster shows an evaluation for an hour only
     if it targets the hour's newest one.
     """
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(asset),
-        check_name=NAMES[asset],
+        asset_key=key,
+        check_name=NAMES[key.path[-1]],
         **_verdict(claims),
         blocking=False,
         partition=partition,
@@ -85,9 +86,9 @@ def evaluation(
     )
 
 
-def result(asset: str, claims: Sequence[Claim]) -> dg.AssetCheckResult:
+def result(key: dg.AssetKey, claims: Sequence[Claim]) -> dg.AssetCheckResult:
     """The same for an asset without partitions, as a step returns it."""
-    return dg.AssetCheckResult(asset_key=asset, check_name=NAMES[asset], **_verdict(claims))
+    return dg.AssetCheckResult(asset_key=key, check_name=NAMES[key.path[-1]], **_verdict(claims))
 
 
 def _verdict(claims: Sequence[Claim]) -> dict[str, Any]:

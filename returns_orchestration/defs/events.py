@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         AssetCheckEvaluationTargetMaterializationData as Target,
     )
 
+    from returns_orchestration.defs.keys import Keys
     from returns_orchestration.flow.days import SettledDay
     from returns_orchestration.flow.hours import Outcome, River
     from returns_orchestration.lake import Made as MadeEntry
@@ -54,8 +55,10 @@ class RiverEvents:
         river: River,
         selected: set[str],
         judged: set[str],
+        keys: Keys,
     ) -> None:
         """Events of the assets ``selected`` and of the checks of those ``judged``."""
+        self._keys = keys
         self._context = context
         self._lake = river.lake
         self._selected = selected
@@ -127,7 +130,7 @@ class RiverEvents:
             if new:
                 self._context.log_event(
                     dg.AssetMaterialization(
-                        name,
+                        self._keys.of(name),
                         partition=window.key,
                         metadata=self._metadata(name, made, newest=newest),
                         tags={"dagster/data_version": settled.record.files[name].sha256[:16]},
@@ -160,7 +163,7 @@ class RiverEvents:
                 )
                 self._context.log_event(
                     dg.AssetMaterialization(
-                        name,
+                        self._keys.of(name),
                         partition=settled.day.key,
                         metadata={**shown, "hours": dg.MetadataValue.int(record.facts["hours"])},
                         tags={"dagster/data_version": record.files[name].sha256[:16]},
@@ -200,7 +203,7 @@ class RiverEvents:
         shown |= metadata.of_polls(polls) | metadata.of_poll(polled) | (accounting or {})
         self._context.log_event(
             dg.AssetMaterialization(
-                RAW,
+                self._keys.of(RAW),
                 partition=window.key,
                 metadata=shown,
                 tags={"dagster/data_version": newest.sha256},
@@ -243,10 +246,12 @@ class RiverEvents:
         targets = self._targets(judged, period)
         for asset, found in judged.items():
             # An op may log it, too, whatever the type of its context says.
-            event: Any = checks.evaluation(asset, period.key, found, targets.get(asset))
+            event: Any = checks.evaluation(
+                self._keys.of(asset), period.key, found, targets.get(asset)
+            )
             self._context.log_event(event)
 
     def _targets(self, assets: Collection[str], period: Window | Day) -> dict[str, Target]:
         return history.newest_materializations(
-            self._context.instance, self._context.run.run_id, assets, period.key
+            self._context.instance, self._context.run.run_id, assets, period.key, self._keys
         )

@@ -26,6 +26,7 @@ from returns_orchestration.alerts.facts import Evaluation, FailedClaim
 from returns_orchestration.alerts.verdicts import UNREAD
 from returns_orchestration.defs.checks import FAILED_CLAIMS
 from returns_orchestration.defs.event_log import awaiting_storage
+from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.metadata import POLLED_AT
 from returns_orchestration.lake.poll_log import Answer
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 RAW = "raw_returns"
+PLAIN = Keys()
+"""The keys of a deployment without a prefix, as those of the commands are."""
 
 OVERLAP = 50
 """Events read twice, in case one that was written at the same time was not to be seen yet."""
@@ -50,7 +53,7 @@ def newest_event(instance: dg.DagsterInstance) -> int:
 
 
 def evaluations(
-    instance: dg.DagsterInstance, after: int, limit: int
+    instance: dg.DagsterInstance, after: int, limit: int, keys: Keys = PLAIN
 ) -> tuple[list[Evaluation], int]:
     """Up to ``limit`` verdicts of checks after the event ``after``, oldest first, and the last id.
 
@@ -66,12 +69,17 @@ def evaluations(
         .limit(limit)
     )
     rows = _rows(instance, query)
-    return [_evaluation(event) for _, event in rows], max(after, rows[-1][0] if rows else after)
+    found = [said for _, event in rows if (said := _evaluation(event, keys))]
+    return found, max(after, rows[-1][0] if rows else after)
 
 
-def _evaluation(event: str) -> Evaluation:
+def _evaluation(event: str, keys: Keys) -> Evaluation | None:
+    """The verdict of an event; None where it is about an asset of another deployment."""
     entry: Any = deserialize_value(event)
     said = entry.dagster_event.event_specific_data
+    asset = keys.name(said.asset_key)
+    if asset is None:
+        return None
     noted = said.metadata.get(FAILED_CLAIMS)
     if said.passed:
         failed: tuple[FailedClaim, ...] = ()
@@ -80,7 +88,7 @@ def _evaluation(event: str) -> Evaluation:
     else:
         failed = tuple(FailedClaim(**claim) for claim in noted.value)
     return Evaluation(
-        said.asset_key.to_user_string(),
+        asset,
         said.partition or "",
         datetime.fromtimestamp(entry.timestamp, UTC),
         failed,
@@ -88,7 +96,7 @@ def _evaluation(event: str) -> Evaluation:
 
 
 def newest_materializations(
-    instance: dg.DagsterInstance, run_id: str, assets: Collection[str], partition: str
+    instance: dg.DagsterInstance, run_id: str, assets: Collection[str], partition: str, keys: Keys
 ) -> dict[str, Target]:
     """By asset, its newest materialization of one hour or day, as a check in ``run_id`` targets it.
 
@@ -96,12 +104,13 @@ def newest_materializations(
     those that were logged and are yet to be stored, see ``awaiting_storage``.
     """
     events = SqlEventLogStorageTable.c
-    stored = set(assets) - awaiting_storage(instance, partition)
+    awaiting = awaiting_storage(instance, partition)
+    stored = {a for a in assets if keys.of(a).to_user_string() not in awaiting}
     if not stored:
         return {}
-    names = {dg.AssetKey(asset).to_string(): asset for asset in stored}
+    names = {keys.of(asset).to_string(): asset for asset in stored}
     query = (
-        _materializations(stored, events.asset_key, sa.func.max(events.id))
+        _materializations(keys.all_of(stored), events.asset_key, sa.func.max(events.id))
         .where(events.partition == partition)
         .group_by(events.asset_key)
     )
@@ -112,17 +121,22 @@ def newest_materializations(
     }
 
 
-def unreported(instance: dg.DagsterInstance, windows: Sequence[Window]) -> list[Window]:
+def unreported(
+    instance: dg.DagsterInstance, windows: Sequence[Window], keys: Keys = PLAIN
+) -> list[Window]:
     """Those of ``windows`` of which Dagster knows no poll: a run was killed, or the home is new."""
     known: set[str] = set()
-    for keys in _batches([window.key for window in windows]):
+    for some in _batches([window.key for window in windows]):
         events = SqlEventLogStorageTable.c
-        query = _materializations([RAW], events.partition).where(events.partition.in_(keys))
+        raw = _materializations([keys.of(RAW)], events.partition)
+        query = raw.where(events.partition.in_(some))
         known |= {partition for (partition,) in _rows(instance, query.distinct())}
     return [window for window in windows if window.key not in known]
 
 
-def newest_polls(instance: dg.DagsterInstance, windows: Sequence[Window]) -> dict[Window, str]:
+def newest_polls(
+    instance: dg.DagsterInstance, windows: Sequence[Window], keys: Keys = PLAIN
+) -> dict[Window, str]:
     """Of ``windows``, the beginning of the sha256 of the newest kept poll that Dagster knows of.
 
     It is the data version of the newest materialization of `raw_returns`.
@@ -130,10 +144,10 @@ def newest_polls(instance: dg.DagsterInstance, windows: Sequence[Window]) -> dic
     events, tags = SqlEventLogStorageTable.c, AssetEventTagsTable.c
     found: dict[Window, str] = {}
     by_key = {window.key: window for window in windows}
-    for keys in _batches(list(by_key)):
+    for some in _batches(list(by_key)):
         newest = (
-            _materializations([RAW], sa.func.max(events.id).label("id"), events.partition)
-            .where(events.partition.in_(keys))
+            _materializations([keys.of(RAW)], sa.func.max(events.id).label("id"), events.partition)
+            .where(events.partition.in_(some))
             .group_by(events.partition)
             .subquery()
         )
@@ -188,9 +202,10 @@ def _answer(event: str) -> Answer | None:
     entry: Any = deserialize_value(event)
     noted_at = datetime.fromtimestamp(entry.timestamp, UTC)
     if entry.dagster_event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        said = _evaluation(event)
-        unread = next((claim for claim in said.failed if claim.name in UNREAD), None)
-        if unread is None or said.asset != RAW or not said.period:
+        said = _evaluation(event, PLAIN)
+        failed = said.failed if said else ()
+        unread = next((claim for claim in failed if claim.name in UNREAD), None)
+        if said is None or unread is None or said.asset != RAW or not said.period:
             return None
         return Answer(hour=said.period, at=noted_at, error=unread.figures)
     materialization = entry.dagster_event.event_specific_data.materialization
@@ -204,14 +219,14 @@ def _answer(event: str) -> Answer | None:
 
 
 def _materializations(
-    assets: Iterable[str],
+    assets: Iterable[dg.AssetKey],
     *columns: sa.ColumnElement[Any],
 ) -> sa.Select[Any]:
     """The materializations of ``assets``, as a query for ``columns``."""
     events = SqlEventLogStorageTable.c
     return (
         sa.select(*columns)
-        .where(events.asset_key.in_([dg.AssetKey(asset).to_string() for asset in assets]))
+        .where(events.asset_key.in_([asset.to_string() for asset in assets]))
         .where(events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
     )
 

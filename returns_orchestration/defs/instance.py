@@ -20,6 +20,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from returns_orchestration.defs.assets import CHUNK_HOURS, DEPENDS_ON
+from returns_orchestration.defs.keys import Keys
 from returns_orchestration.env_file import project_folder
 from returns_orchestration.errors import LakeUnwritable, SettingsError
 
@@ -206,13 +207,14 @@ def run_range(
     windows: Sequence[Window],
     *,
     missing_only: bool,
+    keys: Keys | None = None,
 ) -> RangeResult:
     """All hourly assets of ``windows``, which have no gap, as one run in this process."""
     job = definitions.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
-        asset_selection=[dg.AssetKey(name) for name in DEPENDS_ON],
+        asset_selection=(keys or Keys()).all_of(DEPENDS_ON),
         tags=range_tags(windows),
         run_config={
             "ops": {"hourly_river": {"config": {"missing_only": missing_only}}},

@@ -20,6 +20,8 @@ from returns_orchestration.defs.instance import IN_PROGRESS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from returns_orchestration.defs.keys import Keys
+
 SILENCE: Final = timedelta(minutes=20)
 """How long a run may log no event before it counts as lost.
 
@@ -28,13 +30,13 @@ an hour is logged when the next two were polled: a living run speaks every quart
 very least. A run that is ended here and lives all the same goes on and keeps what it lands."""
 
 JOBS: Final = (HOURLY, REPOLL)
-ASSETS: Final = {dg.AssetKey(name) for name in (*DEPENDS_ON, *DAILY)}
+ASSETS: Final = (*DEPENDS_ON, *DAILY)
 
 UNDER_WAY: Final = [status for status in IN_PROGRESS if status is not dg.DagsterRunStatus.QUEUED]
 """A queued run has no process to lose: it starts when there is place."""
 
 
-def lost_runs_sensor(clock: Callable[[], datetime]) -> dg.SensorDefinition:
+def lost_runs_sensor(clock: Callable[[], datetime], keys: Keys) -> dg.SensorDefinition:
     """Ends lost runs, so that their hours are asked for again and others may start."""
 
     @dg.sensor(
@@ -44,17 +46,17 @@ def lost_runs_sensor(clock: Callable[[], datetime]) -> dg.SensorDefinition:
         description="Ends runs whose process is gone, as after a restart of the machine.",
     )
     def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        ended = [_end(context.instance, run) for run in _lost(context.instance, clock())]
+        ended = [_end(context.instance, run) for run in _lost(context.instance, clock(), keys)]
         return dg.SkipReason(f"Ended: {', '.join(ended)}." if ended else "No run is lost.")
 
     return lost_runs
 
 
-def _lost(instance: dg.DagsterInstance, now: datetime) -> Iterator[dg.DagsterRun]:
+def _lost(instance: dg.DagsterInstance, now: datetime, keys: Keys) -> Iterator[dg.DagsterRun]:
     """The runs of this project that are under way by their record and have fallen silent."""
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
         run = record.dagster_run
-        ours = run.job_name in JOBS or bool(ASSETS & (run.asset_selection or set()))
+        ours = keys.is_run(run, JOBS, ASSETS)
         # A sign far ahead is of a clock that was wrong: nobody would see that such a run is lost.
         if ours and abs(now - _last_sign(instance, record)) >= SILENCE:
             yield run

@@ -9,6 +9,7 @@ import dagster as dg
 
 from returns_orchestration.defs import history
 from returns_orchestration.defs.events import RiverEvents
+from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.repeats import failing_since
 from returns_orchestration.errors import LakeUnwritable, ReturnsError
 from returns_orchestration.window import Day, Window
@@ -23,25 +24,27 @@ if TYPE_CHECKING:
 def run_partitions(context: dg.AssetExecutionContext, river: River, *, missing_only: bool) -> None:
     """Run the partitions and the selection of this step. Raises dg.Failure, see `run_hours`."""
     windows = [Window.from_key(key) for key in context.partition_keys]
-    selected = {key.to_user_string() for key in context.selected_asset_keys}
+    of_checks = {key.asset_key for key in context.selected_asset_check_keys}
+    keys = Keys.around(context.selected_asset_keys | of_checks)
+    selected = keys.names(context.selected_asset_keys)
     # A check executed by itself makes the tables anew, which changes nothing, and judges them.
-    judged = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
-    events = RiverEvents(context, river, selected, judged)
+    events = RiverEvents(context, river, selected, keys.names(of_checks), keys)
     run_hours(
         events,
         river,
         windows,
         missing_only=missing_only,
         polled_since=failing_since(context.instance, context.run),
-        remake=history.unreported(context.instance, windows),
-        known=history.newest_polls(context.instance, windows),
+        remake=history.unreported(context.instance, windows, keys),
+        known=history.newest_polls(context.instance, windows, keys),
     )
 
 
 def run_days(context: dg.AssetExecutionContext, river: River) -> None:
     """Make the days of this step. Raises dg.Failure naming the days that failed, and why."""
-    selected = {key.to_user_string() for key in context.selected_asset_keys}
-    events = RiverEvents(context, river, selected, set())
+    keys = Keys.around(context.selected_asset_keys)
+    selected = keys.names(context.selected_asset_keys)
+    events = RiverEvents(context, river, selected, set(), keys)
     faults: list[str] = []
     for key in context.partition_keys:
         day = Day(date.fromisoformat(key), river.days.zone)

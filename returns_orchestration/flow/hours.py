@@ -24,7 +24,7 @@ from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.settle import Settled, Settler
 from returns_orchestration.lake.poll_log import Answer
 from returns_orchestration.stages.landing import Landed, finish_unnoted, land
-from returns_orchestration.state.hours import States, is_made
+from returns_orchestration.state.hours import LOST, States, is_made
 from returns_orchestration.state.status import look_at
 
 if TYPE_CHECKING:
@@ -255,6 +255,8 @@ class _Run:
                     yield from self._settle(hour)
         except ApiError as error:
             stopped_by = error
+            for window in self._pending:
+                self._make_of_what_is_there(window)
         for hour in sorted(self._waiting):
             yield from self._settle(hour)
         yield from self._settle_stale()
@@ -270,7 +272,12 @@ class _Run:
         """Set aside what is damaged of the windows, so that it is polled or made again."""
         states = self._states()
         failed: set[Window] = set()
-        for window in sorted(w for w in self._windows if states.of(w).state == "damaged"):
+        for window in sorted(self._windows):
+            verdict = states.of(window)
+            # One that only waits to be polled again was mended before.
+            is_mended = verdict.why == LOST and not self._names.hour(window).damaged
+            if verdict.state != "damaged" or is_mended:
+                continue
             try:
                 mend_hour(self._river.lake, self._names, window)
             except LakeDamaged as error:
@@ -307,6 +314,7 @@ class _Run:
 
     def _landed(self, window: Window, result: Poll | ApiError) -> Polled | Failed:
         if isinstance(result, ApiError):
+            self._make_of_what_is_there(window)
             return Failed(window, result)
         try:
             landed = self._river.land(self._names, result)
@@ -316,6 +324,11 @@ class _Run:
             self._waiting[window] = landed
         kept = self._names.hour(window).polls
         return Polled(window, landed, replace(result, records=()), kept)
+
+    def _make_of_what_is_there(self, window: Window) -> None:
+        """Let an hour that is not polled now, and is unfinished, be made of the polls it has."""
+        if self._make and self._names.hour(window).polls and not is_made(window, self._names):
+            self._waiting[window] = None
 
     def _ready(self) -> list[Window]:
         """The waiting hours with no neighbour still to be polled, oldest first."""

@@ -1,0 +1,57 @@
+"""Asset keys: the name of each asset behind the prefix of its deployment.
+
+With a prefix of its own each, two deployments can stand in one Dagster: their assets have different
+keys, and each looks at its own events and runs alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+DEPLOYMENT_TAG: Final = "returns_orchestration/deployment"
+"""On runs that the sensors and schedules of a deployment with a prefix ask for."""
+
+
+class Keys(NamedTuple):
+    """The asset keys of one deployment."""
+
+    prefix: tuple[str, ...] = ()
+
+    @classmethod
+    def around(cls, keys: Iterable[dg.AssetKey]) -> Keys:
+        """Those of the deployment that one of ``keys`` is of."""
+        key = next(iter(keys), None)
+        return cls(() if key is None else tuple(key.path[:-1]))
+
+    def of(self, asset: str) -> dg.AssetKey:
+        """The key of an asset."""
+        return dg.AssetKey([*self.prefix, asset])
+
+    def all_of(self, assets: Iterable[str]) -> list[dg.AssetKey]:
+        """The keys of assets, in their order."""
+        return [self.of(asset) for asset in assets]
+
+    def name(self, key: dg.AssetKey) -> str | None:
+        """The asset of ``key``; None where it is another deployment's."""
+        return key.path[-1] if tuple(key.path[:-1]) == self.prefix else None
+
+    def names(self, keys: Iterable[dg.AssetKey]) -> set[str]:
+        """The assets of ``keys``."""
+        return {name for key in keys if (name := self.name(key)) is not None}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """By which a run is known to be this deployment's; none without a prefix."""
+        return {DEPLOYMENT_TAG: "/".join(self.prefix)} if self.prefix else {}
+
+    def is_run(self, run: dg.DagsterRun, jobs: Sequence[str], assets: Iterable[str]) -> bool:
+        """Whether ``run`` is this deployment's: one of its ``jobs``, or of its ``assets``."""
+        if run.asset_selection:
+            return bool(self.names(run.asset_selection) & set(assets))
+        tag = run.tags.get(DEPLOYMENT_TAG, "")
+        return run.job_name in jobs and tag == "/".join(self.prefix)
