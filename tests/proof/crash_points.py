@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster._core.storage.event_log import SqliteEventLogStorage
+import sqlalchemy as sa
 from proof.corruption import sort_of
 
+from returns_orchestration.defs.event_log import PooledSqliteEventLogStorage
 from returns_orchestration.lake import store as room
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.store import FolderStore
@@ -119,9 +120,10 @@ def _around_the_lake(points: Points) -> None:
 
 
 def _around_events(points: Points) -> None:
-    store = SqliteEventLogStorage.store_event
+    """Where an event is told, which may wait for the others of its hour, and at each commit."""
+    store = PooledSqliteEventLogStorage.store_event
 
-    def stores(self: SqliteEventLogStorage, event: Any) -> None:
+    def stores(self: PooledSqliteEventLogStorage, event: Any) -> None:
         told = event.dagster_event
         if told is not None:
             asset = told.asset_key or getattr(told.event_specific_data, "asset_key", None)
@@ -129,4 +131,11 @@ def _around_events(points: Points) -> None:
             points.passed("telling", f"{told.event_type_value} {name}".strip())
         store(self, event)
 
-    SqliteEventLogStorage.store_event = stores  # type: ignore[method-assign]
+    def commits(connection: sa.Connection) -> None:
+        path = Path(str(connection.engine.url.database))
+        driver: Any = connection.connection.dbapi_connection
+        if path.parent.name == "runs" and driver.in_transaction:
+            points.passed("telling", "the index" if path.stem == "index" else "the run's database")
+
+    PooledSqliteEventLogStorage.store_event = stores  # type: ignore[method-assign]
+    sa.event.listen(sa.Engine, "commit", commits)

@@ -72,6 +72,8 @@ EXPECTED = {
     "telling ASSET_CHECK_EVALUATION raw_returns",
     "telling ASSET_MATERIALIZATION refund_modes_daily",
     "telling PIPELINE_SUCCESS",
+    "telling the run's database",
+    "telling the index",
 }
 """Points that must have been passed: one that is no more must not go unnoticed."""
 
