@@ -1,20 +1,68 @@
-"""The event log with open connections holds what Dagster's own holds; either reads the other."""
+"""The event log that stores an hour at once holds what Dagster's own holds; either reads the other.
+
+Events are those of real runs. Where two storages are compared, it is row by row.
+"""
 
 from __future__ import annotations
 
+import signal
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 import yaml
+from dagster import AssetCheckKey, EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+from dagster_shared.record import replace
+from world import HASTY, World, hours
 
-from returns_orchestration.defs.event_log import OPEN_RUNS, PooledSqliteEventLogStorage
-from returns_orchestration.defs.instance import PLAIN_CONFIGURATION
+from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.defs.checks import NAMES
+from returns_orchestration.defs.event_log import (
+    BATCH_SIZE,
+    OPEN_RUNS,
+    PooledSqliteEventLogStorage,
+)
+from returns_orchestration.defs.instance import PLAIN_CONFIGURATION, RangeResult, run_range
 
 OURS = PLAIN_CONFIGURATION
 DAGSTERS = yaml.safe_dump({"telemetry": {"enabled": False}})
 KEY = dg.AssetKey("numbers")
+WINDOWS = hours("2026-11-07T06:00", "2026-11-07T12:00")
+BAD = WINDOWS[2]
+RAW = dg.AssetKey("raw_returns").to_string()
+HOURLY = {dg.AssetKey(asset).to_string() for asset in DEPENDS_ON}
+TABLES = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions")
+
+DIES = """
+import os, signal, sys
+import sqlalchemy as sa
+from returns_orchestration.cli import app
+
+of_the_index = sys.argv.pop(1) == "index"
+RAW = '''SELECT count(*) FROM event_logs
+WHERE dagster_event_type = 'ASSET_MATERIALIZATION' AND asset_key LIKE '%raw_returns%' '''
+
+@sa.event.listens_for(sa.Engine, "commit")
+def commits(connection):
+    path = connection.engine.url.database
+    if "/history/runs/" in path and path.endswith("/index.db") == of_the_index:
+        if connection.connection.dbapi_connection.execute(RAW).fetchone()[0] >= 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+app()
+"""
+"""The command line, which dies when a database is about to hold the second hour that it polled."""
 
 
 def home(folder: Path, configuration: str, monkeypatch: pytest.MonkeyPatch) -> dg.DagsterInstance:
@@ -49,3 +97,276 @@ def test_few_databases_of_runs_stay_open(tmp_path: Path, monkeypatch: pytest.Mon
         assert isinstance(storage, PooledSqliteEventLogStorage)
         assert isinstance(storage, SqliteEventLogStorage)
         assert len(storage._engines) <= OPEN_RUNS + 1
+
+
+def run(world: World, instance: dg.DagsterInstance, **more: bool) -> RangeResult:
+    definitions = build_defs(world.settings, retry=HASTY)
+    return run_range(definitions, instance, WINDOWS, missing_only=more.get("missing_only", False))
+
+
+def run_with_a_bad_hour(world: World, instance: dg.DagsterInstance) -> RangeResult:
+    world.simulator.faults = [f"503:*:{BAD.text}"]
+    result = run(world, instance)
+    world.simulator.faults = []
+    return result
+
+
+def events_of(instance: dg.DagsterInstance, run_id: str) -> list[EventLogEntry]:
+    records = instance.event_log_storage.get_records_for_run(run_id).records
+    return [record.event_log_entry for record in records]
+
+
+def rows(database: Path, table: str) -> list[dict[str, Any]]:
+    """All rows in their order, but for the moment at which SQLite was told of them."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        found = connection.execute(f"SELECT * FROM {table} ORDER BY id")  # noqa: S608 - our words
+        return [{k: row[k] for k in row.keys() if k != "create_timestamp"} for row in found]  # noqa: SIM118 - of a Row
+
+
+def of_type(told: list[dict[str, Any]], event_type: str) -> list[dict[str, Any]]:
+    return [row for row in told if row["dagster_event_type"] == event_type]
+
+
+def databases(base: Path) -> dict[str, Path]:
+    return {path.stem: path for path in base.glob("*.db")}
+
+
+def assert_same_rows(ours: Path, dagsters: Path) -> None:
+    assert databases(ours).keys() == databases(dagsters).keys()
+    for name, database in databases(ours).items():
+        for table in TABLES:
+            assert rows(database, table) == rows(databases(dagsters)[name], table), (name, table)
+
+
+def without_target(event: EventLogEntry) -> EventLogEntry:
+    told: Any = event.dagster_event
+    if told is None or told.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return event
+    said = replace(told.event_specific_data, target_materialization_data=None)
+    return event._replace(dagster_event=told._replace(event_specific_data=said))
+
+
+@contextmanager
+def writes_counted() -> Iterator[Counter[str]]:
+    """How many transactions that wrote something each database of events has committed."""
+    counted: Counter[str] = Counter()
+
+    def commits(connection: sa.Connection) -> None:
+        path = Path(str(connection.engine.url.database))
+        driver: Any = connection.connection.dbapi_connection
+        if path.parent.name == "runs" and driver.in_transaction:
+            counted["index" if path.stem == "index" else "run"] += 1
+
+    sa.event.listen(sa.Engine, "commit", commits)
+    try:
+        yield counted
+    finally:
+        sa.event.remove(sa.Engine, "commit", commits)
+
+
+def test_every_row_is_as_dagster_stores_it_one_by_one(
+    new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planned events, hours, days, a failed hour, an hour polled again: ids and all."""
+    world = new_world()
+    dagsters = SqliteEventLogStorage(str(tmp_path / "dagsters"))
+    with home(tmp_path / "home", OURS, monkeypatch) as instance:
+        for result in (run_with_a_bad_hour(world, instance), run(world, instance)):
+            for event in events_of(instance, result.run_id):
+                dagsters.store_event(event)
+    assert_same_rows(tmp_path / "home" / "history" / "runs", tmp_path / "dagsters")
+
+
+def shown(world: World, instance: dg.DagsterInstance, result: RangeResult) -> dict[str, Any]:
+    """What the UI shows of a run: events of each hour, states of hours, what checks are about."""
+    storage: Any = instance.event_log_storage
+    index = Path(storage.path_for_shard("index"))
+    of_id = {
+        row["id"]: (row["dagster_event_type"], row["asset_key"], row["partition"])
+        for row in rows(index, "event_logs")
+    }
+    checks = {
+        (row["asset_key"], row["partition"]): (
+            row["execution_status"],
+            of_id[row["evaluation_event_storage_id"]][0],
+            of_id.get(row["materialization_event_storage_id"]),
+        )
+        for row in rows(index, "asset_check_executions")
+    }
+    current = {
+        (info.check_key, info.partition_key)
+        for info in storage.get_asset_check_partition_info(
+            [AssetCheckKey(dg.AssetKey(asset), name) for asset, name in NAMES.items()]
+        )
+        if info.is_current
+    }
+    graph = build_defs(world.settings).resolve_asset_graph()
+    states, versions = {}, {}
+    for asset in DEPENDS_ON:
+        key = dg.AssetKey(asset)
+        states[asset] = instance.get_status_by_partition(
+            key, [window.key for window in WINDOWS], graph.get(key).partitions_def
+        )
+        versions[asset] = set(
+            storage.get_latest_tags_by_partition(
+                key, dg.DagsterEventType.ASSET_MATERIALIZATION, ["dagster/data_version"]
+            )
+        )
+    log: dict[Any, list[Any]] = {}
+    for event in events_of(instance, result.run_id):
+        told: Any = event.dagster_event
+        asset = told and (told.asset_key or getattr(told.event_specific_data, "asset_key", None))
+        partition = told and (told.partition or getattr(told.event_specific_data, "partition", ""))
+        log.setdefault(partition, []).append((told and told.event_type, asset))
+    return {"checks": checks, "current": current, "states": states, "tags": versions, "log": log}
+
+
+def test_the_ui_shows_what_it_shows_with_dagsters_own(
+    new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for name, configuration in (("ours", OURS), ("dagsters", DAGSTERS)):
+        world = new_world()
+        with home(tmp_path / name, configuration, monkeypatch) as instance:
+            result = run_with_a_bad_hour(world, instance)
+            assert not result.success
+            found.append(shown(world, instance, result))
+            again = run(world, instance)
+            assert again.success
+            found.append(shown(world, instance, again))
+    ours, ours_again, dagsters, dagsters_again = found
+    assert ours["states"]["returns"][BAD.key] == AssetPartitionStatus.FAILED
+    assert len(ours_again["current"]) >= len(DEPENDS_ON) * len(WINDOWS)
+    assert ours == dagsters
+    assert ours_again == dagsters_again
+
+
+def test_an_hour_is_one_transaction_of_each_database(
+    new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what a run plans for all its hours is one more, without anybody's setting anything."""
+    monkeypatch.delenv(BATCH_SIZE, raising=False)
+    world = new_world()
+    with home(tmp_path / "home", OURS, monkeypatch) as instance, writes_counted() as counted:
+        assert run(world, instance).success
+    days, planned, of_a_run = 2, 1, 20
+    assert counted["index"] <= len(WINDOWS) + days + planned + of_a_run
+    assert counted["run"] <= len(WINDOWS) + days + planned + of_a_run
+
+
+@pytest.mark.parametrize("database", ["run", "index"])
+def test_killed_before_a_commit_an_hour_is_there_whole_or_not_at_all(
+    database: str, new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dying at the second hour's: the run's database has it only if its own commit was before."""
+    world = new_world()
+    span = WINDOWS[0].text, WINDOWS[-1].next.text
+    base = world.folder / "dagster_home" / "history" / "runs"
+    killed = world.process(sys.executable, "-c", DIES, database, "backfill", *span)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    for name, path in databases(base).items():
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        told = rows(path, "event_logs")
+        made: dict[str, set[str]] = {}
+        for row in of_type(told, "ASSET_MATERIALIZATION"):
+            made.setdefault(row["partition"], set()).add(row["asset_key"])
+        polled = [hour for hour, assets in made.items() if assets == HOURLY]
+        assert len(polled) == (2 if name != "index" and database == "index" else 1)
+        # A neighbour that was made anew was not polled, and what was polled is last of all.
+        assert all(assets in (HOURLY, HOURLY - {RAW}) for assets in made.values())
+        judged = of_type(told, "ASSET_CHECK_EVALUATION")
+        assert len(judged) == len(of_type(told, "ASSET_MATERIALIZATION"))
+    of_the_index = of_type(rows(base / "index.db", "event_logs"), "ASSET_MATERIALIZATION")
+    tagged = [row["event_id"] for row in rows(base / "index.db", "asset_event_tags")]
+    assert tagged == [row["id"] for row in of_the_index]
+    of_checks = rows(base / "index.db", "asset_check_executions")
+    targets = {row["materialization_event_storage_id"] for row in of_checks} - {None}
+    assert targets <= set(tagged)
+    assert {row["partition"] for row in of_checks if row["execution_status"] == "SUCCEEDED"} == {
+        row["partition"] for row in of_the_index
+    }
+
+    again = world.run("backfill", *span)
+    assert again.returncode == 0, again.stdout + again.stderr
+    with home(world.folder / "dagster_home", OURS, monkeypatch) as instance:
+        for asset in DEPENDS_ON:
+            known = set(instance.get_materialized_partitions(dg.AssetKey(asset)))
+            assert known == {window.key for window in WINDOWS}
+
+
+def test_several_write_at_once_and_every_check_is_about_its_own_runs_hour(
+    new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with home(tmp_path / "home", OURS, monkeypatch) as instance:
+        events = events_of(instance, run(new_world(), instance).run_id)
+    base = tmp_path / "together"
+    PooledSqliteEventLogStorage(str(base)).dispose()  # two that make the index at once can fail
+
+    def write(run_id: str) -> None:
+        storage = PooledSqliteEventLogStorage(str(base))
+        of_run = [without_target(event)._replace(run_id=run_id) for event in events]
+        for at in range(0, len(of_run), 30):
+            with storage.holding():
+                for event in of_run[at : at + 30]:
+                    storage.store_event(event)
+        storage.dispose()
+
+    runs = [f"run-{n}" for n in range(4)]
+    with ThreadPoolExecutor(len(runs)) as pool:
+        list(pool.map(write, runs))
+    mirrored = {row["id"]: row for row in rows(base / "index.db", "event_logs")}
+    assert sorted(mirrored) == list(range(1, len(mirrored) + 1))
+    for run_id in runs:
+        assert len(rows(base / f"{run_id}.db", "event_logs")) == len(events)
+    checks = rows(base / "index.db", "asset_check_executions")
+    targeting = [row for row in checks if row["materialization_event_storage_id"]]
+    assert len(targeting) > len(runs) * len(WINDOWS)
+    for check in targeting:
+        judged = mirrored[check["materialization_event_storage_id"]]
+        same = ("asset_key", "partition", "run_id")
+        assert [judged[name] for name in same] == [check[name] for name in same]
+
+
+def test_where_the_tables_are_others_events_are_stored_as_dagster_does(
+    new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here a table is missing that older releases did not have."""
+    world = new_world()
+    index = tmp_path / "home" / "history" / "runs" / "index.db"
+    with home(tmp_path / "home", OURS, monkeypatch) as instance:
+        assert instance.event_log_storage
+    with closing(sqlite3.connect(index)) as connection:
+        connection.execute("DROP TABLE asset_event_tags")
+    with home(tmp_path / "home", OURS, monkeypatch) as instance:
+        assert run(world, instance).success
+        for asset in DEPENDS_ON:
+            known = set(instance.get_materialized_partitions(dg.AssetKey(asset)))
+            assert known == {window.key for window in WINDOWS}
+    checks = [
+        row for row in rows(index, "asset_check_executions") if row["execution_status"] != "PLANNED"
+    ]
+    assert len(checks) >= len(DEPENDS_ON) * len(WINDOWS)
+    assert all(row["materialization_event_storage_id"] for row in checks)
+
+
+def test_what_an_error_cuts_short_is_stored(
+    new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with home(tmp_path / "home", OURS, monkeypatch) as instance:
+        events = events_of(instance, run(new_world(), instance).run_id)
+    storage = PooledSqliteEventLogStorage(str(tmp_path / "cut"))
+    dagsters = SqliteEventLogStorage(str(tmp_path / "dagsters"))
+
+    def cut_short() -> None:
+        with storage.holding():
+            for event in events:
+                storage.store_event(event)
+                dagsters.store_event(event)
+            raise OSError("the lake")
+
+    with pytest.raises(OSError, match="the lake"):
+        cut_short()
+    storage.dispose()
+    assert_same_rows(tmp_path / "cut", tmp_path / "dagsters")

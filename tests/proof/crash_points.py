@@ -187,7 +187,8 @@ def _around_events(points: Points) -> None:
 
     def commits(connection: sa.Connection) -> None:
         database = Path(str(connection.engine.url.database))
-        if database.parent.name == "runs":
+        driver: Any = connection.connection.dbapi_connection
+        if database.parent.name == "runs" and driver.in_transaction:
             is_index = database.stem == INDEX_SHARD_NAME
             points.passed("telling", "the index" if is_index else "the database of a run")
 
