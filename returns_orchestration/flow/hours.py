@@ -303,6 +303,8 @@ class _Run:
                 or verdict.state in {"unfinished", "outdated", "damaged"}
             ):
                 waiting.append(window)
+                if verdict.state == "outdated":  # sizes do not show whether its files are whole
+                    self._mended.add(window)
         return due, waiting
 
     def _is_due(self, window: Window, *, needs_poll: bool) -> bool:

@@ -14,6 +14,7 @@ from returns_orchestration.errors import (
     MalformedReply,
     NeverPolled,
     NoConnection,
+    ServerFault,
     SettingsError,
 )
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Polled, Stopped
@@ -252,6 +253,30 @@ def test_a_poll_of_another_size_is_set_aside_and_asked_for_by_the_next_run(
     assert list(bytes_of(lake.store, "_aside/raw_returns").values()) == [b"torn"]
     assert [poll.number for poll in lake.names().hour(HOURS[1]).polls] == [2]
     assert api.states(lake, HOURS) == ["complete"] * 4
+
+
+def test_an_hour_that_lost_a_poll_is_made_of_the_others_while_the_api_fails(
+    lake: Lake, api_of: Any
+) -> None:
+    """At each run: else its day would be made without it, and `status` would count no return."""
+    ten = HOURS[1]
+    api_of(lambda w: [returned(f"R-{w.start:%H}", w.start)]).run(lake, HOURS)
+    api = api_of(lambda w: [returned(f"R-{n}", w.start) for n in ("late", f"{w.start:%H}")])
+    api.run(lake, [ten])
+    lake.store.put(lake.poll_path(ten, 2), b"torn")
+    for _ in range(3):
+        for error in (ServerFault("It failed."), CredentialsRefused("Refused.")):
+            api.errors = {ten: error}
+            api.run(lake, HOURS, missing_only=True)
+            assert api.states(lake, HOURS) == ["complete", "damaged", "complete", "complete"]
+            assert references(lake) == [f"R-{w.start:%H}" for w in HOURS]
+            assert [made.returns for made in lake.names().hour(ten).made] == [1]
+    days = lake.names().day(HOURS[0].start.date())
+    assert len(days) == 1
+    api.errors = {}
+    api.run(lake, HOURS, missing_only=True)
+    assert api.states(lake, HOURS) == ["complete"] * 4
+    assert references(lake) == [*(f"R-{w.start:%H}" for w in HOURS), "R-late"]
 
 
 def test_a_poll_that_cannot_be_read_now_is_not_set_aside(
