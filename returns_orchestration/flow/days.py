@@ -81,6 +81,10 @@ class DaySettler:
             inputs = inputs_of_day(day, names)
             if not sources_of_day(day, names):  # an empty file would hide that it is missing
                 raise NeverPolled(day.key)
+            if self._is_waited_for(names, day) and (pause := next(pauses, None)):
+                self._wait(pause)
+                names.refresh(day.windows)
+                continue
             try:
                 settled = self._make(names, day, inputs, now, trust=trust)
             except LakeDamaged:
@@ -94,6 +98,16 @@ class DaySettler:
             names.refresh(day.windows)
             if inputs_of_day(day, names) == inputs:
                 return settled
+
+    def _is_waited_for(self, names: Names, day: Day) -> bool:
+        """Whether an hour that ``day`` was made of before is about to be published again.
+
+        Its entry is away for that moment, and the day would lose its rows.
+        """
+        made = self._lake.made_or_none(day, names)
+        before = {name.partition(" ")[0] for name in made.made_of} if made else set()
+        hours = [names.hour(window) for window in day.windows if window.key in before]
+        return any(hour.polls and not hour.made for hour in hours)
 
     def concerned_by(self, names: Names, windows: Iterable[Window]) -> dict[Day, Window]:
         """The days that count rows of ``windows``, each with the first of these."""
