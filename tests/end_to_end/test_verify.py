@@ -5,10 +5,19 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+import polars as pl
 import pytest
-from world import World
+from world import World, hours
+
+from returns_orchestration import tables
+from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.lake.journal import FileRecord
+from returns_orchestration.lake.parquet import to_parquet
+from returns_orchestration.window import Window
 
 FROM, TO = "2026-11-07T00:00", "2026-11-07T06:00"
 HOUR = "date=2026-11-07/hour=03"
@@ -52,6 +61,9 @@ def test_verify_names_what_is_damaged_rebuild_mends_it_and_backfill_what_it_cann
     whole = world.run("verify")
     assert whole.returncode == 0, whole.stdout
     assert "files are what was recorded" in whole.stdout
+    count = world.scan("returns").height
+    assert f"Each of {count} returns that were served is in exactly one hour." in whole.stdout
+    assert "exactly one hour" not in world.run("verify", FROM, TO).stdout
     before = {path: content for path, content in world.files().items() if path[0] != "_"}
     assert "lateness/part-0.parquet" in before
 
@@ -118,9 +130,13 @@ def test_a_full_and_a_read_only_disk_are_named_and_healed_by_the_same_again(
         assert world.run("verify").returncode == 0
 
 
-@pytest.mark.parametrize("size", ["16k", "900k"], ids=["at its start", "in a run"])
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [("16k", "disk is full"), ("800k", "disk is full"), ("1100k", "disk ")],
+    ids=["at its start", "in a run", "later, when SQLite may say: I/O error"],
+)
 def test_a_full_disk_of_dagster_is_named_and_healed_by_the_same_again(
-    size: str, new_world: Callable[..., World]
+    size: str, said: str, new_world: Callable[..., World]
 ) -> None:
     world = new_world(returns_per_hour=6)
     with disk(world.folder / "dagster_home", size) as remount:
@@ -128,7 +144,72 @@ def test_a_full_disk_of_dagster_is_named_and_healed_by_the_same_again(
         assert full.returncode == 1
         assert "DAGSTER_HOME" in said_well(full)
         assert "free space" in full.stderr
-        assert "disk is full" in full.stderr
+        assert said in full.stderr
         remount("size=50m")
         assert world.run("backfill", FROM, TO).returncode == 0
         assert world.run("verify").returncode == 0
+
+
+def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    """Other rows in `returns`, with an entry that says so, and days made of them."""
+    river = world.river()
+    lake, names = river.lake, river.lake.names()
+    frame, made = lake.read(tables.RETURNS, window, names), lake.made(window, names)
+    assert frame is not None
+    assert made is not None
+    forged = rows(frame)
+    path = made.files[tables.RETURNS.name].path
+    record = FileRecord.of(path, to_parquet(forged), forged.height)
+    lake.invalidate(names, window)
+    lake.store.put(path, to_parquet(forged))
+    files, facts = made.files | {tables.RETURNS.name: record}, {"returns": forged.height}
+    lake.put_entry(names, msgspec.structs.replace(made, files=files, facts=made.facts | facts))
+    for day in river.days.concerned_by(names, [window]):
+        river.days.settle(names, day, datetime(2026, 11, 23, tzinfo=UTC))
+
+
+def test_verify_believes_no_entry_about_which_returns_an_hour_holds(
+    new_world: Callable[..., World],
+) -> None:
+    """Every file is what its entry says, and still a return is nowhere, or twice."""
+    world = new_world(returns_per_hour=6, rhythm=False)
+    windows = hours(FROM, TO)
+    assert not [o for o in world.river().run(windows) if isinstance(o, Failed | Stopped)]
+    before = {path: content for path, content in world.files().items() if path[0] != "_"}
+    served = world.scan("returns").height
+    forge(world, windows[3], lambda frame: frame[1:])
+    nowhere = world.run("verify")
+    assert nowhere.returncode == 1
+    assert "files are what was recorded" in nowhere.stdout
+    assert f"Of {served} returns that were served 1 are in no hour and 0 in more" in nowhere.stdout
+    (twice,) = world.scan(f"returns/{windows[0].path}").head(1).iter_slices(1)
+    forge(world, windows[3], lambda frame: pl.concat([frame, twice]))
+    both = world.run("verify")
+    assert both.returncode == 1
+    assert f"Of {served} returns that were served 1 are in no hour and 1 in more" in both.stdout
+    assert "`returns-orchestration rebuild" in both.stdout
+    mended = world.run("rebuild", FROM, TO)
+    assert mended.returncode == 0, mended.stdout
+    assert {p: c for p, c in world.files().items() if p in before} == before
+    whole = world.run("verify")
+    assert whole.returncode == 0, whole.stdout
+    assert f"Each of {served} returns that were served is in exactly one hour." in whole.stdout
+
+
+def test_what_is_still_to_be_made_is_counted_and_is_no_fault(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(returns_per_hour=6, rhythm=False)
+    river, windows = world.river(), hours(FROM, TO)
+    assert not [o for o in river.run(windows[1:]) if isinstance(o, Failed | Stopped)]
+    [(_, poll)] = river.poll_all(windows[:1])
+    assert river.land(river.lake.names(), poll).kept  # and killed before anything is made of it
+    done = world.run("verify")
+    assert done.returncode == 0, done.stdout
+    assert "1 hours are still to be made" in done.stdout
+    assert world.run("status", FROM, TO).returncode == 0
+    assert "1 unfinished" in world.run("status", FROM, TO).stdout
+    world.simulator.forget()
+    assert world.run("backfill", FROM, TO).returncode == 0
+    assert not world.asked()
+    assert "exactly one hour" in world.run("verify").stdout
