@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from returns_orchestration.cli.backfill import From, To  # noqa: TC001 - typer r
 from returns_orchestration.cli.rebuild import report
 from returns_orchestration.cli.upgrade import read_zone
 from returns_orchestration.cli.verify import chosen_span
+from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import windows_between
 
@@ -29,6 +31,7 @@ def rezone(
     """
     from returns_orchestration.definitions import build_river  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
+    from returns_orchestration.stages.landing import finish_unnoted  # noqa: PLC0415
 
     settings = load_settings()
     start, end = chosen_span(from_, to)
@@ -38,6 +41,9 @@ def rezone(
     names = river.lake.names()
     windows = list(windows_between(start, end))
     names.load_hours(windows)
+    for window in windows:  # a poll that a killed run left without its entry is meant, too
+        with suppress(LakeDamaged):  # which the rebuild names
+            finish_unnoted(river.lake, names, river.reader, window)
     changed = sum(river.lake.rezone(names, window, zone) for window in windows)
     typer.echo(f"{changed} polls are now read under {zone}.")
     rebuilt = Rebuilder(river, lambda finding: typer.echo(finding.text)).rebuild(start, end)

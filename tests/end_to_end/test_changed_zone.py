@@ -135,6 +135,13 @@ def test_a_zone_that_was_set_wrongly_is_corrected_without_a_call(misread: World)
     assert {p: c for p, c in misread.files().items() if p.startswith("raw_returns")} == raw
 
 
+def test_a_poll_that_a_killed_run_left_is_corrected_with_the_others(misread: World) -> None:
+    next(misread.lake.glob("_journal/*/09.poll-0001-*")).unlink()
+    done = in_zone(misread, "Asia/Kolkata").run("rezone", *SPAN, "--time-zone", "Asia/Kolkata")
+    assert "24 polls are now read under Asia/Kolkata." in done.stdout, done.stdout + done.stderr
+    assert far_off(misread) == 0
+
+
 @pytest.mark.parametrize("zone", ["Asia/Nowhere", "", "+05:30"])
 def test_a_zone_that_is_none_corrects_nothing(world: World, zone: str) -> None:
     before = world.files()

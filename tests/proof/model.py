@@ -141,6 +141,12 @@ class Model:
             self.replies.append(again)
         return "again" if otherwise else ""
 
+    def last_word_of_others(self, reply: Reply) -> set[Hour]:
+        """The other hours that had the last word on a return of the reply before it came."""
+        newest = Model([r for r in self.replies if r.number < reply.number]).newest()
+        said = (newest[reference].hour for reference in reply.returns if reference in newest)
+        return set(said) - {reply.hour}
+
     def rezone(self, zone: str) -> None:
         """All naive times so far were of ``zone``."""
         for reply in self.replies:
