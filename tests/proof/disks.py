@@ -33,6 +33,7 @@ from returns_orchestration.definitions import build_river
 from returns_orchestration.errors import LakeUnwritable
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
+from returns_orchestration.lake import Lake
 from returns_orchestration.simulator import Simulator
 
 ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO)
@@ -46,6 +47,8 @@ STEPS = {
 }
 WORKS = ("first poll", "new content", "rebuild")
 TORN = b"torn"
+NOTE = "a note of damage"
+"""Whoever looks at a lake notes what is damaged if that is possible, and says it all the same."""
 
 
 class Disk:
@@ -57,6 +60,7 @@ class Disk:
         self._refused = range(first, first + most)
         self.steps = 0
         self.hit: list[str] = []
+        self._is_noting = False
 
     def step(self, name: str, path: object) -> None:
         """One step is about to be taken; a descriptor is of a file or folder of the lake."""
@@ -64,7 +68,7 @@ class Disk:
             return
         number, self.steps = self.steps, self.steps + 1
         if number in self._refused:
-            self.hit.append(name)
+            self.hit.append(NOTE if self._is_noting else name)
             raise OSError(self._number, os.strerror(self._number))
 
     @contextmanager
@@ -74,6 +78,7 @@ class Disk:
             for name, (where, attribute) in STEPS.items():
                 through = self._through(name, getattr(where, attribute))
                 stack.enter_context(patch.object(where, attribute, through))
+            stack.enter_context(patch.object(Lake, "note_damaged", self._noting(Lake.note_damaged)))
             yield
 
     def _through(self, name: str, done: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +88,16 @@ class Disk:
             return done(path, *arguments, **named)
 
         return stepping
+
+    def _noting(self, note: Callable[..., None]) -> Callable[..., None]:
+        def noting(*arguments: Any) -> None:
+            self._is_noting = True
+            try:
+                note(*arguments)
+            finally:
+                self._is_noting = False
+
+        return noting
 
 
 def refusing_disk(cases: int, seed: int) -> Result:
@@ -157,7 +172,7 @@ def _wrong(world: World, work: str, disk: Disk) -> Iterator[str]:
         words = str(error)
         if not isinstance(error, LakeUnwritable) or not words.endswith(LakeUnwritable.next_step):
             yield f"{type(error).__name__}: {words}"
-    if not errors and set(disk.hit) - {"unlink"}:
+    if not errors and set(disk.hit) - {"unlink", NOTE}:
         yield f"nobody was told of a refused {disk.hit}"
     if work != "rebuild":  # before which all tables are torn
         for table in TABLES:

@@ -61,12 +61,12 @@ PROOFS = (
     Proof(
         "crashes",
         "Killed at every durable step, started again: the same",
-        "SIGKILL at each named step of file, record and event, in each state of the lake",
+        "SIGKILL at each named step of file, entry and event, in each state of the lake",
         crashes.crash_points,
         "crashes",
         short=12,
         long=1_000,
-        minutes=10,
+        minutes=14,
     ),
     Proof(
         "replies",
@@ -81,12 +81,13 @@ PROOFS = (
     Proof(
         "model",
         "In whatever order things happen, the lake holds what was served",
-        "lives of polls and kills, of returns that change, move, have pieces, against dictionaries",
+        "lives of polls, kills, older copies, other zones and rules, of returns that move and come "
+        "back, against dictionaries",
         life.model_runs,
         "lives",
         short=25,
         long=1_000,
-        minutes=8,
+        minutes=14,
     ),
     Proof(
         "network",
