@@ -1,9 +1,10 @@
 """Years of history without years of work: the journal of hours and days, and Dagster's events.
 
-The entries go through the lake's own calls and say what those of a real hour say; the data files
-they name have the size that they say and no content, so this serves only what reads the journal and
-lists files. What is written is not synced, or making five years would take longer than looking at
-them. The events are copies of one that Dagster itself stored, put into its tables in bulk.
+The entries go through the lake's own calls and say what those of a real hour say; the files of
+hours that they name have the size that they say and no content, so this serves only what reads the
+journal and the days, and lists files. What is written is not synced, or making five years would
+take longer than looking at them. The events are copies of one that Dagster itself stored, put into
+its tables in bulk.
 """
 
 from __future__ import annotations
@@ -164,18 +165,26 @@ class _History:
         """What was made of a day."""
         hours = len(sources_of_day(day, self._names))
         rows = RETURNS_AN_HOUR * hours
-        made = Made(
-            period=day.key,
+        counts: dict[str, list[object]] = {
+            "returns": [rows],
+            "items": [rows * 3 // 2],
+            "quantity": [rows * 2],
+        }
+        groups = zip(tables.MADE_DAILY, ("refund_mode", "return_reason"), strict=True)
+        self.lake.publish(
+            self._names,
+            day,
+            {
+                t.name: t.frame({"day": [day.date], group: ["Other"], **counts})
+                for t, group in groups
+            },
             inputs=inputs_of_day(day, self._names),
             rules=Rules.of_today().days,
-            written_at=self._last.end,
             made_of=made_of_day(day, self._names),
-            files={t.name: self._file(t, day, 2_000) for t in tables.MADE_DAILY},
             facts={"returns": rows, "items": rows * 3 // 2, "hours": hours},
         )
-        self.lake.put_entry(self._names, made)
 
-    def _file(self, table: Table, period: Window | Day, size: int) -> FileRecord:
+    def _file(self, table: Table, period: Window, size: int) -> FileRecord:
         path = self.lake.path(table, period)
         self._store.put_empty(path, size)
         return FileRecord(path=path, size=size, rows=RETURNS_AN_HOUR, sha256=_digest(path))
