@@ -143,6 +143,9 @@ def newest_polls(
     """
     events, tags = SqlEventLogStorageTable.c, AssetEventTagsTable.c
     found: dict[Window, str] = {}
+    storage: Any = instance.event_log_storage
+    if not storage.has_table(AssetEventTagsTable.name):  # an older Dagster's, without versions
+        return found
     by_key = {window.key: window for window in windows}
     for some in _batches(list(by_key)):
         newest = (
