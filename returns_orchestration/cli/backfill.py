@@ -109,17 +109,13 @@ def _sorted_out(
     settings: Settings, lake: Lake, windows: list[Window], known: Mapping[Window, str]
 ) -> tuple[list[Window], list[Window], set[Window]]:
     """Of ``windows``: those to be polled, those only to be made, and those that were made."""
-    from returns_orchestration.state.hours import FAULTS, UNMADE, States  # noqa: PLC0415
+    from returns_orchestration.state.hours import States  # noqa: PLC0415
     from returns_orchestration.state.status import look_at  # noqa: PLC0415
 
     judge = States(lake, look_at(lake, windows), settings.report_time_zone, known)
     verdicts = {window: judge.of(window) for window in windows}
     to_poll = [window for window, verdict in verdicts.items() if verdict.needs_poll]
-    to_make = [
-        window
-        for window, verdict in verdicts.items()
-        if not verdict.needs_poll and verdict.state in FAULTS | UNMADE
-    ]
+    to_make = [window for window, verdict in verdicts.items() if verdict.needs_making]
     made = {w for w, verdict in verdicts.items() if verdict.state in {"complete", "empty"}}
     return to_poll, to_make, made
 

@@ -45,7 +45,9 @@ def status(
         typer.echo(json.dumps([_plain(state) for state in found], indent=1))
     else:
         print_states(found)
-    if any(state.state in {"missing", "damaged"} for state in found):
+    from returns_orchestration.state.hours import FAULTS  # noqa: PLC0415 - polars is slow to import
+
+    if any(state.state in FAULTS for state in found):
         raise typer.Exit(1)
 
 

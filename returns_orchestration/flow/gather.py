@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from returns_orchestration.lake import Lake, Names
-    from returns_orchestration.stages.copies import Head, Served
+    from returns_orchestration.stages.copies import Head
     from returns_orchestration.stages.ownership import Copy, Return
     from returns_orchestration.stages.typing import RecordReader
 
@@ -117,9 +117,3 @@ def gather(
         for reference, of_one in copies.items()
     ]
     return Gathered(housed, frozenset(own), rejected)
-
-
-def windows_serving(served: Iterable[Served], references: Iterable[str]) -> set[Window]:
-    """The windows that served any of ``references``."""
-    wanted = set(references)
-    return {of.source for of in served if any(head[0] in wanted for _, _, head in of.usable())}

@@ -297,19 +297,17 @@ class _Run:
             verdict = states.of(window)
             if self._is_due(window, needs_poll=verdict.needs_poll):
                 due.append(window)
-            elif (
-                window in self._remake
-                or window in self._mended
-                or verdict.state in {"unfinished", "outdated", "damaged"}
-            ):
+            elif window in self._remake or window in self._mended or verdict.needs_making:
                 waiting.append(window)
                 if verdict.state == "outdated":  # sizes do not show whether its files are whole
                     self._mended.add(window)
         return due, waiting
 
     def _is_due(self, window: Window, *, needs_poll: bool) -> bool:
-        if not self._poll or self._missing_only or needs_poll:
-            return self._poll and needs_poll
+        if not self._poll:
+            return False
+        if self._missing_only or needs_poll:
+            return needs_poll
         polls = self._names.hour(window).polls
         newest = max((poll.polled_at for poll in polls), default=None)
         return self._polled_since is None or newest is None or newest < self._polled_since
@@ -382,29 +380,27 @@ class _Run:
 
         Looked at are all hours of the days to be made: another run may have been killed there.
         """
-        river, names = self._river, self._names
-        touched = [
-            day for day in river.days.concerned_by(names, self._made) if self._is_due_day(day)
-        ]
-        hours = self._changed.union(*(day.windows for day in touched))
+        river = self._river
+        hours = self._changed.union(*(day.windows for day in self._due_days()))
         while hours:
-            linked = link_moved(river.lake, names, hours, river.settler)
+            linked = link_moved(river.lake, self._names, hours, river.settler)
             for hour in sorted(linked):
                 yield self._settle_one(hour, None, asked=False)
             hours = linked
 
-    def _is_due_day(self, day: Day) -> bool:
-        return self._states().is_due(day)
+    def _due_days(self) -> dict[Day, Window]:
+        """The days that do not follow the hours made yet, each with the first of these."""
+        found, states = self._river.days.concerned_by(self._names, self._made), self._states()
+        return {day: window for day, window in found.items() if states.is_due(day)}
 
     def _settle_days(self) -> Iterator[MadeDay | Failed]:
         """The days whose hours this run made and that do not follow them yet."""
         days, names = self._river.days, self._names
-        found = days.concerned_by(names, self._made)
-        touched = {day: window for day, window in found.items() if self._is_due_day(day)}
-        for day in sorted(touched):
+        due = self._due_days()
+        for day in sorted(due):
             try:
                 yield MadeDay(days.settle(names, day, self._river.clock(), trust=False))
             except (LakeDamaged, HourBlocked) as error:
-                yield Failed(touched[day], error)
-        for day in days.left_behind(names, found):
+                yield Failed(due[day], error)
+        for day in days.left_behind(names, days.concerned_by(names, self._made)):
             days.withdraw(names, day)

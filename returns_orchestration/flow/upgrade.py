@@ -22,12 +22,11 @@ from returns_orchestration.lake import journal
 from returns_orchestration.lake.format_1 import OldPoll, OldWaiver, read, read_path
 from returns_orchestration.lake.journal import JOURNAL, Lost, Poll, Waived
 from returns_orchestration.lake.lake import BACKUP, MARKER, RECORDS_BEFORE
-from returns_orchestration.lake.names import Names
+from returns_orchestration.lake.names import Names, dates_in
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.stages.landing import finish_unnoted
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.state import lateness
-from returns_orchestration.state.findings import date_of
 from returns_orchestration.window import Window, windows_between
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Upgrader:
         """
         lake = self._lake
         lake.begin_upgrade()
-        dates = self._dates()
+        dates = dates_in(lake.store, RECORDS_BEFORE)
         for day in dates:
             self._on_date(day)
             self._bring_over(day)
@@ -84,9 +83,6 @@ class Upgrader:
             lateness.publish(lake, lateness.measure(lake))
         lake.end_upgrade(_inputs(lake))
         return self._upgraded
-
-    def _dates(self) -> list[date]:
-        return sorted(filter(None, map(date_of, self._lake.store.children(RECORDS_BEFORE)[0])))
 
     # ---- polls
 

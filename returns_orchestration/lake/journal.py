@@ -248,6 +248,12 @@ class MadeName(NamedTuple):
     sizes: str
     returns: int
 
+    @classmethod
+    def of(cls, arguments: dict[str, str]) -> MadeName:
+        """From the arguments of a Name."""
+        inputs, rules, sizes = arguments["inputs"], arguments["rules"], arguments["sizes"]
+        return cls(inputs, rules, sizes, int(arguments["returns"]))
+
     @property
     def text(self) -> str:
         """As it stands in the name."""

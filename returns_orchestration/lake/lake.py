@@ -167,8 +167,7 @@ class Lake:
 
     def waiver(self, window: Window) -> Waived:
         """Why and when ``window`` was waived. Raises LakeDamaged, also where it was not."""
-        path = f"{folder_of(window.key)}waived.json"
-        found: Waived = journal.decode(self._get(path), path)
+        found: Waived = self.entry(f"{folder_of(window.key)}waived.json")  # type: ignore[assignment]
         return found
 
     def mark(self, names: Names, window: Window, homes: Iterable[Window]) -> bool:
@@ -330,9 +329,8 @@ class Lake:
         elif day is not None:
             if path.startswith(JOURNAL):  # what is found bad is never deleted
                 move_aside(self.store, path)
-            found = names.day(day)
-            folder = folder_of(day.isoformat())
-            self.remove_entries(names, [f"{folder}made-{name.text}.json" for name in found])
+            of_day = Day(day, tables.UTC_DAYS)  # whose zone is no part of its key
+            self.remove_entries(names, [made_path(of_day, name) for name in names.day(day)])
 
     def clear_damaged(
         self, names: Names, window: Window, files: Iterable[str] | None = None
@@ -361,11 +359,7 @@ class Lake:
         if isinstance(period, Day):
             return names.day(period.date)
         read = [journal.read_name(name) for name in self.store.children(JOURNAL)[1]]
-        return [
-            MadeName(a["inputs"], a["rules"], a["sizes"], int(a["returns"]))
-            for name in read
-            if name and name.kind == "made" and (a := name.arguments)
-        ]
+        return [MadeName.of(name.arguments) for name in read if name and name.kind == "made"]
 
     def read_made(self, period: Period, name: MadeName) -> Made:
         """The made entry of that name. Raises LakeDamaged; one that is altered is noted first."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Sizes = dict[str, int]
 
 _RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
+_DATE: Final = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _ONE_DAY: Final = timedelta(days=1)
 
 
@@ -160,7 +161,9 @@ class Names:
     def _read_names(self, day: date, at: str, names: Iterable[str]) -> None:
         read = [(name, known) for name in sorted(names) if (known := journal.read_name(name))]
         if at == journal.DAY:
-            self._days[day] = [_made(name.arguments) for _, name in read if name.kind == "made"]
+            self._days[day] = [
+                MadeName.of(name.arguments) for _, name in read if name.kind == "made"
+            ]
             return
         if not at.isdigit():
             return
@@ -263,7 +266,7 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
     elif read.kind == "waived":
         hour.waived = True
     elif read.kind == "made":
-        hour.made.append(_made(arguments))
+        hour.made.append(MadeName.of(arguments))
     if read.kind in journal.INPUTS:
         hour.inputs.append(name)
 
@@ -273,19 +276,24 @@ def _leave_out_lost(hour: HourNames) -> None:
     hour.polls = [poll for poll in hour.polls if poll.number not in lost]
 
 
-def _made(arguments: dict[str, str]) -> MadeName:
-    return MadeName(
-        arguments["inputs"], arguments["rules"], arguments["sizes"], int(arguments["returns"])
-    )
-
-
 def date_of(path: str) -> date | None:
     """The date that the second part of ``path`` names, as ``_journal/date=YYYY-MM-DD/...``."""
     part = path.split("/", 2)[1:2]
+    return date_of_folder(part[0]) if part else None
+
+
+def date_of_folder(folder: str) -> date | None:
+    """The date that a folder's name says, ``date=YYYY-MM-DD``; None where it says none."""
+    named = _DATE.fullmatch(folder)
     try:
-        return date.fromisoformat(part[0].removeprefix("date=")) if part else None
+        return date.fromisoformat(named[1]) if named else None
     except ValueError:
         return None
+
+
+def dates_in(store: Store, folder: str) -> list[date]:
+    """The dates that have a folder in ``folder``, oldest first."""
+    return sorted(filter(None, map(date_of_folder, store.children(folder)[0])))
 
 
 def _split(path: str) -> tuple[date | None, str]:

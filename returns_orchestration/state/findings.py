@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Final, Literal
 
 from returns_orchestration import tables
 from returns_orchestration.lake.journal import EVER, JOURNAL, read_name
 from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
+from returns_orchestration.lake.names import date_of_folder, dates_in
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import ASIDE, span_of
 from returns_orchestration.lake.trial import TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
     from returns_orchestration.lake.store import Store
     from returns_orchestration.window import Window
@@ -49,7 +50,6 @@ own, by which it is verified.
 PASSED_OVER: Final = frozenset({"_alerts", ASIDE, RECORDS_BEFORE, BACKUP})
 """Folders of the lake that hold no tables: the state of what runs, evidence, an earlier format."""
 
-_DATE: Final = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _FORMAT: Final = re.compile(r"format-[0-9]+\.json")
 
 
@@ -87,20 +87,10 @@ class Finding:
         return span_of(self.path)
 
 
-def date_of(folder: str) -> date | None:
-    """The date that a folder's name says, or None."""
-    named = _DATE.fullmatch(folder)
-    try:
-        return date.fromisoformat(named[1]) if named else None
-    except ValueError:
-        return None
-
-
 def dates(store: Store) -> list[date]:
     """Every date under which anything stands, oldest first."""
     folders = (*(table.name for table in tables.TABLES), *SELF_NAMED, JOURNAL)
-    found = {date_of(child) for folder in folders for child in store.children(folder)[0]}
-    return sorted(day for day in found if day)
+    return sorted({day for folder in folders for day in dates_in(store, folder)})
 
 
 def strangers(store: Store) -> Iterator[str]:
@@ -117,7 +107,7 @@ def strangers(store: Store) -> Iterator[str]:
             continue
         below, names = store.children(folder)
         for child in below:
-            if folder == lateness or date_of(child) is None:
+            if folder == lateness or date_of_folder(child) is None:
                 yield from store.list(f"{folder}/{child}")
         for name in names:
             is_ours = (

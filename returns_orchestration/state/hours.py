@@ -60,9 +60,6 @@ STATES: Final[tuple[State, ...]] = (
 FAULTS: Final = frozenset({"missing", "damaged"})
 """States in which a command exits with 1."""
 
-UNMADE: Final = frozenset({"unfinished", "outdated"})
-"""States that are mended from what the lake holds, without a call."""
-
 LACKING: Final = "Dagster's log knows of a newer poll than the lake has: it was restored."
 LOST: Final = "A poll was found damaged and set aside."
 DAMAGED: Final = "A file is not what was recorded."
@@ -76,6 +73,11 @@ class Verdict:
     state: State
     needs_poll: bool = False
     why: str = ""
+
+    @property
+    def needs_making(self) -> bool:
+        """Whether it is to be made again of what the lake holds, without a call."""
+        return not self.needs_poll and self.state in {"damaged", "unfinished", "outdated"}
 
 
 class States:
@@ -153,7 +155,7 @@ class States:
             len(made) != 1
             or made[0].inputs != inputs_of_day(day, self._names)
             or made[0].rules != self._rules.days
-            or self._sizes_differ(day.date, tables.MADE_DAILY, day.path, made[0].sizes)
+            or self._sizes_differ(day, tables.MADE_DAILY, made[0].sizes)
         )
 
     def _days(self, window: Window) -> list[Day]:
@@ -194,25 +196,24 @@ class States:
             return True
         if len(hour.made) != 1 or hour.made[0].rules != self._rules.hours:
             return False
-        return self._sizes_differ(day, tables.MADE_HOURLY, window.path, hour.made[0].sizes)
+        return self._sizes_differ(window, tables.MADE_HOURLY, hour.made[0].sizes)
 
-    def _sizes_differ(self, date: object, made: Sequence[Table], place: str, sizes: str) -> bool:
+    def _sizes_differ(self, period: Window | Day, made: Sequence[Table], sizes: str) -> bool:
         """Whether the files of some tables, if they were listed, have other sizes than recorded."""
         found: dict[str, int] = {}
         for table in made:
-            listed = self._names.files(table.name, date)  # type: ignore[arg-type]
+            date = period.date if isinstance(period, Day) else period.start.date()
+            listed = self._names.files(table.name, date)
             if listed is None:
                 return False
-            path = f"{table.name}/{place}/part-0.parquet"
+            path = self._lake.path(table, period)
             if path in listed:
                 found[path] = listed[path]
         return journal.digest_of_sizes(found) != sizes
 
     def _follows(self, day: Day, window: Window) -> bool:
         made = self._names.day(day.date)
-        if len(made) != 1 or self._sizes_differ(
-            day.date, tables.MADE_DAILY, day.path, made[0].sizes
-        ):
+        if len(made) != 1 or self._sizes_differ(day, tables.MADE_DAILY, made[0].sizes):
             return False
         expected, uses = self._used_by(day)
         if made[0].inputs == expected:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
 from returns_orchestration.lake.journal import JOURNAL, digest_of_inputs
+from returns_orchestration.lake.names import dates_in
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.claims import judge
-from returns_orchestration.state.findings import date_of as date_of_folder
 from returns_orchestration.window import Ever, Window
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def measure(lake: Lake) -> pl.DataFrame:
     polls: Counter[int] = Counter()
     returns: Counter[int] = Counter()
     late: Counter[int] = Counter()
-    names = lake.names()
-    days = sorted(filter(None, map(date_of_folder, lake.store.children(JOURNAL)[0])))
+    lake.ensure_format()
+    days = dates_in(lake.store, JOURNAL)
     for at in range(0, len(days), DAYS_AT_ONCE):
         names = lake.names()
         names.load(days[at], days[at : at + DAYS_AT_ONCE][-1])

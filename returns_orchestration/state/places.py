@@ -15,9 +15,9 @@ import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.lake.journal import JOURNAL
+from returns_orchestration.lake.names import dates_in
 from returns_orchestration.stages.copies import served_by
 from returns_orchestration.stages.ownership import REACH, hash_of
-from returns_orchestration.state.findings import date_of
 from returns_orchestration.state.hours import is_made
 from returns_orchestration.window import Window
 
@@ -64,7 +64,7 @@ def find_misplaced(lake: Lake, reader: RecordReader) -> Places:
     """Hold all that was served against all that is there. Raises LakeDamaged."""
     served, living, starts = array("Q"), array("Q"), array("q")
     unmade = 0
-    for day in sorted(filter(None, map(date_of, lake.store.children(JOURNAL)[0]))):
+    for day in dates_in(lake.store, JOURNAL):
         names = lake.names()
         names.load_hours([Window(datetime.combine(day, time(), UTC))])
         of_day: set[bytes] = set()
