@@ -21,7 +21,7 @@ from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEvent
 from returns_orchestration import tables
 from returns_orchestration.defs import metadata
 from returns_orchestration.defs.instance import open_instance
-from returns_orchestration.flow.settle import Accounting
+from returns_orchestration.flow.build import Accounting
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.journal import FileRecord, Made, Poll
 from returns_orchestration.lake.lake import poll_name

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from benchmarks.figures import YEAR_HOURS, Figure, in_words, timed
 from benchmarks.history import hours_from
 from benchmarks.site import Ended, Memory, Site
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ApiError
 from returns_orchestration.lake import open_store
 from returns_orchestration.lake.journal import folder_of, read_name
@@ -138,7 +138,7 @@ def _floor(site: Site, done: Backfilled) -> float:
     store = open_store(str(site.lake))
 
     def poll_and_put() -> None:
-        for window, result in build_river(site.settings).poll_all(done.windows):
+        for window, result in build_pipeline(site.settings).poll_all(done.windows):
             if isinstance(result, ApiError):
                 raise result
             for name, content in files.get(window, ()):

@@ -19,8 +19,8 @@ from returns_orchestration.defs.assets import daily_assets, hourly_assets, laten
 from returns_orchestration.defs.instance import pace_file
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.env_file import exposed_env_file
-from returns_orchestration.flow.days import DaySettler
-from returns_orchestration.flow.hours import River
+from returns_orchestration.flow.days import DayBuilder
+from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import load_settings
 from returns_orchestration.stages.typing import RecordReader
@@ -40,15 +40,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_river(
+def build_pipeline(
     settings: Settings,
     *,
     clock: Callable[[], datetime] = now,
     retry: RetryPolicy | None = None,
     timeouts: Timeouts | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
-) -> River:
-    """The river of ``settings``, with the seams that tests and the command line use."""
+) -> HourPipeline:
+    """The pipeline of ``settings``, with the seams that tests and the command line use."""
 
     def open_client(sleep: Callable[[float], None]) -> ClickPostClient:
         settings.credentials()  # absent ones end a run before anything is sent
@@ -67,12 +67,12 @@ def build_river(
 
     lake = Lake(open_store(settings.lake), clock)
     secrets = [secret.get_secret_value() for secret in (settings.key, settings.user_name) if secret]
-    return River(
+    return HourPipeline(
         lake,
         RecordReader(settings.time_zone, secrets),
         open_client,
         settings.max_concurrency,
-        days=DaySettler(lake, settings.report_time_zone, settings.start),
+        days=DayBuilder(lake, settings.report_time_zone, settings.start),
         clock=clock,
         on_outcome=on_outcome,
     )
@@ -83,13 +83,13 @@ def build_defs(
     key_prefix: Sequence[str] = (),
     **overrides: Any,  # noqa: ANN401 - passed on as they are
 ) -> dg.Definitions:
-    """Fresh definitions for ``settings``; ``overrides`` are those of ``build_river``.
+    """Fresh definitions for ``settings``; ``overrides`` are those of ``build_pipeline``.
 
     All assets stand behind ``key_prefix``, so that two deployments can stand in one Dagster, each
     with a lake of its own.
     """
     keys = Keys(tuple(key_prefix))
-    river = build_river(settings, **overrides)
+    pipeline = build_pipeline(settings, **overrides)
     clock: Callable[[], datetime] = overrides.get("clock", now)
     return dg.Definitions(
         assets=[
@@ -101,12 +101,12 @@ def build_defs(
         jobs=[automation.hourly_job(keys), automation.repoll_job(keys)],
         schedules=[automation.live_schedule(settings, keys), automation.lateness_schedule(keys)],
         sensors=[
-            automation.healing_sensor(settings, river, clock, keys),
-            automation.repoll_sensor(settings, river, clock, keys),
+            automation.healing_sensor(settings, pipeline, clock, keys),
+            automation.repoll_sensor(settings, pipeline, clock, keys),
             lost_runs.lost_runs_sensor(clock, keys),
-            alerting.incident_sensor(settings, river, clock, keys),
+            alerting.incident_sensor(settings, pipeline, clock, keys),
         ],
-        resources={"river": dg.ResourceDefinition.hardcoded_resource(river)},
+        resources={"pipeline": dg.ResourceDefinition.hardcoded_resource(pipeline)},
         executor=dg.in_process_executor,
     )
 

@@ -25,7 +25,7 @@ from obstore.store import MemoryStore
 from records import on_the_wire
 from rows import HOUR
 
-from returns_orchestration.flow.settle import Settler
+from returns_orchestration.flow.build import HourBuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.stages import rules
@@ -54,16 +54,16 @@ def made_of(case: dict[str, Any]) -> dict[str, Any]:
     for number, served in enumerate(case["polls"], start=1):
         texts = tuple(r if isinstance(r, str) else on_the_wire(r) for r in served)
         land(lake, names, reader, HOUR, HOUR.end + timedelta(minutes=10 * number), texts)
-    settled = Settler(lake, reader).settle(names, HOUR)
-    assert settled
+    built = HourBuilder(lake, reader).build(names, HOUR)
+    assert built
     rows: dict[str, Any] = {
         table: [
             {column: value for column, value in row.items() if value is not None}
             for row in frame.rows(named=True)
         ]
-        for table, frame in settled.frames.items()
+        for table, frame in built.frames.items()
     }
-    return rows | {"facts": settled.record.facts}
+    return rows | {"facts": built.record.facts}
 
 
 def digest_of(made: dict[str, Any]) -> str:

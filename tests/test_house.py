@@ -130,7 +130,7 @@ def test_the_top_level_holds_what_earns_its_place() -> None:
         ".mypy_cache",
         ".ruff_cache",
         ".hypothesis",
-        "build",
+        "settle",
     }
     found = {path.name for path in ROOT.iterdir()} - ignored
     assert {name for name in found if not name.endswith(".egg-info")} <= TOP_LEVEL

@@ -18,8 +18,8 @@ import polars as pl
 from lakes import files_of
 
 from returns_orchestration.clickpost import RetryPolicy, Timeouts
-from returns_orchestration.definitions import build_river
-from returns_orchestration.flow.hours import River
+from returns_orchestration.definitions import build_pipeline
+from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.simulator import RequestRecord, Simulator
@@ -75,9 +75,9 @@ class World:
         """The simulator lives at ``clock()`` from now on."""
         self.simulator._desk.clock = clock
 
-    def river(self, timeouts: Timeouts = BRIEF) -> River:
-        """The river with short waits, for tests that need no Dagster."""
-        return build_river(self.settings, retry=HASTY, timeouts=timeouts)
+    def pipeline(self, timeouts: Timeouts = BRIEF) -> HourPipeline:
+        """The pipeline with short waits, for tests that need no Dagster."""
+        return build_pipeline(self.settings, retry=HASTY, timeouts=timeouts)
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A command of the console script, with this world's settings."""

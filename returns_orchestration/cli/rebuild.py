@@ -23,14 +23,14 @@ def rebuild(from_: From, to: To) -> None:
     What is damaged or foreign is moved to _aside in the lake. Where a poll itself was damaged its
     hour is named: it is to be polled again. Exits 1 if one is, or if anything could not be made.
     """
-    from returns_orchestration.definitions import build_river  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
 
     settings = load_settings()
     start, end = chosen_span(from_, to)
-    river = build_river(settings)
-    river.lake.check_writable()
-    rebuilder = Rebuilder(river, lambda finding: typer.echo(finding.text))
+    pipeline = build_pipeline(settings)
+    pipeline.lake.check_writable()
+    rebuilder = Rebuilder(pipeline, lambda finding: typer.echo(finding.text))
     rebuilt = rebuilder.rebuild(start, end)
     report(rebuilt)
     if not rebuilt.is_whole:

@@ -29,24 +29,24 @@ def rezone(
     journal, the polls stay as they are, and the API is not asked: hours of the right zone that
     were never polled are polled by the next run.
     """
-    from returns_orchestration.definitions import build_river  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
     from returns_orchestration.stages.landing import finish_unnoted  # noqa: PLC0415
 
     settings = load_settings()
     start, end = chosen_span(from_, to)
     zone = read_zone(time_zone)
-    river = build_river(settings)
-    river.lake.check_writable()
-    names = river.lake.names()
+    pipeline = build_pipeline(settings)
+    pipeline.lake.check_writable()
+    names = pipeline.lake.names()
     windows = list(windows_between(start, end))
     names.load_hours(windows)
     for window in windows:  # a poll that a killed run left without its entry is meant, too
         with suppress(LakeDamaged):  # which the rebuild names
-            finish_unnoted(river.lake, names, river.reader, window)
-    changed = sum(river.lake.rezone(names, window, zone) for window in windows)
+            finish_unnoted(pipeline.lake, names, pipeline.reader, window)
+    changed = sum(pipeline.lake.rezone(names, window, zone) for window in windows)
     typer.echo(f"{changed} polls are now read under {zone}.")
-    rebuilt = Rebuilder(river, lambda finding: typer.echo(finding.text)).rebuild(start, end)
+    rebuilt = Rebuilder(pipeline, lambda finding: typer.echo(finding.text)).rebuild(start, end)
     report(rebuilt)
     if not rebuilt.is_whole:
         raise typer.Exit(1)

@@ -38,15 +38,15 @@ def upgrade(
 
     Stop the daemon first. Killed in between, the same again goes on.
     """
-    from returns_orchestration.definitions import build_river  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.upgrade import has_old_records, is_upgraded  # noqa: PLC0415
 
     if drop_old and undo:
         raise SettingsError("--drop-old and --undo at once.", next_step="Give one of them.")
     settings = load_settings()
     zone = read_zone(time_zone) if time_zone else settings.time_zone.key
-    river = build_river(settings)
-    lake = river.lake
+    pipeline = build_pipeline(settings)
+    lake = pipeline.lake
     if not has_old_records(lake):
         typer.echo(f"{settings.lake} holds nothing of an earlier release.")
         return
@@ -62,7 +62,7 @@ def upgrade(
         )
     else:
         lake.check_writable()
-        _report(_upgrade(settings, river, zone))
+        _report(_upgrade(settings, pipeline, zone))
 
 
 def read_zone(text: str) -> str:
@@ -75,7 +75,7 @@ def read_zone(text: str) -> str:
         ) from None
 
 
-def _upgrade(settings: Settings, river: object, zone: str) -> Upgraded:
+def _upgrade(settings: Settings, pipeline: object, zone: str) -> Upgraded:
     from returns_orchestration.defs.history import answers_of  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import (  # noqa: PLC0415
         CONFIGURATION,
@@ -91,7 +91,7 @@ def _upgrade(settings: Settings, river: object, zone: str) -> Upgraded:
             last[0] = time.monotonic()
             typer.echo(f"at {day}")
 
-    upgrader = Upgrader(river, zone, show)  # type: ignore[arg-type]
+    upgrader = Upgrader(pipeline, zone, show)  # type: ignore[arg-type]
     if not (dagster_home(settings) / CONFIGURATION).is_file():
         return upgrader.upgrade()
     with open_instance(settings) as instance:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.alerts.tick import Outcome
     from returns_orchestration.defs.keys import Keys
-    from returns_orchestration.flow.hours import River
+    from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.settings import Settings
 
 ALERTS: Final = tables.ALERTS.name
@@ -52,14 +52,14 @@ def alerts_asset(keys: Keys) -> dg.AssetSpec:
 
 
 def incident_sensor(
-    settings: Settings, river: River, clock: Callable[[], datetime], keys: Keys
+    settings: Settings, pipeline: HourPipeline, clock: Callable[[], datetime], keys: Keys
 ) -> dg.SensorDefinition:
     """One message when something is wrong, one when it is over."""
     channels = delivery.Channels(settings.alert_urls)
     rules = settings.digest()
     alerts = Alerts(
         settings,
-        river.lake,
+        pipeline.lake,
         channels=channels.names,
         post=channels.post,
     )
@@ -75,7 +75,7 @@ def incident_sensor(
         now = clock()
         cursor = _Cursor(context.cursor)
         if cursor.rules == rules:
-            river.lake.trust_format()
+            pipeline.lake.skip_format_check()
         cursor.rules = rules
         event = cursor.event
         if event is None:
@@ -100,7 +100,7 @@ def incident_sensor(
         delivery.beat(settings.heartbeat_url)
         cursor.event, cursor.ticked_at = newest, now
         return dg.SensorResult(
-            asset_events=[_shown(outcome, river, keys)] if outcome.rows else [],
+            asset_events=[_shown(outcome, pipeline, keys)] if outcome.rows else [],
             cursor=cursor.write(),
             skip_reason=None if outcome.rows else f"{len(outcome.open)} incidents are open.",
         )
@@ -147,7 +147,7 @@ def _absent(settings: Settings) -> str:
     return ""
 
 
-def _shown(outcome: Outcome, river: River, keys: Keys) -> dg.AssetMaterialization:
+def _shown(outcome: Outcome, pipeline: HourPipeline, keys: Keys) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         keys.of(ALERTS),
         description=f"{len(outcome.open)} incidents are open.",
@@ -155,6 +155,6 @@ def _shown(outcome: Outcome, river: River, keys: Keys) -> dg.AssetMaterializatio
             "open": dg.MetadataValue.int(len(outcome.open)),
             "incidents": dg.MetadataValue.md(listing.as_markdown(outcome.open)),
             "rows_added": dg.MetadataValue.int(outcome.rows),
-            "dagster/uri": dg.MetadataValue.text(river.lake.store.uri(ALERTS)),
+            "dagster/uri": dg.MetadataValue.text(pipeline.lake.store.uri(ALERTS)),
         },
     )

@@ -13,7 +13,7 @@ import dagster as dg
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, metadata
 from returns_orchestration.defs.keys import Keys
-from returns_orchestration.defs.river import run_days, run_partitions
+from returns_orchestration.defs.step import run_days, run_partitions
 from returns_orchestration.settings import Settings
 from returns_orchestration.state import lateness
 from returns_orchestration.window import Ever
@@ -52,13 +52,13 @@ GROUPS = {
     "return_reasons_hourly": "aggregates",
     "refund_modes_daily": "aggregates",
     "return_reasons_daily": "aggregates",
-    "lateness": "trust",
+    "lateness": "state",
 }
 
 KINDS = {"raw_returns": {"python", "rest", "parquet"}}
 
 
-class RiverConfig(dg.Config):
+class StepConfig(dg.Config):
     """What a run may be told in the launchpad."""
 
     missing_only: bool = False
@@ -83,23 +83,23 @@ def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     specs = [_spec(keys, name, keys.all_of(deps)) for name, deps in DEPENDS_ON.items()]
 
     @dg.multi_asset(
-        name="hourly_river",
+        name="hourly_tables",
         specs=specs,
         check_specs=checks.specs(DEPENDS_ON, hours, keys),
         partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_HOURS),
         can_subset=True,
         pool="clickpost_api",
-        required_resource_keys={"river"},
+        required_resource_keys={"pipeline"},
     )
-    def hourly_river(
-        context: dg.AssetExecutionContext, config: RiverConfig
+    def hourly_tables(
+        context: dg.AssetExecutionContext, config: StepConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Poll each hour, keep what is new, make its tables, judge them, publish them."""
-        run_partitions(context, context.resources.river, missing_only=config.missing_only)
+        run_partitions(context, context.resources.pipeline, missing_only=config.missing_only)
         yield from ()  # every hour has been reported when it was done; nothing is left to return
 
-    return hourly_river
+    return hourly_tables
 
 
 def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
@@ -112,20 +112,20 @@ def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     ]
 
     @dg.multi_asset(
-        name="daily_river",
+        name="daily_tables",
         specs=[_spec(keys, name, rows) for name in DAILY],
         check_specs=checks.specs(DAILY, days, keys),
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_DAYS),
         can_subset=True,
-        required_resource_keys={"river"},
+        required_resource_keys={"pipeline"},
     )
-    def daily_river(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    def daily_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Count each day's returns and items anew."""
-        run_days(context, context.resources.river)
+        run_days(context, context.resources.pipeline)
         yield from ()  # every day has been reported when it was done
 
-    return daily_river
+    return daily_tables
 
 
 def lateness_asset(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
@@ -141,14 +141,14 @@ def lateness_asset(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
         kinds={"polars", "parquet"},
         owners=list(OWNERS),
         metadata=metadata.of_definition(table),
-        required_resource_keys={"river"},
+        required_resource_keys={"pipeline"},
     )
     def measured(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """By the age of a poll: polls, returns first served, and those of them that were late.
 
         What it reads, the log of polls, is first folded into one file a date.
         """
-        lake: Lake = context.resources.river.lake
+        lake: Lake = context.resources.pipeline.lake
         for day in lake.poll_log.dates():
             lake.poll_log.fold(day)
         frame = lateness.measure(lake)

@@ -18,9 +18,9 @@ from returns_orchestration import tables
 from returns_orchestration.alerts.state import is_told
 from returns_orchestration.defs import history
 from returns_orchestration.defs.assets import DEPENDS_ON
-from returns_orchestration.defs.events import RiverEvents
+from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
-from returns_orchestration.defs.river import run_hours
+from returns_orchestration.defs.step import run_hours
 from returns_orchestration.errors import LakeError
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import due
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from returns_orchestration.defs.keys import Keys
-    from returns_orchestration.flow.hours import River
+    from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.lake import Names
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.due import Choice
@@ -75,16 +75,16 @@ def repoll_job(keys: Keys) -> dg.JobDefinition:
     """One run for all hours that are due again, however far apart they lie."""
 
     @dg.op(
-        required_resource_keys={"river"},
+        required_resource_keys={"pipeline"},
         pool="clickpost_api",
         config_schema={"hours": dg.Field([str], description="The hours, as partition keys.")},
     )
     def poll_again(context) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - Dagster reads it
         """Poll hours again for late and changed returns; make what they change."""
-        river: River = context.resources.river
-        events = RiverEvents(context, river, set(DEPENDS_ON), set(), keys)
+        pipeline: HourPipeline = context.resources.pipeline
+        events = StepEvents(context, pipeline, set(DEPENDS_ON), set(), keys)
         windows = [Window.from_key(key) for key in context.op_config["hours"]]
-        run_hours(events, river, windows, missing_only=False)
+        run_hours(events, pipeline, windows, missing_only=False)
 
     @dg.job(name=REPOLL, description="Poll hours again for late and changed returns.")
     def repoll() -> None:
@@ -103,7 +103,7 @@ def live_schedule(settings: Settings, keys: Keys) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         job_name=HOURLY,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Polls each hour once it has settled.",
+        description="Polls each hour once it has built.",
     )
     def live_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         window = last_settled(context.scheduled_execution_time.astimezone(UTC), settings.settle)
@@ -134,7 +134,7 @@ def lateness_schedule(keys: Keys) -> dg.ScheduleDefinition:
 
 
 def healing_sensor(
-    settings: Settings, river: River, clock: Clock, keys: Keys
+    settings: Settings, pipeline: HourPipeline, clock: Clock, keys: Keys
 ) -> dg.SensorDefinition:
     """Missing hours since RETURNS_START, newest first, with a growing pause for those that fail."""
     rules = settings.digest()
@@ -150,28 +150,28 @@ def healing_sensor(
         now = clock()
         memory = Memory.read(context.cursor)
         if memory.is_of(rules):
-            river.lake.trust_format()
+            pipeline.lake.skip_format_check()
         memory.wake_on_change(rules, now)
         memory.look_again_on_change(" ".join(Rules.of_today()))
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
         unknown = [*memory.damaged, *memory.unknown(first, newest, now, LOOK_LIMIT)]
         recent, patrol = _recent(first, newest), _patrol(memory, first, newest, now)
         looked_at = sorted({*unknown, *recent, *patrol})
-        names = river.lake.names()
+        names = pipeline.lake.names()
         names.load_hours(looked_at)
         if memory.is_time_for_files(now):
             list_files(names, recent)
         list_files(names, patrol)
         known = history.newest_polls(context.instance, looked_at, keys)
-        states = States(river.lake, names, settings.report_time_zone, known)
+        states = States(pipeline.lake, names, settings.report_time_zone, known)
         unreported = set(history.unreported(context.instance, looked_at, keys))
         verdicts = {window: states.of(window) for window in looked_at}
-        verdicts |= _confirmed(river, names, verdicts, known)
+        verdicts |= _confirmed(pipeline, names, verdicts, known)
         missing = [w for w in looked_at if _is_to_be_run(w, verdicts[w], unreported)]
         succeeded = set(looked_at) - set(missing)
         damaged = [w for w in missing if verdicts[w].state == "damaged"]
         memory.note_damaged(looked_at, damaged, now)
-        if damaged and not is_told(river.lake, "hours damaged"):
+        if damaged and not is_told(pipeline.lake, "hours damaged"):
             # Whoever is told finds the cause as long as nothing is mended; told or not, it is then.
             early = {w for w in damaged if now - memory.damaged[w] < settings.alert_grace}
             missing = [window for window in missing if window not in early]
@@ -205,7 +205,7 @@ def healing_sensor(
 
 
 def repoll_sensor(
-    settings: Settings, river: River, clock: Clock, keys: Keys
+    settings: Settings, pipeline: HourPipeline, clock: Clock, keys: Keys
 ) -> dg.SensorDefinition:
     """Hours that have reached an age of RETURNS_REPOLL_AFTER_HOURS since they were last polled."""
     ages = settings.repoll_after_hours
@@ -222,16 +222,16 @@ def repoll_sensor(
         now = clock()
         memory = Memory.read(context.cursor)
         if memory.is_of(rules):
-            river.lake.trust_format()
+            pipeline.lake.skip_format_check()
         memory.wake_on_change(rules, now)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         # Of what the cursor knows, only hours that seem due are looked up in the lake.
         known = {w: at for w, at in memory.polled.items() if not due.is_due_again(w, at, ages, now)}
         to_look_up = [window for window in looked_at if window not in known]
-        names = river.lake.names()
+        names = pipeline.lake.names()
         names.load_hours(to_look_up)
-        polled = known | last_polled(river.lake, names, to_look_up)
+        polled = known | last_polled(pipeline.lake, names, to_look_up)
         memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         memory.polled = {w: at for w, at in polled.items() if not due.is_done(w, at, ages)}
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
@@ -273,7 +273,10 @@ def _patrol(memory: Memory, first: Window, newest: Window, now: datetime) -> lis
 
 
 def _confirmed(
-    river: River, names: Names, verdicts: Mapping[Window, Verdict], known: Mapping[Window, str]
+    pipeline: HourPipeline,
+    names: Names,
+    verdicts: Mapping[Window, Verdict],
+    known: Mapping[Window, str],
 ) -> dict[Window, Verdict]:
     """The states of hours that a listing shows damaged, by a second look: a run may be at them.
 
@@ -287,15 +290,15 @@ def _confirmed(
     again: dict[Window, Verdict] = {}
     for _, of_date in groupby(sorted(found), key=lambda window: window.start.date()):
         windows = list(of_date)
-        states = river.states(windows, known)
+        states = pipeline.states(windows, known)
         again |= {window: states.of(window) for window in windows}
         for window in windows:
             if again[window].state == "damaged":
                 # Where its entry cannot be read either, which file it is cannot be told.
-                paths = states.other_files(window) or [river.lake.path(tables.RETURNS, window)]
+                paths = states.other_files(window) or [pipeline.lake.path(tables.RETURNS, window)]
                 with suppress(LakeError):  # a lake that cannot be written is told of by itself
                     for path in paths:
-                        river.lake.note_damaged(names, path)
+                        pipeline.lake.note_damaged(names, path)
     return again
 
 
@@ -332,7 +335,7 @@ def _run_key(what: str, hours: Iterable[Window], choice: Choice) -> str:
 
 
 def _only_missing() -> dict[str, Any]:
-    return {"ops": {"hourly_river": {"config": {"missing_only": True}}}}
+    return {"ops": {"hourly_tables": {"config": {"missing_only": True}}}}
 
 
 def _nothing_due(waiting: int, choice: Choice) -> str:

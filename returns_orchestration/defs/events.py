@@ -1,4 +1,4 @@
-"""Outcomes of the river become events of Dagster, hour by hour, as they happen.
+"""Outcomes of the pipeline become events of Dagster, hour by hour, as they happen.
 
 Events are logged at once and not returned, so that the hours that are done stay done when a later
 one fails or the process is killed. An hour that failed gets a failed check that says why. No
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     )
 
     from returns_orchestration.defs.keys import Keys
-    from returns_orchestration.flow.days import SettledDay
-    from returns_orchestration.flow.hours import Outcome, River
+    from returns_orchestration.flow.days import BuiltDay
+    from returns_orchestration.flow.hours import HourPipeline, Outcome
     from returns_orchestration.lake import Made as MadeEntry
     from returns_orchestration.lake import Poll
     from returns_orchestration.state.claims import Claim
@@ -46,13 +46,13 @@ MADE = tuple(table.name for table in tables.MADE_HOURLY)
 SHOWN_FAILURES = 20
 
 
-class RiverEvents:
+class StepEvents:
     """Logs the events of one step."""
 
     def __init__(
         self,
         context: dg.AssetExecutionContext | dg.OpExecutionContext,
-        river: River,
+        pipeline: HourPipeline,
         selected: set[str],
         judged: set[str],
         keys: Keys,
@@ -60,7 +60,7 @@ class RiverEvents:
         """Events of the assets ``selected`` and of the checks of those ``judged``."""
         self._keys = keys
         self._context = context
-        self._lake = river.lake
+        self._lake = pipeline.lake
         self._selected = selected
         self._judged = judged
         self._held: Made | None = None
@@ -97,7 +97,7 @@ class RiverEvents:
             if held is not None:
                 self._made(held)
         elif isinstance(outcome, MadeDay):
-            self.log_day(outcome.settled)
+            self.log_day(outcome.built)
         elif isinstance(outcome, Failed):
             self._fail(outcome.window, outcome.error)
         else:
@@ -123,63 +123,61 @@ class RiverEvents:
         )
 
     def _made(self, made: Made, *, newest: bool = False) -> None:
-        window, settled = made.window, made.settled
+        window, built = made.window, made.built
         judged: dict[str, list[Claim]] = {}
         for name in MADE:
-            new = name in settled.changed or (made.asked and name in self._selected)
+            new = name in built.changed or (made.asked and name in self._selected)
             if new:
                 self._context.log_event(
                     dg.AssetMaterialization(
                         self._keys.of(name),
                         partition=window.key,
                         metadata=self._metadata(name, made, newest=newest),
-                        tags={"dagster/data_version": settled.record.files[name].sha256[:16]},
+                        tags={"dagster/data_version": built.record.files[name].sha256[:16]},
                     )
                 )
             if new or (made.asked and name in self._judged):
-                judged[name] = settled.claims[name]
+                judged[name] = built.claims[name]
         self._check(window, judged)
         # Last, since an hour whose polls Dagster knows of counts as reported: a run that is killed
         # in between has not reported it, and the next one does.
         if made.asked and RAW in self._selected:
             polled = self._polled.pop(window, None)
             if polled is not None or RAW not in self._targets([RAW], window):
-                self._log_raw(
-                    window, settled.polls, polled, metadata.of_accounting(settled.accounting)
-                )
+                self._log_raw(window, built.polls, polled, metadata.of_accounting(built.accounting))
             if polled is not None:
-                claims_of_raw = [*settled.claims.get(RAW, []), *self._claims_of_poll(polled)]
+                claims_of_raw = [*built.claims.get(RAW, []), *self._claims_of_poll(polled)]
                 self._check(window, {RAW: claims_of_raw})
 
-    def log_day(self, settled: SettledDay) -> None:
+    def log_day(self, built: BuiltDay) -> None:
         """Log the tables of a day that changed, and what its claims say."""
         for table in tables.MADE_DAILY:
-            name, record = table.name, settled.record
-            if name in settled.changed or name in self._selected:
+            name, record = table.name, built.record
+            if name in built.changed or name in self._selected:
                 shown = metadata.of_file(
                     record.files[name].size,
                     record.files[name].rows,
-                    self._lake.uri(table, settled.day),
+                    self._lake.uri(table, built.day),
                 )
                 self._context.log_event(
                     dg.AssetMaterialization(
                         self._keys.of(name),
-                        partition=settled.day.key,
+                        partition=built.day.key,
                         metadata={**shown, "hours": dg.MetadataValue.int(record.facts["hours"])},
                         tags={"dagster/data_version": record.files[name].sha256[:16]},
                     )
                 )
-        self._check(settled.day, settled.claims)
+        self._check(built.day, built.claims)
 
     def _metadata(self, name: str, made: Made, *, newest: bool) -> dict[str, dg.MetadataValue]:
-        record: MadeEntry = made.settled.record
+        record: MadeEntry = made.built.record
         shown = metadata.of_file(
             record.files[name].size,
             record.files[name].rows,
             self._lake.uri(tables.BY_NAME[name], made.window),
         )
         if name == tables.RETURNS.name:
-            shown |= metadata.of_accounting(made.settled.accounting)
+            shown |= metadata.of_accounting(made.built.accounting)
             shown["late"] = dg.MetadataValue.int(record.facts["late"])
         if newest and name in metadata.CHARTED:
             shown["day"] = metadata.chart_of_day(self._lake, tables.BY_NAME[name], made.window)

@@ -217,7 +217,7 @@ def run_range(
         asset_selection=(keys or Keys()).all_of(DEPENDS_ON),
         tags=range_tags(windows),
         run_config={
-            "ops": {"hourly_river": {"config": {"missing_only": missing_only}}},
+            "ops": {"hourly_tables": {"config": {"missing_only": missing_only}}},
             # The command line shows its own progress; everything is in the event log.
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },

@@ -17,8 +17,8 @@ from returns_orchestration.window import HOUR, Window, windows_between
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from returns_orchestration.flow.build import Accounting
     from returns_orchestration.flow.hours import Polled
-    from returns_orchestration.flow.settle import Accounting
     from returns_orchestration.lake import Lake, Poll
     from returns_orchestration.tables import Table
 

@@ -44,7 +44,7 @@ Another process may be publishing it: its files stand and its entry does not yet
 
 
 @dataclass(frozen=True, slots=True)
-class SettledDay:
+class BuiltDay:
     """What was made of one day; ``changed`` names the tables whose bytes are new."""
 
     day: Day
@@ -54,7 +54,7 @@ class SettledDay:
     claims: dict[str, list[Claim]]
 
 
-class DaySettler:
+class DayBuilder:
     """Makes the days of one lake in one zone."""
 
     def __init__(
@@ -70,7 +70,9 @@ class DaySettler:
         self._first = first
         self._wait = wait
 
-    def settle(self, names: Names, day: Day, now: datetime, *, trust: bool = True) -> SettledDay:
+    def build(
+        self, names: Names, day: Day, now: datetime, *, check_files: bool = False
+    ) -> BuiltDay:
         """Make and publish the tables of ``day``; ``now`` tells which hours could be there.
 
         Raises LakeError, NeverPolled for a day without a made hour, and HourBlocked where a
@@ -86,7 +88,7 @@ class DaySettler:
                 names.refresh(day.windows)
                 continue
             try:
-                settled = self._make(names, day, inputs, now, trust=trust)
+                built = self._make(names, day, inputs, now, check_files=check_files)
             except LakeDamaged:
                 pause = next(pauses, None)
                 if pause is None:
@@ -97,7 +99,7 @@ class DaySettler:
             # Another process may have published an hour meanwhile.
             names.refresh(day.windows)
             if inputs_of_day(day, names) == inputs:
-                return settled
+                return built
 
     def _is_waited_for(self, names: Names, day: Day) -> bool:
         """Whether an hour that ``day`` was made of before is about to be published again.
@@ -133,8 +135,8 @@ class DaySettler:
         self._lake.withdraw(names, day)
 
     def _make(
-        self, names: Names, day: Day, inputs: str, now: datetime, *, trust: bool
-    ) -> SettledDay:
+        self, names: Names, day: Day, inputs: str, now: datetime, *, check_files: bool
+    ) -> BuiltDay:
         sources = sources_of_day(day, names)
         inside = pl.col("requested_at").is_between(day.start, day.end, closed="left")
         returns, items = (
@@ -168,9 +170,9 @@ class DaySettler:
             rules=Rules.of_today().days,
             made_of=made_of_day(day, names),
             facts=facts,
-            trust=trust,
+            check_files=check_files,
         )
-        return SettledDay(day, frames, record, changed, judged)
+        return BuiltDay(day, frames, record, changed, judged)
 
     def _rows(self, table: tables.Table, window: Window, names: Names) -> pl.DataFrame:
         frame = self._lake.read(table, window, names)

@@ -1,7 +1,7 @@
-"""Many hours: polled concurrently, each kept as it lands, each settled once its neighbours are in.
+"""Many hours: polled concurrently, each kept as it lands, each built once its neighbours are in.
 
 Memory stays flat: no more replies are held than there are requests in flight, and an hour is
-settled and forgotten while later ones are still being asked for.
+built and forgotten while later ones are still being asked for.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from returns_orchestration.errors import (
     NeverPolled,
     ReturnsError,
 )
+from returns_orchestration.flow.build import BuiltHour, HourBuilder
 from returns_orchestration.flow.mend import mend_hour
-from returns_orchestration.flow.moved import link_moved
 from returns_orchestration.flow.polling import poll_all
-from returns_orchestration.flow.settle import Settled, Settler
+from returns_orchestration.flow.relocated import link_relocated
 from returns_orchestration.lake.poll_log import Answer
 from returns_orchestration.stages.landing import Landed, finish_unnoted, land
 from returns_orchestration.state.hours import LOST, States, is_made
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from returns_orchestration.clickpost import Poll
-    from returns_orchestration.flow.days import DaySettler, SettledDay
+    from returns_orchestration.flow.days import BuiltDay, DayBuilder
     from returns_orchestration.flow.polling import OpenClient
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.lake import Poll as KeptPoll
@@ -60,7 +60,7 @@ class Made:
     """The tables of an hour stand; ``asked`` is False where a neighbour's poll made it due."""
 
     window: Window
-    settled: Settled
+    built: BuiltHour
     asked: bool
 
 
@@ -68,7 +68,7 @@ class Made:
 class MadeDay:
     """The tables of a day follow its hours."""
 
-    settled: SettledDay
+    built: BuiltDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +92,17 @@ NOTED_AT_ONCE: Final = 200
 Outcome = Polled | Made | MadeDay | Failed | Stopped
 
 
-class River:
+class HourPipeline:
     """Runs hours from the API into the lake. Opens nothing until ``run`` is iterated."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a river, and a seam
+    def __init__(  # noqa: PLR0913 - the parts of a pipeline, and a seam
         self,
         lake: Lake,
         reader: RecordReader,
         open_client: OpenClient,
         max_concurrency: int,
         *,
-        days: DaySettler,
+        days: DayBuilder,
         clock: Callable[[], datetime],
         on_outcome: Callable[[Outcome], None] | None = None,
     ) -> None:
@@ -112,7 +112,7 @@ class River:
         self._open_client = open_client
         self._max_concurrency = max_concurrency
         self._on_outcome = on_outcome or (lambda _: None)
-        self.settler = Settler(lake, reader)
+        self.builder = HourBuilder(lake, reader)
         self.days = days
         self.clock = clock
 
@@ -140,14 +140,14 @@ class River:
         polled_since: datetime | None = None,
         remake: Collection[Window] = (),
         known: Mapping[Window, str] | None = None,
-        trust: bool = True,
+        check_files: bool = False,
     ) -> Iterator[Outcome]:
         """Poll ``windows`` and make their tables, and those of hours which that changes.
 
         With ``missing_only`` a window that is not missing is not asked for again, and an hour that
         is complete is passed over unless it is in ``remake``; with ``polled_since`` one that was
         polled since then, before a killed run was started again, is not asked for again. ``known``
-        is for States; without ``trust`` what stands there is read before it is left alone.
+        is for States; with ``check_files`` what stands there is read before it is left alone.
         An error of one hour ends in a Failed, and the others go on. What concerns every window
         alike ends the run with a Stopped (credentials, nobody answers, an unwritable lake); what
         had landed by then is made where that is possible.
@@ -161,7 +161,7 @@ class River:
             polled_since=polled_since,
             remake=set(remake) if missing_only else set(windows),
             known=known,
-            trust=trust,
+            check_files=check_files,
         ).outcomes()
         noted = _Noted(self.lake.poll_log, self.clock)
         while True:
@@ -208,9 +208,9 @@ class _Noted:
 class _Run:
     """One run: which windows are still to be polled, which wait to be made, which were made."""
 
-    def __init__(  # noqa: PLR0913 - what River.run was told
+    def __init__(  # noqa: PLR0913 - what HourPipeline.run was told
         self,
-        river: River,
+        pipeline: HourPipeline,
         windows: Sequence[Window],
         *,
         poll: bool,
@@ -219,9 +219,9 @@ class _Run:
         polled_since: datetime | None,
         remake: Collection[Window],
         known: Mapping[Window, str] | None,
-        trust: bool,
+        check_files: bool,
     ) -> None:
-        self._river = river
+        self._pipeline = pipeline
         self._windows = windows
         self._poll = poll
         self._make = make
@@ -229,7 +229,7 @@ class _Run:
         self._polled_since = polled_since
         self._remake = remake
         self._known = known
-        self._trust = trust
+        self._check_files = check_files
         self._pending: set[Window] = set()
         self._waiting: dict[Window, Landed | None] = {}
         self._mended: set[Window] = set()
@@ -237,36 +237,36 @@ class _Run:
         self._changed: set[Window] = set()
 
     def outcomes(self) -> Iterator[Outcome]:
-        """What becomes of each window, as it happens; see River.run."""
+        """What becomes of each window, as it happens; see HourPipeline.run."""
         if not self._windows:
             return
-        self._names = look_at(self._river.lake, self._windows)
+        self._names = look_at(self._pipeline.lake, self._windows)
         yield from self._mend()
         due, waiting = self._sort_out()
         self._pending = set(due)
         self._waiting = {window: None for window in waiting if self._make}
         stopped_by: ApiError | None = None
         try:
-            for window, result in self._river.poll_all(due):
+            for window, result in self._pipeline.poll_all(due):
                 self._pending.discard(window)
                 yield self._landed(window, result)
                 del result
                 for hour in self._ready():
-                    yield from self._settle(hour)
+                    yield from self._build(hour)
         except ApiError as error:
             stopped_by = error
             for window in self._pending:
                 self._make_of_what_is_there(window)
         for hour in sorted(self._waiting):
-            yield from self._settle(hour)
-        yield from self._settle_stale()
+            yield from self._build(hour)
+        yield from self._build_stale()
         yield from self._unite()
-        yield from self._settle_days()
+        yield from self._build_days()
         if stopped_by is not None:
             raise stopped_by
 
     def _states(self) -> States:
-        return States(self._river.lake, self._names, self._river.days.zone, self._known)
+        return States(self._pipeline.lake, self._names, self._pipeline.days.zone, self._known)
 
     def _mend(self) -> Iterator[Failed]:
         """Set aside what is damaged of the windows, so that it is polled or made again."""
@@ -279,7 +279,7 @@ class _Run:
             if verdict.state != "damaged" or is_mended:
                 continue
             try:
-                mend_hour(self._river.lake, self._names, window)
+                mend_hour(self._pipeline.lake, self._names, window)
             except LakeDamaged as error:
                 failed.add(window)
                 yield Failed(window, error)
@@ -287,7 +287,7 @@ class _Run:
                 self._mended.add(window)
         self._windows = [window for window in self._windows if window not in failed]
         if self._mended:
-            self._names = look_at(self._river.lake, self._windows)
+            self._names = look_at(self._pipeline.lake, self._windows)
 
     def _sort_out(self) -> tuple[list[Window], list[Window]]:
         """The windows to be polled, and those of the others that are to be made."""
@@ -317,7 +317,7 @@ class _Run:
             self._make_of_what_is_there(window)
             return Failed(window, result)
         try:
-            landed = self._river.land(self._names, result)
+            landed = self._pipeline.land(self._names, result)
         except LakeDamaged as error:
             return Failed(window, error)
         if self._make:
@@ -334,8 +334,8 @@ class _Run:
         """The waiting hours with no neighbour still to be polled, oldest first."""
         return sorted(w for w in self._waiting if not self._pending & {w.previous, w, w.next})
 
-    def _settle(self, window: Window) -> Iterator[Made | Failed]:
-        """Settle ``window``, which waits, after the other hours that its polls change.
+    def _build(self, window: Window) -> Iterator[Made | Failed]:
+        """Build ``window``, which waits, after the other hours that its polls change.
 
         In this order the tables of an hour stand only when all that follows from its polls does, so
         a run that is killed in between leaves an hour that is known to be unfinished.
@@ -343,63 +343,63 @@ class _Run:
         landed = self._waiting.pop(window)
         names = self._names
         try:
-            finish_unnoted(self._river.lake, names, self._river.reader, window)
-            affected = self._river.settler.affected(names, window)
+            finish_unnoted(self._pipeline.lake, names, self._pipeline.reader, window)
+            affected = self._pipeline.builder.affected(names, window)
         except LakeDamaged as error:
             yield Failed(window, error)
             return
         others = affected - self._waiting.keys() - self._pending
         for hour in (*sorted(w for w in others if not is_made(w, names)), window):
-            yield self._settle_one(hour, landed if hour == window else None, asked=hour == window)
+            yield self._build_one(hour, landed if hour == window else None, asked=hour == window)
 
-    def _settle_one(self, hour: Window, landed: Landed | None, *, asked: bool) -> Made | Failed:
-        trust = self._trust and hour not in self._mended
+    def _build_one(self, hour: Window, landed: Landed | None, *, asked: bool) -> Made | Failed:
+        check_files = self._check_files or hour in self._mended
         try:
-            settled = self._river.settler.settle(self._names, hour, landed, trust=trust)
+            built = self._pipeline.builder.build(self._names, hour, landed, check_files=check_files)
         except (LakeDamaged, HourBlocked) as error:
             return Failed(hour, error)
-        if settled is None:
+        if built is None:
             return Failed(hour, NeverPolled(hour.key))
         self._made.add(hour)
-        if settled.changed:
+        if built.changed:
             self._changed.add(hour)
-        return Made(hour, settled, asked=asked)
+        return Made(hour, built, asked=asked)
 
-    def _settle_stale(self) -> Iterator[Made | Failed]:
-        """Settle the hours that records of this run's hours turned out to live in."""
+    def _build_stale(self) -> Iterator[Made | Failed]:
+        """Build the hours that records of this run's hours turned out to live in."""
         failed: set[Window] = set()
-        while stale := self._river.settler.stale(self._names, self._made) - failed:
+        while stale := self._pipeline.builder.stale(self._names, self._made) - failed:
             for hour in sorted(stale):
-                outcome = self._settle_one(hour, None, asked=False)
+                outcome = self._build_one(hour, None, asked=False)
                 if isinstance(outcome, Failed):
                     failed.add(hour)
                 yield outcome
 
     def _unite(self) -> Iterator[Made | Failed]:
-        """Settle again the hours that hold one return, which was requested in another hour before.
+        """Build again the hours that hold one return, which was requested in another hour before.
 
         Looked at are all hours of the days to be made: another run may have been killed there.
         """
-        river = self._river
+        pipeline = self._pipeline
         hours = self._changed.union(*(day.windows for day in self._due_days()))
         while hours:
-            linked = link_moved(river.lake, self._names, hours, river.settler)
+            linked = link_relocated(pipeline.lake, self._names, hours, pipeline.builder)
             for hour in sorted(linked):
-                yield self._settle_one(hour, None, asked=False)
+                yield self._build_one(hour, None, asked=False)
             hours = linked
 
     def _due_days(self) -> dict[Day, Window]:
         """The days that do not follow the hours made yet, each with the first of these."""
-        found, states = self._river.days.concerned_by(self._names, self._made), self._states()
+        found, states = self._pipeline.days.concerned_by(self._names, self._made), self._states()
         return {day: window for day, window in found.items() if states.is_due(day)}
 
-    def _settle_days(self) -> Iterator[MadeDay | Failed]:
+    def _build_days(self) -> Iterator[MadeDay | Failed]:
         """The days whose hours this run made and that do not follow them yet."""
-        days, names = self._river.days, self._names
+        days, names = self._pipeline.days, self._names
         due = self._due_days()
         for day in sorted(due):
             try:
-                yield MadeDay(days.settle(names, day, self._river.clock(), trust=False))
+                yield MadeDay(days.build(names, day, self._pipeline.clock(), check_files=True))
             except (LakeDamaged, HourBlocked) as error:
                 yield Failed(due[day], error)
         for day in days.left_behind(names, days.concerned_by(names, self._made)):

@@ -1,8 +1,8 @@
 """All tables but raw_returns again from raw_returns, without a call; what is bad is set aside.
 
 First every file of the span is verified and what is found is mended or set aside, then polls that a
-killed run left are finished, then hours, their days and the table of all time are settled as any
-run settles them, which writes only what differs. A poll that is bad is set aside with its entry:
+killed run left are finished, then hours, their days and the table of all time are built as any
+run builds them, which writes only what differs. A poll that is bad is set aside with its entry:
 the hour is made of the polls that are left, and is to be polled again. An hour without any poll has
 no tables. Each step may be done twice and beside a running pipeline, so a run that was killed
 anywhere is ended by the same again.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
 from returns_orchestration.flow.mend import mend_hour
-from returns_orchestration.flow.moved import link_moved
+from returns_orchestration.flow.relocated import link_relocated
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.quarantine import copy_aside, move_aside
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from returns_orchestration.errors import ReturnsError
-    from returns_orchestration.flow.hours import River
+    from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.state.findings import Finding
 
@@ -64,12 +64,14 @@ class Rebuilt:
 
 
 class Rebuilder:
-    """Rebuilds spans of the lake of ``river``; ``on_finding`` is given each finding, to show it."""
+    """Rebuilds spans of the lake of ``pipeline``; ``on_finding`` shows each finding."""
 
-    def __init__(self, river: River, on_finding: Callable[[Finding], None] | None = None) -> None:
-        self._river = river
-        self._lake: Lake = river.lake
-        self._verifier = Verifier(river.lake, river.days.zone)
+    def __init__(
+        self, pipeline: HourPipeline, on_finding: Callable[[Finding], None] | None = None
+    ) -> None:
+        self._pipeline = pipeline
+        self._lake: Lake = pipeline.lake
+        self._verifier = Verifier(pipeline.lake, pipeline.days.zone)
         self._on_finding = on_finding or (lambda _: None)
         self._rebuilt = Rebuilt()
 
@@ -96,11 +98,11 @@ class Rebuilder:
         made = [w for w in sorted({*windows, *touched}) if self._make_hour(names, w)]
         made += self._make_stale(names, made)
         made += self._unite(names, made)
-        days = self._river.days.concerned_by(names, made)
-        for day in sorted({*days, *self._river.days.left_behind(names, days)}):
+        days = self._pipeline.days.concerned_by(names, made)
+        for day in sorted({*days, *self._pipeline.days.left_behind(names, days)}):
             self._make_day(names, day)
         self._guarded(self._make_lateness)
-        states = States(self._lake, names, self._river.days.zone)
+        states = States(self._lake, names, self._pipeline.days.zone)
         self._rebuilt.poll_again = [
             w for w in here if names.hour(w).has_lost_a_poll and states.of(w).needs_poll
         ]
@@ -111,7 +113,7 @@ class Rebuilder:
 
     def _finish(self, names: Names, window: Window) -> None:
         """Note what a killed run has left of ``window``."""
-        reader = self._river.reader
+        reader = self._pipeline.reader
         self._guarded(lambda: finish_unnoted(self._lake, names, reader, window))
 
     def _windows(self, start: datetime, end: datetime) -> list[Window]:
@@ -168,7 +170,7 @@ class Rebuilder:
 
     def _near(self, names: Names, window: Window) -> set[Window]:
         """The hours whose tables follow from polls of ``window``, and its neighbours."""
-        return {window.previous, window.next} | self._river.settler.affected(names, window)
+        return {window.previous, window.next} | self._pipeline.builder.affected(names, window)
 
     # ---- what is made again
 
@@ -176,26 +178,26 @@ class Rebuilder:
         """Make the tables of ``window``; whether its days may differ now."""
         if not names.hour(window).polls:
             return self._clear(names, window)
-        settled = self._guarded(lambda: self._river.settler.settle(names, window, trust=False))
-        if settled is None:
+        built = self._guarded(lambda: self._pipeline.builder.build(names, window, check_files=True))
+        if built is None:
             return False
         self._rebuilt.hours += 1
-        self._rebuilt.files += len(settled.changed)
+        self._rebuilt.files += len(built.changed)
         return True
 
     def _make_stale(self, names: Names, made: list[Window]) -> list[Window]:
         """Make the hours that records of those ``made`` turned out to live in."""
         found: set[Window] = set()
         tried: set[Window] = set()
-        while stale := self._river.settler.stale(names, {*made, *found}) - tried:
+        while stale := self._pipeline.builder.stale(names, {*made, *found}) - tried:
             found |= {window for window in sorted(stale) if self._make_hour(names, window)}
             tried |= stale - found
         return sorted(found.difference(made))
 
     def _unite(self, names: Names, made: list[Window]) -> list[Window]:
-        """Settle again the hours that hold one return; see `link_moved`."""
+        """Build again the hours that hold one return; see `link_relocated`."""
         linked: set[Window] = set()
-        while new := link_moved(self._lake, names, {*made, *linked}, self._river.settler):
+        while new := link_relocated(self._lake, names, {*made, *linked}, self._pipeline.builder):
             linked |= {window for window in sorted(new) if self._make_hour(names, window)}
         return sorted(linked.difference(made))
 
@@ -215,15 +217,17 @@ class Rebuilder:
 
     def _make_day(self, names: Names, day: Day) -> None:
         try:
-            settled = self._guarded(
-                lambda: self._river.days.settle(names, day, self._river.clock(), trust=False)
+            built = self._guarded(
+                lambda: self._pipeline.days.build(
+                    names, day, self._pipeline.clock(), check_files=True
+                )
             )
         except NeverPolled:
             self._clear(names, day)
             return
-        if settled is not None:
+        if built is not None:
             self._rebuilt.days += 1
-            self._rebuilt.files += len(settled.changed)
+            self._rebuilt.files += len(built.changed)
 
     def _make_lateness(self) -> None:
         lateness.publish(self._lake, lateness.measure(self._lake))

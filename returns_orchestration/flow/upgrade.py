@@ -32,7 +32,7 @@ from returns_orchestration.window import Window, windows_between
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from returns_orchestration.flow.hours import River
+    from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.lake import Lake
     from returns_orchestration.lake.format_1 import OldRecord
     from returns_orchestration.lake.poll_log import Answer
@@ -55,13 +55,13 @@ class Upgraded:
 
 
 class Upgrader:
-    """Brings the lake of ``river`` over; ``zone`` is what polls were sent under that do not say."""
+    """Brings the lake of ``pipeline`` over; polls without a zone were sent under ``zone``."""
 
     def __init__(
-        self, river: River, zone: str, on_date: Callable[[date], None] | None = None
+        self, pipeline: HourPipeline, zone: str, on_date: Callable[[date], None] | None = None
     ) -> None:
-        self._river = river
-        self._lake: Lake = river.lake
+        self._pipeline = pipeline
+        self._lake: Lake = pipeline.lake
         self._zone = zone
         self._on_date = on_date or (lambda _: None)
         self._upgraded = Upgraded()
@@ -106,7 +106,7 @@ class Upgrader:
                     self._lake.mark(names, old.window, [old.other])
         for window in {old.window for _, old in read_paths}:
             try:
-                finish_unnoted(self._lake, names, self._river.reader, window, self._zone)
+                finish_unnoted(self._lake, names, self._pipeline.reader, window, self._zone)
             except LakeDamaged as error:
                 self._upgraded.damaged.append(str(error))
 
@@ -139,7 +139,7 @@ class Upgrader:
 
     def _homes(self, poll: Poll) -> set[Window]:
         """The hours that the records of a poll live in, under its zone."""
-        reader = self._river.reader.of_poll(poll.zone)
+        reader = self._pipeline.reader.of_poll(poll.zone)
         heads = [reader.head(decode(record)) for record in self._lake.served(poll)]
         return {Window.of(head[1]) for head in heads if not isinstance(head, Refused)}
 
@@ -184,14 +184,16 @@ class Upgrader:
             names = Names(self._lake.store)
             names.load(begin.date(), end.date())
             windows = [w for w in windows_between(begin, end) if names.hour(w).polls]
-            for outcome in self._river.run(windows, poll=False, missing_only=True, trust=False):
+            for outcome in self._pipeline.run(
+                windows, poll=False, missing_only=True, check_files=True
+            ):
                 self._take_note(outcome)
             end = begin
 
     def _take_note(self, outcome: object) -> None:
         if isinstance(outcome, Made):
             self._upgraded.hours += 1
-            self._upgraded.replaced += len(outcome.settled.changed)
+            self._upgraded.replaced += len(outcome.built.changed)
         elif isinstance(outcome, Failed):
             self._upgraded.failed.append(outcome.error)
         elif isinstance(outcome, Stopped):

@@ -117,17 +117,19 @@ class Lake:
             return
         if self.store.get(MARKER) is None:
             _, files = self.store.children(JOURNAL)
-            formats = [name for name in files if name.startswith("format-")]
-            if formats:
-                raise LakeNewer(self.store.uri(""), formats[-1])
-            if any(self.store.children(RECORDS_BEFORE)):
+            # Another process may have put this release's own marker meanwhile.
+            own = MARKER.rpartition("/")[2]
+            others = [name for name in files if name.startswith("format-") and name != own]
+            if others:
+                raise LakeNewer(self.store.uri(""), others[-1])
+            if own not in files and any(self.store.children(RECORDS_BEFORE)):
                 raise LakeOlder(self.store.uri(""))
             if not begin:
                 return
             self.store.create(MARKER, _MARKED)
         self._has_format = True
 
-    def trust_format(self) -> None:
+    def skip_format_check(self) -> None:
         """The format was checked under these very settings before: it is not asked for again."""
         self._has_format = True
 
@@ -413,13 +415,13 @@ class Lake:
         facts: dict[str, int],
         first_seen: Mapping[int, tuple[int, int]] | None = None,
         references: bytes = b"",
-        trust: bool = True,
+        check_files: bool = False,
     ) -> tuple[Made, set[str]]:
         """Put the tables made of ``period`` and note them; gives the names of those that changed.
 
         A file that stands there with the same bytes is left alone, and so is an entry that would
-        say the same: twice is the same as once. With ``trust`` a file is believed to be what the
-        entry before says; without, each is read.
+        say the same: twice is the same as once. With ``check_files`` each file is read and
+        compared; without, the entry before says what it is.
         """
         contents = {name: to_parquet(frame) for name, frame in frames.items()}
         files = {
@@ -429,7 +431,7 @@ class Lake:
             for name, content in contents.items()
         }
         before = self.made_or_none(period, names)
-        changed = self._changed(files, contents, before if trust else None, trust=trust)
+        changed = self._changed(files, contents, before, check_files=check_files)
         made = Made(
             period=period.key,
             inputs=inputs,
@@ -467,15 +469,15 @@ class Lake:
         contents: Mapping[str, bytes],
         before: Made | None,
         *,
-        trust: bool,
+        check_files: bool,
     ) -> set[str]:
         """The tables whose file is not there, or is another one."""
-        if before is not None:
-            return {name for name, file in files.items() if before.files.get(name) != file}
-        if trust:
-            return set(files)
-        there = self.store.get_many([file.path for file in files.values()])
-        return {name for name, found in zip(files, there, strict=True) if found != contents[name]}
+        if check_files:
+            there = self.store.get_many([file.path for file in files.values()])
+            found = zip(files, there, strict=True)
+            return {name for name, content in found if content != contents[name]}
+        old = before.files if before is not None else {}
+        return {name for name, file in files.items() if old.get(name) != file}
 
     def invalidate(self, names: Names, period: Period) -> None:
         """Take out of the journal that the tables of ``period`` are made: they are about not to be.

@@ -5,7 +5,7 @@ polled; if not, in the earliest polled window that served it so. So it lives in 
 end of a window the API includes, whichever of a record's two times it filters on, and in whatever
 order the hours were polled. An hour's rows therefore depend on the polls of its own window, and on
 those of the few windows that served a record requested in it, or a return that moved between the
-two: the journal keeps a mark for each (``from`` and ``to``). ``flow/gather.py`` applies it.
+two: the journal keeps a mark for each (``from`` and ``to``). ``copies.py`` applies it.
 
 Folding: the copies of one return are read in the order they were polled and served. Within one
 poll, records with different AWBs or tracking ids are its pieces; other copies are the same piece,

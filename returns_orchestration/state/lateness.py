@@ -78,7 +78,7 @@ def publish(lake: Lake, frame: pl.DataFrame) -> None:
         rules=rules,
         made_of=[],
         facts=facts,
-        trust=False,
+        check_files=True,
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from world import HASTY, World, hours
 
 from returns_orchestration.alerts.state import is_told
-from returns_orchestration.definitions import build_defs, build_river
+from returns_orchestration.definitions import build_defs, build_pipeline
 from returns_orchestration.defs import automation
 from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.instance import open_instance, run_range
@@ -70,7 +70,7 @@ def test_a_complete_hour_that_is_so_no_longer_is_found_again(
     now = END.end + timedelta(minutes=30)
     world.set_clock(lambda: now)
     definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
-    river = world.river()
+    pipeline = world.pipeline()
     windows = list(windows_between(START.start, END.end))
     assert run_range(definitions, instance, windows, missing_only=True).success
     first = tick(definitions, instance, None)
@@ -79,8 +79,8 @@ def test_a_complete_hour_that_is_so_no_longer_is_found_again(
     # A later poll that brings something lands, and its run is killed before it makes anything.
     world.set_clock(lambda: END.end + WEEK)
     odd = windows[5]
-    [(_, poll)] = river.poll_all([odd])
-    assert river.land(river.lake.names(), poll).kept
+    [(_, poll)] = pipeline.poll_all([odd])
+    assert pipeline.land(pipeline.lake.names(), poll).kept
     data = tick(definitions, instance, first.cursor)
     assert (odd.key, odd.key) in asked_for(data)
     assert all(start == end for start, end in asked_for(data))
@@ -94,9 +94,9 @@ def test_lateness_is_an_asset_with_its_picture_and_its_check(
     windows = list(windows_between(START.start, END.end))
     job = definitions.resolve_job_def("measure_lateness")
     world.set_clock(lambda: END.end + timedelta(minutes=30))
-    assert list(world.river().run(windows))
+    assert list(world.pipeline().run(windows))
     world.set_clock(lambda: END.end + WEEK)
-    assert list(world.river().run(windows))
+    assert list(world.pipeline().run(windows))
     result = job.execute_in_process(instance=instance)
     assert result.success
     table = world.scan("lateness")
@@ -123,7 +123,7 @@ def test_hours_of_which_dagster_was_not_told_are_reported_without_a_call(
     world.set_clock(lambda: now)
     definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
     windows = list(windows_between(START.start, END.end))
-    assert list(world.river().run(windows))
+    assert list(world.pipeline().run(windows))
     calls = len(world.asked())
     data = tick(definitions, instance, None)
     assert asked_for(data) == [(START.key, END.key)]
@@ -140,9 +140,9 @@ def test_an_hour_that_dagster_was_told_of_late_is_still_polled_again(
 ) -> None:
     now = END.end + timedelta(minutes=30)
     world.set_clock(lambda: now)
-    river = build_river(world.settings, clock=lambda: now, retry=HASTY)
+    pipeline = build_pipeline(world.settings, clock=lambda: now, retry=HASTY)
     windows = list(windows_between(START.start, END.end))
-    assert list(river.run(windows))
+    assert list(pipeline.run(windows))
     now = END.end + WEEK
     definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
     assert run_range(definitions, instance, windows, missing_only=True).success
@@ -160,7 +160,7 @@ def test_an_idle_look_for_late_returns_reads_nothing_of_the_lake(
     now = END.end + timedelta(minutes=30)
     world.set_clock(lambda: now)
     windows = list(windows_between(START.start, END.end))
-    assert list(build_river(world.settings, clock=lambda: now, retry=HASTY).run(windows))
+    assert list(build_pipeline(world.settings, clock=lambda: now, retry=HASTY).run(windows))
     read: list[str] = []
     known = dict(vars(FolderStore))
     for name in ("get", "get_many", "list", "between", "children"):
@@ -185,7 +185,7 @@ def test_an_idle_look_for_late_returns_reads_nothing_of_the_lake(
 
 
 def states_of(world: World, windows: list[Window]) -> set[str]:
-    lake = world.river().lake
+    lake = world.pipeline().lake
     return {line.state for line in states(lake, windows, world.settings.report_time_zone)}
 
 
@@ -235,7 +235,7 @@ def test_a_file_that_is_gone_is_told_first_and_then_mended_without_a_call(
     incidents = tick(definitions, instance, None, "incidents")
     before, calls = world.files(), len(world.asked())
 
-    odd, lake = windows[5], world.river().lake
+    odd, lake = windows[5], world.pipeline().lake
     (world.lake / "return_items" / odd.path / "part-0.parquet").unlink()
     now += FILES_EVERY
     missing = tick(definitions, instance, missing.cursor)

@@ -26,7 +26,7 @@ def in_zone(world: World, zone: str) -> World:
 
 
 def run(world: World, windows: list[Window]) -> list[Any]:
-    return [o for o in world.river().run(windows) if isinstance(o, Failed | Stopped)]
+    return [o for o in world.pipeline().run(windows) if isinstance(o, Failed | Stopped)]
 
 
 def findings(world: World) -> list[str]:

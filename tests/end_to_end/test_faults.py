@@ -47,8 +47,8 @@ def test_a_fault_in_the_first_call_of_every_window_costs_one_repeat(
 ) -> None:
     world = new_world()
     world.simulator.faults = [f"{fault}:1"]
-    river = world.river(SHORT if fault in SILENT else BRIEF)
-    outcomes = list(river.run(DAY))
+    pipeline = world.pipeline(SHORT if fault in SILENT else BRIEF)
+    outcomes = list(pipeline.run(DAY))
     assert sum(isinstance(outcome, Made) for outcome in outcomes) == len(DAY)
     assert not [outcome for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
     assert len(world.asked()) == 2 * len(DAY)
@@ -61,7 +61,7 @@ def test_an_odd_form_of_a_good_reply_is_read_at_once(
     world = new_world(returns_per_hour=5, rhythm=False)
     world.simulator.faults = [f"{form}:*"]
     windows = DAY[:3]
-    outcomes = list(world.river().run(windows))
+    outcomes = list(world.pipeline().run(windows))
     assert not [outcome for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
     assert len(world.asked()) == len(windows)
     assert world.scan("returns").height == (0 if form == "null-result" else 15)
@@ -74,14 +74,14 @@ def test_a_reply_that_cannot_be_trusted_is_no_short_window(
 ) -> None:
     world = new_world()
     world.simulator.faults = [f"{fault}:*"]
-    outcomes = list(world.river().run(DAY[:2]))
+    outcomes = list(world.pipeline().run(DAY[:2]))
     assert [type(outcome) for outcome in outcomes] == [Failed, Failed]
     assert not world.files()
 
 
 def test_pages_are_read_to_the_last(new_world: Callable[..., World]) -> None:
     world = new_world(returns_per_hour=25, rhythm=False, page_size=4, mps_share=0.0)
-    outcomes = [type(o).__name__ for o in world.river().run(DAY[:1])]
+    outcomes = [type(o).__name__ for o in world.pipeline().run(DAY[:1])]
     assert outcomes == ["Polled", "Made", "MadeDay"]
     assert world.scan("returns").height == 25
     assert len(world.asked()) == 7
@@ -97,7 +97,7 @@ def test_hours_that_stay_dead_are_named_and_the_others_kept(
         f"reset:*:{dead[1].text}",
         f"html:*:{dead[2].text}",
     ]
-    outcomes = list(world.river().run(DAY))
+    outcomes = list(world.pipeline().run(DAY))
     failed = {o.window: str(o.error) for o in outcomes if isinstance(o, Failed)}
     assert sorted(failed) == dead
     for window, words in failed.items():
@@ -105,7 +105,7 @@ def test_hours_that_stay_dead_are_named_and_the_others_kept(
     assert sum(isinstance(outcome, Made) for outcome in outcomes) == 21
     world.simulator.faults = []
     world.simulator.forget()
-    again = list(world.river().run(DAY, missing_only=True))
+    again = list(world.pipeline().run(DAY, missing_only=True))
     assert sorted(world.asked()) == [w.start.strftime("%Y-%m-%dT%H:%M:%S") for w in dead]
     assert sorted(o.window for o in again if isinstance(o, Made)) == dead
 
@@ -114,7 +114,7 @@ def test_refused_credentials_stop_the_run_after_those_in_flight(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world({"CLICKPOST_KEY": "wrong"})
-    outcomes = list(world.river().run(DAY))
+    outcomes = list(world.pipeline().run(DAY))
     assert isinstance(outcomes[-1], Stopped)
     assert isinstance(outcomes[-1].error, CredentialsRefused)
     assert len(world.simulator.requests) <= world.settings.max_concurrency
@@ -125,7 +125,7 @@ def test_absent_credentials_stop_the_run_before_anything_is_sent(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world({"CLICKPOST_USER_NAME": ""})
-    (only,) = world.river().run(DAY)
+    (only,) = world.pipeline().run(DAY)
     assert isinstance(only, Stopped)
     assert isinstance(only.error, SettingsError)
     assert "CLICKPOST_USER_NAME" in str(only.error)
@@ -136,7 +136,7 @@ def test_a_host_that_does_not_answer_is_not_asked_for_every_hour(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world({"CLICKPOST_BASE_URL": "http://127.0.0.1:9/api"})
-    outcomes = list(world.river().run(DAY))
+    outcomes = list(world.pipeline().run(DAY))
     assert len(outcomes) == 1
     assert isinstance(outcomes[0], Stopped)
     assert isinstance(outcomes[0].error, NoConnection)
@@ -145,7 +145,7 @@ def test_a_host_that_does_not_answer_is_not_asked_for_every_hour(
 def test_an_unwritable_lake_stops_the_run(new_world: Callable[..., World]) -> None:
     world = new_world()
     world.folder.joinpath("lake").write_text("a file where the folder should be")
-    outcomes = list(world.river().run(DAY))
+    outcomes = list(world.pipeline().run(DAY))
     assert isinstance(outcomes[-1], Stopped)
     assert isinstance(outcomes[-1].error, LakeUnwritable)
     assert world.lake.read_text() == "a file where the folder should be"
@@ -154,6 +154,6 @@ def test_an_unwritable_lake_stops_the_run(new_world: Callable[..., World]) -> No
 def test_what_landed_before_a_stop_is_made_all_the_same(new_world: Callable[..., World]) -> None:
     world = new_world({"CLICKPOST_MAX_CONCURRENCY": "1"}, returns_per_hour=2)
     world.simulator.faults = [f"auth:*:{DAY[4].text}"]
-    outcomes = list(world.river().run(DAY))
+    outcomes = list(world.pipeline().run(DAY))
     assert isinstance(outcomes[-1], Stopped)
     assert sorted(o.window for o in outcomes if isinstance(o, Made)) == DAY[:4]

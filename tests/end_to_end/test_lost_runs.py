@@ -18,7 +18,7 @@ from returns_orchestration.defs.lost_runs import SILENCE
 WINDOWS = hours("2026-11-07T00:00", "2026-11-07T14:00")
 LANDED, HANGING = WINDOWS[:6], WINDOWS[6:]
 NOW = WINDOWS[-1].end + timedelta(minutes=10)
-POLL_ALL = {"ops": {"hourly_river": {"config": {"missing_only": False}}}}
+POLL_ALL = {"ops": {"hourly_tables": {"config": {"missing_only": False}}}}
 
 
 class Killed:

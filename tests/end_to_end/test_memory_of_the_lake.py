@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs, build_river
+from returns_orchestration.definitions import build_defs, build_pipeline
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.state.status import last_polled, look_at
@@ -57,10 +57,10 @@ def test_no_hour_is_polled_again_for_an_age_at_which_it_was_because_dagster_home
     world, windows = unpolled, hours(FROM, TO)
     now = windows[-1].end
     world.set_clock(lambda: now)
-    river = build_river(world.settings, clock=lambda: now, retry=HASTY)
-    list(river.run(windows))
+    pipeline = build_pipeline(world.settings, clock=lambda: now, retry=HASTY)
+    list(pipeline.run(windows))
     now += timedelta(hours=2)
-    list(river.run(windows))  # nothing new, at an age of two to seven hours
+    list(pipeline.run(windows))  # nothing new, at an age of two to seven hours
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "another_home"))
     definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
     repository = definitions.get_repository_def()
@@ -70,7 +70,7 @@ def test_no_hour_is_polled_again_for_an_age_at_which_it_was_because_dagster_home
     ):
         data = repository.get_sensor_def("late_returns").evaluate_tick(context)
     assert not data.run_requests
-    polled = last_polled(river.lake, look_at(river.lake, windows), windows)
+    polled = last_polled(pipeline.lake, look_at(pipeline.lake, windows), windows)
     assert set(polled) == {window for window in windows if window.text != DEAD}
     assert set(polled.values()) == {now}
 

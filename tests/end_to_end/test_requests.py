@@ -82,7 +82,7 @@ def test_backfill_of_a_week_takes_under_20_requests_an_hour(
     world = new_world()
     week = hours("2026-11-02", "2026-11-09")
 
-    made = list(world.river().run(week, missing_only=True))
+    made = list(world.pipeline().run(week, missing_only=True))
 
     assert len(made) >= 2 * len(week)
     assert sum(counted.requests.values()) < 20 * len(week), counted.requests

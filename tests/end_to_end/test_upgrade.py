@@ -20,7 +20,7 @@ import pytest
 from dagster._daemon.types import DaemonHeartbeat
 from lakes import files_of
 
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.stages.landing import land
@@ -176,9 +176,9 @@ def test_undo_gives_every_byte_back_until_the_first_new_poll(old: OldLake) -> No
     assert files_of(old.lake) == before
 
     assert old.run("upgrade")[0] == 0
-    river = build_river(old.settings)
+    pipeline = build_pipeline(old.settings)
     window = Window(read_hour("2026-11-01T20:00"))
-    land(river.lake, river.lake.names(), river.reader, window, window.end, ())
+    land(pipeline.lake, pipeline.lake.names(), pipeline.reader, window, window.end, ())
     stands = files_of(old.lake)
 
     code, said = old.run("upgrade", "--undo")

@@ -152,8 +152,8 @@ def test_a_full_disk_of_dagster_is_named_and_healed_by_the_same_again(
 
 def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
     """Other rows in `returns`, with an entry that says so, and days made of them."""
-    river = world.river()
-    lake, names = river.lake, river.lake.names()
+    pipeline = world.pipeline()
+    lake, names = pipeline.lake, pipeline.lake.names()
     frame, made = lake.read(tables.RETURNS, window, names), lake.made(window, names)
     assert frame is not None
     assert made is not None
@@ -164,8 +164,8 @@ def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFr
     lake.store.put(path, to_parquet(forged))
     files, facts = made.files | {tables.RETURNS.name: record}, {"returns": forged.height}
     lake.put_entry(names, msgspec.structs.replace(made, files=files, facts=made.facts | facts))
-    for day in river.days.concerned_by(names, [window]):
-        river.days.settle(names, day, datetime(2026, 11, 23, tzinfo=UTC))
+    for day in pipeline.days.concerned_by(names, [window]):
+        pipeline.days.build(names, day, datetime(2026, 11, 23, tzinfo=UTC))
 
 
 def test_verify_believes_no_entry_about_which_returns_an_hour_holds(
@@ -174,7 +174,7 @@ def test_verify_believes_no_entry_about_which_returns_an_hour_holds(
     """Every file is what its entry says, and still a return is nowhere, or twice."""
     world = new_world(returns_per_hour=6, rhythm=False)
     windows = hours(FROM, TO)
-    assert not [o for o in world.river().run(windows) if isinstance(o, Failed | Stopped)]
+    assert not [o for o in world.pipeline().run(windows) if isinstance(o, Failed | Stopped)]
     before = {path: content for path, content in world.files().items() if path[0] != "_"}
     served = world.scan("returns").height
     forge(world, windows[3], lambda frame: frame[1:])
@@ -200,10 +200,12 @@ def test_what_is_still_to_be_made_is_counted_and_is_no_fault(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(returns_per_hour=6, rhythm=False)
-    river, windows = world.river(), hours(FROM, TO)
-    assert not [o for o in river.run(windows[1:]) if isinstance(o, Failed | Stopped)]
-    [(_, poll)] = river.poll_all(windows[:1])
-    assert river.land(river.lake.names(), poll).kept  # and killed before anything is made of it
+    pipeline, windows = world.pipeline(), hours(FROM, TO)
+    assert not [o for o in pipeline.run(windows[1:]) if isinstance(o, Failed | Stopped)]
+    [(_, poll)] = pipeline.poll_all(windows[:1])
+    assert pipeline.land(
+        pipeline.lake.names(), poll
+    ).kept  # and killed before anything is made of it
     done = world.run("verify")
     assert done.returncode == 0, done.stdout
     assert "1 hours are still to be made" in done.stdout

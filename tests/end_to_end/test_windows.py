@@ -25,7 +25,7 @@ def served(world: World, windows: list[Window]) -> set[str]:
 
 
 def run(world: World, windows: list[Window]) -> None:
-    bad = [o for o in world.river().run(windows) if isinstance(o, Failed | Stopped)]
+    bad = [o for o in world.pipeline().run(windows) if isinstance(o, Failed | Stopped)]
     assert not bad
 
 

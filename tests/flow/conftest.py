@@ -1,4 +1,4 @@
-"""An API without HTTP, for the tests of the river."""
+"""An API without HTTP, for the tests of the pipeline."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from records import at, on_the_wire
 
 from returns_orchestration.clickpost import Poll
-from returns_orchestration.flow.days import DaySettler
-from returns_orchestration.flow.hours import Outcome, River
+from returns_orchestration.flow.days import DayBuilder
+from returns_orchestration.flow.hours import HourPipeline, Outcome
 from returns_orchestration.stages.typing import RecordReader
 
 if TYPE_CHECKING:
@@ -56,25 +56,25 @@ class FakeApi:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def river(self, lake: Lake, *, in_flight: int = 1) -> River:
-        return River(
+    def pipeline(self, lake: Lake, *, in_flight: int = 1) -> HourPipeline:
+        return HourPipeline(
             lake,
             RecordReader(ZoneInfo(self.sent_under)),
             lambda _: self,
             in_flight,
-            days=DaySettler(lake, ZoneInfo(self.zone), wait=lambda _: None),
+            days=DayBuilder(lake, ZoneInfo(self.zone), wait=lambda _: None),
             clock=lambda: at(20),
         )  # type: ignore[arg-type, return-value]
 
     def run(self, lake: Lake, windows: Sequence[Window], **options: Any) -> list[Outcome]:
-        """Run the river; one request in flight, so that the order of polls is that of windows."""
-        return list(self.river(lake).run(windows, **options))
+        """Run the pipeline; one request in flight, so polls come in the order of windows."""
+        return list(self.pipeline(lake).run(windows, **options))
 
     def states(
         self, lake: Lake, windows: Sequence[Window], known: Mapping[Window, str] | None = None
     ) -> list[str]:
         """The state of each of ``windows``, after one look at the lake."""
-        judge = self.river(lake).states(windows, known)
+        judge = self.pipeline(lake).states(windows, known)
         return [judge.of(window).state for window in windows]
 
     @property

@@ -13,7 +13,7 @@ from lakes import bytes_of, rows
 from records import Record, at, item, returned
 
 from returns_orchestration import tables
-from returns_orchestration.flow.days import DaySettler
+from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import Made, MadeDay
 from returns_orchestration.lake import Lake
 from returns_orchestration.state.hours import States
@@ -106,14 +106,14 @@ def daily(folder: Path) -> tuple[Rows, Rows]:
 
 def days(outcomes: list[Outcome]) -> dict[date, set[str]]:
     """The days that were made, and which of their tables changed."""
-    made = [outcome.settled for outcome in outcomes if isinstance(outcome, MadeDay)]
-    assert sorted(made, key=lambda settled: settled.day) == made
-    return {settled.day.date: settled.changed for settled in made}
+    made = [outcome.built for outcome in outcomes if isinstance(outcome, MadeDay)]
+    assert sorted(made, key=lambda built: built.day) == made
+    return {built.day.date: built.changed for built in made}
 
 
 def whole(lake: Lake, day: Day, now: datetime) -> tuple[str, str, str]:
     """What the claim about the hours of the day says."""
-    claims = DaySettler(lake, day.zone).settle(lake.names(), day, now).claims
+    claims = DayBuilder(lake, day.zone).build(lake.names(), day, now).claims
     assert claims["refund_modes_daily"][0] == claims["return_reasons_daily"][0]
     found = claims["refund_modes_daily"][0]
     assert found.name == "every_hour_of_the_day_is_there"
@@ -175,9 +175,9 @@ def test_twice_gives_the_same_bytes_and_no_file(lake: Lake, api_of: Any) -> None
     before = bytes_of(lake.store)
     assert any(path.startswith("refund_modes_daily/") for path in before)
     assert days(api.run(lake, HOURS)) == {}
-    settler = DaySettler(Lake(lake.store, lambda: at(21)), INDIA)
-    settled = [settler.settle(lake.names(), day, at(20)) for day in (NINTH, TENTH)]
-    assert [of_one.changed for of_one in settled] == [set(), set()]
+    builder = DayBuilder(Lake(lake.store, lambda: at(21)), INDIA)
+    built = [builder.build(lake.names(), day, at(20)) for day in (NINTH, TENTH)]
+    assert [of_one.changed for of_one in built] == [set(), set()]
     assert bytes_of(lake.store) == before
 
 
@@ -211,7 +211,7 @@ def test_a_row_filed_in_an_hour_of_another_day_is_counted_in_its_own_once_that_i
 
 
 def test_a_day_follows_an_hour_until_it_changes(lake: Lake, api_of: Any) -> None:
-    hour, settler = HOURS[2], DaySettler(lake, INDIA)
+    hour, builder = HOURS[2], DayBuilder(lake, INDIA)
 
     def followed(zone: ZoneInfo = INDIA) -> list[bool]:
         judge = States(lake, lake.names(), zone)
@@ -221,14 +221,14 @@ def test_a_day_follows_an_hour_until_it_changes(lake: Lake, api_of: Any) -> None
     api_of(reply).run(lake, HOURS)
     assert followed() == [True] * 5
     assert followed(ZoneInfo("UTC")) == [False] * 5
-    river = api_of(more(hour, at(18, 31)), at(200)).river(lake)
-    for outcome in river.run([hour]):
+    pipeline = api_of(more(hour, at(18, 31)), at(200)).pipeline(lake)
+    for outcome in pipeline.run([hour]):
         if isinstance(outcome, Made):
             break  # killed before the days
     assert followed() == [True, True, False, True, True]
-    settler.settle(lake.names(), NINTH, at(21))
+    builder.build(lake.names(), NINTH, at(21))
     assert followed() == [True, True, False, True, True]
-    settler.settle(lake.names(), TENTH, at(21))
+    builder.build(lake.names(), TENTH, at(21))
     assert followed() == [True] * 5
 
 

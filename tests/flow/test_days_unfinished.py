@@ -20,7 +20,7 @@ from returns_orchestration.errors import (
     LakeDamaged,
     NeverPolled,
 )
-from returns_orchestration.flow.days import PAUSES, DaySettler
+from returns_orchestration.flow.days import PAUSES, DayBuilder
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
@@ -77,7 +77,7 @@ def test_days_that_a_kill_left_unmade_are_made_by_the_next_run_without_a_poll(
     assert api.states(lake, HOURS) == expected
     outcomes = api.run(lake, HOURS, missing_only=True)
     assert api.asked == []
-    made = {o.settled.day for o in outcomes if isinstance(o, MadeDay)}
+    made = {o.built.day for o in outcomes if isinstance(o, MadeDay)}
     assert made >= {*left}
     assert api.states(lake, HOURS) == ["complete"] * 3
     assert bytes_of(lake.store) == bytes_of(whole.store)
@@ -116,7 +116,7 @@ def test_a_damaged_entry_of_a_day_that_verify_found_is_mended_by_the_next_run(
     assert set(found.values()) == {"unfinished"}
     assert api.states(lake, HOURS) == ["complete", "unfinished", "unfinished"]
     outcomes = api.run(lake, HOURS, **options)
-    assert TENTH in {o.settled.day for o in outcomes if isinstance(o, MadeDay)}
+    assert TENTH in {o.built.day for o in outcomes if isinstance(o, MadeDay)}
     assert not [o for o in outcomes if isinstance(o, Stopped | Failed)]
     after = bytes_of(lake.store)
     aside = [p for p in after if p.startswith(f"_aside/{path}")]
@@ -134,7 +134,7 @@ def test_a_day_whose_hour_is_damaged_fails_and_stays_as_it_stood(lake: Lake, api
     (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     assert (failed.window, type(failed.error)) == (HOURS[1], LakeDamaged)
     assert path in str(failed.error)
-    assert [o.settled.day for o in outcomes if isinstance(o, MadeDay)] == [TENTH]
+    assert [o.built.day for o in outcomes if isinstance(o, MadeDay)] == [TENTH]
     stands = lake.read(tables.REFUND_MODES_DAILY, NINTH, lake.names())
     assert stands is not None
     assert stands.equals(before)
@@ -152,16 +152,16 @@ def test_an_hour_that_another_process_makes_meanwhile_is_in_the_day(
         if table is tables.REFUND_MODES_DAILY:
             times += 1
             if times == 1:
-                for outcome in api_of(reply).river(lake).run(HOURS[2:]):
+                for outcome in api_of(reply).pipeline(lake).run(HOURS[2:]):
                     if isinstance(outcome, Made):
                         break
         return count(table, *rest)
 
     monkeypatch.setattr(aggregates, "refund_modes", slow)
-    settler = DaySettler(lake, INDIA)
-    settled = settler.settle(lake.names(), TENTH, at(20))
+    builder = DayBuilder(lake, INDIA)
+    built = builder.build(lake.names(), TENTH, at(20))
     assert times == 2
-    assert settled.record.facts == {"returns": 2, "items": 2, "hours": 2}
+    assert built.record.facts == {"returns": 2, "items": 2, "hours": 2}
     assert States(lake, lake.names(), INDIA).is_followed(HOURS[2])
 
 
@@ -185,8 +185,8 @@ def test_an_hour_that_another_process_is_publishing_is_waited_for(lake: Lake, ap
         waited.append(seconds)
         lake.store.put(entry, content)
 
-    settled = DaySettler(lake, INDIA, wait=wait).settle(names, TENTH, at(20))
-    assert settled.record.facts["returns"] == 3
+    built = DayBuilder(lake, INDIA, wait=wait).build(names, TENTH, at(20))
+    assert built.record.facts["returns"] == 3
     assert waited == list(PAUSES[:1])
     # It was not taken for damaged.
     assert api.states(lake, HOURS) == ["complete"] * 3
@@ -201,7 +201,7 @@ def test_an_hour_whose_files_are_not_what_its_entry_says_is_waited_for_and_then_
     lake.store.put(lake.path(tables.RETURNS, HOURS[2]), b"altered")
     waited: list[float] = []
     with pytest.raises(LakeDamaged, match="hour=19"):
-        DaySettler(lake, INDIA, wait=waited.append).settle(lake.names(), TENTH, at(20))
+        DayBuilder(lake, INDIA, wait=waited.append).build(lake.names(), TENTH, at(20))
     assert waited == list(PAUSES)
     assert api.states(lake, HOURS)[2] == "damaged"
 
@@ -212,15 +212,15 @@ def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(
     """A day may be made while another run is about to find them."""
     moved = {w: [returned("R-1", w.start.replace(minute=5))] for w in HOURS[:2]}
     api = api_of(lambda w: moved.get(w, []))
-    river, names = api.river(lake), lake.names()
+    pipeline, names = api.pipeline(lake), lake.names()
     for window in HOURS[:2]:
-        river.land(names, api.poll(window))
-        river.settler.settle(names, window)
-    settled = river.days.settle(names, NINTH, at(20))
-    judged = [one for claims in settled.claims.values() for one in claims]
+        pipeline.land(names, api.poll(window))
+        pipeline.builder.build(names, window)
+    built = pipeline.days.build(names, NINTH, at(20))
+    judged = [one for claims in built.claims.values() for one in claims]
     assert [one.sentence for one in judged if one.blocks] == []
-    assert settled.frames["refund_modes_daily"].row(0)[2:] == (2, 2, 2)
-    assert settled.frames["return_reasons_daily"].row(0)[2:] == (2, 2, 2)
+    assert built.frames["refund_modes_daily"].row(0)[2:] == (2, 2, 2)
+    assert built.frames["return_reasons_daily"].row(0)[2:] == (2, 2, 2)
 
 
 def test_hours_before_the_first_there_is_are_not_missing(lake: Lake, api_of: Any) -> None:
@@ -230,8 +230,8 @@ def test_hours_before_the_first_there_is_are_not_missing(lake: Lake, api_of: Any
     windows = [window for window in day.windows if window >= first]
     api_of(lambda _: []).run(lake, windows)
     for since, holds in ((first.start, True), (None, False)):
-        settled = DaySettler(lake, INDIA, since).settle(lake.names(), day, day.end)
-        claims = settled.claims["refund_modes_daily"]
+        built = DayBuilder(lake, INDIA, since).build(lake.names(), day, day.end)
+        claims = built.claims["refund_modes_daily"]
         (whole,) = [c for c in claims if c.name == "every_hour_of_the_day_is_there"]
         assert whole.holds is holds
 
@@ -245,13 +245,13 @@ def test_a_day_that_would_not_add_up_is_not_published(
     wrong = tables.REFUND_MODES_DAILY.empty()
     monkeypatch.setattr(aggregates, "refund_modes", lambda *_: wrong)
     with pytest.raises(HourBlocked, match="returns are conserved: fails"):
-        DaySettler(lake, INDIA).settle(lake.names(), days_of(window, INDIA)[0], at(20))
+        DayBuilder(lake, INDIA).build(lake.names(), days_of(window, INDIA)[0], at(20))
     assert bytes_of(lake.store) == before
 
 
 def test_a_day_without_a_polled_hour_is_missing_and_not_empty(lake: Lake) -> None:
     with pytest.raises(NeverPolled, match="2026-11-09"):
-        DaySettler(lake, INDIA).settle(lake.names(), NINTH, at(20))
+        DayBuilder(lake, INDIA).build(lake.names(), NINTH, at(20))
     assert bytes_of(lake.store) == {}
 
 
@@ -268,7 +268,7 @@ def test_a_day_that_another_zone_left_behind_is_taken_away(
     if mended_by == "a run":
         indian.run(lake, hours, missing_only=True)
     else:
-        assert Rebuilder(indian.river(lake)).rebuild(at(0), at(3)).is_whole
+        assert Rebuilder(indian.pipeline(lake)).rebuild(at(0), at(3)).is_whole
     assert not list((folder / "refund_modes_daily").glob("date=2026-11-08/*.parquet"))
     assert not list(Verifier(lake, INDIA).everything())
     days = rows(folder, "refund_modes_daily").get_column("returns").sum()
@@ -286,7 +286,7 @@ def test_a_damaged_entry_of_the_day_beside_ends_neither_a_run_nor_a_rebuild(
     assert not [found for found in outcomes if isinstance(found, Failed | Stopped)]
     if mended_by == "rebuild":
         lake.store.put(f"refund_modes_daily/{TENTH.path}/part-0.parquet", b"torn")
-        assert Rebuilder(api.river(lake)).rebuild(at(18), at(19)).is_whole
+        assert Rebuilder(api.pipeline(lake)).rebuild(at(18), at(19)).is_whole
 
 
 def test_a_day_of_a_zone_that_was_given_up_again_is_taken_away(lake: Lake, api_of: Any) -> None:

@@ -108,11 +108,11 @@ def test_a_rebuild_on_a_full_disk_is_ended_by_the_same_again(tmp_path: Path, api
                 (folder / path).write_bytes(b"torn")
         full = Lake(Refusing(folder, refused), lambda: at(20))
         try:
-            Rebuilder(api.river(full)).rebuild(at(9), at(11))
+            Rebuilder(api.pipeline(full)).rebuild(at(9), at(11))
             break
         except LakeUnwritable:
             refused += 1
-        Rebuilder(api.river(lake)).rebuild(at(9), at(11))
+        Rebuilder(api.pipeline(lake)).rebuild(at(9), at(11))
         found = {p: c for p, c in bytes_of(lake.store).items() if not p.startswith("_")}
         assert {p: found[p] for p in expected} == expected
         assert not list(Verifier(lake, ZONE).everything())
@@ -136,7 +136,7 @@ def test_a_slow_disk_slows_the_polling_and_loses_no_reply(tmp_path: Path, api_of
     api = api_of(lambda window: [returned(window.key, window.start)])
     lake = Lake(Slow(tmp_path), lambda: at(20))
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(lambda: list(api.river(lake, in_flight=2).run(windows)))
+        running = pool.submit(lambda: list(api.pipeline(lake, in_flight=2).run(windows)))
         assert begun.wait(60)
         assert len(api.asked) <= 3
         ended.set()

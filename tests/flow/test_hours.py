@@ -82,7 +82,7 @@ def test_every_poll_is_accounted_for(lake: Lake, api_of: Any) -> None:
     numbers = {
         o.window: (found.served, found.kept, found.duplicate, found.rejected)
         for o in api_of(reply).run(lake, HOURS)
-        if isinstance(o, Made) and (found := o.settled.accounting)
+        if isinstance(o, Made) and (found := o.built.accounting)
     }
     assert numbers == {**dict.fromkeys(HOURS[:3], (5, 3, 1, 1)), EMPTY: (0, 0, 0, 0)}
 
@@ -97,7 +97,7 @@ def test_twice_over_unchanged_replies_gives_the_same_bytes_and_no_file(
     assert bytes_of(lake.store) == before
     assert [o.landed.kept for o in outcomes if isinstance(o, Polled)] == [False] * 4
     assert {o.window for o in outcomes if isinstance(o, Made)} == set(HOURS)
-    assert not any(o.settled.changed for o in outcomes if isinstance(o, Made))
+    assert not any(o.built.changed for o in outcomes if isinstance(o, Made))
     assert len(api.asked) == 8
 
 
@@ -165,8 +165,8 @@ def test_a_late_return_is_added_and_counted_as_late(lake: Lake, api_of: Any) -> 
     api_of(lambda _: [returned("R-1", at(9))]).run(lake, HOURS[:1])
     both = api_of(lambda _: [returned("R-1", at(9)), returned("R-2", at(9, 5))], at(200))
     (made,) = [o for o in both.run(lake, HOURS[:1]) if isinstance(o, Made)]
-    assert made.settled.record.facts == {"returns": 2, "items": 2, "rejected": 0, "late": 1}
-    assert made.settled.frames["returns"]["first_polled_at"].to_list()[1] == at(200)
+    assert made.built.record.facts == {"returns": 2, "items": 2, "rejected": 0, "late": 1}
+    assert made.built.frames["returns"]["first_polled_at"].to_list()[1] == at(200)
 
 
 def test_a_neighbour_whose_poll_changes_an_hour_makes_it_due(lake: Lake, api_of: Any) -> None:
@@ -331,7 +331,7 @@ def test_a_table_that_was_altered_is_made_again(lake: Lake, api_of: Any) -> None
     before = bytes_of(lake.store)
     lake.store.put(lake.path(tables.RETURNS, HOURS[0]), b"altered")
     outcomes = api.run(lake, HOURS, poll=False)
-    assert next(o.settled.changed for o in outcomes if isinstance(o, Made)) == {"returns"}
+    assert next(o.built.changed for o in outcomes if isinstance(o, Made)) == {"returns"}
     assert {kind for kind, _ in kinds(outcomes)} == {Made}
     assert bytes_of(lake.store) == before
 
@@ -339,16 +339,16 @@ def test_a_table_that_was_altered_is_made_again(lake: Lake, api_of: Any) -> None
 def test_many_in_flight_give_the_same_lake_as_one(lake: Lake, tmp_path: Path, api_of: Any) -> None:
     api_of(reply, always_at=at(100)).run(lake, HOURS)
     other = Lake(FolderStore(tmp_path / "other"), lambda: at(20))
-    list(api_of(reply, always_at=at(100)).river(other, in_flight=8).run(HOURS[::-1]))
+    list(api_of(reply, always_at=at(100)).pipeline(other, in_flight=8).run(HOURS[::-1]))
     assert bytes_of(other.store) == bytes_of(lake.store)
 
 
 def test_progress_is_told_before_an_outcome_is_given(lake: Lake, api_of: Any) -> None:
     told: list[Outcome] = []
-    river = api_of(reply).river(lake)
-    river._on_outcome = told.append
+    pipeline = api_of(reply).pipeline(lake)
+    pipeline._on_outcome = told.append
     given = []
-    for outcome in river.run(HOURS[:2]):
+    for outcome in pipeline.run(HOURS[:2]):
         assert told[-1] is outcome
         given.append(outcome)
     assert told == given

@@ -38,7 +38,7 @@ def test_a_return_of_thousands_of_pieces_is_made_in_time(tmp_path: Path, api_of:
     began = time.process_time()
     for prefix in "AAB":
         made = [outcome for outcome in api.run(lake, [HOUR]) if isinstance(outcome, Made)]
-        frames = made[0].settled.frames
+        frames = made[0].built.frames
         row = frames["returns"].row(0, named=True)
         assert (frames["returns"].height, row["pieces"]) == (1, MANY)
         assert row["awbs"] == [f"{prefix}{number}" for number in range(MANY)]

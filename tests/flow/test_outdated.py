@@ -11,9 +11,9 @@ from lakes import bytes_of, rows
 from records import Record, at, returned
 
 from returns_orchestration import tables
+from returns_orchestration.flow.build import HourBuilder
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.flow.settle import Settler
 from returns_orchestration.lake import Lake
 from returns_orchestration.stages import aggregates, ownership, rules, typing
 from returns_orchestration.state import verify
@@ -73,14 +73,14 @@ def a_column(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_table(patch: pytest.MonkeyPatch) -> None:
-    made = Settler._frames
+    made = HourBuilder._frames
 
     def with_sources(*given: Any) -> dict[str, pl.DataFrame]:
         frames = made(*given)
         counted = frames["returns"].group_by("source").len("returns").sort("source")
         return frames | {SOURCES.name: SOURCES.conform(counted)}
 
-    patch.setattr(Settler, "_frames", staticmethod(with_sources))
+    patch.setattr(HourBuilder, "_frames", staticmethod(with_sources))
     declare(patch, (*tables.MADE_HOURLY, SOURCES))
 
 
@@ -176,7 +176,7 @@ def test_what_an_upgrade_outdates_is_told_and_made_again_without_a_call(  # noqa
     if remade_by == "a run":
         assert fail(api.run(lake, HOURS, missing_only=True)) == []
     else:
-        rebuilt = Rebuilder(api.river(lake)).rebuild(HOURS[0].start, HOURS[-1].end)
+        rebuilt = Rebuilder(api.pipeline(lake)).rebuild(HOURS[0].start, HOURS[-1].end)
         assert rebuilt.is_whole
         assert [path for path in rebuilt.aside if "raw_returns" in path] == []
     assert api.asked == []

@@ -70,7 +70,7 @@ def damage(lake: Lake, path: str) -> None:
 
 
 def rebuilt(lake: Lake, api_of: Any) -> Rebuilt:
-    return Rebuilder(api_of(second).river(lake)).rebuild(at(9), at(11))
+    return Rebuilder(api_of(second).pipeline(lake)).rebuild(at(9), at(11))
 
 
 def found(lake: Lake) -> list[str]:
@@ -121,7 +121,7 @@ def test_an_hour_is_made_of_the_polls_that_are_left_and_asked_for_all_the_same(
     assert ("R-L09" in references(lake)) is (bad == 1)
     api = api_of(second, always_at=at(50))  # nothing new for the first: it is kept all the same
     assert api.states(lake, HOURS) == ["damaged", "complete"]
-    assert api.river(lake).states(HOURS).of(NINE).needs_poll
+    assert api.pipeline(lake).states(HOURS).of(NINE).needs_poll
     api.run(lake, HOURS, missing_only=True)
     assert api.asked == [NINE]
     assert 3 in numbers(lake, NINE)

@@ -279,7 +279,7 @@ def test_each_state_is_told_and_mended_by_one_run_of_what_is_missing(
     lake, windows = scene.lake, sorted({*POLLED, line.of})
     known = line.plant(scene)
     api = scene.api_of(more, always_at=at(50))
-    verdict = api.river(lake).states(windows, known).of(line.of)
+    verdict = api.pipeline(lake).states(windows, known).of(line.of)
     assert (verdict.state, verdict.needs_poll) == (line.state, line.needs_poll)
     assert verdict.why or line.state not in {"damaged", "unfinished"}
     bad = [content for path, content in bytes_of(lake.store).items() if path == scene.raw]
@@ -291,7 +291,7 @@ def test_each_state_is_told_and_mended_by_one_run_of_what_is_missing(
     expected = {NINE: "complete", TEN: "complete", EMPTY: "empty", line.of: line.after}
     assert api.states(lake, windows, known) == [expected[w] for w in windows]
     assert not [found for found in Verifier(lake, INDIA).everything() if found.is_fault]
-    places = find_misplaced(lake, api.river(lake).reader)
+    places = find_misplaced(lake, api.pipeline(lake).reader)
     assert (places.nowhere, places.repeated, places.unmade) == (0, 0, 0)
     assert places.served == len(set(references(lake)))
     # Nothing is deleted: a poll that was bad stands aside.
@@ -330,7 +330,7 @@ def test_a_file_that_was_restored_takes_the_note_about_its_damage_away(
     if mended_by == "a run":
         api.run(lake, [TEN], missing_only=True)
     else:
-        rebuilt = Rebuilder(api.river(lake)).rebuild(TEN.start, TEN.end)
+        rebuilt = Rebuilder(api.pipeline(lake)).rebuild(TEN.start, TEN.end)
         assert rebuilt.is_whole
         assert rebuilt.aside == []
     assert api.asked == []
@@ -342,6 +342,6 @@ def test_a_file_that_was_restored_takes_the_note_about_its_damage_away(
 def test_a_bad_poll_is_set_aside_and_never_deleted_by_a_rebuild(scene: Scene) -> None:
     scene.alter(scene.raw)
     bad = scene.lake.store.get(scene.raw)
-    rebuilt = Rebuilder(scene.api_of(reply).river(scene.lake)).rebuild(TEN.start, TEN.end)
+    rebuilt = Rebuilder(scene.api_of(reply).pipeline(scene.lake)).rebuild(TEN.start, TEN.end)
     assert rebuilt.poll_again == [TEN]
     assert list(bytes_of(scene.lake.store, "_aside/raw_returns").values()) == [bad]

@@ -99,7 +99,7 @@ def test_what_a_killed_writer_left_under_the_entry_of_another_is_seen_and_healed
     frame = lake.read(tables.RETURNS, TEN, lake.names())
     assert frame is not None
     assert frame.get_column("status").to_list() == ["new", "SUCCESS"]
-    assert find_misplaced(lake, api.river(lake).reader) == Places(2, 0, 0, 0)
+    assert find_misplaced(lake, api.pipeline(lake).reader) == Places(2, 0, 0, 0)
     assert list(Verifier(lake, INDIA).everything()) == []
     # As if it had never been killed.
     whole = lake_on(MemoryStore())

@@ -51,7 +51,7 @@ def api_under(zone: str, api_of: Any, always_at: datetime) -> Any:
 
 def in_place(lake: Lake, api: Any) -> list[str]:
     """The references of the lake, after it was held against raw and against its journal."""
-    places = find_misplaced(lake, api.river(lake).reader)
+    places = find_misplaced(lake, api.pipeline(lake).reader)
     assert (places.nowhere, places.repeated, places.unmade) == (0, 0, 0)
     found = references(lake)
     assert places.served == len(found) == len(set(found))
@@ -97,7 +97,7 @@ def test_every_record_is_in_one_hour_after_the_zone_was_changed(
     assert set(later.states(lake, DAY)) <= {"complete", "empty"}
 
     made = {p: c for p, c in bytes_of(lake.store).items() if not p.startswith(("_", "lateness"))}
-    assert Rebuilder(later.river(lake)).rebuild(at(0), at(24)).is_whole
+    assert Rebuilder(later.pipeline(lake)).rebuild(at(0), at(24)).is_whole
     assert made.items() <= bytes_of(lake.store).items()
     assert in_place(lake, later) == found
     # Who served a return last says of which zone its time is.

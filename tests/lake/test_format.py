@@ -15,8 +15,8 @@ from rows import HOUR, READER
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.errors import LakeError, LakeNewer, LakeOlder
-from returns_orchestration.flow.days import DaySettler
-from returns_orchestration.flow.hours import River, Stopped
+from returns_orchestration.flow.days import DayBuilder
+from returns_orchestration.flow.hours import HourPipeline, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.journal import FORMAT, JOURNAL
@@ -58,20 +58,20 @@ class Api:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def river(self, lake: Lake) -> River:
-        return River(
+    def pipeline(self, lake: Lake) -> HourPipeline:
+        return HourPipeline(
             lake,
             READER,
             lambda _: self,  # type: ignore[arg-type, return-value]
             1,
-            days=DaySettler(lake, ZONE),
+            days=DayBuilder(lake, ZONE),
             clock=lambda: at(101),
         )
 
 
 def run(lake: Lake, api: Api, *, missing_only: bool = False) -> None:
     """A run of HOUR; raises the error that stopped it."""
-    for outcome in api.river(lake).run([HOUR], missing_only=missing_only):
+    for outcome in api.pipeline(lake).run([HOUR], missing_only=missing_only):
         if isinstance(outcome, Stopped):
             raise outcome.error
 
@@ -83,7 +83,7 @@ USES: dict[str, Callable[[Lake, Api], object]] = {
     "a run that polls again": run,
     "verify": lambda lake, _: list(Verifier(lake, ZONE).everything()),
     "verify of a span": lambda lake, _: list(Verifier(lake, ZONE).between(at(0), at(24))),
-    "rebuild": lambda lake, api: Rebuilder(api.river(lake)).rebuild(at(0), at(24)),
+    "rebuild": lambda lake, api: Rebuilder(api.pipeline(lake)).rebuild(at(0), at(24)),
     "waive": lambda lake, _: lake.waive(HOUR, "closed"),
     "a poll that lands": lambda lake, _: land(lake, lake.names(), READER, HOUR, at(13), ()),
 }
@@ -189,4 +189,20 @@ def test_trials_of_doctor_give_an_empty_lake_no_format(lake: Lake) -> None:
 def test_what_doctor_left_in_an_empty_lake_is_no_format(lake: Lake) -> None:
     lake.store.put(f"{JOURNAL}/.writable-20261109T200000-1a2b3c4d-put", b"x")
     lake.store.put(f"{JOURNAL}/ever.made-{'0' * 12}-{'0' * 8}-{'0' * 8}-0.json", b"x")
+    assert lake.names().hours() == []
+
+
+class RacedStore(FolderStore):
+    """Another process begins the lake right after this one found no marker."""
+
+    def get(self, path: str) -> bytes | None:
+        found = super().get(path)
+        if path == MARKER and found is None:
+            self.create(MARKER, b"{}\n")
+        return found
+
+
+def test_a_lake_that_another_process_begins_at_this_moment_is_no_newer_one(tmp_path: Path) -> None:
+    lake = Lake(RacedStore(tmp_path), lambda: at(20))
+    lake.ensure_format(begin=True)
     assert lake.names().hours() == []

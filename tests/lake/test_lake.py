@@ -182,12 +182,12 @@ def test_files_are_compressed_with_zstd(published: Lake, folder: Path) -> None:
 # ---- publishing
 
 
-@pytest.mark.parametrize("trust", [True, False], ids=["by the entry", "by the files"])
+@pytest.mark.parametrize("check_files", [False, True], ids=["by the entry", "by the files"])
 def test_a_table_published_twice_is_written_once(
-    trust: bool, published: Lake, folder: Path
+    check_files: bool, published: Lake, folder: Path
 ) -> None:
     stamps = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
-    made, changed = publish(published, trust=trust)
+    made, changed = publish(published, check_files=check_files)
     assert changed == set()
     assert made == published.made(HOUR, published.names())
     now = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
@@ -338,14 +338,14 @@ def test_a_day_of_which_a_file_is_found_damaged_counts_as_not_made(
     )
 
 
-def test_without_trust_a_file_that_is_not_what_stands_there_is_written_again(
+def test_a_file_that_differs_from_its_entry_is_written_again_where_files_are_checked(
     published: Lake, folder: Path
 ) -> None:
     whole = bytes_of(published.store)
     path = published.path(tables.RETURNS, HOUR)
     (folder / path).write_bytes(b"torn")
     published.invalidate(published.names(), HOUR)
-    _, changed = publish(published, trust=False)
+    _, changed = publish(published, check_files=True)
     assert changed == {"returns"}
     assert bytes_of(published.store) == whole
 

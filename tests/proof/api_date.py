@@ -18,7 +18,7 @@ from proof.truth import wrong_with_tables
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from world import BRIEF, HASTY, World
 
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ClockAhead
 from returns_orchestration.flow.hours import Failed, Polled, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
@@ -135,8 +135,8 @@ def _polled(
     off = {w: date if abs(date) > 5 * MINUTE else timedelta(0) for w, date in believed.items()}
     refused = {window for window in plan if now + min(believed[window], timedelta(0)) < window.end}
     before, seen = world.files(), set[Window]()
-    river = build_river(world.settings, clock=lambda: now, retry=HASTY, timeouts=BRIEF)
-    for outcome in river.run(list(plan)):
+    pipeline = build_pipeline(world.settings, clock=lambda: now, retry=HASTY, timeouts=BRIEF)
+    for outcome in pipeline.run(list(plan)):
         if isinstance(outcome, Polled):
             window, poll = outcome.window, outcome.poll
             seen.add(window)

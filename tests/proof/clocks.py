@@ -28,7 +28,7 @@ from proof.truth import wrong_with_tables
 from records import on_the_wire, returned
 from world import BRIEF, HASTY, World
 
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ClockAhead, NotOver
 from returns_orchestration.flow.hours import Failed, Made, Polled, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
@@ -104,9 +104,9 @@ def calendar(folder: Path, dice: random.Random) -> Iterator[str]:
     }
     with simulated(folder, variables, **options) as world:
         world.set_clock(lambda: moment)
-        river = build_river(world.settings, clock=lambda: moment, retry=HASTY, timeouts=BRIEF)
+        pipeline = build_pipeline(world.settings, clock=lambda: moment, retry=HASTY, timeouts=BRIEF)
         hours = dice.sample(windows, len(windows))
-        outcomes = list(river.run(hours))
+        outcomes = list(pipeline.run(hours))
         yield from (str(o.error) for o in outcomes if isinstance(o, Failed | Stopped))
         wrong = wrong_with_tables(world, windows, moment)
         yield from (f"{text}, {report_zone}: {fault}" for fault in wrong)
@@ -122,13 +122,13 @@ def another_zone(folder: Path, dice: random.Random) -> Iterator[str]:
     assert off is not None
     with simulated(folder, {}, zone=zone, seed=dice.randrange(1_000_000)) as world:
         world.set_clock(lambda: moment + timedelta(days=1))
-        river = build_river(world.settings, clock=lambda: moment, retry=HASTY, timeouts=BRIEF)
-        outcomes = list(river.run(windows))
+        pipeline = build_pipeline(world.settings, clock=lambda: moment, retry=HASTY, timeouts=BRIEF)
+        outcomes = list(pipeline.run(windows))
         yield from (str(o.error) for o in outcomes if isinstance(o, Failed | Stopped))
         words = f"are {off / HOUR:+.2f} hours off; check CLICKPOST_TIME_ZONE"
         for made in (o for o in outcomes if isinstance(o, Made)):
             (claim,) = [
-                c for c in made.settled.claims["returns"] if c.name == "request_times_are_in_utc"
+                c for c in made.built.claims["returns"] if c.name == "request_times_are_in_utc"
             ]
             if claim.holds or words not in claim.sentence:
                 yield f"{zone}: {made.window.text} says {claim.sentence!r}"
@@ -162,10 +162,10 @@ def leap_second(folder: Path, dice: random.Random) -> Iterator[str]:
     serve = dice.choice([{before}, {after}, {before, after}])
     with serving() as server:
         world = World(folder, Simulator(), server.base_url, {"CLICKPOST_TIME_ZONE": zone})
-        river = build_river(world.settings, clock=lambda: true + HOUR * 3, retry=HASTY)
+        pipeline = build_pipeline(world.settings, clock=lambda: true + HOUR * 3, retry=HASTY)
         for window in dice.sample([before, after], 2):
             server.body = served if window in serve else json.dumps(body).encode()
-            outcomes = list(river.run([window]))
+            outcomes = list(pipeline.run([window]))
             yield from (str(o.error) for o in outcomes if isinstance(o, Failed | Stopped))
         rows = world.scan("returns").select("requested_at", "quality").rows()
         if [at for at, _ in rows] != [true] or "requested_at" in rows[0][1]:
@@ -207,13 +207,15 @@ STEPS = [n * MINUTE for n in (0, 4, 40, 330, 24 * 60, 1_000_000)]
 
 def _polled(world: World, hours: list[Window], now: datetime, ahead: timedelta) -> Iterator[str]:
     """Poll by a clock that is ``ahead``; an hour that is not over is refused, in words."""
-    river = build_river(world.settings, clock=lambda: now + ahead, retry=HASTY, timeouts=BRIEF)
+    pipeline = build_pipeline(
+        world.settings, clock=lambda: now + ahead, retry=HASTY, timeouts=BRIEF
+    )
     disagree = 5 * MINUTE < abs(ahead) <= timedelta(days=31)
     believed = {now} if disagree else {now + ahead}
     if abs(ahead) <= 5 * MINUTE:
         believed.add(now)
     refused = {w for w in hours if w.end > min(believed)}
-    for outcome in river.run(hours):
+    for outcome in pipeline.run(hours):
         if isinstance(outcome, Polled) and bool(outcome.poll.clock_ahead) != disagree:
             yield f"{ahead} ahead, and told {outcome.poll.clock_ahead}"
         if isinstance(outcome, Failed) and isinstance(outcome.error, ClockAhead | NotOver):

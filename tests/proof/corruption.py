@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from proof.moved import land_moved
+from proof.relocated import land_moved
 from proof.result import Result
 from world import World, hours
 
 from returns_orchestration import tables
-from returns_orchestration.definitions import build_river
-from returns_orchestration.flow.hours import Failed, River, Stopped
+from returns_orchestration.definitions import build_pipeline
+from returns_orchestration.flow.hours import Failed, HourPipeline, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.lake import MARKER
@@ -73,26 +73,26 @@ def lived_lake(folder: Path, **options: object) -> Iterator[World]:
         for age in (0.2, 3, 30):
             moment = windows[-1].end + timedelta(hours=age)
             world.set_clock(lambda moment=moment: moment)  # type: ignore[misc]
-            run(river_at(world, moment))
-        land_moved(river_at(world, moment), windows[2], windows[9], moment)
-        land_moved(river_at(world, moment), windows[4], windows[7], moment)
+            run(pipeline_at(world, moment))
+        land_moved(pipeline_at(world, moment), windows[2], windows[9], moment)
+        land_moved(pipeline_at(world, moment), windows[4], windows[7], moment)
         lake = Lake(open_store(str(world.lake)), lambda: moment)
         lake.rezone(lake.names(), windows[5], "Etc/UTC")  # the same by another name
-        run(river_at(world, moment), poll=False)
-        run(river_at(world, moment + timedelta(minutes=1)), windows[4:5])
+        run(pipeline_at(world, moment), poll=False)
+        run(pipeline_at(world, moment + timedelta(minutes=1)), windows[4:5])
         lateness.publish(lake, lateness.measure(lake))
         lake.waive(windows[0].previous, "nobody was there")
         yield world
 
 
-def river_at(world: World, moment: datetime) -> River:
-    """The river of ``world`` at a moment that does not pass."""
-    return build_river(world.settings, clock=lambda: moment)
+def pipeline_at(world: World, moment: datetime) -> HourPipeline:
+    """The pipeline of ``world`` at a moment that does not pass."""
+    return build_pipeline(world.settings, clock=lambda: moment)
 
 
-def run(river: River, windows: list[Window] | None = None, **how: object) -> None:
+def run(pipeline: HourPipeline, windows: list[Window] | None = None, **how: object) -> None:
     """All hours, or some; an hour that fails is an error here."""
-    for outcome in river.run(windows or hours(FROM, TO), **how):  # type: ignore[arg-type]
+    for outcome in pipeline.run(windows or hours(FROM, TO), **how):  # type: ignore[arg-type]
         assert not isinstance(outcome, Failed | Stopped), outcome.error
 
 
@@ -201,10 +201,10 @@ def is_unnoticed(done: Corruption, world: World) -> bool:
     if entry["at"] == "day" or entry["kind"] in ("poll", "made"):
         place = f"{date}/" if entry["at"] == "day" else f"{date}/hour={entry['at']}/"
         return not any(place in path for path in found)
-    river = build_river(world.settings)
+    pipeline = build_pipeline(world.settings)
     window = Window.from_path(f"{date}/hour={entry['at']}")
     assert window is not None
-    (line,) = states(river.lake, [window], river.days.zone)
+    (line,) = states(pipeline.lake, [window], pipeline.days.zone)
     return line.state in ("complete", "empty")
 
 

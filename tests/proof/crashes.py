@@ -21,14 +21,14 @@ from unittest.mock import patch
 
 from proof.crash_points import LOG, die_at
 from proof.kills import doubled, is_made, unknown_to_dagster
-from proof.moved import land_moved
+from proof.relocated import land_moved
 from proof.result import Result
 from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
 from proof.warm import TOO_LONG, Warm, warm
 from world import World, hours
 
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.settings import load_settings
@@ -126,18 +126,18 @@ def with_a_moved_return(world: World, _: random.Random) -> None:
     world.set_clock(lambda: LATER)
     with patch.dict(os.environ, world.environment):
         do("last")
-        river = build_river(load_settings(Path("none")))
-        land_moved(river, WINDOWS[0], WINDOWS[-1], LATER - MINUTE)
+        pipeline = build_pipeline(load_settings(Path("none")))
+        land_moved(pipeline, WINDOWS[0], WINDOWS[-1], LATER - MINUTE)
 
 
 def with_a_word_to_repeat(world: World, _: random.Random) -> None:
     """The last hour said last that a return moved there; the first hour still says what it did."""
     world.set_clock(lambda: LATER)
     with patch.dict(os.environ, world.environment):
-        earlier = build_river(load_settings(Path("none")), clock=lambda: LATER - 2 * MINUTE)
+        earlier = build_pipeline(load_settings(Path("none")), clock=lambda: LATER - 2 * MINUTE)
         assert not [o for o in earlier.run(WINDOWS) if isinstance(o, Failed | Stopped)]
-        river = build_river(load_settings(Path("none")))
-        land_moved(river, WINDOWS[0], WINDOWS[-1], LATER - MINUTE)
+        pipeline = build_pipeline(load_settings(Path("none")))
+        land_moved(pipeline, WINDOWS[0], WINDOWS[-1], LATER - MINUTE)
         do("made")
 
 
@@ -186,12 +186,12 @@ HOURS = {"around": WINDOWS[::2], "between": WINDOWS[1:2], "last": WINDOWS[-1:]}
 
 def do(work: str) -> None:
     """The work itself, on the lake of this process's environment."""
-    river = build_river(load_settings(Path("none")))
+    pipeline = build_pipeline(load_settings(Path("none")))
     if work == "rebuild":
-        Rebuilder(river).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
+        Rebuilder(pipeline).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
     bad = [
         outcome
-        for outcome in river.run(
+        for outcome in pipeline.run(
             HOURS.get(work, WINDOWS), poll=work != "made", missing_only=work != "repoll"
         )
         if isinstance(outcome, Failed | Stopped)

@@ -23,7 +23,7 @@ from unattended import START, Unattended
 from world import KEY, USER_NAME, World
 
 from returns_orchestration.alerts.state import read_state
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
@@ -177,10 +177,10 @@ def _wrong(world: World, last: datetime) -> Iterator[str]:
     windows = list(windows_between(START, last_settled(last, world.settings.settle).end))
     # The newest hours, whose last age is still to come, are asked for once more.
     young = [w for w in windows if w.end > last - AGES[-1] * HOUR - TICK]
-    river = build_river(world.settings, clock=lambda: last)
-    yield from (str(o.error) for o in river.run(young) if isinstance(o, Failed | Stopped))
+    pipeline = build_pipeline(world.settings, clock=lambda: last)
+    yield from (str(o.error) for o in pipeline.run(young) if isinstance(o, Failed | Stopped))
     yield from wrong_with_tables(world, windows, last)
-    state = read_state(river.lake)
+    state = read_state(pipeline.lake)
     # That hours were polled by a wrong clock stays news for a day.
     still = [
         incident.kind

@@ -29,7 +29,7 @@ from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
 from world import BRIEF, HASTY, World
 
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import LakeUnwritable
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
@@ -151,15 +151,15 @@ def _do(world: World, work: str) -> list[Exception]:
     """Do it; the errors it ended in."""
     moment = FIRST if work == "first poll" else LATER
     world.set_clock(lambda: moment)
-    river = build_river(world.settings, clock=lambda: moment, retry=HASTY, timeouts=BRIEF)
+    pipeline = build_pipeline(world.settings, clock=lambda: moment, retry=HASTY, timeouts=BRIEF)
     if work == "rebuild":
         world.set_clock(lambda: FIRST)
         try:
-            Rebuilder(river).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
+            Rebuilder(pipeline).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
         except LakeUnwritable as error:
             return [error]
         return []
-    outcomes = list(river.run(WINDOWS))
+    outcomes = list(pipeline.run(WINDOWS))
     return [outcome.error for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
 
 

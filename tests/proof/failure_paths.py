@@ -36,7 +36,7 @@ SILENT = frozenset({"hang", "slow-hang"})
 def fault(name: str, scene: Scene) -> None:
     """One hour fails each time it is asked for: in this process, and by command."""
     scene.world.simulator.faults = [f"{name}:*:{FAILING}"]
-    scene.river()
+    scene.pipeline()
     if name not in SILENT:
         scene.run("backfill", FAILING, FAILING.replace("01:00", "02:00"))
         scene.run(*STATUS)
@@ -46,7 +46,7 @@ def refused(variable: str, scene: Scene) -> None:
     """Key or user name is another than the API knows."""
     scene.world.variables[variable] = scene.canary().text
     scene.each(BACKFILL, ("doctor",), STATUS)
-    scene.river()
+    scene.pipeline()
 
 
 def absent(variable: str, scene: Scene) -> None:
@@ -58,14 +58,14 @@ def absent(variable: str, scene: Scene) -> None:
 def nobody_listens(scene: Scene) -> None:
     """No connection at all."""
     scene.world.variables["CLICKPOST_BASE_URL"] = "http://127.0.0.1:1/api"
-    scene.river()
+    scene.pipeline()
     scene.each(("doctor",), BACKFILL, STATUS)
 
 
 def unknown_host(scene: Scene) -> None:
     """A host that no name server knows: the name alone may be told."""
     scene.world.variables["CLICKPOST_BASE_URL"] = "http://no-such-host.invalid/api"
-    scene.river()
+    scene.pipeline()
     scene.each(("doctor",))
 
 
@@ -76,7 +76,7 @@ def through_a_proxy(scene: Scene) -> None:
     scene.world.variables |= {"HTTP_PROXY": proxy, "http_proxy": proxy, "NO_PROXY": ""}
     scene.world.variables["CLICKPOST_BASE_URL"] = "http://no-such-host.invalid/api"
     with environment(scene.world):
-        scene.river()
+        scene.pipeline()
     scene.each(("doctor",))
 
 
@@ -240,7 +240,7 @@ def personal_keys(scene: Scene) -> None:
     with serving() as server:
         world.variables["CLICKPOST_BASE_URL"] = server.base_url
         server.body = json.dumps({"meta": good, "result": [record]}).encode()
-        scene.river()
+        scene.pipeline()
         scene.each(BACKFILL, STATUS)
         server.body = json.dumps({"meta": refusing, "result": []}).encode()
         scene.each((*BACKFILL, "--repoll"), STATUS)

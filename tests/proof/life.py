@@ -48,8 +48,8 @@ from proof.result import Result, in_words
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.errors import ServerFault
-from returns_orchestration.flow.days import DaySettler
-from returns_orchestration.flow.hours import Failed, Outcome, Polled, River, Stopped
+from returns_orchestration.flow.days import DayBuilder
+from returns_orchestration.flow.hours import Failed, HourPipeline, Outcome, Polled, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.stages import rules
@@ -145,18 +145,20 @@ class Life(RuleBasedStateMachine):
 
     # ---- what the pipeline does
 
-    def river(self) -> River:
+    def pipeline(self) -> HourPipeline:
         lake = Lake(self.store, lambda: NOW)
-        days = DaySettler(lake, ZoneInfo(self.zone), wait=lambda _: None)
+        days = DayBuilder(lake, ZoneInfo(self.zone), wait=lambda _: None)
         reader = RecordReader(ZoneInfo(self.client_zone))
-        return River(lake, reader, lambda _: nullcontext(self), 1, days=days, clock=lambda: NOW)  # type: ignore[arg-type,return-value]
+        return HourPipeline(
+            lake, reader, lambda _: nullcontext(self), 1, days=days, clock=lambda: NOW
+        )  # type: ignore[arg-type,return-value]
 
     def run(self, which: list[Hour], **how: Any) -> Iterator[Outcome]:
         """A run, as Dagster sees it: it remembers the newest kept poll of what it was told of."""
         type(self).steps += 1
         self.asked = []
         windows = [Window(hour) for hour in which]
-        for outcome in self.river().run(windows, known=dict(self.known), **how):
+        for outcome in self.pipeline().run(windows, known=dict(self.known), **how):
             if isinstance(outcome, Polled):
                 hour = outcome.window.start
                 self.known[outcome.window] = max(outcome.kept, key=lambda p: p.number).sha256
@@ -278,7 +280,7 @@ class Life(RuleBasedStateMachine):
         if hour is None:
             self.zone = zone
         else:
-            self.river().lake.waive(Window(hour), "nobody was there")
+            self.pipeline().lake.waive(Window(hour), "nobody was there")
             self.waived.add(hour)
 
     @rule(zone=st.sampled_from(CLIENT_ZONES), polled=st.none() | some_hours)
@@ -291,7 +293,7 @@ class Life(RuleBasedStateMachine):
     @rule(zone=st.sampled_from(CLIENT_ZONES))
     def corrects_the_zone_of_what_was_polled(self, zone: str) -> None:
         self.comes_to_rest()
-        lake = self.river().lake
+        lake = self.pipeline().lake
         names = lake.names()
         for hour in HOURS:
             lake.rezone(names, Window(hour), zone)
@@ -346,7 +348,7 @@ class Life(RuleBasedStateMachine):
         self.holds()
 
     def rebuild(self) -> None:
-        rebuilt = Rebuilder(self.river()).rebuild(HOURS[0], END)
+        rebuilt = Rebuilder(self.pipeline()).rebuild(HOURS[0], END)
         assert rebuilt.is_whole, rebuilt
         # Days of another zone may be left without an hour in this one.
         assert all(place.split("/")[1].endswith("_daily") for place in rebuilt.aside), rebuilt
@@ -445,11 +447,11 @@ class Life(RuleBasedStateMachine):
     def told(self) -> dict[Hour, str]:
         """The state of each hour as the lake says it."""
         windows = [Window(hour) for hour in HOURS]
-        lines = states(self.river().lake, windows, ZoneInfo(self.zone), self.known)
+        lines = states(self.pipeline().lake, windows, ZoneInfo(self.zone), self.known)
         return {hour: line.state for hour, line in zip(HOURS, lines, strict=True)}
 
     def findings(self) -> list[Finding]:
-        return list(Verifier(self.river().lake, ZoneInfo(self.zone)).everything())
+        return list(Verifier(self.pipeline().lake, ZoneInfo(self.zone)).everything())
 
     def teardown(self) -> None:
         try:
@@ -461,7 +463,7 @@ class Life(RuleBasedStateMachine):
 
     def holds(self) -> None:
         """The lake is at rest and what the model says."""
-        model, river, zone = self.model, self.river(), ZoneInfo(self.zone)
+        model, pipeline, zone = self.model, self.pipeline(), ZoneInfo(self.zone)
         # A table of all time is made once a day, which is no part of a life.
         found = [f.text for f in self.findings() if not f.path.startswith("lateness/")]
         assert not found, found
@@ -477,7 +479,7 @@ class Life(RuleBasedStateMachine):
             lambda requested, _: requested.astimezone(zone).date()
         )
         assert self.told() == {hour: self.state(hour) for hour in HOURS}
-        places = find_misplaced(river.lake, river.reader)
+        places = find_misplaced(pipeline.lake, pipeline.reader)
         assert (places.served, places.unmade) == (len(rows), 0), places
         assert places.is_right, places
 

@@ -15,8 +15,8 @@ from proof.corruption import (
     findings,
     lived_lake,
     nth,
+    pipeline_at,
     restore,
-    river_at,
     run,
     sort_of,
 )
@@ -39,7 +39,7 @@ def rebuild(world: World) -> Rebuilt:
 
     From the waived hour to the one after the last, which was not polled and holds a mark.
     """
-    rebuilder = Rebuilder(river_at(world, LAST))
+    rebuilder = Rebuilder(pipeline_at(world, LAST))
     windows = hours(FROM, TO)
     return rebuilder.rebuild(windows[0].previous.start, windows[-1].next.end)
 
@@ -50,8 +50,8 @@ def tables_of(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def missing(world: World) -> list[str]:
-    river = river_at(world, LAST)
-    lines = states(river.lake, hours(FROM, TO), river.days.zone)
+    pipeline = pipeline_at(world, LAST)
+    lines = states(pipeline.lake, hours(FROM, TO), pipeline.days.zone)
     return [line.hour for line in lines if line.state in FAULTS]
 
 
@@ -103,7 +103,7 @@ def rebuilt_well(world: World, done: Corruption) -> Rebuilt:
 
 def polled_well(world: World, rebuilt: Rebuilt) -> None:
     """A run for what is missing asks for the hours that lost a poll, once, and for no other."""
-    run(river_at(world, LAST), missing_only=True)
+    run(pipeline_at(world, LAST), missing_only=True)
     assert world.asked() == [f"{window.text}:00" for window in rebuilt.poll_again]
     assert not findings(world), [finding.text for finding in findings(world)]
 

@@ -20,7 +20,7 @@ from proof.truth import wrong_with_tables
 from proxy import BAD, GOOD, TOXICS, Proxy
 from world import BRIEF, HASTY, World
 
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import TransientApiError
 from returns_orchestration.flow.hours import Failed, Outcome, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
@@ -82,7 +82,7 @@ def _run(world: World, proxy: Proxy, dice: random.Random, used: Counter[str]) ->
             yield f"{window.text} failed with a secret"
     if too_often := {hour: n for hour, n in proxy.asked.items() if n > ATTEMPTS}:
         yield f"asked too often: {too_often}"
-    lake, zone = build_river(world.settings).lake, world.settings.report_time_zone
+    lake, zone = build_pipeline(world.settings).lake, world.settings.report_time_zone
     told = {line.hour: line.state for line in states(lake, windows, zone)}
     if {hour for hour, state in told.items() if state == "missing"} != {w.text for w in failed}:
         yield f"states {told}"
@@ -111,5 +111,5 @@ def _plans(dice: random.Random, hours: list[str]) -> dict[str, list[str]]:
 
 
 def _outcomes(world: World, windows: list[Window], *, missing_only: bool = False) -> list[Outcome]:
-    river = build_river(world.settings, clock=lambda: MOMENT, retry=RETRY, timeouts=TIMEOUTS)
-    return list(river.run(windows, missing_only=missing_only))
+    pipeline = build_pipeline(world.settings, clock=lambda: MOMENT, retry=RETRY, timeouts=TIMEOUTS)
+    return list(pipeline.run(windows, missing_only=missing_only))

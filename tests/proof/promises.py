@@ -143,7 +143,7 @@ PROOFS = (
         "writers",
         "Many may write at once",
         "8 processes fill the same 24 hours: a lone writer's bytes; what each was served, once",
-        writers.by_river,
+        writers.by_pipeline,
         "rounds",
         short=2,
         long=45,

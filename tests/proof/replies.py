@@ -28,8 +28,8 @@ from world import BRIEF, HASTY
 
 from returns_orchestration.clickpost import ClickPostClient
 from returns_orchestration.errors import ApiError
-from returns_orchestration.flow.days import DaySettler
-from returns_orchestration.flow.hours import Failed, Made, Outcome, River, Stopped
+from returns_orchestration.flow.days import DayBuilder
+from returns_orchestration.flow.hours import Failed, HourPipeline, Made, Outcome, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.stages.typing import RecordReader
 from returns_orchestration.state.status import states
@@ -135,11 +135,11 @@ def opened() -> Iterator[Api]:
 def _polled(lake: Path, reply: Reply, api: Api, number: int) -> list[Outcome]:
     api.server.body = reply.body
     api.now = NOW + timedelta(minutes=number)
-    return list(api.river(lake).run([reply.window]))
+    return list(api.pipeline(lake).run([reply.window]))
 
 
 class Api:
-    """One client for all rivers, since making one reads a thousand certificates; and its clock."""
+    """One client for all pipelines, as making one reads a thousand certificates; its clock."""
 
     def __init__(self, server: Serving) -> None:
         self.server = server
@@ -155,15 +155,15 @@ class Api:
             clock=lambda: self.now,
         )
 
-    def river(self, folder: Path) -> River:
-        """The river into the lake in ``folder``."""
+    def pipeline(self, folder: Path) -> HourPipeline:
+        """The pipeline into the lake in ``folder``."""
         lake = Lake(open_store(str(folder)), lambda: self.now)
-        return River(
+        return HourPipeline(
             lake,
             RecordReader(UTC),
             lambda _: nullcontext(self.client),
             1,
-            days=DaySettler(lake, UTC),
+            days=DayBuilder(lake, UTC),
             clock=lambda: self.now,
         )
 
@@ -180,7 +180,7 @@ def _is_accounted_for(reply: Reply, outcomes: list[Outcome]) -> None:
     bad = [outcome.error for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
     assert not bad, bad
     (made,) = [o for o in outcomes if isinstance(o, Made) and o.asked]
-    accounting = made.settled.accounting
+    accounting = made.built.accounting
     assert accounting is not None
     served = reply.records or ()
     assert accounting.served == len(served)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from proof.corruption import findings
 from world import World
 
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.state.places import find_misplaced
 from returns_orchestration.state.status import states
 from returns_orchestration.window import Window
@@ -18,11 +18,11 @@ WELL = frozenset({"complete", "empty"})
 def wrong_by_the_lake(world: World, windows: list[Window]) -> Iterator[str]:
     """All that the lake itself finds wrong when every one of ``windows`` was polled and made."""
     yield from (finding.text for finding in findings(world))
-    river = build_river(world.settings)
+    pipeline = build_pipeline(world.settings)
     zone = world.settings.report_time_zone
-    places = find_misplaced(river.lake, river.reader)
+    places = find_misplaced(pipeline.lake, pipeline.reader)
     if places.unmade or not places.is_right:
         yield places.text
-    for line in states(river.lake, windows, zone):
+    for line in states(pipeline.lake, windows, zone):
         if line.state not in WELL:
             yield f"{line.hour} is {line.state}: {line.error}"

@@ -128,10 +128,10 @@ class Scene:
         module = ("-m", "returns_orchestration.definitions")
         self.process("dagster", "asset", "materialize", *chosen, *module)
 
-    def river(self) -> None:
+    def pipeline(self) -> None:
         """The hours asked for in this process, every logger open and every error turned over."""
         with every_log() as lines:
-            outcomes = list(self.world.river().run(HOURS))
+            outcomes = list(self.world.pipeline().run(HOURS))
         for outcome in outcomes:
             if isinstance(outcome, Failed | Stopped):
                 self.failed = True

@@ -29,7 +29,7 @@ def told_back(scene: Scene) -> None:
         scene.world.variables["CLICKPOST_BASE_URL"] = server.base_url
         for name in SPELLINGS:
             server.body = _refusal(scene, name)
-            scene.river()
+            scene.pipeline()
         server.body = _refusal(scene, scene.dice.choice(sorted(SPELLINGS)))
         scene.each(("backfill", FROM, TO), ("doctor",), ("status", FROM, TO))
         scene.materialize()

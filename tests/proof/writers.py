@@ -24,7 +24,7 @@ from proof.mending import tables_of
 from proof.result import Result
 from world import World, hours
 
-from returns_orchestration.definitions import build_river
+from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.settings import load_settings
@@ -56,8 +56,8 @@ def simulated(folder: Path) -> Iterator[World]:
         yield world
 
 
-def by_river(rounds: int, seed: int) -> Result:
-    """Rivers in eight processes that stay; each round a lake of its own, filled in random orders.
+def by_pipeline(rounds: int, seed: int) -> Result:
+    """Pipelines in eight processes that stay; each round a lake of its own, in random orders.
 
     In every other round the API says the same to all, and the lake ends with the very files that a
     lone writer leaves. In the others late and changed returns come between any two requests, so
@@ -127,7 +127,7 @@ def wrong_with(world: World) -> list[str]:
     """What is not as it should be in a lake that many have filled."""
     wrong = [finding.text for finding in findings(world)]
     before = world.files()
-    Rebuilder(build_river(world.settings)).rebuild(read_hour(FROM), read_hour(TO))
+    Rebuilder(build_pipeline(world.settings)).rebuild(read_hour(FROM), read_hour(TO))
     if {**tables_of(world.files()), **tables_of(before)} != tables_of(world.files()):
         wrong.append("the tables are not what the polls give")
     kept = sorted(world.scan("returns").get_column("return_reference_number"))
@@ -197,8 +197,8 @@ def main() -> None:
         settings = load_settings(Path("none"), RETURNS_LAKE=asked["lake"])
         windows = hours(FROM, TO)
         random.Random(asked["seed"]).shuffle(windows)
-        river = build_river(settings, clock=lambda: MOMENT)
-        bad = [o for o in river.run(windows) if isinstance(o, Failed | Stopped)]
+        pipeline = build_pipeline(settings, clock=lambda: MOMENT)
+        bad = [o for o in pipeline.run(windows) if isinstance(o, Failed | Stopped)]
         sys.stdout.write(json.dumps("; ".join(str(o.error) for o in bad)) + "\n")
         sys.stdout.flush()
 

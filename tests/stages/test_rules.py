@@ -14,8 +14,7 @@ import pytest
 from odd_records import cases, digest_of, digests, made_of, noted, verdict
 
 from returns_orchestration import tables
-from returns_orchestration.flow import gather
-from returns_orchestration.stages import aggregates, ownership, rules, typing, values
+from returns_orchestration.stages import aggregates, copies, ownership, rules, typing, values
 from returns_orchestration.stages.pieces import Pieces
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.tables import Column, Table
@@ -121,7 +120,7 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
     "times have no fraction": (values, "moment_reader", whole_seconds, "time"),
     "an epoch may be of 1970": (values, "EPOCH_SECONDS", (0, 4_102_444_800), "time"),
     "text that only the standard library reads is none": (
-        gather,
+        copies,
         "decode",
         strictly,
         "text",

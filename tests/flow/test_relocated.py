@@ -118,7 +118,7 @@ def test_a_lost_mark_is_found_and_put_back(
     if made_meanwhile:
         api.run(lake, order, missing_only=True)
         assert references(lake).count("M") == 1
-    assert Rebuilder(api.river(lake)).rebuild(FIVE.start, TEN.end).is_whole
+    assert Rebuilder(api.pipeline(lake)).rebuild(FIVE.start, TEN.end).is_whole
     assert findings(lake) == []
     assert before.items() <= bytes_of(lake.store).items()
     assert api.states(lake, order) == ["complete", "complete"]
@@ -137,7 +137,7 @@ def test_the_marks_of_both_sides_are_put_back_as_the_hours_are_made_again(
     if mended_by == "a run":
         api.run(lake, order, missing_only=True)
     else:
-        assert Rebuilder(api.river(lake)).rebuild(FIVE.start, TEN.end).is_whole
+        assert Rebuilder(api.pipeline(lake)).rebuild(FIVE.start, TEN.end).is_whole
     assert len(api.asked) == 2
     assert before.items() <= bytes_of(lake.store).items()
     assert findings(lake) == []
@@ -159,13 +159,13 @@ def test_a_run_that_was_killed_before_it_looked_looks_when_it_is_started_again(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(10)}))
-    river, names = api.river(lake), lake.names()
+    pipeline, names = api.pipeline(lake), lake.names()
     for window in (FIVE, TEN):
-        river.land(names, api.poll(window))
-        assert river.settler.settle(names, window)
+        pipeline.land(names, api.poll(window))
+        assert pipeline.builder.build(names, window)
     assert references(lake).count("M") == 2
     assert api.states(lake, [FIVE]) == ["unfinished"]
-    list(river.run([FIVE, TEN], missing_only=True))
+    list(pipeline.run([FIVE, TEN], missing_only=True))
     assert references(lake).count("M") == 1
     assert len(api.asked) == 2
 
@@ -195,9 +195,9 @@ def test_a_window_that_says_again_what_it_said_before_has_the_last_word(  # noqa
     if mended_by == "a run":
         api.run(lake, [FIVE, other], poll=False)
     else:
-        assert Rebuilder(api.river(lake)).rebuild(FIVE.start, FIVE.end).is_whole
+        assert Rebuilder(api.pipeline(lake)).rebuild(FIVE.start, FIVE.end).is_whole
     assert tables.items() <= tables_of(lake).items()
-    assert find_misplaced(lake, api.river(lake).reader) == Places(1, 0, 0, 0)
+    assert find_misplaced(lake, api.pipeline(lake).reader) == Places(1, 0, 0, 0)
 
 
 OTHER_DAY, LATER_DAY = Window(at(9) - timedelta(days=4)), Window(at(11) + timedelta(days=1))
@@ -224,7 +224,7 @@ def test_a_day_counts_what_lives_on_another_and_no_longer_when_it_has_moved(
         assert findings(lake) == []
         before = {p: c for p, c in bytes_of(lake.store).items() if "date=" in p}
         assert set(api.states(lake, order)) <= {"complete", "empty"}
-        Rebuilder(api.river(lake)).rebuild(OTHER_DAY.start, LATER_DAY.end)
+        Rebuilder(api.pipeline(lake)).rebuild(OTHER_DAY.start, LATER_DAY.end)
         assert before.items() <= bytes_of(lake.store).items()
 
 
@@ -250,7 +250,7 @@ def test_what_stands_further_apart_than_the_reach_is_left_alone_by_rebuild_too(
     api.run(lake, hours)
     assert references(lake) == ["M", "M"]
     before = bytes_of(lake.store)
-    Rebuilder(api.river(lake)).rebuild(hours[0].start, hours[-1].end)
+    Rebuilder(api.pipeline(lake)).rebuild(hours[0].start, hours[-1].end)
     assert before.items() <= bytes_of(lake.store).items()
 
 

@@ -3,7 +3,7 @@
 The polls of one hour do not show that another hour holds the same return: only what was made of
 them does. So before days are made, the returns of their hours are looked for in the hours around
 them; two hours that hold one get marks, which make each depend on the polls of the other, and are
-settled again. A run that is killed before its days are made looks again when it is started again.
+built again. A run that is killed before its days are made looks again when it is started again.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from returns_orchestration.window import Window
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from returns_orchestration.flow.settle import Settler
+    from returns_orchestration.flow.build import HourBuilder
     from returns_orchestration.lake import Lake, Names
 
 
-def link_moved(
-    lake: Lake, names: Names, hours: Collection[Window], settler: Settler
+def link_relocated(
+    lake: Lake, names: Names, hours: Collection[Window], builder: HourBuilder
 ) -> set[Window]:
     """Mark the hours that hold a return which one of ``hours`` holds, too; which got a new mark.
 
@@ -39,8 +39,8 @@ def link_moved(
     linked: set[Window] = set()
     for pair, shared in _pairs(lake, names, hours).items():
         try:
-            serving = set(pair).union(*(settler.serving(names, hour, shared) for hour in pair))
-        except LakeDamaged:  # so neither can be settled, which is reported
+            serving = set(pair).union(*(builder.serving(names, hour, shared) for hour in pair))
+        except LakeDamaged:  # so neither can be built, which is reported
             continue
         for hour, other in product(pair, serving):
             is_half = (other in names.hour(hour).came_from) != (hour in names.hour(other).went_to)

@@ -1,6 +1,6 @@
 """One hour: read its polls, make its tables, judge them, publish them.
 
-Settling is a pure function of the polls in the lake, so it may be done twice, by two processes, or
+Building is a pure function of the polls in the lake, so it may be done twice, by two processes, or
 again after a kill: it ends when the polls it read are still all there are.
 """
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked
-from returns_orchestration.flow.gather import gather
 from returns_orchestration.lake.lake import poll_name
 from returns_orchestration.lake.names import inputs_of, sources_of
 from returns_orchestration.stages import aggregates, ownership
+from returns_orchestration.stages.copies import copies_of_hour
 from returns_orchestration.stages.ownership import hash_of
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import claims
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from returns_orchestration.flow.gather import Gathered, Housed
     from returns_orchestration.lake import Lake, Made, Names, Poll
+    from returns_orchestration.stages.copies import HourCopies, Located
     from returns_orchestration.stages.landing import Landed
     from returns_orchestration.stages.ownership import Return
     from returns_orchestration.stages.typing import RecordReader
@@ -52,7 +52,7 @@ class Accounting:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class BuiltHour:
     """What was made of one hour, and of which polls of its own.
 
     ``changed`` names the tables whose bytes are new.
@@ -67,35 +67,40 @@ class Settled:
     polls: Sequence[Poll]
 
 
-class Settler:
-    """Settles hours of one lake with one reader of records."""
+class HourBuilder:
+    """Builds hours of one lake with one reader of records."""
 
     def __init__(self, lake: Lake, reader: RecordReader) -> None:
         self._lake = lake
         self._reader = reader
 
-    def settle(
-        self, names: Names, window: Window, landed: Landed | None = None, *, trust: bool = True
-    ) -> Settled | None:
+    def build(
+        self,
+        names: Names,
+        window: Window,
+        landed: Landed | None = None,
+        *,
+        check_files: bool = False,
+    ) -> BuiltHour | None:
         """Make and publish the tables of ``window``; None where it was never polled.
 
-        ``landed`` is the poll just taken, to be accounted for; without ``trust`` each file that
-        stands there is read. Raises LakeError, and HourBlocked where a blocking claim fails: then
-        nothing of the hour was replaced.
+        ``landed`` is the poll just taken, to be accounted for; with ``check_files`` each
+        file that stands there is read. Raises LakeError, and HourBlocked where a blocking claim
+        fails: then nothing of the hour was replaced.
         """
         while names.hour(window).polls:
             inputs = inputs_of(window, names)
             sources = sources_of(window, names)
-            gathered = gather(self._lake, names, self._reader, window, sources)
+            copies = copies_of_hour(self._lake, names, self._reader, window, sources)
             # By today's rules its records may live in hours that no mark names yet.
-            if self._lake.mark(names, window, gathered.homes):
+            if self._lake.mark(names, window, copies.homes):
                 continue
             self._note_absent(names, window)
-            settled = self._make(names, window, gathered, inputs, landed, trust=trust)
+            built = self._make(names, window, copies, inputs, landed, check_files=check_files)
             # Another process may have landed a poll meanwhile, and published before this one.
             names.refresh(sources)
             if inputs_of(window, names) == inputs:
-                return settled
+                return built
         return None
 
     def affected(self, names: Names, window: Window) -> set[Window]:
@@ -112,8 +117,8 @@ class Settler:
     def serving(self, names: Names, window: Window, references: Collection[bytes]) -> set[Window]:
         """The windows that served a return of these hashes, as far as ``window`` knows of them."""
         sources = sources_of(window, names)
-        gathered = gather(self._lake, names, self._reader, window, sources)
-        mine = (of.found for of in gathered.housed if hash_of(of.found.reference) in references)
+        copies = copies_of_hour(self._lake, names, self._reader, window, sources)
+        mine = (of.found for of in copies.returns if hash_of(of.found.reference) in references)
         return set().union(*(found.windows for found in mine))
 
     def _note_absent(self, names: Names, window: Window) -> None:
@@ -132,16 +137,16 @@ class Settler:
         self,
         names: Names,
         window: Window,
-        gathered: Gathered,
+        copies: HourCopies,
         inputs: str,
         landed: Landed | None,
         *,
-        trust: bool,
-    ) -> Settled:
-        mine = [of.found for of in gathered.housed if self._lives_in(names, window, of)]
+        check_files: bool,
+    ) -> BuiltHour:
+        mine = [of.found for of in copies.returns if self._lives_in(names, window, of)]
         mine.sort(key=lambda found: (found.requested_at, found.reference))
-        frames = self._frames(window, mine, gathered)
-        accounting = _account(window, gathered.housed, {r.reference for r in mine}, frames, landed)
+        frames = self._frames(window, mine, copies)
+        accounting = _account(window, copies.returns, {r.reference for r in mine}, frames, landed)
         judged = self._judge(window, frames, mine, accounting)
         facts = {
             "returns": frames[tables.RETURNS.name].height,
@@ -163,23 +168,23 @@ class Settler:
             facts=facts,
             first_seen=_first_seen(window, mine),
             references=b"".join(hash_of(found.reference) for found in mine),
-            trust=trust,
+            check_files=check_files,
         )
         polls = names.hour(window).polls
-        return Settled(window, frames, record, changed, judged, accounting, polls)
+        return BuiltHour(window, frames, record, changed, judged, accounting, polls)
 
     @staticmethod
-    def _lives_in(names: Names, window: Window, of: Housed) -> bool:
+    def _lives_in(names: Names, window: Window, of: Located) -> bool:
         if of.home == window:
             return True
         return not names.hour(of.home).polls and min(of.named_by) == window
 
     @staticmethod
-    def _frames(window: Window, mine: list[Return], gathered: Gathered) -> dict[str, pl.DataFrame]:
+    def _frames(window: Window, mine: list[Return], copies: HourCopies) -> dict[str, pl.DataFrame]:
         returns = ownership.returns_frame(mine)
         items = ownership.items_frame(mine)
         rejected: dict[str, list[object]] = {
-            name: [row[at] for row in gathered.rejected]
+            name: [row[at] for row in copies.rejected]
             for at, name in enumerate(tables.REJECTED_RETURNS.schema.names())
         }
         return {
@@ -234,7 +239,7 @@ ACCOUNTING_FIELDS = ("served", "kept", "duplicate", "rejected", "lost")
 
 def _account(
     window: Window,
-    housed: list[Housed],
+    returns: list[Located],
     mine: set[str],
     frames: dict[str, pl.DataFrame],
     landed: Landed | None,
@@ -242,9 +247,9 @@ def _account(
     """Where the poll ``landed`` went; ``mine`` are the references that live in ``window``."""
     if landed is None:
         return None
-    earliest = {of.found.reference: min(of.found.windows) for of in housed}
+    earliest = {of.found.reference: min(of.found.windows) for of in returns}
     # What lives in this hour must be in the very frame that is about to be published; what lives
-    # in another hour is in that hour's, which its own settling sees to.
+    # in another hour is in that hour's, which its own building sees to.
     here = set(frames[tables.RETURNS.name].get_column(tables.REFERENCE.name))
     elsewhere = earliest.keys() - mine
     present = [earliest[r] for r in landed.distinct if r in here or r in elsewhere]

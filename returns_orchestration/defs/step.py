@@ -1,4 +1,4 @@
-"""The one step: it runs the river over its hours or days, and fails naming those that did."""
+"""The one step: it runs the pipeline over its hours or days, and fails naming those that did."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from returns_orchestration.defs import history
-from returns_orchestration.defs.events import RiverEvents
+from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.repeats import failing_since
 from returns_orchestration.errors import LakeUnwritable, ReturnsError
@@ -18,20 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from returns_orchestration.flow.hours import River
+    from returns_orchestration.flow.hours import HourPipeline
 
 
-def run_partitions(context: dg.AssetExecutionContext, river: River, *, missing_only: bool) -> None:
+def run_partitions(
+    context: dg.AssetExecutionContext, pipeline: HourPipeline, *, missing_only: bool
+) -> None:
     """Run the partitions and the selection of this step. Raises dg.Failure, see `run_hours`."""
     windows = [Window.from_key(key) for key in context.partition_keys]
     of_checks = {key.asset_key for key in context.selected_asset_check_keys}
     keys = Keys.around(context.selected_asset_keys | of_checks)
     selected = keys.names(context.selected_asset_keys)
     # A check executed by itself makes the tables anew, which changes nothing, and judges them.
-    events = RiverEvents(context, river, selected, keys.names(of_checks), keys)
+    events = StepEvents(context, pipeline, selected, keys.names(of_checks), keys)
     run_hours(
         events,
-        river,
+        pipeline,
         windows,
         missing_only=missing_only,
         polled_since=failing_since(context.instance, context.run),
@@ -40,18 +42,20 @@ def run_partitions(context: dg.AssetExecutionContext, river: River, *, missing_o
     )
 
 
-def run_days(context: dg.AssetExecutionContext, river: River) -> None:
+def run_days(context: dg.AssetExecutionContext, pipeline: HourPipeline) -> None:
     """Make the days of this step. Raises dg.Failure naming the days that failed, and why."""
     keys = Keys.around(context.selected_asset_keys)
     selected = keys.names(context.selected_asset_keys)
-    events = RiverEvents(context, river, selected, set(), keys)
+    events = StepEvents(context, pipeline, selected, set(), keys)
     faults: list[str] = []
     for key in context.partition_keys:
-        day = Day(date.fromisoformat(key), river.days.zone)
+        day = Day(date.fromisoformat(key), pipeline.days.zone)
         try:
-            settled = river.days.settle(river.lake.names(), day, river.clock(), trust=False)
+            built = pipeline.days.build(
+                pipeline.lake.names(), day, pipeline.clock(), check_files=True
+            )
             with events.together():
-                events.log_day(settled)
+                events.log_day(built)
         except ReturnsError as error:
             faults.append(str(error))
             if isinstance(error, LakeUnwritable):  # so are all other days
@@ -60,9 +64,9 @@ def run_days(context: dg.AssetExecutionContext, river: River) -> None:
         raise dg.Failure("\n".join(faults))
 
 
-def run_hours(  # noqa: PLR0913 - what River.run may be told
-    events: RiverEvents,
-    river: River,
+def run_hours(  # noqa: PLR0913 - what HourPipeline.run may be told
+    events: StepEvents,
+    pipeline: HourPipeline,
     windows: Sequence[Window],
     *,
     missing_only: bool,
@@ -71,7 +75,7 @@ def run_hours(  # noqa: PLR0913 - what River.run may be told
     known: Mapping[Window, str] | None = None,
 ) -> None:
     """Run ``windows``. Raises dg.Failure naming the hours that failed, and why."""
-    for outcome in river.run(
+    for outcome in pipeline.run(
         windows,
         poll=events.polls,
         make=events.makes,

@@ -10,8 +10,8 @@ from rows import HOUR, READER
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked
-from returns_orchestration.flow import settle as room
-from returns_orchestration.flow.settle import Settled, Settler
+from returns_orchestration.flow import build as room
+from returns_orchestration.flow.build import BuiltHour, HourBuilder
 from returns_orchestration.stages import aggregates, ownership
 from returns_orchestration.stages.landing import Landed, land
 from returns_orchestration.state.hours import is_made
@@ -31,19 +31,19 @@ def landed(lake: Lake, *records: Any, polled_at: datetime = FIRST_POLL) -> Lande
     return land(lake, lake.names(), READER, HOUR, polled_at, texts)
 
 
-def settled(lake: Lake, poll: Landed | None = None) -> Settled:
-    made = Settler(lake, READER).settle(lake.names(), HOUR, poll)
+def built(lake: Lake, poll: Landed | None = None) -> BuiltHour:
+    made = HourBuilder(lake, READER).build(lake.names(), HOUR, poll)
     assert made is not None
     return made
 
 
 def test_an_hour_that_was_never_polled_is_not_made(lake: Lake) -> None:
-    assert Settler(lake, READER).settle(lake.names(), HOUR) is None
+    assert HourBuilder(lake, READER).build(lake.names(), HOUR) is None
     assert bytes_of(lake.store) == {}
 
 
-def test_what_is_settled_is_published_and_recorded(lake: Lake) -> None:
-    made = settled(lake, landed(lake, A, B))
+def test_what_is_built_is_published_and_recorded(lake: Lake) -> None:
+    made = built(lake, landed(lake, A, B))
     assert made.changed == {table.name for table in tables.MADE_HOURLY}
     for table in tables.MADE_HOURLY:
         read = lake.read(table, HOUR, lake.names())
@@ -54,16 +54,16 @@ def test_what_is_settled_is_published_and_recorded(lake: Lake) -> None:
     assert is_made(HOUR, lake.names())
 
 
-def test_an_hour_with_a_new_poll_is_no_longer_settled(lake: Lake) -> None:
-    settled(lake, landed(lake, A))
+def test_an_hour_with_a_new_poll_is_not_built(lake: Lake) -> None:
+    built(lake, landed(lake, A))
     landed(lake, A, B, polled_at=at(13))
     assert not is_made(HOUR, lake.names())
-    settled(lake)
+    built(lake)
     assert is_made(HOUR, lake.names())
 
 
 def test_rows_are_in_the_order_of_their_requests_whatever_order_they_came_in(lake: Lake) -> None:
-    made = settled(lake, landed(lake, B, returned("R-0", at(11, 2)), A))
+    made = built(lake, landed(lake, B, returned("R-0", at(11, 2)), A))
     assert made.frames["returns"]["return_reference_number"].to_list() == ["R-A", "R-0", "R-B"]
 
 
@@ -81,7 +81,7 @@ def test_rows_are_in_the_order_of_their_requests_whatever_order_they_came_in(lak
 def test_served_is_kept_and_duplicate_and_rejected(
     records: list[Any], numbers: tuple[int, ...], lake: Lake
 ) -> None:
-    accounting = settled(lake, landed(lake, *records)).accounting
+    accounting = built(lake, landed(lake, *records)).accounting
     assert accounting is not None
     found = (accounting.served, accounting.kept, accounting.duplicate, accounting.rejected)
     assert found == numbers
@@ -93,7 +93,7 @@ def test_unusable_records_are_kept_with_reason_text_and_poll(lake: Lake) -> None
     broken = on_the_wire(assigned(return_reference_number=None))
     landed(lake, A, broken)
     landed(lake, "no JSON", A, broken, broken, polled_at=at(13))
-    made = settled(lake)
+    made = built(lake)
     assert made.frames["rejected_returns"].rows() == [
         (at(12, 10), 1, "no usable return_reference_number", broken),
         (at(13), 0, "the record is not a JSON object", "no JSON"),
@@ -105,7 +105,7 @@ def test_unusable_records_are_kept_with_reason_text_and_poll(lake: Lake) -> None
 def test_a_return_of_several_pieces_is_one_row_with_the_items_of_all(lake: Lake) -> None:
     first = with_items([item("A"), item("B")])
     second = {**with_items([item("C")]), "awb": "999", "return_tracking_id": 999}
-    made = settled(lake, landed(lake, first, second))
+    made = built(lake, landed(lake, first, second))
     assert made.frames["returns"]["pieces"].to_list() == [2]
     assert made.frames["return_items"]["sku"].to_list() == ["A", "B", "C"]
     assert made.frames["return_items"]["item_index"].to_list() == [0, 1, 2]
@@ -138,19 +138,19 @@ def retyped(function: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame
 def test_a_blocking_claim_that_fails_leaves_every_file_as_it_was(  # noqa: PLR0917 - what varies
     stage: Any, function: str, defect: Any, claim: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled(lake, landed(lake, A, B))
+    built(lake, landed(lake, A, B))
     again = landed(lake, {**A, "status": "NEW"}, B, polled_at=at(13))
     before = bytes_of(lake.store)
     with monkeypatch.context() as broken:
         broken.setattr(stage, function, defect(getattr(stage, function)))
         with pytest.raises(HourBlocked) as raised:
-            settled(lake, again)
+            built(lake, again)
     assert bytes_of(lake.store) == before
     assert f"{claim}: fails" in str(raised.value)
     assert raised.value.window == HOUR.key
     assert raised.value.judged.keys() >= {table.name for table in tables.MADE_HOURLY}
     assert "R-A" not in str(raised.value)
-    assert settled(lake, again).frames["returns"]["status"].to_list()[0] == "NEW"
+    assert built(lake, again).frames["returns"]["status"].to_list()[0] == "NEW"
 
 
 def test_a_claim_that_cannot_look_blocks_too(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_a_claim_that_cannot_look_blocks_too(lake: Lake, monkeypatch: pytest.Mon
     real = aggregates.refund_modes
     monkeypatch.setattr(aggregates, "refund_modes", lambda *given: real(*given).drop("returns"))
     with pytest.raises(HourBlocked, match="returns are conserved: cannot tell"):
-        settled(lake, poll)
+        built(lake, poll)
     assert lake.made(HOUR, lake.names()) is None
 
 
@@ -169,11 +169,11 @@ def test_a_served_return_that_is_nowhere_blocks_the_hour(lake: Lake) -> None:
         distinct=frozenset({"R-A", "R-LOST"}), rejected=0, vanished=0, homes={HOUR: 2},
     )  # fmt: skip
     with pytest.raises(HourBlocked, match="1 lost"):
-        settled(lake, lost)
+        built(lake, lost)
     assert lake.made(HOUR, lake.names()) is None
 
 
-def test_a_poll_that_lands_while_an_hour_is_settled_is_in_its_tables(
+def test_a_poll_that_lands_while_an_hour_is_built_is_in_its_tables(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landed(lake, A)
@@ -185,5 +185,5 @@ def test_a_poll_that_lands_while_an_hour_is_settled_is_in_its_tables(
         return real(*given)
 
     monkeypatch.setattr(room.claims, "of_hour", meanwhile)
-    assert settled(lake).frames["returns"].height == 2
+    assert built(lake).frames["returns"].height == 2
     assert lake.read(tables.RETURNS, HOUR, lake.names()).height == 2  # type: ignore[union-attr]

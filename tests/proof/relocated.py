@@ -7,21 +7,23 @@ import json
 from datetime import datetime
 
 from returns_orchestration.clickpost import Poll
-from returns_orchestration.flow.hours import River
+from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.stages.typing import Refused
 from returns_orchestration.window import Window
 
 
-def land_moved(river: River, home: Window, other: Window, polled_at: datetime) -> None:
+def land_moved(pipeline: HourPipeline, home: Window, other: Window, polled_at: datetime) -> None:
     """Land a poll of ``other`` that serves a return of ``home`` as if requested in ``other``."""
-    ((_, poll),) = river.poll_all([home])
+    ((_, poll),) = pipeline.poll_all([home])
     assert isinstance(poll, Poll), poll
     served: dict[str, list[dict[str, object]]] = {}
     for record in map(json.loads, poll.records):
-        head = river.reader.head(record)
+        head = pipeline.reader.head(record)
         if not isinstance(head, Refused) and home.start < head[1] < home.end:
             served.setdefault(head[0], []).append(record)
     half_past = {"Return Request Timestamp": f"{other.start:%Y-%m-%dT%H}:30:00Z"}
     moved = tuple(json.dumps(record | half_past) for record in served[min(served)])
-    names = river.lake.names()
-    river.land(names, dataclasses.replace(poll, window=other, polled_at=polled_at, records=moved))
+    names = pipeline.lake.names()
+    pipeline.land(
+        names, dataclasses.replace(poll, window=other, polled_at=polled_at, records=moved)
+    )
