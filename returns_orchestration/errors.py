@@ -27,6 +27,7 @@
     │   ├── LakeOlder               made by an earlier release: `upgrade` brings it over
     │   ├── LakeNewer               made by a later release, which this one cannot read
     │   └── LakeDamaged             a file is not what was recorded when it was written
+    │       └── ZoneUnknown         a poll was sent under a zone that this machine does not know
     └── DataError                   the data of one hour cannot be published
         ├── HourBlocked             a claim that must hold does not; the old tables stand
         └── NeverPolled             tables were asked for of an hour that has no poll
@@ -249,6 +250,18 @@ class LakeDamaged(LakeError):
         "Find what is damaged with `returns-orchestration verify` and mend it with "
         "`returns-orchestration rebuild FROM TO`."
     )
+
+
+class ZoneUnknown(LakeDamaged):
+    """A poll was sent under a time zone that the database of this machine does not have."""
+
+    next_step = (
+        "Update the Python package tzdata on this machine; if the name is wrong, correct it with "
+        "`returns-orchestration rezone FROM TO --time-zone ZONE`."
+    )
+
+    def __init__(self, zone: str) -> None:
+        super().__init__(f"A poll was sent under the time zone {zone!r}, which is not known here.")
 
 
 class DataError(ReturnsError):

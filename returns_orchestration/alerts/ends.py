@@ -35,6 +35,10 @@ def ended(incident: Incident) -> End:
             f"The {told.hours_text(count)} of returns that {were} damaged {are} mended",
             "Every count is whole again; what was set aside stays in the lake's folder _aside.",
         ),
+        "hours outdated": lambda: End(
+            f"The {told.hours_text(count)} of returns {are} rebuilt by the rules of this release",
+            "Old and new hours have the same columns and were read in the same way.",
+        ),
         "newest hour too old": lambda: End("New hours of returns are complete again", FOLLOW),
         "times not as configured": lambda: End(
             "Request times fit the configured time zone",

@@ -25,6 +25,7 @@ Kind = Literal[
     "nothing polled",
     "hours missing",
     "hours damaged",
+    "hours outdated",
     "newest hour too old",
     "times not as configured",
     "returns rejected",

@@ -22,7 +22,7 @@ from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import HOUR, Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.alerts.facts import Evaluation
@@ -131,7 +131,7 @@ def newest_of(spans: Spans, limit: int, last: Window | None = None) -> list[Wind
 class Look:
     """One look at the hours of a lake: takes new verdicts in, then looks at what they touch."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a look is made of
         self,
         seen: Seen,
         lake: Lake,
@@ -139,31 +139,44 @@ class Look:
         *,
         now: datetime,
         may_go_on: Callable[[], bool],
+        known: Callable[[Sequence[Window]], Mapping[Window, str]],
     ) -> None:
-        """``may_go_on`` says whether there is time for another hour."""
+        """``may_go_on`` says whether there is time for another hour; ``known`` is for States."""
         self.seen = seen
         self._lake = lake
         self._names = lake.names()
         self._zone = zone
         self._now = now
         self._may_go_on = may_go_on
+        self._known = known
         self.complete = Spans(seen.complete)
         self.missing = Spans(seen.missing)
 
-    def take_in(self, evaluations: Sequence[Evaluation], first: Window, newest: Window) -> None:
-        """Everything: the verdicts, the hours of [first, newest] they touch, and unknown ones."""
+    def take_in(
+        self,
+        evaluations: Sequence[Evaluation],
+        damaged: Sequence[Window],
+        first: Window,
+        newest: Window,
+    ) -> None:
+        """Everything: the verdicts, the hours of [first, newest] they touch, and unknown ones.
+
+        ``damaged`` are hours that another look found so, wherever they lie.
+        """
         remember(self.seen.failing, evaluations)
         forget(self.seen.failing, self._now)
         touched = sorted({e.period for e in evaluations if e.asset in HOURLY}, reverse=True)
         for said in evaluations:
             self._read_outcome(said)
-        ordered = self._order([Window.from_key(key) for key in touched], first, newest)
+        concerned = [*(Window.from_key(key) for key in touched), *damaged]
+        ordered = self._order(concerned, first, newest)
         for at in range(0, len(ordered), AT_ONCE):
             if not self._may_go_on():
                 break
             some = ordered[at : at + AT_ONCE]
+            known = self._known(some)  # first, or a poll kept in between seems to be lost
             self._names.load_hours(some)
-            states = States(self._lake, self._names, self._zone)
+            states = States(self._lake, self._names, self._zone, known)
             for window in some:
                 self._look_at(window, states.of(window))
         days = {e.period for e in evaluations if e.asset in DAILY}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from returns_orchestration.alerts import verdicts, words
 from returns_orchestration.alerts.facts import Finding, Policy, QuietHours
 from returns_orchestration.alerts.gaps import gaps
+from returns_orchestration.alerts.handover import handed_over
 from returns_orchestration.alerts.incidents import Event, Incident, step
 from returns_orchestration.alerts.outbox import Message, Outbox, deliver
 from returns_orchestration.alerts.seen import Look
@@ -24,9 +25,10 @@ from returns_orchestration.alerts.unusual import unusual
 from returns_orchestration.window import Window, last_settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from returns_orchestration.alerts.facts import Evaluation, Key
+    from returns_orchestration.alerts.handover import Found
     from returns_orchestration.alerts.seen import Seen
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
@@ -39,6 +41,10 @@ PAUSE: Final = timedelta(minutes=15)
 """Ticks further apart than that were interrupted: hours due meanwhile get their grace anew."""
 
 SIGN_OF_LIFE: Final = timedelta(minutes=5)
+
+
+def _nothing_known(_: Sequence[Window]) -> dict[Window, str]:
+    return {}
 
 
 @dataclass(slots=True)
@@ -78,10 +84,12 @@ class Alerts:
         *,
         absent: str = "",
         last_tick: datetime | None = None,
+        known: Callable[[Sequence[Window]], Mapping[Window, str]] = _nothing_known,
     ) -> Outcome:
         """Everything, once.
 
-        ``absent`` names credentials that are not set; ``last_tick`` is when this was done last.
+        ``absent`` names credentials that are not set; ``last_tick`` is when this was done last;
+        ``known`` gives the polls of hours that Dagster knows of, see States.
         """
         began = self._monotonic()
         kept = Kept(self._lake, now)
@@ -95,9 +103,12 @@ class Alerts:
             self._settings.report_time_zone,
             now=now,
             may_go_on=lambda: self._monotonic() - began < LOOK_SECONDS,
+            known=known,
         )
-        look.take_in(evaluations, Window(self._settings.start), newest)
-        self._decide(kept, newest, absent, now, outcome)
+        found = handed_over(self._lake)
+        damaged = [Window.from_key(key) for key in found.damaged]
+        look.take_in(evaluations, damaged, Window(self._settings.start), newest)
+        self._decide(kept, newest, absent, found, now, outcome)
         kept.save()
         self._deliver(kept, now, outcome)
         outcome.rows += kept.file_rows()
@@ -114,8 +125,14 @@ class Alerts:
         known = [name for name in told if name in self._channels]
         return [name for name in known if self._post(name, words.LAKE_WORKS)]
 
-    def _decide(
-        self, kept: Kept, newest: Window, absent: str, now: datetime, outcome: Outcome
+    def _decide(  # noqa: PLR0913, PLR0917 - what a decision is made of
+        self,
+        kept: Kept,
+        newest: Window,
+        absent: str,
+        found: Found,
+        now: datetime,
+        outcome: Outcome,
     ) -> None:
         state, seen = kept.state, kept.seen
         opened = {incident.key for incident in state.incidents if incident.is_open}
@@ -123,6 +140,7 @@ class Alerts:
         strange, unjudged = unusual(seen, now, self._settings.report_time_zone)
         findings = [
             *hours.findings,
+            *found.findings(now),
             *verdicts.findings(seen.failing, now),
             *strange,
             *_of_channels(state, now),

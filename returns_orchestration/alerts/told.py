@@ -125,6 +125,17 @@ def hours_damaged(incident: Incident) -> Words:
     )
 
 
+def hours_outdated(incident: Incident) -> Words:
+    """Hours whose tables were made by earlier rules than those of this release."""
+    return Words(
+        f"{hours_text(incident.size)} of returns {_are(incident.size)} being rebuilt by new rules",
+        "This release reads some values in another way, or has other columns. Until an hour is "
+        "rebuilt, its tables stay as the release before made them.",
+        "nothing: the sensor `missing_hours` rebuilds them from the lake, the newest first, "
+        "without a request to ClickPost. `returns-orchestration status` counts what is left.",
+    )
+
+
 def newest_hour_too_old(incident: Incident) -> Words:
     """No hour is missing, and none is new."""
     return Words(

@@ -126,6 +126,7 @@ WORDS: Final[dict[Kind, Callable[[Incident], told.Words]]] = {
     "nothing polled": told.nothing_polled,
     "hours missing": told.hours_missing,
     "hours damaged": told.hours_damaged,
+    "hours outdated": told.hours_outdated,
     "newest hour too old": told.newest_hour_too_old,
     "times not as configured": told.times_not_as_configured,
     "returns rejected": told.returns_rejected,

@@ -85,7 +85,11 @@ def incident_sensor(
             return dg.SensorResult(cursor=cursor.write(), skip_reason="Nothing has happened since.")
         try:
             outcome = alerts.tick(
-                evaluations, now, absent=_absent(settings), last_tick=cursor.ticked_at
+                evaluations,
+                now,
+                absent=_absent(settings),
+                last_tick=cursor.ticked_at,
+                known=lambda windows: history.newest_polls(context.instance, windows, keys),
             )
         except LakeError as error:
             # Nothing can be kept, so this alone is told from the cursor.

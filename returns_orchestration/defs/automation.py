@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
 from returns_orchestration import tables
+from returns_orchestration.alerts.handover import Found, hand_over
 from returns_orchestration.alerts.state import is_told
 from returns_orchestration.defs import history
 from returns_orchestration.defs.assets import DEPENDS_ON
@@ -26,7 +26,7 @@ from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import due
 from returns_orchestration.state.hours import States
 from returns_orchestration.state.memory import Memory
-from returns_orchestration.state.status import last_polled, list_files
+from returns_orchestration.state.status import last_polled, list_files, looked_twice
 from returns_orchestration.window import Window, last_settled, windows_between
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.defs.keys import Keys
     from returns_orchestration.flow.hours import HourPipeline
-    from returns_orchestration.lake import Names
+    from returns_orchestration.lake import Lake, Names
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.due import Choice
     from returns_orchestration.state.hours import Verdict
@@ -103,7 +103,7 @@ def live_schedule(settings: Settings, keys: Keys) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         job_name=HOURLY,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Polls each hour once it has built.",
+        description="Polls each hour RETURNS_SETTLE_MINUTES after its end.",
     )
     def live_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         window = last_settled(context.scheduled_execution_time.astimezone(UTC), settings.settle)
@@ -157,12 +157,12 @@ def healing_sensor(
         unknown = [*memory.damaged, *memory.unknown(first, newest, now, LOOK_LIMIT)]
         recent, patrol = _recent(first, newest), _patrol(memory, first, newest, now)
         looked_at = sorted({*unknown, *recent, *patrol})
+        known = history.newest_polls(context.instance, looked_at, keys)
         names = pipeline.lake.names()
         names.load_hours(looked_at)
         if memory.is_time_for_files(now):
             list_files(names, recent)
         list_files(names, patrol)
-        known = history.newest_polls(context.instance, looked_at, keys)
         states = States(pipeline.lake, names, settings.report_time_zone, known)
         unreported = set(history.unreported(context.instance, looked_at, keys))
         verdicts = {window: states.of(window) for window in looked_at}
@@ -171,6 +171,8 @@ def healing_sensor(
         succeeded = set(looked_at) - set(missing)
         damaged = [w for w in missing if verdicts[w].state == "damaged"]
         memory.note_damaged(looked_at, damaged, now)
+        outdated = sum(verdict.state == "outdated" for verdict in verdicts.values())
+        _hand_over(pipeline.lake, memory, outdated)
         if damaged and not is_told(pipeline.lake, "hours damaged"):
             # Whoever is told finds the cause as long as nothing is mended; told or not, it is then.
             early = {w for w in damaged if now - memory.damaged[w] < settings.alert_grace}
@@ -278,28 +280,31 @@ def _confirmed(
     verdicts: Mapping[Window, Verdict],
     known: Mapping[Window, str],
 ) -> dict[Window, Verdict]:
-    """The states of hours that a listing shows damaged, by a second look: a run may be at them.
+    """The states of hours that a listing shows damaged, by a second look.
 
     What is damaged then is noted in the lake: the next look lists no files, nor do the alerts.
     """
-    found = [
-        window
-        for window, verdict in verdicts.items()
-        if verdict.state == "damaged" and not (verdict.needs_poll or names.hour(window).damaged)
-    ]
     again: dict[Window, Verdict] = {}
-    for _, of_date in groupby(sorted(found), key=lambda window: window.start.date()):
-        windows = list(of_date)
-        states = pipeline.states(windows, known)
-        again |= {window: states.of(window) for window in windows}
-        for window in windows:
-            if again[window].state == "damaged":
-                # Where its entry cannot be read either, which file it is cannot be told.
-                paths = states.other_files(window) or [pipeline.lake.path(tables.RETURNS, window)]
-                with suppress(LakeError):  # a lake that cannot be written is told of by itself
-                    for path in paths:
-                        pipeline.lake.note_damaged(names, path)
+    lake = pipeline.lake
+    for second in looked_twice(lake, names, verdicts, pipeline.days.zone, known):
+        again[second.window] = second.verdict
+        if second.verdict.state == "damaged":
+            # Where its entry cannot be read either, which file it is cannot be told.
+            files = second.files or [lake.path(tables.RETURNS, second.window)]
+            with suppress(LakeError):  # a lake that cannot be written is told of by itself
+                for path in files:
+                    lake.note_damaged(names, path)
     return again
+
+
+def _hand_over(lake: Lake, memory: Memory, outdated: int) -> None:
+    """Give the alerts what they do not look for themselves, where it is another than before."""
+    found = Found(damaged=[window.key for window in sorted(memory.damaged)], outdated=outdated)
+    text = "" if found == Found() else repr(found)
+    if text != memory.handed_over:
+        with suppress(LakeError):  # told of by itself; it is tried again by the next tick
+            hand_over(lake, found)
+            memory.handed_over = text
 
 
 def _is_to_be_run(window: Window, verdict: Verdict, unreported: Collection[Window]) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked
+from returns_orchestration.lake import journal
 from returns_orchestration.lake.lake import poll_name
 from returns_orchestration.lake.names import inputs_of, sources_of
 from returns_orchestration.stages import aggregates, ownership
@@ -122,7 +123,10 @@ class HourBuilder:
         return set().union(*(found.windows for found in mine))
 
     def _note_absent(self, names: Names, window: Window) -> None:
-        """Note as lost each poll that the tables were made of and that is no longer there."""
+        """Note as lost each poll that the tables were made of and that is no longer there.
+
+        An entry whose name says everything is put again; for another one the hour is polled again.
+        """
         made = self._lake.made_or_none(window, names)
         if made is None:
             return
@@ -132,6 +136,12 @@ class HourBuilder:
         absent = {int(number) for key, _, number in told if key == window.key} - known
         for number in sorted(absent.difference(names.unnoted(window)) if absent else ()):
             self._lake.set_poll_aside(names, window, number)
+        for path in self._lake.absent_entries(names, window, made.made_of):
+            entry = journal.entry_named(path)
+            if entry is not None:
+                self._lake.put_entry(names, entry)
+            else:
+                self._lake.set_poll_aside(names, window, 0)
 
     def _make(  # noqa: PLR0913 - what an hour is made of
         self,
@@ -160,11 +170,7 @@ class HourBuilder:
             frames,
             inputs=inputs,
             rules=Rules.of_today().hours,
-            made_of=sorted(
-                poll_name(source, poll.number)
-                for source in sources_of(window, names)
-                for poll in names.hour(source).polls
-            ),
+            made_of=_made_of(names, window),
             facts=facts,
             first_seen=_first_seen(window, mine),
             references=b"".join(hash_of(found.reference) for found in mine),
@@ -218,6 +224,17 @@ class HourBuilder:
         if blocking:
             raise HourBlocked(window.key, judged, "; ".join(c.sentence for c in blocking))
         return judged
+
+
+def _made_of(names: Names, window: Window) -> list[str]:
+    """The polls that ``window`` is made of, and the entries that say how they are read."""
+    found: list[str] = []
+    for source in sources_of(window, names):
+        hour = names.hour(source)
+        folder = journal.date_folder(source.start.date())
+        found += (poll_name(source, poll.number) for poll in hour.polls)
+        found += (f"{folder}/{name}" for name in hour.inputs if ".poll-" not in name)
+    return sorted(found)
 
 
 def _first_seen(window: Window, mine: Iterable[Return]) -> dict[int, tuple[int, int]]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from returns_orchestration.lake.quarantine import move_aside
+
 if TYPE_CHECKING:
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.window import Window
@@ -24,6 +26,12 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     for poll in list(names.hour(window).polls):
         if not lake.is_as_noted(poll):
             places += lake.set_poll_aside(names, window, poll.number)
+    for path in lake.bad_replies(names, window):
+        place = move_aside(lake.store, path)
+        names.discard(path)
+        # What that reply repeated is not known any more: the hour says it again when it is polled.
+        places += [place] if place else []
+        places += lake.set_poll_aside(names, window, 0)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.
     lake.invalidate(names, window)
     # Of polls that are right, or were set aside by a run that was killed, and of tables: these are

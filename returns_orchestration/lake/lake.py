@@ -291,10 +291,36 @@ class Lake:
         folder = f"{journal.date_folder(window.start.date())}/"
         found: list[Again] = []
         for name in names.hour(window).again:
-            entry = self.entry(folder + name)
+            try:
+                entry = self.entry(folder + name)
+            except LakeDamaged:
+                if self.store.get(folder + name) is not None:
+                    self.note_damaged(names, folder + name)
+                raise
             if isinstance(entry, Again):
                 found.append(entry)
         return found
+
+    def absent_entries(self, names: Names, window: Window, made_of: Iterable[str]) -> list[str]:
+        """The entries of ``window`` itself among ``made_of`` that are no longer there."""
+        begin = folder_of(window.key)
+        there = set(names.of(window.start.date()))
+        folder = f"{journal.date_folder(window.start.date())}/"
+        absent = [p for p in made_of if p.startswith(begin) and p.removeprefix(folder) not in there]
+        return [path for path in absent if self.store.get(path) is None]
+
+    def bad_replies(self, names: Names, window: Window) -> list[str]:
+        """The `again` entries of ``window`` that are not as they were written."""
+        folder = f"{journal.date_folder(window.start.date())}/"
+        bad: list[str] = []
+        for name in names.hour(window).again:
+            content = self.store.get(folder + name)
+            try:
+                if content is not None:
+                    journal.decode(content, folder + name)
+            except LakeDamaged:
+                bad.append(folder + name)
+        return bad
 
     def rezone(self, names: Names, window: Window, zone: str) -> int:
         """Note that the naive times of the kept polls of ``window`` are of ``zone``; how many."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from returns_orchestration import tables
+from returns_orchestration.errors import ZoneUnknown
 from returns_orchestration.stages import values, vocabulary
 
 if TYPE_CHECKING:
@@ -115,11 +116,18 @@ class RecordReader:
         )
 
     def of_poll(self, zone: str) -> RecordReader:
-        """The reader for a poll sent under ``zone``, an IANA name; "" where it was not noted."""
+        """The reader for a poll sent under ``zone``, an IANA name; "" where it was not noted.
+
+        Raises ZoneUnknown.
+        """
         if zone in ("", self.zone.key):
             return self
         if zone not in self._of_zones:
-            self._of_zones[zone] = RecordReader(ZoneInfo(zone), self._untold)
+            try:
+                found = ZoneInfo(zone)
+            except (ValueError, OSError, ZoneInfoNotFoundError):
+                raise ZoneUnknown(zone) from None
+            self._of_zones[zone] = RecordReader(found, self._untold)
         return self._of_zones[zone]
 
     def head(self, content: object) -> tuple[str, datetime] | Refused:

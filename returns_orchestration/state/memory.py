@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ROUND: Final = timedelta(days=6)
 """Within which each date is looked at again; a week, less what a daemon may stand still."""
 
+GROWTH: Final = 3
+"""Dates more that a round is planned for: a young lake grows while it is looked at."""
+
 FILES_EVERY: Final = timedelta(minutes=15)
 """How often the files of the newest days are listed, besides the journal at each look."""
 
@@ -40,19 +43,22 @@ class Memory:
         files_at: datetime | None = None,
         damaged: dict[Window, datetime] | None = None,
         made_by: str = "",
+        handed_over: str = "",
     ) -> None:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
 
         ``made_by`` names the rules by which tables were made then, where it is about tables;
         ``polled`` says when hours were last polled, as far as it was looked up; ``patrol`` is the
         date that was looked at last in turn, ``patrolled_at`` when it was due; ``files_at`` is when
-        the files of the newest days were last listed, ``damaged`` since when hours are damaged.
+        the files of the newest days were last listed, ``damaged`` since when hours are damaged;
+        ``handed_over`` is what the alerts were given last.
         """
         self.complete = complete
         self.attempts = attempts
         self.polled = polled or {}
         self.files_at = files_at
         self.damaged = damaged or {}
+        self.handed_over = handed_over
         self._patrol = patrol
         self._patrolled_at = patrolled_at
         self._rules = rules
@@ -87,6 +93,7 @@ class Memory:
             files_at=_time(plain.get("files_at")),
             damaged=damaged,
             made_by=plain.get("made_by", ""),
+            handed_over=plain.get("handed_over", ""),
         )
 
     def is_of(self, rules: str) -> bool:
@@ -144,7 +151,8 @@ class Memory:
         if days < 1:
             return None
         at = self._patrolled_at
-        due_at = now if at is None or not at <= now < at + ROUND else at + ROUND / days
+        by_then = days + GROWTH
+        due_at = now if at is None or not at <= now < at + ROUND else at + ROUND / by_then
         if now < due_at:
             return None
         after = self._patrol
@@ -185,7 +193,8 @@ class Memory:
             "files_at": self.files_at,
         }
         noted = {name: at.isoformat() for name, at in times.items() if at is not None}
-        return json.dumps(plain | noted | {"rules": self._rules, "made_by": self._made_by})
+        texts = {"rules": self._rules, "made_by": self._made_by, "handed_over": self.handed_over}
+        return json.dumps(plain | noted | texts)
 
 
 def _time(text: str | None) -> datetime | None:

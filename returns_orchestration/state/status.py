@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
@@ -57,12 +58,55 @@ def states(
         some = windows[at : at + AT_ONCE]
         names = look_at(lake, some)
         judge = States(lake, names, zone, known)
+        verdicts = {window: judge.of(window) for window in some}
+        again = {
+            second.window: second for second in looked_twice(lake, names, verdicts, zone, known)
+        }
+        of_hour = {w: again[w].names if w in again else names for w in some}
         made = lake.read_all_made(
-            {w: of_one[0] for w in some if len(of_one := names.hour(w).made) == 1}
+            {w: of_one[0] for w in some if len(of_one := of_hour[w].hour(w).made) == 1}
         )
         log = lake.poll_log.of_all(some)
         for window in some:
-            yield _line(lake, names, window, judge.of(window), made.get(window), log)
+            verdict = again[window].verdict if window in again else verdicts[window]
+            yield _line(lake, of_hour[window], window, verdict, made.get(window), log)
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What a second look shows of an hour; ``files`` are those that are not as recorded."""
+
+    window: Window
+    verdict: Verdict
+    names: Names
+    files: list[str]
+
+
+def looked_twice(
+    lake: Lake,
+    names: Names,
+    verdicts: Mapping[Window, Verdict],
+    zone: ZoneInfo,
+    known: Mapping[Window, str] | None = None,
+) -> Iterator[Second]:
+    """The hours that a listing alone shows damaged, looked at again: a run may be at work on them.
+
+    The names and the files are not listed at one moment, so an hour that is published in between
+    has sizes that its entry does not name.
+    """
+    doubtful = [
+        window
+        for window, verdict in verdicts.items()
+        if verdict.state == "damaged" and not (verdict.needs_poll or names.hour(window).damaged)
+    ]
+    for _, of_date in groupby(sorted(doubtful), key=lambda window: window.start.date()):
+        windows = list(of_date)
+        found = look_at(lake, windows)
+        judge = States(lake, found, zone, known)
+        for window in windows:
+            verdict = judge.of(window)
+            files = judge.other_files(window) if verdict.state == "damaged" else []
+            yield Second(window, verdict, found, files)
 
 
 def look_at(lake: Lake, windows: Collection[Window]) -> Names:

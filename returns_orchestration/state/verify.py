@@ -167,6 +167,9 @@ class Verifier:
             if key == window.key and int(number) not in known:
                 path = self._lake.poll_path(window, int(number))
                 found.append(Finding(path, "missing", "poll", window, int(number)))
+        for path in self._lake.absent_entries(names, window, made.made_of if made else ()):
+            remedy: Remedy = "entry" if journal.entry_named(path) else "poll"
+            found.append(Finding(path, "missing", remedy, window))
         return found
 
     @staticmethod

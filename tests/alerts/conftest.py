@@ -71,6 +71,8 @@ class Desk:
     sent: list[tuple[str, Message]] = field(default_factory=list)
     down: dict[str, str] = field(default_factory=dict)
     last_tick: datetime | None = None
+    known: dict[Window, str] = field(default_factory=dict)
+    """The newest polls that Dagster's log knows of."""
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.store, lambda: START)
@@ -133,7 +135,11 @@ class Desk:
     def tick(self, *evaluations: Evaluation, absent: str = "", **seams: Any) -> Outcome:
         self.store.gone, self.store.dates = self.gone, 0
         outcome = self.alerts(**seams).tick(
-            evaluations, self.now, absent=absent, last_tick=self.last_tick
+            evaluations,
+            self.now,
+            absent=absent,
+            last_tick=self.last_tick,
+            known=lambda windows: {w: sha for w, sha in self.known.items() if w in windows},
         )
         self.last_tick = self.now
         return outcome

@@ -9,6 +9,8 @@ from alerts.conftest import START, Desk, hour, said, unread
 
 from returns_orchestration import tables
 from returns_orchestration.alerts.facts import Evaluation
+from returns_orchestration.alerts.handover import FOUND, Found, hand_over, handed_over
+from returns_orchestration.alerts.seen import RECENT
 from returns_orchestration.window import windows_between
 
 
@@ -155,6 +157,51 @@ def test_what_is_damaged_is_told_at_once_and_so_is_its_end(desk: Desk) -> None:
     assert desk.kinds == []
     assert len(desk.titles) == 2
     assert desk.titles[1].startswith("[over] ")
+
+
+def test_what_the_sensor_finds_damaged_in_old_hours_is_told(desk: Desk) -> None:
+    """The alerts themselves look at the newest hours only."""
+    desk.publish({hour(n): 4 for n in range(RECENT + 10)})
+    desk.live(RECENT + 10)
+    names, old = desk.lake.names(), hour(3)
+    desk.lake.note_damaged(names, desk.lake.path(tables.RETURNS, old))
+    desk.live(1 / 6)
+    assert desk.titles == []
+    hand_over(desk.lake, Found(damaged=[old.key]))
+    desk.live(1 / 6)
+    assert desk.titles == ["[problem] 1 hour of returns is damaged in the lake"]
+    desk.lake.clear_damaged(names, old)
+    hand_over(desk.lake, Found())
+    desk.live(1 / 6)
+    assert [title[:6] for title in desk.titles] == ["[probl", "[over]"]
+
+
+def test_hours_that_new_rules_outdate_are_one_notice(desk: Desk) -> None:
+    desk.live(5)
+    for outdated in (2_000, 1_700, 40):
+        hand_over(desk.lake, Found(outdated=outdated))
+        desk.live(1 / 2)
+    assert desk.titles == ["[notice] 2,000 hours of returns are being rebuilt by new rules"]
+    hand_over(desk.lake, Found())
+    desk.live(1 / 6)
+    assert [title[:8] for title in desk.titles] == ["[notice]", "[over] T"]
+    assert desk.kinds == []
+
+
+def test_what_cannot_be_read_of_the_sensor_is_as_if_it_had_not_looked(desk: Desk) -> None:
+    desk.lake.store.put(FOUND, b"\xff")
+    assert handed_over(desk.lake) == Found()
+
+
+def test_hours_that_a_restored_lake_lacks_are_missing(desk: Desk) -> None:
+    """The lake alone shows nothing; Dagster's log knows of a newer poll."""
+    asked = said(hour(0), START, asset="raw_returns")
+    desk.publish({hour(n): 4 for n in range(5)})
+    desk.live(5, lambda: [asked])
+    desk.known = {hour(3): "1" * 16}
+    desk.live(9, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    assert desk.kinds == ["hours missing"]
+    assert desk.seen.missing == [[hour(3).key, hour(4).key]]
 
 
 def test_hours_that_are_about_to_be_made_are_no_news(desk: Desk) -> None:

@@ -55,6 +55,7 @@ def of_claim(kind: Kind, severity: Severity, asset: str, claim: str, **facts: An
 SAMPLES: list[Incident] = [
     incident("hours missing", size=13, spans=NIGHT, error="ServerFault", words="", hours=5.5),
     incident("hours damaged", size=2, spans=MORNING),
+    incident("hours outdated", "notice", size=2_000),
     incident("credentials refused", "urgent", size=2, spans=MORNING, absent=""),
     incident("nothing polled", "urgent", size=2, spans=MORNING),
     incident("newest hour too old", size=5, hour="2026-11-09-04:00"),
@@ -105,7 +106,7 @@ SAMPLES: list[Incident] = [
     ),
     incident("channel down", subject="slack 1", fault="it answered HTTP 404", waiting=3),
 ]
-SAMPLES[10].facts["hours"] = 3
+next(sample for sample in SAMPLES if sample.kind == "silence").facts["hours"] = 3
 
 
 FREQUENT: tuple[Kind, ...] = ("hours missing", "credentials refused", "silence", "mix shifted")

@@ -223,6 +223,32 @@ def test_outdated_hours_are_made_again_newest_first_and_without_a_call(
     assert world.scan("returns").equals(tables)
 
 
+def test_what_the_patrol_finds_in_an_old_hour_is_told_first_and_then_mended(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    """The alerts do not look there by themselves."""
+    windows = list(windows_between(START.start, START.start + timedelta(days=6)))
+    now = windows[-1].end + timedelta(minutes=30)
+    world.set_clock(lambda: now)
+    definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
+    assert run_range(definitions, instance, windows, missing_only=True).success
+    missing = tick(definitions, instance, None)
+    incidents = tick(definitions, instance, None, "incidents")
+    odd, calls = windows[5], len(world.asked())
+    (world.lake / "return_items" / odd.path / "part-0.parquet").unlink()
+    ticks = 0
+    while states_of(world, [odd]) == {"damaged"}:
+        now, ticks = now + timedelta(hours=4), ticks + 1
+        missing = tick(definitions, instance, missing.cursor)
+        incidents = tick(definitions, instance, incidents.cursor, "incidents")
+        if (odd.key, odd.key) in asked_for(missing):  # besides those that are new by now
+            assert is_told(world.pipeline().lake, "hours damaged")
+            assert run_range(definitions, instance, [odd], missing_only=True).success
+        assert ticks < 7 * 6
+    assert len(world.asked()) == calls
+    assert states_of(world, windows) <= {"complete", "empty"}
+
+
 def test_a_file_that_is_gone_is_told_first_and_then_mended_without_a_call(
     world: World, instance: dg.DagsterInstance
 ) -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from lakes import bytes_of, references
+from lakes import bytes_of, placed, references
 from records import Record, at, on_the_wire, returned
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.flow.hours import Failed, Made, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.lake import Lake
+from returns_orchestration.lake import Lake, journal
+from returns_orchestration.lake.journal import JOURNAL, Rezoned
 from returns_orchestration.lake.lake import made_path
+from returns_orchestration.lake.store import FolderStore, Listed
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.places import find_misplaced
+from returns_orchestration.state.status import states
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window, windows_between
 
@@ -345,3 +349,116 @@ def test_a_bad_poll_is_set_aside_and_never_deleted_by_a_rebuild(scene: Scene) ->
     rebuilt = Rebuilder(scene.api_of(reply).pipeline(scene.lake)).rebuild(TEN.start, TEN.end)
     assert rebuilt.poll_again == [TEN]
     assert list(bytes_of(scene.lake.store, "_aside/raw_returns").values()) == [bad]
+
+
+class ListedInBetween(FolderStore):
+    """Another process publishes between the listing of the journal and that of the files."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.then: Callable[[], None] | None = None
+
+    def between(self, prefix: str, start: str, stop: str) -> Iterator[Listed]:
+        yield from super().between(prefix, start, stop)
+        if prefix == JOURNAL and self.then is not None:
+            then, self.then = self.then, None
+            then()
+
+
+def test_an_hour_that_is_published_while_status_looks_is_not_damaged(
+    folder: Path, api_of: Any
+) -> None:
+    store = ListedInBetween(folder)
+    lake = Lake(store, lambda: at(20))
+    api_of(reply, always_at=at(30)).run(lake, POLLED)
+    writer = Lake(FolderStore(folder), lambda: at(20))
+    store.then = lambda: api_of(more, always_at=at(40)).run(writer, [TEN])  # type: ignore[func-returns-value]
+    (first,) = states(lake, [TEN], INDIA)
+    assert store.then is None
+    assert (first.state, first.returns) == ("complete", 2)
+
+
+@dataclass
+class OfAgain:
+    """Two windows that contradict each other, and the entry that says which spoke last."""
+
+    lake: Lake
+    api: Any
+
+    @property
+    def path(self) -> str:
+        (name,) = self.lake.names().hour(TEN).again
+        return f"{journal.date_folder(TEN.start.date())}/{name}"
+
+    @property
+    def status(self) -> str:
+        frame = placed(self.lake.store, tables.RETURNS.name)
+        assert frame is not None
+        (status,) = frame.get_column("status")
+        return str(status)
+
+
+@pytest.fixture
+def of_again(lake: Lake, api_of: Any) -> OfAgain:
+    api = api_of(lambda w: [returned("M", TEN.start, status="A" if w == TEN else "B")])
+    for window in (TEN, ELEVEN, TEN):
+        api.run(lake, [window])
+    return OfAgain(lake, api)
+
+
+@pytest.mark.parametrize("how", ["deleted", "altered"])
+@pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
+def test_an_entry_of_a_repeated_reply_that_is_lost_has_its_hour_polled_again(
+    how: str, mended_by: str, of_again: OfAgain
+) -> None:
+    lake, api, path = of_again.lake, of_again.api, of_again.path
+    assert of_again.status == "A"
+    content = lake.store.get(path) or b""
+    if how == "deleted":
+        lake.store.delete(path)
+    else:
+        lake.store.put(path, content.replace(b"M", b"N"))
+    found = [f for f in Verifier(lake, INDIA).everything() if f.path == path]
+    assert [(f.kind, f.remedy) for f in found] == [
+        ("missing" if how == "deleted" else "altered", "poll")
+    ]
+    lake.forget()
+    if mended_by == "a run":
+        api.run(lake, [TEN, ELEVEN], poll=False)
+    else:
+        assert Rebuilder(api.pipeline(lake)).rebuild(TEN.start, ELEVEN.end).poll_again == [TEN]
+    assert api.states(lake, [TEN]) == ["damaged"]
+    api.run(lake, [TEN, ELEVEN], missing_only=True)
+    assert of_again.status == "A"
+    assert api.states(lake, [TEN]) == ["complete"]
+    assert list(Verifier(lake, INDIA).everything()) == []
+
+
+def test_a_correction_of_a_zone_that_is_deleted_is_put_again(lake: Lake, api_of: Any) -> None:
+    record = returned("R-1", at(0)) | {"Return Request Timestamp": "2026-11-09 15:45:00"}
+    api = api_of(lambda _: [record], always_at=at(30))
+    api.run(lake, [TEN])
+    lake.rezone(lake.names(), TEN, INDIA.key)
+    api.run(lake, [TEN], missing_only=True)
+    before = bytes_of(lake.store)
+    (path,) = (path for path in before if ".rezoned-" in path)
+    lake.store.delete(path)
+    assert [(f.path, f.kind, f.remedy) for f in Verifier(lake, INDIA).everything()] == [
+        (path, "missing", "entry")
+    ]
+    api.run(lake, [TEN], missing_only=True)
+    assert bytes_of(lake.store) == before
+
+
+def test_a_zone_that_this_machine_does_not_know_fails_the_hour_and_says_so(
+    lake: Lake, api_of: Any
+) -> None:
+    api = api_of(reply, always_at=at(30), sent_under="UTC")
+    api.run(lake, [TEN])
+    lake.put_entry(lake.names(), Rezoned(period=TEN.key, number=1, change=1, zone="Asia/Atlantis"))
+    (failed,) = [o for o in api.run(lake, [TEN], poll=False) if isinstance(o, Failed)]
+    assert "Asia/Atlantis" in str(failed.error)
+    assert "tzdata" in str(failed.error)
+    assert lake.rezone(lake.names(), TEN, "UTC") == 1
+    api.run(lake, [TEN], poll=False)
+    assert api.states(lake, [TEN]) == ["complete"]

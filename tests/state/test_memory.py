@@ -9,7 +9,7 @@ import pytest
 from records import at
 
 from returns_orchestration.state.attempts import Attempt
-from returns_orchestration.state.memory import FILES_EVERY, ROUND, Memory
+from returns_orchestration.state.memory import FILES_EVERY, GROWTH, ROUND, Memory
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import windows_between
 
@@ -131,7 +131,21 @@ def test_each_date_has_its_turn_within_a_week_and_none_sooner_than_due(
     assert max(gaps(found, ticks[-1])) <= 7 * DAY
     again = [gap for gap in gaps(found, NOW + 99 * DAY) if gap < 20 * DAY]
     assert len(again) >= dates
-    assert min(again) >= ROUND - every
+    assert min(again) >= ROUND * dates / (dates + GROWTH) - every
+
+
+@pytest.mark.parametrize("dates", [1, 2, 4, 11, 20, 365])
+def test_each_date_of_a_lake_that_grows_has_its_turn_within_a_week(dates: int) -> None:
+    memory, begun = Memory.read(None), {FIRST + n * DAY: NOW for n in range(dates)}
+    for minute in range(30 * DAY // MINUTE):
+        now = NOW + minute * MINUTE
+        last = FIRST + (dates - 1 + (now - NOW).days) * DAY
+        begun.setdefault(last, now)  # until then each look is at it
+        day = memory.patrol(FIRST, last, now)
+        if day is not None:
+            assert now - begun[day] <= 7 * DAY
+            begun[day] = now
+    assert max(now - at for at in begun.values()) <= 7 * DAY
 
 
 @pytest.mark.parametrize("dates", [1, 365, 1_826])
@@ -154,7 +168,7 @@ def test_a_clock_that_jumps_ends_no_patrol(jump: timedelta) -> None:
         assert set(found) == {FIRST + n * DAY for n in range(100)}
         assert found[:100] == sorted(found[:100])
         # No more turns than the time has, and one for each jump.
-        assert len(found) <= 10_000 * MINUTE / (ROUND / 100) + 3
+        assert len(found) <= 10_000 * MINUTE / (ROUND / (100 + GROWTH)) + 3
 
 
 def test_a_patrol_of_no_dates_and_of_others_than_before() -> None:

@@ -1,0 +1,47 @@
+"""What the sensor `missing_hours` finds and the alerts do not look for: handed over in the lake.
+
+The alerts look at new and recent hours only. The sensor looks at every hour within a week, so it
+notes here which hours are damaged and how many are outdated; the alerts read it at each look.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from returns_orchestration.alerts.facts import Finding
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from returns_orchestration.lake import Lake
+
+FOUND: Final = "_alerts/found.json"
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """``damaged`` are partition keys, in order; ``outdated`` counts hours yet to be rebuilt."""
+
+    damaged: list[str] = []
+    outdated: int = 0
+
+    def findings(self, now: datetime) -> list[Finding]:
+        """What is to be told of it; damaged hours are looked at and told as all others."""
+        if not self.outdated:
+            return []
+        return [Finding(kind="hours outdated", severity="notice", since=now, size=self.outdated)]
+
+
+def hand_over(lake: Lake, found: Found) -> None:
+    """Put what was found in the place of what was found before. Raises LakeUnwritable."""
+    lake.store.put(FOUND, msgspec.json.encode(found))
+
+
+def handed_over(lake: Lake) -> Found:
+    """What was found last; nothing where no sensor has looked yet. Raises LakeDamaged."""
+    content = lake.store.get(FOUND)
+    try:
+        return msgspec.json.decode(content, type=Found) if content else Found()
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # the sensor puts it whole at its next find
+        return Found()
