@@ -36,14 +36,14 @@ def measure(lake: Path, folder: Path, say: Callable[[str], None]) -> list[Figure
         _of_size(DAILY, daily, "the hourly ones", hourly),
     ]
     for engine, ask in (("polars", by_month_polars), ("DuckDB", by_month_duckdb)):
-        many, _ = timed(lambda ask=ask: ask(files[HOURLY], "hour"), GOES)  # type: ignore[misc]
-        floor, _ = timed(lambda ask=ask: ask(str(one), "hour"), GOES)  # type: ignore[misc]
+        many, _ = timed(lambda ask=ask: ask(files[HOURLY], "hour_start"), GOES)  # type: ignore[misc]
+        floor, _ = timed(lambda ask=ask: ask(str(one), "hour_start"), GOES)  # type: ignore[misc]
         days, _ = timed(lambda ask=ask: ask(files[DAILY], "day"), GOES)  # type: ignore[misc]
         figures += [
             _of_time(HOURLY, engine, many, "the same rows in one file", floor),
             _of_time(DAILY, engine, days, "the hourly ones", many),
         ]
-    for table, time in ((HOURLY, "hour"), (DAILY, "day")):
+    for table, time in ((HOURLY, "hour_start"), (DAILY, "day")):
         if by_month_polars(files[table], time) != by_month_duckdb(files[table], time):
             message = f"polars and DuckDB read different counts from {table}"
             raise RuntimeError(message)

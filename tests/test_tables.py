@@ -23,8 +23,8 @@ AT_LEAST = {
         "return_reference_number item_index requested_at sku quantity return_reason refund_mode"
     ),
     "rejected_returns": "polled_at position reason record",
-    "refund_modes_hourly": "hour refund_mode returns items quantity",
-    "return_reasons_hourly": "hour return_reason returns items quantity",
+    "refund_modes_hourly": "hour_start refund_mode returns items quantity",
+    "return_reasons_hourly": "hour_start return_reason returns items quantity",
     "refund_modes_daily": "day refund_mode returns items quantity",
     "return_reasons_daily": "day return_reason returns items quantity",
 }
@@ -112,7 +112,7 @@ def test_the_tables_of_the_contract_are_there_with_their_columns() -> None:
 def test_a_daily_table_has_the_day_in_the_place_of_the_hour(daily: Table, hourly: Table) -> None:
     (day, *counts), (hour, *others) = daily.columns, hourly.columns
     assert (day.name, day.dtype, day.nullable) == ("day", pl.Date(), False)
-    assert (hour.name, hour.dtype) == ("hour", UTC_TIME)
+    assert (hour.name, hour.dtype) == ("hour_start", UTC_TIME)
     assert counts == others
     assert daily.name == hourly.name.replace("hourly", "daily")
 
@@ -136,7 +136,7 @@ def test_every_field_that_the_vendor_documents_has_one_column_of_its_type(place:
 
 def test_times_are_utc_microseconds_days_are_dates_and_references_are_text() -> None:
     for table, column in COLUMNS:
-        if column.name.endswith("_at") or column.name == "hour":
+        if column.name.endswith("_at") or column.name == "hour_start":
             assert column.dtype == UTC_TIME, (table.name, column.name)
         if column.name == "day":
             assert column.dtype == pl.Date(), (table.name, column.name)

@@ -93,8 +93,7 @@ class HourBuilder:
             inputs = inputs_of(window, names)
             sources = sources_of(window, names)
             copies = copies_of_hour(self._lake, names, self._reader, window, sources)
-            # By today's rules its records may live in hours that no mark names yet.
-            if self._lake.mark(names, window, copies.homes):
+            if self._mark(names, window, copies):
                 continue
             self._note_absent(names, window)
             built = self._make(names, window, copies, inputs, landed, check_files=check_files)
@@ -121,6 +120,22 @@ class HourBuilder:
         copies = copies_of_hour(self._lake, names, self._reader, window, sources)
         mine = (of.found for of in copies.returns if hash_of(of.found.reference) in references)
         return set().union(*(found.windows for found in mine))
+
+    def _mark(self, names: Names, window: Window, copies: HourCopies) -> bool:
+        """Put the marks that are missing around ``window``; whether there were any.
+
+        By today's rules its records may live in hours that no mark names yet; a return that another
+        window moved away is to be known in its new hour by all that served it; and of two marks a
+        killed run may have put one.
+        """
+        hour = names.hour(window)
+        homes: dict[Window, set[Window]] = {window: {*copies.homes, *hour.went_to}}
+        homes |= {source: {window} for source in hour.came_from}
+        for of in copies.returns:
+            for source in (window, *of.found.windows):  # so that this hour knows of the new one
+                homes.setdefault(source, set()).add(of.home)
+        new = [self._lake.mark(names, source, found) for source, found in homes.items()]
+        return any(new)
 
     def _note_absent(self, names: Names, window: Window) -> None:
         """Note as lost each poll that the tables were made of and that is no longer there.

@@ -384,9 +384,11 @@ class _Run:
         hours = self._changed.union(*(day.windows for day in self._due_days()))
         while hours:
             linked = link_relocated(pipeline.lake, self._names, hours, pipeline.builder)
+            before = set(self._changed)
             for hour in sorted(linked):
                 yield self._build_one(hour, None, asked=False)
-            hours = linked
+            yield from self._build_stale()
+            hours = linked | (self._changed - before)
 
     def _due_days(self) -> dict[Day, Window]:
         """The days that do not follow the hours made yet, each with the first of these."""

@@ -199,6 +199,7 @@ class Rebuilder:
         linked: set[Window] = set()
         while new := link_relocated(self._lake, names, {*made, *linked}, self._pipeline.builder):
             linked |= {window for window in sorted(new) if self._make_hour(names, window)}
+            linked |= set(self._make_stale(names, [*made, *linked]))
         return sorted(linked.difference(made))
 
     def _clear(self, names: Names, period: Window | Day) -> bool:

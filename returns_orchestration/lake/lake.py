@@ -410,15 +410,13 @@ class Lake:
     def read_all_made(self, found: Mapping[Window, MadeName]) -> dict[Window, Made]:
         """The made entries of many hours, read side by side; a damaged one is left out."""
         paths = {window: made_path(window, name) for window, name in found.items()}
-        unknown = [path for path in paths.values() if path not in self._made]
-        contents = dict(zip(unknown, self.store.get_many(unknown), strict=True))
-        read: dict[Window, Made] = {}
-        for window, path in paths.items():
-            content = contents.get(path)
-            with suppress(LakeDamaged):
-                if path not in contents:
-                    read[window] = self._made[path]
-                elif content is not None:
+        # Taken first: to keep another one may drop them.
+        read = {w: self._made[path] for w, path in paths.items() if path in self._made}
+        unknown = {window: path for window, path in paths.items() if window not in read}
+        contents = self.store.get_many(list(unknown.values()))
+        for (window, path), content in zip(unknown.items(), contents, strict=True):
+            if content is not None:
+                with suppress(LakeDamaged):
                     read[window] = self._kept(path, self._decoded(path, content))
         return read
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 Words = list[tuple[str, "datetime | None"]]
 """The texts of the records of one return in one poll, each with its request time as it is read."""
 
-_UNUSABLE = "\0"
-"""Begins the key of a record that has no usable reference: its own text then stands for it."""
+Key = tuple[bool, str]
+"""Whether a record is usable, and its reference; of an unusable one its own text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Landed:
 class _Said:
     """What a reply says by reference, its usable records by the hour requested, and the others."""
 
-    words: dict[str, Words]
+    words: dict[Key, Words]
     homes: dict[Window, int]
     rejected: int
 
@@ -100,8 +100,8 @@ def land(  # noqa: PLR0913, PLR0917 - what a poll is
             break
         names.refresh([window])
         names.forget_files()
-    distinct = frozenset(key for key in said.words if not key.startswith(_UNUSABLE))
-    gone = {key for key in known if not key.startswith(_UNUSABLE)} - distinct
+    distinct = _references(said.words)
+    gone = _references(known) - distinct
     return Landed(
         window=window,
         polled_at=polled_at,
@@ -141,19 +141,19 @@ def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
     reader: RecordReader,
     window: Window,
     at: datetime,
-    said: dict[str, Words],
+    said: dict[Key, Words],
 ) -> None:
     """Note a reply that repeats what a newer poll of another window contradicts."""
     sources = sources_of(window, names)
     if sources == [window]:
         return
-    newest: dict[str, tuple[Window, Words]] = {}
+    newest: dict[Key, tuple[Window, Words]] = {}
     for served in served_by(lake, names, reader, sources):
         if served.at <= at:
             words = _read(served.reader, served.records).words
             newest |= {key: (served.source, of_one) for key, of_one in words.items()}
     contradicted = sorted(
-        key
+        key[1]
         for key, words in said.items()
         if key in newest and newest[key][0] != window and newest[key][1] != words
     )
@@ -162,19 +162,23 @@ def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
         lake.put_entry(names, entry)
 
 
+def _references(words: Iterable[Key]) -> frozenset[str]:
+    return frozenset(key for is_usable, key in words if is_usable)
+
+
 def _read(reader: RecordReader, records: Iterable[str]) -> _Said:
-    words: dict[str, Words] = {}
+    words: dict[Key, Words] = {}
     homes: Counter[Window] = Counter()
     rejected = 0
     for record in records:
         head = reader.head(decode(record))
         if isinstance(head, Refused):
             rejected += 1
-            words.setdefault(_UNUSABLE + record, []).append((record, None))
+            words.setdefault((False, record), []).append((record, None))
         else:
             reference, requested_at = head
             homes[Window.of(requested_at)] += 1
-            words.setdefault(reference, []).append((record, requested_at))
+            words.setdefault((True, reference), []).append((record, requested_at))
     for of_one in words.values():
         of_one.sort()  # the pieces of a return in another order are nothing new either
     return _Said(words, dict(homes), rejected)
@@ -182,9 +186,9 @@ def _read(reader: RecordReader, records: Iterable[str]) -> _Said:
 
 def _newest_words(
     lake: Lake, names: Names, reader: RecordReader, window: Window
-) -> dict[str, Words]:
+) -> dict[Key, Words]:
     """For every reference ever kept for the window, what its newest poll that served it said."""
-    known: dict[str, Words] = {}
+    known: dict[Key, Words] = {}
     for served in served_by(lake, names, reader, [window]):
         if not served.is_repeated:
             known |= _read(served.reader, served.records).words

@@ -9,13 +9,16 @@ two: the journal keeps a mark for each (``from`` and ``to``). ``copies.py`` appl
 
 Folding: the copies of one return are read in the order they were polled and served. Within one
 poll, records with different AWBs or tracking ids are its pieces; other copies are the same piece,
-the later one newer. A newer value wins, a null never erases, and a piece that a newer poll no
-longer serves stays.
+the later one newer. A piece of a newer poll is the known one with its AWB and tracking id, else
+with one of them, else with the same items; a return that has one piece and is served as one record
+stays one piece. A newer value wins, a null never erases, and a piece that a newer poll no longer
+serves stays.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
@@ -26,7 +29,7 @@ from returns_orchestration.stages.pieces import AWB, SKU, Pieces
 from returns_orchestration.stages.typing import ITEM_FIELDS, RETURN_FIELDS, Item, Typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
     from datetime import datetime
 
     import polars as pl
@@ -121,9 +124,11 @@ class Return:
     @property
     def items(self) -> list[Item]:
         """The items of all pieces; a list that is the same on two pieces counts once."""
-        lists: dict[tuple[object, ...], tuple[Item, ...]] = {}
+        if len(self.pieces) == 1:
+            return list(self.pieces[0].items)
+        lists: dict[Hashable, tuple[Item, ...]] = {}
         for piece in self.pieces:
-            lists.setdefault(tuple(item.values for item in piece.items), piece.items)
+            lists.setdefault(_contents(piece.items), piece.items)
         return [item for items in lists.values() for item in items]
 
 
@@ -162,26 +167,36 @@ def _pieces_of_one_poll(records: Iterable[Typed]) -> list[Typed]:
 def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
     """The pieces after a newer poll: matched by AWB and tracking id, then by what they hold.
 
-    A new AWB takes the place of one that is no longer served (a courier was assigned or changed)
-    if it carries the same items, as far as both tell;
-    known pieces that are left over stay, after those served; a list of items that they shared with
-    a piece that is served is the newer one for them, too.
+    Pieces that are matched in the surest way come first. A new AWB takes the place of one that is
+    no longer served (a courier was assigned or changed) if it carries the same items, as far as
+    both tell. Known pieces that are left over stay, after those served; a list of items that they
+    shared with a piece that is served is the newer one for them, too.
     """
     if not known:
         return served
     left = Pieces(known)
-    older = [_taken(left, left.same(piece)) for piece in served]
-    result, newer_lists = [], {}
-    for piece, of_piece in zip(served, older, strict=True):
-        before = of_piece or _taken(left, left.replaced(piece))
-        result.append(_newer_wins(before, piece) if before else piece)
-        if before:
-            newer_lists[before.items] = result[-1].items
-    return result + [replace(p, items=newer_lists.get(p.items, p.items)) for p in left]
+    ways = [left.same, left.of_tracking, left.of_awb, left.of_skus]
+    if len(known) == len(served) == 1:
+        ways.append(left.any)
+    older: dict[int, Typed] = {}
+    for find in ways:
+        for at, piece in enumerate(served):
+            place = None if at in older else find(piece)
+            if place is not None:
+                older[at] = left.take(place)
+    result = [
+        _newer_wins(older[at], piece) if at in older else piece for at, piece in enumerate(served)
+    ]
+    unserved = list(left)
+    if unserved:
+        newer = {_contents(older[at].items): result[at].items for at in sorted(older)}
+        result += [replace(p, items=newer.get(_contents(p.items), p.items)) for p in unserved]
+    return result
 
 
-def _taken(left: Pieces, place: int | None) -> Typed | None:
-    return None if place is None else left.take(place)
+def _contents(items: tuple[Item, ...]) -> Hashable:
+    """What a list of items holds, in whatever order."""
+    return tuple(sorted((item.values for item in items), key=repr))
 
 
 def _newer_wins(older: Typed, newer: Typed) -> Typed:
@@ -204,12 +219,28 @@ def _newer_wins(older: Typed, newer: Typed) -> Typed:
 
 
 def _newer_items(older: tuple[Item, ...], newer: tuple[Item, ...]) -> tuple[Item, ...]:
-    """The newer list; if its items are the older one's in order, with the values it has lost."""
+    """The newer list, each item with the values that it has lost since the older one."""
     if not newer:
         return older
-    if len(older) != len(newer) or not all(map(_same_item, older, newer)):
-        return newer
-    return tuple(map(_newer_item, older, newer))
+    if len(older) == len(newer) and all(map(_same_item, older, newer)):
+        return tuple(map(_newer_item, older, newer))
+    left: dict[object, deque[Item]] = {}
+    exact = Counter(item.values for item in newer)
+    for item in older:
+        if exact[item.values]:
+            exact[item.values] -= 1
+        else:
+            left.setdefault(item.values[SKU], deque()).append(item)
+    unchanged = Counter(item.values for item in older)
+    result: list[Item] = []
+    for item in newer:
+        alike = left.get(item.values[SKU])
+        if unchanged[item.values]:
+            unchanged[item.values] -= 1
+            result.append(item)
+        else:
+            result.append(_newer_item(alike.popleft(), item) if alike else item)
+    return tuple(result)
 
 
 def _same_item(older: Item, newer: Item) -> bool:

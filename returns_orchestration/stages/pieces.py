@@ -1,8 +1,8 @@
 """The pieces of one return, each found again by what it holds without looking at all the others.
 
 A return may have thousands of pieces, and each record served is held against all that are known:
-by AWB and tracking id, and a new AWB by the skus of its items. So every piece stands in an index
-under each of these, and the first in order is always at hand.
+by AWB and tracking id, and by the skus of its items, in whatever order. So every piece stands in an
+index under each of these, and the first in order is always at hand.
 
 What lives here: which known piece a record is. What does not: what two copies of a piece say
 together, and which come first (``ownership.py``, the only caller).
@@ -86,9 +86,23 @@ class Pieces:
             return self._first(("tracking", tracking), ("tracking", None))
         return self._first(("both", awb, None), ("both", None, tracking), ("both", None, None))
 
-    def replaced(self, piece: Typed) -> int | None:
+    def of_tracking(self, piece: Typed) -> int | None:
+        """The first with the tracking id of ``piece``, whatever its AWB."""
+        tracking = piece.values[TRACKING]
+        return None if tracking is None else self._first(("tracking", tracking))
+
+    def of_awb(self, piece: Typed) -> int | None:
+        """The first with the AWB of ``piece``, whatever its tracking id."""
+        awb = piece.values[AWB]
+        return None if awb is None else self._first(("awb", awb))
+
+    def of_skus(self, piece: Typed) -> int | None:
         """The first with the same skus as ``piece``, as far as both have items."""
         return self._first(_skus(piece), _NO_ITEMS) if piece.items else self._first(_ANY)
+
+    def any(self, _: Typed) -> int | None:
+        """The first of all."""
+        return self._first(_ANY)
 
     def _put(self, place: int, piece: Typed) -> None:
         keys = _keys_of(piece)
@@ -116,4 +130,4 @@ def _keys_of(piece: Typed) -> frozenset[Hashable]:
 
 
 def _skus(piece: Typed) -> Hashable:
-    return ("skus", *(item.values[SKU] for item in piece.items))
+    return ("skus", *sorted(str(item.values[SKU]) for item in piece.items))

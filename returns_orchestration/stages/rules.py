@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.tables import Table
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised by one with every change of what the stages make of the same polls."""
 
 

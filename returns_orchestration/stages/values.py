@@ -8,8 +8,10 @@ into the row's ``quality``. No reader raises. Which value goes where is said in 
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +20,17 @@ if TYPE_CHECKING:
     Reader = Callable[[object], tuple[object, bool]]
 
 INT64: Final = range(-(2**63), 2**63)
+EXACT: Final = 2**53
+"""Up to there a float holds every whole number."""
+
+MOST: Final = 1_000_000
+"""A quantity beyond it in size is no quantity."""
+
 ABSENT: Final = frozenset({"", "None"})
 """Texts that mean null, after trimming."""
 
-EPOCH_SECONDS: Final = (946_684_800, 4_102_444_800)
-"""2000-01-01 to 2100-01-01: what a bare number must lie in to be believed as an epoch time."""
+FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
+"""Times before the year 2000 or after 2100 are none: zero values, and readers that refuse them."""
 
 _SHAPE = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,9}))?"
@@ -30,28 +38,87 @@ _SHAPE = re.compile(
 )
 _EPOCH = re.compile(r"[0-9]{10}(?:[0-9]{3})?(?:\.[0-9]{1,9})?")
 _WHOLE = re.compile(r"([+-]?[0-9]{1,19})(?:\.0*)?")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_ESCAPED = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_NO_WIDTH = str.maketrans("", "", "\u200b\ufeff")
+
+
+class Spelled(float):
+    """A JSON number with a point or an exponent, or ``-0``: its value, and how it is written."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        """From the digits of the reply."""
+        self = super().__new__(cls, text)
+        self.text = text
+        return self
 
 
 def text(value: object) -> tuple[str | None, bool]:  # noqa: PLR0911 - a case a line
-    """Trimmed, white space folded to one blank; "" and "None" are null; numbers become text."""
+    """NFC, trimmed, white space folded to one blank; "" and "None" are null; numbers become text.
+
+    U+200B and U+FEFF are removed, and format characters at both ends. Half of a surrogate pair,
+    which no file can hold, is escaped.
+    """
     if value is None:
         return None, True
     if isinstance(value, str):
-        folded = " ".join(value.split())
-        if not folded.isascii():
-            whole = folded.encode("utf-8", "replace").decode()
-            if whole != folded:  # half of a surrogate pair, which no file can hold
-                return whole, False
-        return (None if folded in ABSENT else folded), True
+        whole = _SURROGATE.sub(_escape, value) if not value.isascii() else value
+        folded = _folded(whole)
+        return (None if folded in ABSENT else folded), whole == value
     if isinstance(value, bool):
         return None, False
     if isinstance(value, int):
         return str(value), False
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value)), False
-    if isinstance(value, float) and value - value == 0:
-        return repr(value), False
+    if isinstance(value, float):
+        whole_number = _whole(value)
+        if whole_number is not None:
+            return str(whole_number), False
+        if isinstance(value, Spelled):
+            return value.text, False
+        return (repr(value) if value - value == 0 else None), False
     return None, False
+
+
+def reference(value: object) -> tuple[str | None, bool]:
+    """The spelling of a return's reference, exactly as served; "", "None" and blanks are null.
+
+    No two spellings become one: numbers keep their digits, text its white space and its form, and
+    where half of a surrogate pair is escaped, or what looks like such an escape stands, each
+    backslash is doubled.
+    """
+    if isinstance(value, str):
+        if text(value)[0] is None:
+            return None, True
+        if _ESCAPED.search(value) is None:
+            return value, True
+        doubled = value.replace("\\", "\\\\")
+        return _SURROGATE.sub(_escape, doubled), _SURROGATE.search(value) is None
+    if isinstance(value, Spelled):
+        return value.text, False
+    return text(value)
+
+
+def _escape(surrogate: re.Match[str]) -> str:
+    return f"\\u{ord(surrogate[0]):04x}"
+
+
+def _folded(value: str) -> str:
+    if value.isascii():
+        return " ".join(value.split())
+    plain = unicodedata.normalize("NFC", value.translate(_NO_WIDTH))
+    begin, end = 0, len(plain)
+    while begin < end and _is_invisible(plain[begin]):
+        begin += 1
+    while begin < end and _is_invisible(plain[end - 1]):
+        end -= 1
+    return " ".join(plain[begin:end].split())
+
+
+def _is_invisible(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) == "Cf"
 
 
 def number(value: object) -> tuple[int | None, bool]:  # noqa: PLR0911 - a case a line
@@ -63,19 +130,32 @@ def number(value: object) -> tuple[int | None, bool]:  # noqa: PLR0911 - a case 
     if isinstance(value, int):
         return (value, True) if value in INT64 else (None, False)
     if isinstance(value, float):
-        return (_of_64_bits(int(value)) if value.is_integer() else None), False
+        return _of_64_bits(_whole(value)), False
     if isinstance(value, str):
-        stripped = value.strip()
+        stripped = _folded(value)
         if stripped in ABSENT:
             return None, True
         match = _WHOLE.fullmatch(stripped)
-        return (_of_64_bits(int(match[1])) if match else None), False
+        return _of_64_bits(int(match[1]) if match else None), False
     return None, False
 
 
-def _of_64_bits(whole: int) -> int | None:
-    """``None in INT64`` would count through all of it, so only a number may be asked about."""
-    return whole if whole in INT64 else None
+def quantity(value: object) -> tuple[int | None, bool]:
+    """A number of pieces: none is larger than a million in size."""
+    read, clean = number(value)
+    return (read, clean) if read is None or abs(read) <= MOST else (None, False)
+
+
+def _whole(value: float) -> int | None:
+    """The whole number that a float is written as; None where it is none, or beyond 64 bits."""
+    if not value.is_integer() or abs(value) > INT64.stop:
+        return None
+    exact = Decimal(value.text) if isinstance(value, Spelled) else Decimal(value)
+    return int(exact) if abs(value) > EXACT else int(value)
+
+
+def _of_64_bits(whole: int | None) -> int | None:
+    return whole if whole is not None and whole in INT64 else None
 
 
 def courier(value: object) -> tuple[int | None, bool]:
@@ -91,7 +171,7 @@ def flag(value: object) -> tuple[bool | None, bool]:
     if isinstance(value, int) and value in (0, 1):
         return bool(value), False
     if isinstance(value, str):
-        stripped = value.strip()
+        stripped = _folded(value)
         if stripped in ABSENT:
             return None, True
         return {"true": True, "false": False, "1": True, "0": False}.get(stripped.lower()), False
@@ -102,15 +182,15 @@ def moment_reader(zone: ZoneInfo) -> Reader:
     """A reader of times; ``zone`` is that of naive values. Gives aware UTC datetimes.
 
     Read are ISO 8601 with T or a blank, 0 to 9 fractional digits (cut to microseconds), Z, an
-    offset or no zone, second 60 as the second after 59, and epoch seconds or milliseconds between
-    the years 2000 and 2100 (a number is a conversion and listed as one).
+    offset or no zone, second 60 as the second after 59, and epoch seconds or milliseconds (a number
+    is a conversion and listed as one), all of them in the years 2000 to 2100.
     """
 
     def moment(value: object) -> tuple[datetime | None, bool]:  # noqa: PLR0911 - a case a line
         if value is None:
             return None, True
         if isinstance(value, str):
-            stripped = value.strip()
+            stripped = _folded(value)
             if stripped in ABSENT:
                 return None, True
             match = _SHAPE.fullmatch(stripped)
@@ -145,13 +225,14 @@ def _from_parts(match: re.Match[str], zone: ZoneInfo) -> datetime | None:
             read = read.astimezone(UTC)
         else:
             read = read.replace(tzinfo=zone).astimezone(UTC)
-        return read + timedelta(seconds=1) if leap else read
+        read = read + timedelta(seconds=1) if leap else read
     except (ValueError, OverflowError):
         return None
+    return read if FIRST <= read < LAST else None
 
 
 def _from_epoch(value: float) -> datetime | None:
-    first, last = EPOCH_SECONDS
+    first, last = FIRST.timestamp(), LAST.timestamp()
     for per_second in (1, 1000):
         if first * per_second <= value < last * per_second:
             whole, rest = divmod(value, per_second)

@@ -17,20 +17,26 @@ if TYPE_CHECKING:
 STATUS_CODES: Final = frozenset({*range(1, 22), 23, 25, 26, 27, 28, 30, 31, 32, 101, 102, 1004})
 """clickpost_status_code values whose meaning is known; others exist."""
 
-REFUND_MODES: Final = frozenset(
-    {
-        "back to source",
-        "credits",
-        "store credit",
-        "store credits",
-        "bank transfer",
-        "upi",
-        "wallet",
-        "gift card",
-        "exchange",
-    }
+REFUND_MODES: Final = (
+    "Back to source",
+    "Credits",
+    "Store credit",
+    "Store credits",
+    "Bank transfer",
+    "UPI",
+    "Wallet",
+    "Gift card",
+    "Exchange",
 )
-"""refund_mode values seen or plausible, in lower case."""
+"""refund_mode values seen or plausible, as they are spelled."""
+
+_MODES: Final = {mode.casefold(): mode for mode in REFUND_MODES}
+
+
+def spelled_mode(mode: str) -> str:
+    """A refund mode; one that equals a known one but for case as that is spelled."""
+    return _MODES.get(mode.casefold(), mode)
+
 
 _SEEN_IN_WEBHOOK = (
     "return_reference_number customer_name request_placed_time pickup_info additional payload "

@@ -21,7 +21,7 @@ def _counts(*, mode: bool) -> tuple[Column, ...]:
 
 _MODE = Column("refund_mode", TEXT, "the mode, or Mixed, or Not given", nullable=False)
 _REASON = Column("return_reason", TEXT, "the reason, or Not given", nullable=False)
-_HOUR = Column("hour", TIME, "begin of the UTC hour", nullable=False)
+_HOUR = Column("hour_start", TIME, "begin of the UTC hour", nullable=False)
 _DAY = Column("day", DAY, "the day in RETURNS_REPORT_TIME_ZONE", nullable=False)
 
 REFUND_MODES_HOURLY = Table(

@@ -36,3 +36,10 @@ def new_world(tmp_path: Path) -> Iterator[Worlds]:
     """A maker of worlds: options of the simulator in, a World out."""
     with ExitStack() as stack:
         yield Worlds(tmp_path, stack)
+
+
+@pytest.fixture(scope="module")
+def new_world_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
+    """The same for worlds that all tests of a file look at and none changes."""
+    with ExitStack() as stack:
+        yield Worlds(tmp_path_factory.mktemp("worlds"), stack)

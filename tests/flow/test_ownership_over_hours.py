@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lakes import references, rows
+from lakes import placed, references, rows
 from records import Record, assigned, at, returned, wire_time
 
 from returns_orchestration.window import Window, windows_between
@@ -176,9 +176,9 @@ def test_a_return_of_no_polled_hour_lives_in_the_earliest_window_that_served_it(
 
 
 @pytest.mark.parametrize(
-    "moment", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)]
+    "moment", [datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 12, 31, 23, tzinfo=UTC)]
 )
-def test_a_request_time_at_the_end_of_the_calendar_is_kept_too(
+def test_a_request_time_at_the_end_of_what_is_believed_is_kept_too(
     moment: datetime, memory_lake: Lake, api_of: Any
 ) -> None:
     text = f"{moment.year:04d}{moment:-%m-%dT%H:%M:%SZ}"
@@ -208,3 +208,25 @@ def test_a_request_time_that_moves_to_another_hour_takes_the_return_with_it(
 
 def test_the_hours_of_this_file_are_neighbours() -> None:
     assert all(one.next == other for one, other in pairwise(HOURS))
+
+
+POORER = {"refund_mode": None, "awb": None, "webhook_payload": None}
+
+
+@pytest.mark.parametrize("order", [[9, 10, 8], [9, 8, 10], [8, 9, 10], [10, 8, 9], [8, 10, 9]])
+def test_a_null_never_erases_in_whatever_order_hours_are_polled(
+    order: list[int], memory_lake: Lake, api_of: Any
+) -> None:
+    """Another window served it in full, and those at its hour's edge serve it with nulls."""
+    full = assigned({"return_reference_number": "R-1", REQUEST: "2026-11-09T10:30:00Z"})
+    poor = full | {REQUEST: "2026-11-09T09:00:00Z"} | POORER
+    for hour in order:
+        api = api_of(lambda _, h=hour: [full if h == 10 else poor], at(50))
+        api.run(memory_lake, [Window(at(hour))])
+    frame = placed(memory_lake.store, "returns")
+    items = placed(memory_lake.store, "return_items")
+    assert frame is not None
+    assert items is not None
+    (row,) = frame.to_dicts()
+    assert (row["refund_mode"], row["awb"]) == (full["refund_mode"], full["awb"])
+    assert items.height == len(full["webhook_payload"]["additional"]["item_info"])

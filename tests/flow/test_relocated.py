@@ -114,7 +114,8 @@ def test_a_lost_mark_is_found_and_put_back(
     before = bytes_of(lake.store)
     lake.store.delete(*lost)
     assert findings(lake) == [f"missing {lost[0]}"]
-    assert "unfinished" in api.states(lake, order)
+    # Where each moved it once, the marks of the other direction say the same.
+    assert ("unfinished" in api.states(lake, order)) == (order == [FIVE, TEN])
     if made_meanwhile:
         api.run(lake, order, missing_only=True)
         assert references(lake).count("M") == 1
@@ -132,7 +133,9 @@ def test_the_marks_of_both_sides_are_put_back_as_the_hours_are_made_again(
     api = api_of(serving({FIVE: at(5), TEN: at(10)}))
     api.run(lake, order)
     before = bytes_of(lake.store)
-    lake.store.delete_many(MARKS)
+    marks = [path for path in before if ".from-" in path or ".to-" in path]
+    assert set(MARKS) <= set(marks)
+    lake.store.delete_many(marks)
     assert api.states(lake, order) == ["unfinished", "unfinished"]
     if mended_by == "a run":
         api.run(lake, order, missing_only=True)
@@ -198,6 +201,49 @@ def test_a_window_that_says_again_what_it_said_before_has_the_last_word(  # noqa
         assert Rebuilder(api.pipeline(lake)).rebuild(FIVE.start, FIVE.end).is_whole
     assert tables.items() <= tables_of(lake).items()
     assert find_misplaced(lake, api.pipeline(lake).reader) == Places(1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["linked hours", "hours apart"])
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "with the hour it lives in"])
+def test_a_window_that_served_what_others_moved_away_says_it_again(
+    linked: bool, alone: bool, folder: Path, lake: Lake, api_of: Any
+) -> None:
+    """Both ends of a window count: FIVE serves what lives in SIX, and SEVEN and EIGHT move it."""
+    seven, eight = SIX.next, SIX.next.next
+    said = {"M": at(6), "S": at(7) if linked else at(6, 30)}
+
+    def reply(window: Window) -> list[Any]:
+        inside = [n for n, moment in said.items() if window.start <= moment <= window.end]
+        return [returned(n, said[n], status=f"{said[n]:%H}") for n in inside]
+
+    api = api_of(reply)
+    api.run(lake, [FIVE, SIX])
+    said["M"] = at(8)
+    api.run(lake, [SIX, seven, eight])
+    assert references(lake).count("M") == 1
+    said["M"] = at(6)
+    api.run(lake, [FIVE] if alone else [FIVE, SIX])
+    (row,) = rows(folder, "returns").filter(pl.col("return_reference_number") == "M").to_dicts()
+    assert (row["requested_at"], row["status"]) == (at(6), "06")
+    assert findings(lake) == []
+    assert find_misplaced(lake, api.pipeline(lake).reader).is_right
+    assert set(api.states(lake, [FIVE, SIX, seven, eight])) == {"complete", "empty"}
+
+
+@pytest.mark.parametrize("kept", ["from", "to"])
+def test_a_mark_of_which_a_killed_run_put_one_side_gets_the_other(
+    kept: str, lake: Lake, api_of: Any
+) -> None:
+    api = api_of(serving({FIVE: at(5), TEN: at(5)}))
+    api.run(lake, [FIVE, TEN])
+    half = [
+        From(period=SIX.key, hour=name_of_hour(FIVE)),
+        To(period=FIVE.key, hour=name_of_hour(SIX)),
+    ]
+    lake.put_entry(lake.names(), half[kept == "to"])
+    api.run(lake, [FIVE, SIX, TEN], missing_only=True)
+    assert findings(lake) == []
+    assert {entry.path for entry in half} <= set(bytes_of(lake.store))
 
 
 OTHER_DAY, LATER_DAY = Window(at(9) - timedelta(days=4)), Window(at(11) + timedelta(days=1))

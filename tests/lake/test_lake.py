@@ -155,15 +155,6 @@ def test_polars_and_duckdb_read_exactly_the_rows_with_one_schema(
     assert published.names().hour(HOUR).made
 
 
-def test_duckdb_left_to_itself_takes_the_hour_from_the_path(published: Lake, folder: Path) -> None:
-    """The README's advice, hive_partitioning = false, stands as long as this holds."""
-    glob = f"{folder}/{tables.REFUND_MODES_HOURLY.name}/**/*.parquet"
-    assert duckdb.sql(f"SELECT hour FROM '{glob}'").fetchall() == [(11,)]  # noqa: S608
-    right = f"SELECT hour FROM read_parquet('{glob}', hive_partitioning = false)"  # noqa: S608
-    assert duckdb.sql(right).pl()["hour"].dt.convert_time_zone("UTC").to_list() == [at(11)]
-    assert published.names().hour(HOUR.next).made
-
-
 def test_the_same_frame_gives_the_same_bytes() -> None:
     for name, frame in frames().items():
         again = frames()[name]
@@ -282,6 +273,17 @@ def test_the_entries_of_many_hours_are_read_at_once_without_the_damaged_one(
     published.store.put(made.path, b"{")
     published.forget()
     assert published.read_all_made(found).keys() == {HOUR}
+
+
+def test_entries_at_hand_are_not_dropped_while_others_are_read(
+    published: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = published.names()
+    found = {window: names.hour(window).made[0] for window in (HOUR, HOUR.next)}
+    monkeypatch.setattr("returns_orchestration.lake.lake.KEPT_ENTRIES", 1)
+    published.forget()
+    assert published.made(HOUR.next, names)
+    assert published.read_all_made(found).keys() == found.keys()
 
 
 # ---- damage

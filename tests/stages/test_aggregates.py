@@ -154,7 +154,7 @@ def test_rows_are_of_the_hour_and_in_the_order_of_their_group() -> None:
     assert by_reason.schema == tables.RETURN_REASONS_HOURLY.schema
     assert by_mode["refund_mode"].to_list() == ["a", "b"]
     assert by_reason["return_reason"].to_list() == ["x", "y"]
-    assert set(by_mode["hour"]) == set(by_reason["hour"]) == {at(11)}
+    assert set(by_mode["hour_start"]) == set(by_reason["hour_start"]) == {at(11)}
 
 
 def test_the_rows_of_a_day_are_counted_alike_with_the_day_in_the_place_of_the_hour() -> None:
@@ -167,7 +167,7 @@ def test_the_rows_of_a_day_are_counted_alike_with_the_day_in_the_place_of_the_ho
         (return_reasons(tables.RETURN_REASONS_DAILY, DAY, items), reasons_of_hour(items)),
     ):
         assert daily["day"].to_list() == [DAY] * hourly.height == [DAY, DAY]
-        assert daily.drop("day").equals(hourly.drop("hour"))
+        assert daily.drop("day").equals(hourly.drop("hour_start"))
         assert daily.schema["day"] == pl.Date()
 
 

@@ -150,7 +150,7 @@ class TestLaterPolls:
         before = poll(with_items([item("A"), item("B", quantity=3)]))
         after = poll(with_items([item("B", quantity=None)]), number=2)
         found = items_of(folded(before, after))
-        assert [(i["sku"], i["quantity"]) for i in found] == [("B", None)]
+        assert [(i["sku"], i["quantity"]) for i in found] == [("B", 3)]
 
     def test_an_unreadable_value_does_not_erase_and_is_listed(self) -> None:
         row = row_of(folded(poll(assigned()), poll(assigned(cp_id="?"), number=2)))
@@ -198,3 +198,63 @@ def test_rows_keep_the_order_of_their_returns_and_items_follow() -> None:
     ]
     assert items_frame([first, second])["item_index"].to_list() == [0, 1, 0]
     assert HOUR.holds(first.requested_at)
+
+
+class TestPiecesOfLaterPolls:
+    """One poll tells pieces apart; a later poll finds each again."""
+
+    @staticmethod
+    def carrying(*skus: str, **more: Any) -> Any:
+        return with_additional({"item_info": [item(sku) for sku in skus]}, assigned(**more))
+
+    @pytest.mark.parametrize(
+        ("before", "after", "skus"),
+        [
+            (("A", "B"), ("B", "A"), ["B", "A"]),
+            (("A", "A", "B"), ("B", "A", "A"), ["B", "A", "A"]),
+            (("A", "B"), ("A",), ["A"]),
+            (("A",), ("B",), ["B"]),
+        ],
+    )
+    def test_a_return_served_as_one_record_by_each_poll_is_one_piece(
+        self, before: tuple[str, ...], after: tuple[str, ...], skus: list[str]
+    ) -> None:
+        first = poll(self.carrying(*before, awb="AWB-1", return_tracking_id=1))
+        second = poll(self.carrying(*after, awb="AWB-2", return_tracking_id=2), number=2)
+        found = folded(first, second)
+        assert [one["sku"] for one in items_of(found)] == skus
+        assert (row_of(found)["pieces"], row_of(found)["awbs"]) == (1, ["AWB-2"])
+
+    @pytest.mark.parametrize("same", ["return_tracking_id", "awb"])
+    def test_a_piece_is_found_by_its_tracking_id_or_awb(self, same: str) -> None:
+        names = {"awb": "AWB-1", "return_tracking_id": 1}
+        others = {"awb": "AWB-9", "return_tracking_id": 9} | {same: names[same]}
+        first = poll(
+            self.carrying("A", "B", **names), self.carrying("C", awb="AWB-2", return_tracking_id=2)
+        )
+        second = poll(
+            self.carrying("C", awb="AWB-2", return_tracking_id=2), self.carrying("A", **others),
+            number=2,
+        )  # fmt: skip
+        found = folded(first, second)
+        assert sorted(one["sku"] for one in items_of(found)) == ["A", "C"]
+        assert row_of(found)["pieces"] == 2
+
+    def test_pieces_whose_items_are_in_another_order_count_them_once(self) -> None:
+        served = poll(
+            self.carrying("A", "B", awb="AWB-1", return_tracking_id=1),
+            self.carrying("B", "A", awb="AWB-2", return_tracking_id=2),
+        )
+        assert [one["sku"] for one in items_of(folded(served))] == ["A", "B"]
+
+    def test_an_item_keeps_what_a_later_poll_has_lost_in_whatever_order(self) -> None:
+        before = [item("A", return_reason="x"), item("A", return_reason="y"), item("B")]
+        after = [
+            item("B", quantity=None),
+            item("A", return_reason=None),
+            item("A", return_reason="x"),
+        ]
+        found = items_of(folded(poll(with_items(before)), poll(with_items(after), number=2)))
+        told = [(one["sku"], one["return_reason"]) for one in found]
+        assert told[1:] == [("A", "y"), ("A", "x")]
+        assert found[0]["quantity"] == item("B")["quantity"]

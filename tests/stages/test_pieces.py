@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -79,27 +82,48 @@ def first_same(record: Typed, pieces: list[Typed]) -> int | None:
     return next(iter(equal + alike), None)
 
 
+def first_of(value: int, record: Typed, pieces: list[Typed]) -> int | None:
+    """The first with the same AWB or tracking id."""
+    told = record.values[value]
+    alike = [place for place, other in enumerate(pieces) if told and other.values[value] == told]
+    return next(iter(alike), None)
+
+
+def first_with_its_skus(record: Typed, pieces: list[Typed]) -> int | None:
+    for place, other in enumerate(pieces):
+        skus = [Counter(item.values[SKU] for item in one.items) for one in (record, other)]
+        if not skus[0] or not skus[1] or skus[0] == skus[1]:
+            return place
+    return None
+
+
 def after(known: list[Typed], served: list[Typed]) -> list[Typed]:
     left, before = list(known), dict[int, Typed]()
+    single = len(known) == len(served) == 1
+    for find in (
+        first_same,
+        partial(first_of, TRACKING),
+        partial(first_of, AWB),
+        first_with_its_skus,
+        lambda _, pieces: 0 if single and pieces else None,
+    ):
+        for number, record in enumerate(served):
+            place = None if number in before else find(record, left)
+            if place is not None:
+                before[number] = left.pop(place)
+    result, lists = [], list[tuple[tuple[Item, ...], tuple[Item, ...]]]()
     for number, record in enumerate(served):
-        place = first_same(record, left)
-        if place is not None:
-            before[number] = left.pop(place)
-    result, lists = [], {}
-    for number, record in enumerate(served):
-        if number not in before:
-            for place, other in enumerate(left):
-                skus = [[item.values[SKU] for item in one.items] for one in (record, other)]
-                if not skus[0] or not skus[1] or skus[0] == skus[1]:
-                    before[number] = left.pop(place)
-                    break
         older = before.get(number)
         result.append(record if older is None else _newer_wins(older, record))
         if older is not None:
-            lists[older.items] = result[-1].items
+            lists.append((older.items, result[-1].items))
     for other in left:
-        other.items = lists.get(other.items, other.items)
-    return result + left
+        for items, newer in reversed(lists):
+            if Counter(i.values for i in items) == Counter(i.values for i in other.items):
+                other = replace(other, items=newer)  # noqa: PLW2901 - the last one counts
+                break
+        result.append(other)
+    return result
 
 
 @settings(max_examples=400)

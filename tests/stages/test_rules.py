@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +14,15 @@ import pytest
 from odd_records import cases, digest_of, digests, made_of, noted, verdict
 
 from returns_orchestration import tables
-from returns_orchestration.stages import aggregates, copies, ownership, rules, typing, values
+from returns_orchestration.stages import (
+    aggregates,
+    copies,
+    ownership,
+    rules,
+    typing,
+    values,
+    vocabulary,
+)
 from returns_orchestration.stages.pieces import Pieces
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.tables import Column, Table
@@ -118,7 +126,19 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
     "-1 is a courier": (values, "courier", values.number, "courier"),
     "flags as text are unreadable": (values, "flag", only_flags, "flag"),
     "times have no fraction": (values, "moment_reader", whole_seconds, "time"),
-    "an epoch may be of 1970": (values, "EPOCH_SECONDS", (0, 4_102_444_800), "time"),
+    "a time may be of 1970": (values, "FIRST", datetime(1970, 1, 1, tzinfo=UTC), "time"),
+    "a quantity has no bound": (values, "MOST", 2**63, "quantity"),
+    "a reference is a text as all others": (values, "reference", values.text, "reference"),
+    "a mode stays as it is spelled": (vocabulary, "spelled_mode", lambda mode: mode, "mode"),
+    "nothing is unwrapped": (typing, "_unwrapped", lambda value: value, "wrapped"),
+    "a list stays as it is": (
+        typing,
+        "_flat",
+        lambda value: value if isinstance(value, list) else [],
+        "wrapped",
+    ),
+    "a deep record is none": (typing, "_shallow", lambda _: "", "deep"),
+    "form and what cannot be seen stay": (values, "_folded", str.strip, "text"),
     "text that only the standard library reads is none": (
         copies,
         "decode",
@@ -139,14 +159,17 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
     ),
     "the payload is not unwrapped": (
         typing.RecordReader,
-        "_unwrapped",
+        "_payload",
         staticmethod(lambda webhook: webhook),
         "payload",
     ),
     "null erases": (ownership, "_newer_wins", lambda _, newer: newer, "fold"),
     "an item's lost value is lost": (ownership, "_newer_items", lambda _, newer: newer, "fold"),
     "every copy is a piece": (Pieces, "same", lambda *_: None, "pieces"),
-    "no awb takes the place of another": (Pieces, "replaced", lambda *_: None, "pieces"),
+    "no awb takes the place of another": (Pieces, "of_skus", lambda *_: None, "pieces"),
+    "a tracking id finds nothing": (Pieces, "of_tracking", lambda *_: None, "pieces"),
+    "one record is not one piece": (Pieces, "any", lambda *_: None, "pieces"),
+    "the order of items counts": (ownership, "_contents", lambda items: items, "pieces"),
     "every list of items counts": (
         ownership.Return,
         "items",

@@ -89,7 +89,7 @@ PLANTED = [
         (RETURNS, lambda f: f | {RETURNS: f[RETURNS].drop("source")}),
         (RETURNS, lambda f: f | {RETURNS: f[RETURNS].select(sorted(f[RETURNS].columns))}),
         (ITEMS, changed(ITEMS, quantity=pl.col("quantity").cast(pl.Int32))),
-        (MODES, changed(MODES, hour=pl.col("hour").dt.cast_time_unit("ns"))),
+        (MODES, changed(MODES, hour_start=pl.col("hour_start").dt.cast_time_unit("ns"))),
         (REASONS, changed(REASONS, returns=pl.col("returns").cast(pl.UInt32))),
         (REJECTED, changed(REJECTED, reason=pl.lit(1))),
     )),

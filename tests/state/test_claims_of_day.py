@@ -82,7 +82,7 @@ def without_an_item(given: Given) -> Given:
 
 
 def of_an_hour(given: Given) -> Given:
-    hour = given.frames[MODES].rename({"day": "hour"})
+    hour = given.frames[MODES].rename({"day": "hour_start"})
     return replace(given, frames=given.frames | {MODES: hour})
 
 
