@@ -33,6 +33,7 @@ from lakes import bytes_of, counted, rows_with_place
 from proof.mending import tables_of
 from proof.model import (
     EDGES,
+    FORMS,
     HOUR,
     HOURS,
     Api,
@@ -40,6 +41,7 @@ from proof.model import (
     Model,
     Reply,
     Said,
+    name,
     place_of,
     records_of,
 )
@@ -79,6 +81,7 @@ moments = st.builds(
     st.sampled_from([timedelta(0), timedelta(microseconds=1), 30 * MINUTE, 60 * MINUTE]),
 )
 modes = st.sampled_from(["UPI", "Credits", None])
+forms = st.sampled_from(sorted(FORMS))
 births = st.tuples(moments, st.booleans(), modes, st.booleans(), st.integers(1, 2))
 deaths = st.tuples(st.integers(0, 60), st.integers(0, 2**16))
 """How many steps a run takes until it is killed, and the seed of the order of files put at once."""
@@ -360,12 +363,14 @@ class Life(RuleBasedStateMachine):
         requested, naive, mode, shared, pieces = birth
         served = frozenset(range(1, pieces + 1))
         said = Said(requested, naive, "S-0", mode, shared, served)
-        self.api.becomes(f"R-{next(self.names)}", said)
+        self.api.becomes(name(next(self.names)), said)
 
     @precondition(lambda self: self.api.returns)
-    @rule(data=st.data(), mode=modes, polled=st.booleans())
-    def a_return_changes(self, data: st.DataObject, mode: str | None, polled: bool) -> None:
-        self.becomes(data, polled, mode=mode)
+    @rule(data=st.data(), mode=modes, form=forms, polled=st.booleans())
+    def a_return_changes(
+        self, data: st.DataObject, mode: str | None, form: str, polled: bool
+    ) -> None:
+        self.becomes(data, polled, mode=mode, form=form)
 
     @precondition(lambda self: self.api.returns)
     @rule(data=st.data(), requested=moments, mode=modes, polled=st.booleans())

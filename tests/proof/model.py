@@ -7,6 +7,7 @@ of them each time, so that no order of events has a rule of its own.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from records import item, on_the_wire, returned
+from records import Record, item, on_the_wire, returned
 
 Hour = datetime
 HOUR = timedelta(hours=1)
@@ -32,7 +33,8 @@ EDGES: dict[str, Callable[[datetime, datetime], bool]] = {
 class Said(NamedTuple):
     """Of a return: when it was requested by the API's clock on the wall, UTC, and what of it.
 
-    ``naive``: the time is written without a zone; ``shared``: its pieces share one list of items.
+    ``naive``: the time is written without a zone; ``shared``: its pieces share one list of items;
+    ``form`` is how all of it is written, which means the same.
     """
 
     requested: datetime
@@ -41,6 +43,7 @@ class Said(NamedTuple):
     mode: str | None
     shared: bool
     pieces: frozenset[int]
+    form: str = "plain"
 
     def under(self, zone: str) -> datetime:
         """The moment that is meant where naive times are of ``zone``."""
@@ -204,6 +207,8 @@ class Model:
             if reference in reply.returns:
                 said = reply.returns[reference]
                 pieces = sorted(said.pieces, reverse=reply.reverse)
+                if len(modes) == len(pieces) == 1:  # one record each time is one piece
+                    modes = dict(zip(pieces, modes.values(), strict=True))
                 served = {n: said.mode or modes.get(n) for n in pieces}
                 modes = served | {n: modes[n] for n in modes if n not in served}
         return modes
@@ -247,5 +252,80 @@ def records_of(reference: str, said: Said) -> list[str]:
         if said.naive:
             written = said.requested.replace(tzinfo=None).isoformat()
             record |= {"Return Request Timestamp": written}
-        records.append(on_the_wire(record))
+        FORMS[said.form](record)
+        text = on_the_wire(record | {"return_reference_number": "@"})
+        records.append(text.replace('"@"', literal(reference), 1))
     return records
+
+
+def name(number: int) -> str:
+    """A reference as the lake must spell it: text or a number of JSON, with what is odd in it."""
+    return (
+        f"R-{number}",
+        f" R-{number}",
+        f"R-{number}\u200b",
+        f"\0R-{number}",
+        f"{number}",
+        f"{number}.0",
+        f"1e{number}",
+        f"R\\ud800-{number}",
+        f"R\\udc00-{number}",
+    )[number % 9]
+
+
+def literal(reference: str) -> str:
+    """How the API writes a reference in JSON; half of a surrogate pair as its escape."""
+    if reference[0].isdecimal():
+        return reference
+    return json.dumps(reference).replace("\\\\u", "\\u")
+
+
+def _items(record: Record) -> Record:
+    additional: Record = record["webhook_payload"]["additional"]
+    return additional
+
+
+def _by_number(record: Record) -> None:
+    items = _items(record)["item_info"]
+    _items(record)["item_info"] = {str(n): one for n, one in enumerate(items)}
+
+
+def _in_a_list(record: Record) -> None:
+    record["webhook_payload"]["additional"] = [_items(record)]
+
+
+def _as_text(record: Record) -> None:
+    record["webhook_payload"] = json.dumps(json.dumps(record["webhook_payload"]))
+
+
+def _in_other_case(record: Record) -> None:
+    mode = record["refund_mode"]
+    record["refund_mode"] = mode and f"\ufeff{mode.swapcase()}\u200b"
+
+
+def _by_another_courier(record: Record) -> None:
+    record["awb"] += "-other"
+
+
+def _deep(record: Record) -> None:
+    inner: list[Any] = []
+    for _ in range(150):
+        inner = [inner]
+    record["odd"] = inner
+
+
+def _of_year_one(record: Record) -> None:
+    record["timestamp"] = "0001-01-01T00:00:00Z"
+
+
+FORMS: dict[str, Callable[[Record], None]] = {
+    "plain": lambda _: None,
+    "items by number": _by_number,
+    "additional in a list": _in_a_list,
+    "payload as text": _as_text,
+    "mode in other case": _in_other_case,
+    "another courier": _by_another_courier,
+    "deep": _deep,
+    "a time of year one": _of_year_one,
+}
+"""Ways of writing a record that mean the same."""
