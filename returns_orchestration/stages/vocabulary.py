@@ -20,12 +20,12 @@ STATUS_CODES: Final = frozenset({*range(1, 22), 23, 25, 26, 27, 28, 30, 31, 32, 
 REFUND_MODES: Final = (
     "Back to source",
     "Credits",
-    "Store credit",
-    "Store credits",
-    "Bank transfer",
+    "Store Credit",
+    "Store Credits",
+    "Bank Transfer",
     "UPI",
     "Wallet",
-    "Gift card",
+    "Gift Card",
     "Exchange",
 )
 """refund_mode values seen or plausible, as they are spelled."""

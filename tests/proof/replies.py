@@ -208,7 +208,7 @@ def _is_all_there(lake: Path, good: list[Reply]) -> None:
     found = (
         [] if returns is None else returns.select("return_reference_number", "requested_at").rows()
     )
-    assert sorted(found) == sorted((r, REQUESTED[r]) for r in references if r is not None)
+    assert sorted(found) == sorted((r, REQUESTED[r.strip()]) for r in references if r is not None)
     refused = _scan(lake, "rejected_returns")
     assert Counter(() if refused is None else refused.get_column("record")) == rejected
     opened = Lake(open_store(str(lake)))
