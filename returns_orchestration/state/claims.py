@@ -217,6 +217,11 @@ def of_day(
             whole,
             schema_is_as_declared(tables.RETURN_REASONS_DAILY, frames),
             *_conserved(reasons, {**frames, **rows}),
+            judge(
+                "reasons_differ_in_more_than_case",
+                "warning",
+                lambda: looks.spellings(frames[reasons].get_column("return_reason")),
+            ),
         ],
     }
 

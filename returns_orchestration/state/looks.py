@@ -6,6 +6,7 @@ that was not possible, and no pass.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,13 @@ def modes(frames: Frames) -> tuple[bool, str]:
     ).drop_nulls()
     unknown = modes.filter(~modes.is_in(vocabulary.REFUND_MODES))
     return unknown.is_empty(), f"{unknown.n_unique()} unknown in {unknown.len()} rows"
+
+
+def spellings(names: pl.Series) -> tuple[bool, str]:
+    """Groups that are one but for case; counted and not quoted, as they are a merchant's text."""
+    spelled = Counter(name.casefold() for name in names.unique())
+    twice = sum(count > 1 for count in spelled.values())
+    return twice == 0, f"{twice} of {len(spelled)} in several spellings"
 
 
 def keys(new_keys: Mapping[str, int] | None) -> tuple[bool, str]:

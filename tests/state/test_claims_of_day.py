@@ -86,6 +86,12 @@ def of_an_hour(given: Given) -> Given:
     return replace(given, frames=given.frames | {MODES: hour})
 
 
+def in_two_spellings(given: Given) -> Given:
+    reasons = given.frames[REASONS]
+    other = reasons.with_columns(pl.col("return_reason").str.to_uppercase())
+    return replace(given, frames=given.frames | {REASONS: pl.concat([reasons, other])})
+
+
 PLANTED = [
     (MODES, WHOLE, missing, "error"),
     (REASONS, WHOLE, missing, "error"),
@@ -94,6 +100,7 @@ PLANTED = [
     (REASONS, "schema_is_as_declared", changed(REASONS, new=pl.lit(1)), "blocks"),
     (MODES, "returns_are_conserved", changed(MODES, returns=pl.col("returns") + 1), "blocks"),
     (MODES, "returns_are_conserved", without_a_return, "blocks"),
+    (REASONS, "reasons_differ_in_more_than_case", in_two_spellings, "warning"),
     *(
         (table, f"{what}_{verb}_conserved", plant, "blocks")
         for table in (MODES, REASONS)
@@ -110,6 +117,7 @@ LOOKS_AT = {
     (MODES, "returns_are_conserved"): "returns",
     (MODES, "items_are_conserved"): "items",
     (MODES, "quantity_is_conserved"): "quantity",
+    (REASONS, "reasons_differ_in_more_than_case"): "return_reason",
     (REASONS, "items_are_conserved"): "items",
     (REASONS, "quantity_is_conserved"): "quantity",
 }
@@ -141,7 +149,7 @@ def test_a_claim_that_cannot_see_its_column_cannot_tell(table: str, name: str) -
     blind = given.frames[table].drop(LOOKS_AT[table, name])
     found = judged(replace(given, frames=given.frames | {table: blind}))[table, name]
     assert found.verdict == "cannot tell"
-    assert found.blocks
+    assert found.blocks is (found.weight == "blocks")
 
 
 @pytest.mark.parametrize("table", [MODES, REASONS])
@@ -159,7 +167,7 @@ def test_a_claim_without_its_table_cannot_tell(table: str, name: str) -> None:
     frames = {other: frame for other, frame in given.frames.items() if other != table}
     found = judged(replace(given, frames=frames))[table, name]
     assert found.verdict == "cannot tell"
-    assert found.blocks
+    assert found.blocks is (found.weight == "blocks")
 
 
 def test_missing_hours_are_counted_and_the_first_ten_named() -> None:
