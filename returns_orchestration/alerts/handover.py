@@ -6,11 +6,12 @@ notes here which hours are damaged and how many are outdated; the alerts read it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from returns_orchestration.alerts.facts import Finding
+from returns_orchestration.alerts.facts import Finding, Key
+from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake
 
 FOUND: Final = "_alerts/found.json"
+OUTDATED: Final = Key("hours outdated", "")
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """``damaged`` are partition keys, in order; ``outdated`` counts hours yet to be rebuilt."""
 
     damaged: list[str] = []
-    outdated: int = 0
+    outdated: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    @property
+    def windows(self) -> list[Window]:
+        """The damaged hours. Raises ValueError where a key is none."""
+        return [Window.from_key(key) for key in self.damaged]
 
     def findings(self, now: datetime) -> list[Finding]:
         """What is to be told of it; damaged hours are looked at and told as all others."""
@@ -38,10 +45,17 @@ def hand_over(lake: Lake, found: Found) -> None:
     lake.store.put(FOUND, msgspec.json.encode(found))
 
 
-def handed_over(lake: Lake) -> Found:
-    """What was found last; nothing where no sensor has looked yet. Raises LakeDamaged."""
+def handed_over(lake: Lake) -> Found | None:
+    """What was found last, nothing where no sensor has looked yet; None where it is unreadable.
+
+    Raises LakeDamaged.
+    """
     content = lake.store.get(FOUND)
-    try:
-        return msgspec.json.decode(content, type=Found) if content else Found()
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # the sensor puts it whole at its next find
+    if content is None:
         return Found()
+    try:
+        found = msgspec.json.decode(content, type=Found)
+        is_whole = len(found.windows) == len(found.damaged)
+    except (msgspec.MsgspecError, ValueError):  # the sensor puts it whole within the hour
+        return None
+    return found if is_whole else None

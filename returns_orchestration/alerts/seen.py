@@ -45,6 +45,9 @@ NEEDS_NOTHING: Final = frozenset({"complete", "empty", "waived", "outdated"})
 """States of an hour of which all that was served is in its tables."""
 
 NEW_HOURS: Final = 1_000
+DAMAGED: Final = 168
+"""Damaged hours that one look goes to."""
+
 CAUSES: Final = 400
 LOST: Final = 2_000
 READ: Final = tables.RAW_RETURNS.name
@@ -168,8 +171,11 @@ class Look:
         touched = sorted({e.period for e in evaluations if e.asset in HOURLY}, reverse=True)
         for said in evaluations:
             self._read_outcome(said)
-        concerned = [*(Window.from_key(key) for key in touched), *damaged]
-        ordered = self._order(concerned, first, newest)
+        self.seen.damaged = {
+            key: at for key, at in self.seen.damaged.items() if Window.from_key(key) >= first
+        }
+        concerned = [Window.from_key(key) for key in touched]
+        ordered = self._order(concerned, damaged, first, newest)
         for at in range(0, len(ordered), AT_ONCE):
             if not self._may_go_on():
                 break
@@ -202,14 +208,16 @@ class Look:
         elif unread.cause in {"HourBlocked", "LakeDamaged", "RequestRefused"}:
             self.seen.refused = None  # it was answered, or not even asked for
 
-    def _order(self, touched: list[Window], first: Window, newest: Window) -> list[Window]:
+    def _order(
+        self, touched: list[Window], found: Sequence[Window], first: Window, newest: Window
+    ) -> list[Window]:
         """What to look at, what is most worth knowing first."""
         known = Spans([*self.complete.pairs(), *self.missing.pairs()])
         again = newest_of(self.missing, MISSING_AGAIN)
         recent = newest_of(self.complete, RECENT, newest)
-        damaged = [Window.from_key(key) for key in self.seen.damaged]
+        damaged = [*(Window.from_key(key) for key in self.seen.damaged), *found][:DAMAGED]
         unknown = known.newest_outside(first, newest, NEW_HOURS)
-        ordered = [*touched, *damaged, *unknown, *again, *recent]
+        ordered = [*touched, *unknown, *damaged, *again, *recent]
         return [window for window in dict.fromkeys(ordered) if first <= window <= newest]
 
     def _look_at(self, window: Window, verdict: Verdict) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from returns_orchestration.alerts import verdicts, words
 from returns_orchestration.alerts.facts import Finding, Policy, QuietHours
 from returns_orchestration.alerts.gaps import gaps
-from returns_orchestration.alerts.handover import handed_over
+from returns_orchestration.alerts.handover import OUTDATED, handed_over
 from returns_orchestration.alerts.incidents import Event, Incident, step
 from returns_orchestration.alerts.outbox import Message, Outbox, deliver
 from returns_orchestration.alerts.seen import Look
@@ -106,8 +106,9 @@ class Alerts:
             known=known,
         )
         found = handed_over(self._lake)
-        damaged = [Window.from_key(key) for key in found.damaged]
-        look.take_in(evaluations, damaged, Window(self._settings.start), newest)
+        look.take_in(
+            evaluations, found.windows if found else (), Window(self._settings.start), newest
+        )
         self._decide(kept, newest, absent, found, now, outcome)
         kept.save()
         self._deliver(kept, now, outcome)
@@ -130,7 +131,7 @@ class Alerts:
         kept: Kept,
         newest: Window,
         absent: str,
-        found: Found,
+        found: Found | None,
         now: datetime,
         outcome: Outcome,
     ) -> None:
@@ -140,12 +141,13 @@ class Alerts:
         strange, unjudged = unusual(seen, now, self._settings.report_time_zone)
         findings = [
             *hours.findings,
-            *found.findings(now),
+            *(found.findings(now) if found else ()),
             *verdicts.findings(seen.failing, now),
             *strange,
             *_of_channels(state, now),
         ]
         held = hours.held | unjudged | _not_remembered(state, seen, now)
+        held |= set() if found else {OUTDATED}
         done = step(state.incidents, findings, held, now, self._policy)
         state.incidents = done.incidents
         self._set_up_channels(state, now)

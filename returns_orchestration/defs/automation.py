@@ -154,6 +154,7 @@ def healing_sensor(
         memory.wake_on_change(rules, now)
         memory.look_again_on_change(" ".join(Rules.of_today()))
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
+        memory.damaged = {w: at for w, at in memory.damaged.items() if w >= first}
         unknown = [*memory.damaged, *memory.unknown(first, newest, now, LOOK_LIMIT)]
         recent, patrol = _recent(first, newest), _patrol(memory, first, newest, now)
         looked_at = sorted({*unknown, *recent, *patrol})
@@ -171,8 +172,8 @@ def healing_sensor(
         succeeded = set(looked_at) - set(missing)
         damaged = [w for w in missing if verdicts[w].state == "damaged"]
         memory.note_damaged(looked_at, damaged, now)
-        outdated = sum(verdict.state == "outdated" for verdict in verdicts.values())
-        _hand_over(pipeline.lake, memory, outdated)
+        outdated = [w for w, verdict in verdicts.items() if verdict.state == "outdated"]
+        _hand_over(pipeline.lake, memory, memory.note_outdated(looked_at, outdated), now)
         if damaged and not is_told(pipeline.lake, "hours damaged"):
             # Whoever is told finds the cause as long as nothing is mended; told or not, it is then.
             early = {w for w in damaged if now - memory.damaged[w] < settings.alert_grace}
@@ -297,10 +298,13 @@ def _confirmed(
     return again
 
 
-def _hand_over(lake: Lake, memory: Memory, outdated: int) -> None:
-    """Give the alerts what they do not look for themselves, where it is another than before."""
+def _hand_over(lake: Lake, memory: Memory, outdated: int, now: datetime) -> None:
+    """Give the alerts what they do not look for themselves, where it is another than before.
+
+    As long as there is anything, once an hour all the same: the file may have been damaged.
+    """
     found = Found(damaged=[window.key for window in sorted(memory.damaged)], outdated=outdated)
-    text = "" if found == Found() else repr(found)
+    text = "" if found == Found() else f"{found} {now:%Y-%m-%dT%H}"
     if text != memory.handed_over:
         with suppress(LakeError):  # told of by itself; it is tried again by the next tick
             hand_over(lake, found)

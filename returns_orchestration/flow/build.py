@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked
+from returns_orchestration.flow.mend import known_sources, note_absent
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.lake import poll_name
 from returns_orchestration.lake.names import inputs_of, sources_of
@@ -95,7 +96,7 @@ class HourBuilder:
             copies = copies_of_hour(self._lake, names, self._reader, window, sources)
             if self._mark(names, window, copies):
                 continue
-            self._note_absent(names, window)
+            note_absent(self._lake, names, window)
             built = self._make(names, window, copies, inputs, landed, check_files=check_files)
             # Another process may have landed a poll meanwhile, and published before this one.
             names.refresh(sources)
@@ -131,32 +132,14 @@ class HourBuilder:
         hour = names.hour(window)
         homes: dict[Window, set[Window]] = {window: {*copies.homes, *hour.went_to}}
         homes |= {source: {window} for source in hour.came_from}
+        lost = known_sources(self._lake, names, window).difference(sources_of(window, names))
+        for source in lost:
+            homes.setdefault(source, set()).add(window)
         for of in copies.returns:
             for source in (window, *of.found.windows):  # so that this hour knows of the new one
                 homes.setdefault(source, set()).add(of.home)
         new = [self._lake.mark(names, source, found) for source, found in homes.items()]
         return any(new)
-
-    def _note_absent(self, names: Names, window: Window) -> None:
-        """Note as lost each poll that the tables were made of and that is no longer there.
-
-        An entry whose name says everything is put again; for another one the hour is polled again.
-        """
-        made = self._lake.made_or_none(window, names)
-        if made is None:
-            return
-        hour = names.hour(window)
-        known = {poll.number for poll in hour.polls} | {number for number, _, _ in hour.lost}
-        told = [name.partition("/poll-") for name in made.made_of]
-        absent = {int(number) for key, _, number in told if key == window.key} - known
-        for number in sorted(absent.difference(names.unnoted(window)) if absent else ()):
-            self._lake.set_poll_aside(names, window, number)
-        for path in self._lake.absent_entries(names, window, made.made_of):
-            entry = journal.entry_named(path)
-            if entry is not None:
-                self._lake.put_entry(names, entry)
-            else:
-                self._lake.set_poll_aside(names, window, 0)
 
     def _make(  # noqa: PLR0913 - what an hour is made of
         self,

@@ -1,18 +1,20 @@
 """One hour of which a file is not what was recorded: what is bad is set aside, the rest stays.
 
 Afterwards a poll that was lost is known to be lost, so that the hour is polled again, and the
-tables are to be made again, each file being read. Nothing is deleted.
+tables are to be made again, each file being read. Nothing is deleted. What the tables were made of,
+by their entry, shows what is no longer there.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from returns_orchestration.lake import journal
 from returns_orchestration.lake.quarantine import move_aside
+from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
     from returns_orchestration.lake import Lake, Names
-    from returns_orchestration.window import Window
 
 
 def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
@@ -27,14 +29,45 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
         if not lake.is_as_noted(poll):
             places += lake.set_poll_aside(names, window, poll.number)
     for path in lake.bad_replies(names, window):
+        # What that reply repeated is not known any more: the hour says it again when it is polled.
+        # This first, or a run that is killed in between leaves an hour that nobody asks for.
+        places += lake.set_poll_aside(names, window, 0)
         place = move_aside(lake.store, path)
         names.discard(path)
-        # What that reply repeated is not known any more: the hour says it again when it is polled.
         places += [place] if place else []
-        places += lake.set_poll_aside(names, window, 0)
+    note_absent(lake, names, window)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.
     lake.invalidate(names, window)
     # Of polls that are right, or were set aside by a run that was killed, and of tables: these are
     # read, and those that differ put again, when the hour is made.
     lake.clear_damaged(names, window)
     return places
+
+
+def note_absent(lake: Lake, names: Names, window: Window) -> None:
+    """Note as lost each poll that the tables were made of and that is no longer there.
+
+    An entry whose name says everything is put again; for another one the hour is polled again.
+    """
+    made = lake.made_or_none(window, names)
+    if made is None:
+        return
+    hour = names.hour(window)
+    known = {poll.number for poll in hour.polls} | {number for number, _, _ in hour.lost}
+    told = [name.partition("/poll-") for name in made.made_of]
+    absent = {int(number) for key, _, number in told if key == window.key} - known
+    for number in sorted(absent.difference(names.unnoted(window)) if absent else ()):
+        lake.set_poll_aside(names, window, number)
+    for path in lake.absent_entries(names, window, made.made_of):
+        entry = journal.entry_named(path)
+        if entry is not None:
+            lake.put_entry(names, entry)
+        else:
+            lake.set_poll_aside(names, window, 0)
+
+
+def known_sources(lake: Lake, names: Names, window: Window) -> set[Window]:
+    """The other windows of whose polls the tables of ``window`` were made, by their entry."""
+    made = lake.made_or_none(window, names)
+    told = (name.partition("/poll-") for name in made.made_of) if made else ()
+    return {Window.from_key(key) for key, is_poll, _ in told if is_poll and key != window.key}

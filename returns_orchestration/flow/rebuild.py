@@ -141,11 +141,11 @@ class Rebuilder:
                 self._rebuilt.unreadable.append(finding)
             elif finding.window is not None and finding.is_of_a_poll:
                 names = self._lake.names()
-                if finding.path.startswith(JOURNAL):  # of a reply that was noted and not kept
-                    self._set_aside(finding)
                 self._rebuilt.aside += self._lake.set_poll_aside(
                     names, finding.window, finding.number
                 )
+                if finding.path.startswith(JOURNAL):  # of a reply that was noted and not kept
+                    self._set_aside(finding)
                 bad.add(finding.window)
             elif finding.remedy == "aside":
                 self._set_aside(finding)

@@ -146,6 +146,12 @@ class Names:
         else:
             self._listed[day].pop(name, None)
         at = name.partition(".")[0]
+        known = journal.read_name(name) if there else None
+        if known is not None and known.kind in {"from", "to"} and at.isdigit():
+            # Of these there may be thousands, and none changes what another one says.
+            window = _window(day, int(at))
+            _put(self._read.setdefault(window, HourNames()), window, name, known)
+            return
         self._read_names(day, at, [n for n in self._listed[day] if n.startswith(f"{at}.")])
 
     def _take(self, day: date, names: dict[str, None]) -> None:

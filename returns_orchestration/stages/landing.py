@@ -155,7 +155,7 @@ def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
     contradicted = sorted(
         key[1]
         for key, words in said.items()
-        if key in newest and newest[key][0] != window and newest[key][1] != words
+        if key[0] and key in newest and newest[key][0] != window and newest[key][1] != words
     )
     if contradicted:
         entry = Again(period=window.key, at=at, references=contradicted)

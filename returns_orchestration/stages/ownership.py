@@ -18,7 +18,7 @@ serves stays.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
@@ -29,7 +29,7 @@ from returns_orchestration.stages.pieces import AWB, SKU, Pieces
 from returns_orchestration.stages.typing import ITEM_FIELDS, RETURN_FIELDS, Item, Typed
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
     from datetime import datetime
 
     import polars as pl
@@ -219,32 +219,50 @@ def _newer_wins(older: Typed, newer: Typed) -> Typed:
 
 
 def _newer_items(older: tuple[Item, ...], newer: tuple[Item, ...]) -> tuple[Item, ...]:
-    """The newer list, each item with the values that it has lost since the older one."""
-    if not newer:
+    """The newer list, each item with the values that it has lost since the older one.
+
+    An item is the older one that holds the same, else one of the same sku, else, where one of the
+    two has no sku, the one at its place. A list in which nothing can be read is none.
+    """
+    if older == newer or not any(value is not None for item in newer for value in item.values):
         return older
-    if len(older) == len(newer) and all(map(_same_item, older, newer)):
-        return tuple(map(_newer_item, older, newer))
-    left: dict[object, deque[Item]] = {}
-    exact = Counter(item.values for item in newer)
-    for item in older:
-        if exact[item.values]:
-            exact[item.values] -= 1
-        else:
-            left.setdefault(item.values[SKU], deque()).append(item)
-    unchanged = Counter(item.values for item in older)
-    result: list[Item] = []
-    for item in newer:
-        alike = left.get(item.values[SKU])
-        if unchanged[item.values]:
-            unchanged[item.values] -= 1
-            result.append(item)
-        else:
-            result.append(_newer_item(alike.popleft(), item) if alike else item)
-    return tuple(result)
+    before: list[Item | None] = [None] * len(newer)
+    left = dict(enumerate(older))
+    for key in (_values, _all_but_sku, _sku):
+        found: dict[object, deque[int]] = {}
+        for at, item in left.items():
+            found.setdefault(key(item), deque()).append(at)
+        for at, item in enumerate(newer):
+            alike = found.get(key(item))
+            # Without a sku only what else is the same can tell.
+            if before[at] is None and alike and _may_be(key, item):
+                before[at] = left.pop(alike.popleft())
+    for at, item in enumerate(newer):
+        other = left.get(at)
+        if before[at] is None and other and None in (item.values[SKU], other.values[SKU]):
+            before[at] = left.pop(at)
+    return tuple(
+        item if old is None else _newer_item(old, item)
+        for item, old in zip(newer, before, strict=True)
+    )
 
 
-def _same_item(older: Item, newer: Item) -> bool:
-    return older.values[SKU] == newer.values[SKU] or newer.values[SKU] is None
+def _values(item: Item) -> object:
+    return item.values
+
+
+def _all_but_sku(item: Item) -> object:
+    return item.values[:SKU] + item.values[SKU + 1 :]
+
+
+def _sku(item: Item) -> object:
+    return item.values[SKU]
+
+
+def _may_be(key: Callable[[Item], object], item: Item) -> bool:
+    if key is _values:
+        return True
+    return (item.values[SKU] is None) == (key is _all_but_sku)
 
 
 def _newer_item(older: Item, newer: Item) -> Item:

@@ -72,19 +72,28 @@ class Pieces:
     def same(self, record: Typed) -> int | None:
         """The first with the same AWB and tracking id, else the first that does not differ.
 
-        What is null on one side does not differ.
+        What is null on one side does not differ; but items of both sides must have a sku in common.
         """
         awb, tracking = record.values[AWB], record.values[TRACKING]
         equal = self._first(("both", awb, tracking))
+        if awb is None and tracking is None:
+            return self._of_items(record)
         if equal is not None:
             return equal
-        if awb is None and tracking is None:
-            return self._first(_ANY)
         if tracking is None:
-            return self._first(("awb", awb), ("awb", None))
-        if awb is None:
-            return self._first(("tracking", tracking), ("tracking", None))
-        return self._first(("both", awb, None), ("both", None, tracking), ("both", None, None))
+            place = self._first(("awb", awb), ("awb", None))
+        elif awb is None:
+            place = self._first(("tracking", tracking), ("tracking", None))
+        else:
+            place = self._first(("both", awb, None), ("both", None, tracking), ("both", None, None))
+        return place if place is None or _may_be_one(self._pieces[place], record) else None
+
+    def _of_items(self, record: Typed) -> int | None:
+        """The first with the same skus, or without items; else the first with one of the skus."""
+        if not record.items:
+            return self._first(_ANY)
+        alike = self._first(_skus(record), _NO_ITEMS)
+        return self._first(*_each_sku(record)) if alike is None else alike
 
     def of_tracking(self, piece: Typed) -> int | None:
         """The first with the tracking id of ``piece``, whatever its AWB."""
@@ -125,8 +134,26 @@ class Pieces:
 def _keys_of(piece: Typed) -> frozenset[Hashable]:
     awb, tracking = piece.values[AWB], piece.values[TRACKING]
     return frozenset(
-        (("both", awb, tracking), ("awb", awb), ("tracking", tracking), _skus(piece), _ANY)
+        (
+            ("both", awb, tracking),
+            ("awb", awb),
+            ("tracking", tracking),
+            _skus(piece),
+            *_each_sku(piece),
+            _ANY,
+        )
     )
+
+
+def _each_sku(piece: Typed) -> set[Hashable]:
+    return {("sku", item.values[SKU]) for item in piece.items}
+
+
+def _may_be_one(piece: Typed, record: Typed) -> bool:
+    """Whether their items do not show that they are two."""
+    if not piece.items or not record.items:
+        return True
+    return bool(_each_sku(piece) & _each_sku(record))
 
 
 def _skus(piece: Typed) -> Hashable:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -20,7 +20,7 @@ from returns_orchestration.errors import ZoneUnknown
 from returns_orchestration.stages import values, vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     Reader = Callable[[object], tuple[object, bool]]
@@ -41,6 +41,8 @@ ITEM_FIELDS: Final = tuple(
 LONGEST_NUMBER: Final = 1_000
 WRAPS: Final = 4
 """Wrappings of an object or list that are taken off: as text, in a list, by number."""
+
+_NUMBERED: Final = re.compile(r"[0-9]{1,9}")
 
 OPENS: Final = ("{", "[", '"')
 """How a JSON text begins that may hold an object or a list."""
@@ -83,7 +85,7 @@ _DECODER: Final = msgspec.json.Decoder(float_hook=values.Spelled)
 _MINUS_ZERO: Final = re.compile(rf'"{tables.REFERENCE.key}"\s*:\s*-0\s*[,}}]')
 """A reference that the fast decoder takes for 0."""
 
-_BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 DEEPEST: Final = 100
 """Lists and objects inside each other that are looked at; what is known of a record has five."""
 
@@ -124,10 +126,9 @@ def _shallow(record: str) -> str:
 
 
 def _int(digits: str) -> object:
-    """A number that Python refuses to read for its length stays text, and is unreadable later."""
-    if digits == "-0":
-        return values.Spelled(digits)
-    return int(digits) if len(digits) < LONGEST_NUMBER else digits
+    """A number that Python refuses to read for its length keeps its digits."""
+    is_odd = digits == "-0" or len(digits) >= LONGEST_NUMBER
+    return values.Spelled(digits) if is_odd else int(digits)
 
 
 class RecordReader:
@@ -213,10 +214,10 @@ class RecordReader:
             reader = values.reference if column is tables.REFERENCE else self._moment
             if not reader(content.get(column.key))[1]:
                 flagged.add(column.name)
-        webhook = self._payload(_object(content, tables.WEBHOOK, flagged))
+        webhook = self._payload(_object(content, tables.WEBHOOK, flagged), flagged)
         inner = _object(webhook, tables.ADDITIONAL, flagged)
         outer = _object(content, tables.ADDITIONAL, flagged)
-        additional = {**inner, **{k: v for k, v in outer.items() if v is not None}}
+        additional = {**inner, **{k: v for k, v in outer.items() if values.is_given(v)}}
         latest: Object = {}
         for holder in (additional, webhook, content):
             latest = latest or _object(holder, tables.LATEST, flagged)
@@ -228,13 +229,7 @@ class RecordReader:
         }
         read: list[object] = []
         for name, place, key, reader in self._fields:
-            value: object = None
-            for holder in places[place]:
-                value = holder.get(key)
-                # The record's own number is no repetition of itself.
-                if value is not None or key == tables.REFERENCE.key:
-                    break
-            value, clean = reader(value)
+            value, clean = reader(_first_given(key, places[place]))
             read.append(value)
             if not clean:
                 flagged.add(name)
@@ -262,34 +257,47 @@ class RecordReader:
         )
 
     @staticmethod
-    def _payload(webhook: Object) -> Object:
+    def _payload(webhook: Object, flagged: set[str]) -> Object:
         """The webhook comes bare or as {"payload": ..., "internal": ...}; both were seen."""
-        if "waybill" in webhook:
+        if "waybill" in webhook or not values.is_given(webhook.get("payload")):
             return webhook
-        payload = _unwrapped(webhook.get("payload"))
-        return payload if isinstance(payload, dict) else webhook
+        before = len(flagged)
+        payload = _object(webhook, "payload", flagged)
+        if len(flagged) > before:
+            flagged.discard("payload")
+            flagged.add(tables.WEBHOOK)
+        return payload
+
+
+def _first_given(key: str, holders: Sequence[Object]) -> object:
+    """What stands under ``key`` in the first of ``holders`` that has anything there."""
+    first, *others = holders
+    value = first.get(key)
+    if key != tables.REFERENCE.key:  # the record's own number is no repetition of itself
+        for holder in others:
+            if values.is_given(value):
+                break
+            value = holder.get(key)
+    return value
 
 
 def _object(holder: Object, key: str, flagged: set[str]) -> Object:
-    """The object under ``key``: {} if null, absent or []; a wrapped one is read and listed."""
+    """The object under ``key``: {} if there is none; a wrapped one is read and listed."""
     value = holder.get(key)
-    if value is None or value == []:
+    if isinstance(value, dict) and not _is_by_number(value):
+        return value
+    if not values.is_given(value):
         return {}
-    if isinstance(value, str) and value.strip() in values.ABSENT:
-        return {}
+    flagged.add(key)
     found = _unwrapped(value)
-    if found is not value or not isinstance(found, dict):
-        flagged.add(key)
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and not _is_by_number(found) else {}
 
 
 def _items(additional: Object, webhook: Object, content: Object, flagged: set[str]) -> list[object]:
     """The item list, from the first place that has one; a wrapped one is read and listed."""
     for holder in (additional, webhook, content):
         value = holder.get(tables.ITEM)
-        if value is None or value in ([], {}):
-            continue
-        if isinstance(value, str) and value.strip() in values.ABSENT:
+        if not values.is_given(value):
             continue
         if isinstance(value, list) and not any(map(_is_wrapped, value)):
             return value
@@ -301,35 +309,47 @@ def _items(additional: Object, webhook: Object, content: Object, flagged: set[st
 
 
 def _unwrapped(value: object) -> object:
-    """An object that stands as JSON text, alone in a list, or under "0"; else ``value``."""
+    """An object that stands as JSON text, alone in a list, or alone by number; else ``value``."""
     for _ in range(WRAPS):
-        if isinstance(value, str) and value.lstrip()[:1] in OPENS:
-            value = decode(value)
+        if _is_json(value):
+            value = decode(_bare(value))
         elif isinstance(value, list) and len(value) == 1:
             (value,) = value
-        elif isinstance(value, dict) and len(value) == 1 and isinstance(value.get("0"), dict):
-            value = value["0"]
+        elif isinstance(value, dict) and len(value) == 1 and _is_by_number(value):
+            (value,) = value.values()
         else:
             break
     return value
 
 
+def _is_json(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _bare(value)[:1] in OPENS
+
+
+def _bare(text: str) -> str:
+    """Without what may stand before a JSON text."""
+    return text.lstrip("\ufeff\u200b \t\r\n")
+
+
+def _is_by_number(value: object) -> TypeGuard[Object]:
+    """Whether an object is a list in disguise: its keys are numbers."""
+    return isinstance(value, dict) and bool(value) and all(map(_NUMBERED.fullmatch, value))
+
+
 def _is_wrapped(item: object) -> bool:
-    if isinstance(item, dict):
-        return bool(item) and all(key.isdecimal() for key in item)
-    return isinstance(item, list) or (isinstance(item, str) and item.lstrip()[:1] in OPENS)
+    return _is_by_number(item) or isinstance(item, list) or _is_json(item)
 
 
 def _flat(value: object, wraps: int = WRAPS) -> list[object]:
     """The elements of a list that stands as JSON text, in lists, or as an object by number."""
     if not wraps:
         return []
-    if isinstance(value, str) and value.lstrip()[:1] in OPENS:
-        return _flat(decode(value), wraps - 1)
-    if isinstance(value, dict):
-        if not _is_wrapped(value):
-            return [value]
+    if _is_json(value):
+        return _flat(decode(_bare(value)), wraps - 1)
+    if _is_by_number(value):
         value = [value[key] for key in sorted(value, key=int)]
+    if isinstance(value, dict):
+        return [value]
     if not isinstance(value, list):
         return []
     found: list[object] = []

@@ -26,6 +26,9 @@ EXACT: Final = 2**53
 MOST: Final = 1_000_000
 """A quantity beyond it in size is no quantity."""
 
+MOST_MARKS: Final = 300
+"""Text with more combining marks in a row keeps its form; 30 are the most that Unicode expects."""
+
 ABSENT: Final = frozenset({"", "None"})
 """Texts that mean null, after trimming."""
 
@@ -101,6 +104,13 @@ def reference(value: object) -> tuple[str | None, bool]:
     return text(value)
 
 
+def is_given(value: object) -> bool:
+    """Whether there is anything in a value: no null, no text that means it, no empty container."""
+    if isinstance(value, str):
+        return _folded(value) not in ABSENT
+    return value is not None and value not in ([], {})
+
+
 def _escape(surrogate: re.Match[str]) -> str:
     return f"\\u{ord(surrogate[0]):04x}"
 
@@ -108,13 +118,26 @@ def _escape(surrogate: re.Match[str]) -> str:
 def _folded(value: str) -> str:
     if value.isascii():
         return " ".join(value.split())
-    plain = unicodedata.normalize("NFC", value.translate(_NO_WIDTH))
+    plain = value.translate(_NO_WIDTH)
+    if _longest_marks(plain) <= MOST_MARKS:
+        plain = unicodedata.normalize("NFC", plain)
     begin, end = 0, len(plain)
     while begin < end and _is_invisible(plain[begin]):
         begin += 1
     while begin < end and _is_invisible(plain[end - 1]):
         end -= 1
     return " ".join(plain[begin:end].split())
+
+
+def _longest_marks(value: str) -> int:
+    """The most combining marks in a row; NFC sorts them in quadratic time."""
+    if len(value) <= MOST_MARKS:
+        return 0
+    most = run = 0
+    for character in value:
+        run = run + 1 if unicodedata.combining(character) else 0
+        most = max(most, run)
+    return most
 
 
 def _is_invisible(character: str) -> bool:
@@ -150,8 +173,10 @@ def _whole(value: float) -> int | None:
     """The whole number that a float is written as; None where it is none, or beyond 64 bits."""
     if not value.is_integer() or abs(value) > INT64.stop:
         return None
+    if abs(value) <= EXACT:
+        return int(value)
     exact = Decimal(value.text) if isinstance(value, Spelled) else Decimal(value)
-    return int(exact) if abs(value) > EXACT else int(value)
+    return int(exact) if exact == exact.to_integral_value() else None
 
 
 def _of_64_bits(whole: int | None) -> int | None:

@@ -176,7 +176,7 @@ class States:
 
     def _lacks(self, window: Window, hour: HourNames) -> bool:
         known = self._known.get(window)
-        lost = {sha for _, sha, _ in hour.lost}
+        lost = {sha for number, sha, _ in hour.lost if number}  # 0 was a note and no poll
         if known is None or journal.UNKNOWN_SHA in lost:  # which may be the one that is known
             return False
         return known not in {poll.sha256 for poll in hour.polls} | lost

@@ -43,7 +43,8 @@ class Memory:
         files_at: datetime | None = None,
         damaged: dict[Window, datetime] | None = None,
         made_by: str = "",
-        handed_over: str = "",
+        outdated: Spans | None = None,
+        handed_over: str | None = None,
     ) -> None:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
 
@@ -51,13 +52,15 @@ class Memory:
         ``polled`` says when hours were last polled, as far as it was looked up; ``patrol`` is the
         date that was looked at last in turn, ``patrolled_at`` when it was due; ``files_at`` is when
         the files of the newest days were last listed, ``damaged`` since when hours are damaged;
-        ``handed_over`` is what the alerts were given last.
+        ``outdated`` are hours made by earlier rules, as far as they were looked at;
+        ``handed_over`` is what the alerts were given last, None where that is not known.
         """
         self.complete = complete
         self.attempts = attempts
         self.polled = polled or {}
         self.files_at = files_at
         self.damaged = damaged or {}
+        self.outdated = outdated or Spans()
         self.handed_over = handed_over
         self._patrol = patrol
         self._patrolled_at = patrolled_at
@@ -93,7 +96,8 @@ class Memory:
             files_at=_time(plain.get("files_at")),
             damaged=damaged,
             made_by=plain.get("made_by", ""),
-            handed_over=plain.get("handed_over", ""),
+            outdated=Spans(plain.get("outdated", ())),
+            handed_over=plain.get("handed_over"),
         )
 
     def is_of(self, rules: str) -> bool:
@@ -167,6 +171,13 @@ class Memory:
         kept = {w: at for w, at in self.damaged.items() if w in damaged or w not in looked_at}
         self.damaged = {w: min(kept.get(w, now), now) for w in {*kept, *damaged}}
 
+    def note_outdated(self, looked_at: Collection[Window], outdated: Collection[Window]) -> int:
+        """Remember which hours are ``outdated``; how many are known to be."""
+        self.outdated.discard(looked_at)
+        self.outdated.add(outdated)
+        spans = ((Window.from_key(a), Window.from_key(b)) for a, b in self.outdated.pairs())
+        return sum(start.hours_to(end.start) for start, end in spans)
+
     def is_time_for_files(self, now: datetime) -> bool:
         """Whether the files of the newest days are to be listed again; from then on they were."""
         at = self.files_at
@@ -185,16 +196,16 @@ class Memory:
         waiting = {window.key: _noted(attempt) for window, attempt in self.attempts.items()}
         polled = {window.key: at.isoformat() for window, at in self.polled.items()}
         damaged = {window.key: at.isoformat() for window, at in self.damaged.items()}
-        plain = {"complete": self.complete.pairs(), "waiting": waiting, "polled": polled}
-        plain["damaged"] = damaged
+        plain: dict[str, Any] = {"complete": self.complete.pairs(), "waiting": waiting}
+        plain |= {"polled": polled, "damaged": damaged}
         times = {
             "patrolled": self._patrol,
             "patrolled_at": self._patrolled_at,
             "files_at": self.files_at,
         }
         noted = {name: at.isoformat() for name, at in times.items() if at is not None}
-        texts = {"rules": self._rules, "made_by": self._made_by, "handed_over": self.handed_over}
-        return json.dumps(plain | noted | texts)
+        plain |= {"outdated": self.outdated.pairs(), "handed_over": self.handed_over}
+        return json.dumps(plain | noted | {"rules": self._rules, "made_by": self._made_by})
 
 
 def _time(text: str | None) -> datetime | None:

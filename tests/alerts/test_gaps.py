@@ -188,9 +188,18 @@ def test_hours_that_new_rules_outdate_are_one_notice(desk: Desk) -> None:
     assert desk.kinds == []
 
 
-def test_what_cannot_be_read_of_the_sensor_is_as_if_it_had_not_looked(desk: Desk) -> None:
-    desk.lake.store.put(FOUND, b"\xff")
-    assert handed_over(desk.lake) == Found()
+@pytest.mark.parametrize(
+    "content", [b"\xff", b'{"damaged":["2026-11-0y-11:00"]}', b'{"outdated":-3}', b"[]"]
+)
+def test_what_cannot_be_read_of_the_sensor_ends_no_incident(desk: Desk, content: bytes) -> None:
+    desk.live(5)
+    hand_over(desk.lake, Found(outdated=3))
+    desk.live(1 / 2)
+    desk.lake.store.put(FOUND, content)
+    assert handed_over(desk.lake) is None
+    desk.live(1 / 2)
+    assert desk.kinds == ["hours outdated"]
+    assert len(desk.sent) == 1
 
 
 def test_hours_that_a_restored_lake_lacks_are_missing(desk: Desk) -> None:

@@ -365,3 +365,16 @@ def test_a_repetition_that_contradicts_nothing_is_not_noted(
     assert not poll(lake, A, polled_at=asked_at).kept
     assert bytes_of(lake.store) == before
     assert again(lake) == []
+
+
+def test_a_reply_that_repeats_unusable_records_is_not_noted_again(lake: Lake) -> None:
+    bad, edge = '{"customer":"Asha Example"}', returned("R-E", at(12))
+    for window, served, moment in (
+        (HOUR, (bad, bad, edge), at(12, 10)),
+        (HOUR.next, (bad, edge), at(13, 10)),
+        (HOUR, (bad, bad, edge), at(13, 20)),
+        (HOUR, (bad, bad, edge), at(13, 30)),
+    ):
+        texts = tuple(r if isinstance(r, str) else on_the_wire(r) for r in served)
+        land(lake, lake.names(), READER, window, moment, texts)
+    assert lake.again(lake.names(), HOUR) == []

@@ -258,3 +258,36 @@ class TestPiecesOfLaterPolls:
         told = [(one["sku"], one["return_reason"]) for one in found]
         assert told[1:] == [("A", "y"), ("A", "x")]
         assert found[0]["quantity"] == item("B")["quantity"]
+
+    @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+    def test_a_record_without_ids_is_the_piece_with_its_items(self, order: list[int]) -> None:
+        two = [
+            self.carrying("A", awb="AWB-1", return_tracking_id=1),
+            self.carrying("B", awb="AWB-2", return_tracking_id=2),
+        ]
+        bare = self.carrying("B", awb=None, return_tracking_id=None)
+        served = [two[0], bare]
+        found = folded(poll(*two), poll(*(served[n] for n in order), number=2))
+        assert sorted(one["sku"] for one in items_of(found)) == ["A", "B"]
+        alone = folded(poll(*(served[n] for n in order)))
+        assert sorted(one["sku"] for one in items_of(alone)) == ["A", "B"]
+
+    @pytest.mark.parametrize(
+        ("before", "after", "expected"),
+        [
+            ([("A", 1, "x"), ("A", 5, "y")], [("A", 5, None), ("A", 1, "x")], ["y", "x"]),
+            ([("A", 1, "x"), ("B", 1, "y")], [(None, 1, "y"), (None, 1, "x")], ["y", "x"]),
+            ([(None, 1, "x")], [("A", 1, None)], ["x"]),
+            ([("A", 1, "x"), ("B", 1, "y")], [(None, None, None)], ["x", "y"]),
+        ],
+    )
+    def test_items_keep_their_reasons_when_the_list_is_sent_again(
+        self, before: list[Any], after: list[Any], expected: list[str]
+    ) -> None:
+        def served(*items: tuple[Any, ...]) -> Any:
+            return with_items(
+                [{"sku": s, "quantity": q, "return_reason": why} for s, q, why in items]
+            )
+
+        found = items_of(folded(poll(served(*before)), poll(served(*after), number=2)))
+        assert [one["return_reason"] for one in found] == expected

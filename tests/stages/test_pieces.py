@@ -72,6 +72,12 @@ def in_turn(polls: Sequence[Sequence[Typed]]) -> list[Typed]:
 def first_same(record: Typed, pieces: list[Typed]) -> int | None:
     named = [(piece.values[AWB], piece.values[TRACKING]) for piece in pieces]
     awb, tracking = record.values[AWB], record.values[TRACKING]
+    if awb is None and tracking is None:
+        by_items = (
+            first_with_its_skus(record, pieces),
+            next((n for n, piece in enumerate(pieces) if skus(piece) & skus(record)), None),
+        )
+        return next((place for place in by_items if place is not None), None)
     equal = [place for place, other in enumerate(named) if other == (awb, tracking)]
     alike = [
         place
@@ -79,7 +85,15 @@ def first_same(record: Typed, pieces: list[Typed]) -> int | None:
         if (None in (awb, its_awb) or awb == its_awb)
         and (None in (tracking, its_tracking) or tracking == its_tracking)
     ]
-    return next(iter(equal + alike), None)
+    if equal or not alike:
+        return next(iter(equal), None)
+    other = pieces[alike[0]]
+    may_be_one = not other.items or not record.items or skus(other) & skus(record)
+    return alike[0] if may_be_one else None
+
+
+def skus(piece: Typed) -> set[object]:
+    return {item.values[SKU] for item in piece.items}
 
 
 def first_of(value: int, record: Typed, pieces: list[Typed]) -> int | None:
@@ -91,8 +105,8 @@ def first_of(value: int, record: Typed, pieces: list[Typed]) -> int | None:
 
 def first_with_its_skus(record: Typed, pieces: list[Typed]) -> int | None:
     for place, other in enumerate(pieces):
-        skus = [Counter(item.values[SKU] for item in one.items) for one in (record, other)]
-        if not skus[0] or not skus[1] or skus[0] == skus[1]:
+        mine, its = (Counter(item.values[SKU] for item in one.items) for one in (record, other))
+        if not mine or not its or mine == its:
             return place
     return None
 

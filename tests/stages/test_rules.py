@@ -160,7 +160,7 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
     "the payload is not unwrapped": (
         typing.RecordReader,
         "_payload",
-        staticmethod(lambda webhook: webhook),
+        staticmethod(lambda webhook, _: webhook),
         "payload",
     ),
     "null erases": (ownership, "_newer_wins", lambda _, newer: newer, "fold"),

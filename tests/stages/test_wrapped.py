@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,9 @@ OBJECTS: dict[str, Wrap] = {
     "in a list": lambda value: [value],
     "in a list twice": lambda value: [[value]],
     "by number": lambda value: {"0": value},
+    "by number as text": lambda value: {"0": json.dumps(value)},
+    "by another number": lambda value: {"7": [value]},
+    "as text after a mark": lambda value: "\ufeff " + json.dumps(value),
     "as text in a list": lambda value: [json.dumps(value)],
     "a list as text": lambda value: json.dumps([value]),
 }
@@ -128,3 +132,46 @@ def test_items_that_are_none_among_others_are_items_of_nulls() -> None:
     odd["webhook_payload"]["additional"]["item_info"] = [None, "x", [], item("A"), ["{"]]
     found = items_of(folded(poll(odd)))
     assert [one["sku"] for one in found] == [None, None, "A", None]
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "None", None, [], {}])
+def test_what_is_empty_outside_hides_nothing_inside(nothing: object) -> None:
+    inside = {"item_info": [item("A")], "forward_awb": "F-1", "latest_status": {"status": "S"}}
+    odd = assigned(webhook_payload={"additional": inside})
+    odd["additional"] = dict.fromkeys(inside, nothing)
+    row, items = read(odd)
+    assert (row["forward_awb"], row["latest_status"]) == ("F-1", "S")
+    assert [one["sku"] for one in items] == ["A"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '"cp_id": 1e-99999999999999999999',
+        '"cp_id": 0e1000000000000000000',
+        '"awb": 9007199254740993.5',
+        '"item_info": [{"quantity": 0e1000000000000000000}]',
+        '"item_info": {"' + "0" * 5_000 + '": {"sku": "A"}}',
+        '"cp_name": ' + "1" * 5_000,
+    ],
+)
+def test_no_number_ends_the_reading(odd: str) -> None:
+    plain = on_the_wire(returned("R-1", at(11)))
+    found = READER.read(f"{plain[:-1]}, {odd}}}")
+    assert isinstance(found, Typed)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"webhook_payload": "[" * 1_100 + '"' + '\\"' * 30_000},
+        {"cp_name": "a" + "\u0315" * 40_000 + "\u0300" * 40_000},
+        {"status": "\u200e" * 200_000},
+    ],
+    ids=["an unended text", "marks", "format characters"],
+)
+def test_a_hostile_text_costs_what_its_length_costs(odd: dict[str, Any]) -> None:
+    record = on_the_wire(returned("R-1", at(11), **odd))
+    began = time.process_time()
+    assert isinstance(READER.read(record), Typed)
+    assert time.process_time() - began < 5  # quadratic: minutes
