@@ -292,7 +292,7 @@ def _confirmed(
         if second.verdict.state == "damaged":
             # Where its entry cannot be read either, which file it is cannot be told.
             files = second.files or [lake.path(tables.RETURNS, second.window)]
-            with suppress(LakeError):  # a lake that cannot be written is told of by itself
+            with suppress(LakeError):  # the alerts report a lake that cannot be written
                 for path in files:
                     lake.note_damaged(names, path)
     return again
@@ -306,7 +306,7 @@ def _hand_over(lake: Lake, memory: Memory, outdated: int, now: datetime) -> None
     found = Found(damaged=[window.key for window in sorted(memory.damaged)], outdated=outdated)
     text = "" if found == Found() else f"{found} {now:%Y-%m-%dT%H}"
     if text != memory.handed_over:
-        with suppress(LakeError):  # told of by itself; it is tried again by the next tick
+        with suppress(LakeError):  # the alerts report it, and the next tick tries again
             hand_over(lake, found)
             memory.handed_over = text
 

@@ -125,9 +125,9 @@ class HourBuilder:
     def _mark(self, names: Names, window: Window, copies: HourCopies) -> bool:
         """Put the marks that are missing around ``window``; whether there were any.
 
-        By today's rules its records may live in hours that no mark names yet; a return that another
-        window moved away is to be known in its new hour by all that served it; and of two marks a
-        killed run may have put one.
+        By today's rules its records may live in hours that no mark names yet. A return that another
+        window moved away is linked from all windows that served it to its new hour. A killed run
+        may have put one of two marks. The entry of the tables shows a mark that was lost.
         """
         hour = names.hour(window)
         homes: dict[Window, set[Window]] = {window: {*copies.homes, *hour.went_to}}

@@ -1,8 +1,8 @@
 """One hour of which a file is not what was recorded: what is bad is set aside, the rest stays.
 
-Afterwards a poll that was lost is known to be lost, so that the hour is polled again, and the
-tables are to be made again, each file being read. Nothing is deleted. What the tables were made of,
-by their entry, shows what is no longer there.
+Afterwards the journal names each lost poll, so the hour is polled again, and a run builds the
+tables again and reads each file. Nothing is deleted. The entry of the tables lists their polls and
+entries, so it shows which of them are absent.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
         if not lake.is_as_noted(poll):
             places += lake.set_poll_aside(names, window, poll.number)
     for path in lake.bad_replies(names, window):
-        # What that reply repeated is not known any more: the hour says it again when it is polled.
-        # This first, or a run that is killed in between leaves an hour that nobody asks for.
+        # The content of that reply is lost, so the hour is polled again. The note comes first: a
+        # run that is killed after it leaves an hour that is still asked for.
         places += lake.set_poll_aside(names, window, 0)
         place = move_aside(lake.store, path)
         names.discard(path)

@@ -261,10 +261,9 @@ class RecordReader:
         """The webhook comes bare or as {"payload": ..., "internal": ...}; both were seen."""
         if "waybill" in webhook or not values.is_given(webhook.get("payload")):
             return webhook
-        before = len(flagged)
-        payload = _object(webhook, "payload", flagged)
-        if len(flagged) > before:
-            flagged.discard("payload")
+        odd: set[str] = set()
+        payload = _object(webhook, "payload", odd)
+        if odd:
             flagged.add(tables.WEBHOOK)
         return payload
 

@@ -47,7 +47,10 @@ _NO_WIDTH = str.maketrans("", "", "\u200b\ufeff")
 
 
 class Spelled(float):
-    """A JSON number with a point or an exponent, or ``-0``: its value, and how it is written."""
+    """A JSON number whose digits a Python number would lose: its value, and how it is written.
+
+    It has a point or an exponent, is ``-0``, or has more digits than Python reads.
+    """
 
     __slots__ = ("text",)
     text: str
