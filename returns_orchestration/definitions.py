@@ -16,7 +16,7 @@ import dagster as dg
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
 from returns_orchestration.defs import alerting, automation, lost_runs
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
-from returns_orchestration.defs.instance import pace_file
+from returns_orchestration.defs.instance import rate_limit_file
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.env_file import exposed_env_file
 from returns_orchestration.flow.days import DayBuilder
@@ -62,7 +62,7 @@ def build_pipeline(
             timeouts=timeouts or Timeouts(),
             clock=clock,
             sleep=sleep,
-            pace_file=pace_file(settings),
+            rate_limit_file=rate_limit_file(settings),
         )
 
     lake = Lake(open_store(settings.lake), clock)

@@ -1,4 +1,4 @@
-"""What the tests of several rooms share: lakes, and hypothesis at a modest pace."""
+"""What the tests of several rooms share: lakes, and hypothesis with few examples."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from obstore.store import MemoryStore
-from records import at
-from s3_server import S3Server
+from support.records import at
+from support.s3_server import S3Server
 
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore, ObjectStore

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import at
+from support.records import at
 
 from returns_orchestration.window import Day, Window, days_of
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import polars as pl
 import pytest
-from records import at
+from support.records import at
 
 from returns_orchestration import tables
 from returns_orchestration.lake.parquet import to_parquet

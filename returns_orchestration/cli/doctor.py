@@ -66,7 +66,7 @@ def _credentials(settings: Settings) -> str:
 def _call(settings: Settings) -> str:
     """One call, without repeats: a doctor says what is, and does not wait for better."""
     from returns_orchestration.clickpost import ClickPostClient, RetryPolicy  # noqa: PLC0415
-    from returns_orchestration.defs.instance import pace_file  # noqa: PLC0415
+    from returns_orchestration.defs.instance import rate_limit_file  # noqa: PLC0415
 
     window = last_settled(datetime.now(UTC), settings.settle)
     with ClickPostClient(
@@ -75,7 +75,7 @@ def _call(settings: Settings) -> str:
         zone=settings.time_zone,
         max_requests_per_second=settings.max_requests_per_second,
         retry=RetryPolicy(attempts=1),
-        pace_file=pace_file(settings),
+        rate_limit_file=rate_limit_file(settings),
     ) as client:
         poll = client.poll(window)
     return (

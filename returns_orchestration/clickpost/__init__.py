@@ -12,9 +12,9 @@ What lives here, in reading order:
 - ``next_page.py``     whether meta.next may be followed
 - ``more_records.py``  whether anything but meta.next indicates more records
 - ``clocks.py``        by whose clock an hour was polled
-- ``quoting.py``       which words of a reply an error may repeat
-- ``pacing.py``        when to ask again
-- ``pace.py``          how fast to ask at all, over all threads and processes
+- ``redaction.py``       which words of a reply an error may repeat
+- ``retry.py``        when to ask again
+- ``rate_limit.py``          how fast to ask at all, over all threads and processes
 - ``failures.py``      the HTTP library's exceptions in this package's words
 - ``transport.py``     key and user name, added below the HTTP client and kept out of all it tells
 - ``deadline.py``      sockets that never outlast a reply's total time; proxies
@@ -26,7 +26,7 @@ command line's ``doctor``; calls ``errors`` and ``window`` only.
 
 from returns_orchestration.clickpost.client import ClickPostClient, Poll
 from returns_orchestration.clickpost.deadline import Timeouts
-from returns_orchestration.clickpost.pace import Pace
-from returns_orchestration.clickpost.pacing import RetryPolicy
+from returns_orchestration.clickpost.rate_limit import RateLimit
+from returns_orchestration.clickpost.retry import RetryPolicy
 
-__all__ = ["ClickPostClient", "Pace", "Poll", "RetryPolicy", "Timeouts"]
+__all__ = ["ClickPostClient", "Poll", "RateLimit", "RetryPolicy", "Timeouts"]

@@ -1,7 +1,7 @@
 """One window, one logical request: its pages, its repeats, and what it brought.
 
 What lives here: the public client and its result. What does not: the verdict on a reply
-(``reply.py``), the times between requests (``pacing.py``), credentials (``transport.py``).
+(``reply.py``), the times between requests (``retry.py``), credentials (``transport.py``).
 Called by ``defs/`` from a pool of threads, and by the command line's ``doctor``.
 """
 
@@ -32,9 +32,9 @@ from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
 from returns_orchestration.clickpost.more_records import left_out
 from returns_orchestration.clickpost.next_page import PageTrail
-from returns_orchestration.clickpost.pace import LONGEST_SILENCE, Pace, Silence
-from returns_orchestration.clickpost.pacing import RetryPolicy, read_retry_after
+from returns_orchestration.clickpost.rate_limit import LONGEST_SILENCE, RateLimit, Silence
 from returns_orchestration.clickpost.reply import Answer, Page, read_page
+from returns_orchestration.clickpost.retry import RetryPolicy, read_retry_after
 from returns_orchestration.clickpost.transport import CredentialTransport, Secrets
 from returns_orchestration.errors import (
     ApiError,
@@ -109,9 +109,9 @@ class ClickPostClient:
     ``credentials`` gives key and user name and is asked at each request, so it may rotate them; a
     SettingsError that it raises passes through. ``max_concurrency`` requests at most are under way
     at once and ``max_requests_per_second`` start in any second, over all threads. ``transport``
-    takes the place of real sockets; ``pace_file`` shares the pace with other processes. ``clock``
-    (aware), ``monotonic``, ``sleep`` and ``uniform`` (a random number between two) are seams for
-    tests.
+    takes the place of real sockets; ``rate_limit_file`` shares the limit with other processes.
+    ``clock`` (aware), ``monotonic``, ``sleep`` and ``uniform`` (a random number between two) are
+    seams for tests.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting or a seam, named at the call
@@ -126,7 +126,7 @@ class ClickPostClient:
         timeouts: Timeouts = _DEFAULT_TIMEOUTS,
         max_body_bytes: int = MAX_BODY_BYTES,
         max_pages: int = MAX_PAGES,
-        pace_file: Path | None = None,
+        rate_limit_file: Path | None = None,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
@@ -147,11 +147,11 @@ class ClickPostClient:
         self._uniform = uniform
         self._max_concurrency = max_concurrency
         self._slots = threading.BoundedSemaphore(max_concurrency)
-        self._pace = Pace(
+        self._rate_limit = RateLimit(
             max_requests_per_second,
             sleep=sleep,
             monotonic=monotonic,
-            file=pace_file,
+            file=rate_limit_file,
             slowest=retry.slowest_seconds,
         )
         below = transport or open_transport(
@@ -258,7 +258,7 @@ class ClickPostClient:
             except TransientApiError as error:
                 failure = error.with_traceback(None)  # its frames would hold the body meanwhile
             else:
-                self._pace.went_well()
+                self._rate_limit.went_well()
                 return received
             if isinstance(failure, MalformedReply) and failure.size > LARGE_BYTES and attempt > 1:
                 raise failure
@@ -268,7 +268,7 @@ class ClickPostClient:
             if isinstance(failure, Throttled) and too_long:
                 raise self._silenced(failure)
             if isinstance(failure, Throttled):
-                self._pace.slow_down(turn[0], self._retry.granted(failure.retry_after))
+                self._rate_limit.slow_down(turn[0], self._retry.granted(failure.retry_after))
             elif too_long:
                 failure.cause += f" It asks to be asked again in {failure.retry_after:,.0f} s."
             wait = self._retry.wait(
@@ -292,7 +292,7 @@ class ClickPostClient:
     def _silenced(self, failure: Throttled) -> AskedToWait:
         """Silence the deployment for as long as ``failure`` asks; what to raise instead of it."""
         seconds = failure.retry_after or 0.0
-        until = self._pace.be_silent(self._clock().astimezone(UTC), seconds)
+        until = self._rate_limit.be_silent(self._clock().astimezone(UTC), seconds)
         bound = (
             " No more than a day is granted." if seconds > LONGEST_SILENCE.total_seconds() else ""
         )
@@ -308,7 +308,7 @@ class ClickPostClient:
         self, url: httpx.URL, sent: list[datetime], turn: list[float], before: int
     ) -> _Received:
         with self._slots:
-            silence = self._pace.wait_turn()
+            silence = self._rate_limit.wait_turn()
             turn.append(self._monotonic())
             sent_at = self._clock().astimezone(UTC)
             _ensure_no_silence(silence, sent_at)

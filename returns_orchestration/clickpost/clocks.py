@@ -2,7 +2,7 @@
 
 Which of two polls is the newer, and whether an hour was over, must not hang on a clock that was
 wrong for a while. Every HTTP server tells its time with each reply; so that decides, where it is
-further off than any reply takes. Called by ``client.py``; ``pacing.py`` reads dates with it.
+further off than any reply takes. Called by ``client.py``; ``retry.py`` reads dates with it.
 
 A cache between here and there may answer with an older reply, whose date is of then; it says with
 ``Age`` how many seconds ago that was.

@@ -9,7 +9,7 @@
     HTTP 3xx                                              -> as meta says, else RedirectRefused
     any other HTTP 4xx, meta.status 301, 401, 403         -> CredentialsRefused
     any other HTTP 4xx                                    -> RequestRefused
-    HTTP 2xx but 200                                      -> as meta says of key, pace or fault,
+    HTTP 2xx but 200                                      -> as meta says of key, rate or fault,
                                                              else AnswerPending
     HTTP 200, beyond a bound                              -> RequestRefused
     HTTP 200, no JSON object, no meta, a member twice     -> MalformedReply
@@ -24,7 +24,7 @@
     meta good, result null                                -> no records, and said so
 
 What lives here: the verdict and its words. What does not: which words of meta.message, the one
-piece of the API's text that is ever quoted, may be told (``quoting.py``), cutting the records
+piece of the API's text that is ever quoted, may be told (``redaction.py``), cutting the records
 (``records.py``), whether the reply indicates more of them (``more_records.py``), asking again
 (``client.py``, the only caller).
 """
@@ -38,7 +38,6 @@ from typing import TYPE_CHECKING
 from returns_orchestration.clickpost.bounds import BeyondBoundsError, too_large
 from returns_orchestration.clickpost.cuts import NotJsonError
 from returns_orchestration.clickpost.more_records import Sign, signs_beside, signs_in_meta
-from returns_orchestration.clickpost.quoting import quoted
 from returns_orchestration.clickpost.records import (
     Parts,
     Repeating,
@@ -47,6 +46,7 @@ from returns_orchestration.clickpost.records import (
     split_records,
     split_reply,
 )
+from returns_orchestration.clickpost.redaction import redacted
 from returns_orchestration.errors import (
     AnswerPending,
     ApiError,
@@ -177,7 +177,7 @@ def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | _Meta:
     said = f"HTTP {status}"
     if meta is not None:
         said += "" if meta.status is None else f", meta.status {_number(meta.status)}"
-        words = quoted(meta.message, answer.secrets, _QUOTED)
+        words = redacted(meta.message, answer.secrets, _QUOTED)
         said += f': "{words}"' if words else ""
     kind = _kind(status, _CREDENTIALS_HTTP)
     if meta is not None and _REFUSED_KEY.search(meta.message):

@@ -85,9 +85,9 @@ def dagster_home(settings: Settings) -> Path:
     return project_folder() / "data" / "dagster_home"
 
 
-def pace_file(settings: Settings) -> Path:
-    """Where the runs and commands of a deployment share the pace of their requests."""
-    return dagster_home(settings) / "clickpost-pace.json"
+def rate_limit_file(settings: Settings) -> Path:
+    """Where the runs and commands of a deployment share the rate limit of their requests."""
+    return dagster_home(settings) / "clickpost-rate-limit.json"
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
-from receiver import Receiver, receiving
+from support.receiver import Receiver, receiving
 
 from returns_orchestration.alerts.facts import Evaluation, FailedClaim
 from returns_orchestration.alerts.outbox import Message

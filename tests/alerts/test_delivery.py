@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from alerts.conftest import Desk, hour, said
 from pydantic import SecretStr
-from receiver import Receiver
+from support.receiver import Receiver
 
 from returns_orchestration.alerts.delivery import Channels, beat
 from returns_orchestration.alerts.outbox import MOST_WAITING, Message, Outbox

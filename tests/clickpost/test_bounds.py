@@ -11,8 +11,8 @@ import gzip
 from typing import TYPE_CHECKING
 
 import pytest
-from measured_polls import Figures, Served, measure
-from records import assigned, new_case, on_the_wire
+from support.measured_polls import Figures, Served, measure
+from support.records import assigned, new_case, on_the_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

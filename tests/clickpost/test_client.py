@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from returns_orchestration.clickpost import ClickPostClient, Pace, RetryPolicy, Timeouts
+from returns_orchestration.clickpost import ClickPostClient, RateLimit, RetryPolicy, Timeouts
 from returns_orchestration.errors import (
     AnswerPending,
     AskedToWait,
@@ -157,7 +157,7 @@ def test_a_wait_longer_than_a_run_waits_silences_the_deployment(
     ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
 ) -> None:
     now = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
-    shared = {"pace_file": tmp_path / "pace.json", "clock": lambda: now}
+    shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
     told = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
     with pytest.raises(AskedToWait) as caught:
         told.client.poll(window)
@@ -182,7 +182,7 @@ def test_a_silence_lasts_a_day_at_most_whatever_is_asked_for_and_whatever_a_cloc
 ) -> None:
     right = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     now = right + timedelta(days=2)
-    shared = {"pace_file": tmp_path / "pace.json", "clock": lambda: now}
+    shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
     told = ask(httpx.Response(429, headers={"retry-after": "999999"}), **shared)
     with pytest.raises(AskedToWait, match=r"until 2026-11-12 12:30 UTC. No more than a day"):
         told.client.poll(window)
@@ -196,7 +196,7 @@ def test_a_silence_that_a_clock_ahead_began_is_not_waited_for(
 ) -> None:
     right = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     now = right + timedelta(hours=20)
-    shared = {"pace_file": tmp_path / "pace.json", "clock": lambda: now}
+    shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
     told = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
     with pytest.raises(AskedToWait):
         told.client.poll(window)
@@ -210,10 +210,12 @@ def test_of_two_waits_the_longer_one_silences(
 ) -> None:
     """Requests are under way at once, and each may be told another wait."""
     now = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
-    shared = {"pace_file": tmp_path / "pace.json", "clock": lambda: now}
-    pace = Pace(10, sleep=lambda _: None, monotonic=lambda: 1.0, file=tmp_path / "pace.json")
+    shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
+    rate_limit = RateLimit(
+        10, sleep=lambda _: None, monotonic=lambda: 1.0, file=tmp_path / "rate-limit.json"
+    )
     for wait in waits:
-        pace.be_silent(now, float(wait))
+        rate_limit.be_silent(now, float(wait))
     now += timedelta(minutes=59)
     quiet = ask(**shared)
     with pytest.raises(AskedToWait, match="until 2026-11-09 13:30 UTC"):
@@ -228,16 +230,16 @@ def test_of_two_waits_the_longer_one_silences(
 def test_a_damaged_file_of_the_pace_stops_no_request(
     ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path, content: str
 ) -> None:
-    file = tmp_path / "pace.json"
+    file = tmp_path / "rate-limit.json"
     file.write_text(content)
-    assert ask(envelope(1), pace_file=file).client.poll(window).records == ("1",)
+    assert ask(envelope(1), rate_limit_file=file).client.poll(window).records == ("1",)
 
 
 def test_a_long_wait_that_a_fault_asks_for_is_told_and_ends_the_repeats_of_that_hour(
     ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
 ) -> None:
     failing = httpx.Response(503, headers={"retry-after": "3600"})
-    asked = ask(failing, envelope(1), pace_file=tmp_path / "pace.json")
+    asked = ask(failing, envelope(1), rate_limit_file=tmp_path / "rate-limit.json")
     with pytest.raises(ServerFault, match=r"asks to be asked again in 3,600 s"):
         asked.client.poll(window)
     assert asked.client.poll(window).records == ("1",)  # others are not held back

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from watched import receiver, watch  # noqa: F401 - fixtures
-from world import KEY, USER_NAME, World
+from support.watched import receiver, watch  # noqa: F401 - fixtures
+from support.world import KEY, USER_NAME, World
 
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 

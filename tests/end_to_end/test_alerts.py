@@ -9,9 +9,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from receiver import Receiver
-from unattended import START
-from watched import Watched
+from support.receiver import Receiver
+from support.unattended import START
+from support.watched import Watched
 
 from returns_orchestration.simulator import Dataset
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from world import HASTY, World, hours
+from support.world import HASTY, World, hours
 
 from returns_orchestration.alerts.state import is_told
 from returns_orchestration.definitions import build_defs, build_pipeline

@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from deployment import Deployment, deployed
-from world import World, hours
+from support.deployment import Deployment, deployed
+from support.world import World, hours
 
 from returns_orchestration.clickpost import RetryPolicy
 from returns_orchestration.defs.assets import DEPENDS_ON

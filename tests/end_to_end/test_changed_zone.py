@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from world import World, hours
+from support.world import World, hours
 
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.lake import Lake, open_store

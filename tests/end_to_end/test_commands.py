@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from s3_server import BUCKET, SECRET, S3Server
-from world import World
+from support.s3_server import BUCKET, SECRET, S3Server
+from support.world import World
 
 FROM, TO = "2026-11-07T00:00", "2026-11-08T00:00"
 
@@ -240,7 +240,7 @@ def test_two_backfills_at_once_end_well_and_leave_one_truth(
     assert len(references) == len(set(references))
     sent = [request.time for request in world.simulator.requests]
     within = [sum(0 <= (t - s).total_seconds() < 1 for t in sent) for s in sent]
-    # 20 by the setting, a few more that the network bunched; without one pace it would be 40.
+    # 20 by the setting, a few more that the network bunched; without one rate limit it would be 40.
     assert max(within) <= 26
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster import AssetCheckKey
-from world import HASTY, World, hours
+from support.world import HASTY, World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.definitions import build_defs

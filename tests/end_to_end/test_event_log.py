@@ -23,7 +23,7 @@ from dagster import AssetCheckKey, EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster_shared.record import replace
-from world import HASTY, World, hours
+from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.assets import DEPENDS_ON

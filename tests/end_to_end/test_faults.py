@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from world import BRIEF, SHORT, World, hours
+from support.world import BRIEF, SHORT, World, hours
 
 from returns_orchestration.errors import (
     CredentialsRefused,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from world import World
+from support.world import World
 
 LIMIT_MB = 500
 STATUS = Path("/proc/self/status")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from mortal_run import execute, run_and_kill
-from world import HASTY, World, hours
+from support.mortal_run import execute, run_and_kill
+from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance, range_tags

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from world import HASTY, World, hours
+from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs, build_pipeline
 from returns_orchestration.defs.instance import open_instance

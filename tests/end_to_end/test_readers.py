@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
-from world import World, hours
+from support.world import World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.flow.hours import Failed, Stopped

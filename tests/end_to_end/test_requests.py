@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from counting_store import CountingStore, Kind
-from unattended import START, Unattended
-from world import World, hours
+from support.counting_store import CountingStore, Kind
+from support.unattended import START, Unattended
+from support.world import World, hours
 
 from returns_orchestration import definitions
 from returns_orchestration.lake import Lake, Made, Names, Poll

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
-from world import HASTY, World, hours
+from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance, run_range

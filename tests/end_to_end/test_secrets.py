@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from world import KEY, USER_NAME, World
+from support.world import KEY, USER_NAME, World
 
 SPELLINGS = sorted({f(s) for s in (KEY, USER_NAME) for f in (str, quote, quote_plus)})
 

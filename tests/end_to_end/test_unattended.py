@@ -14,8 +14,8 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
-from unattended import START, Unattended, polls_of
-from world import World
+from support.unattended import START, Unattended, polls_of
+from support.world import World
 
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.lost_runs import UNDER_WAY

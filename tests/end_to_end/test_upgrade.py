@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 import pytest
 from dagster._daemon.types import DaemonHeartbeat
-from lakes import files_of
+from support.lakes import files_of
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.defs.instance import open_instance

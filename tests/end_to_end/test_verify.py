@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 import pytest
-from world import World, hours
+from support.world import World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.flow.hours import Failed, Stopped

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from world import World, hours
+from support.world import World, hours
 
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.window import Window

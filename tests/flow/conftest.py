@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
 import pytest
-from records import at, on_the_wire
+from support.records import at, on_the_wire
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.flow.days import DayBuilder

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from lakes import bytes_of
-from records import assigned, at, item, on_the_wire, returned, with_items
-from rows import HOUR, READER
+from support.lakes import bytes_of
+from support.records import assigned, at, item, on_the_wire, returned, with_items
+from support.rows import HOUR, READER
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from lakes import bytes_of, rows
-from mortal_store import Killed, MortalStore
 from obstore.store import MemoryStore
-from records import Record, at, returned
+from support.lakes import bytes_of, rows
+from support.mortal_store import Killed, MortalStore
+from support.records import Record, at, returned
 
 from returns_orchestration import tables
 from returns_orchestration.errors import (

@@ -13,8 +13,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from lakes import bytes_of
-from records import assigned, at, returned
+from support.lakes import bytes_of
+from support.records import assigned, at, returned
 
 from returns_orchestration.errors import LakeUnwritable
 from returns_orchestration.flow.hours import Failed, Polled, Stopped

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lakes import bytes_of, references, rows
-from records import at, item, new_case, returned, with_items
+from support.lakes import bytes_of, references, rows
+from support.records import at, item, new_case, returned, with_items
 
 from returns_orchestration import tables
 from returns_orchestration.errors import (

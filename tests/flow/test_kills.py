@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from lakes import bytes_of
-from mortal_store import Killed, MortalStore
 from obstore.store import MemoryStore
-from records import assigned, at, returned
+from support.lakes import bytes_of
+from support.mortal_store import Killed, MortalStore
+from support.records import assigned, at, returned
 
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lakes import rows
-from records import at, returned
+from support.lakes import rows
+from support.records import at, returned
 
 from returns_orchestration import tables
 from returns_orchestration.lake.poll_log import POLL_LOG

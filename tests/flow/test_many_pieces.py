@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from records import Record, item, with_items
-from rows import HOUR
+from support.records import Record, item, with_items
+from support.rows import HOUR
 
 from returns_orchestration.flow.hours import Made
 from returns_orchestration.lake import Lake, open_store

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from lakes import bytes_of, rows
-from records import Record, at, returned
+from support.lakes import bytes_of, rows
+from support.records import Record, at, returned
 
 from returns_orchestration import tables
 from returns_orchestration.flow.build import HourBuilder

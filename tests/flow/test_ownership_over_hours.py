@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lakes import placed, references, rows
-from records import Record, assigned, at, returned, wire_time
+from support.lakes import placed, references, rows
+from support.records import Record, assigned, at, returned, wire_time
 
 from returns_orchestration.window import Window, windows_between
 

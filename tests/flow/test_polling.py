@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from records import at
+from support.records import at
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.errors import CredentialsRefused, ServerFault

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from lakes import bytes_of, references
-from mortal_store import Killed, MortalStore
 from obstore.store import MemoryStore
-from records import at, returned
+from support.lakes import bytes_of, references
+from support.mortal_store import Killed, MortalStore
+from support.records import at, returned
 
 from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt

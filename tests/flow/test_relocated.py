@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from lakes import bytes_of, references, rows
-from records import at, on_the_wire, returned
+from support.lakes import bytes_of, references, rows
+from support.records import at, on_the_wire, returned
 
 from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder

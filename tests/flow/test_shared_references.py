@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lakes import bytes_of, references, rows
-from records import at, returned
+from support.lakes import bytes_of, references, rows
+from support.records import at, returned
 
 from returns_orchestration.window import Window
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from records import at, returned
+from support.records import at, returned
 
 from returns_orchestration.errors import ServerFault
 from returns_orchestration.flow.hours import Failed, Made

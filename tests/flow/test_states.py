@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from lakes import bytes_of, placed, references
-from records import Record, at, on_the_wire, returned
+from support.lakes import bytes_of, placed, references
+from support.records import Record, at, on_the_wire, returned
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged

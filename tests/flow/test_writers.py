@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from lakes import bytes_of, references
-from mortal_store import Killed
 from obstore.store import MemoryStore
-from records import Record, at, returned
+from support.lakes import bytes_of, references
+from support.mortal_store import Killed
+from support.records import Record, at, returned
 
 from returns_orchestration import tables
 from returns_orchestration.lake import Lake

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from lakes import bytes_of, references
-from records import Record, at, returned
+from support.lakes import bytes_of, references
+from support.records import Record, at, returned
 
 from returns_orchestration import tables
 from returns_orchestration.flow.hours import Failed, Stopped

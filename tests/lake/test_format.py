@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
 import pytest
-from lakes import bytes_of
-from records import at
-from rows import HOUR, READER
+from support.lakes import bytes_of
+from support.records import at
+from support.rows import HOUR, READER
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.errors import LakeError, LakeNewer, LakeOlder

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import at
+from support.records import at
 
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.journal import (

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import duckdb
 import polars as pl
 import pytest
-from lakes import bytes_of
-from records import assigned, at
-from rows import HOUR, folded, poll
+from support.lakes import bytes_of
+from support.records import assigned, at
+from support.rows import HOUR, folded, poll
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged

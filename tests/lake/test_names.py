@@ -6,11 +6,11 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from counting_store import CountingStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
-from records import at
+from support.counting_store import CountingStore
+from support.records import at
 
 from returns_orchestration import tables
 from returns_orchestration.lake import Lake, Names

@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
-from records import at
+from support.records import at
 
 from returns_orchestration.lake.poll_log import POLL_LOG, Answer
 from returns_orchestration.window import Window

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from obstore.exceptions import GenericError
-from s3_server import BUCKET, KEY_ID, SECRET, S3Server
+from support.s3_server import BUCKET, KEY_ID, SECRET, S3Server
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake import remote

@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from records import at
+from support.records import at
 
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.journal import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from obstore.store import LocalStore, MemoryStore
-from s3_server import BUCKET
+from support.s3_server import BUCKET
 
 from returns_orchestration.lake.objects import CHUNK
 from returns_orchestration.lake.remote import open_remote
@@ -18,7 +18,7 @@ from returns_orchestration.lake.store import FolderStore, Listed, ObjectStore, o
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from s3_server import S3Server
+    from support.s3_server import S3Server
 
     from returns_orchestration.lake.store import Store
 

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from obstore.store import MemoryStore
-from records import at
-from s3_server import BUCKET, S3Server
+from support.records import at
+from support.s3_server import BUCKET, S3Server
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake import Lake, remote

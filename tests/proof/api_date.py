@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 from proof.corruption import findings
 from proof.truth import wrong_with_tables
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from world import BRIEF, HASTY, World
+from support.world import BRIEF, HASTY, World
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ClockAhead

@@ -25,8 +25,8 @@ from proof.corruption import findings
 from proof.result import Result
 from proof.serving import serving
 from proof.truth import wrong_with_tables
-from records import on_the_wire, returned
-from world import BRIEF, HASTY, World
+from support.records import on_the_wire, returned
+from support.world import BRIEF, HASTY, World
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ClockAhead, NotOver

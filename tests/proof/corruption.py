@@ -16,7 +16,7 @@ from pathlib import Path
 
 from proof.relocated import land_moved
 from proof.result import Result
-from world import World, hours
+from support.world import World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.definitions import build_pipeline

@@ -26,7 +26,7 @@ from proof.result import Result
 from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
 from proof.warm import TOO_LONG, Warm, warm
-from world import World, hours
+from support.world import World, hours
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.flow.hours import Failed, Stopped

@@ -19,8 +19,8 @@ from unittest.mock import patch
 import dagster as dg
 from proof.corruption import findings
 from proof.truth import wrong_with_tables
-from unattended import START, Unattended
-from world import KEY, USER_NAME, World
+from support.unattended import START, Unattended
+from support.world import KEY, USER_NAME, World
 
 from returns_orchestration.alerts.state import read_state
 from returns_orchestration.definitions import build_pipeline

@@ -27,7 +27,7 @@ from proof.reader import TABLES, look
 from proof.result import Result
 from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
-from world import BRIEF, HASTY, World
+from support.world import BRIEF, HASTY, World
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import LakeUnwritable

@@ -14,13 +14,13 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from deployment import deployed
 from proof.pages import pages
 from proof.scene import FAILING, FROM, HOURS, TO, Scene, environment, every_log, output_kept, token
 from proof.serving import serving
 from proof.telling_back import told_back
-from receiver import receiving
-from unattended import START, Unattended
+from support.deployment import deployed
+from support.receiver import receiving
+from support.unattended import START, Unattended
 
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.simulator import FAULT_NAMES

@@ -27,7 +27,7 @@ from proof.result import Result
 from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
 from proof.warm import Warm, said, warm
-from world import World
+from support.world import World
 
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.simulator import Simulator, SimulatorOptions

@@ -29,7 +29,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from lakes import bytes_of, counted, rows_with_place
 from proof.mending import tables_of
 from proof.model import (
     EDGES,
@@ -47,6 +46,7 @@ from proof.model import (
 )
 from proof.mortal_store import Killed, Mortal
 from proof.result import Result, in_words
+from support.lakes import bytes_of, counted, rows_with_place
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.errors import ServerFault

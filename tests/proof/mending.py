@@ -21,7 +21,7 @@ from proof.corruption import (
     sort_of,
 )
 from proof.result import Result
-from world import World, hours
+from support.world import World, hours
 
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
 from returns_orchestration.state.hours import FAULTS

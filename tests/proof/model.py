@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from records import Record, item, on_the_wire, returned
+from support.records import Record, item, on_the_wire, returned
 
 Hour = datetime
 HOUR = timedelta(hours=1)

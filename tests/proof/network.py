@@ -17,8 +17,8 @@ from pathlib import Path
 from proof.corruption import findings
 from proof.result import Result
 from proof.truth import wrong_with_tables
-from proxy import BAD, GOOD, TOXICS, Proxy
-from world import BRIEF, HASTY, World
+from support.proxy import BAD, GOOD, TOXICS, Proxy
+from support.world import BRIEF, HASTY, World
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import TransientApiError

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
-from records import assigned, new_case
+from support.records import assigned, new_case
 
 from returns_orchestration import tables
 from returns_orchestration.window import Window, read_hour

@@ -17,8 +17,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from proof.result import Result
-from unattended import START, Unattended
-from world import KEY, USER_NAME, World
+from support.unattended import START, Unattended
+from support.world import KEY, USER_NAME, World
 
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.simulator import Simulator, SimulatorOptions

@@ -12,7 +12,6 @@ from typing import Any
 
 from dagster import DagsterEventType, DagsterInstance
 from dagster_graphql.schema import create_schema
-from deployment import Deployment
 from graphql import (
     GraphQLInterfaceType,
     GraphQLObjectType,
@@ -21,6 +20,7 @@ from graphql import (
     is_leaf_type,
     is_required_argument,
 )
+from support.deployment import Deployment
 
 DEEP, SHALLOW = 6, 4
 """Fields within fields: events hold errors and metadata deep within, a list of runs does not."""

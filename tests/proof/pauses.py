@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from daemons import FORMS, Daemon, daemon, one_hour_due
 from proof.result import Result
-from world import KEY, USER_NAME, World
+from support.daemons import FORMS, Daemon, daemon, one_hour_due
+from support.world import KEY, USER_NAME, World
 
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 

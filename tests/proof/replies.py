@@ -20,11 +20,11 @@ from zoneinfo import ZoneInfo
 import hypothesis
 import polars as pl
 from hypothesis import HealthCheck, Phase, given
-from lakes import files_of
 from proof.odd_replies import BROKEN, OTHERS, RAW, REQUESTED, WINDOWS, Reply, histories
 from proof.result import Result, in_words
 from proof.serving import Serving, serving
-from world import BRIEF, HASTY
+from support.lakes import files_of
+from support.world import BRIEF, HASTY
 
 from returns_orchestration.clickpost import ClickPostClient
 from returns_orchestration.errors import ApiError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from proof.corruption import findings
-from world import World
+from support.world import World
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.state.places import find_misplaced

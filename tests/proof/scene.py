@@ -20,7 +20,7 @@ from pathlib import Path
 
 from proof.search import ANYWHERE, Search, nowhere
 from proof.warm import SAID, Warm
-from world import World, hours
+from support.world import World, hours
 
 from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.env_file import ENV_FILE

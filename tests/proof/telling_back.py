@@ -9,7 +9,7 @@ import json
 
 from proof.scene import FROM, TO, Scene
 from proof.serving import serving
-from spellings import PERSONAL, SPELLINGS
+from support.spellings import PERSONAL, SPELLINGS
 
 DISTINCTIVE = 8
 """Characters of a spelling's piece that stand in no other text by chance."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from proof.corruption import findings, lived_lake, sort_of
 from proof.mending import ONLY_SAID_THERE, rebuild, tables_of
-from world import World
+from support.world import World
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import polars as pl
-from world import World
+from support.world import World
 
 from returns_orchestration.simulator.truth import TrueItem, TrueReturn
 from returns_orchestration.window import Window

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerProcess
 
-from world import World
+from support.world import World
 
 PRELOADED = ["returns_orchestration.cli", "returns_orchestration.definitions", "proof.warm"]
 TOO_LONG = 120

@@ -18,11 +18,11 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from lakes import files_of
 from proof.corruption import findings
 from proof.mending import tables_of
 from proof.result import Result
-from world import World, hours
+from support.lakes import files_of
+from support.world import World, hours
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.flow.hours import Failed, Stopped

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import at
+from support.records import at
 
 from returns_orchestration import tables
 from returns_orchestration.stages.aggregates import refund_modes, return_reasons

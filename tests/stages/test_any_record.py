@@ -7,8 +7,8 @@ import json
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
-from records import assigned
-from rows import HOUR, READER, at
+from support.records import assigned
+from support.rows import HOUR, READER, at
 
 from returns_orchestration import tables
 from returns_orchestration.lake.parquet import to_parquet

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from lakes import bytes_of
-from records import Record, assigned, at, new_case, on_the_wire, returned
-from rows import HOUR, READER
+from support.lakes import bytes_of
+from support.records import Record, assigned, at, new_case, on_the_wire, returned
+from support.rows import HOUR, READER
 
 from returns_orchestration import tables
 from returns_orchestration.lake import Lake, Poll

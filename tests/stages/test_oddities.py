@@ -6,8 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from records import ABSENT, Record, assigned, at, item, new_case, with_additional, with_items
-from rows import read
+from support.records import (
+    ABSENT,
+    Record,
+    assigned,
+    at,
+    item,
+    new_case,
+    with_additional,
+    with_items,
+)
+from support.rows import read
 
 ADDITIONAL = ["is_rvp", "forward_awb", "forward_order_id", "notification_event_id", "self_shipped"]
 WEBHOOK = ["webhook_waybill", "webhook_cp_id", "webhook_status", "webhook_location", "webhook_at"]

@@ -4,8 +4,8 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from records import Record, assigned, at, item, with_additional, with_items
-from rows import HOUR, folded, items_of, poll, row_of
+from support.records import Record, assigned, at, item, with_additional, with_items
+from support.rows import HOUR, folded, items_of, poll, row_of
 
 from returns_orchestration.stages.ownership import items_frame, returns_frame
 from returns_orchestration.window import Window

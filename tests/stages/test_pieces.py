@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import at
-from rows import HOUR
+from support.records import at
+from support.rows import HOUR
 
 from returns_orchestration.stages.ownership import Copy, Source, _newer_wins, fold
 from returns_orchestration.stages.pieces import AWB, SKU, TRACKING

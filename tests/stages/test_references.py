@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from rows import READER, reason_refused, typed
+from support.rows import READER, reason_refused, typed
 
 from returns_orchestration.stages.typing import Typed
 from returns_orchestration.stages.values import reference

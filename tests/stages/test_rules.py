@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import odd_records
 import polars as pl
 import pytest
-from odd_records import cases, digest_of, digests, made_of, noted, verdict
+from support import odd_records
+from support.odd_records import cases, digest_of, digests, made_of, noted, verdict
 
 from returns_orchestration import tables
 from returns_orchestration.stages import (

@@ -5,8 +5,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from records import ABSENT, Record, assigned, at, new_case, with_additional
-from rows import HOUR, READER, folded, items_of, poll, read, reason_refused, row_of, typed
+from support.records import ABSENT, Record, assigned, at, new_case, with_additional
+from support.rows import HOUR, READER, folded, items_of, poll, read, reason_refused, row_of, typed
 
 from returns_orchestration import tables
 from returns_orchestration.stages.typing import RecordReader, Typed, decode

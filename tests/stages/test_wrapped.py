@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from records import assigned, at, item, on_the_wire, returned
-from rows import READER, folded, items_of, poll, read, row_of
+from support.records import assigned, at, item, on_the_wire, returned
+from support.rows import READER, folded, items_of, poll, read, row_of
 
 from returns_orchestration.stages.typing import DEEPEST, Typed
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from records import at
+from support.records import at
 
 from returns_orchestration.state.attempts import Attempt, learn
 from returns_orchestration.window import Window

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from records import assigned, at, item, new_case, with_items
-from rows import HOUR, folded, poll
+from support.records import assigned, at, item, new_case, with_items
+from support.rows import HOUR, folded, poll
 
 from returns_orchestration import tables
 from returns_orchestration.stages import aggregates

@@ -9,8 +9,8 @@ from datetime import date
 
 import polars as pl
 import pytest
-from records import assigned, item, new_case, with_items
-from rows import folded, poll
+from support.records import assigned, item, new_case, with_items
+from support.rows import folded, poll
 
 from returns_orchestration import tables
 from returns_orchestration.stages import aggregates

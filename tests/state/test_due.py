@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import at
+from support.records import at
 
 from returns_orchestration.state.attempts import Attempt
 from returns_orchestration.state.due import Choice, choose, is_done, is_due_again

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
-from records import at
+from support.records import at
 
 from returns_orchestration.state.attempts import Attempt
 from returns_orchestration.state.memory import FILES_EVERY, GROWTH, ROUND, Memory

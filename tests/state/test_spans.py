@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from records import at
+from support.records import at
 
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window

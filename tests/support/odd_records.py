@@ -8,7 +8,7 @@ so that a column which is new and empty changes nothing here; columns are rules 
 A record never changes: another oddity is another name. After raising ``stages/rules.VERSION``, or
 for new records, run::
 
-    PYTHONPATH=.:tests python tests/odd_records.py
+    PYTHONPATH=.:tests python tests/support/odd_records.py
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from obstore.store import MemoryStore
-from records import on_the_wire
-from rows import HOUR
 
 from returns_orchestration.flow.build import HourBuilder
 from returns_orchestration.lake import Lake
@@ -31,11 +29,13 @@ from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.stages import rules
 from returns_orchestration.stages.landing import land
 from returns_orchestration.stages.typing import RecordReader
+from support.records import on_the_wire
+from support.rows import HOUR
 
-DATA: Final = Path(__file__).parent / "data"
+DATA: Final = Path(__file__).parents[1] / "data"
 RECORDS: Final = DATA / "odd-records.json"
 NOTED: Final = DATA / "rules.json"
-COMMAND: Final = "PYTHONPATH=.:tests python tests/odd_records.py"
+COMMAND: Final = "PYTHONPATH=.:tests python tests/support/odd_records.py"
 
 Digests = dict[str, str]
 

@@ -1,4 +1,4 @@
-"""How fast to ask: one pace for all requests of a deployment, slower after a 429, then faster.
+"""One rate limit for all requests of a deployment: slower after a 429, then faster again.
 
 Every request takes a turn here, repeats and further pages included. Turns are evenly spaced and
 never closer than the configured ceiling allows. A 429 widens the space for everybody at once, and
@@ -8,7 +8,7 @@ published is asked about as fast as it likes without a setting.
 A 429 that asks for a longer wait than a run waits silences the whole deployment: until then, no run
 and no command sends anything.
 
-Threads share a pace through its lock; processes of one machine share it through a small file that
+Threads share a limit through its lock; processes of one machine share it through a small file that
 holds the next turn, the space between turns and the end of a silence, and no secret.
 """
 
@@ -24,7 +24,7 @@ import msgspec
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover - Windows: each process keeps a pace of its own there
+except ImportError:  # pragma: no cover - Windows: each process keeps a limit of its own there
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _read(file: BinaryIO) -> _State:
         return _State()
 
 
-class Pace:
+class RateLimit:
     """At most ``per_second`` turns a second, over all threads, and all processes with ``file``."""
 
     def __init__(
@@ -179,7 +179,7 @@ class Pace:
             now = self._monotonic()
             state.good = 0
             if not state.slowed_at <= now or sent_at >= state.slowed_at:
-                # The others in flight were sent at the old pace: one slowdown for all of them.
+                # The others in flight were sent at the old rate: one slowdown for all of them.
                 state.gap = min(SLOWER * self._gap(state), max(self._slowest, self._shortest))
                 state.slowed_at = now
             state.due = max(state.due, now + (wait or state.gap))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from records import at, on_the_wire
-
 from returns_orchestration.stages.ownership import (
     Copy,
     Return,
@@ -17,6 +15,7 @@ from returns_orchestration.stages.ownership import (
 )
 from returns_orchestration.stages.typing import RecordReader, Refused, Typed
 from returns_orchestration.window import Window
+from support.records import at, on_the_wire
 
 if TYPE_CHECKING:
     from datetime import datetime

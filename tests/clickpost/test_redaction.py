@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from spellings import PERSONAL, SPELLINGS
+from support.spellings import PERSONAL, SPELLINGS
 
-from returns_orchestration.clickpost.quoting import VOCABULARY, quoted
+from returns_orchestration.clickpost.redaction import VOCABULARY, redacted
 from returns_orchestration.clickpost.transport import Secrets
 from returns_orchestration.simulator import replies
 
@@ -43,7 +43,7 @@ SEEN = [
 
 
 def quote(message: str, secrets: Secrets = SECRETS) -> str:
-    return quoted(message, secrets, 200)
+    return redacted(message, secrets, 200)
 
 
 @pytest.mark.parametrize("message", SEEN)

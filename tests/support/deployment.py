@@ -30,7 +30,7 @@ from returns_orchestration.defs.lost_runs import UNDER_WAY
 from returns_orchestration.settings import Settings
 from returns_orchestration.window import Window
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 WAIT_AT_THE_END = "code_servers:\n  wait_for_local_processes_on_shutdown: true\n"
 ROUNDS = 6
 """Looks at a backfill of one run before something is wrong; two or three should do."""

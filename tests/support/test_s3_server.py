@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from s3_server import BUCKET, KEY_ID, SECRET, S3Server
+
+from support.s3_server import BUCKET, KEY_ID, SECRET, S3Server
 
 SIGNED = {"Authorization": f"AWS4-HMAC-SHA256 Credential={KEY_ID}/20261109/us-east-1/s3/aws4"}
 

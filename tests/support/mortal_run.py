@@ -13,11 +13,11 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.test_utils import freeze_time
-from world import HASTY, World
 
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.settings import load_settings
+from support.world import HASTY, World
 
 AWAITED = 60.0
 """Seconds until a test fails that waits for what a healthy process does in five."""

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from proof.serving import serving
-from proxy import BAD, GOOD, Proxy
+
+from support.proxy import BAD, GOOD, Proxy
 
 BODY = "ü" * 400
 

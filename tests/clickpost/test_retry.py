@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from returns_orchestration.clickpost.pacing import RetryPolicy, read_retry_after
+from returns_orchestration.clickpost.retry import RetryPolicy, read_retry_after
 
 NOW = datetime(2026, 11, 9, 12, 0, tzinfo=UTC)
 

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-from mortal_run import execute, run_and_kill
-from world import HASTY, World
 
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.window import Window
+from support.mortal_run import execute, run_and_kill
+from support.world import HASTY, World
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 STEP = timedelta(minutes=10)

@@ -4,7 +4,7 @@ The API may tell back what it was asked, in any spelling: encoded, in pieces, re
 holds of a customer. No list of what is secret or personal can be complete, so this is a list of
 what is neither. Every run of other words becomes one ``***``.
 
-What lives here: the list and the quoting. What does not: the key and user name (``transport.py``
+What lives here: the list and the redaction. What does not: the key and user name (``transport.py``
 keeps them and knows their written forms), the verdict on a reply (``reply.py``, the only caller).
 """
 
@@ -91,7 +91,7 @@ _DIGITS: Final = 6
 """Digits that a message may tell in all: with more, its numbers could be one long number."""
 
 
-def quoted(message: str, secrets: Secrets, longest: int) -> str:
+def redacted(message: str, secrets: Secrets, longest: int) -> str:
     """``message`` on one line of at most ``longest`` characters, known words only; may be empty."""
     # Masked before blanks are folded and again after it: a value may hold blanks of its own.
     text = "".join(letter if letter.isprintable() else " " for letter in secrets.mask(message))

@@ -1,4 +1,4 @@
-"""One pace for all requests: evenly spaced, slower together after a 429, then faster by steps."""
+"""One limit for all requests: evenly spaced, slower together after a 429, then faster by steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from returns_orchestration.clickpost.pace import FASTER_AFTER, SLOWEST, Pace
+from returns_orchestration.clickpost.rate_limit import FASTER_AFTER, SLOWEST, RateLimit
 
 
 class Ticking:
@@ -31,10 +31,10 @@ class Ticking:
 @pytest.mark.parametrize("lag", [0, 0.03])
 def test_turns_are_evenly_paced_also_when_a_sleep_lasts_too_long(lag: float) -> None:
     time = Ticking(lag)
-    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
     turns = []
     for _ in range(30):
-        pace.wait_turn()
+        rate_limit.wait_turn()
         turns.append(time.now)
     gaps = [after - before for before, after in pairwise(turns)]
     assert turns[0] == 50
@@ -44,21 +44,21 @@ def test_turns_are_evenly_paced_also_when_a_sleep_lasts_too_long(lag: float) -> 
 
 def test_idle_time_is_not_saved_up_for_a_burst() -> None:
     time = Ticking()
-    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
-    pace.wait_turn()
+    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit.wait_turn()
     time.now += timedelta(minutes=5).total_seconds()
     resumed = time.now
     turns = []
     for _ in range(3):
-        pace.wait_turn()
+        rate_limit.wait_turn()
         turns.append(round(time.now - resumed, 6))
     assert turns == [0, 0.1, 0.2]
 
 
 def test_threads_share_one_pace() -> None:
     time = Ticking()
-    pace = Pace(4, sleep=time.sleep, monotonic=time.monotonic)
-    threads = [threading.Thread(target=pace.wait_turn) for _ in range(21)]
+    rate_limit = RateLimit(4, sleep=time.sleep, monotonic=time.monotonic)
+    threads = [threading.Thread(target=rate_limit.wait_turn) for _ in range(21)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -73,14 +73,14 @@ def test_no_turn_is_given_while_another_is_waited_for() -> None:
 
     def sleep(_seconds: float) -> None:
         if not second:
-            second.append(threading.Thread(target=pace.wait_turn))
+            second.append(threading.Thread(target=rate_limit.wait_turn))
             second[0].start()
             second[0].join(timeout=0.05)
             stood_behind.append(second[0].is_alive())
 
-    pace = Pace(1, sleep=sleep, monotonic=lambda: 0.0)
-    pace.wait_turn()
-    pace.wait_turn()
+    rate_limit = RateLimit(1, sleep=sleep, monotonic=lambda: 0.0)
+    rate_limit.wait_turn()
+    rate_limit.wait_turn()
     second[0].join(timeout=10)
     assert stood_behind == [True]
     assert not second[0].is_alive()
@@ -89,59 +89,59 @@ def test_no_turn_is_given_while_another_is_waited_for() -> None:
 @pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
 def test_a_rate_without_sense_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="positive"):
-        Pace(rate, sleep=lambda _: None, monotonic=lambda: 0.0)
+        RateLimit(rate, sleep=lambda _: None, monotonic=lambda: 0.0)
 
 
-def gap_of(pace: Pace, time: Ticking) -> float:
-    """Seconds between two turns at the present pace."""
-    pace.wait_turn()
+def gap_of(rate_limit: RateLimit, time: Ticking) -> float:
+    """Seconds between two turns at the present limit."""
+    rate_limit.wait_turn()
     before = time.now
-    pace.wait_turn()
+    rate_limit.wait_turn()
     return time.now - before
 
 
 def test_a_429_widens_the_space_once_for_all_requests_in_flight() -> None:
     time = Ticking()
-    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
     sent_at = time.now
     for _ in range(8):
         time.now += 0.001
-        pace.slow_down(sent_at, None)
-    assert gap_of(pace, time) == pytest.approx(0.15)
-    pace.slow_down(time.now, None)
-    assert gap_of(pace, time) == pytest.approx(0.225)
+        rate_limit.slow_down(sent_at, None)
+    assert gap_of(rate_limit, time) == pytest.approx(0.15)
+    rate_limit.slow_down(time.now, None)
+    assert gap_of(rate_limit, time) == pytest.approx(0.225)
 
 
 def test_all_wait_as_long_as_the_api_asks() -> None:
     time = Ticking()
-    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
-    pace.slow_down(time.now, 7.0)
-    pace.wait_turn()
+    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit.slow_down(time.now, 7.0)
+    rate_limit.wait_turn()
     assert time.now == pytest.approx(57)
 
 
 def test_the_pace_recovers_by_steps_and_not_beyond_the_ceiling() -> None:
     time = Ticking()
-    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
-    pace.slow_down(time.now, None)
+    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit.slow_down(time.now, None)
     for expected in (0.12, 0.1, 0.1):
         for _ in range(FASTER_AFTER):
-            pace.went_well()
-        assert gap_of(pace, time) == pytest.approx(expected)
+            rate_limit.went_well()
+        assert gap_of(rate_limit, time) == pytest.approx(expected)
 
 
 def test_it_never_becomes_slower_than_its_bound() -> None:
     time = Ticking()
-    pace = Pace(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
     for _ in range(20):
         time.now += 1
-        pace.slow_down(time.now, None)
-    pace.wait_turn()
-    assert gap_of(pace, time) == pytest.approx(SLOWEST)
+        rate_limit.slow_down(time.now, None)
+    rate_limit.wait_turn()
+    assert gap_of(rate_limit, time) == pytest.approx(SLOWEST)
 
 
 def test_processes_share_one_pace(tmp_path: Path) -> None:
-    file = tmp_path / "home" / "pace.json"
+    file = tmp_path / "home" / "rate-limit.json"
     context = multiprocessing.get_context("spawn")
     began = clock.monotonic()
     processes = [context.Process(target=take_turns, args=(file,)) for _ in range(3)]
@@ -158,10 +158,10 @@ def test_processes_share_one_pace(tmp_path: Path) -> None:
 
 
 def take_turns(file: Path) -> None:
-    pace = Pace(50, sleep=clock.sleep, monotonic=clock.monotonic, file=file)
+    rate_limit = RateLimit(50, sleep=clock.sleep, monotonic=clock.monotonic, file=file)
     turns = []
     for _ in range(10):
-        pace.wait_turn()
+        rate_limit.wait_turn()
         turns.append(clock.monotonic())
     name = f"turns-{multiprocessing.current_process().pid}"
     (file.parent.parent / name).write_text(" ".join(map(str, turns)))
@@ -171,10 +171,10 @@ def take_turns(file: Path) -> None:
 def test_a_torn_file_or_one_from_before_a_restart_stops_nobody(
     tmp_path: Path, content: bytes
 ) -> None:
-    file = tmp_path / "pace.json"
+    file = tmp_path / "rate-limit.json"
     file.write_bytes(content)
     time = Ticking()
-    Pace(10, sleep=time.sleep, monotonic=time.monotonic, file=file).wait_turn()
+    RateLimit(10, sleep=time.sleep, monotonic=time.monotonic, file=file).wait_turn()
     assert time.now == 50
 
 
@@ -185,12 +185,12 @@ def test_a_reply_is_taken_note_of_while_another_thread_waits_for_its_turn() -> N
         asleep.set()
         assert wake.wait(timeout=10)
 
-    pace = Pace(0.1, sleep=sleep, monotonic=lambda: 100.0)
-    pace.wait_turn()
-    waiting = threading.Thread(target=pace.wait_turn)
+    rate_limit = RateLimit(0.1, sleep=sleep, monotonic=lambda: 100.0)
+    rate_limit.wait_turn()
+    waiting = threading.Thread(target=rate_limit.wait_turn)
     waiting.start()
     assert asleep.wait(timeout=10)
-    noted = threading.Thread(target=pace.went_well)
+    noted = threading.Thread(target=rate_limit.went_well)
     noted.start()
     noted.join(timeout=10)
     assert not noted.is_alive()

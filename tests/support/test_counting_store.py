@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from counting_store import CountingStore
-from s3_server import BUCKET, S3Server
 
 from returns_orchestration.lake.store import FolderStore, Store, open_store
+from support.counting_store import CountingStore
+from support.s3_server import BUCKET, S3Server
 
 KINDS = {"GET": "GET", "PUT": "PUT", "POST": "DELETE"}
 MANY = {f"t/{number:04}": bytes(number % 3) for number in range(20)}

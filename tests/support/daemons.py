@@ -19,12 +19,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-from world import World
 
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.window import Window, last_settled
+from support.world import World
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 FORMS = ("module", "server")
 TOGETHER = timedelta(minutes=1)
 """Requests that are closer together belong to one attempt: the client repeats within seconds."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from returns_orchestration.clickpost.clocks import read_http_date
-from returns_orchestration.clickpost.pace import SLOWEST
+from returns_orchestration.clickpost.rate_limit import SLOWEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ class RetryPolicy:
     only start later than that after the first one is not made. ``longest_wait_seconds`` bounds
     the wait that the API may ask for: nothing is asked again within the run where it asks for more.
     ``slowest_seconds`` bounds the space between two requests to which
-    429s may slow down (see ``pace.py``).
+    429s may slow down (see ``rate_limit.py``).
     """
 
     attempts: int = 5

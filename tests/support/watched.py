@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receiver import Receiver, receiving
-from unattended import START, Unattended
-from world import World
 
 from returns_orchestration.alerts.state import State, read_state
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.lake import Lake, open_store
+from support.receiver import Receiver, receiving
+from support.unattended import START, Unattended
+from support.world import World
 
 
 class Watched(Unattended):

@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
-from lakes import files_of
 
 from returns_orchestration.clickpost import RetryPolicy, Timeouts
 from returns_orchestration.definitions import build_pipeline
@@ -24,6 +23,7 @@ from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.simulator import RequestRecord, Simulator
 from returns_orchestration.window import Window, read_hour, windows_between
+from support.lakes import files_of
 
 KEY = "canary-KEY+&%/ 7f3a"
 USER_NAME = "canary user@brand"
