@@ -103,10 +103,7 @@ def test_the_tables_of_the_contract_are_there_with_their_columns() -> None:
 
 @pytest.mark.parametrize(
     ("daily", "hourly"),
-    [
-        (tables.REFUND_MODES_DAILY, tables.REFUND_MODES_HOURLY),
-        (tables.RETURN_REASONS_DAILY, tables.RETURN_REASONS_HOURLY),
-    ],
+    [(aggregate.daily, aggregate.hourly) for aggregate in tables.AGGREGATES],
     ids=lambda table: table.name,
 )
 def test_a_daily_table_has_the_day_in_the_place_of_the_hour(daily: Table, hourly: Table) -> None:

@@ -268,8 +268,8 @@ class Look:
                 continue
             try:
                 made = self._lake.made(day, self._names)
-                reasons = self._lake.read(tables.RETURN_REASONS_DAILY, day, self._names)
-                modes = self._lake.read(tables.REFUND_MODES_DAILY, day, self._names)
+                reasons = self._lake.read(tables.RETURN_REASONS.daily, day, self._names)
+                modes = self._lake.read(tables.REFUND_MODES.daily, day, self._names)
             except LakeDamaged:
                 continue  # its hours tell of it, and the next making mends it
             self.seen.mixed[key] = standing

@@ -1,4 +1,4 @@
-"""The contents page: every asset, top to bottom as the data flows.
+"""The definitions of the assets, top to bottom as the data flows; ``registry`` declares each.
 
 All hourly assets are made by one step. Dagster skips every step downstream of a failed one for the
 whole range of a run; in one step a bad hour takes nothing but itself along, each hour is reported
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from returns_orchestration import tables
 from returns_orchestration.defs import checks, metadata
 from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.registry import DAILY, HOURLY, LATENESS, Asset
 from returns_orchestration.defs.step import run_days, run_partitions
 from returns_orchestration.settings import Settings
 from returns_orchestration.state import lateness
@@ -29,33 +29,6 @@ CHUNK_DAYS = 90
 """Days in one run of a backfill of days: each reads some 50 small files."""
 
 OWNERS = ("team:returns",)
-
-DEPENDS_ON: dict[str, tuple[str, ...]] = {
-    "raw_returns": (),
-    "returns": ("raw_returns",),
-    "rejected_returns": ("raw_returns",),
-    "return_items": ("returns",),
-    "refund_modes_hourly": ("returns", "return_items"),
-    "return_reasons_hourly": ("return_items",),
-}
-"""Hourly asset to the assets it is made of, in flow order."""
-
-DAILY = ("refund_modes_daily", "return_reasons_daily")
-"""Daily assets, made of the rows of `returns` and `return_items`."""
-
-GROUPS = {
-    "raw_returns": "clickpost",
-    "returns": "returns",
-    "rejected_returns": "returns",
-    "return_items": "returns",
-    "refund_modes_hourly": "aggregates",
-    "return_reasons_hourly": "aggregates",
-    "refund_modes_daily": "aggregates",
-    "return_reasons_daily": "aggregates",
-    "lateness": "state",
-}
-
-KINDS = {"raw_returns": {"python", "rest", "parquet"}}
 
 
 class StepConfig(dg.Config):
@@ -80,12 +53,12 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
 def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     """The hourly assets with their checks, as one definition that can be subset."""
     hours = hourly_partitions(settings)
-    specs = [_spec(keys, name, keys.all_of(deps)) for name, deps in DEPENDS_ON.items()]
+    specs = [_spec(keys, asset, keys.all_of(asset.inputs)) for asset in HOURLY.values()]
 
     @dg.multi_asset(
         name="hourly_tables",
         specs=specs,
-        check_specs=checks.specs(DEPENDS_ON, hours, keys),
+        check_specs=checks.specs(HOURLY.values(), hours, keys),
         partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_HOURS),
         can_subset=True,
@@ -108,13 +81,13 @@ def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     # A day of another zone is no whole number of UTC hours: Dagster's mapping by time refuses it.
     rows = [
         dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
-        for name in ("returns", "return_items")
+        for name in dict.fromkeys(name for asset in DAILY.values() for name in asset.inputs)
     ]
 
     @dg.multi_asset(
         name="daily_tables",
-        specs=[_spec(keys, name, rows) for name in DAILY],
-        check_specs=checks.specs(DAILY, days, keys),
+        specs=[_spec(keys, asset, rows) for asset in DAILY.values()],
+        check_specs=checks.specs(DAILY.values(), days, keys),
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_DAYS),
         can_subset=True,
@@ -130,17 +103,15 @@ def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
 
 def lateness_asset(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     """How late returns appear, over the whole lake; one file."""
-    name, table = "lateness", tables.LATENESS
+    over_all_hours = [
+        dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
+        for name in LATENESS.inputs
+    ]
 
-    @dg.asset(
-        key=keys.of(name),
-        deps=[dg.AssetDep(keys.of("returns"), partition_mapping=dg.AllPartitionMapping())],
-        check_specs=checks.specs([name], None, keys),
-        description=metadata.description(table),
-        group_name=GROUPS[name],
-        kinds={"polars", "parquet"},
-        owners=list(OWNERS),
-        metadata=metadata.of_definition(table),
+    @dg.multi_asset(
+        name=LATENESS.name,
+        specs=[_spec(keys, LATENESS, over_all_hours)],
+        check_specs=checks.specs([LATENESS], None, keys),
         required_resource_keys={"pipeline"},
     )
     def measured(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
@@ -154,25 +125,24 @@ def lateness_asset(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
         frame = lateness.measure(lake)
         lateness.publish(lake, frame)
         claim = lateness.seen_by_the_last_age(frame, settings.repoll_after_hours)
-        shown = metadata.of_lateness(frame, lake.uri(table, Ever()))
+        shown = metadata.of_lateness(frame, lake.uri(LATENESS.table, Ever()))
         picture = metadata.chart_of_lateness(frame, settings.repoll_after_hours)
         yield dg.MaterializeResult(
             metadata={**shown, "picture": picture},
-            check_results=[checks.result(keys.of(name), [claim])],
+            check_results=[checks.result(keys.of(LATENESS.name), [claim])],
         )
 
     return measured
 
 
-def _spec(keys: Keys, name: str, deps: Iterable[dg.AssetKey | dg.AssetDep]) -> dg.AssetSpec:
-    table = tables.BY_NAME[name]
+def _spec(keys: Keys, asset: Asset, deps: Iterable[dg.AssetKey | dg.AssetDep]) -> dg.AssetSpec:
     return dg.AssetSpec(
-        keys.of(name),
+        keys.of(asset.name),
         deps=list(deps),
-        description=metadata.description(table),
-        group_name=GROUPS[name],
-        kinds=KINDS.get(name, {"polars", "parquet"}),
+        description=metadata.description(asset.table),
+        group_name=asset.group,
+        kinds=set(asset.kinds),
         owners=list(OWNERS),
-        metadata=metadata.of_definition(table),
+        metadata=metadata.of_definition(asset.table),
         skippable=True,
     )

@@ -17,9 +17,9 @@ from returns_orchestration import tables
 from returns_orchestration.alerts.handover import Found, hand_over
 from returns_orchestration.alerts.state import is_told
 from returns_orchestration.defs import history
-from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
+from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.defs.step import run_hours
 from returns_orchestration.errors import LakeError
 from returns_orchestration.stages.rules import Rules
@@ -55,8 +55,8 @@ RECENT: Final = timedelta(days=3)
 GRACE: Final = timedelta(minutes=5)
 """How long the newest hour is left to its schedule before it counts as missing."""
 
-HOURLY: Final = "hourly"
-REPOLL: Final = "repoll"
+HOURLY_JOB: Final = "hourly"
+REPOLL_JOB: Final = "repoll"
 MEASURE_LATENESS: Final = "measure_lateness"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
@@ -65,8 +65,8 @@ HOURS_TAG: Final = "returns_orchestration/hours"
 def hourly_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not public
     """All hourly assets of one hour or of a range of hours."""
     return dg.define_asset_job(
-        HOURLY,
-        selection=dg.AssetSelection.assets(*keys.all_of(DEPENDS_ON)),
+        HOURLY_JOB,
+        selection=dg.AssetSelection.assets(*keys.all_of(HOURLY)),
         description="All hourly assets, of one hour or of a range.",
     )
 
@@ -82,11 +82,11 @@ def repoll_job(keys: Keys) -> dg.JobDefinition:
     def poll_again(context) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - Dagster reads it
         """Poll hours again for late and changed returns; make what they change."""
         pipeline: HourPipeline = context.resources.pipeline
-        events = StepEvents(context, pipeline, set(DEPENDS_ON), set(), keys)
+        events = StepEvents(context, pipeline, set(HOURLY), set(), keys)
         windows = [Window.from_key(key) for key in context.op_config["hours"]]
         run_hours(events, pipeline, windows, missing_only=False)
 
-    @dg.job(name=REPOLL, description="Poll hours again for late and changed returns.")
+    @dg.job(name=REPOLL_JOB, description="Poll hours again for late and changed returns.")
     def repoll() -> None:
         poll_again()
 
@@ -101,7 +101,7 @@ def live_schedule(settings: Settings, keys: Keys) -> dg.ScheduleDefinition:
         name="live_hour",
         cron_schedule=f"{minute} * * * *",
         execution_timezone="UTC",
-        job_name=HOURLY,
+        job_name=HOURLY_JOB,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Polls each hour RETURNS_SETTLE_MINUTES after its end.",
     )
@@ -141,7 +141,7 @@ def healing_sensor(
 
     @dg.sensor(
         name="missing_hours",
-        job_name=HOURLY,
+        job_name=HOURLY_JOB,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks again for hours that are missing, newest first.",
@@ -216,7 +216,7 @@ def repoll_sensor(
 
     @dg.sensor(
         name="late_returns",
-        job_name=REPOLL,
+        job_name=REPOLL_JOB,
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Polls hours again at the ages of RETURNS_REPOLL_AFTER_HOURS.",
@@ -322,14 +322,14 @@ def _busy(instance: dg.DagsterInstance, keys: Keys) -> set[Window]:
     """The hours of runs that are queued or under way, whoever asked for them."""
     busy: set[Window] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)):
-        if not keys.is_run(run, (HOURLY, REPOLL), DEPENDS_ON):
+        if not keys.is_run(run, (HOURLY_JOB, REPOLL_JOB), HOURLY):
             continue
         start = run.tags.get("dagster/asset_partition_range_start")
         end = run.tags.get("dagster/asset_partition_range_end")
         single = run.tags.get("dagster/partition")
         if start and end:
             busy |= set(windows_between(Window.from_key(start).start, Window.from_key(end).end))
-        elif single and run.job_name == HOURLY:
+        elif single and run.job_name == HOURLY_JOB:
             busy.add(Window.from_key(single))
         busy |= {Window.from_key(key) for key in json.loads(run.tags.get(HOURS_TAG, "[]"))}
     return busy

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from returns_orchestration.defs.registry import ASSETS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -19,39 +21,15 @@ if TYPE_CHECKING:
     )
 
     from returns_orchestration.defs.keys import Keys
+    from returns_orchestration.defs.registry import Asset
     from returns_orchestration.state.claims import Claim
-
-NAMES: Final = {
-    "raw_returns": "every_record_served_is_accounted_for",
-    "returns": "every_return_is_there_once_and_in_its_hour",
-    "rejected_returns": "nothing_is_rejected",
-    "return_items": "every_item_has_its_return",
-    "refund_modes_hourly": "refund_modes_add_up",
-    "return_reasons_hourly": "return_reasons_add_up",
-    "refund_modes_daily": "refund_modes_of_the_day_are_whole",
-    "return_reasons_daily": "return_reasons_of_the_day_are_whole",
-    "lateness": "hours_are_polled_again_late_enough",
-}
-"""Asset to the name of its check, which is a claim."""
 
 FAILED_CLAIMS: Final = "failed"
 """Metadata of an evaluation: the claims that do not hold, as alerts read them."""
 
-MEANINGS: Final = {
-    "raw_returns": "The window was read, and served = kept + duplicate + rejected.",
-    "returns": "References are unique, times are near the hour, codes, modes and keys are known.",
-    "rejected_returns": "No record was without a reference number or a readable request time.",
-    "return_items": "Every item belongs to a return of its hour; items are numbered without gaps.",
-    "refund_modes_hourly": "Returns, items and quantity are those of returns and return_items.",
-    "return_reasons_hourly": "Items and quantity are those of return_items.",
-    "refund_modes_daily": "No hour of the day is missing; returns, items and quantity add up.",
-    "return_reasons_daily": "No hour of the day is missing; items and quantity add up.",
-    "lateness": "The last age of RETURNS_REPOLL_AFTER_HOURS brings hardly anything new.",
-}
-
 
 def specs(
-    assets: Iterable[str], partitions: dg.PartitionsDefinition | None, keys: Keys
+    assets: Iterable[Asset], partitions: dg.PartitionsDefinition | None, keys: Keys
 ) -> list[dg.AssetCheckSpec]:
     """The checks of ``assets`` as Dagster declares them, by hour or day where there are some."""
     with warnings.catch_warnings():
@@ -59,9 +37,9 @@ def specs(
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
             dg.AssetCheckSpec(
-                NAMES[asset],
-                asset=keys.of(asset),
-                description=MEANINGS[asset],
+                asset.check.name,
+                asset=keys.of(asset.name),
+                description=asset.check.meaning,
                 partitions_def=partitions,
             )
             for asset in assets
@@ -78,7 +56,7 @@ def evaluation(
     """
     return dg.AssetCheckEvaluation(
         asset_key=key,
-        check_name=NAMES[key.path[-1]],
+        check_name=ASSETS[key.path[-1]].check.name,
         **_verdict(claims),
         blocking=False,
         partition=partition,
@@ -88,7 +66,9 @@ def evaluation(
 
 def result(key: dg.AssetKey, claims: Sequence[Claim]) -> dg.AssetCheckResult:
     """The same for an asset without partitions, as a step returns it."""
-    return dg.AssetCheckResult(asset_key=key, check_name=NAMES[key.path[-1]], **_verdict(claims))
+    return dg.AssetCheckResult(
+        asset_key=key, check_name=ASSETS[key.path[-1]].check.name, **_verdict(claims)
+    )
 
 
 def _verdict(claims: Sequence[Claim]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import dagster as dg
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, history, metadata
 from returns_orchestration.defs.event_log import stored_together
+from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
@@ -174,13 +175,16 @@ class StepEvents:
         shown = metadata.of_file(
             record.files[name].size,
             record.files[name].rows,
-            self._lake.uri(tables.BY_NAME[name], made.window),
+            self._lake.uri(HOURLY[name].table, made.window),
         )
         if name == tables.RETURNS.name:
             shown |= metadata.of_accounting(made.built.accounting)
             shown["late"] = dg.MetadataValue.int(record.facts["late"])
-        if newest and name in metadata.CHARTED:
-            shown["day"] = metadata.chart_of_day(self._lake, tables.BY_NAME[name], made.window)
+        asset = HOURLY[name]
+        if newest and asset.chart_by:
+            shown["day"] = metadata.chart_of_day(
+                self._lake, asset.table, asset.chart_by, made.window
+            )
         if not made.asked:
             shown["remade_because"] = dg.MetadataValue.text("a neighbouring window was polled")
         return shown

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import sqlalchemy as sa
 
-from returns_orchestration.defs.assets import CHUNK_HOURS, DEPENDS_ON
+from returns_orchestration.defs.assets import CHUNK_HOURS
 from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.env_file import project_folder
 from returns_orchestration.errors import LakeUnwritable, SettingsError
 
@@ -214,7 +215,7 @@ def run_range(
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
-        asset_selection=(keys or Keys()).all_of(DEPENDS_ON),
+        asset_selection=(keys or Keys()).all_of(HOURLY),
         tags=range_tags(windows),
         run_config={
             "ops": {"hourly_tables": {"config": {"missing_only": missing_only}}},

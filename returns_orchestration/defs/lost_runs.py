@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from returns_orchestration.defs.assets import DAILY, DEPENDS_ON
-from returns_orchestration.defs.automation import HOURLY, REPOLL
+from returns_orchestration.defs.automation import HOURLY_JOB, REPOLL_JOB
 from returns_orchestration.defs.instance import IN_PROGRESS
+from returns_orchestration.defs.registry import DAILY, HOURLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ The slowest poll there can be is given up after 5 minutes (120 s of waiting, 180
 an hour is logged when the next two were polled: a living run speaks every quarter of an hour at the
 very least. A run that is ended here and lives all the same goes on and keeps what it lands."""
 
-JOBS: Final = (HOURLY, REPOLL)
-ASSETS: Final = (*DEPENDS_ON, *DAILY)
+JOBS: Final = (HOURLY_JOB, REPOLL_JOB)
+ASSETS: Final = (*HOURLY, *DAILY)
 
 UNDER_WAY: Final = [status for status in IN_PROGRESS if status is not dg.DagsterRunStatus.QUEUED]
 """A queued run has no process to lose: it starts when there is place."""

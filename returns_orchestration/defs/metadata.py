@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     Shown = dict[str, dg.MetadataValue]
 
-CHARTED: Final = {"refund_modes_hourly": "refund_mode", "return_reasons_hourly": "return_reason"}
-"""Aggregate to the column its picture is drawn by."""
-
 LATENESS_ROWS: Final = 50
 """Ages listed on the asset's page; the file has all."""
 
@@ -103,9 +100,8 @@ def of_accounting(accounting: Accounting | None) -> Shown:
     return {name: dg.MetadataValue.int(getattr(accounting, name)) for name in names}
 
 
-def chart_of_day(lake: Lake, table: Table, window: Window) -> dg.MetadataValue:
-    """The returns of the window's UTC day so far by mode or reason, as an inline picture."""
-    by = CHARTED[table.name]
+def chart_of_day(lake: Lake, table: Table, by: str, window: Window) -> dg.MetadataValue:
+    """The returns of the window's UTC day so far by the column ``by``, as an inline picture."""
     midnight = window.start.replace(hour=0)
     frames = []
     names = lake.names()

@@ -16,8 +16,8 @@ from returns_orchestration.flow.mend import known_sources, note_absent
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.lake import poll_name
 from returns_orchestration.lake.names import inputs_of, sources_of
-from returns_orchestration.stages import aggregates, ownership
 from returns_orchestration.stages.copies import copies_of_hour
+from returns_orchestration.stages.frames import frames_of_hour
 from returns_orchestration.stages.ownership import hash_of
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import claims
@@ -153,7 +153,7 @@ class HourBuilder:
     ) -> BuiltHour:
         mine = [of.found for of in copies.returns if self._lives_in(names, window, of)]
         mine.sort(key=lambda found: (found.requested_at, found.reference))
-        frames = self._frames(window, mine, copies)
+        frames = frames_of_hour(window, mine, copies.rejected)
         accounting = _account(window, copies.returns, {r.reference for r in mine}, frames, landed)
         judged = self._judge(window, frames, mine, accounting)
         facts = {
@@ -182,26 +182,6 @@ class HourBuilder:
         if of.home == window:
             return True
         return not names.hour(of.home).polls and min(of.named_by) == window
-
-    @staticmethod
-    def _frames(window: Window, mine: list[Return], copies: HourCopies) -> dict[str, pl.DataFrame]:
-        returns = ownership.returns_frame(mine)
-        items = ownership.items_frame(mine)
-        rejected: dict[str, list[object]] = {
-            name: [row[at] for row in copies.rejected]
-            for at, name in enumerate(tables.REJECTED_RETURNS.schema.names())
-        }
-        return {
-            tables.RETURNS.name: returns,
-            tables.RETURN_ITEMS.name: items,
-            tables.REFUND_MODES_HOURLY.name: aggregates.refund_modes(
-                tables.REFUND_MODES_HOURLY, window.start, returns, items
-            ),
-            tables.RETURN_REASONS_HOURLY.name: aggregates.return_reasons(
-                tables.RETURN_REASONS_HOURLY, window.start, items
-            ),
-            tables.REJECTED_RETURNS.name: tables.REJECTED_RETURNS.frame(rejected),
-        }
 
     @staticmethod
     def _judge(

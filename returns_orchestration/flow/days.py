@@ -16,7 +16,7 @@ import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
-from returns_orchestration.stages import aggregates
+from returns_orchestration.stages.frames import frames_of_day
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import claims
 from returns_orchestration.state.days import (
@@ -145,11 +145,7 @@ class DayBuilder:
             ).filter(inside)
             for table in (tables.RETURNS, tables.RETURN_ITEMS)
         )
-        modes, reasons = tables.MADE_DAILY
-        frames = {
-            modes.name: aggregates.refund_modes(modes, day.date, returns, items),
-            reasons.name: aggregates.return_reasons(reasons, day.date, items),
-        }
+        made = frames_of_day(day, returns, items)
         absent = [
             window.text
             for window in day.windows
@@ -157,7 +153,7 @@ class DayBuilder:
             and window.end <= now
             and (self._first is None or window.start >= self._first)
         ]
-        judged = claims.of_day(frames, returns, items, absent)
+        judged = claims.of_day(made, returns, items, absent)
         blocking = [claim.sentence for made in judged.values() for claim in made if claim.blocks]
         if blocking:
             raise HourBlocked(day.key, judged, "; ".join(blocking))
@@ -165,14 +161,14 @@ class DayBuilder:
         record, changed = self._lake.publish(
             names,
             day,
-            frames,
+            made,
             inputs=inputs,
             rules=Rules.of_today().days,
             made_of=made_of_day(day, names),
             facts=facts,
             check_files=check_files,
         )
-        return BuiltDay(day, frames, record, changed, judged)
+        return BuiltDay(day, made, record, changed, judged)
 
     def _rows(self, table: tables.Table, window: Window, names: Names) -> pl.DataFrame:
         frame = self._lake.read(table, window, names)

@@ -9,7 +9,8 @@ No sentence of a claim holds a value from a record, only names, codes and counts
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
-    from returns_orchestration.tables import Table
+    from returns_orchestration.tables import Aggregate, Table
     from returns_orchestration.window import Window
 
     Frames = Mapping[str, pl.DataFrame]
+
+CONSERVED: Final = {
+    "returns": "returns_are_conserved",
+    "items": "items_are_conserved",
+    "quantity": "quantity_is_conserved",
+}
+"""Column of an aggregate to the claim that it adds up."""
 
 Verdict = Literal["holds", "fails", "cannot tell"]
 Weight = Literal["blocks", "error", "warning"]
@@ -131,7 +139,6 @@ def of_hour(
     ``new_keys`` counts the keys that are not known; None says that nobody looked for them.
     """
     returns, items = tables.RETURNS.name, tables.RETURN_ITEMS.name
-    modes, reasons = tables.REFUND_MODES_HOURLY.name, tables.RETURN_REASONS_HOURLY.name
     rejected = tables.REJECTED_RETURNS.name
     return {
         returns: [
@@ -154,19 +161,10 @@ def of_hour(
             judge("every_item_has_its_return", "blocks", lambda: looks.have_returns(frames)),
             judge("items_are_numbered_from_0", "blocks", lambda: looks.numbered(frames[items])),
         ],
-        modes: [
-            schema_is_as_declared(tables.REFUND_MODES_HOURLY, frames),
-            judge(
-                "returns_are_conserved",
-                "blocks",
-                lambda: looks.equal(looks.total(frames[modes], "returns"), frames[returns].height),
-            ),
-            *_conserved(modes, frames),
-        ],
-        reasons: [
-            schema_is_as_declared(tables.RETURN_REASONS_HOURLY, frames),
-            *_conserved(reasons, frames),
-        ],
+        **{
+            aggregate.hourly.name: _of_aggregate(aggregate, aggregate.hourly, frames)
+            for aggregate in tables.AGGREGATES
+        },
         rejected: [
             schema_is_as_declared(tables.REJECTED_RETURNS, frames),
             judge(
@@ -195,51 +193,43 @@ def of_day(
     ``returns`` and ``items`` are the day's rows; ``absent`` names its hours that are over and not
     there.
     """
-    modes, reasons = (table.name for table in tables.MADE_DAILY)
-    rows = {tables.RETURNS.name: returns, tables.RETURN_ITEMS.name: items}
+    rows = {**frames, tables.RETURNS.name: returns, tables.RETURN_ITEMS.name: items}
     whole = judge(
         "every_hour_of_the_day_is_there",
         "error",
         lambda: (not absent, f"{len(absent)} missing: {looks.listed(absent)}" if absent else "yes"),
     )
-    return {
-        modes: [
-            whole,
-            schema_is_as_declared(tables.REFUND_MODES_DAILY, frames),
-            judge(
-                "returns_are_conserved",
-                "blocks",
-                lambda: looks.equal(looks.total(frames[modes], "returns"), returns.height),
-            ),
-            *_conserved(modes, {**frames, **rows}),
-        ],
-        reasons: [
-            whole,
-            schema_is_as_declared(tables.RETURN_REASONS_DAILY, frames),
-            *_conserved(reasons, {**frames, **rows}),
-            judge(
-                "reasons_differ_in_more_than_case",
-                "warning",
-                lambda: looks.spellings(frames[reasons].get_column("return_reason")),
-            ),
-        ],
+    found = {
+        aggregate.daily.name: [whole, *_of_aggregate(aggregate, aggregate.daily, rows)]
+        for aggregate in tables.AGGREGATES
+    }
+    reasons = tables.RETURN_REASONS.daily.name
+    found[reasons].append(
+        judge(
+            "reasons_differ_in_more_than_case",
+            "warning",
+            lambda: looks.spellings(frames[reasons].get_column("return_reason")),
+        )
+    )
+    return found
+
+
+def _of_aggregate(aggregate: Aggregate, table: Table, frames: Frames) -> list[Claim]:
+    """The schema is as declared, and the counts add up to the returns and items in ``frames``."""
+    returns, items = tables.RETURNS.name, tables.RETURN_ITEMS.name
+    expected: dict[str, Callable[[], int]] = {
+        "returns": lambda: frames[returns].height,
+        "items": lambda: frames[items].height,
+        "quantity": lambda: looks.total(frames[items], "quantity"),
     }
 
+    def conserved(column: str) -> tuple[bool, str]:
+        return looks.equal(looks.total(frames[table.name], column), expected[column]())
 
-def _conserved(aggregate: str, frames: Frames) -> list[Claim]:
-    """Items and quantity of an aggregate are those of `return_items` in ``frames``."""
-    items = tables.RETURN_ITEMS.name
     return [
-        judge(
-            "items_are_conserved",
-            "blocks",
-            lambda: looks.equal(looks.total(frames[aggregate], "items"), frames[items].height),
-        ),
-        judge(
-            "quantity_is_conserved",
-            "blocks",
-            lambda: looks.equal(
-                looks.total(frames[aggregate], "quantity"), looks.total(frames[items], "quantity")
-            ),
+        schema_is_as_declared(table, frames),
+        *(
+            judge(CONSERVED[column], "blocks", partial(conserved, column))
+            for column in aggregate.conserved
         ),
     ]

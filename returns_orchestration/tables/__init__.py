@@ -19,11 +19,11 @@ from returns_orchestration.tables.columns import (
     Table,
 )
 from returns_orchestration.tables.counts import (
+    AGGREGATES,
     LATENESS,
-    REFUND_MODES_DAILY,
-    REFUND_MODES_HOURLY,
-    RETURN_REASONS_DAILY,
-    RETURN_REASONS_HOURLY,
+    REFUND_MODES,
+    RETURN_REASONS,
+    Aggregate,
 )
 from returns_orchestration.tables.returns import (
     ADDITIONAL,
@@ -41,6 +41,7 @@ from returns_orchestration.tables.returns import (
 
 __all__ = [
     "ADDITIONAL",
+    "AGGREGATES",
     "ALERTS",
     "BY_NAME",
     "DAY",
@@ -54,14 +55,12 @@ __all__ = [
     "RAW_RETURNS",
     "RECORD",
     "REFERENCE",
-    "REFUND_MODES_DAILY",
-    "REFUND_MODES_HOURLY",
+    "REFUND_MODES",
     "REJECTED_RETURNS",
     "REQUESTED_AT",
     "RETURNS",
     "RETURN_ITEMS",
-    "RETURN_REASONS_DAILY",
-    "RETURN_REASONS_HOURLY",
+    "RETURN_REASONS",
     "TABLES",
     "TEXT",
     "TEXTS",
@@ -69,6 +68,7 @@ __all__ = [
     "TYPE_NAMES",
     "UTC_DAYS",
     "WEBHOOK",
+    "Aggregate",
     "Column",
     "Table",
 ]
@@ -76,13 +76,12 @@ __all__ = [
 MADE_HOURLY = (
     RETURNS,
     RETURN_ITEMS,
-    REFUND_MODES_HOURLY,
-    RETURN_REASONS_HOURLY,
+    *(aggregate.hourly for aggregate in AGGREGATES),
     REJECTED_RETURNS,
 )
 """The tables made from raw_returns for one hour, in the order they are made."""
 
-MADE_DAILY = (REFUND_MODES_DAILY, RETURN_REASONS_DAILY)
+MADE_DAILY = tuple(aggregate.daily for aggregate in AGGREGATES)
 """The tables made from the rows of `returns` and `return_items` for one day."""
 
 TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, LATENESS, ALERTS)

@@ -191,14 +191,14 @@ def test_a_size_chart_gone_wrong_is_one_incident_and_over_the_day_after(desk: De
         day = Day(first.date + timedelta(days=number), INDIA)
         reasons = WRONG_SIZES if number == 16 else USUAL
         frames = {
-            tables.RETURN_REASONS_DAILY.name: tables.RETURN_REASONS_DAILY.frame(
+            tables.RETURN_REASONS.daily.name: tables.RETURN_REASONS.daily.frame(
                 {
                     "day": [day.date] * len(reasons),
                     "return_reason": list(reasons),
                     **{name: list(reasons.values()) for name in ("returns", "items", "quantity")},
                 }
             ),
-            tables.REFUND_MODES_DAILY.name: tables.REFUND_MODES_DAILY.empty(),
+            tables.REFUND_MODES.daily.name: tables.REFUND_MODES.daily.empty(),
         }
         desk.publish_day(day, frames, sum(reasons.values()))
         desk.now = day.end - timedelta(hours=1)

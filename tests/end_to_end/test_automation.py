@@ -14,8 +14,8 @@ from support.world import HASTY, World, hours
 from returns_orchestration.alerts.state import is_told
 from returns_orchestration.definitions import build_defs, build_pipeline
 from returns_orchestration.defs import automation
-from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.instance import open_instance, run_range
+from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.stages import rules
 from returns_orchestration.state.memory import FILES_EVERY
@@ -129,7 +129,7 @@ def test_hours_of_which_dagster_was_not_told_are_reported_without_a_call(
     assert asked_for(data) == [(START.key, END.key)]
     assert run_range(definitions, instance, windows, missing_only=True).success
     assert len(world.asked()) == calls
-    for asset in DEPENDS_ON:
+    for asset in HOURLY:
         found = instance.get_materialized_partitions(dg.AssetKey(asset))
         assert set(found) == {window.key for window in windows}
     assert not tick(definitions, instance, data.cursor).run_requests

@@ -15,7 +15,7 @@ from support.deployment import Deployment, deployed
 from support.world import World, hours
 
 from returns_orchestration.clickpost import RetryPolicy
-from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.window import Window, windows_between
 
 WEEK = hours("2026-11-07", "2026-11-14")
@@ -80,8 +80,8 @@ def test_a_backfill_keeps_the_good_hours_and_is_repeated_for_the_bad_ones_alone(
     world.simulator.faults = [f"503:*:{','.join(window.text for window in BAD)}"]
     first = deployment.finish(deployment.backfill(WEEK))
     assert first.status is BulkActionStatus.COMPLETED_FAILED
-    assert deployment.counts(first.backfill_id) == dict.fromkeys(DEPENDS_ON, (163, 5))
-    assert failed(first, deployment) == {name: {w.key for w in BAD} for name in DEPENDS_ON}
+    assert deployment.counts(first.backfill_id) == dict.fromkeys(HOURLY, (163, 5))
+    assert failed(first, deployment) == {name: {w.key for w in BAD} for name in HOURLY}
     lines = json.loads(world.run("status", "2026-11-07", "2026-11-14", "--json").stdout)
     missing = {line["hour"]: line["error"] for line in lines if line["state"] == "missing"}
     assert sorted(missing) == [window.text for window in BAD]
@@ -93,7 +93,7 @@ def test_a_backfill_keeps_the_good_hours_and_is_repeated_for_the_bad_ones_alone(
     again = deployment.finish(deployment.repeat(first.backfill_id, "FROM_FAILURE"))
     assert again.status is BulkActionStatus.COMPLETED_SUCCESS
     assert asked(world) == times(BAD)
-    for name in DEPENDS_ON:
+    for name in HOURLY:
         known = deployment.instance.get_materialized_partitions(dg.AssetKey(name))
         assert set(known) == {window.key for window in WEEK}
 

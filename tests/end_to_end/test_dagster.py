@@ -13,9 +13,8 @@ from support.world import HASTY, World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.definitions import build_defs
-from returns_orchestration.defs.assets import DAILY, DEPENDS_ON
-from returns_orchestration.defs.checks import NAMES
 from returns_orchestration.defs.instance import RangeResult, open_instance, ranges, run_range
+from returns_orchestration.defs.registry import ASSETS, DAILY, HOURLY
 
 FIVE = "raw_returns,returns,return_items,refund_modes_hourly,return_reasons_hourly"
 WINDOWS = hours("2026-11-07T06:00", "2026-11-07T12:00")
@@ -43,7 +42,7 @@ def materialized(instance: dg.DagsterInstance, asset: str) -> set[str]:
 def checked(instance: dg.DagsterInstance, asset: str) -> dict[str, bool]:
     """Partition to whether its check passed, for the asset's check."""
     records = instance.event_log_storage.get_asset_check_execution_history(
-        AssetCheckKey(dg.AssetKey(asset), NAMES[asset]), limit=1000
+        AssetCheckKey(dg.AssetKey(asset), ASSETS[asset].check.name), limit=1000
     )
     found = {}
     for record in reversed(records):
@@ -79,7 +78,7 @@ def test_a_range_reports_every_hour_of_every_asset_and_check(
     world = new_world()
     assert run(world, instance).success
     keys = {window.key for window in WINDOWS}
-    for asset in DEPENDS_ON:
+    for asset in HOURLY:
         assert materialized(instance, asset) == keys
         assert checked(instance, asset) == dict.fromkeys(keys, True)
 
@@ -91,12 +90,12 @@ def test_the_ui_shows_a_check_for_every_hour(
     world = new_world()
     run(world, instance)
     run(world, instance)
-    keys = [AssetCheckKey(dg.AssetKey(asset), NAMES[asset]) for asset in DEPENDS_ON]
+    keys = [AssetCheckKey(dg.AssetKey(asset), ASSETS[asset].check.name) for asset in HOURLY]
     found = instance.event_log_storage.get_asset_check_partition_info(keys)
     shown = {
         (info.check_key.asset_key.path[0], info.partition_key) for info in found if info.is_current
     }
-    assert shown == {(asset, window.key) for asset in DEPENDS_ON for window in WINDOWS}
+    assert shown == {(asset, window.key) for asset in HOURLY for window in WINDOWS}
 
 
 def test_one_bad_hour_takes_nothing_but_itself_along(
@@ -109,7 +108,7 @@ def test_one_bad_hour_takes_nothing_but_itself_along(
     assert not result.success
     assert bad.key in result.failure
     good = {window.key for window in WINDOWS} - {bad.key}
-    for asset in DEPENDS_ON:
+    for asset in HOURLY:
         assert materialized(instance, asset) == good
     assert checked(instance, "raw_returns")[bad.key] is False
     world.simulator.faults = []

@@ -26,14 +26,13 @@ from dagster_shared.record import replace
 from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
-from returns_orchestration.defs.assets import DEPENDS_ON
-from returns_orchestration.defs.checks import NAMES
 from returns_orchestration.defs.event_log import (
     BATCH_SIZE,
     OPEN_RUNS,
     PooledSqliteEventLogStorage,
 )
 from returns_orchestration.defs.instance import PLAIN_CONFIGURATION, RangeResult, run_range
+from returns_orchestration.defs.registry import ASSETS, HOURLY
 
 OURS = PLAIN_CONFIGURATION
 DAGSTERS = yaml.safe_dump({"telemetry": {"enabled": False}})
@@ -41,7 +40,7 @@ KEY = dg.AssetKey("numbers")
 WINDOWS = hours("2026-11-07T06:00", "2026-11-07T12:00")
 BAD = WINDOWS[2]
 RAW = dg.AssetKey("raw_returns").to_string()
-HOURLY = {dg.AssetKey(asset).to_string() for asset in DEPENDS_ON}
+KEYS = {dg.AssetKey(asset).to_string() for asset in HOURLY}
 TABLES = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions")
 
 DIES = """
@@ -197,13 +196,13 @@ def shown(world: World, instance: dg.DagsterInstance, result: RangeResult) -> di
     current = {
         (info.check_key, info.partition_key)
         for info in storage.get_asset_check_partition_info(
-            [AssetCheckKey(dg.AssetKey(asset), name) for asset, name in NAMES.items()]
+            [AssetCheckKey(dg.AssetKey(name), asset.check.name) for name, asset in ASSETS.items()]
         )
         if info.is_current
     }
     graph = build_defs(world.settings).resolve_asset_graph()
     states, versions = {}, {}
-    for asset in DEPENDS_ON:
+    for asset in HOURLY:
         key = dg.AssetKey(asset)
         states[asset] = instance.get_status_by_partition(
             key, [window.key for window in WINDOWS], graph.get(key).partitions_def
@@ -237,7 +236,7 @@ def test_the_ui_shows_what_it_shows_with_dagsters_own(
             found.append(shown(world, instance, again))
     ours, ours_again, dagsters, dagsters_again = found
     assert ours["states"]["returns"][BAD.key] == AssetPartitionStatus.FAILED
-    assert len(ours_again["current"]) >= len(DEPENDS_ON) * len(WINDOWS)
+    assert len(ours_again["current"]) >= len(HOURLY) * len(WINDOWS)
     assert ours == dagsters
     assert ours_again == dagsters_again
 
@@ -272,10 +271,10 @@ def test_killed_before_a_commit_an_hour_is_there_whole_or_not_at_all(
         made: dict[str, set[str]] = {}
         for row in of_type(told, "ASSET_MATERIALIZATION"):
             made.setdefault(row["partition"], set()).add(row["asset_key"])
-        polled = [hour for hour, assets in made.items() if assets == HOURLY]
+        polled = [hour for hour, assets in made.items() if assets == KEYS]
         assert len(polled) == (2 if name != "index" and database == "index" else 1)
         # A neighbour that was made anew was not polled, and what was polled is last of all.
-        assert all(assets in (HOURLY, HOURLY - {RAW}) for assets in made.values())
+        assert all(assets in (KEYS, KEYS - {RAW}) for assets in made.values())
         judged = of_type(told, "ASSET_CHECK_EVALUATION")
         assert len(judged) == len(of_type(told, "ASSET_MATERIALIZATION"))
     of_the_index = of_type(rows(base / "index.db", "event_logs"), "ASSET_MATERIALIZATION")
@@ -291,7 +290,7 @@ def test_killed_before_a_commit_an_hour_is_there_whole_or_not_at_all(
     again = world.run("backfill", *span)
     assert again.returncode == 0, again.stdout + again.stderr
     with home(world.folder / "dagster_home", OURS, monkeypatch) as instance:
-        for asset in DEPENDS_ON:
+        for asset in HOURLY:
             known = set(instance.get_materialized_partitions(dg.AssetKey(asset)))
             assert known == {window.key for window in WINDOWS}
 
@@ -341,13 +340,13 @@ def test_where_the_tables_are_others_events_are_stored_as_dagster_does(
         connection.execute("DROP TABLE asset_event_tags")
     with home(tmp_path / "home", OURS, monkeypatch) as instance:
         assert run(world, instance).success
-        for asset in DEPENDS_ON:
+        for asset in HOURLY:
             known = set(instance.get_materialized_partitions(dg.AssetKey(asset)))
             assert known == {window.key for window in WINDOWS}
     checks = [
         row for row in rows(index, "asset_check_executions") if row["execution_status"] != "PLANNED"
     ]
-    assert len(checks) >= len(DEPENDS_ON) * len(WINDOWS)
+    assert len(checks) >= len(HOURLY) * len(WINDOWS)
     assert all(row["materialization_event_storage_id"] for row in checks)
 
 

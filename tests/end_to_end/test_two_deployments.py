@@ -13,9 +13,9 @@ from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs import history
-from returns_orchestration.defs.assets import DAILY, DEPENDS_ON
 from returns_orchestration.defs.instance import open_instance, run_range
 from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.registry import DAILY, HOURLY
 
 START = "2026-11-09T00:00:00Z"
 NOW = datetime(2026, 11, 9, 6, 30, tzinfo=UTC)
@@ -56,7 +56,7 @@ def test_each_makes_its_own_assets_into_its_own_lake(
 
     known = {key.to_user_string() for key in instance.all_asset_keys()}
     assert known == {
-        f"{prefix}/{asset}" for prefix in ("india", "europe") for asset in (*DEPENDS_ON, *DAILY)
+        f"{prefix}/{asset}" for prefix in ("india", "europe") for asset in (*HOURLY, *DAILY)
     }
     references = [set(w.scan("returns")["return_reference_number"]) for w in both]
     assert references[0]
@@ -67,7 +67,7 @@ def test_each_makes_its_own_assets_into_its_own_lake(
         assert history.unreported(instance, WINDOWS, keys) == []
         evaluations, _ = history.evaluations(instance, 0, 1_000, keys)
         assert {said.period for said in evaluations} >= {window.key for window in WINDOWS}
-        assert {said.asset for said in evaluations} <= {*DEPENDS_ON, *DAILY}
+        assert {said.asset for said in evaluations} <= {*HOURLY, *DAILY}
 
 
 def test_what_one_has_polled_is_missing_in_the_other(
@@ -97,4 +97,4 @@ def test_no_prefix_leaves_the_keys_as_they_were(new_world: Callable[..., World])
 
     found = {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()}
 
-    assert found == {*DEPENDS_ON, *DAILY, "lateness", "alerts"}
+    assert found == {*HOURLY, *DAILY, "lateness", "alerts"}

@@ -126,10 +126,10 @@ def retyped(function: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame
 @pytest.mark.parametrize(
     ("stage", "function", "defect", "claim"),
     [
-        (aggregates, "refund_modes", without_its_last_row, "returns are conserved"),
-        (aggregates, "refund_modes", retyped, "schema is as declared"),
-        (aggregates, "return_reasons", doubled, "items are conserved"),
-        (aggregates, "return_reasons", doubled, "quantity is conserved"),
+        (aggregates, "count", without_its_last_row, "returns are conserved"),
+        (aggregates, "count", retyped, "schema is as declared"),
+        (aggregates, "count", doubled, "items are conserved"),
+        (aggregates, "count", doubled, "quantity is conserved"),
         (ownership, "returns_frame", doubled, "references are unique and present"),
         (ownership, "returns_frame", without_its_last_row, "every item has its return"),
         (ownership, "items_frame", doubled, "items are numbered from 0"),
@@ -155,8 +155,8 @@ def test_a_blocking_claim_that_fails_leaves_every_file_as_it_was(  # noqa: PLR09
 
 def test_a_claim_that_cannot_look_blocks_too(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     poll = landed(lake, A)
-    real = aggregates.refund_modes
-    monkeypatch.setattr(aggregates, "refund_modes", lambda *given: real(*given).drop("returns"))
+    real = aggregates.count
+    monkeypatch.setattr(aggregates, "count", lambda *given: real(*given).drop("returns"))
     with pytest.raises(HourBlocked, match="returns are conserved: cannot tell"):
         built(lake, poll)
     assert lake.made(HOUR, lake.names()) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -127,7 +127,7 @@ def test_a_damaged_entry_of_a_day_that_verify_found_is_mended_by_the_next_run(
 def test_a_day_whose_hour_is_damaged_fails_and_stays_as_it_stood(lake: Lake, api_of: Any) -> None:
     api_of(reply).run(lake, HOURS)
     path = lake.path(tables.RETURNS, HOURS[0])
-    before = lake.read(tables.REFUND_MODES_DAILY, NINTH, lake.names())
+    before = lake.read(tables.REFUND_MODES.daily, NINTH, lake.names())
     lake.store.put(path, b"altered")
     changed = api_of(lambda w: [*reply(w), returned("R-NEW", at(18, 10))], at(200))
     outcomes = changed.run(lake, HOURS[1:2])
@@ -135,7 +135,7 @@ def test_a_day_whose_hour_is_damaged_fails_and_stays_as_it_stood(lake: Lake, api
     assert (failed.window, type(failed.error)) == (HOURS[1], LakeDamaged)
     assert path in str(failed.error)
     assert [o.built.day for o in outcomes if isinstance(o, MadeDay)] == [TENTH]
-    stands = lake.read(tables.REFUND_MODES_DAILY, NINTH, lake.names())
+    stands = lake.read(tables.REFUND_MODES.daily, NINTH, lake.names())
     assert stands is not None
     assert stands.equals(before)
     assert changed.states(lake, HOURS) == ["damaged", "unfinished", "complete"]
@@ -145,19 +145,19 @@ def test_an_hour_that_another_process_makes_meanwhile_is_in_the_day(
     lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_of(reply).run(lake, HOURS[:2])
-    count, times = aggregates.refund_modes, 0
+    count, times = aggregates.count, 0
 
-    def slow(table: tables.Table, *rest: Any) -> pl.DataFrame:
+    def slow(aggregate: tables.Aggregate, period: Any, *rest: Any) -> pl.DataFrame:
         nonlocal times
-        if table is tables.REFUND_MODES_DAILY:
+        if aggregate is tables.REFUND_MODES and not isinstance(period, datetime):
             times += 1
             if times == 1:
                 for outcome in api_of(reply).pipeline(lake).run(HOURS[2:]):
                     if isinstance(outcome, Made):
                         break
-        return count(table, *rest)
+        return count(aggregate, period, *rest)
 
-    monkeypatch.setattr(aggregates, "refund_modes", slow)
+    monkeypatch.setattr(aggregates, "count", slow)
     builder = DayBuilder(lake, INDIA)
     built = builder.build(lake.names(), TENTH, at(20))
     assert times == 2
@@ -242,8 +242,8 @@ def test_a_day_that_would_not_add_up_is_not_published(
     window = Window(at(11))
     api_of(lambda _: [returned("R-1", at(11, 5))]).run(lake, [window])
     before = bytes_of(lake.store)
-    wrong = tables.REFUND_MODES_DAILY.empty()
-    monkeypatch.setattr(aggregates, "refund_modes", lambda *_: wrong)
+    wrong = tables.REFUND_MODES.daily.empty()
+    monkeypatch.setattr(aggregates, "count", lambda *_: wrong)
     with pytest.raises(HourBlocked, match="returns are conserved: fails"):
         DayBuilder(lake, INDIA).build(lake.names(), days_of(window, INDIA)[0], at(20))
     assert bytes_of(lake.store) == before

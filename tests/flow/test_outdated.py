@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +13,7 @@ from support.lakes import bytes_of, rows
 from support.records import Record, at, returned
 
 from returns_orchestration import tables
-from returns_orchestration.flow.build import HourBuilder
+from returns_orchestration.flow import build
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
@@ -73,14 +75,14 @@ def a_column(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_table(patch: pytest.MonkeyPatch) -> None:
-    made = HourBuilder._frames
+    made = build.frames_of_hour
 
     def with_sources(*given: Any) -> dict[str, pl.DataFrame]:
         frames = made(*given)
         counted = frames["returns"].group_by("source").len("returns").sort("source")
         return frames | {SOURCES.name: SOURCES.conform(counted)}
 
-    patch.setattr(HourBuilder, "_frames", staticmethod(with_sources))
+    patch.setattr(build, "frames_of_hour", with_sources)
     declare(patch, (*tables.MADE_HOURLY, SOURCES))
 
 
@@ -97,19 +99,21 @@ def a_rule(patch: pytest.MonkeyPatch) -> None:
 
 def a_rule_of_days(patch: pytest.MonkeyPatch) -> None:
     """A daily table has one column more."""
-    modes = tables.REFUND_MODES_DAILY
+    modes = tables.REFUND_MODES
     share = tables.Column("share", tables.NUMBER, "of all returns, in per cent")
-    grown = tables.Table(modes.name, modes.grain, (*modes.columns, share))
-    made = aggregates.refund_modes
+    grown = dataclasses.replace(modes.daily, columns=(*modes.daily.columns, share))
+    made = aggregates.count
 
-    def with_share(table: tables.Table, *given: Any) -> pl.DataFrame:
-        if table.name != grown.name:
-            return made(table, *given)
-        return grown.conform(made(modes, *given))
+    def with_share(aggregate: tables.Aggregate, period: Any, *given: Any) -> pl.DataFrame:
+        if aggregate.name == modes.name and not isinstance(period, datetime):
+            return grown.conform(made(modes, period, *given))
+        return made(aggregate, period, *given)
 
-    patch.setattr(aggregates, "refund_modes", with_share)
-    patch.setattr(tables, "REFUND_MODES_DAILY", grown)
-    patch.setattr(tables, "MADE_DAILY", (grown, tables.RETURN_REASONS_DAILY))
+    patch.setattr(aggregates, "count", with_share)
+    patch.setattr(
+        tables, "AGGREGATES", (dataclasses.replace(modes, daily=grown), tables.RETURN_REASONS)
+    )
+    patch.setattr(tables, "MADE_DAILY", (grown, tables.RETURN_REASONS.daily))
     patch.setitem(tables.BY_NAME, grown.name, grown)
 
 

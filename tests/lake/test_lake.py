@@ -19,8 +19,7 @@ from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import Lake, Made, Names, Poll
 from returns_orchestration.lake.journal import Again, Damaged
 from returns_orchestration.lake.parquet import to_parquet
-from returns_orchestration.stages import aggregates
-from returns_orchestration.stages.ownership import items_frame, returns_frame
+from returns_orchestration.stages.frames import frames_of_day, frames_of_hour
 from returns_orchestration.window import Day, Ever, Window
 
 FACTS = {"returns": 1, "items": 1, "rejected": 0, "late": 0}
@@ -32,29 +31,12 @@ NEXT_DAY = Day(date(2026, 11, 10), DAY.zone)
 
 
 def frames(*, full: bool = True, window: Window = HOUR) -> dict[str, pl.DataFrame]:
-    found = [folded(poll(assigned()))] if full else []
-    returns, items = returns_frame(found), items_frame(found)
-    return {
-        "returns": returns,
-        "return_items": items,
-        "refund_modes_hourly": aggregates.refund_modes(
-            tables.REFUND_MODES_HOURLY, window.start, returns, items
-        ),
-        "return_reasons_hourly": aggregates.return_reasons(
-            tables.RETURN_REASONS_HOURLY, window.start, items
-        ),
-        "rejected_returns": tables.REJECTED_RETURNS.empty(),
-    }
+    return frames_of_hour(window, [folded(poll(assigned()))] if full else [])
 
 
 def daily_frames(day: Day, *, full: bool = True) -> dict[str, pl.DataFrame]:
-    modes, reasons = tables.MADE_DAILY
     made = frames(full=full)
-    returns, items = made["returns"], made["return_items"]
-    return {
-        modes.name: aggregates.refund_modes(modes, day.date, returns, items),
-        reasons.name: aggregates.return_reasons(reasons, day.date, items),
-    }
+    return frames_of_day(day, made["returns"], made["return_items"])
 
 
 def lateness() -> dict[str, pl.DataFrame]:
@@ -115,8 +97,8 @@ def test_what_was_published_is_read_and_what_never_was_is_none(published: Lake) 
 
 def test_a_day_stands_beside_its_hours_and_is_none_of_them(published: Lake, folder: Path) -> None:
     path = "refund_modes_daily/date=2026-11-09/part-0.parquet"
-    assert published.path(tables.REFUND_MODES_DAILY, DAY) == path
-    assert published.uri(tables.REFUND_MODES_DAILY, DAY).endswith(path.rpartition("/")[0])
+    assert published.path(tables.REFUND_MODES.daily, DAY) == path
+    assert published.uri(tables.REFUND_MODES.daily, DAY).endswith(path.rpartition("/")[0])
     assert len(list(folder.glob("_journal/date=2026-11-09/day.made-*.json"))) == 1
     names = published.names()
     made = published.made(DAY, names)
@@ -326,16 +308,16 @@ def test_what_a_reader_finds_damaged_is_noted_until_it_is_mended(
 def test_a_day_of_which_a_file_is_found_damaged_counts_as_not_made(
     published: Lake, folder: Path
 ) -> None:
-    file = folder / published.path(tables.REFUND_MODES_DAILY, DAY)
+    file = folder / published.path(tables.REFUND_MODES.daily, DAY)
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(LakeDamaged, match="rebuild 2026-11-09 2026-11-10"):
-        read(published, tables.REFUND_MODES_DAILY, DAY)
+        read(published, tables.REFUND_MODES.daily, DAY)
     names = published.names()
     assert names.day(DAY.date) == []
     assert names.day(NEXT_DAY.date)
-    assert published.read(tables.REFUND_MODES_DAILY, DAY, names) is None
+    assert published.read(tables.REFUND_MODES.daily, DAY, names) is None
     publish(published, DAY, daily_frames(DAY))
-    assert read(published, tables.REFUND_MODES_DAILY, DAY).equals(
+    assert read(published, tables.REFUND_MODES.daily, DAY).equals(
         daily_frames(DAY)["refund_modes_daily"]
     )
 

@@ -22,7 +22,7 @@ from proof.search import ANYWHERE, Search, nowhere
 from proof.warm import SAID, Warm
 from support.world import World, hours
 
-from returns_orchestration.defs.assets import DEPENDS_ON
+from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.env_file import ENV_FILE
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
@@ -124,7 +124,7 @@ class Scene:
         home = self.folder / "dagster_home"
         if not home.exists():
             home.mkdir()
-        chosen = ("--select", ",".join(DEPENDS_ON), "--partition", Window(read_hour(FAILING)).key)
+        chosen = ("--select", ",".join(HOURLY), "--partition", Window(read_hour(FAILING)).key)
         module = ("-m", "returns_orchestration.definitions")
         self.process("dagster", "asset", "materialize", *chosen, *module)
 

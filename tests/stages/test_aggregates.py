@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.records import at
 
 from returns_orchestration import tables
-from returns_orchestration.stages.aggregates import refund_modes, return_reasons
+from returns_orchestration.stages.aggregates import COUNTED, count
 from returns_orchestration.window import Window
 
 HOUR = Window(at(11))
@@ -43,11 +43,11 @@ def frames(given: Given) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def modes_of_hour(returns: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    return refund_modes(tables.REFUND_MODES_HOURLY, HOUR.start, returns, items)
+    return count(tables.REFUND_MODES, HOUR.start, returns, items)
 
 
 def reasons_of_hour(items: pl.DataFrame) -> pl.DataFrame:
-    return return_reasons(tables.RETURN_REASONS_HOURLY, HOUR.start, items)
+    return count(tables.RETURN_REASONS, HOUR.start, tables.RETURNS.empty(), items)
 
 
 def modes(given: Given) -> dict[str, tuple[int, int, int]]:
@@ -142,30 +142,30 @@ def test_modes_that_differ_in_case_are_different_modes() -> None:
 
 
 def test_an_empty_hour_has_the_schema_and_no_rows() -> None:
-    assert modes_of_hour(*frames({})).equals(tables.REFUND_MODES_HOURLY.empty())
-    assert reasons_of_hour(frames({})[1]).equals(tables.RETURN_REASONS_HOURLY.empty())
+    assert modes_of_hour(*frames({})).equals(tables.REFUND_MODES.hourly.empty())
+    assert reasons_of_hour(frames({})[1]).equals(tables.RETURN_REASONS.hourly.empty())
 
 
 def test_rows_are_of_the_hour_and_in_the_order_of_their_group() -> None:
     given: Given = {"1": ("b", [(1, "y", None)]), "2": ("a", [(1, "x", None)])}
     by_mode = modes_of_hour(*frames(given))
     by_reason = reasons_of_hour(frames(given)[1])
-    assert by_mode.schema == tables.REFUND_MODES_HOURLY.schema
-    assert by_reason.schema == tables.RETURN_REASONS_HOURLY.schema
+    assert by_mode.schema == tables.REFUND_MODES.hourly.schema
+    assert by_reason.schema == tables.RETURN_REASONS.hourly.schema
     assert by_mode["refund_mode"].to_list() == ["a", "b"]
     assert by_reason["return_reason"].to_list() == ["x", "y"]
     assert set(by_mode["hour_start"]) == set(by_reason["hour_start"]) == {at(11)}
 
 
+def test_every_aggregate_is_counted() -> None:
+    assert list(COUNTED) == [aggregate.name for aggregate in tables.AGGREGATES]
+
+
 def test_the_rows_of_a_day_are_counted_alike_with_the_day_in_the_place_of_the_hour() -> None:
     returns, items = frames({"1": ("b", [(2, "y", None)]), "2": ("a", [(None, None, "b")])})
-    for daily, hourly in (
-        (
-            refund_modes(tables.REFUND_MODES_DAILY, DAY, returns, items),
-            modes_of_hour(returns, items),
-        ),
-        (return_reasons(tables.RETURN_REASONS_DAILY, DAY, items), reasons_of_hour(items)),
-    ):
+    for aggregate in tables.AGGREGATES:
+        hourly = count(aggregate, HOUR.start, returns, items)
+        daily = count(aggregate, DAY, returns, items)
         assert daily["day"].to_list() == [DAY] * hourly.height == [DAY, DAY]
         assert daily.drop("day").equals(hourly.drop("hour_start"))
         assert daily.schema["day"] == pl.Date()

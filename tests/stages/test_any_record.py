@@ -12,8 +12,8 @@ from support.rows import HOUR, READER, at
 
 from returns_orchestration import tables
 from returns_orchestration.lake.parquet import to_parquet
-from returns_orchestration.stages import aggregates
-from returns_orchestration.stages.ownership import Copy, Source, fold, items_frame, returns_frame
+from returns_orchestration.stages.frames import frames_of_hour
+from returns_orchestration.stages.ownership import Copy, Source, fold
 from returns_orchestration.stages.typing import Refused
 from returns_orchestration.state import claims
 
@@ -57,18 +57,7 @@ def test_any_json_is_typed_or_refused_and_can_be_written(record: object) -> None
         assert read.reason
         return
     found = [fold([Copy(Source("poll", HOUR, 1, at(12, 10)), at(12, 10), 0, read)])]
-    returns, items = returns_frame(found), items_frame(found)
-    frames = {
-        "returns": returns,
-        "return_items": items,
-        "refund_modes_hourly": aggregates.refund_modes(
-            tables.REFUND_MODES_HOURLY, HOUR.start, returns, items
-        ),
-        "return_reasons_hourly": aggregates.return_reasons(
-            tables.RETURN_REASONS_HOURLY, HOUR.start, items
-        ),
-        "rejected_returns": tables.REJECTED_RETURNS.empty(),
-    }
+    frames = frames_of_hour(HOUR, found)
     for name, frame in frames.items():
         written = pl.read_parquet(to_parquet(frame))
         assert written.equals(frame)

@@ -11,8 +11,7 @@ from support.records import assigned, at, item, new_case, with_items
 from support.rows import HOUR, folded, poll
 
 from returns_orchestration import tables
-from returns_orchestration.stages import aggregates
-from returns_orchestration.stages.ownership import items_frame, returns_frame
+from returns_orchestration.stages.frames import frames_of_hour
 from returns_orchestration.state.claims import (
     Claim,
     accounted_for,
@@ -36,14 +35,7 @@ def clean() -> Frames:
         folded(poll(new_case())),
         folded(poll(assigned(return_reference_number="RE5555", refund_mode=None))),
     ]
-    returns, items = returns_frame(found), items_frame(found)
-    return {
-        RETURNS: returns,
-        ITEMS: items,
-        MODES: aggregates.refund_modes(tables.REFUND_MODES_HOURLY, HOUR.start, returns, items),
-        REASONS: aggregates.return_reasons(tables.RETURN_REASONS_HOURLY, HOUR.start, items),
-        REJECTED: tables.REJECTED_RETURNS.empty(),
-    }
+    return frames_of_hour(HOUR, found)
 
 
 def empty() -> Frames:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -13,12 +14,13 @@ from support.records import assigned, item, new_case, with_items
 from support.rows import folded, poll
 
 from returns_orchestration import tables
-from returns_orchestration.stages import aggregates
+from returns_orchestration.stages.frames import frames_of_day
 from returns_orchestration.stages.ownership import items_frame, returns_frame
 from returns_orchestration.state.claims import Claim, of_day
+from returns_orchestration.window import Day
 
 MODES, REASONS = "refund_modes_daily", "return_reasons_daily"
-DAY = date(2026, 11, 9)
+DAY = Day(date(2026, 11, 9), ZoneInfo("UTC"))
 WHOLE = "every_hour_of_the_day_is_there"
 
 
@@ -39,12 +41,7 @@ def clean() -> Given:
         folded(poll(assigned(return_reference_number="RE5555", refund_mode=None))),
     ]
     returns, items = returns_frame(found), items_frame(found)
-    modes, reasons = tables.MADE_DAILY
-    frames = {
-        MODES: aggregates.refund_modes(modes, DAY, returns, items),
-        REASONS: aggregates.return_reasons(reasons, DAY, items),
-    }
-    return Given(frames, returns, items, [])
+    return Given(frames_of_day(DAY, returns, items), returns, items, [])
 
 
 def empty() -> Given:

@@ -24,9 +24,9 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 from dagster_graphql.test.utils import execute_dagster_graphql
 
-from returns_orchestration.defs.assets import DEPENDS_ON
 from returns_orchestration.defs.instance import CONFIGURATION, open_instance
 from returns_orchestration.defs.lost_runs import UNDER_WAY
+from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.settings import Settings
 from returns_orchestration.window import Window
 
@@ -98,7 +98,7 @@ class Deployment:
     def backfill(self, windows: Sequence[Window]) -> str:
         """As *Materialize all* does."""
         what = {
-            "assetSelection": [{"path": [name]} for name in DEPENDS_ON],
+            "assetSelection": [{"path": [name]} for name in HOURLY],
             "partitionNames": [window.key for window in windows],
         }
         return str(self.ask(LAUNCH, what=what)["launched"]["backfillId"])

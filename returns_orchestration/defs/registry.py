@@ -1,0 +1,133 @@
+"""Every asset, declared once: its table, what it is made of, its check, its group, its picture.
+
+What an aggregate is stands in ``tables/counts.py``, by hour and by day at once; its two assets
+follow from that. The definitions in ``assets`` and all that goes over assets ask here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration import tables
+
+if TYPE_CHECKING:
+    from returns_orchestration.tables import Aggregate, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """An asset check: ``name`` says what is true when it passes, ``meaning`` says it in words."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One asset; ``inputs`` names the assets it is made of, ``chart_by`` the column it is drawn by.
+
+    ``check`` guards that its numbers are right and complete.
+    """
+
+    table: Table
+    group: str
+    check: Check
+    inputs: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("polars", "parquet")
+    chart_by: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its table's name, the last part of its key."""
+        return self.table.name
+
+
+def _hourly(aggregate: Aggregate) -> Asset:
+    return Asset(
+        aggregate.hourly,
+        group="aggregates",
+        inputs=aggregate.inputs,
+        check=Check(
+            f"{aggregate.name}_add_up",
+            f"The sums of {_listed(aggregate.conserved)} are those of {_listed(aggregate.inputs)}.",
+        ),
+        chart_by=aggregate.by.name,
+    )
+
+
+def _daily(aggregate: Aggregate) -> Asset:
+    return Asset(
+        aggregate.daily,
+        group="aggregates",
+        inputs=("returns", "return_items"),
+        check=Check(
+            f"{aggregate.name}_of_the_day_are_whole",
+            f"No hour of the day is missing; {_listed(aggregate.conserved)} add up.",
+        ),
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+HOURLY: Final = {
+    asset.name: asset
+    for asset in (
+        Asset(
+            tables.RAW_RETURNS,
+            group="clickpost",
+            kinds=("python", "rest", "parquet"),
+            check=Check(
+                "every_record_served_is_accounted_for",
+                "The window was read, and served = kept + duplicate + rejected.",
+            ),
+        ),
+        Asset(
+            tables.RETURNS,
+            group="returns",
+            inputs=("raw_returns",),
+            check=Check(
+                "every_return_is_there_once_and_in_its_hour",
+                "References are unique, times are near the hour, codes, modes and keys are known.",
+            ),
+        ),
+        Asset(
+            tables.REJECTED_RETURNS,
+            group="returns",
+            inputs=("raw_returns",),
+            check=Check(
+                "nothing_is_rejected",
+                "No record was without a reference number or a readable request time.",
+            ),
+        ),
+        Asset(
+            tables.RETURN_ITEMS,
+            group="returns",
+            inputs=("returns",),
+            check=Check(
+                "every_item_has_its_return",
+                "Every item belongs to a return of its hour; items are numbered without gaps.",
+            ),
+        ),
+        *map(_hourly, tables.AGGREGATES),
+    )
+}
+"""The hourly assets by name, in flow order."""
+
+DAILY: Final = {asset.name: asset for asset in map(_daily, tables.AGGREGATES)}
+"""The daily assets by name, made of the rows of `returns` and `return_items`."""
+
+LATENESS: Final = Asset(
+    tables.LATENESS,
+    group="state",
+    inputs=("returns",),
+    check=Check(
+        "hours_are_polled_again_late_enough",
+        "The last age of RETURNS_REPOLL_AFTER_HOURS brings hardly anything new.",
+    ),
+)
+
+ASSETS: Final = {**HOURLY, **DAILY, LATENESS.name: LATENESS}
+"""Every asset that has a check, by name."""

@@ -1,0 +1,50 @@
+"""The tables of one hour and of one day, from what was folded: all that a lake shows is made here.
+
+Called by ``flow``, which gathers the copies and publishes the tables.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from returns_orchestration import tables
+from returns_orchestration.stages import aggregates, ownership
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from returns_orchestration.stages.ownership import Return
+    from returns_orchestration.window import Day, Window
+
+
+def frames_of_hour(
+    window: Window, found: list[Return], rejected: Sequence[Sequence[object]] = ()
+) -> dict[str, pl.DataFrame]:
+    """Every table made of one hour, by name, in the order of `tables.MADE_HOURLY`.
+
+    ``found`` are the returns that live in it; ``rejected`` rows of `rejected_returns`.
+    """
+    returns, items = ownership.returns_frame(found), ownership.items_frame(found)
+    columns: dict[str, list[object]] = {
+        name: [row[at] for row in rejected]
+        for at, name in enumerate(tables.REJECTED_RETURNS.schema.names())
+    }
+    return {
+        tables.RETURNS.name: returns,
+        tables.RETURN_ITEMS.name: items,
+        **{
+            aggregate.hourly.name: aggregates.count(aggregate, window.start, returns, items)
+            for aggregate in tables.AGGREGATES
+        },
+        tables.REJECTED_RETURNS.name: tables.REJECTED_RETURNS.frame(columns),
+    }
+
+
+def frames_of_day(day: Day, returns: pl.DataFrame, items: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Every table made of one day, by name; ``returns`` and ``items`` are the day's rows."""
+    return {
+        aggregate.daily.name: aggregates.count(aggregate, day.date, returns, items)
+        for aggregate in tables.AGGREGATES
+    }
