@@ -74,6 +74,7 @@ def build_pipeline(
         settings.max_concurrency,
         days=DayBuilder(lake, settings.report_time_zone, settings.start),
         clock=clock,
+        acknowledged=settings.acknowledged,
         on_outcome=on_outcome,
     )
 

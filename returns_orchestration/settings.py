@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         alias="RETURNS_REPORT_TIME_ZONE",
         description="zone of the daily tables and of the report",
     )
+    acknowledged: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        alias="RETURNS_ACKNOWLEDGED",
+        description="comma-separated keys, status codes and refund modes that are known to you; "
+        "the check `new_names_are_acknowledged` does not warn of them",
+    )
     alert_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         alias="RETURNS_ALERT_URLS",
@@ -238,6 +244,13 @@ class Settings(BaseSettings):
             message = "must be rising whole hours with commas between, such as 1,6,24,72"
             raise ValueError(message)
         return ages
+
+    @field_validator("acknowledged", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(name for part in value.split(",") if (name := part.strip()))
 
     @field_validator("alert_urls", mode="before")
     @classmethod

@@ -14,6 +14,7 @@ from typing import NoReturn
 import typer
 
 from returns_orchestration.cli import (
+    acknowledge,
     alert,
     backfill,
     demo,
@@ -45,6 +46,7 @@ app.command("rezone")(rezone.rezone)
 app.command("upgrade")(upgrade.upgrade)
 app.command("doctor")(doctor.doctor)
 app.command("waive")(waive.waive)
+app.command("acknowledge")(acknowledge.acknowledge)
 app.command("incidents")(incidents.incidents)
 app.command("alert")(alert.alert)
 app.command("simulate")(simulate.simulate)

@@ -58,7 +58,7 @@ def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="hourly_tables",
         specs=specs,
-        check_specs=checks.specs(HOURLY.values(), hours, keys),
+        check_specs=[*checks.specs(HOURLY.values(), hours, keys), checks.new_names(keys)],
         partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_HOURS),
         can_subset=True,

@@ -1,4 +1,6 @@
-"""The asset checks: one for each asset, its claims and figures as a table in the metadata.
+"""The asset checks, with their claims and figures as a table in the metadata.
+
+Each asset has one that guards its numbers, and some have one more for what is news.
 
 They are recorded hour by hour inside the step that makes the asset, since a check that is a step of
 its own does not run when a range fails in part, and an evaluation of a range has no partition.
@@ -11,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from returns_orchestration.defs.registry import ASSETS
+from returns_orchestration import tables
+from returns_orchestration.defs.registry import ASSETS, NEW_NAMES
+from returns_orchestration.state.news import judged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dagster._core.definitions.asset_checks.asset_check_evaluation import (
         AssetCheckEvaluationTargetMaterializationData as Target,
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.defs.keys import Keys
     from returns_orchestration.defs.registry import Asset
+    from returns_orchestration.lake.news import NewName
     from returns_orchestration.state.claims import Claim
 
 FAILED_CLAIMS: Final = "failed"
@@ -37,30 +42,57 @@ def specs(
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
             dg.AssetCheckSpec(
-                asset.check.name,
+                check.name,
                 asset=keys.of(asset.name),
-                description=asset.check.meaning,
+                description=check.meaning,
                 partitions_def=partitions,
             )
             for asset in assets
+            for check in (asset.check, asset.news)
+            if check is not None
         ]
 
 
-def evaluation(
+def new_names(keys: Keys) -> dg.AssetCheckSpec:
+    """The check of new names, which is about all hours at once."""
+    return dg.AssetCheckSpec(
+        NEW_NAMES.name, asset=keys.of(tables.RETURNS.name), description=NEW_NAMES.meaning
+    )
+
+
+def evaluations(
     key: dg.AssetKey, partition: str, claims: Sequence[Claim], target: Target | None
-) -> dg.AssetCheckEvaluation:
-    """The evaluation of an asset's check for one hour or day; no claims at all is "cannot tell".
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The evaluations of an asset's checks for one hour or day; no claims is "cannot tell".
+
+    What is wrong or missing and what is news are judged apart.
 
     ``target`` is the materialization that is judged: Dagster shows an evaluation for an hour only
     if it targets the hour's newest one.
     """
+    asset = ASSETS[key.path[-1]]
+    news = [claim for claim in claims if claim.weight == "warning"]
+    both = [(asset.check, [claim for claim in claims if claim.weight != "warning"])]
+    if asset.news is not None and news:
+        both.append((asset.news, news))
+    for check, found in both:
+        yield dg.AssetCheckEvaluation(
+            asset_key=key,
+            check_name=check.name,
+            **_verdict(found),
+            blocking=False,
+            partition=partition,
+            target_materialization_data=target,
+        )
+
+
+def evaluation_of_names(keys: Keys, waiting: Sequence[NewName]) -> dg.AssetCheckEvaluation:
+    """The evaluation of the check of new names; ``waiting`` are those not acknowledged."""
     return dg.AssetCheckEvaluation(
-        asset_key=key,
-        check_name=ASSETS[key.path[-1]].check.name,
-        **_verdict(claims),
+        asset_key=keys.of(tables.RETURNS.name),
+        check_name=NEW_NAMES.name,
+        **_verdict(judged(waiting)),
         blocking=False,
-        partition=partition,
-        target_materialization_data=target,
     )
 
 
@@ -82,7 +114,7 @@ def _verdict(claims: Sequence[Claim]) -> dict[str, Any]:
     return {
         "passed": bool(claims) and not failed,
         "severity": dg.AssetCheckSeverity.ERROR if grave else dg.AssetCheckSeverity.WARN,
-        "description": "; ".join(claim.sentence for claim in failed) or None,
+        "description": "; ".join(claim.figures for claim in failed) or None,
         "metadata": shown,
     }
 

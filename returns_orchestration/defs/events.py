@@ -8,6 +8,7 @@ log can, the events of an hour are stored in one transaction, as soon as the las
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -25,6 +26,7 @@ from returns_orchestration.errors import (
 )
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Polled
 from returns_orchestration.state import claims
+from returns_orchestration.state.news import unacknowledged
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class StepEvents:
         self._keys = keys
         self._context = context
         self._lake = pipeline.lake
+        self._acknowledged = pipeline.acknowledged
+        self._zone = pipeline.days.zone
         self._selected = selected
         self._judged = judged
         self._held: Made | None = None
@@ -108,6 +112,7 @@ class StepEvents:
         """Log the last hour, with its pictures; gives what ends the step if not all is well."""
         if self._held is not None:
             self._made(self._held, newest=True)
+        self._check_names()
         if self._stopped is not None:
             permanent = isinstance(self._stopped, PermanentApiError | SettingsError)
             return dg.Failure(str(self._stopped), allow_retries=not permanent)
@@ -146,9 +151,13 @@ class StepEvents:
             polled = self._polled.pop(window, None)
             if polled is not None or RAW not in self._targets([RAW], window):
                 self._log_raw(window, built.polls, polled, metadata.of_accounting(built.accounting))
-            if polled is not None:
-                claims_of_raw = [*built.claims.get(RAW, []), *self._claims_of_poll(polled)]
-                self._check(window, {RAW: claims_of_raw})
+            of_poll = [] if polled is None else self._claims_of_poll(polled)
+            accounted = built.claims.get(RAW) or [claims.PUBLISHED]
+            self._check(window, {RAW: [*accounted, *of_poll]})
+
+    def block_day(self, error: HourBlocked) -> None:
+        """Record why the tables of a day must not be shown."""
+        self._check(Day(date.fromisoformat(error.window), self._zone), error.judged)
 
     def log_day(self, built: BuiltDay) -> None:
         """Log the tables of a day that changed, and what its claims say."""
@@ -216,7 +225,6 @@ class StepEvents:
     def _claims_of_poll(polled: Polled) -> list[Claim]:
         landed = polled.landed
         return claims.of_poll(
-            null_result=polled.poll.null_result,
             damaged_text=polled.poll.damaged_text,
             vanished=landed.vanished,
             clock_ahead=polled.poll.clock_ahead,
@@ -237,21 +245,40 @@ class StepEvents:
     def _fail(self, window: Window, error: ReturnsError) -> None:
         self._failed[window] = error
         self._context.log.error(str(error))
-        said = claims.unread if isinstance(error, ApiError) else claims.unpublished
-        judged: dict[str, Sequence[Claim]] = {RAW: [said(error)]}
         if isinstance(error, HourBlocked):
-            judged |= {name: error.judged[name] for name in error.judged.keys() & set(MADE)}
+            self._block(window, error)
+        else:
+            said = claims.unread if isinstance(error, ApiError) else claims.unpublished
+            self._check(window, {RAW: [said(error)]})
+
+    def _block(self, window: Window, error: HourBlocked) -> None:
+        """An hour or day whose tables must not be shown: its own checks say why, and no other."""
+        judged = dict(error.judged)
+        if error.window != window.key:
+            self.block_day(error)
+            return
+        polled = self._polled.pop(window, None)
+        if polled is not None:
+            judged[RAW] = [*judged.get(RAW, []), *self._claims_of_poll(polled)]
         self._check(window, judged)
+
+    def _log(self, evaluation: Any) -> None:  # noqa: ANN401 - an op may log it, too
+        self._context.log_event(evaluation)
+
+    def _check_names(self) -> None:
+        """Judge the names that are new in all hours so far."""
+        if self.makes:
+            waiting = unacknowledged(self._lake.news.waiting(), self._acknowledged)
+            self._log(checks.evaluation_of_names(self._keys, waiting))
 
     def _check(self, period: Window | Day, judged: Mapping[str, Sequence[Claim]]) -> None:
         """Record the claims about one hour or day, by asset."""
         targets = self._targets(judged, period)
         for asset, found in judged.items():
-            # An op may log it, too, whatever the type of its context says.
-            event: Any = checks.evaluation(
+            for evaluation in checks.evaluations(
                 self._keys.of(asset), period.key, found, targets.get(asset)
-            )
-            self._context.log_event(event)
+            ):
+                self._log(evaluation)
 
     def _targets(self, assets: Collection[str], period: Window | Day) -> dict[str, Target]:
         return history.newest_materializations(

@@ -89,6 +89,7 @@ def of_poll(polled: Polled | None) -> Shown:
         "served": dg.MetadataValue.int(polled.landed.served),
         "rejected": dg.MetadataValue.int(polled.landed.rejected),
         "vanished": dg.MetadataValue.int(polled.landed.vanished),
+        "result_was_null": dg.MetadataValue.bool(polled.poll.null_result),
     }
 
 

@@ -27,12 +27,14 @@ class Check:
 class Asset:
     """One asset; ``inputs`` names the assets it is made of, ``chart_by`` the column it is drawn by.
 
-    ``check`` guards that its numbers are right and complete.
+    ``check`` guards that its numbers are right and complete; ``news`` warns of what is unusual,
+    where no number is wrong.
     """
 
     table: Table
     group: str
     check: Check
+    news: Check | None = None
     inputs: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ("polars", "parquet")
     chart_by: str = ""
@@ -65,6 +67,10 @@ def _daily(aggregate: Aggregate) -> Asset:
             f"{aggregate.name}_of_the_day_are_whole",
             f"No hour of the day is missing; {_listed(aggregate.conserved)} add up.",
         ),
+        news=Check(
+            f"{aggregate.name}_are_spelled_in_one_way",
+            "No two groups of the day are one but for capital letters.",
+        ),
     )
 
 
@@ -83,6 +89,11 @@ HOURLY: Final = {
                 "every_record_served_is_accounted_for",
                 "The window was read, and served = kept + duplicate + rejected.",
             ),
+            news=Check(
+                "the_poll_was_as_usual",
+                "Every return that an earlier poll served is still served, the text is UTF-8, and "
+                "this machine's clock agrees with ClickPost's.",
+            ),
         ),
         Asset(
             tables.RETURNS,
@@ -90,7 +101,7 @@ HOURLY: Final = {
             inputs=("raw_returns",),
             check=Check(
                 "every_return_is_there_once_and_in_its_hour",
-                "References are unique, times are near the hour, codes, modes and keys are known.",
+                "References are unique, and request times are in UTC and near the hour.",
             ),
         ),
         Asset(
@@ -128,6 +139,13 @@ LATENESS: Final = Asset(
         "The last age of RETURNS_REPOLL_AFTER_HOURS brings hardly anything new.",
     ),
 )
+
+NEW_NAMES: Final = Check(
+    "new_names_are_acknowledged",
+    "Every key, status code and refund mode that ClickPost sends is known to this release or was "
+    "acknowledged.",
+)
+"""The check of `returns` as a whole, of no hour: judged at the end of each run."""
 
 ASSETS: Final = {**HOURLY, **DAILY, LATENESS.name: LATENESS}
 """Every asset that has a check, by name."""

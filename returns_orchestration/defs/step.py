@@ -11,7 +11,7 @@ from returns_orchestration.defs import history
 from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.repeats import failing_since
-from returns_orchestration.errors import LakeUnwritable, ReturnsError
+from returns_orchestration.errors import HourBlocked, LakeUnwritable, ReturnsError
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def run_days(context: dg.AssetExecutionContext, pipeline: HourPipeline) -> None:
                 events.log_day(built)
         except ReturnsError as error:
             faults.append(str(error))
+            if isinstance(error, HourBlocked):
+                events.block_day(error)
             if isinstance(error, LakeUnwritable):  # so are all other days
                 break
     if faults:

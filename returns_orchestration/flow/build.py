@@ -22,6 +22,7 @@ from returns_orchestration.stages.ownership import hash_of
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import claims
 from returns_orchestration.state.hours import is_made
+from returns_orchestration.state.news import new_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -155,7 +156,10 @@ class HourBuilder:
         mine.sort(key=lambda found: (found.requested_at, found.reference))
         frames = frames_of_hour(window, mine, copies.rejected)
         accounting = _account(window, copies.returns, {r.reference for r in mine}, frames, landed)
-        judged = self._judge(window, frames, mine, accounting)
+        judged = self._judge(window, frames, accounting)
+        keys = frozenset().union(*(p.new_keys for found in mine for p in found.pieces))
+        # Before it is published, as a run that is killed after that does not build it again.
+        self._lake.news.note(new_names(frames, keys, window.key))
         facts = {
             "returns": frames[tables.RETURNS.name].height,
             "items": frames[tables.RETURN_ITEMS.name].height,
@@ -187,20 +191,16 @@ class HourBuilder:
     def _judge(
         window: Window,
         frames: dict[str, pl.DataFrame],
-        mine: Iterable[Return],
         accounting: Accounting | None,
     ) -> dict[str, list[Claim]]:
-        new_keys = Counter(
-            key for found in mine for key in frozenset().union(*(p.new_keys for p in found.pieces))
-        )
-        judged = claims.of_hour(window, frames, new_keys)
+        judged = claims.of_hour(window, frames)
         blocking = [claim for made in judged.values() for claim in made if claim.blocks]
         if accounting is not None:
             claim = claims.accounted_for(**{f: getattr(accounting, f) for f in ACCOUNTING_FIELDS})
             judged[tables.RAW_RETURNS.name] = [claim]
             blocking += [claim] if claim.blocks else []
         if blocking:
-            raise HourBlocked(window.key, judged, "; ".join(c.sentence for c in blocking))
+            raise HourBlocked(window.key, judged, "; ".join(c.figures for c in blocking))
         return judged
 
 

@@ -154,7 +154,7 @@ class DayBuilder:
             and (self._first is None or window.start >= self._first)
         ]
         judged = claims.of_day(made, returns, items, absent)
-        blocking = [claim.sentence for made in judged.values() for claim in made if claim.blocks]
+        blocking = [claim.figures for made in judged.values() for claim in made if claim.blocks]
         if blocking:
             raise HourBlocked(day.key, judged, "; ".join(blocking))
         facts = {"returns": returns.height, "items": items.height, "hours": len(sources)}

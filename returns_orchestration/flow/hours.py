@@ -104,9 +104,14 @@ class HourPipeline:
         *,
         days: DayBuilder,
         clock: Callable[[], datetime],
+        acknowledged: Collection[str] = (),
         on_outcome: Callable[[Outcome], None] | None = None,
     ) -> None:
-        """``on_outcome`` is told each outcome before it is yielded, to show progress."""
+        """``on_outcome`` is called with each outcome before it is yielded, to show progress.
+
+        ``acknowledged`` are new names of which the settings say that they are known.
+        """
+        self.acknowledged = frozenset(acknowledged)
         self.lake = lake
         self.reader = reader
         self._open_client = open_client

@@ -5,13 +5,13 @@
 side by side; ``trial`` tries whether it keeps what a poll needs. ``journal`` defines the sealed
 entries of an hour and a day, ``names`` what their names say, ``parquet`` how frames become files;
 ``lake`` puts and reads polls and tables by hour; ``poll_log`` remembers polls that brought nothing
-new and failed attempts; ``quarantine`` is where what was found bad goes; ``format_1`` reads the
-records of earlier releases.
+new and failed attempts, ``news`` names that ClickPost never sent before; ``quarantine`` is where
+what was found bad goes; ``format_1`` reads the records of earlier releases.
 What lives elsewhere: the columns (``tables``), and what goes into the files (``stages/``).
 
 Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables
 ``_journal/date=YYYY-MM-DD/`` with the entries of its hours and of its day, ``_poll_log/``,
-``_aside/`` for what was found bad, ``_tmp/`` for temporary files.
+``_news/``, ``_aside/`` for what was found bad, ``_tmp/`` for temporary files.
 """
 
 from returns_orchestration.lake.journal import Made, Poll

@@ -40,6 +40,7 @@ from returns_orchestration.lake.journal import (
     name_of_hour,
 )
 from returns_orchestration.lake.names import Names, date_of
+from returns_orchestration.lake.news import News
 from returns_orchestration.lake.parquet import (
     from_parquet,
     poll_from_parquet,
@@ -83,6 +84,7 @@ class Lake:
     def __init__(self, store: Store, clock: Callable[[], datetime] | None = None) -> None:
         self.store = store
         self.poll_log = PollLog(store)
+        self.news = News(store)
         self._clock = clock or (lambda: datetime.now(UTC))
         self._has_format = False
         self._keeps_replaced = False

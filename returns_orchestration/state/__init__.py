@@ -2,7 +2,8 @@
 
 ``hours`` holds the one rule of an hour's state and ``days`` what a day is to be made of; ``status``
 puts a line an hour. ``claims`` judges one hour's tables by pure functions, by what ``looks`` finds;
-each claim holds, fails, or cannot be told, and the last is no pass. ``due`` decides which hours are
+each claim holds, fails, or cannot be told, and the last is no pass. ``news`` are names that were
+never seen before. ``due`` decides which hours are
 asked for, ``attempts`` how long one that failed waits, and ``memory`` is what a sensor keeps of
 that, as ``spans`` of hours. ``verify`` holds every file against what was recorded of it, by
 ``findings``; ``places`` tells whether every return is in exactly one hour, ``lateness`` how late

@@ -2,8 +2,9 @@
 
 A claim holds, fails, or cannot be told (a column or a table is not there to look at), and the last
 counts as a failure. Its weight says what a failure means: ``blocks`` would publish a falsehood, so
-the hour is not published; ``error`` needs a person; ``warning`` is news about the data.
-No sentence of a claim holds a value from a record, only names, codes and counts.
+the hour is not published; ``error`` needs a person, as a number is wrong or missing; ``warning`` is
+news about the data, and no number is wrong. No figures of a claim hold a value from a record, only
+names, codes and counts.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ Weight = Literal["blocks", "error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim and what became of it; ``figures`` are the numbers it was judged by.
+    """One claim and what became of it.
 
-    ``cause`` is the type of the error that kept it from being told.
+    ``figures`` are the numbers it was judged by; where it fails they say what happened, as in
+    ``2 of 40 references are absent or repeated``. ``cause`` is the type of the error that kept it
+    from being told.
     """
 
     name: str
@@ -60,35 +63,33 @@ class Claim:
         """Whether publishing the hour would publish a falsehood."""
         return self.weight == "blocks" and not self.holds
 
-    @property
-    def sentence(self) -> str:
-        """The claim in words, ``references are unique: fails (2 of 40)``."""
-        return f"{self.name.replace('_', ' ')}: {self.verdict} ({self.figures})"
-
 
 def judge(name: str, weight: Weight, look: Callable[[], tuple[bool, str]]) -> Claim:
     """The claim ``name`` by what ``look`` finds; where it cannot look, it cannot tell."""
     try:
         true, figures = look()
     except (pl.exceptions.PolarsError, KeyError, AttributeError, TypeError) as error:
-        return Claim(name, weight, "cannot tell", f"no look possible: {type(error).__name__}")
+        why = f"{name.replace('_', ' ')}: the check could not run ({type(error).__name__})"
+        return Claim(name, weight, "cannot tell", why)
     return Claim(name, weight, "holds" if true else "fails", figures)
 
 
 def accounted_for(served: int, kept: int, duplicate: int, rejected: int, lost: int) -> Claim:
     """Every record served is in `returns`, a duplicate, or in `rejected_returns`."""
     figures = f"{served} served = {kept} kept + {duplicate} duplicate + {rejected} rejected"
-    figures += f" + {lost} lost" if lost else ""
     true = lost == 0 and min(kept, duplicate, rejected) >= 0
     true = true and served == kept + duplicate + rejected
+    if not true:
+        figures = (
+            f"{served} records were served, and {kept} kept + {duplicate} duplicate + "
+            f"{rejected} rejected do not account for them: {lost} lost"
+        )
     verdict: Verdict = "holds" if true else "fails"
     return Claim("every_served_record_is_accounted_for", "blocks", verdict, figures)
 
 
-def of_poll(
-    *, null_result: bool, damaged_text: int, vanished: int, far: int, clock_ahead: timedelta
-) -> list[Claim]:
-    """Claims about one poll: its reply's form, what vanished, and whether its records belong there.
+def of_poll(*, damaged_text: int, vanished: int, far: int, clock_ahead: timedelta) -> list[Claim]:
+    """Claims about one poll: its text, what vanished, and whether its records belong there.
 
     ``far`` counts the records requested neither in the window nor in one of its neighbours;
     ``clock_ahead`` says by how much this machine's clock was ahead of ClickPost's, 0 where both
@@ -99,22 +100,29 @@ def of_poll(
         judge(
             "every_record_is_requested_in_its_window_or_next_to_it",
             "error",
-            lambda: (far == 0, f"{far} further off than an hour; check CLICKPOST_TIME_ZONE"),
+            lambda: (
+                far == 0,
+                (
+                    f"{far} records were requested more than an hour from their window; check "
+                    "CLICKPOST_TIME_ZONE"
+                ),
+            ),
         ),
         judge(
             "no_return_vanished",
             "warning",
-            lambda: (vanished == 0, f"{vanished} served by an earlier poll only; they are kept"),
-        ),
-        judge(
-            "an_empty_result_is_a_list",
-            "warning",
-            lambda: (not null_result, "result: null" if null_result else "a list"),
+            lambda: (
+                vanished == 0,
+                (
+                    f"{vanished} returns that an earlier poll served are not served any more; "
+                    "they are kept"
+                ),
+            ),
         ),
         judge(
             "the_text_is_utf_8",
             "warning",
-            lambda: (damaged_text == 0, f"{damaged_text} records with other bytes"),
+            lambda: (damaged_text == 0, f"{damaged_text} records hold bytes that are not UTF-8"),
         ),
     ]
 
@@ -125,19 +133,18 @@ def unread(error: Exception) -> Claim:
     return Claim("the_hour_was_read", "error", "cannot tell", str(error), cause)
 
 
+PUBLISHED: Final = Claim("the_hour_was_published", "error", "holds", "made of all kept polls")
+"""The claim about an hour that was made without a poll: what had kept it from that is over."""
+
+
 def unpublished(error: Exception) -> Claim:
     """The claim about an hour whose tables could not be made or must not be shown."""
     cause = type(error).__name__
     return Claim("the_hour_was_published", "error", "fails", str(error), cause)
 
 
-def of_hour(
-    window: Window, frames: Frames, new_keys: Mapping[str, int] | None
-) -> dict[str, list[Claim]]:
-    """Every claim about the tables made of ``window``, by table.
-
-    ``new_keys`` counts the keys that are not known; None says that nobody looked for them.
-    """
+def of_hour(window: Window, frames: Frames) -> dict[str, list[Claim]]:
+    """Every claim about the tables made of ``window``, by table."""
     returns, items = tables.RETURNS.name, tables.RETURN_ITEMS.name
     rejected = tables.REJECTED_RETURNS.name
     return {
@@ -152,9 +159,6 @@ def of_hour(
                 lambda: looks.near(window, frames[returns]),
             ),
             judge("request_times_are_in_utc", "error", lambda: looks.zone(frames[returns])),
-            judge("status_codes_are_known", "warning", lambda: looks.codes(frames[returns])),
-            judge("refund_modes_are_known", "warning", lambda: looks.modes(frames)),
-            judge("keys_are_known", "warning", lambda: looks.keys(new_keys)),
         ],
         items: [
             schema_is_as_declared(tables.RETURN_ITEMS, frames),
@@ -170,7 +174,10 @@ def of_hour(
             judge(
                 "nothing_is_rejected",
                 "error",
-                lambda: (frames[rejected].height == 0, f"{frames[rejected].height} rejected"),
+                lambda: (
+                    frames[rejected].height == 0,
+                    f"{frames[rejected].height} records cannot be used",
+                ),
             ),
         ],
     }
@@ -181,7 +188,12 @@ def schema_is_as_declared(table: Table, frames: Frames) -> Claim:
     return judge(
         "schema_is_as_declared",
         "blocks",
-        lambda: (frames[table.name].schema == table.schema, f"{len(table.columns)} columns"),
+        lambda: (
+            frames[table.name].schema == table.schema,
+            f"{len(table.columns)} columns"
+            if frames[table.name].schema == table.schema
+            else f"the columns or their types are not those of {table.name}",
+        ),
     )
 
 
@@ -194,24 +206,25 @@ def of_day(
     there.
     """
     rows = {**frames, tables.RETURNS.name: returns, tables.RETURN_ITEMS.name: items}
-    whole = judge(
-        "every_hour_of_the_day_is_there",
-        "error",
-        lambda: (not absent, f"{len(absent)} missing: {looks.listed(absent)}" if absent else "yes"),
-    )
+    whole = judge("every_hour_of_the_day_is_there", "error", lambda: looks.whole(absent))
     found = {
         aggregate.daily.name: [whole, *_of_aggregate(aggregate, aggregate.daily, rows)]
         for aggregate in tables.AGGREGATES
     }
-    reasons = tables.RETURN_REASONS.daily.name
-    found[reasons].append(
-        judge(
-            "reasons_differ_in_more_than_case",
-            "warning",
-            lambda: looks.spellings(frames[reasons].get_column("return_reason")),
+    for aggregate in tables.AGGREGATES:
+        found[aggregate.daily.name].append(
+            judge(
+                "groups_differ_in_more_than_case",
+                "warning",
+                partial(_spellings, aggregate, frames),
+            )
         )
-    )
     return found
+
+
+def _spellings(aggregate: Aggregate, frames: Frames) -> tuple[bool, str]:
+    groups = frames[aggregate.daily.name].get_column(aggregate.by.name)
+    return looks.spellings(groups, aggregate.name.replace("_", " "))
 
 
 def _of_aggregate(aggregate: Aggregate, table: Table, frames: Frames) -> list[Claim]:
@@ -224,7 +237,7 @@ def _of_aggregate(aggregate: Aggregate, table: Table, frames: Frames) -> list[Cl
     }
 
     def conserved(column: str) -> tuple[bool, str]:
-        return looks.equal(looks.total(frames[table.name], column), expected[column]())
+        return looks.equal(looks.total(frames[table.name], column), expected[column](), column)
 
     return [
         schema_is_as_declared(table, frames),

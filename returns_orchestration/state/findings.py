@@ -14,6 +14,7 @@ from returns_orchestration import tables
 from returns_orchestration.lake.journal import EVER, JOURNAL, read_name
 from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.names import date_of_folder, dates_in
+from returns_orchestration.lake.news import NEWS
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import ASIDE, span_of
 from returns_orchestration.lake.trial import TRIAL
@@ -47,7 +48,7 @@ Folder to the pattern of a file's name; its group ``sha256`` is the beginning of
 own, by which it is verified.
 """
 
-PASSED_OVER: Final = frozenset({"_alerts", ASIDE, RECORDS_BEFORE, BACKUP})
+PASSED_OVER: Final = frozenset({"_alerts", NEWS, ASIDE, RECORDS_BEFORE, BACKUP})
 """Folders of the lake that hold no tables: the state of what runs, evidence, an earlier format."""
 
 _FORMAT: Final = re.compile(r"format-[0-9]+\.json")

@@ -248,15 +248,23 @@ def test_in_another_zone_all_days_are_due_and_made_without_a_poll(
 @pytest.mark.parametrize(
     ("polled", "now", "expected"),
     [
-        ([0, 1, 2, 4, 5], at(6, 59), ("fails", "error", "1 missing: 2026-11-09T03:00")),
+        (
+            [0, 1, 2, 4, 5],
+            at(6, 59),
+            ("fails", "error", "1 hour of the day is missing: 2026-11-09T03:00"),
+        ),
         (
             [0, 1, 2, 4, 5],
             at(7),
-            ("fails", "error", "2 missing: 2026-11-09T03:00, 2026-11-09T06:00"),
+            (
+                "fails",
+                "error",
+                "2 hours of the day are missing: 2026-11-09T03:00, 2026-11-09T06:00",
+            ),
         ),
-        ([0, 1, 2, 3, 4, 5], at(6, 59), ("holds", "error", "yes")),
-        (range(24), at(2000), ("holds", "error", "yes")),
-        (range(23), at(2000), ("fails", "error", "1 missing: 2026-11-09T23:00")),
+        ([0, 1, 2, 3, 4, 5], at(6, 59), ("holds", "error", "no hour is missing")),
+        (range(24), at(2000), ("holds", "error", "no hour is missing")),
+        (range(23), at(2000), ("fails", "error", "1 hour of the day is missing: 2026-11-09T23:00")),
     ],
 )
 def test_missing_hours_of_a_day_are_named_and_those_to_come_are_not(
@@ -272,4 +280,8 @@ def test_an_hour_that_was_polled_and_not_made_is_missing_in_its_day(
     api = api_of(reply)
     api.run(lake, list(windows_between(TENTH.start - timedelta(minutes=30), at(20))))
     api.run(lake, [Window(at(20))], make=False)
-    assert whole(lake, TENTH, at(21)) == ("fails", "error", "1 missing: 2026-11-09T20:00")
+    assert whole(lake, TENTH, at(21)) == (
+        "fails",
+        "error",
+        "1 hour of the day is missing: 2026-11-09T20:00",
+    )

@@ -218,7 +218,7 @@ def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(
         pipeline.builder.build(names, window)
     built = pipeline.days.build(names, NINTH, at(20))
     judged = [one for claims in built.claims.values() for one in claims]
-    assert [one.sentence for one in judged if one.blocks] == []
+    assert [one.figures for one in judged if one.blocks] == []
     assert built.frames["refund_modes_daily"].row(0)[2:] == (2, 2, 2)
     assert built.frames["return_reasons_daily"].row(0)[2:] == (2, 2, 2)
 
@@ -244,7 +244,7 @@ def test_a_day_that_would_not_add_up_is_not_published(
     before = bytes_of(lake.store)
     wrong = tables.REFUND_MODES.daily.empty()
     monkeypatch.setattr(aggregates, "count", lambda *_: wrong)
-    with pytest.raises(HourBlocked, match="returns are conserved: fails"):
+    with pytest.raises(HourBlocked, match="the returns add up to 0 and not to 1"):
         DayBuilder(lake, INDIA).build(lake.names(), days_of(window, INDIA)[0], at(20))
     assert bytes_of(lake.store) == before
 

@@ -130,8 +130,8 @@ def another_zone(folder: Path, dice: random.Random) -> Iterator[str]:
             (claim,) = [
                 c for c in made.built.claims["returns"] if c.name == "request_times_are_in_utc"
             ]
-            if claim.holds or words not in claim.sentence:
-                yield f"{zone}: {made.window.text} says {claim.sentence!r}"
+            if claim.holds or words not in claim.figures:
+                yield f"{zone}: {made.window.text} says {claim.figures!r}"
         truth = world.simulator.dataset.returns_between(
             windows[0].start - off, windows[-1].end - off, moment + timedelta(days=1)
         )

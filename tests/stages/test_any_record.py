@@ -62,8 +62,8 @@ def test_any_json_is_typed_or_refused_and_can_be_written(record: object) -> None
         written = pl.read_parquet(to_parquet(frame))
         assert written.equals(frame)
         assert written.schema == tables.BY_NAME[name].schema
-    judged = claims.of_hour(HOUR, frames, {})
-    assert [c.sentence for of_table in judged.values() for c in of_table if c.blocks] == []
+    judged = claims.of_hour(HOUR, frames)
+    assert [c.figures for of_table in judged.values() for c in of_table if c.blocks] == []
 
 
 @given(st.text() | st.binary().map(lambda content: content.decode("utf-8", "replace")))

@@ -21,7 +21,7 @@ from returns_orchestration.state.claims import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     Frames = dict[str, pl.DataFrame]
 
@@ -42,8 +42,8 @@ def empty() -> Frames:
     return {table.name: table.empty() for table in tables.MADE_HOURLY}
 
 
-def claim(frames: Frames, table: str, name: str, keys: Mapping[str, int] | None = None) -> Claim:
-    judged = of_hour(HOUR, frames, {} if keys is None else keys)
+def claim(frames: Frames, table: str, name: str) -> Claim:
+    judged = of_hour(HOUR, frames)
     (found,) = [one for one in judged[table] if one.name == name]
     return found
 
@@ -100,14 +100,6 @@ PLANTED = [
     ), "error"),
     (RETURNS, "request_times_are_in_utc", changed(RETURNS, requested_at=off(minutes=330)), "error"),
     (RETURNS, "request_times_are_in_utc", changed(RETURNS, requested_at=off(hours=-1)), "error"),
-    (RETURNS, "status_codes_are_known", changed(
-        RETURNS, webhook_clickpost_status_code=pl.lit(1005, pl.Int64),
-    ), "warning"),
-    (RETURNS, "status_codes_are_known", changed(
-        RETURNS, latest_clickpost_status_code=pl.when(FIRST).then(43).cast(pl.Int64),
-    ), "warning"),
-    (RETURNS, "refund_modes_are_known", changed(RETURNS, refund_mode=pl.lit("Barter")), "warning"),
-    (RETURNS, "refund_modes_are_known", changed(ITEMS, refund_mode=pl.lit("Barter")), "warning"),
     (ITEMS, "every_item_has_its_return", shorter(RETURNS), "blocks"),
     (ITEMS, "every_item_has_its_return", changed(
         ITEMS, return_reference_number=pl.lit("nobody's"),
@@ -134,11 +126,6 @@ LOOKS_AT = {
     "references_are_unique_and_present": [(RETURNS, "return_reference_number")],
     "every_return_is_inside_its_hour_or_next_to_it": [(RETURNS, "requested_at")],
     "request_times_are_in_utc": [(RETURNS, "requested_at"), (RETURNS, "return_reference_number")],
-    "status_codes_are_known": [
-        (RETURNS, "webhook_clickpost_status_code"),
-        (RETURNS, "latest_clickpost_status_code"),
-    ],
-    "refund_modes_are_known": [(RETURNS, "refund_mode"), (ITEMS, "refund_mode")],
     "every_item_has_its_return": [
         (ITEMS, "return_reference_number"),
         (RETURNS, "return_reference_number"),
@@ -148,27 +135,23 @@ LOOKS_AT = {
     "items_are_conserved": [(MODES, "items"), (REASONS, "items")],
     "quantity_is_conserved": [(MODES, "quantity"), (REASONS, "quantity"), (ITEMS, "quantity")],
 }
-NAMES = {
-    (table, one.name) for table, judged in of_hour(HOUR, clean(), {}).items() for one in judged
-}
+NAMES = {(table, one.name) for table, judged in of_hour(HOUR, clean()).items() for one in judged}
 
 
 def judging(frames: Frames, name: str) -> list[Claim]:
-    return [
-        one for judged in of_hour(HOUR, frames, {}).values() for one in judged if one.name == name
-    ]
+    return [one for judged in of_hour(HOUR, frames).values() for one in judged if one.name == name]
 
 
 @pytest.mark.parametrize("frames", [clean(), empty()], ids=["an hour", "an empty hour"])
 def test_every_claim_holds_over_clean_data(frames: Frames) -> None:
-    judged = [one for of_table in of_hour(HOUR, frames, {}).values() for one in of_table]
-    assert {one.sentence: one.verdict for one in judged if not one.holds} == {}
+    judged = [one for of_table in of_hour(HOUR, frames).values() for one in of_table]
+    assert {one.figures: one.verdict for one in judged if not one.holds} == {}
     assert not any(one.blocks for one in judged)
 
 
 def test_no_claim_is_without_a_planted_defect() -> None:
     planted = {(table, name) for table, name, _, _ in PLANTED}
-    assert planted | {(RETURNS, "keys_are_known")} == NAMES
+    assert planted == NAMES
 
 
 @pytest.mark.parametrize(("table", "name", "plant", "weight"), PLANTED)
@@ -176,7 +159,7 @@ def test_a_claim_fails_over_its_defect(
     table: str, name: str, plant: Callable[[Frames], Frames], weight: str
 ) -> None:
     found = claim(plant(clean()), table, name)
-    assert (found.verdict, found.weight) == ("fails", weight), found.sentence
+    assert (found.verdict, found.weight) == ("fails", weight), found.figures
     assert found.blocks is (weight == "blocks")
 
 
@@ -191,26 +174,12 @@ def test_a_claim_that_cannot_see_its_column_cannot_tell(name: str, table: str, c
     assert all(not one.holds for one in found if one.verdict == "cannot tell")
 
 
-@pytest.mark.parametrize(("table", "name"), sorted(NAMES - {(RETURNS, "keys_are_known")}))
+@pytest.mark.parametrize(("table", "name"), sorted(NAMES))
 def test_a_claim_without_its_table_cannot_tell(table: str, name: str) -> None:
     found = claim({k: frame for k, frame in clean().items() if k != table}, table, name)
     assert found.verdict == "cannot tell"
     assert not found.holds
     assert found.blocks is (found.weight == "blocks")
-
-
-def test_new_keys_are_news_and_keys_nobody_looked_for_are_no_pass() -> None:
-    found = claim(clean(), RETURNS, "keys_are_known", {"record.new": 3})
-    assert (found.verdict, found.weight) == ("fails", "warning")
-    assert "record.new" in found.figures
-    (blind,) = [c for c in of_hour(HOUR, clean(), None)[RETURNS] if c.name == "keys_are_known"]
-    assert blind.verdict == "cannot tell"
-
-
-def test_a_number_that_is_no_code_is_not_told() -> None:
-    phone = changed(RETURNS, webhook_clickpost_status_code=pl.lit(9_000_000_000, pl.Int64))
-    found = claim(phone(clean()), RETURNS, "status_codes_are_known")
-    assert found.figures == "unknown: 1 too long for a code"
 
 
 def test_the_zone_is_told_by_the_references_of_most_returns_and_not_by_chance() -> None:
@@ -234,8 +203,8 @@ def test_a_neighbour_s_return_is_near_enough() -> None:
 def test_no_sentence_repeats_a_value_of_a_record() -> None:
     frames = changed(RETURNS, refund_mode=pl.lit("canary mode"), source=pl.lit("canary"))(clean())
     frames = rejecting(frames)
-    judged = [one for of_table in of_hour(HOUR, frames, {}).values() for one in of_table]
-    said = " ".join(one.sentence for one in judged)
+    judged = [one for of_table in of_hour(HOUR, frames).values() for one in of_table]
+    said = " ".join(one.figures for one in judged)
     assert "canary" not in said
     assert not any(reference in said for reference in frames[RETURNS]["return_reference_number"])
 

@@ -83,10 +83,13 @@ def of_an_hour(given: Given) -> Given:
     return replace(given, frames=given.frames | {MODES: hour})
 
 
-def in_two_spellings(given: Given) -> Given:
-    reasons = given.frames[REASONS]
-    other = reasons.with_columns(pl.col("return_reason").str.to_uppercase())
-    return replace(given, frames=given.frames | {REASONS: pl.concat([reasons, other])})
+def in_two_spellings(table: str, column: str) -> Callable[[Given], Given]:
+    def plant(given: Given) -> Given:
+        groups = given.frames[table]
+        other = groups.with_columns(pl.col(column).str.to_uppercase())
+        return replace(given, frames=given.frames | {table: pl.concat([groups, other])})
+
+    return plant
 
 
 PLANTED = [
@@ -97,7 +100,10 @@ PLANTED = [
     (REASONS, "schema_is_as_declared", changed(REASONS, new=pl.lit(1)), "blocks"),
     (MODES, "returns_are_conserved", changed(MODES, returns=pl.col("returns") + 1), "blocks"),
     (MODES, "returns_are_conserved", without_a_return, "blocks"),
-    (REASONS, "reasons_differ_in_more_than_case", in_two_spellings, "warning"),
+    *(
+        (table, "groups_differ_in_more_than_case", in_two_spellings(table, column), "warning")
+        for table, column in ((MODES, "refund_mode"), (REASONS, "return_reason"))
+    ),
     *(
         (table, f"{what}_{verb}_conserved", plant, "blocks")
         for table in (MODES, REASONS)
@@ -114,7 +120,8 @@ LOOKS_AT = {
     (MODES, "returns_are_conserved"): "returns",
     (MODES, "items_are_conserved"): "items",
     (MODES, "quantity_is_conserved"): "quantity",
-    (REASONS, "reasons_differ_in_more_than_case"): "return_reason",
+    (REASONS, "groups_differ_in_more_than_case"): "return_reason",
+    (MODES, "groups_differ_in_more_than_case"): "refund_mode",
     (REASONS, "items_are_conserved"): "items",
     (REASONS, "quantity_is_conserved"): "quantity",
 }
@@ -123,7 +130,7 @@ LOOKS_AT = {
 @pytest.mark.parametrize("given", [clean(), empty()], ids=["a day", "an empty day"])
 def test_every_claim_holds_over_clean_data(given: Given) -> None:
     found = judged(given)
-    assert {one.sentence for one in found.values() if not one.holds} == set()
+    assert {one.figures for one in found.values() if not one.holds} == set()
     assert {table for table, _ in found} == {MODES, REASONS}
 
 
@@ -136,7 +143,7 @@ def test_a_claim_fails_over_its_defect(
     table: str, name: str, plant: Callable[[Given], Given], weight: str
 ) -> None:
     found = judged(plant(clean()))[table, name]
-    assert (found.verdict, found.weight) == ("fails", weight), found.sentence
+    assert (found.verdict, found.weight) == ("fails", weight), found.figures
     assert found.blocks is (weight == "blocks")
 
 
@@ -170,12 +177,12 @@ def test_a_claim_without_its_table_cannot_tell(table: str, name: str) -> None:
 def test_missing_hours_are_counted_and_the_first_ten_named() -> None:
     absent = [f"2026-11-09T{hour:02d}:00" for hour in range(12)]
     found = judged(replace(clean(), absent=absent))[MODES, WHOLE]
-    assert found.figures == f"12 missing: {', '.join(absent[:10])} and 2 more"
+    assert found.figures == f"12 hours of the day are missing: {', '.join(absent[:10])} and 2 more"
 
 
 def test_no_sentence_repeats_a_value_of_a_record() -> None:
     given = changed(MODES, refund_mode=pl.lit("canary"), items=pl.lit(1))(clean())
     given = changed(REASONS, return_reason=pl.lit("canary"), new=pl.lit("canary"))(given)
-    sentences = " ".join(one.sentence for one in judged(given).values())
-    assert "fails" in sentences
+    sentences = " ".join(one.figures for one in judged(given).values())
+    assert "add up to" in sentences
     assert "canary" not in sentences

@@ -11,12 +11,10 @@ from returns_orchestration.state.claims import of_poll
 OF_POLL = {
     "far": ("every_record_is_requested_in_its_window_or_next_to_it", "error", 2),
     "vanished": ("no_return_vanished", "warning", 1),
-    "null_result": ("an_empty_result_is_a_list", "warning", True),
     "damaged_text": ("the_text_is_utf_8", "warning", 3),
     "clock_ahead": ("the_clock_is_right", "warning", timedelta(minutes=-330)),
 }
 SOUND = {
-    "null_result": False,
     "damaged_text": 0,
     "vanished": 0,
     "far": 0,
@@ -40,5 +38,5 @@ def test_each_claim_about_a_poll_holds_and_fails_by_its_own_fact(fact: str) -> N
 )
 def test_a_clock_that_is_wrong_is_told_in_words(minutes: int, side: str) -> None:
     found = of_poll(**{**SOUND, "clock_ahead": timedelta(minutes=minutes)})  # type: ignore[arg-type]
-    (said,) = [one.sentence for one in found if not one.holds]
-    assert said == f"the clock is right: fails ({side} ClickPost's; set it right)"
+    (said,) = [one.figures for one in found if not one.holds]
+    assert said == f"this machine's clock is {side} ClickPost's; set it right"

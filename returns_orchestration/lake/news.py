@@ -1,0 +1,85 @@
+"""Names that ClickPost sends and this release does not know, and which of them were acknowledged.
+
+A name has one file, which is put once and never changed: ``_news/<kind>-<digest>.json`` says the
+name and the hour that first had it. An empty ``_news/<kind>-<digest>.acknowledged`` beside it says
+that somebody has read it. So a name is news once, however often it is sent, and an hour that is
+built again adds nothing.
+
+Written by ``flow/build`` before an hour is published, so that no killed run hides a name. Which
+names are new is decided in ``state/news``; no name here is personal, see there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from returns_orchestration.lake.store import Store
+
+NEWS: Final = "_news"
+MOST_NAMES: Final = 100
+"""New names of one kind that are kept one by one; one file stands for all others."""
+
+OTHERS: Final = "(others)"
+ACKNOWLEDGED: Final = ".acknowledged"
+
+Kind = Literal["key", "code", "mode"]
+
+
+class NewName(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """A new key, status code or refund mode; ``hour`` is the partition key that first had it."""
+
+    kind: Kind
+    name: str
+    hour: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where it is noted, but for the suffix."""
+        return f"{NEWS}/{self.kind}-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}"
+
+
+class News:
+    """The new names of one lake."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._noted: set[str] | None = None
+
+    def note(self, names: Iterable[NewName]) -> None:
+        """Note what is not noted yet. Raises LakeError."""
+        for name in sorted(names):
+            if self._noted is None:
+                self._noted = {path.rpartition(".")[0] for path in self._store.list(NEWS)}
+            kinds = Counter(path.rpartition("/")[2].partition("-")[0] for path in self._noted)
+            if name.path not in self._noted and kinds[name.kind] >= MOST_NAMES:
+                name = msgspec.structs.replace(name, name=OTHERS)  # noqa: PLW2901
+            if name.path not in self._noted:
+                self._store.create(f"{name.path}.json", msgspec.json.encode(name))
+                self._noted.add(name.path)
+
+    def waiting(self) -> list[NewName]:
+        """The names that nobody has acknowledged, in order. Raises LakeDamaged.
+
+        A file that cannot be read is passed over: the name is noted again with its next hour.
+        """
+        paths = set(self._store.list(NEWS))
+        found: list[NewName] = []
+        for path in sorted(paths):
+            if not path.endswith(".json") or path.removesuffix(".json") + ACKNOWLEDGED in paths:
+                continue
+            try:
+                found.append(msgspec.json.decode(self._store.get(path) or b"", type=NewName))
+            except msgspec.MsgspecError:
+                continue
+        return sorted(found)
+
+    def acknowledge(self, name: NewName) -> None:
+        """Note that somebody has read of ``name``. Raises LakeUnwritable."""
+        self._store.create(f"{name.path}{ACKNOWLEDGED}", b"")

@@ -1,0 +1,92 @@
+"""What is news about the data and no fault: keys, status codes and refund modes never seen before.
+
+No number is wrong because of them. They wait in the lake until somebody acknowledges them, by
+command or by RETURNS_ACKNOWLEDGED. A name that may hold something personal is not repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from returns_orchestration import tables
+from returns_orchestration.lake.news import NewName
+from returns_orchestration.stages import vocabulary
+from returns_orchestration.state.claims import Claim, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from returns_orchestration.lake.news import Kind
+
+WORDS: Final[dict[Kind, tuple[str, str]]] = {
+    "key": ("new key", "new keys"),
+    "code": ("unknown status code", "unknown status codes"),
+    "mode": ("unknown refund mode", "unknown refund modes"),
+}
+"""Kind to what one and several of it are called."""
+
+NO_CODE: Final = 100_000
+"""Status codes have up to four digits, as far as is known; from here on a number is none."""
+
+LONG_NUMBER: Final = "(long number)"
+LONG_TEXT: Final = "(long text)"
+_MODE: Final = re.compile(r"[^\W\d]+(?:[ _&/-]{1,3}[^\W\d]+){0,3}")
+"""What a mode looks like: up to four words without digits; else it may be a person's own text."""
+
+LONGEST_MODE: Final = 40
+NAMES_SHOWN: Final = 10
+
+
+def new_names(
+    frames: Mapping[str, pl.DataFrame], keys: Iterable[str], hour: str = ""
+) -> set[NewName]:
+    """The names in the tables of one hour that are not known; ``keys`` are its new keys."""
+    returns, items = frames[tables.RETURNS.name], frames[tables.RETURN_ITEMS.name]
+    codes = [
+        returns.get_column("webhook_clickpost_status_code"),
+        returns.get_column("latest_clickpost_status_code"),
+    ]
+    modes = [returns.get_column("refund_mode"), items.get_column("refund_mode")]
+    unknown_codes = set(pl.concat(codes).drop_nulls().unique()) - vocabulary.STATUS_CODES
+    unknown_modes = set(pl.concat(modes).drop_nulls().unique()) - set(vocabulary.REFUND_MODES)
+    found: set[tuple[Kind, str]] = {("key", key) for key in keys}
+    found |= {("code", str(code) if abs(code) < NO_CODE else LONG_NUMBER) for code in unknown_codes}
+    found |= {("mode", _mode(mode)) for mode in unknown_modes}
+    return {NewName(kind=kind, name=name, hour=hour) for kind, name in found}
+
+
+def _mode(mode: str) -> str:
+    plain = _MODE.fullmatch(mode) and len(mode) <= LONGEST_MODE
+    return mode if plain else LONG_TEXT
+
+
+def unacknowledged(names: Iterable[NewName], acknowledged: Collection[str]) -> list[NewName]:
+    """Those of ``names`` that are not in ``acknowledged``, the setting."""
+    return [name for name in names if name.name not in acknowledged]
+
+
+def judged(waiting: Sequence[NewName]) -> list[Claim]:
+    """For each kind the claim that all names are known or acknowledged."""
+    return [
+        judge(f"new_{kind}s_are_acknowledged", "warning", lambda kind=kind: _look(kind, waiting))  # type: ignore[misc]
+        for kind in WORDS
+    ]
+
+
+def _look(kind: Kind, waiting: Sequence[NewName]) -> tuple[bool, str]:
+    names = [name.name for name in waiting if name.kind == kind]
+    if not names:
+        return True, f"no {WORDS[kind][1]}"
+    return False, f"ClickPost sends {text_of(kind, names)}"
+
+
+def text_of(kind: Kind, names: Sequence[str]) -> str:
+    """``2 new keys: a, b``."""
+    shown = ", ".join(names[:NAMES_SHOWN])
+    more = len(names) - NAMES_SHOWN
+    return f"{len(names)} {WORDS[kind][len(names) != 1]}: {shown}" + (
+        f" and {more} more" if more > 0 else ""
+    )
