@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def rebuild(from_: From, to: To) -> None:
     """Make all tables of [FROM, TO) but raw_returns again, from raw_returns; the API is not asked.
 
-    What is damaged or foreign is moved to _aside in the lake. Where a poll itself was damaged its
+    What is damaged or foreign is moved to _quarantine in the lake. Where a poll was damaged its
     hour is named: it is to be polled again. Exits 1 if one is, or if anything could not be made.
     """
     from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
@@ -38,15 +38,15 @@ def rebuild(from_: From, to: To) -> None:
 
 
 def report(rebuilt: Rebuilt) -> None:
-    """What was made, what was set aside, and what is left to do."""
-    for place in rebuilt.aside:
-        typer.echo(f"set aside   {place}")
+    """What was made, what was quarantined, and what is left to do."""
+    for place in rebuilt.quarantined:
+        typer.echo(f"quarantined {place}")
     for error in rebuilt.failed:
         typer.echo(f"failed      {error}")
     typer.echo(
         f"{rebuilt.hours} hours and {rebuilt.days} days were made again; "
         f"{rebuilt.files} files differed from what stood there, "
-        f"{len(rebuilt.aside)} were set aside."
+        f"{len(rebuilt.quarantined)} were quarantined."
     )
     for first, last in _spans(rebuilt.poll_again):
         typer.echo(

@@ -274,7 +274,7 @@ class _Run:
         return States(self._pipeline.lake, self._names, self._pipeline.days.zone, self._known)
 
     def _mend(self) -> Iterator[Failed]:
-        """Set aside what is damaged of the windows, so that it is polled or made again."""
+        """Quarantine what is damaged of the windows, so that it is polled or made again."""
         states = self._states()
         failed: set[Window] = set()
         for window in sorted(self._windows):

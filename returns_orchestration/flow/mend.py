@@ -1,4 +1,4 @@
-"""One hour of which a file is not what was recorded: what is bad is set aside, the rest stays.
+"""One hour of which a file is not what was recorded: what is bad is quarantined, the rest stays.
 
 Afterwards the journal names each lost poll, so the hour is polled again, and a run builds the
 tables again and reads each file. Nothing is deleted. The entry of the tables lists their polls and
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from returns_orchestration.lake import journal
-from returns_orchestration.lake.quarantine import move_aside
+from returns_orchestration.lake.quarantine import move_to_quarantine
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
-    """Set the bad polls of ``window`` aside; where to.
+    """Quarantine the bad polls of ``window``; where to.
 
     Raises LakeUnwritable, and LakeDamaged where a poll cannot be read now, which is no reason to
-    set it aside. Notes about files that are right, as they were restored, are taken away.
+    quarantine it. Notes about files that are right, as they were restored, are taken away.
     """
     lake.forget()
     places: list[str] = []
     for poll in list(names.hour(window).polls):
         if not lake.is_as_noted(poll):
-            places += lake.set_poll_aside(names, window, poll.number)
+            places += lake.quarantine_poll(names, window, poll.number)
     for path in lake.bad_replies(names, window):
         # The content of that reply is lost, so the hour is polled again. The note comes first: a
         # run that is killed after it leaves an hour that is still asked for.
-        places += lake.set_poll_aside(names, window, 0)
-        place = move_aside(lake.store, path)
+        places += lake.quarantine_poll(names, window, 0)
+        place = move_to_quarantine(lake.store, path)
         names.discard(path)
         places += [place] if place else []
     note_absent(lake, names, window)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.
     lake.invalidate(names, window)
-    # Of polls that are right, or were set aside by a run that was killed, and of tables: these are
+    # Of polls that are right, or were quarantined by a killed run, and of tables: these are
     # read, and those that differ put again, when the hour is made.
     lake.clear_damaged(names, window)
     return places
@@ -57,13 +57,13 @@ def note_absent(lake: Lake, names: Names, window: Window) -> None:
     told = [name.partition("/poll-") for name in made.made_of]
     absent = {int(number) for key, _, number in told if key == window.key} - known
     for number in sorted(absent.difference(names.unnoted(window)) if absent else ()):
-        lake.set_poll_aside(names, window, number)
+        lake.quarantine_poll(names, window, number)
     for path in lake.absent_entries(names, window, made.made_of):
         entry = journal.entry_named(path)
         if entry is not None:
             lake.put_entry(names, entry)
         else:
-            lake.set_poll_aside(names, window, 0)
+            lake.quarantine_poll(names, window, 0)
 
 
 def known_sources(lake: Lake, names: Names, window: Window) -> set[Window]:

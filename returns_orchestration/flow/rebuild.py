@@ -1,8 +1,8 @@
-"""All tables but raw_returns again from raw_returns, without a call; what is bad is set aside.
+"""All tables but raw_returns again from raw_returns, without a call; what is bad is quarantined.
 
-First every file of the span is verified and what is found is mended or set aside, then polls that a
+First every file of the span is verified and what is found is mended or quarantined, then polls a
 killed run left are finished, then hours, their days and the table of all time are built as any
-run builds them, which writes only what differs. A poll that is bad is set aside with its entry:
+run builds them, which writes only what differs. A poll that is bad is quarantined with its entry:
 the hour is made of the polls that are left, and is to be polled again. An hour without any poll has
 no tables. Each step may be done twice and beside a running pipeline, so a run that was killed
 anywhere is ended by the same again.
@@ -19,7 +19,7 @@ from returns_orchestration.flow.mend import mend_hour
 from returns_orchestration.flow.relocated import link_relocated
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.journal import JOURNAL
-from returns_orchestration.lake.quarantine import copy_aside, move_aside
+from returns_orchestration.lake.quarantine import copy_to_quarantine, move_to_quarantine
 from returns_orchestration.stages.landing import finish_unnoted
 from returns_orchestration.state import lateness
 from returns_orchestration.state.hours import States
@@ -44,7 +44,7 @@ class Rebuilt:
     """What a rebuild did.
 
     ``hours`` and ``days`` were made, of ``files`` tables with other bytes than stood there;
-    ``aside`` are the places of what was set aside; ``poll_again`` are hours that have lost a poll;
+    ``quarantined`` are the places of what was bad; ``poll_again`` are hours that have lost a poll;
     ``failed`` are errors of hours and days that could not be made; ``unreadable`` are findings that
     nothing can be done about from here.
     """
@@ -52,7 +52,7 @@ class Rebuilt:
     hours: int = 0
     days: int = 0
     files: int = 0
-    aside: list[str] = field(default_factory=list)
+    quarantined: list[str] = field(default_factory=list)
     poll_again: list[Window] = field(default_factory=list)
     failed: list[ReturnsError] = field(default_factory=list)
     unreadable: list[Finding] = field(default_factory=list)
@@ -109,7 +109,9 @@ class Rebuilder:
         return self._rebuilt
 
     def _mend_hour(self, names: Names, window: Window) -> None:
-        self._rebuilt.aside += self._guarded(lambda: mend_hour(self._lake, names, window)) or []
+        self._rebuilt.quarantined += (
+            self._guarded(lambda: mend_hour(self._lake, names, window)) or []
+        )
 
     def _finish(self, names: Names, window: Window) -> None:
         """Note what a killed run has left of ``window``."""
@@ -133,7 +135,7 @@ class Rebuilder:
     # ---- what is found
 
     def _mend(self, start: datetime, end: datetime) -> list[Window]:
-        """Mend or set aside what is found; the hours of the polls that are bad."""
+        """Mend or quarantine what is found; the hours of the polls that are bad."""
         bad: set[Window] = set()
         for finding in [*self._verifier.between(start, end), *self._verifier.rest()]:
             self._on_finding(finding)
@@ -141,29 +143,29 @@ class Rebuilder:
                 self._rebuilt.unreadable.append(finding)
             elif finding.window is not None and finding.is_of_a_poll:
                 names = self._lake.names()
-                self._rebuilt.aside += self._lake.set_poll_aside(
+                self._rebuilt.quarantined += self._lake.quarantine_poll(
                     names, finding.window, finding.number
                 )
                 if finding.path.startswith(JOURNAL):  # of a reply that was noted and not kept
-                    self._set_aside(finding)
+                    self._quarantine(finding)
                 bad.add(finding.window)
-            elif finding.remedy == "aside":
-                self._set_aside(finding)
+            elif finding.remedy == "quarantine":
+                self._quarantine(finding)
             elif finding.remedy == "entry":
                 self._write_again(finding)
             elif finding.remedy == "make" and finding.kind in {"torn", "altered"}:
-                self._set_aside(finding, stays=not finding.path.startswith(JOURNAL))
+                self._quarantine(finding, stays=not finding.path.startswith(JOURNAL))
         return sorted(bad)
 
-    def _set_aside(self, finding: Finding, *, stays: bool = False) -> None:
+    def _quarantine(self, finding: Finding, *, stays: bool = False) -> None:
         """Move a file out of the way, or copy one that ``stays`` until another takes its place."""
-        put = copy_aside if stays else move_aside
+        put = copy_to_quarantine if stays else move_to_quarantine
         place = put(self._lake.store, finding.path)
-        self._rebuilt.aside += [place] if place else []
+        self._rebuilt.quarantined += [place] if place else []
 
     def _write_again(self, finding: Finding) -> None:
         """An entry of which the name says everything."""
-        self._set_aside(finding)
+        self._quarantine(finding)
         entry = journal.entry_named(finding.path)
         if entry is not None:
             self._lake.put_entry(self._lake.names(), entry)
@@ -203,7 +205,7 @@ class Rebuilder:
         return sorted(linked.difference(made))
 
     def _clear(self, names: Names, period: Window | Day) -> bool:
-        """Set aside what was made of a period that nothing is left of; whether there was any."""
+        """Quarantine what was made of a period that nothing is left of; whether there was any."""
         if isinstance(period, Window):
             if names.unnoted(period):  # damaged, and reported
                 return False
@@ -212,8 +214,8 @@ class Rebuilder:
             made = tables.MADE_DAILY
         self._lake.invalidate(names, period)
         paths = (self._lake.path(table, period) for table in made)
-        moved = [place for path in paths if (place := move_aside(self._lake.store, path))]
-        self._rebuilt.aside += moved
+        moved = [place for path in paths if (place := move_to_quarantine(self._lake.store, path))]
+        self._rebuilt.quarantined += moved
         return bool(moved)
 
     def _make_day(self, names: Names, day: Day) -> None:

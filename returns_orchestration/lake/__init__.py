@@ -11,7 +11,7 @@ What lives elsewhere: the columns (``tables``), and what goes into the files (``
 
 Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables
 ``_journal/date=YYYY-MM-DD/`` with the entries of its hours and of its day, ``_poll_log/``,
-``_news/``, ``_aside/`` for what was found bad, ``_tmp/`` for temporary files.
+``_news/``, ``_quarantine/`` for what was found bad, ``_tmp/`` for temporary files.
 """
 
 from returns_orchestration.lake.journal import Made, Poll

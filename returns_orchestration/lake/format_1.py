@@ -1,6 +1,6 @@
 """The records of releases before 0.2, which stood in ``_records/``: read for `upgrade` alone.
 
-An hour had a file for each kept poll, for each poll that was set aside, a waiver, the record of its
+An hour had a file for each kept poll, for each poll that was found bad, a waiver, the record of its
 tables, and empty marks of windows that served what lives in it (``strays-from-``) or shared a
 return with it (``moved-between-here-and-``). Records of tables are not read: tables are made again.
 """

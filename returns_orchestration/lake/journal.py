@@ -125,7 +125,7 @@ class Poll(Entry, tag="poll", frozen=True, kw_only=True):
 
 
 class Lost(Entry, tag="lost", frozen=True, kw_only=True):
-    """A poll that was found bad and set aside; the next one has ``next_number`` or a later one."""
+    """A poll that was found bad and quarantined; the next has ``next_number`` or a later one."""
 
     number: int
     sha256: str

@@ -48,7 +48,7 @@ from returns_orchestration.lake.parquet import (
     to_parquet,
 )
 from returns_orchestration.lake.poll_log import PollLog
-from returns_orchestration.lake.quarantine import move_aside, rebuild_advice
+from returns_orchestration.lake.quarantine import move_to_quarantine, rebuild_advice
 from returns_orchestration.lake.trial import try_store
 from returns_orchestration.window import Day, Ever, Window
 
@@ -256,7 +256,7 @@ class Lake:
         while len(self._served) > 1 and sum(s for _, s in self._served.values()) > KEPT_BYTES:
             self._served.popitem(last=False)
 
-    def set_poll_aside(self, names: Names, window: Window, number: int) -> list[str]:
+    def quarantine_poll(self, names: Names, window: Window, number: int) -> list[str]:
         """Move a poll that is bad, and its entry, out of the way; where to.
 
         First its number is noted as lost, so that it is never given again and the hour is known to
@@ -278,7 +278,9 @@ class Lake:
             )
         data = self.poll_path(window, number)
         # Its entry first: what the journal does not name is not read.
-        moved = [place for path in (*entries, data) if (place := move_aside(self.store, path))]
+        moved = [
+            place for path in (*entries, data) if (place := move_to_quarantine(self.store, path))
+        ]
         for path in entries:
             names.discard(path)
         self.clear_damaged(names, window, [data])
@@ -358,7 +360,7 @@ class Lake:
             self.put_entry(names, Damaged(period=window.key, file=path))
         elif day is not None:
             if path.startswith(JOURNAL):  # what is found bad is never deleted
-                move_aside(self.store, path)
+                move_to_quarantine(self.store, path)
             of_day = Day(day, tables.UTC_DAYS)  # whose zone is no part of its key
             self.remove_entries(names, [made_path(of_day, name) for name in names.day(day)])
 

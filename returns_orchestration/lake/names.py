@@ -33,7 +33,7 @@ _ONE_DAY: Final = timedelta(days=1)
 class HourNames:
     """What the names of one hour's entries say.
 
-    ``polls`` are those that were not set aside; ``lost`` has, of each that was, its number, the
+    ``polls`` are those that were not quarantined; ``lost`` has, of each that was, its number, the
     beginning of its sha256 and the number from which on a poll stands for it. ``came_from`` are
     windows that served what lives here, ``went_to`` hours that what was served here lives in.
     ``rezoned`` has the zone of polls whose zone was corrected. ``inputs`` are the names that decide
@@ -59,7 +59,7 @@ class HourNames:
 
     @property
     def has_lost_a_poll(self) -> bool:
-        """Whether a poll was set aside and none has been kept since: it is to be polled again."""
+        """Whether a poll was quarantined and none has been kept since: it is to be polled again."""
         newest = max((poll.number for poll in self.polls), default=0)
         return any(newest < following for _, _, following in self.lost)
 
@@ -206,7 +206,7 @@ class Names:
     def unnoted(self, window: Window) -> list[int]:
         """Numbers of polls whose file stands and whose entry does not: a run was killed.
 
-        What is left of a poll that was set aside is none.
+        What is left of a poll that was quarantined is none.
         """
         table, day = tables.RAW_RETURNS.name, window.start.date()
         if (table, day) not in self._files:

@@ -1,8 +1,8 @@
-"""What is found bad is set aside, never deleted: where it goes, and what is said of it.
+"""What is found bad is quarantined, never deleted: where it goes, and what is said of it.
 
-It goes to ``_aside/``, under its path and the first digits of its own sha256, so that nothing there
-is ever replaced and the same content is set aside once. Readers of tables do not look there, and
-neither do runs; it is evidence, to be removed by hand when nobody wants it any more.
+It goes to ``_quarantine/``, under its path and the first digits of its own sha256, so that nothing
+there is ever replaced and the same content is quarantined once. Readers of tables do not look
+there, and neither do runs; it is evidence, to be removed by hand when nobody wants it any more.
 """
 
 from __future__ import annotations
@@ -17,28 +17,31 @@ from returns_orchestration.window import Window
 if TYPE_CHECKING:
     from returns_orchestration.lake.store import Store
 
-ASIDE: Final = "_aside"
+QUARANTINE: Final = "_quarantine"
+QUARANTINE_BEFORE: Final = "_aside"
+"""Where releases before 0.4 put it; what lies there stays."""
+
 _DATE: Final = re.compile(r"(?:^|/)date=([0-9]{4}-[0-9]{2}-[0-9]{2})/")
 _ENTRY: Final = re.compile(r"/([0-9]{2})\.[^/]*$")
 """How the name of a journal's entry begins that is about an hour."""
 
 
-def copy_aside(store: Store, path: str) -> str | None:
+def copy_to_quarantine(store: Store, path: str) -> str | None:
     """Copy what stands at ``path``; where to, or None where nothing stands. Raises LakeError."""
     content = store.get(path)
     if content is None:
         return None
-    place = f"{ASIDE}/{path}.{hashlib.sha256(content).hexdigest()[:8]}"
+    place = f"{QUARANTINE}/{path}.{hashlib.sha256(content).hexdigest()[:8]}"
     store.create(place, content)
     return place
 
 
-def move_aside(store: Store, path: str) -> str | None:
+def move_to_quarantine(store: Store, path: str) -> str | None:
     """Move what stands at ``path``; where to, or None where nothing stands. Raises LakeError.
 
     Killed in between, both copies stand, and the same again ends it.
     """
-    place = copy_aside(store, path)
+    place = copy_to_quarantine(store, path)
     if place is not None:
         store.delete(path)
     return place

@@ -87,7 +87,7 @@ def land(  # noqa: PLR0913, PLR0917 - what a poll is
         finish_unnoted(lake, names, reader, window)
         hour = names.hour(window)
         known = _newest_words(lake, names, reader, window)
-        # After a poll that was found bad and set aside the next one is kept whatever it brings.
+        # After a poll that was found bad and quarantined the next one is kept whatever it brings.
         is_asked_for = hour.has_lost_a_poll or not any(is_good(p, window) for p in hour.polls)
         kept = is_asked_for or any(known.get(key) != words for key, words in said.words.items())
         first = kept and not hour.polls

@@ -16,7 +16,7 @@ from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.names import date_of_folder, dates_in
 from returns_orchestration.lake.news import NEWS
 from returns_orchestration.lake.poll_log import POLL_LOG
-from returns_orchestration.lake.quarantine import ASIDE, span_of
+from returns_orchestration.lake.quarantine import QUARANTINE, QUARANTINE_BEFORE, span_of
 from returns_orchestration.lake.trial import TRIAL
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 Kind = Literal["torn", "altered", "missing", "foreign", "unfinished", "unreadable"]
-Remedy = Literal["make", "poll", "aside", "entry", "finish", "look"]
+Remedy = Literal["make", "poll", "quarantine", "entry", "finish", "look"]
 
 REMEDIES: Final[dict[Remedy, str]] = {
     "make": "`rebuild` makes it again",
-    "poll": "`rebuild` sets the poll aside, then the hour is to be polled again",
-    "aside": "`rebuild` sets it aside",
+    "poll": "`rebuild` quarantines the poll, then the hour is to be polled again",
+    "quarantine": "`rebuild` quarantines it",
     "entry": "`rebuild` writes it again",
     "finish": "left by a killed run; the next run of the hour finishes it, and so does `rebuild`",
     "look": "look at its permissions and at the disk",
@@ -48,7 +48,9 @@ Folder to the pattern of a file's name; its group ``sha256`` is the beginning of
 own, by which it is verified.
 """
 
-PASSED_OVER: Final = frozenset({"_alerts", NEWS, ASIDE, RECORDS_BEFORE, BACKUP})
+PASSED_OVER: Final = frozenset(
+    {"_alerts", NEWS, QUARANTINE, QUARANTINE_BEFORE, RECORDS_BEFORE, BACKUP}
+)
 """Folders of the lake that hold no tables: the state of what runs, evidence, an earlier format."""
 
 _FORMAT: Final = re.compile(r"format-[0-9]+\.json")
@@ -74,8 +76,8 @@ class Finding:
 
     @property
     def is_of_a_poll(self) -> bool:
-        """Whether a poll is to be set aside, also one of which that was begun by a killed run."""
-        return self.remedy == "poll" or (self.remedy == "aside" and self.number > 0)
+        """Whether a poll is to be quarantined, also one of which that was begun by a killed run."""
+        return self.remedy == "poll" or (self.remedy == "quarantine" and self.number > 0)
 
     @property
     def text(self) -> str:

@@ -61,7 +61,7 @@ FAULTS: Final = frozenset({"missing", "damaged"})
 """States in which a command exits with 1."""
 
 LACKING: Final = "Dagster's log knows of a newer poll than the lake has: it was restored."
-LOST: Final = "A poll was found damaged and set aside."
+LOST: Final = "A poll was found damaged and quarantined."
 DAMAGED: Final = "A file is not what was recorded."
 UNFINISHED: Final = "It was polled, and its tables or its days are not made of all its polls yet."
 

@@ -3,7 +3,7 @@
 One pass, date by date, so memory stays flat. Looked at are: the seal and the place of every entry,
 size and sha256 of every file that an entry names, the seal of every poll without one, and that
 nothing else stands there. No findings are empty folders and the temporary files of killed writers,
-which are not read, and what stands in ``_aside/``. A date with findings is looked at a second time,
+which are not read, and what stands in ``_quarantine/``. A date with findings is looked at again,
 and only what is found twice counts, since a pipeline may be running. What is found wrong is noted
 in the journal, so that the hour counts as damaged until it is mended.
 
@@ -40,8 +40,8 @@ _RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
 _REMEDIES: Final[dict[str, Remedy]] = {
     "made": "make",
     "again": "poll",  # what the hour said last is then known from a poll
-    "waived": "aside",
-    "damaged": "aside",
+    "waived": "quarantine",
+    "damaged": "quarantine",
 }
 """What mends a damaged entry whose name does not say everything, by its kind."""
 
@@ -136,7 +136,7 @@ class Verifier:
             window = _hour_of(day, name)
             number = int(name.arguments.get("number", 0)) if name else 0
             if name is None:
-                found.append(Finding(path, "foreign", "aside"))
+                found.append(Finding(path, "foreign", "quarantine"))
             elif content is None:
                 continue  # it was taken away meanwhile
             else:
@@ -207,9 +207,9 @@ class Verifier:
             if content is None:
                 continue
             if numbered is None:
-                found.append(Finding(path, "foreign", "aside", window))
-            elif path in lost:  # killed while it was set aside
-                found.append(Finding(path, "unfinished", "aside", window, number))
+                found.append(Finding(path, "foreign", "quarantine", window))
+            elif path in lost:  # killed while it was quarantined
+                found.append(Finding(path, "unfinished", "quarantine", window, number))
             elif path in polls:
                 kind = _differs(content, polls[path])
                 if kind:
@@ -248,7 +248,7 @@ class Verifier:
             if path in ours and not entry and is_made_of:
                 found.append(Finding(path, "unfinished", "make", window))
             else:
-                found.append(Finding(path, "foreign", "aside", window))
+                found.append(Finding(path, "foreign", "quarantine", window))
         return found
 
     def _self_named(self, day: date) -> list[Finding]:
@@ -258,14 +258,16 @@ class Verifier:
             for path, content in self._contents(paths, found):
                 named = pattern.fullmatch(path.removeprefix(f"{folder}/date={day.isoformat()}/"))
                 if named is None:
-                    found.append(Finding(path, "foreign", "aside"))
+                    found.append(Finding(path, "foreign", "quarantine"))
                 elif content is not None and not _sha(content).startswith(named["sha256"]):
-                    found.append(Finding(path, "altered", "aside"))
+                    found.append(Finding(path, "altered", "quarantine"))
         return found
 
     def _rest(self) -> list[Finding]:
         """What belongs to no date: the table of all time, and strangers."""
-        found = [Finding(path, "foreign", "aside") for path in findings.strangers(self._lake.store)]
+        found = [
+            Finding(path, "foreign", "quarantine") for path in findings.strangers(self._lake.store)
+        ]
         ever, names = Ever(), self._lake.names()
         path = self._lake.path(tables.LATENESS, ever)
         made = self._lake.made_names(ever, names)

@@ -75,7 +75,7 @@ def test_no_hour_is_polled_again_for_an_age_at_which_it_was_because_dagster_home
     assert set(polled.values()) == {now}
 
 
-def test_a_damaged_line_of_memory_is_named_and_set_aside(world: World) -> None:
+def test_a_damaged_line_of_memory_is_named_and_quarantined(world: World) -> None:
     torn = min((world.lake / POLL_LOG).rglob("*.json"))
     torn.write_bytes(torn.read_bytes()[:-5])
     found = world.run("verify")

@@ -80,7 +80,7 @@ def test_verify_names_what_is_damaged_rebuild_mends_it_and_backfill_what_it_cann
     world.simulator.forget()
     mended = world.run("rebuild", "2026-11-07T03:00", "2026-11-07T04:00")
     assert mended.returncode == 0, mended.stdout
-    assert "_aside/returns" in mended.stdout
+    assert "_quarantine/returns" in mended.stdout
     assert {p: c for p, c in world.files().items() if p[0] != "_"} == before
     assert world.run("verify").returncode == 0
 

@@ -119,8 +119,8 @@ def test_a_damaged_entry_of_a_day_that_verify_found_is_mended_by_the_next_run(
     assert TENTH in {o.built.day for o in outcomes if isinstance(o, MadeDay)}
     assert not [o for o in outcomes if isinstance(o, Stopped | Failed)]
     after = bytes_of(lake.store)
-    aside = [p for p in after if p.startswith(f"_aside/{path}")]
-    assert [after.pop(place) for place in aside] == [b"{"]
+    quarantined = [p for p in after if p.startswith(f"_quarantine/{path}")]
+    assert [after.pop(place) for place in quarantined] == [b"{"]
     assert after == before
 
 

@@ -116,7 +116,7 @@ def test_a_rebuild_on_a_full_disk_is_ended_by_the_same_again(tmp_path: Path, api
         found = {p: c for p, c in bytes_of(lake.store).items() if not p.startswith("_")}
         assert {p: found[p] for p in expected} == expected
         assert not list(Verifier(lake, ZONE).everything())
-        assert list(lake.store.list("_aside"))
+        assert list(lake.store.list("_quarantine"))
     assert refused >= 10
 
 

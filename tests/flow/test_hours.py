@@ -216,7 +216,7 @@ def alter(lake: Lake, path: str) -> bytes:
     return bytes(content)
 
 
-def test_an_altered_poll_fails_its_hour_and_no_other_until_it_is_set_aside(
+def test_an_altered_poll_fails_its_hour_and_no_other_until_it_is_quarantined(
     lake: Lake, api_of: Any
 ) -> None:
     """Its size is right, so that only a reader can find it; the next run knows."""
@@ -236,11 +236,11 @@ def test_an_altered_poll_fails_its_hour_and_no_other_until_it_is_set_aside(
     assert api.asked == [HOURS[1]]
     assert api.states(lake, HOURS) == ["complete"] * 4
     assert lake.store.get(path) is None
-    assert list(bytes_of(lake.store, "_aside/raw_returns").values()) == [altered]
+    assert list(bytes_of(lake.store, "_quarantine/raw_returns").values()) == [altered]
     assert references(lake) == [f"R-{w.start:%H}" for w in HOURS]
 
 
-def test_a_poll_of_another_size_is_set_aside_and_asked_for_by_the_next_run(
+def test_a_poll_of_another_size_is_quarantined_and_asked_for_by_the_next_run(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply)
@@ -250,7 +250,7 @@ def test_a_poll_of_another_size_is_set_aside_and_asked_for_by_the_next_run(
     outcomes = api.run(lake, HOURS, missing_only=True)
     assert api.asked == [HOURS[1]]
     assert not [o for o in outcomes if isinstance(o, Failed)]
-    assert list(bytes_of(lake.store, "_aside/raw_returns").values()) == [b"torn"]
+    assert list(bytes_of(lake.store, "_quarantine/raw_returns").values()) == [b"torn"]
     assert [poll.number for poll in lake.names().hour(HOURS[1]).polls] == [2]
     assert api.states(lake, HOURS) == ["complete"] * 4
 
@@ -279,7 +279,7 @@ def test_an_hour_that_lost_a_poll_is_made_of_the_others_while_the_api_fails(
     assert references(lake) == [*(f"R-{w.start:%H}" for w in HOURS), "R-late"]
 
 
-def test_a_poll_that_cannot_be_read_now_is_not_set_aside(
+def test_a_poll_that_cannot_be_read_now_is_not_quarantined(
     lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its hour is damaged for another cause, and the disk does not answer."""

@@ -182,7 +182,7 @@ def test_what_an_upgrade_outdates_is_told_and_made_again_without_a_call(  # noqa
     else:
         rebuilt = Rebuilder(api.pipeline(lake)).rebuild(HOURS[0].start, HOURS[-1].end)
         assert rebuilt.is_whole
-        assert [path for path in rebuilt.aside if "raw_returns" in path] == []
+        assert [path for path in rebuilt.quarantined if "raw_returns" in path] == []
     assert api.asked == []
     assert api.states(lake, HOURS) == ["complete"] * 5
     assert schemas(lake) == of_today()

@@ -77,7 +77,7 @@ def found(lake: Lake) -> list[str]:
     return [finding.text for finding in Verifier(lake, ZONE).everything()]
 
 
-def test_a_poll_that_is_bad_is_set_aside_and_its_hour_polled_again(
+def test_a_poll_that_is_bad_is_quarantined_and_its_hour_polled_again(
     memory_lake: Lake, api_of: Any
 ) -> None:
     lake = memory_lake
@@ -91,10 +91,10 @@ def test_a_poll_that_is_bad_is_set_aside_and_its_hour_polled_again(
     done = rebuilt(lake, api_of)
     assert done.poll_again == [NINE]
     assert not done.is_whole
-    assert [path for path in done.aside if path.startswith(f"_aside/{bad}")]
+    assert [path for path in done.quarantined if path.startswith(f"_quarantine/{bad}")]
     (nine, ten) = states(lake, HOURS, ZONE)
     assert (nine.state, ten.state) == ("missing", "complete")
-    assert "set aside" in (nine.error or "")
+    assert "quarantined" in (nine.error or "")
     # What only the bad poll served is in no table; what the other window served is.
     assert references(lake) == ["R-10", "R-E"]
     assert not found(lake)
@@ -138,7 +138,7 @@ def test_a_damaged_record_of_a_good_poll_is_written_anew(memory_lake: Lake, api_
     damage(lake, entry_of_poll(lake, NINE, 1))
     done = rebuilt(lake, api_of)
     assert done.is_whole
-    assert len(done.aside) == 1
+    assert len(done.quarantined) == 1
     assert bytes_of(lake.store, "raw_returns") | bytes_of(lake.store, "returns") == before
     assert not found(lake)
 
@@ -171,7 +171,7 @@ def test_a_rebuild_that_was_killed_at_any_change_is_ended_by_the_same_again(api_
         assert {p: c for p, c in now.items() if p[0] != "_"} == {
             p: c for p, c in expected.items() if p[0] != "_"
         }
-        assert bad <= {content for path, content in now.items() if path.startswith("_aside")}
+        assert bad <= {content for path, content in now.items() if path.startswith("_quarantine")}
     assert killed >= 12
 
 

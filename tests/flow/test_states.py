@@ -157,11 +157,11 @@ def poll_that_a_reader_found(scene: Scene) -> None:
 
 def poll_that_was_lost(scene: Scene) -> None:
     scene.poll(TEN, serving=more, always_at=at(40))
-    assert scene.lake.set_poll_aside(scene.lake.names(), TEN, 1)
+    assert scene.lake.quarantine_poll(scene.lake.names(), TEN, 1)
 
 
 def only_poll_that_was_lost(scene: Scene) -> None:
-    assert scene.lake.set_poll_aside(scene.lake.names(), TEN, 1)
+    assert scene.lake.quarantine_poll(scene.lake.names(), TEN, 1)
 
 
 def poll_without_entry(scene: Scene) -> None:
@@ -298,10 +298,10 @@ def test_each_state_is_told_and_mended_by_one_run_of_what_is_missing(
     places = find_misplaced(lake, api.pipeline(lake).reader)
     assert (places.nowhere, places.repeated, places.unmade) == (0, 0, 0)
     assert places.served == len(set(references(lake)))
-    # Nothing is deleted: a poll that was bad stands aside.
+    # Nothing is deleted: a poll that was bad stands in quarantine.
     if line.state == "damaged" and line.asks and not line.needs_poll:
-        aside = list(bytes_of(lake.store, "_aside/raw_returns").values())
-        assert aside == bad
+        quarantined = list(bytes_of(lake.store, "_quarantine/raw_returns").values())
+        assert quarantined == bad
         assert lake.store.get(scene.raw) is None
     # Once is enough: the same again asks nobody and makes nothing.
     before = bytes_of(lake.store)
@@ -336,19 +336,19 @@ def test_a_file_that_was_restored_takes_the_note_about_its_damage_away(
     else:
         rebuilt = Rebuilder(api.pipeline(lake)).rebuild(TEN.start, TEN.end)
         assert rebuilt.is_whole
-        assert rebuilt.aside == []
+        assert rebuilt.quarantined == []
     assert api.asked == []
     assert api.states(lake, POLLED) == ["complete", "complete", "empty"]
     after = {p: c for p, c in bytes_of(lake.store).items() if "ever" not in p}
     assert {p: c for p, c in after.items() if not p.startswith("lateness")} == before
 
 
-def test_a_bad_poll_is_set_aside_and_never_deleted_by_a_rebuild(scene: Scene) -> None:
+def test_a_bad_poll_is_quarantined_and_never_deleted_by_a_rebuild(scene: Scene) -> None:
     scene.alter(scene.raw)
     bad = scene.lake.store.get(scene.raw)
     rebuilt = Rebuilder(scene.api_of(reply).pipeline(scene.lake)).rebuild(TEN.start, TEN.end)
     assert rebuilt.poll_again == [TEN]
-    assert list(bytes_of(scene.lake.store, "_aside/raw_returns").values()) == [bad]
+    assert list(bytes_of(scene.lake.store, "_quarantine/raw_returns").values()) == [bad]
 
 
 class ListedInBetween(FolderStore):

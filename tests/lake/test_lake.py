@@ -362,7 +362,7 @@ def test_a_poll_that_is_not_as_recorded_is_damage(
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["its only poll", "its second poll"])
-def test_a_poll_that_is_set_aside_is_lost_and_its_number_is_never_given_again(
+def test_a_poll_that_is_quarantined_is_lost_and_its_number_is_never_given_again(
     number: int, published: Lake, folder: Path
 ) -> None:
     names = published.names()
@@ -371,24 +371,24 @@ def test_a_poll_that_is_set_aside_is_lost_and_its_number_is_never_given_again(
         published.put_entry(names, second)
     published.note_damaged(names, published.poll_path(HOUR, number))
     sha = next(poll.sha256 for poll in names.hour(HOUR).polls if poll.number == number)
-    moved = published.set_poll_aside(names, HOUR, number)
+    moved = published.quarantine_poll(names, HOUR, number)
     assert len(moved) == 2
     assert all((folder / place).is_file() for place in moved)
     for found in (names.hour(HOUR), published.names().hour(HOUR)):
         assert found.lost == [(number, sha, number + 1)]
         assert [poll.number for poll in found.polls] == list(range(1, number))
         assert (found.has_lost_a_poll, found.next_number) == (True, number + 1)
-        assert not found.damaged, "what was set aside is no damage any more"
+        assert not found.damaged, "what was quarantined is no damage any more"
     assert published.names().unnoted(HOUR) == []
     before = bytes_of(published.store)
-    assert published.set_poll_aside(published.names(), HOUR, number) == []
+    assert published.quarantine_poll(published.names(), HOUR, number) == []
     assert bytes_of(published.store) == before
 
 
-def test_a_poll_without_its_entry_is_set_aside_as_well(published: Lake, folder: Path) -> None:
+def test_a_poll_without_its_entry_is_quarantined_as_well(published: Lake, folder: Path) -> None:
     names = published.names()
     assert published.create_poll(names, HOUR, 2, at(21), (), "UTC")
-    (moved,) = published.set_poll_aside(names, HOUR, 2)
+    (moved,) = published.quarantine_poll(names, HOUR, 2)
     assert (folder / moved).is_file()
     assert names.hour(HOUR).lost == [(2, "0" * 16, 3)]
     assert names.unnoted(HOUR) == published.names().unnoted(HOUR) == []

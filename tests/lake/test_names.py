@@ -109,7 +109,7 @@ def test_polls_are_those_of_the_names_in_order() -> None:
     assert (hour.next_number, hour.has_lost_a_poll) == (12346, False)
 
 
-def test_a_poll_that_was_set_aside_is_lost_even_if_its_entry_still_stands() -> None:
+def test_a_poll_that_was_quarantined_is_lost_even_if_its_entry_still_stands() -> None:
     lost = Lost(period=HOUR.key, number=2, sha256="0c" * 8, next_number=3)
     hour = said(a_poll(number=1), a_poll(number=2), lost)
     assert [poll.number for poll in hour.polls] == [1]
@@ -496,4 +496,4 @@ def test_verify_names_what_stands_in_a_stranger_s_folder_of_the_journal(lake: La
     copy = kept.path.replace("/11.", "/old/11.")
     lake.store.put(copy, lake.store.get(kept.path) or b"")
     (finding,) = Verifier(lake, UTC_DAYS).everything()
-    assert (finding.path, finding.kind, finding.remedy) == (copy, "foreign", "aside")
+    assert (finding.path, finding.kind, finding.remedy) == (copy, "foreign", "quarantine")

@@ -220,7 +220,7 @@ def test_a_range_costs_the_requests_of_its_own_keys_only(
     start: str, stop: str, files: int, requests: int, s3: S3Server
 ) -> None:
     """Twelve months stand before and behind; S3 gives 1,000 keys a request."""
-    s3.objects = journal(360) | {"lake/_aside/first": b"", "lake/returns/last": b""}
+    s3.objects = journal(360) | {"lake/_quarantine/first": b"", "lake/returns/last": b""}
     store = open_store(f"s3://{BUCKET}/lake")
     stop = f"_journal/date={stop}" if stop else stop
     found = list(store.between("_journal", f"_journal/date={start}", stop))

@@ -62,7 +62,7 @@ class Points:
 
 def about(path: str) -> str:
     """The sort of a file, numbers and random names left out."""
-    if path.startswith("_aside/"):
+    if path.startswith("_quarantine/"):
         path = path.rpartition(".")[0]
     if path.startswith(f"{POLL_LOG}/"):
         path = path.rpartition("/")[0]

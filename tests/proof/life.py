@@ -354,7 +354,7 @@ class Life(RuleBasedStateMachine):
         rebuilt = Rebuilder(self.pipeline()).rebuild(HOURS[0], END)
         assert rebuilt.is_whole, rebuilt
         # Days of another zone may be left without an hour in this one.
-        assert all(place.split("/")[1].endswith("_daily") for place in rebuilt.aside), rebuilt
+        assert all(place.split("/")[1].endswith("_daily") for place in rebuilt.quarantined), rebuilt
 
     # ---- what becomes of the API
 

@@ -93,7 +93,7 @@ def rebuilt_well(world: World, done: Corruption) -> Rebuilt:
     assert not rebuilt.failed, rebuilt.failed
     assert not rebuilt.unreadable, rebuilt.unreadable
     after = world.files()
-    kept = {content for path, content in after.items() if path.startswith("_aside/")}
+    kept = {content for path, content in after.items() if path.startswith("_quarantine/")}
     kept.add(after.get(done.path, b""))
     assert done.after is None or done.after in kept, "what stood there is gone"
     assert not findings(world), [finding.text for finding in findings(world)]

@@ -30,7 +30,7 @@ def test_all_tables_are_made_again_byte_for_byte(world: World, journal_too: bool
     world.simulator.forget()
     rebuilt = rebuild(world)
     assert rebuilt.is_whole, rebuilt
-    assert not rebuilt.aside
+    assert not rebuilt.quarantined
     assert tables_of(world.files()) == tables_of(before)
     assert not world.asked()
     assert not findings(world)
@@ -39,5 +39,5 @@ def test_all_tables_are_made_again_byte_for_byte(world: World, journal_too: bool
 def test_a_rebuild_of_a_sound_lake_writes_nothing(world: World) -> None:
     before = world.files()
     rebuilt = rebuild(world)
-    assert (rebuilt.files, rebuilt.aside) == (0, [])
+    assert (rebuilt.files, rebuilt.quarantined) == (0, [])
     assert world.files() == before

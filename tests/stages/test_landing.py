@@ -255,10 +255,10 @@ def test_after_a_poll_that_was_sent_too_early_the_next_is_kept_whatever_it_bring
     assert not poll(lake, A, polled_at=at(13)).kept
 
 
-def test_after_a_poll_that_was_set_aside_the_next_is_kept_whatever_it_brings(lake: Lake) -> None:
+def test_after_a_poll_that_was_quarantined_the_next_is_kept_whatever_it_brings(lake: Lake) -> None:
     poll(lake, A)
     poll(lake, B, polled_at=at(13))
-    lake.set_poll_aside(lake.names(), HOUR, 2)
+    lake.quarantine_poll(lake.names(), HOUR, 2)
     assert poll(lake, A, polled_at=at(14)).kept
     assert [p.number for p in polls(lake)] == [1, 3], "a number is never given twice"
     assert not poll(lake, A, polled_at=at(15)).kept
