@@ -41,8 +41,8 @@ ORDER = (
 MAY_IMPORT_DAGSTER = {"defs", "definitions", "cli"}
 MAY_IMPORT_SIMULATOR = {"cli", "simulator"}
 TOP_LEVEL = {
-    ".ci", ".env.example", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md",
-    "benchmarks", "constraints.txt", "dagster.yaml", "data", "deploy", "docs", "pyproject.toml",
+    ".ci", ".env.example", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile",
+    "README.md", "benchmarks", "constraints.txt", "dagster.yaml", "data", "deploy", "docs", "pyproject.toml",
     "returns_orchestration", "tests", "workspace.yaml",
 }  # fmt: skip
 NOT_NAMES = {"utils", "helpers", "common", "base", "manager", "misc"}
