@@ -50,6 +50,7 @@ TYPES: Final = {
     "notice": "info",
     "problem": "warning",
     "urgent": "failure",
+    "resolved": "success",
     "over": "success",
     "test": "info",
 }

@@ -8,16 +8,15 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import polars as pl
 import pytest
 from support.receiver import Receiver, receiving
 
-from returns_orchestration.alerts.facts import Evaluation, FailedClaim
+from returns_orchestration.alerts.failed_checks import Evaluation, FailedClaim
 from returns_orchestration.alerts.outbox import Message
-from returns_orchestration.alerts.seen import Seen
-from returns_orchestration.alerts.state import SEEN, State, read_state
+from returns_orchestration.alerts.state import WATCH, State, read_state
 from returns_orchestration.alerts.tick import Alerts, Outcome
+from returns_orchestration.alerts.watch import Watch
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.journal import JOURNAL, Poll, folder_of
 from returns_orchestration.lake.names import date_of, inputs_of
@@ -25,6 +24,7 @@ from returns_orchestration.lake.store import FolderStore, Listed
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.days import inputs_of_day
+from returns_orchestration.state.hour_index import decode
 from returns_orchestration.window import Day, Window, days_of, windows_between
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -162,10 +162,10 @@ class Desk:
         return state
 
     @property
-    def seen(self) -> Seen:
-        content = self.lake.store.get(SEEN)
+    def watch(self) -> Watch:
+        content = self.lake.store.get(WATCH)
         assert content is not None
-        return msgspec.json.decode(content, type=Seen)
+        return decode(content, Watch)
 
     @property
     def kinds(self) -> list[str]:
@@ -182,7 +182,8 @@ def said(
 ) -> Evaluation:
     """What a check said of one hour: the claims that failed."""
     more = {"weight": "error", "verdict": "fails", "figures": "2 of 9", **facts}
-    return Evaluation(asset, window.key, at, tuple(FailedClaim(name=n, **more) for n in failed))
+    claims = tuple(FailedClaim(name=n, **more) for n in failed)
+    return Evaluation(asset, window.key, at, claims, f"check_of_{asset}")
 
 
 def unread(window: Window, at: datetime, cause: str) -> Evaluation:

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 from alerts.conftest import Desk, hour, said
 
-from returns_orchestration.alerts.facts import Evaluation
-from returns_orchestration.alerts.state import SEEN
-from returns_orchestration.alerts.verdicts import Failing, findings, forget, remember
+from returns_orchestration.alerts.failed_checks import (
+    Evaluation,
+    Failing,
+    findings,
+    forget,
+    remember,
+)
+from returns_orchestration.alerts.state import WATCH
 
 NOON = datetime(2026, 11, 9, 12, tzinfo=UTC)
 CLAIM = "nothing_is_rejected"
@@ -27,13 +32,13 @@ def known(*evaluations: Evaluation) -> dict[str, Failing]:
 
 
 def found(failing: dict[str, Failing], at: float = 0) -> list[tuple[str, str, int]]:
-    return [(f.kind, f.severity, f.size) for f in findings(failing, after(at))]
+    return [(f.name, f.severity, f.size) for f in findings(failing, after(at))]
 
 
 def test_hours_that_fail_the_same_claim_are_one_finding() -> None:
     failing = known(said(hour(1), NOON, CLAIM), said(hour(2), NOON, CLAIM))
     assert found(failing) == [("returns rejected", "problem", 2)]
-    assert findings(failing, NOON)[0].facts["periods"] == [hour(1).key, hour(2).key]
+    assert findings(failing, NOON)[0].periods == [hour(1).key, hour(2).key]
 
 
 def test_an_hour_that_holds_when_it_is_judged_anew_is_mended() -> None:
@@ -92,14 +97,14 @@ def test_claims_about_times_are_one_incident_and_the_digits_speak_first() -> Non
         ),
     )
     (times,) = findings(failing, after(1))
-    assert (times.kind, times.severity, times.size) == ("times not as configured", "urgent", 1)
-    assert times.facts["figures"] == "+5.50 hours off"
+    assert (times.name, times.severity, times.size) == ("times not as configured", "urgent", 1)
+    assert times.figures == "+5.50 hours off"
 
 
 @pytest.mark.parametrize(
     "claim", ["the_hour_was_read", "the_hour_was_published", "every_hour_of_the_day_is_there"]
 )
-def test_what_says_that_hours_are_missing_is_told_of_the_hours(claim: str) -> None:
+def test_claims_about_missing_hours_are_no_incident_of_a_check(claim: str) -> None:
     assert known(said(hour(1), NOON, claim)) == {}
 
 
@@ -114,12 +119,12 @@ def test_the_weight_of_a_claim_is_the_severity(weight: str, severity: str) -> No
     ]
 
 
-def test_what_a_lost_memory_forgot_is_not_said_to_be_over(desk: Desk) -> None:
+def test_what_a_lost_memory_forgot_is_not_resolved(desk: Desk) -> None:
     desk.live(2)
     desk.tick(said(hour(1), desk.now, "returns_are_conserved"))
     assert len(desk.titles) == 1
     desk.live(2)
-    desk.lake.store.delete(SEEN)
+    desk.lake.store.delete(WATCH)
     desk.live(20)
     assert desk.kinds == ["check failed"]
     assert len(desk.titles) == 1

@@ -1,0 +1,149 @@
+"""Claims that fail: for which hours, remembered until they hold or no new hour fails.
+
+A claim that failed for an hour fails for it for ever if the hour is not polled again, as with a
+rejected record. So what counts is news: a claim counts while hours that newly failed it are less
+than a day old, and ends when its hours are judged anew and hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from returns_orchestration.alerts.kinds import CheckFailed, of_claim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from returns_orchestration.alerts.kinds import Key, OfClaims
+
+NEWS: Final = timedelta(hours=24)
+"""How long after the last hour that newly failed a claim it counts as failing."""
+
+REMEMBERED: Final = timedelta(days=14)
+"""How long an hour's failure is known, so that a later poll of it is no news."""
+
+MOST_PERIODS: Final = 500
+"""Hours remembered for one claim; the oldest go first."""
+
+UNREAD: Final = frozenset({"the_hour_was_read", "the_hour_was_published"})
+"""Claims that give the cause of a missing hour; see ``gaps``."""
+
+ABOUT_GAPS: Final = frozenset({"every_hour_of_the_day_is_there"})
+"""A day fails it while hours are missing, which are an incident of their own."""
+
+
+class FailedClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """One claim of a check that does not hold; ``cause`` is the error's type, if one was met."""
+
+    name: str
+    weight: str
+    verdict: str
+    figures: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What one check found in one hour or day (a partition key), and when; no ``failed``: passed.
+
+    An asset may have several checks; one says nothing about the claims of another.
+    """
+
+    asset: str
+    period: str
+    at: datetime
+    failed: tuple[FailedClaim, ...] = ()
+    check: str = ""
+
+
+class Failing(msgspec.Struct, kw_only=True):
+    """A claim of one asset's check that fails, and for each hour or day since when."""
+
+    asset: str
+    claim: str
+    weight: str
+    verdict: str
+    figures: str
+    periods: dict[str, datetime]
+    check: str = ""
+    """Empty where a release before 0.3 noted it, which had one check an asset."""
+
+    def news(self, now: datetime) -> dict[str, datetime]:
+        """The hours of the present trouble: those that joined within a day of one another."""
+        edge, found = now, {}
+        for period, at in sorted(self.periods.items(), key=lambda pair: pair[1], reverse=True):
+            if edge - at > NEWS:
+                break
+            edge, found[period] = at, at
+        return found
+
+
+def remember(failing: dict[str, Failing], evaluations: Iterable[Evaluation]) -> None:
+    """Take ``evaluations``, oldest first, into what is known to be ``failing``.
+
+    Taking the same ones twice changes nothing: a tick that was killed may begin again.
+    """
+    for said in evaluations:
+        failed = {c.name: c for c in said.failed if c.name not in UNREAD | ABOUT_GAPS}
+        # An hour that was not read or not published was not judged by its other claims.
+        judged = len(failed) == len(said.failed)
+        for name, entry in list(failing.items()):
+            same = entry.asset == said.asset and entry.check in {"", said.check}
+            if judged and same and entry.claim not in failed:
+                entry.periods.pop(said.period, None)
+                if not entry.periods:
+                    del failing[name]
+        for claim in failed.values():
+            _add(failing, said, claim)
+
+
+def forget(failing: dict[str, Failing], now: datetime) -> None:
+    """Forget hours that failed long ago: no repeated poll will judge them again."""
+    for name, entry in list(failing.items()):
+        newest = sorted(entry.periods.items(), key=lambda pair: pair[1])[-MOST_PERIODS:]
+        entry.periods = {period: at for period, at in newest if now - at < REMEMBERED}
+        if not entry.periods:
+            del failing[name]
+
+
+def findings(failing: dict[str, Failing], now: datetime) -> list[OfClaims]:
+    """One finding for each kind, and one for each claim without a kind of its own."""
+    grouped: dict[Key, OfClaims] = {}
+    # The digits of the references show by how much times are off, so that claim is shown first.
+    for entry in sorted(failing.values(), key=lambda e: e.claim != "request_times_are_in_utc"):
+        kind, news = of_claim(entry.claim), entry.news(now)
+        if not news:
+            continue
+        found = kind(
+            since=min(news.values()),
+            subject=f"{entry.asset}: {entry.claim}" if kind is CheckFailed else "",
+            size=len(news),
+            asset=entry.asset,
+            claim=entry.claim,
+            weight=entry.weight,
+            verdict=entry.verdict,
+            figures=entry.figures,
+            periods=sorted(news),
+        )
+        first = grouped.get(found.key)
+        if first is not None:
+            periods = sorted({*first.periods, *found.periods})
+            since = min(first.since, found.since)
+            found = msgspec.structs.replace(first, since=since, periods=periods, size=len(periods))
+        grouped[found.key] = found
+    return list(grouped.values())
+
+
+def _add(failing: dict[str, Failing], said: Evaluation, claim: FailedClaim) -> None:
+    name, before = f"{said.asset}: {said.check}: {claim.name}", f"{said.asset}: {claim.name}"
+    if before in failing:  # as a release before 0.3 noted it
+        failing[name] = failing.pop(before)
+    new = Failing(asset=said.asset, claim=claim.name, weight="", verdict="", figures="", periods={})
+    entry = failing.setdefault(name, new)
+    entry.periods.setdefault(said.period, said.at)
+    entry.check, entry.weight = said.check, claim.weight
+    entry.verdict, entry.figures = claim.verdict, claim.figures

@@ -1,0 +1,211 @@
+"""What alerts remember of one lake besides its index of hours, and one look that refreshes it.
+
+Why hours were not read, which claims fail, the returns of each hour of the last ten weeks and the
+mix of each day of the last month. A look stops when its time is up: what it did not come to is
+unknown and comes next.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from returns_orchestration import tables
+from returns_orchestration.alerts.failed_checks import UNREAD, Failing, forget, remember
+from returns_orchestration.alerts.mix import DayMix, most_frequent
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.state.hour_index import HourIndex
+from returns_orchestration.state.hours import States
+from returns_orchestration.state.spans import Spans
+from returns_orchestration.window import Day, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.alerts.failed_checks import Evaluation
+    from returns_orchestration.lake import Lake
+    from returns_orchestration.state.hours import Verdict
+
+COUNTED: Final = timedelta(weeks=10)
+MIXED: Final = timedelta(days=30)
+AT_ONCE: Final = 168
+"""Hours looked at in one listing."""
+
+CAUSES: Final = 400
+READ: Final = tables.RAW_RETURNS.name
+HOURLY: Final = frozenset({READ, *(table.name for table in tables.MADE_HOURLY)})
+DAILY: Final = frozenset(table.name for table in tables.MADE_DAILY)
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an hour was not read or not published: the error's type, and when."""
+
+    error: str
+    at: datetime
+
+
+class Watch(HourIndex, kw_only=True):
+    """The memory itself; kept in the lake as ``_alerts/seen.json``.
+
+    ``began_at`` is when the watch began on this lake, ``resumed_at`` when it last began again after
+    a pause; ``progress_at`` when an hour that was missing then was last recovered; ``relieved_at``
+    when what had kept hours from coming was over; ``asked_at`` the newest outcome of any request,
+    and ``refused`` the refusal of credentials that no later outcome contradicts. ``mixed`` names,
+    for each day whose mix is known, the journal's entries it was read by.
+    """
+
+    began_at: datetime
+    resumed_at: datetime
+    progress_at: datetime
+    relieved_at: datetime
+    asked_at: datetime | None = None
+    refused: Cause | None = None
+    causes: dict[str, Cause] = msgspec.field(default_factory=dict)
+    failing: dict[str, Failing] = msgspec.field(default_factory=dict)
+    counts: dict[int, int] = msgspec.field(default_factory=dict)
+    mixes: dict[str, DayMix] = msgspec.field(default_factory=dict)
+    mixed: dict[str, str] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def first(cls, now: datetime) -> Watch:
+        """A watch that begins ``now``."""
+        return cls(began_at=now, resumed_at=now, progress_at=now, relieved_at=now)
+
+    def correct_clock(self, now: datetime) -> None:
+        """Take what lies ahead for ``now``: nothing may wait for a clock that was ahead."""
+        HourIndex.correct_clock(self, now)
+        for name in ("began_at", "resumed_at", "progress_at", "relieved_at"):
+            setattr(self, name, min(getattr(self, name), now))
+        self.asked_at = None if self.asked_at is None else min(self.asked_at, now)
+        for entry in self.failing.values():
+            entry.periods = {period: min(at, now) for period, at in entry.periods.items()}
+
+
+class Look:
+    """One look at the hours of a lake: takes in new evaluations and the hours they touch."""
+
+    def __init__(  # noqa: PLR0913 - what a look is made of
+        self,
+        watch: Watch,
+        lake: Lake,
+        zone: ZoneInfo,
+        *,
+        now: datetime,
+        may_go_on: Callable[[], bool],
+        known: Callable[[Sequence[Window]], Mapping[Window, str]],
+    ) -> None:
+        """``may_go_on`` says whether there is time for more hours; ``known`` is for States."""
+        self._watch = watch
+        self._lake = lake
+        self._names = lake.names()
+        self._zone = zone
+        self._now = now
+        self._may_go_on = may_go_on
+        self._known = known
+
+    def take_in(
+        self,
+        evaluations: Sequence[Evaluation],
+        damaged: Sequence[Window],
+        first: Window,
+        newest: Window,
+    ) -> None:
+        """Everything: the evaluations, the hours of [first, newest] they touch, and unknown ones.
+
+        ``damaged`` are hours that another look found so, wherever they lie.
+        """
+        watch = self._watch
+        remember(watch.failing, evaluations)
+        forget(watch.failing, self._now)
+        for evaluation in evaluations:
+            self._read_outcome(evaluation)
+        watch.trim(first)
+        touched = sorted({e.period for e in evaluations if e.asset in HOURLY}, reverse=True)
+        ordered = watch.worth_a_look(map(Window.from_key, touched), damaged, first, newest)
+        for at in range(0, len(ordered), AT_ONCE):
+            if not self._may_go_on():
+                break
+            some = ordered[at : at + AT_ONCE]
+            known = self._known(some)  # first, or a poll kept in between seems to be lost
+            self._names.load_hours(some)
+            states = States(self._lake, self._names, self._zone, known)
+            self._note({window: states.of(window) for window in some})
+        days = {e.period for e in evaluations if e.asset in DAILY}
+        self._read_mixes(days if watch.mixed else days | self._days_before())
+        self._forget()
+
+    def _read_outcome(self, said: Evaluation) -> None:
+        """Whether the API was read, and if not, why."""
+        watch = self._watch
+        if said.asset != READ:
+            return
+        unread = next((claim for claim in said.failed if claim.name in UNREAD), None)
+        if watch.asked_at is None or said.at > watch.asked_at:
+            watch.asked_at = said.at
+        if unread is None:
+            watch.causes.pop(said.period, None)
+            watch.refused = None
+            return
+        cause = Cause(error=unread.cause, at=said.at)
+        watch.causes[said.period] = cause
+        if unread.cause == "CredentialsRefused":
+            # Since when, not how often: the first refusal of a row is kept.
+            watch.refused = watch.refused or cause
+        elif unread.cause in {"HourBlocked", "LakeDamaged", "RequestRefused"}:
+            watch.refused = None  # it was answered, or not even asked for
+
+    def _note(self, verdicts: Mapping[Window, Verdict]) -> None:
+        """Put the states of hours into the index, and the returns of whole ones into the counts."""
+        watch, missing = self._watch, Spans(self._watch.missing.pairs())
+        watch.note({w: verdict.state for w, verdict in verdicts.items()}, self._now, watch.causes)
+        whole = watch.whole
+        for window, verdict in verdicts.items():
+            number = window.number
+            if window not in whole:
+                watch.counts.pop(number, None)
+                continue
+            watch.causes.pop(window.key, None)
+            if window.end <= watch.resumed_at and window in missing:
+                watch.progress_at = self._now
+            if verdict.state == "waived":  # how many returns it had is not known
+                watch.counts.pop(number, None)
+            elif self._now - window.start <= COUNTED:
+                watch.counts[number] = self._names.hour(window).made[0].returns
+
+    def _days_before(self) -> set[str]:
+        today = Day.of(self._now, self._zone).date
+        return {(today - timedelta(days=n)).isoformat() for n in range(MIXED // timedelta(days=1))}
+
+    def _read_mixes(self, days: Iterable[str]) -> None:
+        watch, oldest = self._watch, Day.of(self._now - MIXED, self._zone).key
+        for key in sorted(day for day in days if day >= oldest):
+            day = Day(date.fromisoformat(key), self._zone)
+            standing = " ".join(name.text for name in self._names.day(day.date))
+            if watch.mixed.get(key) == standing:
+                continue
+            try:
+                made = self._lake.made(day, self._names)
+                reasons = self._lake.read(tables.RETURN_REASONS_DAILY, day, self._names)
+                modes = self._lake.read(tables.REFUND_MODES_DAILY, day, self._names)
+            except LakeDamaged:
+                continue  # its hours show it, and the next build mends it
+            watch.mixed[key] = standing
+            if made is not None and reasons is not None and modes is not None:
+                watch.mixes[key] = DayMix(
+                    returns=made.facts.get("returns", 0),
+                    reasons=most_frequent(dict(reasons.select("return_reason", "returns").rows())),
+                    modes=most_frequent(dict(modes.select("refund_mode", "returns").rows())),
+                )
+
+    def _forget(self) -> None:
+        """Forget what is too old to be judged by."""
+        watch, oldest = self._watch, Window.of(self._now - COUNTED).number
+        watch.counts = {at: count for at, count in watch.counts.items() if at >= oldest}
+        oldest_day = Day.of(self._now - MIXED, self._zone).key
+        watch.mixes = {day: mix for day, mix in sorted(watch.mixes.items()) if day >= oldest_day}
+        watch.mixed = {day: name for day, name in watch.mixed.items() if day >= oldest_day}
+        newest = sorted(watch.causes.items(), key=lambda pair: pair[1].at)[-CAUSES:]
+        watch.causes = dict(newest)
