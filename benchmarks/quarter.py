@@ -19,15 +19,15 @@ from zoneinfo import ZoneInfo
 
 from benchmarks.figures import Figure, table
 from returns_orchestration.alerts.detection import detect
-from returns_orchestration.alerts.failed_checks import Evaluation, FailedClaim, remember
 from returns_orchestration.alerts.life_cycle import Incident, step
-from returns_orchestration.alerts.mix import DayMix, most_frequent
-from returns_orchestration.alerts.watch import Cause, Watch
+from returns_orchestration.alerts.watch import Cause, Situation, Watch
 from returns_orchestration.settings import AlertPolicy, QuietHours
 from returns_orchestration.simulator.catalogue import REASONS, REFUND_MODES
 from returns_orchestration.simulator.moments import to_micros
 from returns_orchestration.simulator.rhythm import lively_count
+from returns_orchestration.state.failing_claims import Evaluation, FailedClaim, remember
 from returns_orchestration.state.hour_index import Found
+from returns_orchestration.state.mix import DayMix, most_frequent
 from returns_orchestration.window import Day, Window, windows_between
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ def live(merchant: Merchant) -> list[Incident]:
         watch.asked_at = now
         if hour < 0:
             continue
-        detected = detect(
-            watch,
+        situation = Situation(
+            watch=watch,
             opened={i.key: i for i in incidents if i.is_open},
             outboxes={},
             found=Found(),
@@ -171,7 +171,8 @@ def live(merchant: Merchant) -> list[Incident]:
             policy=POLICY,
             now=now,
         )
-        incidents = _all(incidents, step(incidents, detected, now, POLICY).incidents)
+        done = step(incidents, detect(situation), now, POLICY)
+        incidents = _all(incidents, done.incidents)
     return incidents
 
 

@@ -1,8 +1,7 @@
 """Tell: from plain facts to one message an incident, in the channel the team reads.
 
 Reading order: ``kinds`` (each kind of incident, whole); ``watch`` (what is remembered of the lake);
-``detection`` (what is wrong now) with its detectors ``gaps`` (hours that are not there, and why),
-``failed_checks`` (claims that fail), ``rhythm`` and ``mix`` (unusual hours and shares);
+``detection`` (what is wrong now), of which ``gaps`` finds hours that are not there, and why;
 ``life_cycle`` (findings become incidents, or stay silent for a named reason); ``messages``;
 ``outbox`` (what waits for which channel) and ``delivery`` (Apprise and the heartbeat); ``listing``
 (the standing list); ``state`` (what is kept in the lake under ``_alerts/``), and ``tick`` (all of

@@ -22,17 +22,14 @@ from returns_orchestration.alerts.kinds import (
     NothingPolled,
     Reason,
 )
-from returns_orchestration.alerts.life_cycle import Detected
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from datetime import datetime
 
-    from returns_orchestration.alerts.kinds import Kind
-    from returns_orchestration.alerts.watch import Watch
-    from returns_orchestration.settings import AlertPolicy
+    from returns_orchestration.alerts.life_cycle import Detected
+    from returns_orchestration.alerts.watch import Situation, Watch
 
 HISTORY_AGE: Final = timedelta(days=7)
 """What was due that long before the watch began is history: listed, not sent."""
@@ -50,101 +47,68 @@ OLD_MISSING: Final = Key(HoursMissing.name, HISTORY)
 TOO_OLD_HOUR: Final = Key(NewestHourTooOld.name, "")
 
 
-def gaps(  # noqa: PLR0913, PLR0917 - what a decision is made of
-    watch: Watch,
-    newest: Window,
-    absent: str,
-    opened: Collection[Key],
-    now: datetime,
-    policy: AlertPolicy,
-) -> Detected:
-    """The gaps as they are ``now``.
-
-    ``newest`` is the newest hour that is due, ``absent`` names credentials that are not set,
-    ``opened`` are the keys of the incidents that are open.
-    """
-    found = Detected()
-    fresh = [Window.from_key(key) for key, at in watch.lost.items() if now - at < policy.grace]
+def gaps(at: Situation, detected: Detected) -> None:
+    """The gaps as they are now."""
+    watch, now, policy = at.watch, at.now, at.policy
+    fresh = [Window.from_key(key) for key, lost in watch.lost.items() if now - lost < policy.grace]
     missing = watch.missing.without(fresh)
-    limit = min(Window.of(now - policy.settle - MOMENT), newest.next)
+    limit = min(Window.of(now - policy.settle - MOMENT), at.newest.next)
     edge = Window.of(watch.began_at - HISTORY_AGE - policy.settle)
     due, recent = missing.before(limit), missing.before(limit).since(edge)
     if watch.damaged:
-        damaged = Spans()
+        damaged, since = Spans(), min(watch.damaged.values())
         damaged.add(watch.damaged_hours)
-        since = min(watch.damaged.values())
-        found.findings.append(HoursDamaged(since=since, size=len(damaged), spans=damaged.pairs()))
+        detected.add(HoursDamaged(since=since, size=len(damaged), spans=damaged.pairs()))
     stalled = now - max(watch.resumed_at, watch.progress_at, watch.relieved_at) >= policy.grace
-    overdue = _overdue(recent, watch, opened, now, policy, stalled=stalled)
-    dead = bool(overdue) and _is_dead(overdue, watch, now, policy)
-    if watch.refused is not None or (absent and due):
+    overdue = _overdue(at, recent, stalled=stalled)
+    dead = bool(overdue) and _is_dead(at, overdue, now)
+    if watch.refused is not None or (at.absent and due):
         since = watch.resumed_at if watch.refused is None else watch.refused.at
-        spans = missing.pairs()
-        found.findings.append(
-            CredentialsRefused(since=since, size=len(missing), spans=spans, absent=absent)
-        )
-    elif REFUSED in opened or (NOT_POLLED in opened and not dead):
+        spans, size = missing.pairs(), len(missing)
+        detected.add(CredentialsRefused(since=since, size=size, spans=spans, absent=at.absent))
+    elif REFUSED in at.opened or (NOT_POLLED in at.opened and not dead):
         # What had kept hours from coming is over: `missing_hours` gets its time to recover them.
         watch.relieved_at = now
-        overdue = overdue if MISSING in opened else Spans()
-    old = _hours(due.before(edge), watch, HISTORY)
-    if OLD_MISSING in opened or stalled:
-        found.findings += old
-    else:
-        found.add_silent(old, Reason.RECOVERING)
-    if overdue:
-        found.unjudged.add(TOO_OLD_HOUR)
-    else:
-        found.findings += _too_old(watch, due, newest, now, policy)
-        waiting = watch.missing.before(limit).since(edge)
+        overdue = overdue if MISSING in at.opened else Spans()
+    old = _missing(due.before(edge), watch, HISTORY)
+    detected.add(old, None if OLD_MISSING in at.opened or stalled else Reason.RECOVERING)
+    if not overdue:
+        detected.add(_too_old(at, due))
         late = recent.before(Window.of(now - policy.settle - policy.grace))
-        found.add_silent(_hours(waiting, watch), Reason.RECOVERING if late else Reason.GRACE)
-        return found
-    if not dead and MISSING not in opened and _may_be_dead(overdue, watch, now, policy):
-        found.unjudged |= {NOT_POLLED, MISSING}
-        found.add_silent(_hours(recent, watch), Reason.STANDSTILL)
-        return found
+        waiting = _missing(watch.missing.before(limit).since(edge), watch)
+        detected.add(waiting, Reason.RECOVERING if late else Reason.GRACE)
+        return
+    detected.unjudged.add(TOO_OLD_HOUR)
+    # Whether no request is made any more is known a little later; until then neither is sent.
+    soon = now + policy.grace / 2
+    if not dead and MISSING not in at.opened and _is_dead(at, overdue, soon):
+        detected.unjudged |= {NOT_POLLED, MISSING}
+        detected.add(_missing(recent, watch), Reason.STANDSTILL)
+        return
     if dead:
         since = watch.asked_at or next(iter(overdue)).end
-        found.findings.append(NothingPolled(since=since, size=len(recent), spans=recent.pairs()))
-    found.findings += _hours(recent, watch)
-    return found
+        detected.add(NothingPolled(since=since, size=len(recent), spans=recent.pairs()))
+    detected.add(_missing(recent, watch))
 
 
-def _overdue(  # noqa: PLR0913 - what a decision is made of
-    recent: Spans,
-    watch: Watch,
-    opened: Collection[Key],
-    now: datetime,
-    policy: AlertPolicy,
-    *,
-    stalled: bool,
-) -> Spans:
+def _overdue(at: Situation, recent: Spans, *, stalled: bool) -> Spans:
     """The hours whose grace is over; for those of an open incident it is not given again."""
-    late = recent.before(Window.of(now - policy.settle - policy.grace))
-    if MISSING in opened or NOT_POLLED in opened:
+    late = recent.before(Window.of(at.now - at.policy.settle - at.policy.grace))
+    if stalled or MISSING in at.opened or NOT_POLLED in at.opened:
         return late
-    if now - watch.relieved_at < policy.grace:
+    if at.now - at.watch.relieved_at < at.policy.grace:
         return Spans()
-    return late if stalled else late.since(Window.of(watch.resumed_at - policy.settle))
+    return late.since(Window.of(at.watch.resumed_at - at.policy.settle))
 
 
-def _is_dead(overdue: Spans, watch: Watch, now: datetime, policy: AlertPolicy) -> bool:
+def _is_dead(at: Situation, overdue: Spans, now: datetime) -> bool:
     """Whether no request of any outcome was made, although hours wait for one."""
-    if any(Window.from_key(key) in overdue for key in watch.causes):
+    if any(Window.from_key(key) in overdue for key in at.watch.causes):
         return False
-    return watch.asked_at is None or now - watch.asked_at >= policy.grace
+    return at.watch.asked_at is None or now - at.watch.asked_at >= at.policy.grace
 
 
-def _may_be_dead(overdue: Spans, watch: Watch, now: datetime, policy: AlertPolicy) -> bool:
-    """Whether it is known a little later that no request is made any more.
-
-    Missing hours for which no request is known would be sent now, and the standstill beside them.
-    """
-    return _is_dead(overdue, watch, now + policy.grace / 2, policy)
-
-
-def _hours(hours: Spans, watch: Watch, subject: str = "") -> list[Kind]:
+def _missing(hours: Spans, watch: Watch, subject: str = "") -> HoursMissing | None:
     """One finding for all missing hours, with the newest cause that is known of any of them.
 
     Hours that a failed check blocks are found as that check.
@@ -152,28 +116,23 @@ def _hours(hours: Spans, watch: Watch, subject: str = "") -> list[Kind]:
     causes = [cause for key, cause in watch.causes.items() if Window.from_key(key) in hours]
     blocked = causes and all(c.error == "HourBlocked" for c in causes) and len(causes) == len(hours)
     if not hours or blocked:
-        return []
+        return None
     newest = max(causes, key=lambda cause: cause.at, default=None)
-    return [
-        HoursMissing(
-            since=next(iter(hours)).end,
-            subject=subject,
-            size=len(hours),
-            spans=hours.pairs(),
-            error=newest.error if newest else "",
-        )
-    ]
+    return HoursMissing(
+        since=next(iter(hours)).end,
+        subject=subject,
+        size=len(hours),
+        spans=hours.pairs(),
+        error=newest.error if newest else "",
+    )
 
 
-def _too_old(
-    watch: Watch, due: Spans, newest: Window, now: datetime, policy: AlertPolicy
-) -> list[Kind]:
+def _too_old(at: Situation, due: Spans) -> NewestHourTooOld | None:
     """The newest complete hour is old and no missing hour explains it: waived, or not looked at."""
-    last = next(iter(watch.whole.newest(1)), None)
-    if last is None or due:
-        return []
-    since = max(last.next.end + policy.settle, watch.resumed_at)
-    if last >= newest or now - since < policy.grace + TOO_OLD:
-        return []
-    hours = last.next.hours_to(newest.end)
-    return [NewestHourTooOld(since=last.end, size=hours, hour=last.key)]
+    last = next(iter(at.watch.whole.newest(1)), None)
+    if last is None or due or last >= at.newest:
+        return None
+    since = max(last.next.end + at.policy.settle, at.watch.resumed_at)
+    if at.now - since < at.policy.grace + TOO_OLD:
+        return None
+    return NewestHourTooOld(since=last.end, size=last.next.hours_to(at.newest.end), hour=last.key)

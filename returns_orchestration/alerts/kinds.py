@@ -20,8 +20,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from returns_orchestration.alerts.mix import Dimension, Shift  # noqa: TC001 - msgspec
 from returns_orchestration.errors import error_named
+from returns_orchestration.state.mix import Dimension, Shift  # noqa: TC001 - msgspec
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -267,7 +267,6 @@ class OfClaims(Kind, frozen=True, kw_only=True):
     asset: str
     claim: str
     weight: str = ""
-    verdict: str = ""
     figures: str = ""
     periods: list[str] = []
 

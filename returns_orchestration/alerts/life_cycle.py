@@ -86,9 +86,12 @@ class Detected:
     silent: list[tuple[Kind, str]] = field(default_factory=list)
     unjudged: set[Key] = field(default_factory=set)
 
-    def add_silent(self, findings: Iterable[Kind], reason: Reason) -> None:
-        """Put findings in that open no incident yet, because of ``reason``."""
-        self.silent.extend((finding, reason.value) for finding in findings)
+    def add(self, finding: Kind | None, silent: Reason | None = None) -> None:
+        """Put a finding in, if there is one; with a reason for silence it opens no incident."""
+        if finding is not None and silent is None:
+            self.findings.append(finding)
+        elif finding is not None and silent is not None:
+            self.silent.append((finding, silent.value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from returns_orchestration.alerts.life_cycle import Incident
+    from returns_orchestration.alerts.life_cycle import Event, Incident
 
 LONGEST_LINE: Final = 300
 
@@ -25,6 +25,12 @@ class Author:
     def __init__(self, dagster_url: str, zone: ZoneInfo) -> None:
         self._url = dagster_url.rstrip("/")
         self._zone = zone
+
+    def message(self, event: Event, incident: Incident) -> Message | None:
+        """The message that an event is, if it is one."""
+        if event == "notified":
+            return self.opened(incident)
+        return self.resolved(incident) if event == "resolution notified" else None
 
     def opened(self, incident: Incident) -> Message:
         """What is wrong."""
@@ -65,8 +71,7 @@ TEST_MESSAGE: Final = _message(
     "returns-orchestration can reach this channel",
     [
         "Nothing is wrong: somebody ran `returns-orchestration alert --test`.",
-        "Alerts about ClickPost's returns will arrive here: one when something is wrong, one when "
-        + "it is over.",
+        "Alerts about ClickPost's returns arrive here when something is wrong and when it is over.",
     ],
 )
 LAKE_WORKS: Final = _message(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 DOWN: Final = timedelta(minutes=30)
-"""How long a channel may fail before the others are told."""
+"""How long a channel may fail before the others are notified."""
 
 MOST_WAITING: Final = 200
 """Messages that wait for one channel; beyond, the oldest half becomes one that counts them."""
@@ -29,15 +29,15 @@ MOST_WAITING: Final = 200
 ROUNDS: Final = 20
 """Messages to one channel in one tick: a receiver that comes back is not flooded."""
 
-Tone = str
-"""notice, problem, urgent, resolved or test; over in what a release before 0.3 left waiting."""
-
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sent: a title, at most nine lines of text, and how it is meant."""
+    """What is sent: a title, at most nine lines of text, and how it is meant.
+
+    ``tone`` is a severity, resolved or test; `over` in what a release before 0.3 left waiting.
+    """
 
     incident: int
-    tone: Tone
+    tone: str
     title: str
     text: str
 

@@ -13,23 +13,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.alerts import messages
 from returns_orchestration.alerts.detection import detect
 from returns_orchestration.alerts.kinds import ChannelDown
 from returns_orchestration.alerts.life_cycle import Incident, step
+from returns_orchestration.alerts.messages import LAKE_WORKS, Author, lake_fails
 from returns_orchestration.alerts.outbox import Message, Outbox, deliver
 from returns_orchestration.alerts.state import Kept, Row
-from returns_orchestration.alerts.watch import Look
+from returns_orchestration.alerts.watch import Look, Situation
 from returns_orchestration.state.hour_index import handed_over
 from returns_orchestration.window import Window, last_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from returns_orchestration.alerts.failed_checks import Evaluation
     from returns_orchestration.alerts.life_cycle import Event
+    from returns_orchestration.alerts.state import State
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
+    from returns_orchestration.state.failing_claims import Evaluation
 
 LOOK_SECONDS: Final = 0.8
 """What a tick spends on looking at hours; what is left over comes next."""
@@ -55,24 +56,15 @@ class Outcome:
     rows: int = 0
 
 
+@dataclass(kw_only=True, slots=True)
 class Alerts:
     """The alerts of one lake. ``post`` sends a message to a channel and says why it could not."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        lake: Lake,
-        *,
-        channels: Sequence[str],
-        post: Callable[[str, Message], str],
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._settings = settings
-        self._lake = lake
-        self._channels = channels
-        self._post = post
-        self._monotonic = monotonic
-        self._author = messages.Author(settings.dagster_url, settings.report_time_zone)
+    settings: Settings
+    lake: Lake
+    channels: Sequence[str]
+    post: Callable[[str, Message], str]
+    monotonic: Callable[[], float] = time.monotonic
 
     def tick(
         self,
@@ -88,34 +80,33 @@ class Alerts:
         ``absent`` names credentials that are not set; ``last_tick`` is when this was done last;
         ``known`` gives the polls of hours that Dagster knows of, see States.
         """
-        may_look = self._for(LOOK_SECONDS)
-        kept = Kept(self._lake, now)
+        may_go_on = self._for(LOOK_SECONDS)
+        kept, zone = Kept(self.lake, now), self.settings.report_time_zone
+        state, watch = kept.state, kept.watch
         outcome = Outcome([], rows=kept.file_rows())
         if last_tick is None or not timedelta(0) <= now - last_tick <= PAUSE:
-            kept.watch.resumed_at = now
-        zone, found = self._settings.report_time_zone, handed_over(self._lake)
-        newest = last_settled(now, self._settings.settle)
-        look = Look(kept.watch, self._lake, zone, now=now, may_go_on=may_look, known=known)
-        damaged = found.windows if found else ()
-        look.take_in(evaluations, damaged, Window(self._settings.start), newest)
-        detected = detect(
-            kept.watch,
-            opened={i.key: i for i in kept.state.incidents if i.is_open},
-            outboxes=kept.state.outboxes,
-            found=found,
-            newest=newest,
+            watch.resumed_at = now
+        situation = Situation(
+            watch=watch,
+            opened={i.key: i for i in state.incidents if i.is_open},
+            outboxes=state.outboxes,
+            found=handed_over(self.lake),
+            newest=last_settled(now, self.settings.settle),
             absent=absent,
             zone=zone,
-            policy=self._settings.alert_policy,
+            policy=self.settings.alert_policy,
             now=now,
         )
-        done = step(kept.state.incidents, detected, now, self._settings.alert_policy)
-        kept.state.incidents, kept.state.silent = done.incidents, done.silent
-        self._put_out(kept, done.changes, now, outcome)
+        names, first = self.lake.names(), Window(self.settings.start)
+        look = Look(watch, self.lake, names, zone, now, may_go_on, known)
+        look.take_in(evaluations, situation.found, first, situation.newest)
+        done = step(state.incidents, detect(situation), now, situation.policy)
+        state.incidents, state.silent = done.incidents, done.silent
+        self._put_out(state, done.changes, now, outcome)
         kept.save()
         self._deliver(kept, now, outcome)
         outcome.rows += kept.file_rows()
-        outcome.open = [incident for incident in kept.state.incidents if incident.is_open]
+        outcome.open = [incident for incident in state.incidents if incident.is_open]
         return outcome
 
     def report_lake_failure(self, error: str, notified: Sequence[str]) -> list[str]:
@@ -123,35 +114,33 @@ class Alerts:
 
         It is the one message that cannot be kept in the lake.
         """
-        message = messages.lake_fails(error)
-        return [n for n in self._channels if n not in notified and not self._post(n, message)]
+        message = lake_fails(error)
+        return [n for n in self.channels if n not in notified and not self.post(n, message)]
 
     def report_lake_works(self, notified: Sequence[str]) -> list[str]:
         """Notify those who were ``notified`` that it works again; those not reached this time."""
-        known = [name for name in notified if name in self._channels]
-        return [name for name in known if self._post(name, messages.LAKE_WORKS)]
+        known = [name for name in notified if name in self.channels]
+        return [name for name in known if self.post(name, LAKE_WORKS)]
 
     def _for(self, seconds: float) -> Callable[[], bool]:
         """Whether less than so many seconds have passed since this call."""
-        began = self._monotonic()
-        return lambda: self._monotonic() - began < seconds
+        began = self.monotonic()
+        return lambda: self.monotonic() - began < seconds
 
     def _put_out(
-        self, kept: Kept, changes: Sequence[tuple[Event, Incident]], now: datetime, outcome: Outcome
+        self, state: State, changes: Sequence[tuple[Event, Incident]], now: datetime, out: Outcome
     ) -> None:
         """Note what changed, and put its messages into the outbox of each configured channel."""
-        state = kept.state
-        for name in state.outboxes.keys() - set(self._channels):  # went out of the settings
+        author = Author(self.settings.dagster_url, self.settings.report_time_zone)
+        for name in state.outboxes.keys() - set(self.channels):  # went out of the settings
             waiting = state.outboxes.pop(name).waiting
             state.rows += [Row.of_attempt("dropped", name, message, now) for message in waiting]
-        for name in self._channels:
+        for name in self.channels:
             state.outboxes.setdefault(name, Outbox())
         for event, incident in changes:
-            message = None
-            if event in {"notified", "resolution notified"}:
-                word = self._author.opened if event == "notified" else self._author.resolved
-                message = word(incident)
-                outcome.messages.append(message)
+            message = author.message(event, incident)
+            if message is not None:
+                out.messages.append(message)
                 for name, outbox in state.outboxes.items():
                     if name != incident.subject or incident.kind != ChannelDown.name:
                         outbox.add(message)
@@ -160,7 +149,7 @@ class Alerts:
             state.looked_at = now
 
     def _deliver(self, kept: Kept, now: datetime, outcome: Outcome) -> None:
-        for sent in deliver(kept.state.outboxes, self._post, now, self._for(POST_SECONDS)):
+        for sent in deliver(kept.state.outboxes, self.post, now, self._for(POST_SECONDS)):
             for name, message, fault in sent:
                 event = "failed" if fault else "delivered"
                 kept.state.rows.append(Row.of_attempt(event, name, message, now, fault))

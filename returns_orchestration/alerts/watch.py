@@ -7,17 +7,19 @@ unknown and comes next.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from returns_orchestration import tables
-from returns_orchestration.alerts.failed_checks import UNREAD, Failing, forget, remember
-from returns_orchestration.alerts.mix import DayMix, most_frequent
 from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.state.failing_claims import UNREAD, Failing, forget, remember
 from returns_orchestration.state.hour_index import HourIndex
 from returns_orchestration.state.hours import States
+from returns_orchestration.state.mix import DayMix, read_mix
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Day, Window
 
@@ -25,8 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
-    from returns_orchestration.alerts.failed_checks import Evaluation
-    from returns_orchestration.lake import Lake
+    from returns_orchestration.alerts.kinds import Key
+    from returns_orchestration.alerts.life_cycle import Incident
+    from returns_orchestration.alerts.outbox import Outbox
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.settings import AlertPolicy
+    from returns_orchestration.state.failing_claims import Evaluation
+    from returns_orchestration.state.hour_index import Found
     from returns_orchestration.state.hours import Verdict
 
 COUNTED: Final = timedelta(weeks=10)
@@ -84,54 +91,68 @@ class Watch(HourIndex, kw_only=True):
             entry.periods = {period: min(at, now) for period, at in entry.periods.items()}
 
 
-class Look:
-    """One look at the hours of a lake: takes in new evaluations and the hours they touch."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Situation:
+    """All that detectors look at.
 
-    def __init__(  # noqa: PLR0913 - what a look is made of
-        self,
-        watch: Watch,
-        lake: Lake,
-        zone: ZoneInfo,
-        *,
-        now: datetime,
-        may_go_on: Callable[[], bool],
-        known: Callable[[Sequence[Window]], Mapping[Window, str]],
-    ) -> None:
-        """``may_go_on`` says whether there is time for more hours; ``known`` is for States."""
-        self._watch = watch
-        self._lake = lake
-        self._names = lake.names()
-        self._zone = zone
-        self._now = now
-        self._may_go_on = may_go_on
-        self._known = known
+    ``opened`` are the open incidents and ``found`` is what the sensor `missing_hours` found, None
+    where it cannot be read; ``newest`` is the newest hour that is due, and ``absent`` names
+    credentials that are not set.
+    """
+
+    watch: Watch
+    opened: Mapping[Key, Incident]
+    outboxes: Mapping[str, Outbox]
+    found: Found | None
+    newest: Window
+    absent: str
+    zone: ZoneInfo
+    policy: AlertPolicy
+    now: datetime
+
+
+@dataclass(slots=True)
+class Look:
+    """One look at the hours of a lake: takes in new evaluations and the hours they touch.
+
+    ``may_go_on`` tells whether there is time for more hours; ``known`` is for States.
+    """
+
+    watch: Watch
+    lake: Lake
+    names: Names
+    zone: ZoneInfo
+    now: datetime
+    may_go_on: Callable[[], bool]
+    known: Callable[[Sequence[Window]], Mapping[Window, str]]
 
     def take_in(
         self,
         evaluations: Sequence[Evaluation],
-        damaged: Sequence[Window],
+        found: Found | None,
         first: Window,
         newest: Window,
     ) -> None:
         """Everything: the evaluations, the hours of [first, newest] they touch, and unknown ones.
 
-        ``damaged`` are hours that another look found so, wherever they lie.
+        ``found`` is what the sensor `missing_hours` found, which looks at all hours in turn.
         """
-        watch = self._watch
+        watch = self.watch
         remember(watch.failing, evaluations)
-        forget(watch.failing, self._now)
+        forget(watch.failing, self.now)
         for evaluation in evaluations:
             self._read_outcome(evaluation)
         watch.trim(first)
         touched = sorted({e.period for e in evaluations if e.asset in HOURLY}, reverse=True)
+        damaged = found.windows if found else ()
         ordered = watch.worth_a_look(map(Window.from_key, touched), damaged, first, newest)
         for at in range(0, len(ordered), AT_ONCE):
-            if not self._may_go_on():
+            if not self.may_go_on():
                 break
             some = ordered[at : at + AT_ONCE]
-            known = self._known(some)  # first, or a poll kept in between seems to be lost
-            self._names.load_hours(some)
-            states = States(self._lake, self._names, self._zone, known)
+            known = self.known(some)  # first, or a poll kept in between seems to be lost
+            self.names.load_hours(some)
+            states = States(self.lake, self.names, self.zone, known)
             self._note({window: states.of(window) for window in some})
         days = {e.period for e in evaluations if e.asset in DAILY}
         self._read_mixes(days if watch.mixed else days | self._days_before())
@@ -139,7 +160,7 @@ class Look:
 
     def _read_outcome(self, said: Evaluation) -> None:
         """Whether the API was read, and if not, why."""
-        watch = self._watch
+        watch = self.watch
         if said.asset != READ:
             return
         unread = next((claim for claim in said.failed if claim.name in UNREAD), None)
@@ -159,8 +180,8 @@ class Look:
 
     def _note(self, verdicts: Mapping[Window, Verdict]) -> None:
         """Put the states of hours into the index, and the returns of whole ones into the counts."""
-        watch, missing = self._watch, Spans(self._watch.missing.pairs())
-        watch.note({w: verdict.state for w, verdict in verdicts.items()}, self._now, watch.causes)
+        watch, missing = self.watch, Spans(self.watch.missing.pairs())
+        watch.note({w: verdict.state for w, verdict in verdicts.items()}, self.now, watch.causes)
         whole = watch.whole
         for window, verdict in verdicts.items():
             number = window.number
@@ -169,42 +190,34 @@ class Look:
                 continue
             watch.causes.pop(window.key, None)
             if window.end <= watch.resumed_at and window in missing:
-                watch.progress_at = self._now
+                watch.progress_at = self.now
             if verdict.state == "waived":  # how many returns it had is not known
                 watch.counts.pop(number, None)
-            elif self._now - window.start <= COUNTED:
-                watch.counts[number] = self._names.hour(window).made[0].returns
+            elif self.now - window.start <= COUNTED:
+                watch.counts[number] = self.names.hour(window).made[0].returns
 
     def _days_before(self) -> set[str]:
-        today = Day.of(self._now, self._zone).date
+        today = Day.of(self.now, self.zone).date
         return {(today - timedelta(days=n)).isoformat() for n in range(MIXED // timedelta(days=1))}
 
     def _read_mixes(self, days: Iterable[str]) -> None:
-        watch, oldest = self._watch, Day.of(self._now - MIXED, self._zone).key
+        watch, oldest = self.watch, Day.of(self.now - MIXED, self.zone).key
         for key in sorted(day for day in days if day >= oldest):
-            day = Day(date.fromisoformat(key), self._zone)
-            standing = " ".join(name.text for name in self._names.day(day.date))
+            day = Day(date.fromisoformat(key), self.zone)
+            standing = " ".join(name.text for name in self.names.day(day.date))
             if watch.mixed.get(key) == standing:
                 continue
-            try:
-                made = self._lake.made(day, self._names)
-                reasons = self._lake.read(tables.RETURN_REASONS_DAILY, day, self._names)
-                modes = self._lake.read(tables.REFUND_MODES_DAILY, day, self._names)
-            except LakeDamaged:
-                continue  # its hours show it, and the next build mends it
-            watch.mixed[key] = standing
-            if made is not None and reasons is not None and modes is not None:
-                watch.mixes[key] = DayMix(
-                    returns=made.facts.get("returns", 0),
-                    reasons=most_frequent(dict(reasons.select("return_reason", "returns").rows())),
-                    modes=most_frequent(dict(modes.select("refund_mode", "returns").rows())),
-                )
+            with suppress(LakeDamaged):  # its hours show it, and the next build mends it
+                found = read_mix(self.lake, self.names, day)
+                watch.mixed[key] = standing
+                if found is not None:
+                    watch.mixes[key] = found
 
     def _forget(self) -> None:
         """Forget what is too old to be judged by."""
-        watch, oldest = self._watch, Window.of(self._now - COUNTED).number
+        watch, oldest = self.watch, Window.of(self.now - COUNTED).number
         watch.counts = {at: count for at, count in watch.counts.items() if at >= oldest}
-        oldest_day = Day.of(self._now - MIXED, self._zone).key
+        oldest_day = Day.of(self.now - MIXED, self.zone).key
         watch.mixes = {day: mix for day, mix in sorted(watch.mixes.items()) if day >= oldest_day}
         watch.mixed = {day: name for day, name in watch.mixed.items() if day >= oldest_day}
         newest = sorted(watch.causes.items(), key=lambda pair: pair[1].at)[-CAUSES:]

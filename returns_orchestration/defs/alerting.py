@@ -58,8 +58,8 @@ def incident_sensor(
     channels = delivery.Channels(settings.alert_urls)
     rules = settings.digest()
     alerts = Alerts(
-        settings,
-        pipeline.lake,
+        settings=settings,
+        lake=pipeline.lake,
         channels=channels.names,
         post=channels.post,
     )

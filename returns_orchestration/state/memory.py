@@ -1,6 +1,6 @@
 """What a sensor remembers from one look to the next, as the text of its cursor.
 
-Which hours are complete is in its index of hours; the attempts at hours that fail stand beside it.
+Which hours are complete is in its index of hours, and attempts at hours that fail stand beside it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Memory:
         ``made_by`` names the rules by which tables were made then, where it is about tables;
         ``polled`` says when hours were last polled, as far as it was looked up; ``patrol`` is the
         date that was looked at last in turn, ``patrolled_at`` when it was due; ``files_at`` is when
-        the files of the newest days were last listed; ``handed_over`` is what the alerts were given last, None where that is not known.
+        the files of the newest days were last listed; ``handed_over`` is what the alerts were given
+        last, None where that is not known.
         """
         self.hours = hours
         self.attempts = attempts

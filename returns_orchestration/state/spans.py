@@ -64,7 +64,7 @@ class Spans:
     @staticmethod
     def _of(spans: Iterable[tuple[Window, Window]]) -> Spans:
         made = Spans()
-        made._spans = list(spans)  # noqa: SLF001 - of its own class
+        made._spans = list(spans)
         return made
 
     def pairs(self) -> list[list[str]]:

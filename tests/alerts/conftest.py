@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from support.receiver import Receiver, receiving
 
-from returns_orchestration.alerts.failed_checks import Evaluation, FailedClaim
 from returns_orchestration.alerts.outbox import Message
 from returns_orchestration.alerts.state import WATCH, State, read_state
 from returns_orchestration.alerts.tick import Alerts, Outcome
@@ -24,6 +23,7 @@ from returns_orchestration.lake.store import FolderStore, Listed
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.days import inputs_of_day
+from returns_orchestration.state.failing_claims import Evaluation, FailedClaim
 from returns_orchestration.state.hour_index import decode
 from returns_orchestration.window import Day, Window, days_of, windows_between
 
@@ -79,8 +79,8 @@ class Desk:
 
     def alerts(self, post: Callable[[str, Message], str] | None = None) -> Alerts:
         return Alerts(
-            self.settings,
-            self.lake,
+            settings=self.settings,
+            lake=self.lake,
             channels=self.channels,
             post=post or self.post,
             monotonic=lambda: 0.0,

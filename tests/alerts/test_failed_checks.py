@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from alerts.conftest import Desk, hour, said
 
-from returns_orchestration.alerts.failed_checks import (
+from returns_orchestration.alerts.state import WATCH
+from returns_orchestration.state.failing_claims import (
     Evaluation,
     Failing,
     findings,
     forget,
     remember,
 )
-from returns_orchestration.alerts.state import WATCH
 
 NOON = datetime(2026, 11, 9, 12, tzinfo=UTC)
 CLAIM = "nothing_is_rejected"

@@ -8,7 +8,7 @@ import pytest
 from alerts.conftest import START, Desk, hour, said, unread
 
 from returns_orchestration import tables
-from returns_orchestration.alerts.failed_checks import Evaluation
+from returns_orchestration.state.failing_claims import Evaluation
 from returns_orchestration.state.hour_index import FOUND, RECENT, Found, hand_over, handed_over
 from returns_orchestration.window import windows_between
 

@@ -1,141 +1,108 @@
-"""Every message, as the README shows it, and what none of them may be or hold."""
+"""Every message, by samples that the README shows, too; and what none of them may be or hold."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
-from returns_orchestration.alerts import listing
-from returns_orchestration.alerts.facts import Kind, Severity
-from returns_orchestration.alerts.incidents import Incident
-from returns_orchestration.alerts.told import named
-from returns_orchestration.alerts.words import Author
+from returns_orchestration.alerts import kinds, listing
+from returns_orchestration.alerts.kinds import KINDS, Kind, Reason, named, of_claim
+from returns_orchestration.alerts.life_cycle import Detected, Incident, step
+from returns_orchestration.alerts.messages import Author
+from returns_orchestration.settings import AlertPolicy, QuietHours
+from returns_orchestration.state.mix import Shift
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
 AUTHOR = Author("https://dagster.example.com/", ZoneInfo("Asia/Kolkata"))
 NINE = datetime(2026, 11, 9, 9, tzinfo=UTC)
-NIGHT = [["2026-11-08-21:00", "2026-11-09-10:00"]]
 MORNING = [["2026-11-09-08:00", "2026-11-09-10:00"]]
 
 
-def incident(  # noqa: PLR0917 - the fields of one
-    kind: Kind,
-    severity: Severity = "problem",
-    size: int = 1,
-    subject: str = "",
-    hours: float = 2,
-    since: datetime = NINE,
-    **facts: Any,
-) -> Incident:
-    return Incident(
-        number=1,
-        kind=kind,
-        subject=subject,
-        severity=severity,
-        since=since,
-        opened_at=NINE,
-        closed_at=NINE + timedelta(hours=hours),
-        size=size,
-        facts=facts,
-    )
+def incident(kind: type[Kind], over_after: float = 2, **facts: Any) -> Incident:
+    """An incident of nine o'clock, resolved so many hours later."""
+    finding = kind(**{"since": NINE} | facts)
+    policy = AlertPolicy(timedelta(), timedelta(), QuietHours(0, 0, ZoneInfo("UTC")), timedelta())
+    (opened,) = step([], Detected([finding]), NINE, policy).incidents
+    return msgspec.structs.replace(opened, resolved_at=NINE + timedelta(hours=over_after))
 
 
-def of_claim(kind: Kind, severity: Severity, asset: str, claim: str, **facts: Any) -> Incident:
+def of_claim_named(claim: str, asset: str, figures: str, weight: str = "error") -> Incident:
+    kind = of_claim(claim)
     periods = ["2026-11-09-09:00", "2026-11-09-10:00"]
-    given = {"verdict": "fails", "weight": "error", "figures": "7 of 40", **facts}
-    subject = f"{asset}: {claim}" if kind == "check failed" else ""
-    return incident(kind, severity, 2, subject, asset=asset, claim=claim, periods=periods, **given)
+    facts = {"asset": asset, "claim": claim, "figures": figures, "weight": weight}
+    return incident(kind, size=2, subject=f"{asset}: {claim}", periods=periods, **facts)
 
 
 SAMPLES: list[Incident] = [
-    incident("hours missing", size=13, spans=NIGHT, error="ServerFault", words="", hours=5.5),
-    incident("hours damaged", size=2, spans=MORNING),
-    incident("hours outdated", "notice", size=2_000),
-    incident("credentials refused", "urgent", size=2, spans=MORNING, absent=""),
-    incident("nothing polled", "urgent", size=2, spans=MORNING),
-    incident("newest hour too old", size=5, hour="2026-11-09-04:00"),
-    of_claim(
-        "times not as configured",
-        "urgent",
-        "returns",
-        "request_times_are_in_utc",
-        figures="40 of 40 are +5.50 hours off; check CLICKPOST_TIME_ZONE",
-    ),
-    of_claim(
-        "returns rejected",
-        "problem",
-        "rejected_returns",
-        "nothing_is_rejected",
-        figures="3 rejected",
-    ),
-    of_claim(
-        "returns vanished",
-        "problem",
-        "raw_returns",
-        "no_return_vanished",
-        figures="4 served by an earlier poll only; they are kept",
-        weight="warning",
-    ),
-    of_claim(
-        "check failed",
-        "urgent",
-        "refund_modes_hourly",
-        "returns_are_conserved",
-        figures="39 of 40",
-        weight="blocks",
-    ),
-    of_claim(
-        "check failed", "notice", "returns", "keys_are_known", figures="new: fee", weight="warning"
-    ),
-    incident("silence", size=3, hours=3, count=0, usual=91.0, hour="2026-11-09-11:00"),
-    incident("surge", size=412, count=412, usual=38.0, hour="2026-11-09-09:00"),
     incident(
-        "mix shifted",
-        "notice",
+        kinds.HoursMissing,
+        5.5,
+        size=13,
+        spans=[["2026-11-08-21:00", "2026-11-09-10:00"]],
+        error="ServerFault",
+    ),
+    incident(kinds.CredentialsRefused, size=2, spans=MORNING),
+    incident(kinds.Silence, size=3, hours=3, count=0, usual_count=91.0, hour="2026-11-09-11:00"),
+    incident(
+        kinds.MixShifted,
         subject="return reasons",
         day="2026-11-09",
         of="return reasons",
         returns=418,
         unfinished=True,
-        shifts=[{"name": "Size Issue", "count": 130, "share": 0.31, "usual": 0.12}],
+        shifts=[Shift("Size Issue", 130, 0.31, 0.12)],
     ),
-    incident("channel down", subject="slack 1", fault="it answered HTTP 404", waiting=3),
+    of_claim_named(
+        "request_times_are_in_utc", "returns", "40 of 40 times are +5.50 hours off; check"
+    ),
+    incident(kinds.HoursDamaged, size=2, spans=MORNING),
+    incident(kinds.HoursOutdated, size=2_000),
+    incident(kinds.NothingPolled, size=2, spans=MORNING),
+    incident(kinds.NewestHourTooOld, size=5, hour="2026-11-09-04:00"),
+    of_claim_named("nothing_is_rejected", "rejected_returns", "3 records were rejected"),
+    of_claim_named(
+        "no_return_vanished",
+        "raw_returns",
+        "4 returns were served by an earlier poll only; they are kept",
+        "warning",
+    ),
+    of_claim_named(
+        "references_are_unique_and_present",
+        "returns",
+        "2 of 40 references are absent or repeated",
+        "blocks",
+    ),
+    of_claim_named("keys_are_known", "returns", "ClickPost sends a new key: fee", "warning"),
+    incident(kinds.Surge, size=1, hours=1, count=412, usual_count=38.0, hour="2026-11-09-09:00"),
+    incident(kinds.ChannelDown, subject="slack 1", fault="it answered HTTP 404", waiting=3),
 ]
-next(sample for sample in SAMPLES if sample.kind == "silence").facts["hours"] = 3
+"""What a kind has said once at least, the most frequent ones first."""
 
-
-FREQUENT: tuple[Kind, ...] = ("hours missing", "credentials refused", "silence", "mix shifted")
-
-
-def shown(*, frequent: bool) -> str:
-    """The README's messages: what is seen most, with one end, and all others."""
-    chosen = [sample for sample in SAMPLES if (sample.kind in FREQUENT) is frequent]
-    messages = [AUTHOR.opened(sample) for sample in chosen]
-    if frequent:
-        messages.insert(1, AUTHOR.over(SAMPLES[0]))
-    return "\n\n".join(f"{message.title}\n{message.text}" for message in messages)
-
-
-@pytest.mark.parametrize("frequent", [True, False])
-def test_the_readme_shows_the_messages_as_they_are(frequent: bool) -> None:
-    assert f"```text\n{shown(frequent=frequent)}\n```" in README
+FREQUENT = 4
+"""So many of the samples the README shows outside a fold."""
 
 
 def test_there_is_a_sample_of_every_kind() -> None:
-    assert {sample.kind for sample in SAMPLES} == set(get_args(Kind))
+    assert {sample.kind for sample in SAMPLES} == set(KINDS)
+
+
+def test_a_kind_that_inhibits_is_known_and_a_claim_has_one_kind() -> None:
+    for kind in KINDS.values():
+        assert all(KINDS[other.name] is other for other in kind.inhibited_by)
+    claims = [c for kind in KINDS.values() for c in getattr(kind, "claims", ())]
+    assert len(claims) == len(set(claims))
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind)
 def test_a_message_is_short_and_says_since_when_what_to_do_and_where_to_look(
     sample: Incident,
 ) -> None:
-    opened, over = AUTHOR.opened(sample), AUTHOR.over(sample)
-    for message in (opened, over):
+    opened, resolved = AUTHOR.opened(sample), AUTHOR.resolved(sample)
+    for message in (opened, resolved):
         lines = [message.title, *message.text.splitlines()]
         assert len(lines) <= 10
         assert all(line.strip() and len(line) <= 300 for line in lines)
@@ -144,23 +111,22 @@ def test_a_message_is_short_and_says_since_when_what_to_do_and_where_to_look(
     assert re.match(r"Since 2026-11-09 09:00 UTC \(14:30 in Asia/Kolkata\)\.\n", opened.text)
     assert "\nTo do: " in opened.text
     assert opened.title.startswith(f"[{sample.severity}] ")
-    assert over.title.startswith("[over] ")
+    assert resolved.title.startswith("[resolved] ")
     assert opened.tone == sample.severity
-    assert over.tone == "over"
+    assert resolved.tone == "resolved"
     assert len(listing.cells(sample)) == len(listing.HEADER)
 
 
 def test_no_figure_makes_a_message_endless() -> None:
-    long = of_claim(
-        "check failed", "notice", "returns", "keys_are_known", figures="new: " + "k" * 5_000
-    )
+    long = of_claim_named("keys_are_known", "returns", "ClickPost sends new keys: " + "k" * 5_000)
     many = incident(
-        "hours missing",
+        kinds.HoursMissing,
         size=9_000,
         spans=[[f"20{y}-01-01-00:00", f"20{y}-01-02-00:00"] for y in range(10, 40)],
     )
     for sample in (long, many):
-        assert len(AUTHOR.opened(sample).text) < 1_500
+        for message in (AUTHOR.opened(sample), AUTHOR.resolved(sample)):
+            assert len(message.title) + len(message.text) < 1_500
     assert "and 27 earlier spans" in AUTHOR.opened(many).text
 
 
@@ -174,10 +140,61 @@ def test_no_figure_makes_a_message_endless() -> None:
         ("2 pieces", "2 pieces"),
     ],
 )
-def test_a_name_is_short_and_nobodys(name: str, expected: str) -> None:
+def test_names_are_truncated_and_redacted(name: str, expected: str) -> None:
     assert named(name) == expected
 
 
 def test_a_zone_without_an_offset_is_not_repeated() -> None:
     text = Author("http://x", ZoneInfo("UTC")).opened(SAMPLES[0]).text
     assert text.startswith("Since 2026-11-09 09:00 UTC.\n")
+
+
+def test_the_title_of_a_failed_check_is_what_happened_and_never_the_negated_claim() -> None:
+    sample = of_claim_named("references_are_unique_and_present", "returns", "2 of 40 are repeated.")
+    message = AUTHOR.opened(sample)
+    assert message.title == "[problem] returns: 2 of 40 are repeated, in 2 hours"
+    assert "2 of 40" not in message.text
+    assert "unique" not in message.title + message.text
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        ("2026-11-09-09:00", "[problem] lateness: 3 of 9, in 1 hour"),
+        ("2026-11-09", "[problem] lateness: 3 of 9, in 1 day"),
+        ("", "[problem] lateness: 3 of 9"),
+    ],
+)
+def test_a_check_of_an_hour_a_day_or_of_all_time(period: str, expected: str) -> None:
+    facts = {"asset": "lateness", "claim": "x", "figures": "3 of 9", "periods": [period]}
+    assert AUTHOR.opened(incident(kinds.CheckFailed, **facts)).title == expected
+
+
+def test_a_check_without_figures_of_ours_is_named() -> None:
+    facts = {"asset": "returns", "claim": "theirs", "periods": ["2026-11-09-09:00"]}
+    title = AUTHOR.opened(incident(kinds.CheckFailed, **facts)).title
+    assert title == "[problem] returns: its check did not pass ('theirs'), in 1 hour"
+
+
+@pytest.mark.parametrize("error", ["ServerFault", "HourBlocked", "NoConnection", "Odd", ""])
+def test_missing_hours_name_their_cause_in_the_words_of_the_error(error: str) -> None:
+    words = kinds.HoursMissing(since=NINE, spans=MORNING, size=2, error=error).words()
+    assert words.title.startswith("2 hours of returns are missing: ")
+    assert not words.title.endswith(": ")
+    assert words.to_do
+
+
+def test_a_kind_is_read_back_from_its_facts() -> None:
+    for sample in SAMPLES:
+        finding = sample.finding
+        assert (type(finding), finding.facts) == (KINDS[sample.kind], sample.facts)
+    with pytest.raises(ValueError, match="No kind of incident is called odd"):
+        kinds.read("odd", {"since": NINE})
+
+
+def test_the_list_says_why_nothing_was_sent() -> None:
+    silent = msgspec.structs.replace(SAMPLES[0], notified_at=None, silent=Reason.COOLDOWN.value)
+    assert listing.cells(silent)[4] == "no: came back within the cooldown"
+    assert listing.plain(silent)["silent"] == "came back within the cooldown"
+    assert listing.cells(SAMPLES[0])[4] == "yes"
+    assert (listing.plain(SAMPLES[0])["sent"], listing.plain(SAMPLES[0])["silent"]) == (True, None)

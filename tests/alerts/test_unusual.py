@@ -10,11 +10,11 @@ import pytest
 from alerts.conftest import START, Desk, said
 
 from returns_orchestration import tables
-from returns_orchestration.alerts import mix, rhythm
-from returns_orchestration.alerts.failed_checks import Evaluation
-from returns_orchestration.alerts.mix import DayMix
 from returns_orchestration.simulator.moments import to_micros
 from returns_orchestration.simulator.rhythm import lively_count
+from returns_orchestration.state import mix, rhythm
+from returns_orchestration.state.failing_claims import Evaluation
+from returns_orchestration.state.mix import DayMix
 from returns_orchestration.window import Day, Window, windows_between
 
 INDIA = ZoneInfo("Asia/Kolkata")

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from alerts.conftest import START, Desk, hour, said, unread
 
-from returns_orchestration.alerts.failed_checks import Evaluation
 from returns_orchestration.alerts.tick import Alerts
 from returns_orchestration.alerts.watch import MIXED
+from returns_orchestration.state.failing_claims import Evaluation
 from returns_orchestration.state.hour_index import MISSING_AGAIN, NEW_HOURS, RECENT
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import windows_between
@@ -57,8 +57,8 @@ def test_what_a_look_did_not_come_to_is_not_missing(desk: Desk) -> None:
     desk.now = START + timedelta(hours=10)
     seconds = iter(range(100_000))
     slow = Alerts(
-        desk.settings,
-        desk.lake,
+        settings=desk.settings,
+        lake=desk.lake,
         channels=[],
         post=desk.post,
         monotonic=lambda: float(next(seconds)),

@@ -1,4 +1,4 @@
-"""Claims that fail: for which hours, remembered until they hold or no new hour fails.
+"""Which claims of checks fail, for which hours and since when: the index beside that of hours.
 
 A claim that failed for an hour fails for it for ever if the hour is not polled again, as with a
 rejected record. So what counts is news: a claim counts while hours that newly failed it are less
@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from returns_orchestration.alerts.kinds import CheckFailed, of_claim
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from returns_orchestration.alerts.kinds import Key, OfClaims
 
 NEWS: Final = timedelta(hours=24)
 """How long after the last hour that newly failed a claim it counts as failing."""
@@ -30,7 +26,7 @@ MOST_PERIODS: Final = 500
 """Hours remembered for one claim; the oldest go first."""
 
 UNREAD: Final = frozenset({"the_hour_was_read", "the_hour_was_published"})
-"""Claims that give the cause of a missing hour; see ``gaps``."""
+"""Claims that give the cause of a missing hour."""
 
 ABOUT_GAPS: Final = frozenset({"every_hour_of_the_day_is_there"})
 """A day fails it while hours are missing, which are an incident of their own."""
@@ -108,34 +104,6 @@ def forget(failing: dict[str, Failing], now: datetime) -> None:
         entry.periods = {period: at for period, at in newest if now - at < REMEMBERED}
         if not entry.periods:
             del failing[name]
-
-
-def findings(failing: dict[str, Failing], now: datetime) -> list[OfClaims]:
-    """One finding for each kind, and one for each claim without a kind of its own."""
-    grouped: dict[Key, OfClaims] = {}
-    # The digits of the references show by how much times are off, so that claim is shown first.
-    for entry in sorted(failing.values(), key=lambda e: e.claim != "request_times_are_in_utc"):
-        kind, news = of_claim(entry.claim), entry.news(now)
-        if not news:
-            continue
-        found = kind(
-            since=min(news.values()),
-            subject=f"{entry.asset}: {entry.claim}" if kind is CheckFailed else "",
-            size=len(news),
-            asset=entry.asset,
-            claim=entry.claim,
-            weight=entry.weight,
-            verdict=entry.verdict,
-            figures=entry.figures,
-            periods=sorted(news),
-        )
-        first = grouped.get(found.key)
-        if first is not None:
-            periods = sorted({*first.periods, *found.periods})
-            since = min(first.since, found.since)
-            found = msgspec.structs.replace(first, since=since, periods=periods, size=len(periods))
-        grouped[found.key] = found
-    return list(grouped.values())
 
 
 def _add(failing: dict[str, Failing], said: Evaluation, claim: FailedClaim) -> None:

@@ -1,6 +1,6 @@
-"""A shift in the mix of reasons or refund modes over a day: a size chart gone wrong, a mode lost.
+"""The mix of reasons and refund modes of a day, and its shifts: a wrong size chart, a lost mode.
 
-The share of each name among the day's returns is held against its share on the days before, by
+The share of each name among the day's returns is compared with its share on the days before, by
 robust figures. Only what is large in points, in proportion and in numbers counts: a share that
 moves within what chance or the days' own scatter explains is no news.
 """
@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from returns_orchestration import tables
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.window import Day
 
 FEWEST_RETURNS: Final = 60
 """Of a day, before its mix says anything."""
@@ -88,6 +93,20 @@ def _sigmas(share: float, usual: float, returns: int) -> float:
     """How far a share is from the usual, on the scale where shares scatter evenly."""
     angle = math.asin(math.sqrt(min(share, 1.0))) - math.asin(math.sqrt(min(usual, 1.0)))
     return 2 * math.sqrt(returns) * angle
+
+
+def read_mix(lake: Lake, names: Names, day: Day) -> DayMix | None:
+    """The mix of ``day`` by its tables; None where they were not built. May raise LakeDamaged."""
+    made = lake.made(day, names)
+    reasons = lake.read(tables.RETURN_REASONS_DAILY, day, names)
+    modes = lake.read(tables.REFUND_MODES_DAILY, day, names)
+    if made is None or reasons is None or modes is None:
+        return None
+    return DayMix(
+        returns=made.facts.get("returns", 0),
+        reasons=most_frequent(dict(reasons.select("return_reason", "returns").rows())),
+        modes=most_frequent(dict(modes.select("refund_mode", "returns").rows())),
+    )
 
 
 def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
