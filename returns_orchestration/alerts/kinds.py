@@ -287,10 +287,13 @@ class OfClaims(Kind, frozen=True, kw_only=True):
         return ", ".join(shown) + (f" and {more} earlier" if more else "")
 
     @property
+    def unit(self) -> str:
+        return "day" if all(len(period) == len("2026-11-09") for period in self.periods) else "hour"
+
+    @property
     def count_text(self) -> str:
         """``in 3 hours`` or ``in 1 day``."""
-        unit = "day" if all(len(period) == len("2026-11-09") for period in self.periods) else "hour"
-        return f"in {self.size} {unit}{_be(self.size, '', 's')}"
+        return f"in {self.size} {self.unit}{_be(self.size, '', 's')}"
 
 
 class TimesNotAsConfigured(OfClaims, frozen=True, kw_only=True):
@@ -375,7 +378,7 @@ class CheckFailed(OfClaims, frozen=True, kw_only=True):
         }.get(self.weight, "Do not rely on the numbers of these hours before they are checked.")
         return Words(
             f"{self.asset}: {happened}" + (f", {self.count_text}" if periods else ""),
-            f"In {self.periods_text} UTC. {means}" if periods else means,
+            f"{self.unit.capitalize()}s: {self.periods_text}. {means}" if periods else means,
             "open the check in Dagster; its claims and figures are there, hour by hour.",
             f"{self.asset}: no new failure of '{claim}'",
             NO_MORE,

@@ -172,14 +172,8 @@ def _opened(
     number: int, finding: Kind, earlier: Iterable[Incident], now: datetime, policy: AlertPolicy
 ) -> Incident:
     ends = [i.resolved_at for i in earlier if i.key == finding.key and i.notified_at]
-    again = max((end for end in ends if end), default=None)
-    until = again + policy.cooldown if again else None
-    return Incident(
-        **_noted(finding),
-        number=number,
-        opened_at=now,
-        wait_until=until if until and until > now else None,
-    )
+    again = max((end + policy.cooldown for end in ends if end), default=None)
+    return Incident(**_noted(finding), number=number, opened_at=now, wait_until=again)
 
 
 def _grown(incident: Incident, finding: Kind) -> Incident:

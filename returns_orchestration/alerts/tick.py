@@ -81,25 +81,24 @@ class Alerts:
         ``known`` gives the polls of hours that Dagster knows of, see States.
         """
         may_go_on = self._for(LOOK_SECONDS)
-        kept, zone = Kept(self.lake, now), self.settings.report_time_zone
-        state, watch = kept.state, kept.watch
+        kept = Kept(self.lake, now)
+        state = kept.state
         outcome = Outcome([], rows=kept.file_rows())
         if last_tick is None or not timedelta(0) <= now - last_tick <= PAUSE:
-            watch.resumed_at = now
+            kept.watch.resumed_at = now
         situation = Situation(
-            watch=watch,
+            watch=kept.watch,
             opened={i.key: i for i in state.incidents if i.is_open},
             outboxes=state.outboxes,
             found=handed_over(self.lake),
             newest=last_settled(now, self.settings.settle),
             absent=absent,
-            zone=zone,
+            zone=self.settings.report_time_zone,
             policy=self.settings.alert_policy,
             now=now,
         )
-        names, first = self.lake.names(), Window(self.settings.start)
-        look = Look(watch, self.lake, names, zone, now, may_go_on, known)
-        look.take_in(evaluations, situation.found, first, situation.newest)
+        look = Look(situation, self.lake, self.lake.names(), may_go_on, known)
+        look.take_in(evaluations, Window(self.settings.start))
         done = step(state.incidents, detect(situation), now, situation.policy)
         state.incidents, state.silent = done.incidents, done.silent
         self._put_out(state, done.changes, now, outcome)

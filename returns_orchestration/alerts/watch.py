@@ -48,10 +48,11 @@ DAILY: Final = frozenset(table.name for table in tables.MADE_DAILY)
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an hour was not read or not published: the error's type, and when."""
+    """Why an hour was not read or not published: the error's type, when, and by which check."""
 
     error: str
     at: datetime
+    check: str = ""
 
 
 class Watch(HourIndex, kw_only=True):
@@ -118,60 +119,48 @@ class Look:
     ``may_go_on`` tells whether there is time for more hours; ``known`` is for States.
     """
 
-    watch: Watch
+    at: Situation
     lake: Lake
     names: Names
-    zone: ZoneInfo
-    now: datetime
     may_go_on: Callable[[], bool]
     known: Callable[[Sequence[Window]], Mapping[Window, str]]
 
-    def take_in(
-        self,
-        evaluations: Sequence[Evaluation],
-        found: Found | None,
-        first: Window,
-        newest: Window,
-    ) -> None:
-        """Everything: the evaluations, the hours of [first, newest] they touch, and unknown ones.
-
-        ``found`` is what the sensor `missing_hours` found, which looks at all hours in turn.
-        """
-        watch = self.watch
+    def take_in(self, evaluations: Sequence[Evaluation], first: Window) -> None:
+        """Everything: the evaluations, the hours since ``first`` they touch, and unknown ones."""
+        watch, found = self.at.watch, self.at.found
         remember(watch.failing, evaluations)
-        forget(watch.failing, self.now)
+        forget(watch.failing, self.at.now)
         for evaluation in evaluations:
-            self._read_outcome(evaluation)
+            if evaluation.asset == READ:
+                self._read_outcome(evaluation)
         watch.trim(first)
         touched = sorted({e.period for e in evaluations if e.asset in HOURLY}, reverse=True)
         damaged = found.windows if found else ()
-        ordered = watch.worth_a_look(map(Window.from_key, touched), damaged, first, newest)
-        for at in range(0, len(ordered), AT_ONCE):
+        ordered = watch.worth_a_look(map(Window.from_key, touched), damaged, first, self.at.newest)
+        for begin in range(0, len(ordered), AT_ONCE):
             if not self.may_go_on():
                 break
-            some = ordered[at : at + AT_ONCE]
+            some = ordered[begin : begin + AT_ONCE]
             known = self.known(some)  # first, or a poll kept in between seems to be lost
             self.names.load_hours(some)
-            states = States(self.lake, self.names, self.zone, known)
+            states = States(self.lake, self.names, self.at.zone, known)
             self._note({window: states.of(window) for window in some})
         days = {e.period for e in evaluations if e.asset in DAILY}
         self._read_mixes(days if watch.mixed else days | self._days_before())
         self._forget()
 
-    def _read_outcome(self, said: Evaluation) -> None:
+    def _read_outcome(self, evaluation: Evaluation) -> None:
         """Whether the API was read, and if not, why."""
-        watch = self.watch
-        if said.asset != READ:
-            return
-        unread = next((claim for claim in said.failed if claim.name in UNREAD), None)
-        if watch.asked_at is None or said.at > watch.asked_at:
-            watch.asked_at = said.at
+        watch, period, check = self.at.watch, evaluation.period, evaluation.check
+        unread = next((claim for claim in evaluation.failed if claim.name in UNREAD), None)
+        watch.asked_at = max(watch.asked_at or evaluation.at, evaluation.at)
         if unread is None:
-            watch.causes.pop(said.period, None)
-            watch.refused = None
+            if period in watch.causes and watch.causes[period].check in {"", check}:
+                del watch.causes[period]
+            if watch.refused is not None and watch.refused.check in {"", check}:
+                watch.refused = None
             return
-        cause = Cause(error=unread.cause, at=said.at)
-        watch.causes[said.period] = cause
+        cause = watch.causes[period] = Cause(error=unread.cause, at=evaluation.at, check=check)
         if unread.cause == "CredentialsRefused":
             # Since when, not how often: the first refusal of a row is kept.
             watch.refused = watch.refused or cause
@@ -180,8 +169,8 @@ class Look:
 
     def _note(self, verdicts: Mapping[Window, Verdict]) -> None:
         """Put the states of hours into the index, and the returns of whole ones into the counts."""
-        watch, missing = self.watch, Spans(self.watch.missing.pairs())
-        watch.note({w: verdict.state for w, verdict in verdicts.items()}, self.now, watch.causes)
+        watch, missing = self.at.watch, Spans(self.at.watch.missing.pairs())
+        watch.note({w: verdict.state for w, verdict in verdicts.items()}, self.at.now, watch.causes)
         whole = watch.whole
         for window, verdict in verdicts.items():
             number = window.number
@@ -190,20 +179,20 @@ class Look:
                 continue
             watch.causes.pop(window.key, None)
             if window.end <= watch.resumed_at and window in missing:
-                watch.progress_at = self.now
+                watch.progress_at = self.at.now
             if verdict.state == "waived":  # how many returns it had is not known
                 watch.counts.pop(number, None)
-            elif self.now - window.start <= COUNTED:
+            elif self.at.now - window.start <= COUNTED:
                 watch.counts[number] = self.names.hour(window).made[0].returns
 
     def _days_before(self) -> set[str]:
-        today = Day.of(self.now, self.zone).date
+        today = Day.of(self.at.now, self.at.zone).date
         return {(today - timedelta(days=n)).isoformat() for n in range(MIXED // timedelta(days=1))}
 
     def _read_mixes(self, days: Iterable[str]) -> None:
-        watch, oldest = self.watch, Day.of(self.now - MIXED, self.zone).key
+        watch, oldest = self.at.watch, Day.of(self.at.now - MIXED, self.at.zone).key
         for key in sorted(day for day in days if day >= oldest):
-            day = Day(date.fromisoformat(key), self.zone)
+            day = Day(date.fromisoformat(key), self.at.zone)
             standing = " ".join(name.text for name in self.names.day(day.date))
             if watch.mixed.get(key) == standing:
                 continue
@@ -215,9 +204,9 @@ class Look:
 
     def _forget(self) -> None:
         """Forget what is too old to be judged by."""
-        watch, oldest = self.watch, Window.of(self.now - COUNTED).number
+        watch, oldest = self.at.watch, Window.of(self.at.now - COUNTED).number
         watch.counts = {at: count for at, count in watch.counts.items() if at >= oldest}
-        oldest_day = Day.of(self.now - MIXED, self.zone).key
+        oldest_day = Day.of(self.at.now - MIXED, self.at.zone).key
         watch.mixes = {day: mix for day, mix in sorted(watch.mixes.items()) if day >= oldest_day}
         watch.mixed = {day: name for day, name in watch.mixed.items() if day >= oldest_day}
         newest = sorted(watch.causes.items(), key=lambda pair: pair[1].at)[-CAUSES:]

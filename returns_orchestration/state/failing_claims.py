@@ -83,18 +83,26 @@ def remember(failing: dict[str, Failing], evaluations: Iterable[Evaluation]) -> 
 
     Taking the same ones twice changes nothing: a tick that was killed may begin again.
     """
-    for said in evaluations:
-        failed = {c.name: c for c in said.failed if c.name not in UNREAD | ABOUT_GAPS}
+    # A release before 0.3 did not note the check. Another check of the asset may clear what it
+    # noted, so a claim that its own check still fails keeps the time since when.
+    cleared: dict[tuple[str, str], datetime] = {}
+    for evaluation in evaluations:
+        asset, period, check = evaluation.asset, evaluation.period, evaluation.check
+        failed = {c.name: c for c in evaluation.failed if c.name not in UNREAD | ABOUT_GAPS}
         # An hour that was not read or not published was not judged by its other claims.
-        judged = len(failed) == len(said.failed)
+        judged = len(failed) == len(evaluation.failed)
         for name, entry in list(failing.items()):
-            same = entry.asset == said.asset and entry.check in {"", said.check}
-            if judged and same and entry.claim not in failed:
-                entry.periods.pop(said.period, None)
+            same = entry.asset == asset and entry.check in {"", check}
+            if judged and same and entry.claim not in failed and period in entry.periods:
+                since = entry.periods.pop(period)
+                if not entry.check:
+                    cleared[name, period] = since
                 if not entry.periods:
                     del failing[name]
         for claim in failed.values():
-            _add(failing, said, claim)
+            before = f"{asset}: {claim.name}"
+            since = cleared.get((before, period), evaluation.at)
+            _add(failing, evaluation, claim, before, since)
 
 
 def forget(failing: dict[str, Failing], now: datetime) -> None:
@@ -106,12 +114,20 @@ def forget(failing: dict[str, Failing], now: datetime) -> None:
             del failing[name]
 
 
-def _add(failing: dict[str, Failing], said: Evaluation, claim: FailedClaim) -> None:
-    name, before = f"{said.asset}: {said.check}: {claim.name}", f"{said.asset}: {claim.name}"
-    if before in failing:  # as a release before 0.3 noted it
+def _add(
+    failing: dict[str, Failing],
+    evaluation: Evaluation,
+    claim: FailedClaim,
+    before: str,
+    since: datetime,
+) -> None:
+    """Put one failed claim in; ``before`` is its name in a release before 0.3."""
+    asset, check = evaluation.asset, evaluation.check
+    name = f"{asset}: {check}: {claim.name}"
+    if before in failing:
         failing[name] = failing.pop(before)
-    new = Failing(asset=said.asset, claim=claim.name, weight="", verdict="", figures="", periods={})
+    new = Failing(asset=asset, claim=claim.name, weight="", verdict="", figures="", periods={})
     entry = failing.setdefault(name, new)
-    entry.periods.setdefault(said.period, said.at)
-    entry.check, entry.weight = said.check, claim.weight
+    entry.periods.setdefault(evaluation.period, since)
+    entry.check, entry.weight = check, claim.weight
     entry.verdict, entry.figures = claim.verdict, claim.figures

@@ -15,7 +15,7 @@ from support.receiver import Receiver, receiving
 from returns_orchestration.alerts.outbox import Message
 from returns_orchestration.alerts.state import WATCH, State, read_state
 from returns_orchestration.alerts.tick import Alerts, Outcome
-from returns_orchestration.alerts.watch import Watch
+from returns_orchestration.alerts.watch import Situation, Watch
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.journal import JOURNAL, Poll, folder_of
 from returns_orchestration.lake.names import date_of, inputs_of
@@ -170,6 +170,23 @@ class Desk:
     @property
     def kinds(self) -> list[str]:
         return [incident.kind for incident in self.state.incidents if incident.is_open]
+
+
+def situation_of(watch: Watch, now: datetime, **more: Any) -> Situation:
+    """What detectors look at, on a lake where nothing is open and all settings are the usual."""
+    settings = load_settings(RETURNS_START=START.isoformat())
+    given = {
+        "watch": watch,
+        "opened": {},
+        "outboxes": {},
+        "found": None,
+        "newest": Window.of(now).previous,
+        "absent": "",
+        "zone": settings.report_time_zone,
+        "policy": settings.alert_policy,
+        "now": now,
+    }
+    return Situation(**given | more)
 
 
 def hour(number: float) -> Window:

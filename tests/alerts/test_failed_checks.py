@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from alerts.conftest import Desk, hour, said
+from alerts.conftest import START, Desk, hour, said, situation_of, unread
 
+from returns_orchestration.alerts.detection import failed_claims
+from returns_orchestration.alerts.kinds import OfClaims
+from returns_orchestration.alerts.life_cycle import Detected
 from returns_orchestration.alerts.state import WATCH
+from returns_orchestration.alerts.watch import Watch
 from returns_orchestration.state.failing_claims import (
     Evaluation,
     Failing,
-    findings,
     forget,
     remember,
 )
@@ -23,6 +27,13 @@ CLAIM = "nothing_is_rejected"
 
 def after(hours: float) -> datetime:
     return NOON + timedelta(hours=hours)
+
+
+def findings(failing: dict[str, Failing], now: datetime) -> list[OfClaims]:
+    situation, detected = situation_of(Watch.first(START), now), Detected()
+    situation.watch.failing = failing
+    failed_claims(situation, detected)
+    return cast("list[OfClaims]", detected.findings)
 
 
 def known(*evaluations: Evaluation) -> dict[str, Failing]:
@@ -47,6 +58,27 @@ def test_an_hour_that_holds_when_it_is_judged_anew_is_mended() -> None:
     assert found(failing) == [("returns rejected", "problem", 1)]
     remember(failing, [said(hour(2), after(1), "keys_are_known", weight="warning")])
     assert found(failing) == [("check failed", "notice", 1)]
+
+
+def test_a_check_clears_only_its_own_claims() -> None:
+    failing = known(said(hour(1), NOON, CLAIM, "keys_are_known"))
+    remember(failing, [Evaluation("returns", hour(1).key, after(1), check="new_names")])
+    assert len(found(failing)) == 2
+    another = said(hour(1), after(1), CLAIM)
+    remember(failing, [replace(another, check="new_names")])
+    remember(failing, [said(hour(1), after(2))])
+    assert found(failing, 2) == [("returns rejected", "problem", 1)]
+    remember(failing, [Evaluation("returns", hour(1).key, after(3), check="new_names")])
+    assert failing == {}
+
+
+def test_another_check_of_an_hour_that_was_not_read_tells_nothing_of_the_cause(desk: Desk) -> None:
+    desk.live(5)
+    desk.gone = {hour(5)}
+    desk.live(4, lambda: [unread(hour(5), desk.now, "CredentialsRefused")])
+    desk.tick(Evaluation("raw_returns", hour(5).key, desk.now, check="another"))
+    assert desk.watch.refused is not None
+    assert desk.watch.causes[hour(5).key].error == "CredentialsRefused"
 
 
 def test_an_hour_that_was_not_read_was_not_judged() -> None:

@@ -58,7 +58,7 @@ def _reasons() -> str:
     shown = [
         f"`{reason} ...`" if reason is Reason.INHIBITED else f"`{reason}`" for reason in Reason
     ]
-    return ", ".join(shown) + "\n"
+    return f"  {', '.join(shown)}.\n  "
 
 
 if __name__ == "__main__":
