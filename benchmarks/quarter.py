@@ -20,13 +20,13 @@ from zoneinfo import ZoneInfo
 from benchmarks.figures import Figure, table
 from returns_orchestration.alerts.detection import detect
 from returns_orchestration.alerts.life_cycle import Incident, step
-from returns_orchestration.alerts.watch import Cause, Situation, Watch
+from returns_orchestration.alerts.watch import Situation, Watch
 from returns_orchestration.settings import AlertPolicy, QuietHours
 from returns_orchestration.simulator.catalogue import REASONS, REFUND_MODES
 from returns_orchestration.simulator.moments import to_micros
 from returns_orchestration.simulator.rhythm import lively_count
 from returns_orchestration.state.failing_claims import Evaluation, FailedClaim, remember
-from returns_orchestration.state.hour_index import Found
+from returns_orchestration.state.hour_index import Cause, Found
 from returns_orchestration.state.mix import DayMix, most_frequent
 from returns_orchestration.window import Day, Window, windows_between
 

@@ -25,7 +25,7 @@ from returns_orchestration.state.mix import Dimension, Shift  # noqa: TC001 - ms
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 Severity = Literal["urgent", "problem", "notice"]
 """`urgent`: numbers are wrong or have stopped; `problem`: look today; `notice`: it can wait."""
@@ -34,7 +34,7 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("notice", "problem", "urgent")
 SPANS_SHOWN: Final = 3
 LONGEST_NAME: Final = 40
 HISTORY: Final = "history"
-"""The subject of missing hours that are older than the watch by more than a week."""
+"""The subject of what is older than the watch by more than a week: listed, not sent."""
 
 _PERSONAL: Final = re.compile(r"\S*@\S*|\+?\d[\d ()-]{4,}")
 
@@ -88,18 +88,18 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def severity(self) -> Severity:
         """How urgent it is, by its facts."""
-        return self.usual
+        return "notice" if self.listed_only else self.usual
 
     @property
     def listed_only(self) -> bool:
         """Whether it is shown in the list and not sent."""
-        return False
+        return self.subject == HISTORY
 
     @property
     def facts(self) -> dict[str, Any]:
         """What only this kind has, as plain JSON."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
-        return {name: value for name, value in plain.items() if name not in SHARED}
+        return {name: plain[name] for name in plain if name not in Kind.__struct_fields__}
 
     @property
     def page(self) -> str:
@@ -109,9 +109,6 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     def words(self) -> Words:
         """Its message, from its facts alone."""
         raise NotImplementedError
-
-
-SHARED: Final = frozenset({"since", "subject", "size"})
 
 
 class OfHours(Kind, frozen=True, kw_only=True):
@@ -124,10 +121,15 @@ class OfHours(Kind, frozen=True, kw_only=True):
         return _page("raw_returns", self.spans[-1][0] if self.spans else "")
 
     @property
+    def spans_text(self) -> str:
+        """``2026-11-08 21:00 to 2026-11-09 10:00``, the newest ones where there are many."""
+        return _newest([f"{_hour(a)} to {_hour(b)}" for a, b in self.spans], "spans") + " UTC"
+
+    @property
     def missing_so_far(self) -> str:
         if not self.size:
             return "No hour is missing so far."
-        return f"Missing so far: {hours_text(self.size)}, {spans_text(self.spans)} UTC."
+        return f"Missing so far: {hours_text(self.size)}, {self.spans_text}."
 
 
 class CredentialsRefused(OfHours, frozen=True, kw_only=True):
@@ -176,21 +178,13 @@ class HoursMissing(OfHours, frozen=True, kw_only=True):
     inhibited_by = (CredentialsRefused, NothingPolled)
     error: str = ""
 
-    @property
-    def severity(self) -> Severity:
-        return "notice" if self.listed_only else self.usual
-
-    @property
-    def listed_only(self) -> bool:
-        return self.subject == HISTORY
-
     def words(self) -> Words:
         error, were = error_named(self.error), _be(self.size, "was", "were")
         unknown = "every poll of them failed" if self.error else "no request for them is known"
         why = error.missing_because or unknown
         return Words(
             f"{hours_text(self.size)} of returns {_be(self.size)} missing: {why}",
-            f"Missing: {spans_text(self.spans)} UTC. Every count over them is too low; no other "
+            f"Missing: {self.spans_text}. Every count over them is too low; no other "
             "count is affected.",
             error.missing_to_do or WAIT,
             f"The {hours_text(self.size)} of returns that {were} missing {_be(self.size)} there",
@@ -207,7 +201,7 @@ class HoursDamaged(OfHours, frozen=True, kw_only=True):
         were = _be(self.size, "was", "were")
         return Words(
             f"{hours_text(self.size)} of returns {_be(self.size)} damaged in the lake",
-            f"Damaged: {spans_text(self.spans)} UTC. A file there is absent or does not match its "
+            f"Damaged: {self.spans_text}. A file there is absent or does not match its "
             "recorded checksum.",
             "nothing at once: the sensor `missing_hours` sets damaged files aside, builds the "
             "hours again, and polls an hour again if its poll is lost. Look for the cause on the "
@@ -263,7 +257,7 @@ class OfClaims(Kind, frozen=True, kw_only=True):
     A claim in ``claims`` gives this kind; every other one gives a `check failed`.
     """
 
-    claims: ClassVar[frozenset[str]] = frozenset()
+    claims: ClassVar[tuple[str, ...]] = ()
     asset: str
     claim: str
     weight: str = ""
@@ -282,9 +276,7 @@ class OfClaims(Kind, frozen=True, kw_only=True):
     @property
     def periods_text(self) -> str:
         """The newest of its hours or days."""
-        shown = [_hour(period) for period in self.periods[-SPANS_SHOWN:]]
-        more = len(self.periods) - len(shown)
-        return ", ".join(shown) + (f" and {more} earlier" if more else "")
+        return _newest([_hour(period) for period in self.periods])
 
     @property
     def unit(self) -> str:
@@ -301,12 +293,10 @@ class TimesNotAsConfigured(OfClaims, frozen=True, kw_only=True):
 
     name = "times not as configured"
     usual = "urgent"
-    claims = frozenset(
-        {
-            "request_times_are_in_utc",
-            "every_record_is_requested_in_its_window_or_next_to_it",
-            "every_return_is_inside_its_hour_or_next_to_it",
-        }
+    claims = (
+        "request_times_are_in_utc",
+        "every_record_is_requested_in_its_window_or_next_to_it",
+        "every_return_is_inside_its_hour_or_next_to_it",
     )
 
     def words(self) -> Words:
@@ -327,7 +317,7 @@ class ReturnsRejected(OfClaims, frozen=True, kw_only=True):
     """ClickPost sends records without a reference number or a readable request time."""
 
     name = "returns rejected"
-    claims = frozenset({"nothing_is_rejected"})
+    claims = ("nothing_is_rejected",)
 
     def words(self) -> Words:
         return Words(
@@ -344,7 +334,7 @@ class ReturnsVanished(OfClaims, frozen=True, kw_only=True):
     """A later poll of an hour lacks returns that an earlier one had."""
 
     name = "returns vanished"
-    claims = frozenset({"no_return_vanished"})
+    claims = ("no_return_vanished",)
 
     def words(self) -> Words:
         return Words(
@@ -518,17 +508,16 @@ def hours_text(count: int) -> str:
     return f"{count:,} hour{_be(count, '', 's')}"
 
 
-def spans_text(spans: Sequence[Sequence[str]]) -> str:
-    """``2026-11-08 21:00 to 2026-11-09 10:00``, the newest ones where there are many."""
-    shown = [f"{_hour(a)} to {_hour(b)}" for a, b in spans[-SPANS_SHOWN:]]
-    more = len(spans) - len(shown)
-    return ", ".join(shown) + (f" and {more} earlier spans" if more else "")
-
-
 def named(name: str) -> str:
     """A reason or mode, truncated, on one line, without what looks like a number or an address."""
     plain = _PERSONAL.sub("…", " ".join(name.split()))
     return plain if len(plain) <= LONGEST_NAME else plain[: LONGEST_NAME - 1] + "…"
+
+
+def _newest(texts: list[str], what: str = "") -> str:
+    more = len(texts) - SPANS_SHOWN
+    earlier = f" and {more} earlier {what}".rstrip() if more > 0 else ""
+    return ", ".join(texts[-SPANS_SHOWN:]) + earlier
 
 
 def _be(count: int, one: str = "is", several: str = "are") -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -94,8 +94,7 @@ class Detected:
             self.silent.append((finding, silent.value))
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The incidents after a look, what changed in order, and the findings that became none."""
 
     incidents: list[Incident]
@@ -125,8 +124,7 @@ def step(known: Iterable[Incident], detected: Detected, now: datetime, policy: A
             grown = _grown(incident, finding)
             put("grew" if grown.size > incident.size else None, grown)
     for key, incident in opened.items():
-        inhibited = inhibited_by(key, firing) and not incident.listed_only
-        if key not in found and key not in detected.unjudged and not inhibited:
+        if key not in found and key not in detected.unjudged and not _inhibitor(incident, firing):
             put("resolved", replace(incident, resolved_at=now))
     for incident in list(incidents.values()):
         put(*_sent(incident, now, policy))
@@ -142,17 +140,17 @@ def _uninhibited(
     """The findings that make incidents, and those that do not, each with its reason."""
     found, silent = {}, [Noted(**_noted(kind), silent=why) for kind, why in detected.silent]
     for finding in detected.findings:
-        inhibitor = inhibited_by(finding.key, firing)
-        if inhibitor and not finding.listed_only:
+        inhibitor = _inhibitor(finding, firing)
+        if inhibitor:
             silent.append(Noted(**_noted(finding), silent=f"{Reason.INHIBITED} {inhibitor}"))
         else:
             found[finding.key] = finding
     return found, silent
 
 
-def inhibited_by(key: Key, firing: Collection[str]) -> str:
-    """The first of the ``firing`` kinds that explains ``key``; "" where none does."""
-    kinds = KINDS[key.kind].inhibited_by
+def _inhibitor(noted: Kind | Incident, firing: Collection[str]) -> str:
+    """The first of the ``firing`` kinds that explains this one; "" where none does."""
+    kinds = () if noted.listed_only else KINDS[noted.key.kind].inhibited_by
     return next((kind.name for kind in kinds if kind.name in firing), "")
 
 
@@ -181,13 +179,8 @@ def _grown(incident: Incident, finding: Kind) -> Incident:
     severity = max(incident.severity, finding.severity, key=SEVERITIES.index)
     if finding.size < incident.size:
         return replace(incident, severity=severity)
-    return replace(
-        incident,
-        severity=severity,
-        since=min(incident.since, finding.since),
-        size=finding.size,
-        facts=finding.facts,
-    )
+    since, size, facts = min(incident.since, finding.since), finding.size, finding.facts
+    return replace(incident, severity=severity, since=since, size=size, facts=facts)
 
 
 def _sent(incident: Incident, now: datetime, policy: AlertPolicy) -> tuple[Event | None, Incident]:

@@ -21,18 +21,20 @@ def plain(noted: Noted) -> dict[str, Any]:
     Times are ISO 8601, UTC. ``silent`` is the reason why no message was sent.
     """
     words = noted.finding.words()
-    incident = noted if isinstance(noted, Incident) else None
-    ended = incident.resolved_at if incident else None
+    number, opened, ended, sent = None, None, None, False
+    if isinstance(noted, Incident):
+        number, opened, ended = noted.number, noted.opened_at, noted.resolved_at
+        sent = noted.notified_at is not None
     return {
-        "number": incident.number if incident else None,
+        "number": number,
         "kind": noted.kind,
         "subject": noted.subject,
         "severity": noted.severity,
-        "open": incident is not None and incident.is_open,
+        "open": opened is not None and ended is None,
         "since": noted.since.isoformat(),
-        "opened_at": incident.opened_at.isoformat() if incident else None,
+        "opened_at": opened.isoformat() if opened else None,
         "closed_at": ended.isoformat() if ended else None,
-        "sent": incident is not None and incident.notified_at is not None,
+        "sent": sent,
         "silent": noted.silent or None,
         "size": noted.size,
         "what": words.title,
@@ -61,6 +63,5 @@ def as_markdown(incidents: Sequence[Incident]) -> str:
     """The list as the asset's page shows it."""
     if not incidents:
         return "Nothing is wrong."
-    lines = [cells(incident) for incident in in_order(incidents)]
-    shown = [HEADER, tuple("---" for _ in HEADER), *lines]
+    shown = [HEADER, tuple("---" for _ in HEADER), *map(cells, in_order(incidents))]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in shown)

@@ -5,32 +5,27 @@ The words of each kind are in ``kinds``; here they become at most ten lines with
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.alerts.kinds import utc
+from returns_orchestration.alerts.kinds import RECOVERY, utc
 from returns_orchestration.alerts.outbox import Message
 
 if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from returns_orchestration.alerts.life_cycle import Event, Incident
+    from returns_orchestration.alerts.life_cycle import Incident
 
 LONGEST_LINE: Final = 300
 
 
+@dataclass(frozen=True, slots=True)
 class Author:
     """Words messages for one deployment: its Dagster's address, and the zone of its people."""
 
-    def __init__(self, dagster_url: str, zone: ZoneInfo) -> None:
-        self._url = dagster_url.rstrip("/")
-        self._zone = zone
-
-    def message(self, event: Event, incident: Incident) -> Message | None:
-        """The message that an event is, if it is one."""
-        if event == "notified":
-            return self.opened(incident)
-        return self.resolved(incident) if event == "resolution notified" else None
+    dagster_url: str
+    zone: ZoneInfo
 
     def opened(self, incident: Incident) -> Message:
         """What is wrong."""
@@ -46,22 +41,22 @@ class Author:
         return self._message(incident, "resolved", words.resolved, lines)
 
     def _message(self, incident: Incident, tone: str, title: str, lines: list[str]) -> Message:
-        look = f"Look: {self._url}/assets/{incident.finding.page}"
+        look = f"Look: {self.dagster_url.rstrip('/')}/assets/{incident.finding.page}"
         return _message(tone, title, [*lines, look], incident.number)
 
     def _both(self, moment: datetime) -> str:
         """UTC, as the hours are called, and the local time where that differs."""
-        there = moment.astimezone(self._zone)
+        there = moment.astimezone(self.zone)
         if not there.utcoffset():
             return f"{utc(moment)} UTC"
-        return f"{utc(moment)} UTC ({there:%H:%M} in {self._zone.key})"
+        return f"{utc(moment)} UTC ({there:%H:%M} in {self.zone.key})"
 
 
 def _message(tone: str, title: str, lines: list[str], incident: int = 0) -> Message:
     """At most nine lines below the title, each cut to a bearable length."""
     title, *cut = [
-        x if len(x) <= LONGEST_LINE else x[: LONGEST_LINE - 1] + "…"
-        for x in (f"[{tone}] {title}", *lines[:9])
+        line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+        for line in (f"[{tone}] {title}", *lines[:9])
     ]
     return Message(incident=incident, tone=tone, title=title, text="\n".join(cut))
 
@@ -74,11 +69,7 @@ TEST_MESSAGE: Final = _message(
         "Alerts about ClickPost's returns arrive here when something is wrong and when it is over.",
     ],
 )
-LAKE_WORKS: Final = _message(
-    "resolved",
-    "The lake can be read and written",
-    ["Missing hours are recovered automatically; nothing has to be done."],
-)
+LAKE_WORKS: Final = _message("resolved", "The lake can be read and written", [RECOVERY])
 
 
 def lake_fails(error: str) -> Message:

@@ -42,10 +42,6 @@ PAUSE: Final = timedelta(minutes=15)
 SIGN_OF_LIFE: Final = timedelta(minutes=5)
 
 
-def _nothing_known(_: Sequence[Window]) -> dict[Window, str]:
-    return {}
-
-
 @dataclass(slots=True)
 class Outcome:
     """What a tick did: the incidents it left open, what changed, and what is to be logged."""
@@ -73,7 +69,7 @@ class Alerts:
         *,
         absent: str = "",
         last_tick: datetime | None = None,
-        known: Callable[[Sequence[Window]], Mapping[Window, str]] = _nothing_known,
+        known: Callable[[Sequence[Window]], Mapping[Window, str]] = lambda _: {},
     ) -> Outcome:
         """Everything, once.
 
@@ -109,10 +105,7 @@ class Alerts:
         return outcome
 
     def report_lake_failure(self, error: str, notified: Sequence[str]) -> list[str]:
-        """Notify the channels not yet ``notified`` that the lake fails, without it; those reached.
-
-        It is the one message that cannot be kept in the lake.
-        """
+        """Notify the channels not yet ``notified`` that the lake fails; those that were reached."""
         message = lake_fails(error)
         return [n for n in self.channels if n not in notified and not self.post(n, message)]
 
@@ -137,7 +130,8 @@ class Alerts:
         for name in self.channels:
             state.outboxes.setdefault(name, Outbox())
         for event, incident in changes:
-            message = author.message(event, incident)
+            word = {"notified": author.opened, "resolution notified": author.resolved}.get(event)
+            message = word(incident) if word else None
             if message is not None:
                 out.messages.append(message)
                 for name, outbox in state.outboxes.items():

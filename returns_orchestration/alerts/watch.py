@@ -1,30 +1,28 @@
 """What alerts remember of one lake besides its index of hours, and one look that refreshes it.
 
-Why hours were not read, which claims fail, the returns of each hour of the last ten weeks and the
+What became of requests, which claims fail, the returns of each hour of the last ten weeks and the
 mix of each day of the last month. A look stops when its time is up: what it did not come to is
 unknown and comes next.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from returns_orchestration import tables
-from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.state.failing_claims import UNREAD, Failing, forget, remember
-from returns_orchestration.state.hour_index import HourIndex
+from returns_orchestration.state.hour_index import Cause, HourIndex
 from returns_orchestration.state.hours import States
-from returns_orchestration.state.mix import DayMix, read_mix
+from returns_orchestration.state.mix import DayMix, refresh
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.alerts.kinds import Key
@@ -41,18 +39,9 @@ MIXED: Final = timedelta(days=30)
 AT_ONCE: Final = 168
 """Hours looked at in one listing."""
 
-CAUSES: Final = 400
 READ: Final = tables.RAW_RETURNS.name
 HOURLY: Final = frozenset({READ, *(table.name for table in tables.MADE_HOURLY)})
 DAILY: Final = frozenset(table.name for table in tables.MADE_DAILY)
-
-
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an hour was not read or not published: the error's type, when, and by which check."""
-
-    error: str
-    at: datetime
-    check: str = ""
 
 
 class Watch(HourIndex, kw_only=True):
@@ -71,7 +60,6 @@ class Watch(HourIndex, kw_only=True):
     relieved_at: datetime
     asked_at: datetime | None = None
     refused: Cause | None = None
-    causes: dict[str, Cause] = msgspec.field(default_factory=dict)
     failing: dict[str, Failing] = msgspec.field(default_factory=dict)
     counts: dict[int, int] = msgspec.field(default_factory=dict)
     mixes: dict[str, DayMix] = msgspec.field(default_factory=dict)
@@ -145,8 +133,7 @@ class Look:
             self.names.load_hours(some)
             states = States(self.lake, self.names, self.at.zone, known)
             self._note({window: states.of(window) for window in some})
-        days = {e.period for e in evaluations if e.asset in DAILY}
-        self._read_mixes(days if watch.mixed else days | self._days_before())
+        self._read_mixes({e.period for e in evaluations if e.asset in DAILY})
         self._forget()
 
     def _read_outcome(self, evaluation: Evaluation) -> None:
@@ -170,14 +157,13 @@ class Look:
     def _note(self, verdicts: Mapping[Window, Verdict]) -> None:
         """Put the states of hours into the index, and the returns of whole ones into the counts."""
         watch, missing = self.at.watch, Spans(self.at.watch.missing.pairs())
-        watch.note({w: verdict.state for w, verdict in verdicts.items()}, self.at.now, watch.causes)
+        watch.note({w: verdict.state for w, verdict in verdicts.items()}, self.at.now)
         whole = watch.whole
         for window, verdict in verdicts.items():
             number = window.number
             if window not in whole:
                 watch.counts.pop(number, None)
                 continue
-            watch.causes.pop(window.key, None)
             if window.end <= watch.resumed_at and window in missing:
                 watch.progress_at = self.at.now
             if verdict.state == "waived":  # how many returns it had is not known
@@ -185,22 +171,14 @@ class Look:
             elif self.at.now - window.start <= COUNTED:
                 watch.counts[number] = self.names.hour(window).made[0].returns
 
-    def _days_before(self) -> set[str]:
-        today = Day.of(self.at.now, self.at.zone).date
-        return {(today - timedelta(days=n)).isoformat() for n in range(MIXED // timedelta(days=1))}
-
-    def _read_mixes(self, days: Iterable[str]) -> None:
-        watch, oldest = self.at.watch, Day.of(self.at.now - MIXED, self.at.zone).key
-        for key in sorted(day for day in days if day >= oldest):
-            day = Day(date.fromisoformat(key), self.at.zone)
-            standing = " ".join(name.text for name in self.names.day(day.date))
-            if watch.mixed.get(key) == standing:
-                continue
-            with suppress(LakeDamaged):  # its hours show it, and the next build mends it
-                found = read_mix(self.lake, self.names, day)
-                watch.mixed[key] = standing
-                if found is not None:
-                    watch.mixes[key] = found
+    def _read_mixes(self, days: set[str]) -> None:
+        """The mixes of ``days``, and at first of all days of the last month."""
+        watch, today = self.at.watch, Day.of(self.at.now, self.at.zone)
+        every = not watch.mixed
+        for n in range(MIXED.days):
+            day = Day(today.date - timedelta(days=n), today.zone)
+            if every or day.key in days:
+                refresh(watch.mixes, watch.mixed, self.lake, self.names, day)
 
     def _forget(self) -> None:
         """Forget what is too old to be judged by."""
@@ -209,5 +187,3 @@ class Look:
         oldest_day = Day.of(self.at.now - MIXED, self.at.zone).key
         watch.mixes = {day: mix for day, mix in sorted(watch.mixes.items()) if day >= oldest_day}
         watch.mixed = {day: name for day, name in watch.mixed.items() if day >= oldest_day}
-        newest = sorted(watch.causes.items(), key=lambda pair: pair[1].at)[-CAUSES:]
-        watch.causes = dict(newest)

@@ -1,4 +1,4 @@
-"""Which hours are complete, missing, outdated or damaged, and since when, as far as is known.
+"""Which hours are complete, missing, outdated or damaged, since when and why, as far as is known.
 
 An index of what the journal shows, so that a look is as cheap after five years as in the first. The
 sensor `missing_hours` keeps one in its cursor and the alerts keep one in the lake, since each of
@@ -17,7 +17,7 @@ from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from returns_orchestration.lake import Lake
     from returns_orchestration.state.hours import State
@@ -36,14 +36,24 @@ DAMAGED: Final = 168
 """Hours of unknown state, and damaged hours, that one look includes."""
 
 LOST: Final = 2_000
+CAUSES: Final = 400
 FOUND: Final = "_alerts/found.json"
 T = TypeVar("T")
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an hour was not read or not published: the error's type, when, and by which check."""
+
+    error: str
+    at: datetime
+    check: str = ""
 
 
 class HourIndex(msgspec.Struct, kw_only=True):
     """The index itself. ``damaged`` and ``lost`` are by partition key, with since when.
 
-    ``lost`` hours were complete and are not now; a run may be at work on them.
+    ``lost`` hours were complete and are not now; a run may be at work on them. ``causes`` are of
+    hours whose newest poll failed, where the owner of the index notes them.
     """
 
     complete: Spans = msgspec.field(default_factory=Spans)
@@ -51,6 +61,7 @@ class HourIndex(msgspec.Struct, kw_only=True):
     outdated: Spans = msgspec.field(default_factory=Spans)
     lost: dict[str, datetime] = {}
     damaged: dict[str, datetime] = {}
+    causes: dict[str, Cause] = {}
 
     @property
     def whole(self) -> Spans:
@@ -62,10 +73,8 @@ class HourIndex(msgspec.Struct, kw_only=True):
         """The damaged hours, in order."""
         return [Window.from_key(key) for key in sorted(self.damaged)]
 
-    def note(
-        self, states: Mapping[Window, State], now: datetime, failed: Collection[str] = ()
-    ) -> None:
-        """Put in what a look found; ``failed`` are the hours (keys) whose newest poll failed."""
+    def note(self, states: Mapping[Window, State], now: datetime) -> None:
+        """Put in what a look found."""
         whole = self.whole
         found: dict[str, list[Window]] = {"complete": [], "outdated": [], "missing": []}
         for window, state in states.items():
@@ -74,10 +83,11 @@ class HourIndex(msgspec.Struct, kw_only=True):
                 found["complete"].append(window)
             elif state in {"missing", "outdated"}:
                 found[state].append(window)
-            elif key in failed:  # an unfinished hour is left to its run, unless that failed
+            elif key in self.causes:  # an unfinished hour is left to its run, unless that failed
                 found["missing"].append(window)
             if state in DONE or state == "outdated":
                 self.lost.pop(key, None)
+                self.causes.pop(key, None)
             elif window in whole:
                 self.lost.setdefault(key, now)
             if state == "damaged":
@@ -107,9 +117,10 @@ class HourIndex(msgspec.Struct, kw_only=True):
         return [window for window in dict.fromkeys(ordered) if first <= window <= newest]
 
     def trim(self, first: Window) -> None:
-        """Forget damage before ``first``, and the hours that were lost longest ago beyond LOST."""
+        """Forget damage before ``first``, and the oldest of what is bounded in number."""
         self.damaged = {key: at for key, at in self.damaged.items() if key >= first.key}
         self.lost = dict(sorted(self.lost.items(), key=lambda pair: pair[1])[-LOST:])
+        self.causes = dict(sorted(self.causes.items(), key=lambda pair: pair[1].at)[-CAUSES:])
 
     def correct_clock(self, now: datetime) -> None:
         """Take what lies ahead for ``now``: nothing may wait for a clock that was ahead."""

@@ -8,6 +8,7 @@ moves within what chance or the days' own scatter explains is no news.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,18 +97,27 @@ def _sigmas(share: float, usual: float, returns: int) -> float:
     return 2 * math.sqrt(returns) * angle
 
 
-def read_mix(lake: Lake, names: Names, day: Day) -> DayMix | None:
-    """The mix of ``day`` by its tables; None where they were not built. May raise LakeDamaged."""
-    made = lake.made(day, names)
-    reasons = lake.read(tables.RETURN_REASONS_DAILY, day, names)
-    modes = lake.read(tables.REFUND_MODES_DAILY, day, names)
-    if made is None or reasons is None or modes is None:
-        return None
-    return DayMix(
-        returns=made.facts.get("returns", 0),
-        reasons=most_frequent(dict(reasons.select("return_reason", "returns").rows())),
-        modes=most_frequent(dict(modes.select("refund_mode", "returns").rows())),
-    )
+def refresh(
+    mixes: dict[str, DayMix], made_of: dict[str, str], lake: Lake, names: Names, day: Day
+) -> None:
+    """Read the mix of ``day`` from its tables, if they were built since it was read.
+
+    ``made_of`` names, of each day that was read, the entries of the journal it was read by.
+    """
+    standing = " ".join(name.text for name in names.day(day.date))
+    if made_of.get(day.key) == standing:
+        return
+    with suppress(LakeDamaged):  # its hours show it, and the next build mends it
+        made = lake.made(day, names)
+        reasons = lake.read(tables.RETURN_REASONS_DAILY, day, names)
+        modes = lake.read(tables.REFUND_MODES_DAILY, day, names)
+        made_of[day.key] = standing
+        if made is not None and reasons is not None and modes is not None:
+            mixes[day.key] = DayMix(
+                returns=made.facts.get("returns", 0),
+                reasons=most_frequent(dict(reasons.select("return_reason", "returns").rows())),
+                modes=most_frequent(dict(modes.select("refund_mode", "returns").rows())),
+            )
 
 
 def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
