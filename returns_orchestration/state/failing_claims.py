@@ -62,7 +62,6 @@ class Failing(msgspec.Struct, kw_only=True):
     asset: str
     claim: str
     weight: str
-    verdict: str
     figures: str
     periods: dict[str, datetime]
     check: str = ""
@@ -126,8 +125,7 @@ def _add(
     name = f"{asset}: {check}: {claim.name}"
     if before in failing:
         failing[name] = failing.pop(before)
-    new = Failing(asset=asset, claim=claim.name, weight="", verdict="", figures="", periods={})
+    new = Failing(asset=asset, claim=claim.name, weight="", figures="", periods={})
     entry = failing.setdefault(name, new)
     entry.periods.setdefault(evaluation.period, since)
-    entry.check, entry.weight = check, claim.weight
-    entry.verdict, entry.figures = claim.verdict, claim.figures
+    entry.check, entry.weight, entry.figures = check, claim.weight, claim.figures
