@@ -89,16 +89,10 @@ def unusual_hours(at: Situation, detected: Detected) -> None:
         if not rhythm.can_be_judged(counts, number):
             detected.unjudged.add(Key(kind.name, ""))
         elif found is not None:
-            detected.add(
-                kind(
-                    since=Window.from_number(number - found.hours + 1).start,
-                    size=found.hours,
-                    hours=found.hours,
-                    count=found.count,
-                    usual_count=found.usual,
-                    hour=Window.from_number(number).key,
-                )
-            )
+            size, hour = found.hours, Window.from_number(number).key
+            since = Window.from_number(number - size + 1).start
+            count, usual = found.count, found.usual
+            detected.add(kind(since=since, size=size, count=count, usual=usual, hour=hour))
 
 
 def shifted_mixes(at: Situation, detected: Detected) -> None:
@@ -117,7 +111,6 @@ def shifted_mixes(at: Situation, detected: Detected) -> None:
                         since=day.start,
                         subject=dimension,
                         day=day.key,
-                        of=dimension,
                         returns=at.watch.mixes[day.key].returns,
                         unfinished=day == today,
                         shifts=shifts,

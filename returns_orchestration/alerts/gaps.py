@@ -56,9 +56,8 @@ def gaps(at: Situation, detected: Detected) -> None:
     edge = Window.of(watch.began_at - HISTORY_AGE - policy.settle)
     due, recent = missing.before(limit), missing.before(limit).since(edge)
     if watch.damaged:
-        damaged, since = Spans(), min(watch.damaged.values())
-        damaged.add(watch.damaged_hours)
-        detected.add(HoursDamaged(since=since, size=len(damaged), spans=damaged.pairs()))
+        since, spans = min(watch.damaged.values()), Spans.of(watch.damaged_hours).pairs()
+        detected.add(HoursDamaged(since=since, size=len(watch.damaged), spans=spans))
     stalled = now - max(watch.resumed_at, watch.progress_at, watch.relieved_at) >= policy.grace
     overdue = _overdue(at, recent, stalled=stalled)
     dead = bool(overdue) and _is_dead(at, overdue, now)

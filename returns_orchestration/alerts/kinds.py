@@ -1,10 +1,9 @@
 """Every kind of incident, whole: its facts, severity, what inhibits it, its words and its page.
 
-A detector makes an instance of a kind, which is a finding; an incident keeps its facts as plain
-JSON, and ``read`` makes the same instance of them again. The docstring of a kind says while what it
-is open, and stands in the README. Words are for a reader who has never seen the code: hours are in
-UTC, as partitions are; there is no secret and no value of a record, and names of reasons and modes
-are truncated and redacted.
+An instance of a kind is a finding; an incident keeps its facts as plain JSON, and ``read`` makes
+the same instance of them again. The first line of a kind's docstring stands in the README. Words
+are for a reader who has never seen the code: hours are in UTC, as partitions are; there is no
+secret and no value of a record, and names of reasons and modes are truncated and redacted.
 
 To add a kind: write its class here, find it in ``detection`` (a kind with ``claims`` is found by
 itself), and give a sample of it in its test.
@@ -21,7 +20,7 @@ from urllib.parse import quote
 import msgspec
 
 from returns_orchestration.errors import error_named
-from returns_orchestration.state.mix import Dimension, Shift  # noqa: TC001 - msgspec
+from returns_orchestration.state.mix import Shift  # noqa: TC001 - msgspec
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """What all kinds share: since when, of what, and how much, so that growth is noticed."""
 
     name: ClassVar[str] = ""
-    usual: ClassVar[Severity] = "problem"
+    usual_severity: ClassVar[Severity] = "problem"
     inhibited_by: ClassVar[tuple[type[Kind], ...]] = ()
     """While one of these is found, this kind opens no incident and resolves none."""
 
@@ -88,7 +87,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def severity(self) -> Severity:
         """How urgent it is, by its facts."""
-        return "notice" if self.listed_only else self.usual
+        return "notice" if self.listed_only else self.usual_severity
 
     @property
     def listed_only(self) -> bool:
@@ -136,7 +135,7 @@ class CredentialsRefused(OfHours, frozen=True, kw_only=True):
     """ClickPost refuses the key or the user name, or one of them is not set."""
 
     name = "credentials refused"
-    usual = "urgent"
+    usual_severity = "urgent"
     absent: str = ""
 
     def words(self) -> Words:
@@ -157,7 +156,7 @@ class NothingPolled(OfHours, frozen=True, kw_only=True):
     """Hours are due, and no request was made for a grace period."""
 
     name = "nothing polled"
-    usual = "urgent"
+    usual_severity = "urgent"
     inhibited_by = (CredentialsRefused,)
 
     def words(self) -> Words:
@@ -215,7 +214,7 @@ class HoursOutdated(Kind, frozen=True, kw_only=True):
     """Hours were built by the rules of an earlier release, and are yet to be rebuilt."""
 
     name = "hours outdated"
-    usual = "notice"
+    usual_severity = "notice"
 
     def words(self) -> Words:
         hours = f"{hours_text(self.size)} of returns {_be(self.size)}"
@@ -292,7 +291,7 @@ class TimesNotAsConfigured(OfClaims, frozen=True, kw_only=True):
     """Request times do not fit CLICKPOST_TIME_ZONE."""
 
     name = "times not as configured"
-    usual = "urgent"
+    usual_severity = "urgent"
     claims = (
         "request_times_are_in_utc",
         "every_record_is_requested_in_its_window_or_next_to_it",
@@ -355,7 +354,7 @@ class CheckFailed(OfClaims, frozen=True, kw_only=True):
     @property
     def severity(self) -> Severity:
         by_weight: dict[str, Severity] = {"blocks": "urgent", "warning": "notice"}
-        return by_weight.get(self.weight, self.usual)
+        return by_weight.get(self.weight, self.usual_severity)
 
     def words(self) -> Words:
         claim = self.claim.replace("_", " ")
@@ -379,9 +378,8 @@ class Silence(Kind, frozen=True, kw_only=True):
     """Far fewer returns arrive than are usual for the hours."""
 
     name = "silence"
-    hours: int
     count: int
-    usual_count: float = msgspec.field(name="usual")
+    usual: float
     hour: str
 
     @property
@@ -391,7 +389,7 @@ class Silence(Kind, frozen=True, kw_only=True):
     def words(self) -> Words:
         what = "No returns at all" if self.count == 0 else f"Only {self.count} returns"
         return Words(
-            f"{what} in {hours_text(self.hours)}, where about {self.usual_count:.0f} are usual",
+            f"{what} in {hours_text(self.size)}, where about {self.usual:.0f} are usual",
             f"Until {utc(Window.from_key(self.hour).end)} UTC. The API answered, so the numbers "
             "are what ClickPost serves; returns may be lost before they reach ClickPost.",
             "check whether the return page of the shop works, and ask ClickPost; late returns are "
@@ -408,7 +406,7 @@ class Surge(Silence, frozen=True, kw_only=True):
 
     def words(self) -> Words:
         return Words(
-            f"{self.count} returns in one hour, where about {self.usual_count:.0f} are usual",
+            f"{self.count} returns in one hour, where about {self.usual:.0f} are usual",
             f"The hour from {_hour(self.hour)} UTC. ClickPost serves them, and they are counted.",
             "look in `return_reasons_hourly` for what they have in common: a faulty batch, an "
             "import, a return page that sends twice.",
@@ -421,16 +419,15 @@ class MixShifted(Kind, frozen=True, kw_only=True):
     """The share of a return reason or refund mode in a day is far from the days before."""
 
     name = "mix shifted"
-    usual = "notice"
+    usual_severity = "notice"
     day: str
-    of: Dimension
     returns: int
     shifts: list[Shift]
     unfinished: bool = False
 
     @property
     def page(self) -> str:
-        of_reasons = self.of == "return reasons"
+        of_reasons = self.subject == "return reasons"
         return _page("return_reasons_daily" if of_reasons else "refund_modes_daily", self.day)
 
     def words(self) -> Words:
@@ -442,10 +439,10 @@ class MixShifted(Kind, frozen=True, kw_only=True):
         return Words(
             first,
             f"Of the {self.returns} returns of {self.day}{' so far' if self.unfinished else ''}, "
-            f"by their {self.of}.{also} The counts are right.",
+            f"by their {self.subject}.{also} The counts are right.",
             "look for the products behind it in `return_items` of that day: a wrong size chart, a "
             "bad batch, a refund mode that is switched off.",
-            f"The shares of {self.of} are as usual",
+            f"The shares of {self.subject} are as usual",
             "They fit the days before, or have been like this for a week.",
         )
 

@@ -18,6 +18,13 @@ class Spans:
         """``pairs`` are partition keys, first hour and first hour no longer inside."""
         self._spans = sorted((Window.from_key(a), Window.from_key(b)) for a, b in pairs)
 
+    @classmethod
+    def of(cls, windows: Iterable[Window]) -> Spans:
+        """The set of these hours."""
+        made = cls()
+        made.add(windows)
+        return made
+
     def add(self, windows: Iterable[Window]) -> None:
         """Put hours in; spans that touch become one."""
         joined: list[tuple[Window, Window]] = []

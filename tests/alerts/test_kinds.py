@@ -46,12 +46,11 @@ SAMPLES: list[Incident] = [
         error="ServerFault",
     ),
     incident(kinds.CredentialsRefused, size=2, spans=MORNING),
-    incident(kinds.Silence, size=3, hours=3, count=0, usual_count=91.0, hour="2026-11-09-11:00"),
+    incident(kinds.Silence, size=3, count=0, usual=91.0, hour="2026-11-09-11:00"),
     incident(
         kinds.MixShifted,
         subject="return reasons",
         day="2026-11-09",
-        of="return reasons",
         returns=418,
         unfinished=True,
         shifts=[Shift("Size Issue", 130, 0.31, 0.12)],
@@ -77,7 +76,7 @@ SAMPLES: list[Incident] = [
         "blocks",
     ),
     of_claim_named("keys_are_known", "returns", "ClickPost sends a new key: fee", "warning"),
-    incident(kinds.Surge, size=1, hours=1, count=412, usual_count=38.0, hour="2026-11-09-09:00"),
+    incident(kinds.Surge, count=412, usual=38.0, hour="2026-11-09-09:00"),
     incident(kinds.ChannelDown, subject="slack 1", fault="it answered HTTP 404", waiting=3),
 ]
 """What a kind has said once at least, the most frequent ones first."""

@@ -50,7 +50,7 @@ def _kinds() -> str:
     for kind in KINDS.values():
         inhibitors = ", ".join(other.name for other in kind.inhibited_by)
         doc = " ".join((kind.__doc__ or "").split("\n\n", maxsplit=1)[0].split())
-        lines.append(f"| {kind.name} | {kind.usual} | {inhibitors} | {doc} |")
+        lines.append(f"| {kind.name} | {kind.usual_severity} | {inhibitors} | {doc} |")
     return "\n".join(lines) + "\n"
 
 
