@@ -108,6 +108,7 @@ def step(known: Iterable[Incident], detected: Detected, now: datetime, policy: A
     opened = {i.key: i for i in incidents.values() if i.is_open}
     firing = {finding.name for finding in detected.findings if not finding.listed_only}
     found, silent = _uninhibited(detected, firing)
+    silent = [noted for noted in silent if noted.key not in opened]
     changes: list[tuple[Event, Incident]] = []
 
     def put(event: Event | None, incident: Incident) -> None:

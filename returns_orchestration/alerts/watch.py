@@ -72,7 +72,7 @@ class Watch(HourIndex, kw_only=True):
 
     def correct_clock(self, now: datetime) -> None:
         """Take what lies ahead for ``now``: nothing may wait for a clock that was ahead."""
-        HourIndex.correct_clock(self, now)
+        super().correct_clock(now)
         for name in ("began_at", "resumed_at", "progress_at", "relieved_at"):
             setattr(self, name, min(getattr(self, name), now))
         self.asked_at = None if self.asked_at is None else min(self.asked_at, now)

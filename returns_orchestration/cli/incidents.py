@@ -17,7 +17,7 @@ ASLEEP = timedelta(minutes=30)
 def incidents(
     every: Annotated[
         bool,
-        typer.Option("--all", help="Also resolved ones of 30 days, and what opened none, and why."),
+        typer.Option("--all", help="Also what is resolved, for 30 days, and what sent no message."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:

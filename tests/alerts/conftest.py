@@ -33,7 +33,7 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 class Hours(FolderStore):
     """A lake of any age: its journal says of every hour, but for those ``gone``, that all is well.
 
-    Each was waived, which is the least that can be said; what a test has published stands beside.
+    Each was waived, which takes the least; what a test has published stands beside.
     """
 
     def __init__(self, root: Path) -> None:
@@ -194,10 +194,10 @@ def hour(number: float) -> Window:
     return Window.of(START + timedelta(hours=number))
 
 
-def said(
+def evaluated(
     window: Window, at: datetime, *failed: str, asset: str = "returns", **facts: str
 ) -> Evaluation:
-    """What a check said of one hour: the claims that failed."""
+    """An evaluation of one hour, with the claims that failed."""
     more = {"weight": "error", "verdict": "fails", "figures": "2 of 9", **facts}
     claims = tuple(FailedClaim(name=n, **more) for n in failed)
     return Evaluation(asset, window.key, at, claims, f"check_of_{asset}")
@@ -205,7 +205,7 @@ def said(
 
 def unread(window: Window, at: datetime, cause: str) -> Evaluation:
     """That an hour could not be read, and which error it was."""
-    return said(window, at, "the_hour_was_read", asset="raw_returns", cause=cause)
+    return evaluated(window, at, "the_hour_was_read", asset="raw_returns", cause=cause)
 
 
 @pytest.fixture

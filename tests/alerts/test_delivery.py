@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from alerts.conftest import Desk, hour, said
+from alerts.conftest import Desk, evaluated, hour
 from pydantic import SecretStr
 from support.receiver import Receiver
 
@@ -28,7 +28,7 @@ def channels(*urls: str) -> Channels:
 
 
 def bad(desk: Desk, number: int, claim: str = "nothing_is_rejected") -> Any:
-    return said(hour(number), desk.now, claim, asset="rejected_returns")
+    return evaluated(hour(number), desk.now, claim, asset="rejected_returns")
 
 
 def rows(folder: Path) -> pl.DataFrame:
@@ -157,7 +157,7 @@ def test_killed_between_post_and_mark_a_message_arrives_and_at_most_twice(
 
     with pytest.raises(Killed):
         desk.tick(bad(desk, 0), post=dies)
-    desk.tick(bad(desk, 0), post=real.post)  # the cursor had not moved: the same verdicts again
+    desk.tick(bad(desk, 0), post=real.post)  # the cursor had not moved: the same evaluations again
     desk.tick(post=real.post)
     assert len(receiver.messages) == (2 if posted else 1)
     assert len({message["title"] for message in receiver.messages}) == 1

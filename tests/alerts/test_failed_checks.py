@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
-from alerts.conftest import START, Desk, hour, said, situation_of, unread
+from alerts.conftest import START, Desk, evaluated, hour, situation_of, unread
 
 from returns_orchestration.alerts.detection import failed_claims
 from returns_orchestration.alerts.kinds import OfClaims
@@ -47,26 +47,26 @@ def found(failing: dict[str, Failing], at: float = 0) -> list[tuple[str, str, in
 
 
 def test_hours_that_fail_the_same_claim_are_one_finding() -> None:
-    failing = known(said(hour(1), NOON, CLAIM), said(hour(2), NOON, CLAIM))
+    failing = known(evaluated(hour(1), NOON, CLAIM), evaluated(hour(2), NOON, CLAIM))
     assert found(failing) == [("returns rejected", "problem", 2)]
     assert findings(failing, NOON)[0].periods == [hour(1).key, hour(2).key]
 
 
 def test_an_hour_that_holds_when_it_is_judged_anew_is_mended() -> None:
-    failing = known(said(hour(1), NOON, CLAIM), said(hour(2), NOON, CLAIM))
-    remember(failing, [said(hour(1), after(1))])
+    failing = known(evaluated(hour(1), NOON, CLAIM), evaluated(hour(2), NOON, CLAIM))
+    remember(failing, [evaluated(hour(1), after(1))])
     assert found(failing) == [("returns rejected", "problem", 1)]
-    remember(failing, [said(hour(2), after(1), "keys_are_known", weight="warning")])
+    remember(failing, [evaluated(hour(2), after(1), "keys_are_known", weight="warning")])
     assert found(failing) == [("check failed", "notice", 1)]
 
 
 def test_a_check_clears_only_its_own_claims() -> None:
-    failing = known(said(hour(1), NOON, CLAIM, "keys_are_known"))
+    failing = known(evaluated(hour(1), NOON, CLAIM, "keys_are_known"))
     remember(failing, [Evaluation("returns", hour(1).key, after(1), check="new_names")])
     assert len(found(failing)) == 2
-    another = said(hour(1), after(1), CLAIM)
+    another = evaluated(hour(1), after(1), CLAIM)
     remember(failing, [replace(another, check="new_names")])
-    remember(failing, [said(hour(1), after(2))])
+    remember(failing, [evaluated(hour(1), after(2))])
     assert found(failing, 2) == [("returns rejected", "problem", 1)]
     remember(failing, [Evaluation("returns", hour(1).key, after(3), check="new_names")])
     assert failing == {}
@@ -82,45 +82,49 @@ def test_another_check_of_an_hour_that_was_not_read_tells_nothing_of_the_cause(d
 
 
 def test_an_hour_that_was_not_read_was_not_judged() -> None:
-    failing = known(said(hour(1), NOON, "no_return_vanished", asset="raw_returns"))
-    remember(failing, [said(hour(1), after(1), "the_hour_was_read", asset="raw_returns")])
+    failing = known(evaluated(hour(1), NOON, "no_return_vanished", asset="raw_returns"))
+    remember(failing, [evaluated(hour(1), after(1), "the_hour_was_read", asset="raw_returns")])
     assert found(failing) == [("returns vanished", "problem", 1)]
 
 
 def test_what_no_hour_newly_failed_for_a_day_is_no_news() -> None:
-    failing = known(said(hour(1), NOON, CLAIM), said(hour(2), after(20), CLAIM))
+    failing = known(evaluated(hour(1), NOON, CLAIM), evaluated(hour(2), after(20), CLAIM))
     assert found(failing, 43) == [("returns rejected", "problem", 2)]
     assert found(failing, 45) == []
 
 
 def test_a_later_poll_of_the_same_hour_is_no_news() -> None:
-    failing = known(said(hour(1), NOON, CLAIM))
-    remember(failing, [said(hour(1), after(72), CLAIM)])
+    failing = known(evaluated(hour(1), NOON, CLAIM))
+    remember(failing, [evaluated(hour(1), after(72), CLAIM)])
     forget(failing, after(72))
     assert found(failing, 72) == []
-    remember(failing, [said(hour(70), after(73), CLAIM)])
+    remember(failing, [evaluated(hour(70), after(73), CLAIM)])
     assert found(failing, 73) == [("returns rejected", "problem", 1)]
     forget(failing, after(24 * 15))
     assert next(iter(failing.values())).periods == {hour(70).key: after(73)}
 
 
-def test_the_same_verdicts_again_change_nothing() -> None:
-    verdicts = [said(hour(1), NOON, CLAIM), said(hour(2), after(1), CLAIM), said(hour(1), after(2))]
-    once, twice = known(*verdicts), known(*verdicts, *verdicts)
+def test_the_same_evaluations_again_change_nothing() -> None:
+    evaluations = [
+        evaluated(hour(1), NOON, CLAIM),
+        evaluated(hour(2), after(1), CLAIM),
+        evaluated(hour(1), after(2)),
+    ]
+    once, twice = known(*evaluations), known(*evaluations, *evaluations)
     assert found(once, 3) == found(twice, 3) == [("returns rejected", "problem", 1)]
 
 
 def test_claims_about_times_are_one_incident_and_the_digits_speak_first() -> None:
     failing = known(
-        said(hour(1), NOON, "every_return_is_inside_its_hour_or_next_to_it", figures="9 off"),
-        said(
+        evaluated(hour(1), NOON, "every_return_is_inside_its_hour_or_next_to_it", figures="9 off"),
+        evaluated(
             hour(1),
             NOON,
             "every_record_is_requested_in_its_window_or_next_to_it",
             asset="raw_returns",
             figures="9 further off",
         ),
-        said(
+        evaluated(
             hour(1),
             after(1),
             "request_times_are_in_utc",
@@ -137,7 +141,7 @@ def test_claims_about_times_are_one_incident_and_the_digits_speak_first() -> Non
     "claim", ["the_hour_was_read", "the_hour_was_published", "every_hour_of_the_day_is_there"]
 )
 def test_claims_about_missing_hours_are_no_incident_of_a_check(claim: str) -> None:
-    assert known(said(hour(1), NOON, claim)) == {}
+    assert known(evaluated(hour(1), NOON, claim)) == {}
 
 
 @pytest.mark.parametrize(
@@ -146,14 +150,14 @@ def test_claims_about_missing_hours_are_no_incident_of_a_check(claim: str) -> No
 )
 def test_the_weight_of_a_claim_is_the_severity(weight: str, severity: str) -> None:
     facts: dict[str, Any] = {"weight": weight}
-    assert found(known(said(hour(1), NOON, "keys_are_known", **facts))) == [
+    assert found(known(evaluated(hour(1), NOON, "keys_are_known", **facts))) == [
         ("check failed", severity, 1)
     ]
 
 
 def test_what_a_lost_memory_forgot_is_not_resolved(desk: Desk) -> None:
     desk.live(2)
-    desk.tick(said(hour(1), desk.now, "returns_are_conserved"))
+    desk.tick(evaluated(hour(1), desk.now, "returns_are_conserved"))
     assert len(desk.titles) == 1
     desk.live(2)
     desk.lake.store.delete(WATCH)

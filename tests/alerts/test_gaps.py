@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from alerts.conftest import START, Desk, hour, said, unread
+from alerts.conftest import START, Desk, evaluated, hour, unread
 
 from returns_orchestration import tables
 from returns_orchestration.state.failing_claims import Evaluation
@@ -56,7 +56,7 @@ def test_refused_credentials_are_notified_at_once_and_inhibit_the_hours_they_cos
     desk.live(7, lambda: failing(desk, "CredentialsRefused"))
     assert desk.titles == ["[urgent] ClickPost refuses our key or user name"]
     assert "Missing so far: 1 hour" in desk.sent[0][1].text
-    desk.tick(said(hour(11), desk.now, asset="raw_returns"))
+    desk.tick(evaluated(hour(11), desk.now, asset="raw_returns"))
     assert desk.titles[1:] == ["[resolved] ClickPost accepts our key and user name"]
     desk.live(1)  # the healing sensor brings the rest
     desk.gone = set()
@@ -68,7 +68,7 @@ def test_hours_that_do_not_follow_after_the_credentials_are_right_are_notified(d
     desk.live(5)
     desk.gone = {hour(5)}
     desk.live(3, lambda: failing(desk, "CredentialsRefused"))
-    desk.tick(said(hour(7), desk.now, asset="raw_returns"))
+    desk.tick(evaluated(hour(7), desk.now, asset="raw_returns"))
     desk.live(4, lambda: failing(desk, "RequestRefused"))
     assert desk.titles[2:] == [
         "[problem] 1 hour of returns is missing: the API refuses the requests"
@@ -83,21 +83,21 @@ def test_absent_credentials_are_named(desk: Desk) -> None:
 
 
 def test_a_pipeline_that_polls_nothing_is_notified_as_that(desk: Desk) -> None:
-    desk.live(5, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    desk.live(5, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     desk.gone = {hour(n) for n in range(5, 20)}
     desk.live(4)
     assert desk.titles == ["[urgent] The pipeline stands still: ClickPost is not being polled"]
     desk.gone = set()
-    desk.live(1, lambda: [said(hour(8), desk.now, asset="raw_returns")])
+    desk.live(1, lambda: [evaluated(hour(8), desk.now, asset="raw_returns")])
     assert desk.titles[1:] == ["[resolved] ClickPost is being polled again"]
-    desk.live(4, lambda: [said(hour(8), desk.now, asset="raw_returns")])
+    desk.live(4, lambda: [evaluated(hour(8), desk.now, asset="raw_returns")])
     assert len(desk.sent) == 2
 
 
 def test_a_standstill_just_after_an_hour_was_due_is_one_incident(desk: Desk) -> None:
-    desk.live(5, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    desk.live(5, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     desk.gone = {hour(n) for n in range(4, 20)}
-    desk.live(1 / 3, lambda: [said(hour(0), desk.now, asset="raw_returns")])  # a re-poll
+    desk.live(1 / 3, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])  # a re-poll
     desk.live(4)
     assert desk.titles == ["[urgent] The pipeline stands still: ClickPost is not being polled"]
     assert desk.kinds == ["nothing polled"]
@@ -132,7 +132,7 @@ def test_a_history_that_is_being_healed_is_no_news(desk: Desk, healing: bool) ->
         desk.now += timedelta(minutes=10)
         if healing:
             desk.gone -= set(sorted(desk.gone)[-6:])
-        touched = [said(hour(24 * 30 - 1), desk.now, asset="raw_returns")]
+        touched = [evaluated(hour(24 * 30 - 1), desk.now, asset="raw_returns")]
         desk.tick(*touched)
     if healing:
         assert desk.sent == []
@@ -144,7 +144,7 @@ def test_a_history_that_is_being_healed_is_no_news(desk: Desk, healing: bool) ->
 
 def test_what_is_damaged_is_notified_at_once_and_so_is_its_end(desk: Desk) -> None:
     """Within the grace of missing hours, too: nothing is mended before."""
-    asked = said(hour(0), START, asset="raw_returns")
+    asked = evaluated(hour(0), START, asset="raw_returns")
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5, lambda: [asked])
     names, path = desk.lake.names(), desk.lake.path(tables.RETURNS, hour(3))
@@ -205,11 +205,11 @@ def test_what_cannot_be_read_of_the_sensor_ends_no_incident(desk: Desk, content:
 
 def test_hours_that_a_restored_lake_lacks_are_missing(desk: Desk) -> None:
     """The lake alone shows nothing; Dagster's log knows of a newer poll."""
-    asked = said(hour(0), START, asset="raw_returns")
+    asked = evaluated(hour(0), START, asset="raw_returns")
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5, lambda: [asked])
     desk.known = {hour(3): "1" * 16}
-    desk.live(9, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    desk.live(9, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     assert desk.kinds == ["hours missing"]
     assert desk.watch.missing.pairs() == [[hour(3).key, hour(4).key]]
 
@@ -220,7 +220,7 @@ def test_hours_that_are_about_to_be_made_are_no_news(desk: Desk) -> None:
     desk.live(5)
     names = desk.lake.names()
     desk.lake.invalidate(names, hour(3))
-    desk.live(9, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    desk.live(9, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     assert desk.sent == []
     assert desk.watch.missing.pairs() == []
 
@@ -230,8 +230,10 @@ def test_hours_that_a_check_blocks_are_notified_as_the_check(desk: Desk) -> None
     desk.gone = {hour(5)}
     blocked = "references_are_unique_and_present"
     desk.tick(
-        said(hour(5), desk.now, blocked, weight="blocks"),
-        said(hour(5), desk.now, "the_hour_was_published", asset="raw_returns", cause="HourBlocked"),
+        evaluated(hour(5), desk.now, blocked, weight="blocks"),
+        evaluated(
+            hour(5), desk.now, "the_hour_was_published", asset="raw_returns", cause="HourBlocked"
+        ),
     )
     desk.live(6)
     assert desk.titles == ["[urgent] returns: 2 of 9, in 1 hour"]

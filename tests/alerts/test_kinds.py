@@ -79,7 +79,7 @@ SAMPLES: list[Incident] = [
     incident(kinds.Surge, count=412, usual=38.0, hour="2026-11-09-09:00"),
     incident(kinds.ChannelDown, subject="slack 1", fault="it answered HTTP 404", waiting=3),
 ]
-"""What a kind has said once at least, the most frequent ones first."""
+"""Each kind once at least, the most frequent ones first."""
 
 FREQUENT = 4
 """So many of the samples the README shows outside a fold."""

@@ -7,7 +7,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
-from alerts.conftest import START, Desk, said
+from alerts.conftest import START, Desk, evaluated
 
 from returns_orchestration import tables
 from returns_orchestration.simulator.moments import to_micros
@@ -42,7 +42,7 @@ def lived(desk: Desk, mean: float, silent: range) -> list[str]:
     ):
         desk.now = window.end + timedelta(minutes=15)
         desk.publish({window: 0 if number in silent else usual(window, mean)})
-        desk.tick(said(window, desk.now))
+        desk.tick(evaluated(window, desk.now))
     return desk.titles
 
 
@@ -68,7 +68,7 @@ def test_a_surge_is_notified(desk: Desk) -> None:
     fill(desk, 16, window)
     desk.publish({window: 6 * usual(window, 16)})
     desk.now = window.end + timedelta(minutes=15)
-    desk.tick(said(window, desk.now))
+    desk.tick(evaluated(window, desk.now))
     assert desk.kinds == ["surge"]
 
 
@@ -213,7 +213,7 @@ def test_counts_are_remembered_for_ten_weeks(desk: Desk) -> None:
     desk.publish(dict.fromkeys(windows_between(START, START + timedelta(hours=3)), 5))
     recent = Window.of(desk.now - timedelta(weeks=9))
     desk.publish({recent: 7})
-    desk.tick(said(Window(START), desk.now), said(recent, desk.now))
+    desk.tick(evaluated(Window(START), desk.now), evaluated(recent, desk.now))
     content = desk.lake.store.get("_alerts/seen.json")
     assert content is not None
     assert f'"{recent.number}":7'.encode() in content

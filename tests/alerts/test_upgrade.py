@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
-from alerts.conftest import START, Desk, hour, said, unread
+from alerts.conftest import START, Desk, evaluated, hour, unread
 
 from returns_orchestration.alerts.state import STATE, WATCH
 from returns_orchestration.state.failing_claims import Evaluation
@@ -59,7 +59,7 @@ def test_what_was_open_is_resolved_once_by_the_words_of_today(desk: Desk) -> Non
     desk.gone = set()
     desk.live(1 / 6)
     assert desk.titles[4:] == ["[resolved] The 3 hours of returns that were missing are there"]
-    desk.tick(said(hour(4), desk.now, asset="rejected_returns"), said(hour(4), desk.now))
+    desk.tick(evaluated(hour(4), desk.now, asset="rejected_returns"), evaluated(hour(4), desk.now))
     assert desk.kinds == []
     assert sorted(desk.titles[5:]) == [
         "[resolved] ClickPost sends no more returns that cannot be used",
@@ -77,7 +77,7 @@ def test_a_claim_that_another_check_of_its_asset_clears_and_its_own_fails_is_no_
     sent = len(desk.sent)
     assert desk.kinds == []
     other = Evaluation("returns", hour(4).key, desk.now, check="another")
-    desk.tick(other, said(hour(4), desk.now, "keys_are_known", weight="warning"))
+    desk.tick(other, evaluated(hour(4), desk.now, "keys_are_known", weight="warning"))
     desk.live(1)
     assert len(desk.sent) == sent
     assert desk.kinds == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from alerts.conftest import START, Desk, hour, said, unread
+from alerts.conftest import START, Desk, evaluated, hour, unread
 
 from returns_orchestration.alerts.tick import Alerts
 from returns_orchestration.alerts.watch import MIXED
@@ -72,7 +72,7 @@ def test_what_a_look_did_not_come_to_is_not_missing(desk: Desk) -> None:
 
 def asked(desk: Desk) -> list[Evaluation]:
     """That the pipeline is at work."""
-    return [said(hour(0), desk.now, asset="raw_returns")]
+    return [evaluated(hour(0), desk.now, asset="raw_returns")]
 
 
 def test_what_is_no_longer_complete_is_found_by_the_next_look_and_notified_after_a_grace(
@@ -106,10 +106,10 @@ def test_an_hour_that_a_run_is_at_work_on_is_no_news(desk: Desk) -> None:
     for _ in range(6):
         desk.gone = {hour(3)}  # polled again, and its tables not yet made
         desk.now += timedelta(seconds=30)
-        desk.tick(said(hour(3), desk.now, asset="raw_returns"))
+        desk.tick(evaluated(hour(3), desk.now, asset="raw_returns"))
         desk.gone = set()
         desk.now += timedelta(hours=1)
-        desk.tick(said(hour(3), desk.now, asset="raw_returns"))
+        desk.tick(evaluated(hour(3), desk.now, asset="raw_returns"))
     assert desk.state.incidents == []
 
 
@@ -119,7 +119,7 @@ def test_an_hour_that_a_run_made_is_found_at_once(desk: Desk) -> None:
     desk.tick()
     desk.gone.discard(hour(5))
     desk.now += timedelta(seconds=30)
-    desk.tick(said(hour(5), desk.now))
+    desk.tick(evaluated(hour(5), desk.now))
     assert desk.watch.complete.pairs() == [["2026-11-01-05:00", "2026-11-01-06:00"]]
 
 
