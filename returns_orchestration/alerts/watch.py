@@ -118,11 +118,13 @@ class Look:
         watch, found = self.at.watch, self.at.found
         remember(watch.failing, evaluations)
         forget(watch.failing, self.at.now)
-        for evaluation in evaluations:
+        # A check without a partition is of all time, and tells nothing of one hour.
+        partitioned = [evaluation for evaluation in evaluations if evaluation.period]
+        for evaluation in partitioned:
             if evaluation.asset == READ:
                 self._read_outcome(evaluation)
         watch.trim(first)
-        touched = sorted({e.period for e in evaluations if e.asset in HOURLY}, reverse=True)
+        touched = sorted({e.period for e in partitioned if e.asset in HOURLY}, reverse=True)
         damaged = found.windows if found else ()
         ordered = watch.worth_a_look(map(Window.from_key, touched), damaged, first, self.at.newest)
         for begin in range(0, len(ordered), AT_ONCE):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import msgspec
 import pytest
 from alerts.conftest import START, Desk, evaluated, hour, situation_of, unread
 
@@ -79,6 +80,24 @@ def test_another_check_of_an_hour_that_was_not_read_tells_nothing_of_the_cause(d
     desk.tick(Evaluation("raw_returns", hour(5).key, desk.now, check="another"))
     assert desk.watch.refused is not None
     assert desk.watch.causes[hour(5).key].error == "CredentialsRefused"
+
+
+def test_a_check_of_all_time_of_an_hourly_asset_tells_nothing_of_its_hours(desk: Desk) -> None:
+    desk.live(5)
+    desk.gone = {hour(5)}
+    desk.live(1, lambda: [unread(hour(5), desk.now, "CredentialsRefused")])
+    asked_at = desk.watch.asked_at
+    failed = unread(hour(5), desk.now, "")
+    (claim,) = failed.failed
+    news = msgspec.structs.replace(
+        claim, name="new_names_are_acknowledged", figures="2 new keys", weight="warning"
+    )
+    desk.live(1, lambda: [Evaluation("raw_returns", "", desk.now, (news,), "new_names")])
+    assert desk.watch.asked_at == asked_at
+    assert desk.kinds == ["credentials refused", "check failed"]
+    assert desk.titles[1] == "[notice] raw_returns: 2 new keys"
+    desk.tick(Evaluation("raw_returns", "", desk.now, check="new_names"))
+    assert desk.kinds == ["credentials refused"]
 
 
 def test_an_hour_that_was_not_read_was_not_judged() -> None:
