@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from benchmarks.figures import Figure, table
-from returns_orchestration.alerts import verdicts
-from returns_orchestration.alerts.facts import Evaluation, FailedClaim, Policy, QuietHours
-from returns_orchestration.alerts.gaps import gaps
-from returns_orchestration.alerts.incidents import Incident, step
-from returns_orchestration.alerts.mix import DayMix, most_frequent
-from returns_orchestration.alerts.seen import Cause, Seen, number_of
-from returns_orchestration.alerts.unusual import unusual
+from returns_orchestration.alerts.detection import detect
+from returns_orchestration.alerts.life_cycle import Incident, step
+from returns_orchestration.alerts.watch import Situation, Watch
+from returns_orchestration.settings import AlertPolicy, QuietHours
 from returns_orchestration.simulator.catalogue import REASONS, REFUND_MODES
 from returns_orchestration.simulator.moments import to_micros
 from returns_orchestration.simulator.rhythm import lively_count
-from returns_orchestration.state.spans import Spans
+from returns_orchestration.state.failing_claims import Evaluation, FailedClaim, remember
+from returns_orchestration.state.hour_index import Cause, Found
+from returns_orchestration.state.mix import DayMix, most_frequent
 from returns_orchestration.window import Day, Window, windows_between
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ QUARTER = 2_160
 HISTORY = 8 * 168
 SALE = range(1_000, 1_000 + 168)
 SETTLE = timedelta(minutes=10)
-POLICY = Policy(timedelta(hours=2), timedelta(hours=1), QuietHours(22, 8, INDIA), SETTLE)
+POLICY = AlertPolicy(timedelta(hours=2), timedelta(hours=1), QuietHours(22, 8, INDIA), SETTLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +125,8 @@ class Merchant:
 def live(merchant: Merchant) -> list[Incident]:
     """The incidents of the quarter, an hour after another."""
     first = START - timedelta(hours=HISTORY)
-    seen = Seen.first(first)
-    seen.asked_at = first
-    complete, missing = Spans(), Spans()
+    watch = Watch.first(first)
+    watch.asked_at = first
     reasons: dict[str, Counter[str]] = {}
     modes: dict[str, Counter[str]] = {}
     incidents: list[Incident] = []
@@ -142,36 +140,39 @@ def live(merchant: Merchant) -> list[Incident]:
     for hour, window in enumerate(windows, start=-HISTORY):
         now = window.end + timedelta(minutes=15)
         evaluations = _verdicts(merchant, hour, window, now)
-        verdicts.remember(seen.failing, evaluations)
+        remember(watch.failing, evaluations)
         if hour in out:
-            missing.add([window])
+            watch.missing.add([window])
             wrong_key = any(
                 p.kind == "credentials refused" and hour in p.hours for p in merchant.planted
             )
-            cause = Cause(
-                error="CredentialsRefused" if wrong_key else "ServerFault", words="", at=now
-            )
-            seen.causes[window.key] = cause
-            seen.refused = cause if wrong_key else None
+            cause = Cause(error="CredentialsRefused" if wrong_key else "ServerFault", at=now)
+            watch.causes[window.key] = cause
+            watch.refused = cause if wrong_key else None
         else:
-            seen.refused = None
-            for back in (*(Window.from_key(k) for k in list(seen.causes)), window):
+            watch.refused = None
+            for back in (*(Window.from_key(k) for k in list(watch.causes)), window):
                 number = (back.start - START) // timedelta(hours=1)
-                _arrive(merchant, number, back, seen, reasons, modes)
-                missing.discard([back])
-                complete.add([back])
-            seen.causes.clear()
-        seen.asked_at = now
-        seen.complete, seen.missing = complete.pairs(), missing.pairs()
+                _arrive(merchant, number, back, watch, reasons, modes)
+                watch.missing.discard([back])
+                watch.complete.add([back])
+            watch.causes.clear()
+        watch.asked_at = now
         if hour < 0:
             continue
-        opened = {i.key for i in incidents if i.is_open}
-        hours = gaps(seen, window, "", opened, now, POLICY)
-        strange, unjudged = unusual(seen, now, INDIA)
-        findings = [*hours.findings, *verdicts.findings(seen.failing, now), *strange]
-        incidents = _all(
-            incidents, step(incidents, findings, hours.held | unjudged, now, POLICY).incidents
+        situation = Situation(
+            watch=watch,
+            opened={i.key: i for i in incidents if i.is_open},
+            outboxes={},
+            found=Found(),
+            newest=window,
+            absent="",
+            zone=INDIA,
+            policy=POLICY,
+            now=now,
         )
+        done = step(incidents, detect(situation), now, POLICY)
+        incidents = _all(incidents, done.incidents)
     return incidents
 
 
@@ -185,18 +186,18 @@ def _arrive(  # noqa: PLR0913, PLR0917 - what an hour brings, and where it is re
     merchant: Merchant,
     hour: int,
     window: Window,
-    seen: Seen,
+    watch: Watch,
     reasons: dict[str, Counter[str]],
     modes: dict[str, Counter[str]],
 ) -> None:
     count = merchant.count(hour, window)
-    seen.counts[number_of(window)] = count
-    seen.counts.pop(number_of(window) - 10 * 168, None)
+    watch.counts[window.number] = count
+    watch.counts.pop(window.number - 10 * 168, None)
     day = Day.of(window.start, INDIA).key
     new_reasons, new_modes = merchant.mix(hour, count)
     reasons.setdefault(day, Counter()).update(new_reasons)
     modes.setdefault(day, Counter()).update(new_modes)
-    seen.mixes[day] = DayMix(
+    watch.mixes[day] = DayMix(
         returns=reasons[day].total(),
         reasons=most_frequent(reasons[day]),
         modes=most_frequent(modes[day]),

@@ -46,9 +46,15 @@ if TYPE_CHECKING:
 
 
 class ReturnsError(Exception):
-    """Root of the tree: ``str(error)`` is fit to be shown to a user as it is."""
+    """Root of the tree: ``str(error)`` is fit to be shown to a user as it is.
+
+    An alert about hours that are missing because of it has ``missing_because`` in its title and,
+    where waiting does not help, ``missing_to_do``.
+    """
 
     next_step: ClassVar[str] = ""
+    missing_because: ClassVar[str] = ""
+    missing_to_do: ClassVar[str] = ""
 
     def __init__(self, cause: str, *, next_step: str | None = None) -> None:
         self.cause = cause
@@ -99,6 +105,8 @@ class TransientApiError(ApiError):
 class Unreachable(TransientApiError):
     """No connection, a time-out, a reset, or a body shorter than announced."""
 
+    missing_because = "the API does not answer in time"
+
 
 class NoConnection(Unreachable):
     """Nobody answers: no such host, connection refused or too slow, certificate not accepted.
@@ -106,12 +114,19 @@ class NoConnection(Unreachable):
     It concerns every window alike, so asking for others is pointless until it is mended.
     """
 
+    missing_because = "CLICKPOST_BASE_URL does not accept connections"
+    missing_to_do = (
+        "run `returns-orchestration doctor`; if it cannot connect either, check the network and "
+        "CLICKPOST_BASE_URL."
+    )
     next_step = "Check the network and CLICKPOST_BASE_URL with `returns-orchestration doctor`."
 
 
 class Throttled(TransientApiError):
     """The API asks to slow down: HTTP 429 or meta.status 429."""
 
+    missing_because = "the API asks us to slow down (429)"
+    missing_to_do = "lower CLICKPOST_MAX_REQUESTS_PER_SECOND and restart Dagster."
     next_step = (
         "The hour stays as it was; lower CLICKPOST_MAX_REQUESTS_PER_SECOND and run "
         "`returns-orchestration backfill` again."
@@ -124,6 +139,8 @@ class AskedToWait(Throttled):
     It concerns every window alike, so a run ends with it.
     """
 
+    missing_because = "the API asks us to wait (429)"
+    missing_to_do = ""
     next_step = (
         "Nothing has to be done: missing hours are asked for after that. If it comes back, lower "
         "CLICKPOST_MAX_REQUESTS_PER_SECOND."
@@ -133,10 +150,13 @@ class AskedToWait(Throttled):
 class ServerFault(TransientApiError):
     """The API failed on its own side: HTTP 408, 425, 5xx, or meta.status 5xx."""
 
+    missing_because = "the API fails on ClickPost's side"
+
 
 class AnswerPending(TransientApiError):
     """The API took the request and has no answer yet: any 2xx but 200, in HTTP or in meta."""
 
+    missing_because = "the API accepts the requests and has no answers yet"
     next_step = (
         "The hour stays as it was; run `returns-orchestration backfill` again later, and ask "
         "ClickPost if it stays so."
@@ -149,6 +169,7 @@ class MalformedReply(TransientApiError):
     ``size``: its bytes, as far as they were read.
     """
 
+    missing_because = "the API's replies cannot be read"
     size = 0
 
 
@@ -167,6 +188,10 @@ class CredentialsRefused(PermanentApiError):
 class RequestRefused(PermanentApiError):
     """The API refuses the request itself."""
 
+    missing_because = "the API refuses the requests"
+    missing_to_do = (
+        "run `returns-orchestration doctor` and check CLICKPOST_BASE_URL and CLICKPOST_TIME_ZONE."
+    )
     next_step = (
         "Check CLICKPOST_BASE_URL and CLICKPOST_TIME_ZONE with `returns-orchestration doctor`."
     )
@@ -175,24 +200,32 @@ class RequestRefused(PermanentApiError):
 class RedirectRefused(PermanentApiError):
     """The API answered with a redirect, which would carry the key to another address."""
 
+    missing_because = "the API has moved to another address"
+    missing_to_do = (
+        "set CLICKPOST_BASE_URL to the address that ClickPost names now, then restart Dagster."
+    )
     next_step = "Set CLICKPOST_BASE_URL to the address that ClickPost names now; none is followed."
 
 
 class NextPageRefused(PermanentApiError):
     """meta.next leaves the host that was asked, is no URL, or runs in a loop."""
 
+    missing_because = "the API's pages lead nowhere"
     next_step = "Ask ClickPost about its paging; the window was not kept, as it would be short."
 
 
 class NotOver(PermanentApiError):
     """The hour was asked for before its end, so what was served of it is not all of it."""
 
+    missing_because = "they were polled before their end"
     next_step = "The hour stays missing; the sensor `missing_hours` asks for it after its end."
 
 
 class RecordsLeftOut(PermanentApiError):
     """The reply indicates more records than it serves, and meta.next leads to none of them."""
 
+    missing_because = "the API serves only a part of an hour's returns"
+    missing_to_do = "ask ClickPost how the rest of an hour is read."
     next_step = (
         "Ask ClickPost how to read the rest of an hour; the window was not kept, as it would be "
         "short."
@@ -202,12 +235,16 @@ class RecordsLeftOut(PermanentApiError):
 class ClockAhead(PermanentApiError):
     """The hour is not over by ClickPost's clock, so what was served of it is not all of it."""
 
+    missing_because = "this machine's clock is ahead of ClickPost's"
+    missing_to_do = "set this machine's clock right, best by NTP."
     next_step = "Set this machine's clock right; the hour stays missing and is asked for then."
 
 
 class StaleReply(PermanentApiError):
     """A cache answered with what ClickPost had said before the hour was over."""
 
+    missing_because = "a cache answers for ClickPost with old replies"
+    missing_to_do = "let the proxy or cache on the way pass requests to the API through."
     next_step = (
         "Have the proxy or cache on the way pass requests for CLICKPOST_BASE_URL through; the hour "
         "stays missing and is asked for again."
@@ -221,6 +258,10 @@ class LakeError(ReturnsError):
 class LakeUnwritable(LakeError):
     """A write failed; what stood there before is untouched."""
 
+    missing_because = "the lake cannot be written"
+    missing_to_do = (
+        "run `returns-orchestration doctor`; it says what RETURNS_LAKE refuses and what to do."
+    )
     next_step = "Check RETURNS_LAKE, its permissions and its free space, then run the same again."
 
 
@@ -246,6 +287,8 @@ class LakeNewer(LakeError):
 class LakeDamaged(LakeError):
     """A file is missing, unreadable or not what was recorded when it was written."""
 
+    missing_because = "a file of the lake is damaged"
+    missing_to_do = "run `returns-orchestration backfill FROM TO --repoll` for them."
     next_step = (
         "Find what is damaged with `returns-orchestration verify` and mend it with "
         "`returns-orchestration rebuild FROM TO`."
@@ -255,6 +298,8 @@ class LakeDamaged(LakeError):
 class ZoneUnknown(LakeDamaged):
     """A poll was sent under a time zone that the database of this machine does not have."""
 
+    missing_because = "their polls were sent under a time zone that this machine does not know"
+    missing_to_do = "update the Python package tzdata on this machine."
     next_step = (
         "Update the Python package tzdata on this machine; if the name is wrong, correct it with "
         "`returns-orchestration rezone FROM TO --time-zone ZONE`."
@@ -274,6 +319,8 @@ class HourBlocked(DataError):
     ``window`` is the key of the hour, or of the day whose tables it is about.
     """
 
+    missing_because = "a check blocks them"
+    missing_to_do = "look at their checks in Dagster."
     next_step = "The tables were left as they were; look at its checks in the Dagster UI."
 
     def __init__(self, window: str, judged: Mapping[str, Sequence[Any]], sentence: str) -> None:
@@ -290,3 +337,14 @@ class NeverPolled(DataError):
     def __init__(self, window: str) -> None:
         self.window = window
         super().__init__(f"{window} was never polled, so nothing can be made of it.")
+
+
+def error_named(name: str) -> type[ReturnsError]:
+    """The class of an error by its name, as records hold it; the root where there is none."""
+    waiting: list[type[ReturnsError]] = [ReturnsError]
+    while waiting:
+        error = waiting.pop()
+        if error.__name__ == name:
+            return error
+        waiting += error.__subclasses__()
+    return ReturnsError

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,6 +38,36 @@ OBJECT_STORES = ("s3://", "gs://", "az://")
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 NETWORK_VARIABLES = (*_PROXIES, *map(str.lower, _PROXIES), "SSL_CERT_FILE", "SSL_CERT_DIR")
 """What the HTTP client reads of the environment beside our own variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """From ``begin`` to ``end`` o'clock in ``zone`` notices wait; equal: there are none."""
+
+    begin: int
+    end: int
+    zone: ZoneInfo
+
+    def hold(self, moment: datetime) -> bool:
+        """Whether ``moment`` lies in them."""
+        hour = moment.astimezone(self.zone).hour
+        if self.begin <= self.end:
+            return self.begin <= hour < self.end
+        return hour >= self.begin or hour < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPolicy:
+    """How patient alerts are.
+
+    ``grace`` is how long after it was due an hour may be missing, ``cooldown`` how long after its
+    end an incident that comes back stays silent, ``settle`` when an hour is due after its end.
+    """
+
+    grace: timedelta
+    cooldown: timedelta
+    quiet: QuietHours
+    settle: timedelta
 
 
 class Settings(BaseSettings):
@@ -268,6 +299,12 @@ class Settings(BaseSettings):
     def lake_is_a_folder(self) -> bool:
         """Whether RETURNS_LAKE names a folder and not an object store."""
         return not self.lake.startswith(OBJECT_STORES)
+
+    @property
+    def alert_policy(self) -> AlertPolicy:
+        """How patient alerts are to be."""
+        quiet = QuietHours(*self.alert_quiet_hours, self.report_time_zone)
+        return AlertPolicy(self.alert_grace, self.alert_cooldown, quiet, self.settle)
 
     def digest(self) -> str:
         """Eight hex digits that change with any setting, the network's, or the package's version.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 HOUR = timedelta(hours=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 IN_PATH = re.compile(r"(?:^|/)date=(\d{4})-(\d\d)-(\d\d)/hour=(\d\d)(?:/|$)", re.ASCII)
 
 
@@ -46,6 +47,11 @@ class Window:
         # Not strftime: it is slow, and writes the years before 1000 with fewer digits.
         at = self.start
         return f"{at.year:04d}-{at.month:02d}-{at.day:02d}-{at.hour:02d}:00"
+
+    @property
+    def number(self) -> int:
+        """The hours from 1970 to it."""
+        return (self.start - EPOCH) // HOUR
 
     @property
     def text(self) -> str:
@@ -89,6 +95,11 @@ class Window:
     def of(cls, moment: datetime) -> Window:
         """The window that holds ``moment`` (aware)."""
         return cls(moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
+
+    @classmethod
+    def from_number(cls, number: int) -> Window:
+        """The window that begins ``number`` hours after 1970."""
+        return cls(EPOCH + number * HOUR)
 
     @classmethod
     def from_key(cls, key: str) -> Window:

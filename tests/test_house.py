@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support import readme
 
 from returns_orchestration.cli import app
 from returns_orchestration.defs.instance import PLAIN_CONFIGURATION
@@ -42,8 +43,8 @@ MAY_IMPORT_DAGSTER = {"defs", "definitions", "cli"}
 MAY_IMPORT_SIMULATOR = {"cli", "simulator"}
 TOP_LEVEL = {
     ".ci", ".env.example", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile",
-    "README.md", "benchmarks", "constraints.txt", "dagster.yaml", "data", "deploy", "docs", "pyproject.toml",
-    "returns_orchestration", "tests", "workspace.yaml",
+    "README.md", "benchmarks", "constraints.txt", "dagster.yaml", "data", "deploy", "docs",
+    "pyproject.toml", "returns_orchestration", "tests", "workspace.yaml",
 }  # fmt: skip
 NOT_NAMES = {"utils", "helpers", "common", "base", "manager", "misc"}
 
@@ -166,6 +167,10 @@ def test_every_make_target_stands_in_the_readme() -> None:
 
 def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
     assert all_tables_markdown().strip() in README
+
+
+def test_what_the_readme_shows_of_alerts_is_that_of_the_code() -> None:
+    assert readme.current(README) == README, "python -m support.readme writes it anew"
 
 
 def test_what_a_lone_instance_gets_is_part_of_dagster_yaml() -> None:

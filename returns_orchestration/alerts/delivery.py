@@ -2,7 +2,7 @@
 
 A channel is named by its scheme and its place among those of its scheme (`slack 1`, `jsons 2`): all
 else in such a URL can be a secret. Apprise and the HTTP libraries put URLs into their log lines, so
-while this module calls them, their loggers are deaf in this thread; of a failure only its HTTP
+while this module calls them, their loggers are muted in this thread; of a failure only its HTTP
 status or its kind is repeated.
 """
 
@@ -13,7 +13,7 @@ import re
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import httpx
 
@@ -28,69 +28,54 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS: Final = 5.0
 LOUD: Final = (
-    "apprise",
-    "charset_normalizer",
-    "httpcore.connection",
-    "httpcore.http11",
-    "httpcore.http2",
-    "httpcore.proxy",
-    "httpx",
-    "requests",
-    "urllib3",
-    "urllib3.connection",
-    "urllib3.connectionpool",
-    "urllib3.util.retry",
-)
+    "apprise", "charset_normalizer", "httpcore.connection", "httpcore.http11", "httpcore.http2",
+    "httpcore.proxy", "httpx", "requests", "urllib3", "urllib3.connection",
+    "urllib3.connectionpool", "urllib3.util.retry",
+)  # fmt: skip
 """Loggers that may write a URL."""
 
 ANSWER_SECONDS: Final = 15.0
 """How long a receiver may take to answer. One that has the message and is slower gets it again."""
 
 TYPES: Final = {
-    "notice": "info",
-    "problem": "warning",
-    "urgent": "failure",
-    "over": "success",
-    "test": "info",
-}
-"""How a message is meant, in Apprise's words: colours and symbols follow from it."""
+    "notice": "info", "problem": "warning", "urgent": "failure", "resolved": "success",
+    "test": "info", "over": "success",
+}  # fmt: skip
+"""Tones in Apprise's words, which give colours and symbols; `over` is from before 0.3."""
 
 
-class _Deaf(logging.Filter):
-    """Drops the lines of threads that are posting, and keeps what may be told of them."""
+class _Mute(logging.Filter):
+    """Drops the lines of threads that are posting, and keeps the fault that they name."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: dict[int, str] = {}
+    faults: ClassVar[dict[int, str]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         thread = threading.get_ident()
-        if thread not in self.heard:
+        if thread not in self.faults:
             return True
-        said = record.getMessage()
-        status = re.search(r"error=([1-5][0-9]{2})\b", said)
-        if status:
-            self.heard[thread] = f"it answered HTTP {status[1]}"
-        elif "onnection error" in said:
-            self.heard[thread] = "no connection, or no answer in time"
+        line = record.getMessage()
+        if status := re.search(r"error=([1-5][0-9]{2})\b", line):
+            self.faults[thread] = f"it answered HTTP {status[1]}"
+        elif "onnection error" in line:
+            self.faults[thread] = "no connection, or no answer in time"
         return False
 
 
-_deaf = _Deaf()
+MUTE: Final = _Mute()
 
 
 @contextmanager
-def _silently() -> Iterator[_Deaf]:
+def _muted() -> Iterator[None]:
     """Nothing that the libraries log in this thread reaches any log."""
     for name in LOUD:
-        logging.getLogger(name).addFilter(_deaf)  # a filter that is there is not added twice
-    # Alembic, which Dagster calls, switches off every logger there is; then nothing would be heard.
+        logging.getLogger(name).addFilter(MUTE)  # a filter that is there is not added twice
+    # Alembic, which Dagster calls, disables every logger there is; then no fault would be noted.
     logging.getLogger("apprise").disabled = False
-    _deaf.heard[threading.get_ident()] = ""
+    MUTE.faults[threading.get_ident()] = ""
     try:
-        yield _deaf
+        yield
     finally:
-        _deaf.heard.pop(threading.get_ident(), None)
+        MUTE.faults.pop(threading.get_ident(), None)
 
 
 class Channels:
@@ -117,7 +102,7 @@ class Channels:
         """Send one message to one channel: "" if it went through, else why not, in words."""
         import apprise  # noqa: PLC0415 - half a second, and only where something is sent
 
-        with _silently() as deaf:
+        with _muted():
             try:
                 asset = apprise.AppriseAsset(app_id="returns-orchestration", async_mode=False)
                 # One URL to a channel, all in this thread.
@@ -134,16 +119,16 @@ class Channels:
                 )
             except Exception as error:  # noqa: BLE001 - a hundred services, none may end a tick
                 return f"it could not be called: {type(error).__name__}"
-            heard = deaf.heard[threading.get_ident()]
-        return "" if sent else heard or "it did not accept the message"
+            fault = MUTE.faults[threading.get_ident()]
+        return "" if sent else fault or "it did not accept the message"
 
 
 def beat(url: SecretStr | None, transport: httpx.BaseTransport | None = None) -> bool:
     """Call the heartbeat URL; False, and a line in the log without it, if that did not work."""
     if url is None:
         return True
-    why: Any = ""
-    with _silently():
+    why = ""
+    with _muted():
         try:
             with httpx.Client(timeout=HEARTBEAT_SECONDS, transport=transport) as client:
                 status = client.get(url.get_secret_value()).status_code

@@ -1,263 +1,137 @@
-"""Hours that are not there: since when, for which reason, and which of four incidents that is.
+"""Hours that are not there: since when, for which reason, and which of four kinds that is.
 
-One gap is told once. Refused credentials come first; then a pipeline that asks for nothing; then
-hours that are missing; then a newest hour that is too old. The ones further down are held while one
-above them is the reason.
-
-Patience: an hour counts a grace period after it was due. What was due before the watch began, or
-began again after a pause, belongs to the healing sensor, and counts only once that has mended none
-of it for a grace period; what is older than a week by then is listed and never sent. What was
-complete and is found otherwise gets a grace period from then, as a run may be at work on it.
+An hour counts a grace period after it was due. What was due before the watch began, or began again
+after a pause, is left to the sensor `missing_hours`, and counts only once that has recovered none
+of it for a grace period; what is older than a week by then is listed only. What was complete and is
+not any more gets a grace period from then, as a run may be at work on it. Of several kinds that are
+found at once, one inhibits the others; see ``kinds``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.alerts.facts import Finding, Key
+from returns_orchestration.alerts.kinds import (
+    HISTORY,
+    CredentialsRefused,
+    HoursDamaged,
+    HoursMissing,
+    Key,
+    NewestHourTooOld,
+    NothingPolled,
+    Reason,
+)
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from datetime import datetime
 
-    from returns_orchestration.alerts.facts import Policy, Severity
-    from returns_orchestration.alerts.seen import Cause, Seen
+    from returns_orchestration.alerts.life_cycle import Detected
+    from returns_orchestration.alerts.watch import Situation, Watch
 
-HISTORY: Final = timedelta(days=7)
+HISTORY_AGE: Final = timedelta(days=7)
 """What was due that long before the watch began is history: listed, not sent."""
 
 MOMENT: Final = timedelta(minutes=15)
-"""An hour that is due for less than that is being asked for, and named nowhere."""
+"""An hour that is due for less than that is being polled, and named nowhere."""
 
 TOO_OLD: Final = timedelta(hours=1)
 """On top of an hour's grace: how old the newest complete hour may be."""
 
-CREDENTIALS: Final = Key("credentials refused", "")
-NOTHING_POLLED: Final = Key("nothing polled", "")
-MISSING: Final = Key("hours missing", "")
-DAMAGED: Final = Key("hours damaged", "")
-OLD_MISSING: Final = Key("hours missing", "history")
-STALE: Final = Key("newest hour too old", "")
+REFUSED: Final = Key(CredentialsRefused.name, "")
+NOT_POLLED: Final = Key(NothingPolled.name, "")
+MISSING: Final = Key(HoursMissing.name, "")
+OLD_MISSING: Final = Key(HoursMissing.name, HISTORY)
+TOO_OLD_HOUR: Final = Key(NewestHourTooOld.name, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Gaps:
-    """What was found, and which keys could not be judged because another one explains them."""
-
-    findings: list[Finding]
-    held: set[Key]
-
-
-def gaps(  # noqa: PLR0913, PLR0917 - what a decision is made of
-    seen: Seen, newest: Window, absent: str, opened: Collection[Key], now: datetime, policy: Policy
-) -> Gaps:
-    """The gaps as they are ``now``.
-
-    ``newest`` is the newest hour that is due, ``absent`` names credentials that are not set,
-    ``opened`` are the keys of the incidents that are open.
-    """
-    spans = _known_missing(seen, now, policy)
-    due = _until(spans, newest, now - policy.settle - MOMENT)
-    edge = seen.began_at - HISTORY - policy.settle
-    old, recent = _until(due, newest, edge), _from(due, edge)
-    findings = _damaged(seen)
-    if OLD_MISSING in opened or _stalled(seen, now, policy):
-        findings += _hours(old, seen, "history", listed_only=True)
-    refused = _credentials(seen, spans, due, absent)
-    if refused is not None:
-        return Gaps([*findings, refused], {NOTHING_POLLED, MISSING, STALE})
-    overdue = _overdue(recent, seen, opened, now, policy)
-    dead = overdue and _nobody_asks(overdue, seen, now, policy)
-    if CREDENTIALS in opened or (NOTHING_POLLED in opened and not dead):
-        # What had kept hours from coming is over: the healing sensor gets its time to bring them.
-        seen.relieved_at = now
-        overdue = overdue if MISSING in opened else []
+def gaps(at: Situation, detected: Detected) -> None:
+    """The gaps as they are now."""
+    watch, now, policy = at.watch, at.now, at.policy
+    fresh = [Window.from_key(key) for key, lost in watch.lost.items() if now - lost < policy.grace]
+    missing = watch.missing.without(fresh)
+    limit = min(Window.of(now - policy.settle - MOMENT), at.newest.next)
+    edge = Window.of(watch.began_at - HISTORY_AGE - policy.settle)
+    due, recent = missing.before(limit), missing.before(limit).since(edge)
+    if watch.damaged:
+        since, spans = min(watch.damaged.values()), Spans.of(watch.damaged_hours).pairs()
+        detected.add(HoursDamaged(since=since, size=len(watch.damaged), spans=spans))
+    stalled = now - max(watch.resumed_at, watch.progress_at, watch.relieved_at) >= policy.grace
+    overdue = _overdue(at, recent, stalled=stalled)
+    dead = bool(overdue) and _is_dead(at, overdue, now)
+    if watch.refused is not None or (at.absent and due):
+        since = watch.resumed_at if watch.refused is None else watch.refused.at
+        spans, size = missing.pairs(), len(missing)
+        detected.add(CredentialsRefused(since=since, size=size, spans=spans, absent=at.absent))
+    elif REFUSED in at.opened or (NOT_POLLED in at.opened and not dead):
+        # What had kept hours from coming is over: `missing_hours` gets its time to recover them.
+        watch.relieved_at = now
+        overdue = overdue if MISSING in at.opened else Spans()
+    old = _missing(due.before(edge), watch, HISTORY)
+    detected.add(old, None if OLD_MISSING in at.opened or stalled else Reason.RECOVERING)
     if not overdue:
-        return Gaps([*findings, *_stale(seen, due, newest, now, policy)], set())
-    if not dead and MISSING not in opened and _may_stand_still(overdue, seen, now, policy):
-        return Gaps(findings, {NOTHING_POLLED, MISSING, STALE})
+        detected.add(_too_old(at, due))
+        late = recent.before(Window.of(now - policy.settle - policy.grace))
+        waiting = _missing(watch.missing.before(limit).since(edge), watch)
+        detected.add(waiting, Reason.RECOVERING if late else Reason.GRACE)
+        return
+    detected.unjudged.add(TOO_OLD_HOUR)
+    # Whether no request is made any more is known a little later; until then neither is sent.
+    soon = now + policy.grace / 2
+    if not dead and MISSING not in at.opened and _is_dead(at, overdue, soon):
+        detected.unjudged |= {NOT_POLLED, MISSING}
+        detected.add(_missing(recent, watch), Reason.STANDSTILL)
+        return
     if dead:
-        return Gaps([*findings, _dead(overdue, recent, seen)], {MISSING, STALE})
-    return Gaps([*findings, *_hours(recent, seen, "")], {STALE})
+        since = watch.asked_at or next(iter(overdue)).end
+        detected.add(NothingPolled(since=since, size=len(recent), spans=recent.pairs()))
+    detected.add(_missing(recent, watch))
 
 
-def _damaged(seen: Seen) -> list[Finding]:
-    """Told at once: what is damaged is mended only after that, so that its cause is looked for."""
-    if not seen.damaged:
-        return []
-    spans = Spans()
-    spans.add(Window.from_key(key) for key in seen.damaged)
-    return [
-        Finding(
-            kind=DAMAGED.kind,
-            severity="problem",
-            since=min(seen.damaged.values()),
-            size=len(seen.damaged),
-            facts={"spans": spans.pairs()},
-        )
-    ]
-
-
-def _known_missing(seen: Seen, now: datetime, policy: Policy) -> list[tuple[Window, Window]]:
-    """The missing hours; those that were complete a moment ago are left to their run."""
-    missing = Spans(seen.missing)
-    fresh = [key for key, at in seen.lost.items() if now - at < policy.grace]
-    missing.discard(Window.from_key(key) for key in fresh)
-    return [(Window.from_key(a), Window.from_key(b)) for a, b in missing.pairs()]
-
-
-def _stalled(seen: Seen, now: datetime, policy: Policy) -> bool:
-    """Whether the healing of what was missing at the beginning has come to a halt."""
-    return now - max(seen.resumed_at, seen.progress_at, seen.relieved_at) >= policy.grace
-
-
-def _overdue(
-    spans: Sequence[tuple[Window, Window]],
-    seen: Seen,
-    opened: Collection[Key],
-    now: datetime,
-    policy: Policy,
-) -> list[tuple[Window, Window]]:
+def _overdue(at: Situation, recent: Spans, *, stalled: bool) -> Spans:
     """The hours whose grace is over; for those of an open incident it is not given again."""
-    late = _until(spans, None, now - policy.settle - policy.grace)
-    if MISSING in opened or NOTHING_POLLED in opened:
+    late = recent.before(Window.of(at.now - at.policy.settle - at.policy.grace))
+    if stalled or MISSING in at.opened or NOT_POLLED in at.opened:
         return late
-    if now - seen.relieved_at < policy.grace:
-        return []
-    if _stalled(seen, now, policy):
-        return late
-    return _from(late, seen.resumed_at - policy.settle)
+    if at.now - at.watch.relieved_at < at.policy.grace:
+        return Spans()
+    return late.since(Window.of(at.watch.resumed_at - at.policy.settle))
 
 
-def _nobody_asks(
-    overdue: Sequence[tuple[Window, Window]], seen: Seen, now: datetime, policy: Policy
-) -> bool:
+def _is_dead(at: Situation, overdue: Spans, now: datetime) -> bool:
     """Whether no request of any outcome was made, although hours wait for one."""
-    if any(a.key <= key < b.key for key in seen.causes for a, b in overdue):
+    if any(Window.from_key(key) in overdue for key in at.watch.causes):
         return False
-    return seen.asked_at is None or now - seen.asked_at >= policy.grace
+    return at.watch.asked_at is None or now - at.watch.asked_at >= at.policy.grace
 
 
-def _may_stand_still(
-    overdue: Sequence[tuple[Window, Window]], seen: Seen, now: datetime, policy: Policy
-) -> bool:
-    """Whether it looks as if nobody asked any more, and a little later it will be known.
+def _missing(hours: Spans, watch: Watch, subject: str = "") -> HoursMissing | None:
+    """One finding for all missing hours, with the newest cause that is known of any of them.
 
-    Missing hours for which no request is known would be told now, and the standstill beside them.
+    Hours that a failed check blocks are found as that check.
     """
-    return _nobody_asks(overdue, seen, now + policy.grace / 2, policy)
-
-
-def _dead(
-    overdue: Sequence[tuple[Window, Window]],
-    recent: Sequence[tuple[Window, Window]],
-    seen: Seen,
-) -> Finding:
-    return Finding(
-        kind="nothing polled",
-        severity="urgent",
-        since=seen.asked_at or overdue[0][0].end,
-        size=_size(recent),
-        facts={"spans": _keys(recent)},
-    )
-
-
-def _credentials(
-    seen: Seen,
-    spans: Sequence[tuple[Window, Window]],
-    due: Sequence[tuple[Window, Window]],
-    absent: str,
-) -> Finding | None:
-    """Told at once: nothing comes before somebody acts."""
-    if seen.refused is None and not (absent and due):
+    causes = [cause for key, cause in watch.causes.items() if Window.from_key(key) in hours]
+    blocked = causes and all(c.error == "HourBlocked" for c in causes) and len(causes) == len(hours)
+    if not hours or blocked:
         return None
-    return Finding(
-        kind="credentials refused",
-        severity="urgent",
-        since=seen.resumed_at if seen.refused is None else seen.refused.at,
-        size=_size(spans),
-        facts={"spans": _keys(spans), "absent": absent},
+    newest = max(causes, key=lambda cause: cause.at, default=None)
+    return HoursMissing(
+        since=next(iter(hours)).end,
+        subject=subject,
+        size=len(hours),
+        spans=hours.pairs(),
+        error=newest.error if newest else "",
     )
 
 
-def _hours(
-    spans: Sequence[tuple[Window, Window]], seen: Seen, subject: str, *, listed_only: bool = False
-) -> list[Finding]:
-    """One finding for all missing hours, with the newest reason that is known of any of them.
-
-    Hours that a failed check blocks are told as that.
-    """
-    if not spans:
-        return []
-    causes = [c for k, c in seen.causes.items() if any(a.key <= k < b.key for a, b in spans)]
-    if causes and all(c.error == "HourBlocked" for c in causes) and len(causes) == _size(spans):
-        return []
-    newest: Cause | None = max(causes, key=lambda cause: cause.at, default=None)
-    facts: dict[str, Any] = {"spans": _keys(spans)}
-    if newest is not None:
-        facts |= {"error": newest.error, "words": newest.words}
-    severity: Severity = "notice" if listed_only else "problem"
-    return [
-        Finding(
-            kind="hours missing",
-            subject=subject,
-            severity=severity,
-            since=spans[0][0].end,
-            size=_size(spans),
-            facts=facts,
-            listed_only=listed_only,
-        )
-    ]
-
-
-def _stale(
-    seen: Seen,
-    due: Sequence[tuple[Window, Window]],
-    newest: Window,
-    now: datetime,
-    policy: Policy,
-) -> list[Finding]:
+def _too_old(at: Situation, due: Spans) -> NewestHourTooOld | None:
     """The newest complete hour is old and no missing hour explains it: waived, or not looked at."""
-    if not seen.complete or due:
-        return []
-    last = Window.from_key(seen.complete[-1][1])
-    since = max(last.end + policy.settle, seen.resumed_at)
-    if last > newest or now - since < policy.grace + TOO_OLD:
-        return []
-    hours = last.hours_to(newest.end)
-    facts = {"hour": last.previous.key}
-    return [
-        Finding(
-            kind="newest hour too old",
-            severity="problem",
-            since=last.start,
-            size=hours,
-            facts=facts,
-        )
-    ]
-
-
-def _until(
-    spans: Sequence[tuple[Window, Window]], newest: Window | None, moment: datetime
-) -> list[tuple[Window, Window]]:
-    """The part of ``spans`` whose hours ended by ``moment``, up to ``newest``."""
-    last = Window.of(moment)
-    last = last if newest is None else min(last, newest.next)
-    return [(a, min(b, last)) for a, b in spans if a < last]
-
-
-def _from(spans: Sequence[tuple[Window, Window]], moment: datetime) -> list[tuple[Window, Window]]:
-    """The part of ``spans`` whose hours end after ``moment``."""
-    first = Window.of(moment)
-    return [(max(a, first), b) for a, b in spans if b > first]
-
-
-def _size(spans: Sequence[tuple[Window, Window]]) -> int:
-    return sum(a.hours_to(b.start) for a, b in spans)
-
-
-def _keys(spans: Sequence[tuple[Window, Window]]) -> list[list[str]]:
-    return [[a.key, b.key] for a, b in spans]
+    last = next(iter(at.watch.whole.newest(1)), None)
+    if last is None or due or last >= at.newest:
+        return None
+    since = max(last.next.end + at.policy.settle, at.watch.resumed_at)
+    if at.now - since < at.policy.grace + TOO_OLD:
+        return None
+    return NewestHourTooOld(since=last.end, size=last.next.hours_to(at.newest.end), hour=last.key)

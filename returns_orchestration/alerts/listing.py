@@ -4,49 +4,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from returns_orchestration.alerts import told
-from returns_orchestration.alerts.words import WORDS
+from returns_orchestration.alerts.kinds import utc
+from returns_orchestration.alerts.life_cycle import Incident
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from returns_orchestration.alerts.incidents import Incident
+    from returns_orchestration.alerts.life_cycle import Noted
 
 HEADER = ("number", "severity", "since", "until", "sent", "what")
 
 
-def plain(incident: Incident) -> dict[str, Any]:
-    """One incident as `incidents --json` prints it; times are ISO 8601, UTC."""
-    what, means, mend = WORDS[incident.kind](incident)
-    ended = incident.closed_at
+def plain(noted: Noted) -> dict[str, Any]:
+    """One incident, or a finding that became none, as `incidents --json` prints it.
+
+    Times are ISO 8601, UTC. ``silent`` is the reason why no message was sent.
+    """
+    words = noted.finding.words()
+    number, opened, ended, sent = None, None, None, False
+    if isinstance(noted, Incident):
+        number, opened, ended = noted.number, noted.opened_at, noted.resolved_at
+        sent = noted.notified_at is not None
     return {
-        "number": incident.number,
-        "kind": incident.kind,
-        "subject": incident.subject,
-        "severity": incident.severity,
-        "open": incident.is_open,
-        "since": incident.since.isoformat(),
-        "opened_at": incident.opened_at.isoformat(),
+        "number": number,
+        "kind": noted.kind,
+        "subject": noted.subject,
+        "severity": noted.severity,
+        "open": opened is not None and ended is None,
+        "since": noted.since.isoformat(),
+        "opened_at": opened.isoformat() if opened else None,
         "closed_at": ended.isoformat() if ended else None,
-        "sent": incident.told_at is not None,
-        "size": incident.size,
-        "what": what,
-        "means": means,
-        "to_do": mend,
+        "sent": sent,
+        "silent": noted.silent or None,
+        "size": noted.size,
+        "what": words.title,
+        "means": words.means,
+        "to_do": words.to_do,
     }
 
 
-def cells(incident: Incident) -> tuple[str, ...]:
-    """One incident as a line of the list."""
-    what, _, _ = WORDS[incident.kind](incident)
-    ended = told.utc(incident.closed_at) if incident.closed_at else "open"
-    sent = "listed only" if incident.listed_only else "yes" if incident.told_at else "not yet"
-    since = told.utc(incident.since)
-    return (str(incident.number), incident.severity, since, ended, sent, what)
+def cells(noted: Noted) -> tuple[str, ...]:
+    """One incident, or a finding that became none, as a line of the list."""
+    number, until, sent = "-", "pending", f"no: {noted.silent}" if noted.silent else "not yet"
+    if isinstance(noted, Incident):
+        number = str(noted.number)
+        until = utc(noted.resolved_at) if noted.resolved_at else "open"
+        sent = "yes" if noted.notified_at else sent
+    title = noted.finding.words().title
+    return (number, noted.severity, utc(noted.since), until, sent, title)
 
 
 def in_order(incidents: Iterable[Incident]) -> list[Incident]:
-    """Open ones first, and of each kind the newest first."""
+    """Open ones first, the newest first among the open and among the resolved."""
     return sorted(incidents, key=lambda i: (not i.is_open, -i.number))
 
 
@@ -54,6 +63,5 @@ def as_markdown(incidents: Sequence[Incident]) -> str:
     """The list as the asset's page shows it."""
     if not incidents:
         return "Nothing is wrong."
-    lines = [cells(incident) for incident in in_order(incidents)]
-    shown = [HEADER, tuple("---" for _ in HEADER), *lines]
+    shown = [HEADER, tuple("---" for _ in HEADER), *map(cells, in_order(incidents))]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in shown)

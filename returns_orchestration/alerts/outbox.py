@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 DOWN: Final = timedelta(minutes=30)
-"""How long a channel may fail before the others are told."""
+"""How long a channel may fail before the others are notified."""
 
 MOST_WAITING: Final = 200
 """Messages that wait for one channel; beyond, the oldest half becomes one that counts them."""
@@ -29,14 +29,15 @@ MOST_WAITING: Final = 200
 ROUNDS: Final = 20
 """Messages to one channel in one tick: a receiver that comes back is not flooded."""
 
-Tone = Literal["notice", "problem", "urgent", "over", "test"]
-
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sent: a title, at most nine lines of text, and how it is meant."""
+    """What is sent: a title, at most nine lines of text, and how it is meant.
+
+    ``tone`` is a severity, resolved or test; `over` in what a release before 0.3 left waiting.
+    """
 
     incident: int
-    tone: Tone
+    tone: str
     title: str
     text: str
 

@@ -1,8 +1,8 @@
 """What is kept of alerts in the lake, under ``_alerts/``: the incidents, and what waits to be sent.
 
 ``state.json`` holds incidents, outboxes and the rows of the `alerts` table that are not yet in a
-file; ``seen.json`` the memory of hours. Both are put whole, so a lost DAGSTER_HOME loses no alert.
-A file that cannot be read is set aside and begun anew, since silence would be worse than a repeat.
+file; ``seen.json`` the watch. Both are put whole, so a lost DAGSTER_HOME loses no alert. A file
+that cannot be read is copied and begun anew, since silence would be worse than a repeat.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from returns_orchestration import tables
-from returns_orchestration.alerts.incidents import Incident  # noqa: TC001 - msgspec
-from returns_orchestration.alerts.outbox import Outbox  # noqa: TC001 - msgspec
-from returns_orchestration.alerts.seen import Seen
+from returns_orchestration.alerts.life_cycle import Incident, Noted  # noqa: TC001 - msgspec
+from returns_orchestration.alerts.outbox import Message, Outbox  # noqa: TC001 - msgspec
+from returns_orchestration.alerts.watch import Watch
 from returns_orchestration.lake.parquet import to_parquet
+from returns_orchestration.state.hour_index import decode, encode
 from returns_orchestration.window import Day
 
 if TYPE_CHECKING:
-    from returns_orchestration.alerts.facts import Kind
+    from returns_orchestration.alerts.kinds import Kind
     from returns_orchestration.lake import Lake
 
 STATE: Final = "_alerts/state.json"
-SEEN: Final = "_alerts/seen.json"
+WATCH: Final = "_alerts/seen.json"
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -42,31 +43,61 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     channel: str | None = None
     text: str | None = None
 
+    @classmethod
+    def of_change(
+        cls, event: str, incident: Incident, now: datetime, message: Message | None
+    ) -> Row:
+        """What happened to an incident, with the message about it, if there is one."""
+        return cls(
+            noted_at=now,
+            event=event,
+            incident=incident.number,
+            kind=incident.kind,
+            subject=incident.subject or None,
+            severity=incident.severity,
+            size=incident.size,
+            text=None if message is None else f"{message.title}\n{message.text}",
+        )
+
+    @classmethod
+    def of_attempt(
+        cls, event: str, channel: str, message: Message, now: datetime, fault: str = ""
+    ) -> Row:
+        """What became of a message in one channel."""
+        text = message.title + (f": {fault}" if fault else "")
+        number = message.incident or None
+        return cls(noted_at=now, event=event, incident=number, channel=channel, text=text)
+
 
 class State(msgspec.Struct, kw_only=True):
-    """Everything that must survive; ``looked_at`` is when somebody last looked, within minutes."""
+    """Everything that must survive.
+
+    ``looked_at`` is when the lake was last looked at, within minutes; ``silent`` are findings of
+    that look that became no incident.
+    """
 
     looked_at: datetime
     incidents: list[Incident] = []
+    silent: list[Noted] = []
     outboxes: dict[str, Outbox] = {}
     rows: list[Row] = []
     files: int = 0
 
 
 class Kept:
-    """State and memory of one lake, read once and put when they changed."""
+    """State and watch of one lake, read once and put when they changed."""
 
     def __init__(self, lake: Lake, now: datetime) -> None:
         self._lake = lake
         self._now = now
         self._written: dict[str, bytes] = {}
         self.state = self._read(STATE, State) or State(looked_at=now)
-        self.seen = self._read(SEEN, Seen) or Seen.first(now)
-        self.seen.believe_until(now)
+        self.watch = self._read(WATCH, Watch) or Watch.first(now)
+        self.watch.correct_clock(now)
 
     def save(self) -> None:
-        """Put what changed; the memory first, from which the incidents follow again."""
-        self._put(SEEN, self.seen)
+        """Put what changed; the watch first, from which the incidents follow again."""
+        self._put(WATCH, self.watch)
         self._put(STATE, self.state)
 
     def file_rows(self) -> int:
@@ -92,37 +123,36 @@ class Kept:
 
     def _read(self, path: str, kind: type[T]) -> T | None:
         content = self._lake.store.get(path)
-        if content is None:
-            return None
-        try:
-            found = msgspec.json.decode(content, type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            aside = path.replace(".json", f"-unreadable-{self._now:%Y%m%dT%H%M%S}.json")
-            self._lake.store.put(aside, content)
-            return None
-        self._written[path] = content
+        found = None if content is None else _decoded(content, kind)
+        if content is not None and found is None:
+            copy = path.replace(".json", f"-unreadable-{self._now:%Y%m%dT%H%M%S}.json")
+            self._lake.store.put(copy, content)
+        elif content is not None:
+            self._written[path] = content
         return found
 
     def _put(self, path: str, value: msgspec.Struct) -> None:
-        content = msgspec.json.encode(value)
+        content = encode(value)
         if self._written.get(path) != content:
             self._lake.store.put(path, content)
             self._written[path] = content
 
 
-def is_told(lake: Lake, kind: Kind) -> bool:
+def is_notified(lake: Lake, kind: type[Kind]) -> bool:
     """Whether an incident of ``kind`` is open and was sent. Raises LakeDamaged."""
     state = read_state(lake)
     incidents = state.incidents if state else []
-    return any(i.kind == kind and i.is_open and i.told_at is not None for i in incidents)
+    return any(i.kind == kind.name and i.is_open and i.notified_at for i in incidents)
 
 
 def read_state(lake: Lake) -> State | None:
-    """The state as it stands, without setting anything aside; None if nobody ever looked."""
+    """The state as it stands, without copying anything; None if nobody ever looked."""
     content = lake.store.get(STATE)
-    if content is None:
-        return None
+    return None if content is None else _decoded(content, State)
+
+
+def _decoded(content: bytes, kind: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(content, type=State)
+        return decode(content, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None

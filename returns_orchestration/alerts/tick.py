@@ -1,6 +1,6 @@
 """One tick: take in the facts, decide, keep, deliver, note. Safe to be killed anywhere.
 
-In this order: rows left by a killed tick are filed; verdicts and hours are taken in; findings
+In this order: rows left by a killed tick are filed; evaluations and hours are taken in; findings
 become incidents and messages; all of it is put into the lake, and only then posted; what went
 through is put before anything else is posted. So a message whose tick is killed is sent once more,
 and none is lost.
@@ -13,25 +13,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.alerts import verdicts, words
-from returns_orchestration.alerts.facts import Finding, Policy, QuietHours
-from returns_orchestration.alerts.gaps import gaps
-from returns_orchestration.alerts.handover import OUTDATED, handed_over
-from returns_orchestration.alerts.incidents import Event, Incident, step
+from returns_orchestration.alerts.detection import detect
+from returns_orchestration.alerts.kinds import ChannelDown
+from returns_orchestration.alerts.life_cycle import Incident, step
+from returns_orchestration.alerts.messages import LAKE_WORKS, Author, lake_fails
 from returns_orchestration.alerts.outbox import Message, Outbox, deliver
-from returns_orchestration.alerts.seen import Look
-from returns_orchestration.alerts.state import Kept, Row, State
-from returns_orchestration.alerts.unusual import unusual
+from returns_orchestration.alerts.state import Kept, Row
+from returns_orchestration.alerts.watch import Look, Situation
+from returns_orchestration.state.hour_index import handed_over
 from returns_orchestration.window import Window, last_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from returns_orchestration.alerts.facts import Evaluation, Key
-    from returns_orchestration.alerts.handover import Found
-    from returns_orchestration.alerts.seen import Seen
+    from returns_orchestration.alerts.life_cycle import Event
+    from returns_orchestration.alerts.state import State
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
+    from returns_orchestration.state.failing_claims import Evaluation
 
 LOOK_SECONDS: Final = 0.8
 """What a tick spends on looking at hours; what is left over comes next."""
@@ -41,10 +40,6 @@ PAUSE: Final = timedelta(minutes=15)
 """Ticks further apart than that were interrupted: hours due meanwhile get their grace anew."""
 
 SIGN_OF_LIFE: Final = timedelta(minutes=5)
-
-
-def _nothing_known(_: Sequence[Window]) -> dict[Window, str]:
-    return {}
 
 
 @dataclass(slots=True)
@@ -57,25 +52,15 @@ class Outcome:
     rows: int = 0
 
 
+@dataclass(kw_only=True, slots=True)
 class Alerts:
     """The alerts of one lake. ``post`` sends a message to a channel and says why it could not."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        lake: Lake,
-        *,
-        channels: Sequence[str],
-        post: Callable[[str, Message], str],
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._settings = settings
-        self._lake = lake
-        self._channels = channels
-        self._post = post
-        self._monotonic = monotonic
-        self._author = words.Author(settings.dagster_url, settings.report_time_zone)
-        self._policy = policy_of(settings)
+    settings: Settings
+    lake: Lake
+    channels: Sequence[str]
+    post: Callable[[str, Message], str]
+    monotonic: Callable[[], float] = time.monotonic
 
     def tick(
         self,
@@ -84,166 +69,83 @@ class Alerts:
         *,
         absent: str = "",
         last_tick: datetime | None = None,
-        known: Callable[[Sequence[Window]], Mapping[Window, str]] = _nothing_known,
+        known: Callable[[Sequence[Window]], Mapping[Window, str]] = lambda _: {},
     ) -> Outcome:
         """Everything, once.
 
         ``absent`` names credentials that are not set; ``last_tick`` is when this was done last;
         ``known`` gives the polls of hours that Dagster knows of, see States.
         """
-        began = self._monotonic()
-        kept = Kept(self._lake, now)
+        may_go_on = self._for(LOOK_SECONDS)
+        kept = Kept(self.lake, now)
+        state = kept.state
         outcome = Outcome([], rows=kept.file_rows())
         if last_tick is None or not timedelta(0) <= now - last_tick <= PAUSE:
-            kept.seen.resumed_at = now
-        newest = last_settled(now, self._settings.settle)
-        look = Look(
-            kept.seen,
-            self._lake,
-            self._settings.report_time_zone,
+            kept.watch.resumed_at = now
+        situation = Situation(
+            watch=kept.watch,
+            opened={i.key: i for i in state.incidents if i.is_open},
+            outboxes=state.outboxes,
+            found=handed_over(self.lake),
+            newest=last_settled(now, self.settings.settle),
+            absent=absent,
+            zone=self.settings.report_time_zone,
+            policy=self.settings.alert_policy,
             now=now,
-            may_go_on=lambda: self._monotonic() - began < LOOK_SECONDS,
-            known=known,
         )
-        found = handed_over(self._lake)
-        look.take_in(
-            evaluations, found.windows if found else (), Window(self._settings.start), newest
-        )
-        self._decide(kept, newest, absent, found, now, outcome)
+        look = Look(situation, self.lake, self.lake.names(), may_go_on, known)
+        look.take_in(evaluations, Window(self.settings.start))
+        done = step(state.incidents, detect(situation), now, situation.policy)
+        state.incidents, state.silent = done.incidents, done.silent
+        self._put_out(state, done.changes, now, outcome)
         kept.save()
         self._deliver(kept, now, outcome)
         outcome.rows += kept.file_rows()
-        outcome.open = [incident for incident in kept.state.incidents if incident.is_open]
+        outcome.open = [incident for incident in state.incidents if incident.is_open]
         return outcome
 
-    def cry(self, error: str, told: Sequence[str]) -> list[str]:
-        """Tell the channels not yet ``told`` that the lake fails, without it; those it reached."""
-        message = words.lake_fails(error)
-        return [n for n in self._channels if n not in told and not self._post(n, message)]
+    def report_lake_failure(self, error: str, notified: Sequence[str]) -> list[str]:
+        """Notify the channels not yet ``notified`` that the lake fails; those that were reached."""
+        message = lake_fails(error)
+        return [n for n in self.channels if n not in notified and not self.post(n, message)]
 
-    def cry_over(self, told: Sequence[str]) -> list[str]:
-        """Tell those who were ``told`` that it works again; those who are still to be told so."""
-        known = [name for name in told if name in self._channels]
-        return [name for name in known if self._post(name, words.LAKE_WORKS)]
+    def report_lake_works(self, notified: Sequence[str]) -> list[str]:
+        """Notify those who were ``notified`` that it works again; those not reached this time."""
+        known = [name for name in notified if name in self.channels]
+        return [name for name in known if self.post(name, LAKE_WORKS)]
 
-    def _decide(  # noqa: PLR0913, PLR0917 - what a decision is made of
-        self,
-        kept: Kept,
-        newest: Window,
-        absent: str,
-        found: Found | None,
-        now: datetime,
-        outcome: Outcome,
+    def _for(self, seconds: float) -> Callable[[], bool]:
+        """Whether less than so many seconds have passed since this call."""
+        began = self.monotonic()
+        return lambda: self.monotonic() - began < seconds
+
+    def _put_out(
+        self, state: State, changes: Sequence[tuple[Event, Incident]], now: datetime, out: Outcome
     ) -> None:
-        state, seen = kept.state, kept.seen
-        opened = {incident.key for incident in state.incidents if incident.is_open}
-        hours = gaps(seen, newest, absent, opened, now, self._policy)
-        strange, unjudged = unusual(seen, now, self._settings.report_time_zone)
-        findings = [
-            *hours.findings,
-            *(found.findings(now) if found else ()),
-            *verdicts.findings(seen.failing, now),
-            *strange,
-            *_of_channels(state, now),
-        ]
-        held = hours.held | unjudged | _not_remembered(state, seen, now)
-        held |= set() if found else {OUTDATED}
-        done = step(state.incidents, findings, held, now, self._policy)
-        state.incidents = done.incidents
-        self._set_up_channels(state, now)
-        for event, incident in done.changes:
-            message = self._message(event, incident)
-            state.rows.append(_row(event, incident, now, message))
+        """Note what changed, and put its messages into the outbox of each configured channel."""
+        author = Author(self.settings.dagster_url, self.settings.report_time_zone)
+        for name in state.outboxes.keys() - set(self.channels):  # went out of the settings
+            waiting = state.outboxes.pop(name).waiting
+            state.rows += [Row.of_attempt("dropped", name, message, now) for message in waiting]
+        for name in self.channels:
+            state.outboxes.setdefault(name, Outbox())
+        for event, incident in changes:
+            word = {"notified": author.opened, "resolution notified": author.resolved}.get(event)
+            message = word(incident) if word else None
             if message is not None:
-                outcome.messages.append(message)
+                out.messages.append(message)
                 for name, outbox in state.outboxes.items():
-                    if name != incident.subject or incident.kind != "channel down":
+                    if name != incident.subject or incident.kind != ChannelDown.name:
                         outbox.add(message)
-        if now - state.looked_at >= SIGN_OF_LIFE or done.changes:
+            state.rows.append(Row.of_change(event, incident, now, message))
+        if changes or now - state.looked_at >= SIGN_OF_LIFE:
             state.looked_at = now
 
-    def _message(self, event: Event, incident: Incident) -> Message | None:
-        if event == "told":
-            return self._author.opened(incident)
-        return self._author.over(incident) if event == "told over" else None
-
-    def _set_up_channels(self, state: State, now: datetime) -> None:
-        """An outbox for each configured channel; what waits for one that is gone is noted."""
-        for name in state.outboxes.keys() - set(self._channels):
-            waiting = state.outboxes.pop(name).waiting
-            state.rows += [_attempt("dropped", name, message, "", now) for message in waiting]
-        for name in self._channels:
-            state.outboxes.setdefault(name, Outbox())
-
     def _deliver(self, kept: Kept, now: datetime, outcome: Outcome) -> None:
-        began = self._monotonic()
-        for sent in deliver(
-            kept.state.outboxes, self._post, now, lambda: self._monotonic() - began < POST_SECONDS
-        ):
+        for sent in deliver(kept.state.outboxes, self.post, now, self._for(POST_SECONDS)):
             for name, message, fault in sent:
                 event = "failed" if fault else "delivered"
-                kept.state.rows.append(_attempt(event, name, message, fault, now))
+                kept.state.rows.append(Row.of_attempt(event, name, message, now, fault))
                 if fault:
                     outcome.faults.append(f"The channel {name} took no message: {fault}.")
             kept.save()
-
-
-def policy_of(settings: Settings) -> Policy:
-    """How patient the settings want alerts to be."""
-    begin, end = settings.alert_quiet_hours
-    return Policy(
-        grace=settings.alert_grace,
-        cooldown=settings.alert_cooldown,
-        quiet=QuietHours(begin, end, settings.report_time_zone),
-        settle=settings.settle,
-    )
-
-
-def _of_channels(state: State, now: datetime) -> list[Finding]:
-    return [
-        Finding(
-            kind="channel down",
-            subject=name,
-            severity="problem",
-            since=outbox.failing_since or now,
-            facts={"fault": outbox.fault, "waiting": len(outbox.waiting)},
-        )
-        for name, outbox in state.outboxes.items()
-        if outbox.is_down(now)
-    ]
-
-
-def _not_remembered(state: State, seen: Seen, now: datetime) -> set[Key]:
-    """Open incidents about checks from before the memory began: it was lost, and they may go on.
-
-    What failed before is not in it, so for a day, after which every incident of a check is over,
-    nothing is said to be over that is merely forgotten.
-    """
-    if now - seen.began_at >= verdicts.NEWS:
-        return set()
-    kinds = {"check failed", *(kind for kind, _ in verdicts.KINDS.values())}
-    return {
-        incident.key
-        for incident in state.incidents
-        if incident.is_open and incident.kind in kinds and incident.opened_at < seen.began_at
-    }
-
-
-def _row(event: Event, incident: Incident, now: datetime, message: Message | None) -> Row:
-    return Row(
-        noted_at=now,
-        event=event,
-        incident=incident.number,
-        kind=incident.kind,
-        subject=incident.subject or None,
-        severity=incident.severity,
-        size=incident.size,
-        text=None if message is None else f"{message.title}\n{message.text}",
-    )
-
-
-def _attempt(event: str, name: str, message: Message, fault: str, now: datetime) -> Row:
-    text = f"{message.title}" + (f": {fault}" if fault else "")
-    return Row(
-        noted_at=now, event=event, incident=message.incident or None, channel=name, text=text
-    )

@@ -20,7 +20,7 @@ def alert(
 ) -> None:
     """Send a test message to each channel and say what became of it; exits 1 if one fails."""
     from returns_orchestration.alerts.delivery import Channels  # noqa: PLC0415 - only where needed
-    from returns_orchestration.alerts.words import test_message  # noqa: PLC0415
+    from returns_orchestration.alerts.messages import TEST_MESSAGE  # noqa: PLC0415
 
     if not test:
         raise SettingsError(
@@ -34,7 +34,7 @@ def alert(
         )
     failed = False
     for name in channels.names:
-        fault = channels.post(name, test_message())
+        fault = channels.post(name, TEST_MESSAGE)
         failed = failed or bool(fault)
         typer.echo(f"FAIL  {name}: {fault}" if fault else f"ok    {name}: the message was accepted")
     if failed:

@@ -16,12 +16,14 @@ ASLEEP = timedelta(minutes=30)
 
 def incidents(
     every: Annotated[
-        bool, typer.Option("--all", help="Those that are over, too, of the last 30 days.")
+        bool,
+        typer.Option("--all", help="Also what is resolved, for 30 days, and what sent no message."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """List the incidents that are open; exits 1 if there is one, or if nobody looks."""
-    from returns_orchestration.alerts import listing, told  # noqa: PLC0415 - only where needed
+    from returns_orchestration.alerts import listing  # noqa: PLC0415 - only where needed
+    from returns_orchestration.alerts.kinds import utc  # noqa: PLC0415
     from returns_orchestration.alerts.state import read_state  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
@@ -34,19 +36,20 @@ def incidents(
         )
         raise typer.Exit(1)
     known = listing.in_order(i for i in state.incidents if every or i.is_open)
+    shown = [*known, *(state.silent if every else ())]
     if as_json:
-        typer.echo(json.dumps([listing.plain(incident) for incident in known], indent=1))
+        typer.echo(json.dumps([listing.plain(noted) for noted in shown], indent=1))
     else:
-        lines = [listing.HEADER, *map(listing.cells, known)]
+        lines = [listing.HEADER, *map(listing.cells, shown)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        for line in lines if known else ():
+        for line in lines if shown else ():
             typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())
         count = sum(incident.is_open for incident in known)
         typer.echo(f"{count or 'No'} incident{'' if count == 1 else 's'} open.")
     asleep = datetime.now(UTC) - state.looked_at > ASLEEP
     if asleep:
         typer.echo(
-            f"Nobody has looked since {told.utc(state.looked_at)} UTC: is Dagster's daemon "
+            f"Nobody has looked since {utc(state.looked_at)} UTC: is Dagster's daemon "
             "running, and its sensor `incidents` on?",
             err=True,
         )

@@ -1,6 +1,6 @@
 """Alerts in Dagster: the sensor that looks, decides and delivers, and the asset that shows it.
 
-The sensor hands over the verdicts that the event log gained since its cursor; all else, what is
+The sensor hands over the evaluations that the event log gained since its cursor; all else, what is
 open and what waits to be sent, stands in the lake. The cursor moves when the tick is done, so a
 tick that was killed is done again, which changes nothing that was done already.
 """
@@ -32,7 +32,7 @@ LOOK_EVERY: Final = timedelta(seconds=50)
 """How often the lake is looked at where Dagster has no new event: every second tick."""
 
 MOST_EVALUATIONS: Final = 1_000
-"""Verdicts taken in by one tick, half a second's worth; the rest comes with the next."""
+"""Evaluations taken in by one tick, half a second's worth; the rest comes with the next."""
 
 FIRST_EVENTS: Final = 3_000
 """Events of an established instance that the very first tick looks back over: about two days."""
@@ -58,8 +58,8 @@ def incident_sensor(
     channels = delivery.Channels(settings.alert_urls)
     rules = settings.digest()
     alerts = Alerts(
-        settings,
-        pipeline.lake,
+        settings=settings,
+        lake=pipeline.lake,
         channels=channels.names,
         post=channels.post,
     )
@@ -69,7 +69,7 @@ def incident_sensor(
         asset_selection=dg.AssetSelection.assets(keys.of(ALERTS)),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells of what is wrong: one message an incident, one when it is over.",
+        description="Sends one message when something is wrong, and one when it is over.",
     )
     def incidents(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
@@ -92,11 +92,11 @@ def incident_sensor(
                 known=lambda windows: history.newest_polls(context.instance, windows, keys),
             )
         except LakeError as error:
-            # Nothing can be kept, so this alone is told from the cursor.
-            cursor.cried += alerts.cry(str(error), cursor.cried)
+            # Nothing can be kept, so who was notified of this alone is in the cursor.
+            cursor.notified += alerts.report_lake_failure(str(error), cursor.notified)
             context.log.error(str(error))  # noqa: TRY400 - it says all, and a trace would not
             return dg.SensorResult(cursor=cursor.write(), skip_reason=str(error))
-        cursor.cried = alerts.cry_over(cursor.cried)
+        cursor.notified = alerts.report_lake_works(cursor.notified)
         for message in outcome.messages:
             context.log.warning("%s\n%s", message.title, message.text)
         for fault in outcome.faults:
@@ -113,7 +113,7 @@ def incident_sensor(
 
 
 class _Cursor:
-    """Up to which event verdicts were taken in, when, who was told that the lake fails.
+    """Up to which event evaluations were taken in, when, who was notified that the lake fails.
 
     ``rules`` is the digest of the settings and the package that wrote it.
     """
@@ -123,13 +123,13 @@ class _Cursor:
         self.event: int | None = plain.get("event")
         ticked_at = plain.get("ticked_at")
         self.ticked_at = datetime.fromisoformat(ticked_at) if ticked_at else None
-        self.cried: list[str] = plain.get("cried", [])
+        self.notified: list[str] = plain.get("notified", plain.get("cried", []))
         self.rules: str = plain.get("rules", "")
 
     def has_just_looked(self, now: datetime) -> bool:
         """Whether the lake was looked at so shortly ago that it need not be without an event."""
         at = self.ticked_at
-        return at is not None and not self.cried and timedelta(0) <= now - at < LOOK_EVERY
+        return at is not None and not self.notified and timedelta(0) <= now - at < LOOK_EVERY
 
     def write(self) -> str:
         ticked_at = self.ticked_at.isoformat() if self.ticked_at else None
@@ -137,7 +137,7 @@ class _Cursor:
             {
                 "event": self.event,
                 "ticked_at": ticked_at,
-                "cried": self.cried,
+                "notified": self.notified,
                 "rules": self.rules,
             }
         )

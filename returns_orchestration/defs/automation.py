@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from returns_orchestration import tables
-from returns_orchestration.alerts.handover import Found, hand_over
-from returns_orchestration.alerts.state import is_told
+from returns_orchestration.alerts.kinds import HoursDamaged
+from returns_orchestration.alerts.state import is_notified
 from returns_orchestration.defs import history
 from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
@@ -24,6 +24,7 @@ from returns_orchestration.defs.step import run_hours
 from returns_orchestration.errors import LakeError
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import due
+from returns_orchestration.state.hour_index import Found, hand_over
 from returns_orchestration.state.hours import States
 from returns_orchestration.state.memory import Memory
 from returns_orchestration.state.status import last_polled, list_files, looked_twice
@@ -154,8 +155,9 @@ def healing_sensor(
         memory.wake_on_change(rules, now)
         memory.look_again_on_change(" ".join(Rules.of_today()))
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
-        memory.damaged = {w: at for w, at in memory.damaged.items() if w >= first}
-        unknown = [*memory.damaged, *memory.unknown(first, newest, now, LOOK_LIMIT)]
+        hours = memory.hours
+        hours.trim(first)
+        unknown = [*hours.damaged_hours, *memory.unknown(first, newest, now, LOOK_LIMIT)]
         recent, patrol = _recent(first, newest), _patrol(memory, first, newest, now)
         looked_at = sorted({*unknown, *recent, *patrol})
         known = history.newest_polls(context.instance, looked_at, keys)
@@ -171,16 +173,14 @@ def healing_sensor(
         missing = [w for w in looked_at if _is_to_be_run(w, verdicts[w], unreported)]
         succeeded = set(looked_at) - set(missing)
         damaged = [w for w in missing if verdicts[w].state == "damaged"]
-        memory.note_damaged(looked_at, damaged, now)
-        outdated = [w for w, verdict in verdicts.items() if verdict.state == "outdated"]
-        _hand_over(pipeline.lake, memory, memory.note_outdated(looked_at, outdated), now)
-        if damaged and not is_told(pipeline.lake, "hours damaged"):
-            # Whoever is told finds the cause as long as nothing is mended; told or not, it is then.
-            early = {w for w in damaged if now - memory.damaged[w] < settings.alert_grace}
+        newly = any(window not in hours.complete for window in succeeded)
+        hours.note({window: verdict.state for window, verdict in verdicts.items()}, now)
+        hours.complete.discard(missing)  # those of which Dagster's log lost the events, too
+        _hand_over(pipeline.lake, memory, now)
+        if damaged and not is_notified(pipeline.lake, HoursDamaged):
+            # The cause is found as long as nothing is mended; after the grace it is, all the same.
+            early = {w for w in damaged if now - hours.damaged[w.key] < settings.alert_grace}
             missing = [window for window in missing if window not in early]
-        newly = succeeded - memory.complete_of(succeeded)
-        memory.complete.add(succeeded)
-        memory.complete.discard(missing)
         busy = _busy(context.instance, keys)
         choice = due.choose(
             looked_at,
@@ -189,7 +189,7 @@ def healing_sensor(
             busy,
             now,
             HEAL_LIMIT,
-            succeeded=bool(newly),
+            succeeded=newly,
         )
         return dg.SensorResult(
             run_requests=[
@@ -235,7 +235,7 @@ def repoll_sensor(
         names = pipeline.lake.names()
         names.load_hours(to_look_up)
         polled = known | last_polled(pipeline.lake, names, to_look_up)
-        memory.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
+        memory.hours.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         memory.polled = {w: at for w, at in polled.items() if not due.is_done(w, at, ages)}
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]
         busy = _busy(context.instance, keys)
@@ -298,12 +298,12 @@ def _confirmed(
     return again
 
 
-def _hand_over(lake: Lake, memory: Memory, outdated: int, now: datetime) -> None:
+def _hand_over(lake: Lake, memory: Memory, now: datetime) -> None:
     """Give the alerts what they do not look for themselves, where it is another than before.
 
     As long as there is anything, once an hour all the same: the file may have been damaged.
     """
-    found = Found(damaged=[window.key for window in sorted(memory.damaged)], outdated=outdated)
+    found = Found(damaged=sorted(memory.hours.damaged), outdated=len(memory.hours.outdated))
     text = "" if found == Found() else f"{found} {now:%Y-%m-%dT%H}"
     if text != memory.handed_over:
         with suppress(LakeError):  # the alerts report it, and the next tick tries again

@@ -22,13 +22,12 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._serdes import deserialize_value
 
-from returns_orchestration.alerts.facts import Evaluation, FailedClaim
-from returns_orchestration.alerts.verdicts import UNREAD
 from returns_orchestration.defs.checks import FAILED_CLAIMS
 from returns_orchestration.defs.event_log import awaiting_storage
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.metadata import POLLED_AT
 from returns_orchestration.lake.poll_log import Answer
+from returns_orchestration.state.failing_claims import UNREAD, Evaluation, FailedClaim
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -92,6 +91,7 @@ def _evaluation(event: str, keys: Keys) -> Evaluation | None:
         said.partition or "",
         datetime.fromtimestamp(entry.timestamp, UTC),
         failed,
+        said.check_name,
     )
 
 

@@ -1,6 +1,6 @@
 """What a sensor remembers from one look to the next, as the text of its cursor.
 
-It stays small after years: complete hours are spans, and only those that fail are listed.
+Which hours are complete is in its index of hours, and attempts at hours that fail stand beside it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from returns_orchestration.state.attempts import Attempt
+from returns_orchestration.state.hour_index import HourIndex, decode, encode
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from returns_orchestration.state.due import Choice
 
 ROUND: Final = timedelta(days=6)
@@ -29,11 +28,11 @@ FILES_EVERY: Final = timedelta(minutes=15)
 
 
 class Memory:
-    """Hours that need no look any more, attempts at those that fail, where the patrol goes on."""
+    """The index of hours, attempts at those that fail, and where the patrol goes on."""
 
     def __init__(  # noqa: PLR0913 - what a cursor holds
         self,
-        complete: Spans,
+        hours: HourIndex,
         attempts: dict[Window, Attempt],
         *,
         rules: str = "",
@@ -41,9 +40,7 @@ class Memory:
         patrol: date | None = None,
         patrolled_at: datetime | None = None,
         files_at: datetime | None = None,
-        damaged: dict[Window, datetime] | None = None,
         made_by: str = "",
-        outdated: Spans | None = None,
         handed_over: str | None = None,
     ) -> None:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
@@ -51,16 +48,13 @@ class Memory:
         ``made_by`` names the rules by which tables were made then, where it is about tables;
         ``polled`` says when hours were last polled, as far as it was looked up; ``patrol`` is the
         date that was looked at last in turn, ``patrolled_at`` when it was due; ``files_at`` is when
-        the files of the newest days were last listed, ``damaged`` since when hours are damaged;
-        ``outdated`` are hours made by earlier rules, as far as they were looked at;
-        ``handed_over`` is what the alerts were given last, None where that is not known.
+        the files of the newest days were last listed; ``handed_over`` is what the alerts were given
+        last, None where that is not known.
         """
-        self.complete = complete
+        self.hours = hours
         self.attempts = attempts
         self.polled = polled or {}
         self.files_at = files_at
-        self.damaged = damaged or {}
-        self.outdated = outdated or Spans()
         self.handed_over = handed_over
         self._patrol = patrol
         self._patrolled_at = patrolled_at
@@ -81,22 +75,16 @@ class Memory:
             Window.from_key(key): datetime.fromisoformat(at)
             for key, at in plain.get("polled", {}).items()
         }
-        damaged = {
-            Window.from_key(key): datetime.fromisoformat(at)
-            for key, at in plain.get("damaged", {}).items()
-        }
         patrol = plain.get("patrolled")
         return cls(
-            Spans(plain.get("complete", ())),
+            decode(cursor, HourIndex) if cursor else HourIndex(),
             attempts,
             rules=plain.get("rules", ""),
             polled=polled,
             patrol=date.fromisoformat(patrol) if patrol else None,
             patrolled_at=_time(plain.get("patrolled_at")),
             files_at=_time(plain.get("files_at")),
-            damaged=damaged,
             made_by=plain.get("made_by", ""),
-            outdated=Spans(plain.get("outdated", ())),
             handed_over=plain.get("handed_over"),
         )
 
@@ -121,7 +109,7 @@ class Memory:
         """
         if made_by != self._made_by:
             self._made_by = made_by
-            self.complete = Spans()
+            self.hours.complete = Spans()
 
     def unknown(self, first: Window, newest: Window, now: datetime, limit: int) -> list[Window]:
         """The hours to look at: those that fail, and the ``limit`` newest that are not known.
@@ -136,14 +124,9 @@ class Memory:
             for w, a in self.attempts.items()
             if not (a.has_failed and a.is_stubborn(now)) or a.may_be_made(now)
         ]
-        known = Spans(self.complete.pairs())
+        known = Spans(self.hours.complete.pairs())
         known.add(self.attempts)
         return [*failing, *known.newest_outside(first, newest, limit)]
-
-    def complete_of(self, windows: Collection[Window]) -> set[Window]:
-        """Those of ``windows`` that were complete when they were last looked at."""
-        pairs = [(Window.from_key(a), Window.from_key(b)) for a, b in self.complete.pairs()]
-        return {w for w in windows if any(start <= w < end for start, end in pairs)}
 
     def patrol(self, first: date, last: date, now: datetime) -> date | None:
         """The next of the dates from ``first`` to ``last`` to be looked at again, if one is due.
@@ -164,20 +147,6 @@ class Memory:
         self._patrol, self._patrolled_at = due, due_at
         return due
 
-    def note_damaged(
-        self, looked_at: Collection[Window], damaged: Collection[Window], now: datetime
-    ) -> None:
-        """Remember since when hours are known to be ``damaged``."""
-        kept = {w: at for w, at in self.damaged.items() if w in damaged or w not in looked_at}
-        self.damaged = {w: min(kept.get(w, now), now) for w in {*kept, *damaged}}
-
-    def note_outdated(self, looked_at: Collection[Window], outdated: Collection[Window]) -> int:
-        """Remember which hours are ``outdated``; how many are known to be."""
-        self.outdated.discard(looked_at)
-        self.outdated.add(outdated)
-        spans = ((Window.from_key(a), Window.from_key(b)) for a, b in self.outdated.pairs())
-        return sum(start.hours_to(end.start) for start, end in spans)
-
     def is_time_for_files(self, now: datetime) -> bool:
         """Whether the files of the newest days are to be listed again; from then on they were."""
         at = self.files_at
@@ -195,16 +164,14 @@ class Memory:
         """The cursor."""
         waiting = {window.key: _noted(attempt) for window, attempt in self.attempts.items()}
         polled = {window.key: at.isoformat() for window, at in self.polled.items()}
-        damaged = {window.key: at.isoformat() for window, at in self.damaged.items()}
-        plain: dict[str, Any] = {"complete": self.complete.pairs(), "waiting": waiting}
-        plain |= {"polled": polled, "damaged": damaged}
+        plain = json.loads(encode(self.hours)) | {"waiting": waiting, "polled": polled}
         times = {
             "patrolled": self._patrol,
             "patrolled_at": self._patrolled_at,
             "files_at": self.files_at,
         }
         noted = {name: at.isoformat() for name, at in times.items() if at is not None}
-        plain |= {"outdated": self.outdated.pairs(), "handed_over": self.handed_over}
+        plain["handed_over"] = self.handed_over
         return json.dumps(plain | noted | {"rules": self._rules, "made_by": self._made_by})
 
 

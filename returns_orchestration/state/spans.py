@@ -18,6 +18,13 @@ class Spans:
         """``pairs`` are partition keys, first hour and first hour no longer inside."""
         self._spans = sorted((Window.from_key(a), Window.from_key(b)) for a, b in pairs)
 
+    @classmethod
+    def of(cls, windows: Iterable[Window]) -> Spans:
+        """The set of these hours."""
+        made = cls()
+        made.add(windows)
+        return made
+
     def add(self, windows: Iterable[Window]) -> None:
         """Put hours in; spans that touch become one."""
         joined: list[tuple[Window, Window]] = []
@@ -37,9 +44,49 @@ class Spans:
                     self._spans[at : at + 1] = [part for part in parts if part[0] < part[1]]
                     break
 
+    def __contains__(self, window: Window) -> bool:
+        return any(start <= window < end for start, end in self._spans)
+
+    def __iter__(self) -> Iterator[Window]:
+        for start, end in self._spans:
+            yield from windows_between(start.start, end.start)
+
+    def __len__(self) -> int:
+        return sum(start.hours_to(end.start) for start, end in self._spans)
+
+    def before(self, end: Window) -> Spans:
+        """The hours before ``end``."""
+        return self._of((a, min(b, end)) for a, b in self._spans if a < end)
+
+    def since(self, first: Window) -> Spans:
+        """The hours from ``first`` on."""
+        return self._of((max(a, first), b) for a, b in self._spans if b > first)
+
+    def without(self, windows: Iterable[Window]) -> Spans:
+        """The hours that are not in ``windows``."""
+        left = self._of(self._spans)
+        left.discard(windows)
+        return left
+
+    @staticmethod
+    def _of(spans: Iterable[tuple[Window, Window]]) -> Spans:
+        made = Spans()
+        made._spans = list(spans)
+        return made
+
     def pairs(self) -> list[list[str]]:
         """The spans as partition keys, as the constructor takes them."""
         return [[start.key, end.key] for start, end in self._spans]
+
+    def newest(self, limit: int, last: Window | None = None) -> list[Window]:
+        """Up to ``limit`` hours of the set, the newest first, none of them after ``last``."""
+        found: list[Window] = []
+        for start, end in reversed(self._spans):
+            window = end.previous if last is None else min(end.previous, last)
+            while window >= start and len(found) < limit:
+                found.append(window)
+                window = window.previous
+        return found
 
     def newest_outside(self, first: Window, last: Window, limit: int) -> list[Window]:
         """Up to ``limit`` hours of ``first`` to ``last`` that are not in the set, newest first."""

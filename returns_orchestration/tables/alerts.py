@@ -1,9 +1,11 @@
 """The table of alerts: every change of an incident, every message, every attempt to deliver one.
 
-An incident's rows in order: `opened`, `grew` for each time it concerned more, `told` with the
-message, `closed`, `told over` with the message that it is over. Between them, for each message and
-channel, `failed` for each attempt in vain, and `delivered`; `dropped` where a channel went out of
-the settings with messages waiting. An incident that is only listed has no `told`.
+An incident's rows in order: `opened`, `grew` for each time it concerned more, `notified` with the
+message, `resolved`, `resolution notified` with the message that it is over. Between them, for each
+message and channel, `failed` for each attempt in vain, and `delivered`; `dropped` where a channel
+went out of the settings with messages waiting. An incident that is only listed has no `notified`.
+In rows of releases before 0.3 `told`, `closed` and `told over` stand for `notified`, `resolved` and
+`resolution notified`.
 
 Files lie by UTC day, `<lake>/alerts/date=YYYY-MM-DD/`, one for each look that had something to
 note; none is ever replaced.
@@ -27,7 +29,7 @@ ALERTS = Table(
         Column(
             "event",
             TEXT,
-            "opened, grew, closed; told, told over (a message); delivered, failed, dropped",
+            "opened, grew, notified, resolved, resolution notified; delivered, failed, dropped",
             nullable=False,
         ),
         Column("incident", NUMBER, "the incident's number"),

@@ -8,16 +8,14 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import polars as pl
 import pytest
 from support.receiver import Receiver, receiving
 
-from returns_orchestration.alerts.facts import Evaluation, FailedClaim
 from returns_orchestration.alerts.outbox import Message
-from returns_orchestration.alerts.seen import Seen
-from returns_orchestration.alerts.state import SEEN, State, read_state
+from returns_orchestration.alerts.state import WATCH, State, read_state
 from returns_orchestration.alerts.tick import Alerts, Outcome
+from returns_orchestration.alerts.watch import Situation, Watch
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.journal import JOURNAL, Poll, folder_of
 from returns_orchestration.lake.names import date_of, inputs_of
@@ -25,6 +23,8 @@ from returns_orchestration.lake.store import FolderStore, Listed
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.days import inputs_of_day
+from returns_orchestration.state.failing_claims import Evaluation, FailedClaim
+from returns_orchestration.state.hour_index import decode
 from returns_orchestration.window import Day, Window, days_of, windows_between
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 class Hours(FolderStore):
     """A lake of any age: its journal says of every hour, but for those ``gone``, that all is well.
 
-    Each was waived, which is the least that can be said; what a test has published stands beside.
+    Each was waived, which takes the least; what a test has published stands beside.
     """
 
     def __init__(self, root: Path) -> None:
@@ -79,8 +79,8 @@ class Desk:
 
     def alerts(self, post: Callable[[str, Message], str] | None = None) -> Alerts:
         return Alerts(
-            self.settings,
-            self.lake,
+            settings=self.settings,
+            lake=self.lake,
             channels=self.channels,
             post=post or self.post,
             monotonic=lambda: 0.0,
@@ -162,14 +162,31 @@ class Desk:
         return state
 
     @property
-    def seen(self) -> Seen:
-        content = self.lake.store.get(SEEN)
+    def watch(self) -> Watch:
+        content = self.lake.store.get(WATCH)
         assert content is not None
-        return msgspec.json.decode(content, type=Seen)
+        return decode(content, Watch)
 
     @property
     def kinds(self) -> list[str]:
         return [incident.kind for incident in self.state.incidents if incident.is_open]
+
+
+def situation_of(watch: Watch, now: datetime, **more: Any) -> Situation:
+    """What detectors look at, on a lake where nothing is open and all settings are the usual."""
+    settings = load_settings(RETURNS_START=START.isoformat())
+    given = {
+        "watch": watch,
+        "opened": {},
+        "outboxes": {},
+        "found": None,
+        "newest": Window.of(now).previous,
+        "absent": "",
+        "zone": settings.report_time_zone,
+        "policy": settings.alert_policy,
+        "now": now,
+    }
+    return Situation(**given | more)
 
 
 def hour(number: float) -> Window:
@@ -177,17 +194,18 @@ def hour(number: float) -> Window:
     return Window.of(START + timedelta(hours=number))
 
 
-def said(
+def evaluated(
     window: Window, at: datetime, *failed: str, asset: str = "returns", **facts: str
 ) -> Evaluation:
-    """What a check said of one hour: the claims that failed."""
+    """An evaluation of one hour, with the claims that failed."""
     more = {"weight": "error", "verdict": "fails", "figures": "2 of 9", **facts}
-    return Evaluation(asset, window.key, at, tuple(FailedClaim(name=n, **more) for n in failed))
+    claims = tuple(FailedClaim(name=n, **more) for n in failed)
+    return Evaluation(asset, window.key, at, claims, f"check_of_{asset}")
 
 
 def unread(window: Window, at: datetime, cause: str) -> Evaluation:
     """That an hour could not be read, and which error it was."""
-    return said(window, at, "the_hour_was_read", asset="raw_returns", cause=cause)
+    return evaluated(window, at, "the_hour_was_read", asset="raw_returns", cause=cause)
 
 
 @pytest.fixture

@@ -11,16 +11,16 @@ from typing import Any
 
 import polars as pl
 import pytest
-from alerts.conftest import Desk, hour, said
+from alerts.conftest import Desk, evaluated, hour
 from pydantic import SecretStr
 from support.receiver import Receiver
 
 from returns_orchestration.alerts.delivery import Channels, beat
+from returns_orchestration.alerts.messages import TEST_MESSAGE
 from returns_orchestration.alerts.outbox import MOST_WAITING, Message, Outbox
-from returns_orchestration.alerts.words import test_message as a_test_message
 
 CANARY = "canary-7Yq-token"
-MESSAGE = a_test_message()
+MESSAGE = TEST_MESSAGE
 
 
 def channels(*urls: str) -> Channels:
@@ -28,7 +28,7 @@ def channels(*urls: str) -> Channels:
 
 
 def bad(desk: Desk, number: int, claim: str = "nothing_is_rejected") -> Any:
-    return said(hour(number), desk.now, claim, asset="rejected_returns")
+    return evaluated(hour(number), desk.now, claim, asset="rejected_returns")
 
 
 def rows(folder: Path) -> pl.DataFrame:
@@ -59,7 +59,7 @@ def test_a_receiver_of_plain_json_gets_title_and_text(receiver: Receiver) -> Non
         (CANARY, "its URL is none that Apprise knows"),
     ],
 )
-def test_a_failure_is_told_in_words_and_no_log_holds_the_url(
+def test_a_failure_is_put_in_words_and_no_log_holds_the_url(
     url: str, fault: str, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.status = 503
@@ -79,7 +79,7 @@ def test_a_failure_is_told_in_words_and_no_log_holds_the_url(
     assert "RETURNS_HEARTBEAT_URL could not be called: HTTP 503" in caplog.text
 
 
-def test_loggers_are_deaf_only_while_something_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+def test_loggers_are_muted_only_while_something_is_sent(caplog: pytest.LogCaptureFixture) -> None:
     channels("json://127.0.0.1:1/x").post("json 1", MESSAGE)
     logging.getLogger("httpx").warning("an ordinary line")
     assert "an ordinary line" in caplog.text
@@ -103,10 +103,10 @@ def test_a_channel_that_is_down_keeps_its_messages_and_the_others_do_not_wait(de
     slack = [m.title for n, m in desk.sent if n == "slack 1"]
     assert [title.split(",")[0] for title in slack] == [
         "[problem] ClickPost sends returns that cannot be used",
-        "[over] No more returns that cannot be used",
+        "[resolved] ClickPost sends no more returns that cannot be used",
     ]
     assert [m.title for n, m in desk.sent if n == "mail 1"][2:3] == [
-        "[over] Alerts reach the channel slack 1"
+        "[resolved] Alerts reach the channel slack 1"
     ]
     assert desk.kinds == []
 
@@ -157,7 +157,7 @@ def test_killed_between_post_and_mark_a_message_arrives_and_at_most_twice(
 
     with pytest.raises(Killed):
         desk.tick(bad(desk, 0), post=dies)
-    desk.tick(bad(desk, 0), post=real.post)  # the cursor had not moved: the same verdicts again
+    desk.tick(bad(desk, 0), post=real.post)  # the cursor had not moved: the same evaluations again
     desk.tick(post=real.post)
     assert len(receiver.messages) == (2 if posted else 1)
     assert len({message["title"] for message in receiver.messages}) == 1
@@ -200,12 +200,12 @@ def test_killed_anywhere_no_row_of_the_table_is_lost_or_there_twice(
     found = rows(folder)
     opened = found.filter(event="opened").get_column("incident")
     assert sorted(opened) == [i.number for i in desk.state.incidents][: opened.len()]
-    for event in ("opened", "told", "closed", "told over"):
+    for event in ("opened", "notified", "resolved", "resolution notified"):
         assert found.filter(event=event).get_column("incident").is_unique().all(), event
     assert len(desk.sent) >= found.filter(event="delivered").height
     assert {m.title for _, m in desk.sent} == {
         text.split("\n")[0]
-        for text in found.filter(pl.col("event").str.starts_with("told"))["text"]
+        for text in found.filter(pl.col("event").is_in(["notified", "resolution notified"]))["text"]
     }
 
 
@@ -215,7 +215,7 @@ def test_every_attempt_is_a_row(desk: Desk, folder: Path) -> None:
     desk.down = {}
     desk.live(1 / 6)
     found = rows(folder).sort("noted_at")
-    assert found.get_column("event").to_list() == ["opened", "told", "failed", "delivered"]
+    assert found.get_column("event").to_list() == ["opened", "notified", "failed", "delivered"]
     assert found.get_column("channel").to_list() == [None, None, "mail 1", "mail 1"]
     assert found.get_column("text").to_list()[2].endswith("in 1 hour: it answered HTTP 500")
 
@@ -240,15 +240,24 @@ def test_a_state_that_cannot_be_read_is_set_aside_and_alerts_go_on(desk: Desk) -
     assert len(aside) == 2
 
 
-def test_a_lake_that_fails_is_told_once_to_each_and_so_is_its_end(desk: Desk) -> None:
+def test_each_channel_is_notified_once_that_the_lake_fails_and_that_it_works_again(
+    desk: Desk,
+) -> None:
     desk.channels = ["mail 1", "slack 1"]
     desk.down = {"slack 1": "x"}
     alerts = desk.alerts()
-    told = alerts.cry("The lake could not be written at x: No space left on device.", [])
-    assert told == ["mail 1"]
+    notified = alerts.report_lake_failure(
+        "The lake could not be written at x: No space left on device.", []
+    )
+    assert notified == ["mail 1"]
     desk.down = {}
-    told += alerts.cry("The lake could not be written.", told)
+    notified += alerts.report_lake_failure("The lake could not be written.", notified)
     assert [name for name, _ in desk.sent] == ["mail 1", "slack 1"]
-    assert alerts.cry_over(told) == []
-    assert [message.tone for _, message in desk.sent] == ["urgent", "urgent", "over", "over"]
+    assert alerts.report_lake_works(notified) == []
+    assert [message.tone for _, message in desk.sent] == [
+        "urgent",
+        "urgent",
+        "resolved",
+        "resolved",
+    ]
     assert replace(desk).titles[0] == "[urgent] The lake cannot be read or written"

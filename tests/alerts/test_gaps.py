@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from alerts.conftest import START, Desk, hour, said, unread
+from alerts.conftest import START, Desk, evaluated, hour, unread
 
 from returns_orchestration import tables
-from returns_orchestration.alerts.facts import Evaluation
-from returns_orchestration.alerts.handover import FOUND, Found, hand_over, handed_over
-from returns_orchestration.alerts.seen import RECENT
+from returns_orchestration.state.failing_claims import Evaluation
+from returns_orchestration.state.hour_index import FOUND, RECENT, Found, hand_over, handed_over
 from returns_orchestration.window import windows_between
 
 
@@ -31,7 +30,7 @@ def test_hours_that_come_within_the_grace_are_no_news(desk: Desk) -> None:
     assert desk.state.incidents == []
 
 
-def test_an_outage_is_told_once_and_so_is_its_end(desk: Desk) -> None:
+def test_an_outage_is_notified_once_and_so_is_its_end(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(n) for n in range(5, 11)}
     desk.live(3, lambda: failing(desk, "ServerFault"))
@@ -45,29 +44,31 @@ def test_an_outage_is_told_once_and_so_is_its_end(desk: Desk) -> None:
     assert desk.state.incidents[-1].size == 6
     desk.gone = set()
     desk.live(1)
-    assert desk.titles[1:] == ["[over] The 6 hours of returns that were missing are there"]
+    assert desk.titles[1:] == ["[resolved] The 6 hours of returns that were missing are there"]
     assert "2026-11-01 05:00 to 2026-11-01 07:00" in desk.sent[0][1].text
 
 
-def test_refused_credentials_are_told_at_once_and_hide_the_hours_they_cost(desk: Desk) -> None:
+def test_refused_credentials_are_notified_at_once_and_inhibit_the_hours_they_cost(
+    desk: Desk,
+) -> None:
     desk.live(5)
     desk.gone = {hour(n) for n in range(5, 12)}
     desk.live(7, lambda: failing(desk, "CredentialsRefused"))
     assert desk.titles == ["[urgent] ClickPost refuses our key or user name"]
     assert "Missing so far: 1 hour" in desk.sent[0][1].text
-    desk.tick(said(hour(11), desk.now, asset="raw_returns"))
-    assert desk.titles[1:] == ["[over] ClickPost accepts our key and user name"]
+    desk.tick(evaluated(hour(11), desk.now, asset="raw_returns"))
+    assert desk.titles[1:] == ["[resolved] ClickPost accepts our key and user name"]
     desk.live(1)  # the healing sensor brings the rest
     desk.gone = set()
     desk.live(5)
     assert len(desk.sent) == 2
 
 
-def test_hours_that_do_not_follow_after_the_credentials_are_right_are_told(desk: Desk) -> None:
+def test_hours_that_do_not_follow_after_the_credentials_are_right_are_notified(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(5)}
     desk.live(3, lambda: failing(desk, "CredentialsRefused"))
-    desk.tick(said(hour(7), desk.now, asset="raw_returns"))
+    desk.tick(evaluated(hour(7), desk.now, asset="raw_returns"))
     desk.live(4, lambda: failing(desk, "RequestRefused"))
     assert desk.titles[2:] == [
         "[problem] 1 hour of returns is missing: the API refuses the requests"
@@ -81,24 +82,24 @@ def test_absent_credentials_are_named(desk: Desk) -> None:
     assert desk.titles == ["[urgent] No returns arrive: CLICKPOST_KEY not set"]
 
 
-def test_a_pipeline_that_asks_for_nothing_is_told_as_that(desk: Desk) -> None:
-    desk.live(5, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+def test_a_pipeline_that_polls_nothing_is_notified_as_that(desk: Desk) -> None:
+    desk.live(5, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     desk.gone = {hour(n) for n in range(5, 20)}
     desk.live(4)
-    assert desk.titles == ["[urgent] The pipeline is standing still: ClickPost is not being asked"]
+    assert desk.titles == ["[urgent] The pipeline stands still: ClickPost is not being polled"]
     desk.gone = set()
-    desk.live(1, lambda: [said(hour(8), desk.now, asset="raw_returns")])
-    assert desk.titles[1:] == ["[over] ClickPost is being asked again"]
-    desk.live(4, lambda: [said(hour(8), desk.now, asset="raw_returns")])
+    desk.live(1, lambda: [evaluated(hour(8), desk.now, asset="raw_returns")])
+    assert desk.titles[1:] == ["[resolved] ClickPost is being polled again"]
+    desk.live(4, lambda: [evaluated(hour(8), desk.now, asset="raw_returns")])
     assert len(desk.sent) == 2
 
 
 def test_a_standstill_just_after_an_hour_was_due_is_one_incident(desk: Desk) -> None:
-    desk.live(5, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    desk.live(5, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     desk.gone = {hour(n) for n in range(4, 20)}
-    desk.live(1 / 3, lambda: [said(hour(0), desk.now, asset="raw_returns")])  # a re-poll
+    desk.live(1 / 3, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])  # a re-poll
     desk.live(4)
-    assert desk.titles == ["[urgent] The pipeline is standing still: ClickPost is not being asked"]
+    assert desk.titles == ["[urgent] The pipeline stands still: ClickPost is not being polled"]
     assert desk.kinds == ["nothing polled"]
 
 
@@ -131,19 +132,19 @@ def test_a_history_that_is_being_healed_is_no_news(desk: Desk, healing: bool) ->
         desk.now += timedelta(minutes=10)
         if healing:
             desk.gone -= set(sorted(desk.gone)[-6:])
-        touched = [said(hour(24 * 30 - 1), desk.now, asset="raw_returns")]
+        touched = [evaluated(hour(24 * 30 - 1), desk.now, asset="raw_returns")]
         desk.tick(*touched)
     if healing:
         assert desk.sent == []
-    else:  # a week of it is told, in one message; what is older is listed
+    else:  # a week of it is sent, in one message; what is older is listed
         assert [title[:19] for title in desk.titles] == ["[problem] 168 hours"]
         listed = [i for i in desk.state.incidents if i.listed_only]
         assert [incident.size for incident in listed] == [720 - 168]
 
 
-def test_what_is_damaged_is_told_at_once_and_so_is_its_end(desk: Desk) -> None:
+def test_what_is_damaged_is_notified_at_once_and_so_is_its_end(desk: Desk) -> None:
     """Within the grace of missing hours, too: nothing is mended before."""
-    asked = said(hour(0), START, asset="raw_returns")
+    asked = evaluated(hour(0), START, asset="raw_returns")
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5, lambda: [asked])
     names, path = desk.lake.names(), desk.lake.path(tables.RETURNS, hour(3))
@@ -151,15 +152,15 @@ def test_what_is_damaged_is_told_at_once_and_so_is_its_end(desk: Desk) -> None:
     desk.live(1 / 6, lambda: [asked])
     assert desk.titles == ["[problem] 1 hour of returns is damaged in the lake"]
     assert desk.kinds == ["hours damaged"]
-    assert desk.seen.missing == []
+    assert desk.watch.missing.pairs() == []
     desk.lake.clear_damaged(names, hour(3))
     desk.live(1 / 6, lambda: [asked])
     assert desk.kinds == []
     assert len(desk.titles) == 2
-    assert desk.titles[1].startswith("[over] ")
+    assert desk.titles[1].startswith("[resolved] ")
 
 
-def test_what_the_sensor_finds_damaged_in_old_hours_is_told(desk: Desk) -> None:
+def test_what_the_sensor_finds_damaged_in_old_hours_is_notified(desk: Desk) -> None:
     """The alerts themselves look at the newest hours only."""
     desk.publish({hour(n): 4 for n in range(RECENT + 10)})
     desk.live(RECENT + 10)
@@ -173,7 +174,7 @@ def test_what_the_sensor_finds_damaged_in_old_hours_is_told(desk: Desk) -> None:
     desk.lake.clear_damaged(names, old)
     hand_over(desk.lake, Found())
     desk.live(1 / 6)
-    assert [title[:6] for title in desk.titles] == ["[probl", "[over]"]
+    assert [title[:6] for title in desk.titles] == ["[probl", "[resol"]
 
 
 def test_hours_that_new_rules_outdate_are_one_notice(desk: Desk) -> None:
@@ -184,7 +185,7 @@ def test_hours_that_new_rules_outdate_are_one_notice(desk: Desk) -> None:
     assert desk.titles == ["[notice] 2,000 hours of returns are being rebuilt by new rules"]
     hand_over(desk.lake, Found())
     desk.live(1 / 6)
-    assert [title[:8] for title in desk.titles] == ["[notice]", "[over] T"]
+    assert [title[:12] for title in desk.titles] == ["[notice] 2,0", "[resolved] T"]
     assert desk.kinds == []
 
 
@@ -204,13 +205,13 @@ def test_what_cannot_be_read_of_the_sensor_ends_no_incident(desk: Desk, content:
 
 def test_hours_that_a_restored_lake_lacks_are_missing(desk: Desk) -> None:
     """The lake alone shows nothing; Dagster's log knows of a newer poll."""
-    asked = said(hour(0), START, asset="raw_returns")
+    asked = evaluated(hour(0), START, asset="raw_returns")
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5, lambda: [asked])
     desk.known = {hour(3): "1" * 16}
-    desk.live(9, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    desk.live(9, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     assert desk.kinds == ["hours missing"]
-    assert desk.seen.missing == [[hour(3).key, hour(4).key]]
+    assert desk.watch.missing.pairs() == [[hour(3).key, hour(4).key]]
 
 
 def test_hours_that_are_about_to_be_made_are_no_news(desk: Desk) -> None:
@@ -219,18 +220,20 @@ def test_hours_that_are_about_to_be_made_are_no_news(desk: Desk) -> None:
     desk.live(5)
     names = desk.lake.names()
     desk.lake.invalidate(names, hour(3))
-    desk.live(9, lambda: [said(hour(0), desk.now, asset="raw_returns")])
+    desk.live(9, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     assert desk.sent == []
-    assert desk.seen.missing == []
+    assert desk.watch.missing.pairs() == []
 
 
-def test_hours_that_a_check_blocks_are_told_as_the_check(desk: Desk) -> None:
+def test_hours_that_a_check_blocks_are_notified_as_the_check(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(5)}
     blocked = "references_are_unique_and_present"
     desk.tick(
-        said(hour(5), desk.now, blocked, weight="blocks"),
-        said(hour(5), desk.now, "the_hour_was_published", asset="raw_returns", cause="HourBlocked"),
+        evaluated(hour(5), desk.now, blocked, weight="blocks"),
+        evaluated(
+            hour(5), desk.now, "the_hour_was_published", asset="raw_returns", cause="HourBlocked"
+        ),
     )
     desk.live(6)
-    assert desk.titles == ["[urgent] A check of returns fails: references are unique and present"]
+    assert desk.titles == ["[urgent] returns: 2 of 9, in 1 hour"]

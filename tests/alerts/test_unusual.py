@@ -7,15 +7,14 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
-from alerts.conftest import START, Desk, said
+from alerts.conftest import START, Desk, evaluated
 
 from returns_orchestration import tables
-from returns_orchestration.alerts import mix, rhythm
-from returns_orchestration.alerts.facts import Evaluation
-from returns_orchestration.alerts.mix import DayMix
-from returns_orchestration.alerts.seen import number_of
 from returns_orchestration.simulator.moments import to_micros
 from returns_orchestration.simulator.rhythm import lively_count
+from returns_orchestration.state import mix, rhythm
+from returns_orchestration.state.failing_claims import Evaluation
+from returns_orchestration.state.mix import DayMix
 from returns_orchestration.window import Day, Window, windows_between
 
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -43,15 +42,15 @@ def lived(desk: Desk, mean: float, silent: range) -> list[str]:
     ):
         desk.now = window.end + timedelta(minutes=15)
         desk.publish({window: 0 if number in silent else usual(window, mean)})
-        desk.tick(said(window, desk.now))
+        desk.tick(evaluated(window, desk.now))
     return desk.titles
 
 
-def test_a_silent_night_at_a_busy_merchant_is_told_once_and_so_is_its_end(desk: Desk) -> None:
+def test_a_silent_night_at_a_busy_merchant_is_notified_once_and_so_is_its_end(desk: Desk) -> None:
     titles = lived(desk, 137, range(9))
     assert [title.split(",")[0] for title in titles] == [
         "[problem] No returns at all in 1 hour",
-        "[over] Returns arrive as usual",
+        "[resolved] Returns arrive as usual",
     ]
     assert {incident.kind for incident in desk.state.incidents} == {"silence"}
 
@@ -64,12 +63,12 @@ def test_ordinary_nights_wake_nobody(desk: Desk) -> None:
     assert lived(desk, 16, range(0)) == []
 
 
-def test_a_surge_is_told(desk: Desk) -> None:
+def test_a_surge_is_notified(desk: Desk) -> None:
     window = Window.of(NIGHT_BEGINS)
     fill(desk, 16, window)
     desk.publish({window: 6 * usual(window, 16)})
     desk.now = window.end + timedelta(minutes=15)
-    desk.tick(said(window, desk.now))
+    desk.tick(evaluated(window, desk.now))
     assert desk.kinds == ["surge"]
 
 
@@ -205,7 +204,7 @@ def test_a_size_chart_gone_wrong_is_one_incident_and_over_the_day_after(desk: De
         desk.tick(Evaluation("return_reasons_daily", day.key, desk.now))
     assert desk.titles == [
         "[notice] 'Size Issue' 31% against 12% usually",
-        "[over] The shares of return reasons are as usual",
+        "[resolved] The shares of return reasons are as usual",
     ]
 
 
@@ -214,8 +213,8 @@ def test_counts_are_remembered_for_ten_weeks(desk: Desk) -> None:
     desk.publish(dict.fromkeys(windows_between(START, START + timedelta(hours=3)), 5))
     recent = Window.of(desk.now - timedelta(weeks=9))
     desk.publish({recent: 7})
-    desk.tick(said(Window(START), desk.now), said(recent, desk.now))
+    desk.tick(evaluated(Window(START), desk.now), evaluated(recent, desk.now))
     content = desk.lake.store.get("_alerts/seen.json")
     assert content is not None
-    assert f'"{number_of(recent)}":7'.encode() in content
-    assert f'"{number_of(Window(START))}"'.encode() not in content
+    assert f'"{recent.number}":7'.encode() in content
+    assert f'"{Window(START).number}"'.encode() not in content

@@ -35,14 +35,14 @@ def test_messages_reach_a_receiver_that_was_down_once_it_is_back_each_once_and_i
     receiver.status = 200
     daemon.live_to(after(6.5))
     missing = [title for title in receiver.titles if "returns" in title]
-    assert [title.split()[0] for title in missing] == ["[problem]", "[over]"]
+    assert [title.split()[0] for title in missing] == ["[problem]", "[resolved]"]
     assert [title for title in receiver.titles if title not in missing] == []
     attempts = daemon.world.scan("alerts").filter(event="failed")
     assert attempts.height == receiver.refused
     assert set(attempts.get_column("channel")) == {"json 1"}
 
 
-def test_a_wrong_key_is_told_at_once_and_a_right_one_too(
+def test_a_wrong_key_is_notified_at_once_and_a_right_one_too(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch()
@@ -53,11 +53,11 @@ def test_a_wrong_key_is_told_at_once_and_a_right_one_too(
     daemon.live_to(after(5))
     daemon.world.simulator.faults = []
     daemon.live_to(after(8.5))
-    assert receiver.titles[1:] == ["[over] ClickPost accepts our key and user name"]
+    assert receiver.titles[1:] == ["[resolved] ClickPost accepts our key and user name"]
     assert not [incident for incident in daemon.state.incidents if incident.is_open]
 
 
-def test_an_api_on_india_time_is_told_as_that_and_nothing_else(
+def test_an_api_on_india_time_is_one_incident_and_no_other(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch(zone="Asia/Kolkata", returns_per_hour=6, rhythm=False)
@@ -67,7 +67,7 @@ def test_an_api_on_india_time_is_told_as_that_and_nothing_else(
     assert [incident.kind for incident in daemon.state.incidents] == ["times not as configured"]
 
 
-def test_returns_that_a_later_poll_lost_are_told(
+def test_returns_that_a_later_poll_lost_are_notified(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch(returns_per_hour=4, rhythm=False)
@@ -81,7 +81,7 @@ def test_returns_that_a_later_poll_lost_are_told(
     assert [incident.kind for incident in daemon.state.incidents] == ["returns vanished"]
 
 
-def test_records_that_cannot_be_used_are_told(
+def test_records_that_cannot_be_used_are_notified(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch(returns_per_hour=5, rhythm=False, unusable=0.5)
@@ -100,7 +100,7 @@ def test_what_is_open_stands_in_the_ui_and_in_the_lake_and_on_the_command_line(
     assert shown.asset_key == dg.AssetKey("alerts")
     assert "cannot be used" in shown.metadata["incidents"].value
     assert shown.metadata["open"].value == 1
-    assert daemon.world.scan("alerts").get_column("event").to_list() == ["opened", "told"]
+    assert daemon.world.scan("alerts").get_column("event").to_list() == ["opened", "notified"]
     listed = daemon.world.run("incidents")
     assert listed.returncode == 1
     assert "cannot be used" in listed.stdout
@@ -211,17 +211,19 @@ def test_days_of_outages_are_two_incidents_and_four_messages(
     daemon.world.simulator.faults = []
     daemon.live_to(after(39))
     # Two ages, the last of six hours, are too few for returns that come up to twenty hours late.
-    too_early = "[notice] A check of lateness fails: hardly any return comes at the last age"
-    assert receiver.titles.count(too_early) == 1
-    assert [title for title in receiver.titles if title != too_early] == [
+    too_early = [title for title in receiver.titles if title.startswith("[notice] lateness: ")]
+    assert len(too_early) == 1
+    about_lateness = [i.subject for i in daemon.state.incidents if i.subject.startswith("lateness")]
+    assert about_lateness == ["lateness: hardly_any_return_comes_at_the_last_age"]
+    assert [title for title in receiver.titles if title not in too_early] == [
         "[problem] 2 hours of returns are missing: the API refuses the requests",
-        "[over] The 6 hours of returns that were missing are there",
+        "[resolved] The 6 hours of returns that were missing are there",
         "[problem] 1 hour of returns is missing: the API refuses the requests",
-        "[over] The 1 hour of returns that was missing is there",
+        "[resolved] The 1 hour of returns that was missing is there",
     ]
 
 
-def test_a_check_that_fails_is_told_and_one_that_can_wait_waits_for_the_morning(
+def test_a_check_that_fails_is_notified_and_one_that_can_wait_waits_for_the_morning(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch()  # it is half past five in the morning in India
@@ -230,10 +232,13 @@ def test_a_check_that_fails_is_told_and_one_that_can_wait_waits_for_the_morning(
     assert [incident.kind for incident in daemon.state.incidents] == ["check failed"]
     assert receiver.titles == []
     daemon.live_to(after(2.5))
-    assert receiver.titles == ["[notice] A check of raw_returns fails: an empty result is a list"]
+    (title,) = receiver.titles
+    assert title.startswith("[notice] raw_returns: ")
+    assert title.endswith(", in 2 hours")
+    assert daemon.state.incidents[0].subject == "raw_returns: an_empty_result_is_a_list"
 
 
-def test_a_lake_that_cannot_be_written_is_told_once_and_so_is_its_end(
+def test_a_lake_that_cannot_be_written_is_notified_once_and_so_is_its_end(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch()
@@ -249,4 +254,4 @@ def test_a_lake_that_cannot_be_written_is_told_once_and_so_is_its_end(
     place.with_name("aside").rename(place)
     daemon.look("incidents")
     daemon.look("incidents")
-    assert receiver.titles[1:] == ["[over] The lake can be read and written"]
+    assert receiver.titles[1:] == ["[resolved] The lake can be read and written"]

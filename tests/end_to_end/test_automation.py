@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 from support.world import HASTY, World, hours
 
-from returns_orchestration.alerts.state import is_told
+from returns_orchestration.alerts.kinds import HoursDamaged
+from returns_orchestration.alerts.state import is_notified
 from returns_orchestration.definitions import build_defs, build_pipeline
 from returns_orchestration.defs import automation
 from returns_orchestration.defs.instance import open_instance, run_range
@@ -223,7 +224,7 @@ def test_outdated_hours_are_made_again_newest_first_and_without_a_call(
     assert world.scan("returns").equals(tables)
 
 
-def test_what_the_patrol_finds_in_an_old_hour_is_told_first_and_then_mended(
+def test_what_the_patrol_finds_in_an_old_hour_is_notified_first_and_then_mended(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     """The alerts do not look there by themselves."""
@@ -242,14 +243,14 @@ def test_what_the_patrol_finds_in_an_old_hour_is_told_first_and_then_mended(
         missing = tick(definitions, instance, missing.cursor)
         incidents = tick(definitions, instance, incidents.cursor, "incidents")
         if (odd.key, odd.key) in asked_for(missing):  # besides those that are new by now
-            assert is_told(world.pipeline().lake, "hours damaged")
+            assert is_notified(world.pipeline().lake, HoursDamaged)
             assert run_range(definitions, instance, [odd], missing_only=True).success
         assert ticks < 7 * 6
     assert len(world.asked()) == calls
     assert states_of(world, windows) <= {"complete", "empty"}
 
 
-def test_a_file_that_is_gone_is_told_first_and_then_mended_without_a_call(
+def test_a_file_that_is_gone_is_notified_first_and_then_mended_without_a_call(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     now = END.end + timedelta(minutes=30)
@@ -271,7 +272,7 @@ def test_a_file_that_is_gone_is_told_first_and_then_mended_without_a_call(
     missing = tick(definitions, instance, missing.cursor)
     assert not missing.run_requests
     tick(definitions, instance, incidents.cursor, "incidents")
-    assert is_told(lake, "hours damaged")
+    assert is_notified(lake, HoursDamaged)
     missing = tick(definitions, instance, missing.cursor)
     assert asked_for(missing) == [(odd.key, odd.key)]
     assert run_range(definitions, instance, [odd], missing_only=True).success

@@ -9,8 +9,8 @@ import pytest
 from support.records import at
 
 from returns_orchestration.state.attempts import Attempt
+from returns_orchestration.state.hour_index import HourIndex
 from returns_orchestration.state.memory import FILES_EVERY, GROWTH, ROUND, Memory
-from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import windows_between
 
 HOURS = list(windows_between(at(0), at(10)))
@@ -26,8 +26,8 @@ STUBBORN = Attempt(
 
 
 def test_a_cursor_tells_all_that_is_remembered() -> None:
-    memory = Memory(Spans(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
-    memory.complete.add(HOURS[2:5])
+    memory = Memory(HourIndex(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
+    memory.hours.complete.add(HOURS[2:5])
     memory.polled = {HOURS[6]: NOW, HOURS[7]: LATER}
     memory.wake_on_change("one", NOW)
     assert memory.patrol(FIRST, LAST, NOW) == FIRST
@@ -39,12 +39,12 @@ def test_a_cursor_tells_all_that_is_remembered() -> None:
     assert again.patrol(FIRST, LAST, NOW + ROUND / 2) == LAST
     assert not again.is_time_for_files(NOW + MINUTE)
     nothing = Memory.read(None)
-    assert (nothing.attempts, nothing.complete.pairs()) == ({}, [])
+    assert (nothing.attempts, nothing.hours.complete.pairs()) == ({}, [])
 
 
 def test_hours_that_fail_are_looked_at_and_stubborn_ones_only_when_they_may_be_asked_for() -> None:
-    memory = Memory(Spans(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
-    memory.complete.add(HOURS[4:9])
+    memory = Memory(HourIndex(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
+    memory.hours.complete.add(HOURS[4:9])
     first, newest = HOURS[0], HOURS[9]
     assert memory.unknown(first, newest, NOW, 9) == [HOURS[0], HOURS[9], HOURS[3], HOURS[2]]
     assert memory.unknown(first, newest, NOW, 1) == [HOURS[0], HOURS[9]]
@@ -52,18 +52,18 @@ def test_hours_that_fail_are_looked_at_and_stubborn_ones_only_when_they_may_be_a
 
 
 def test_hours_that_only_a_clock_ahead_saw_end_are_not_asked_for_before_they_end() -> None:
-    memory = Memory(Spans(), {HOURS[2]: WAITING, HOURS[8]: WAITING, HOURS[9]: STUBBORN})
+    memory = Memory(HourIndex(), {HOURS[2]: WAITING, HOURS[8]: WAITING, HOURS[9]: STUBBORN})
     assert memory.unknown(HOURS[0], HOURS[3], STUBBORN.again_at, 1) == [HOURS[2], HOURS[3]]
     assert memory.attempts == {HOURS[2]: WAITING}
 
 
 def test_an_hour_that_was_asked_for_is_looked_at_until_its_outcome_is_known() -> None:
     asked = replace(STUBBORN, has_failed=False)
-    assert Memory(Spans(), {HOURS[1]: asked}).unknown(HOURS[0], HOURS[9], NOW, 0) == [HOURS[1]]
+    assert Memory(HourIndex(), {HOURS[1]: asked}).unknown(HOURS[0], HOURS[9], NOW, 0) == [HOURS[1]]
 
 
 def test_every_hour_wakes_once_where_the_settings_or_the_package_changed() -> None:
-    memory = Memory(Spans(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
+    memory = Memory(HourIndex(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.wake_on_change("one", NOW)
     awake = {HOURS[0]: replace(WAITING, again_at=NOW), HOURS[1]: replace(STUBBORN, again_at=NOW)}
     assert memory.attempts == awake
@@ -76,24 +76,24 @@ def test_every_hour_wakes_once_where_the_settings_or_the_package_changed() -> No
 
 
 def test_where_tables_are_made_by_other_rules_every_hour_is_looked_at_again_newest_first() -> None:
-    memory = Memory(Spans(), {HOURS[1]: WAITING}, made_by="one")
-    memory.complete.add(HOURS[2:9])
+    memory = Memory(HourIndex(), {HOURS[1]: WAITING}, made_by="one")
+    memory.hours.complete.add(HOURS[2:9])
     again = Memory.read(memory.write())
     again.look_again_on_change("one")
-    assert again.complete.pairs() == memory.complete.pairs()
+    assert again.hours.complete.pairs() == memory.hours.complete.pairs()
     again.look_again_on_change("two")
     assert again.unknown(HOURS[0], HOURS[9], NOW, 3) == [HOURS[1], *HOURS[9:6:-1]]
-    again.complete.add(HOURS[9:])
+    again.hours.complete.add(HOURS[9:])
     once_more = Memory.read(again.write())
     once_more.look_again_on_change("two")
-    assert once_more.complete.pairs() == [[HOURS[9].key, HOURS[9].next.key]]
+    assert once_more.hours.complete.pairs() == [[HOURS[9].key, HOURS[9].next.key]]
 
 
 def test_attempts_of_an_earlier_release_are_forgotten_and_complete_hours_are_not() -> None:
     spans = [[HOURS[2].key, HOURS[5].key]]
     earlier = {"complete": spans, "attempts": {HOURS[0].key: [3, NOW.isoformat()]}, "loaded": "x"}
     memory = Memory.read(json.dumps(earlier))
-    assert (memory.attempts, memory.complete.pairs()) == ({}, spans)
+    assert (memory.attempts, memory.hours.complete.pairs()) == ({}, spans)
 
 
 def patrolled(memory: Memory, dates: int, ticks: Iterable[datetime]) -> list[tuple[date, datetime]]:
@@ -181,7 +181,7 @@ def test_a_patrol_of_no_dates_and_of_others_than_before() -> None:
 
 def test_the_files_of_the_newest_days_are_looked_at_every_quarter_of_an_hour() -> None:
     memory = Memory.read(None)
-    seen = [n for n in range(60) if memory.is_time_for_files(NOW + n * MINUTE)]
-    assert seen == list(range(0, 60, FILES_EVERY // MINUTE))
+    listed = [n for n in range(60) if memory.is_time_for_files(NOW + n * MINUTE)]
+    assert listed == list(range(0, 60, FILES_EVERY // MINUTE))
     assert memory.is_time_for_files(NOW - DAY)  # the clock was ahead
     assert not memory.is_time_for_files(NOW - DAY + MINUTE)

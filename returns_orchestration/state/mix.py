@@ -1,6 +1,6 @@
-"""A shift in the mix of reasons or refund modes over a day: a size chart gone wrong, a mode lost.
+"""The mix of reasons and refund modes of a day, and its shifts: a wrong size chart, a lost mode.
 
-The share of each name among the day's returns is held against its share on the days before, by
+The share of each name among the day's returns is compared with its share on the days before, by
 robust figures. Only what is large in points, in proportion and in numbers counts: a share that
 moves within what chance or the days' own scatter explains is no news.
 """
@@ -8,14 +8,21 @@ moves within what chance or the days' own scatter explains is no news.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.window import Day
 
 FEWEST_RETURNS: Final = 60
 """Of a day, before its mix says anything."""
@@ -88,6 +95,29 @@ def _sigmas(share: float, usual: float, returns: int) -> float:
     """How far a share is from the usual, on the scale where shares scatter evenly."""
     angle = math.asin(math.sqrt(min(share, 1.0))) - math.asin(math.sqrt(min(usual, 1.0)))
     return 2 * math.sqrt(returns) * angle
+
+
+def refresh(
+    mixes: dict[str, DayMix], made_of: dict[str, str], lake: Lake, names: Names, day: Day
+) -> None:
+    """Read the mix of ``day`` from its tables, if they were built since it was read.
+
+    ``made_of`` names, of each day that was read, the entries of the journal it was read by.
+    """
+    standing = " ".join(name.text for name in names.day(day.date))
+    if made_of.get(day.key) == standing:
+        return
+    with suppress(LakeDamaged):  # its hours show it, and the next build mends it
+        made = lake.made(day, names)
+        reasons = lake.read(tables.RETURN_REASONS.daily, day, names)
+        modes = lake.read(tables.REFUND_MODES.daily, day, names)
+        made_of[day.key] = standing
+        if made is not None and reasons is not None and modes is not None:
+            mixes[day.key] = DayMix(
+                returns=made.facts.get("returns", 0),
+                reasons=most_frequent(dict(reasons.select("return_reason", "returns").rows())),
+                modes=most_frequent(dict(modes.select("refund_mode", "returns").rows())),
+            )
 
 
 def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from alerts.conftest import START, Desk, hour, said, unread
+from alerts.conftest import START, Desk, evaluated, hour, unread
 
-from returns_orchestration.alerts.facts import Evaluation
-from returns_orchestration.alerts.seen import MISSING_AGAIN, MIXED, NEW_HOURS, RECENT, newest_of
 from returns_orchestration.alerts.tick import Alerts
+from returns_orchestration.alerts.watch import MIXED
+from returns_orchestration.state.failing_claims import Evaluation
+from returns_orchestration.state.hour_index import MISSING_AGAIN, NEW_HOURS, RECENT
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import windows_between
 
@@ -56,25 +57,25 @@ def test_what_a_look_did_not_come_to_is_not_missing(desk: Desk) -> None:
     desk.now = START + timedelta(hours=10)
     seconds = iter(range(100_000))
     slow = Alerts(
-        desk.settings,
-        desk.lake,
+        settings=desk.settings,
+        lake=desk.lake,
         channels=[],
         post=desk.post,
         monotonic=lambda: float(next(seconds)),
     )
     desk.store.gone = desk.gone
     slow.tick((), desk.now)
-    assert desk.seen.missing == []
+    assert desk.watch.missing.pairs() == []
     desk.tick()
-    assert desk.seen.missing == [["2026-11-01-00:00", "2026-11-01-09:00"]]
+    assert desk.watch.missing.pairs() == [["2026-11-01-00:00", "2026-11-01-09:00"]]
 
 
 def asked(desk: Desk) -> list[Evaluation]:
     """That the pipeline is at work."""
-    return [said(hour(0), desk.now, asset="raw_returns")]
+    return [evaluated(hour(0), desk.now, asset="raw_returns")]
 
 
-def test_what_is_no_longer_complete_is_found_by_the_next_look_and_told_after_a_grace(
+def test_what_is_no_longer_complete_is_found_by_the_next_look_and_notified_after_a_grace(
     desk: Desk,
 ) -> None:
     desk.live(40, lambda: asked(desk))
@@ -91,9 +92,9 @@ def test_an_older_hour_that_is_lost_is_found_by_the_run_that_asks_for_it(desk: D
     desk.tick(*asked(desk))
     desk.gone = {hour(3)}
     desk.live(1, lambda: asked(desk))
-    assert desk.seen.missing == []
+    assert desk.watch.missing.pairs() == []
     desk.tick(unread(hour(3), desk.now, "ServerFault"))
-    assert desk.seen.missing == [[hour(3).key, hour(4).key]]
+    assert desk.watch.missing.pairs() == [[hour(3).key, hour(4).key]]
     desk.live(3, lambda: [unread(hour(3), desk.now, "ServerFault")])
     assert desk.titles == [
         "[problem] 1 hour of returns is missing: the API fails on ClickPost's side"
@@ -105,26 +106,26 @@ def test_an_hour_that_a_run_is_at_work_on_is_no_news(desk: Desk) -> None:
     for _ in range(6):
         desk.gone = {hour(3)}  # polled again, and its tables not yet made
         desk.now += timedelta(seconds=30)
-        desk.tick(said(hour(3), desk.now, asset="raw_returns"))
+        desk.tick(evaluated(hour(3), desk.now, asset="raw_returns"))
         desk.gone = set()
         desk.now += timedelta(hours=1)
-        desk.tick(said(hour(3), desk.now, asset="raw_returns"))
+        desk.tick(evaluated(hour(3), desk.now, asset="raw_returns"))
     assert desk.state.incidents == []
 
 
-def test_an_hour_that_a_run_made_is_seen_at_once(desk: Desk) -> None:
+def test_an_hour_that_a_run_made_is_found_at_once(desk: Desk) -> None:
     desk.gone = {hour(n) for n in range(900)}
     desk.now = START + timedelta(hours=900)
     desk.tick()
     desk.gone.discard(hour(5))
     desk.now += timedelta(seconds=30)
-    desk.tick(said(hour(5), desk.now))
-    assert desk.seen.complete == [["2026-11-01-05:00", "2026-11-01-06:00"]]
+    desk.tick(evaluated(hour(5), desk.now))
+    assert desk.watch.complete.pairs() == [["2026-11-01-05:00", "2026-11-01-06:00"]]
 
 
 def test_the_newest_of_spans_come_first() -> None:
     spans = Spans()
     spans.add([hour(1), hour(2), hour(5), hour(6)])
-    assert newest_of(spans, 3) == [hour(6), hour(5), hour(2)]
-    assert newest_of(spans, 9, hour(5)) == [hour(5), hour(2), hour(1)]
-    assert newest_of(spans, 1, hour(4)) == [hour(2)]
+    assert spans.newest(3) == [hour(6), hour(5), hour(2)]
+    assert spans.newest(9, hour(5)) == [hour(5), hour(2), hour(1)]
+    assert spans.newest(1, hour(4)) == [hour(2)]

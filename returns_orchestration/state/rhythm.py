@@ -1,8 +1,8 @@
 """Unusual hours: silence where there are always returns, and a surge far above the usual.
 
 What is usual is the median of the same hour of the week over the last eight weeks, or of the same
-hour of the day while history is short, with the spread by MAD. Floors see to it that 3 instead of 1
-at night wakes nobody. Silence is judged over up to twelve hours together, since a quiet hour says
+hour of the day while history is short, with the spread by MAD. Minimum counts keep small numbers at
+night from counting. Silence is judged over up to twelve hours together, since a quiet hour says
 little and a quiet night says much; a surge against the level of the hours before, since a sale
 lifts all hours alike. Hours are numbered since 1970, and a missing one has no count.
 """

@@ -1,0 +1,136 @@
+"""What is wrong now: the findings of every detector, and what could not be judged.
+
+A detector looks at the situation and adds to what is detected. Hours that are not there have their
+own file, ``gaps``; here are claims that fail, unusual hours and mixes, outdated hours and channels.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, get_args
+
+from msgspec.structs import replace
+
+from returns_orchestration.alerts.gaps import gaps
+from returns_orchestration.alerts.kinds import (
+    KINDS,
+    ChannelDown,
+    CheckFailed,
+    HoursOutdated,
+    Key,
+    MixShifted,
+    OfClaims,
+    Silence,
+    Surge,
+    of_claim,
+)
+from returns_orchestration.alerts.life_cycle import Detected
+from returns_orchestration.state import mix, rhythm
+from returns_orchestration.state.failing_claims import NEWS
+from returns_orchestration.window import Day, Window, last_settled
+
+if TYPE_CHECKING:
+    from returns_orchestration.alerts.watch import Situation
+
+LATE_SILENCE: Final = timedelta(minutes=90)
+"""After its end an hour is judged silent at the earliest: its first late returns are in then."""
+
+
+def detect(at: Situation) -> Detected:
+    """Everything that is wrong now."""
+    detected = Detected()
+    for detector in (gaps, failed_claims, unusual_hours, shifted_mixes, outdated_hours, channels):
+        detector(at, detected)
+    return detected
+
+
+def failed_claims(at: Situation, detected: Detected) -> None:
+    """One finding for each kind, and one for each claim without a kind of its own."""
+    grouped: dict[Key, OfClaims] = {}
+    # The digits of the references show by how much times are off, so that claim comes first.
+    failing = at.watch.failing.values()
+    for entry in sorted(failing, key=lambda entry: entry.claim != "request_times_are_in_utc"):
+        kind, news = of_claim(entry.claim), entry.news(at.now)
+        if not news:
+            continue
+        found = kind(
+            since=min(news.values()),
+            subject=f"{entry.asset}: {entry.claim}" if kind is CheckFailed else "",
+            size=len(news),
+            asset=entry.asset,
+            claim=entry.claim,
+            weight=entry.weight,
+            figures=entry.figures,
+            periods=sorted(news),
+        )
+        first = grouped.setdefault(found.key, found)
+        periods, since = sorted({*first.periods, *news}), min(first.since, found.since)
+        grouped[found.key] = replace(first, since=since, periods=periods, size=len(periods))
+    detected.findings += grouped.values()
+    if at.now - at.watch.began_at < NEWS:
+        # The memory was lost, and with it what failed before. For a day, after which each incident
+        # of a claim is over, none of them is resolved because it is merely forgotten.
+        detected.unjudged |= {
+            key
+            for key, incident in at.opened.items()
+            if issubclass(KINDS[key.kind], OfClaims) and incident.opened_at < at.watch.began_at
+        }
+
+
+def unusual_hours(at: Situation, detected: Detected) -> None:
+    """Silence and a surge, of the newest hour that can be judged."""
+    counts, settled = at.watch.counts, last_settled(at.now, LATE_SILENCE).number
+    newest = max(counts, default=0)
+    for kind, number, judge in (
+        (Silence, min(newest, settled), rhythm.silence),
+        (Surge, newest, rhythm.surge),
+    ):
+        found = judge(counts, number)
+        if not rhythm.can_be_judged(counts, number):
+            detected.unjudged.add(Key(kind.name, ""))
+        elif found is not None:
+            size, hour = found.hours, Window.from_number(number).key
+            since = Window.from_number(number - size + 1).start
+            count, usual = found.count, found.usual
+            detected.add(kind(since=since, size=size, count=count, usual=usual, hour=hour))
+
+
+def shifted_mixes(at: Situation, detected: Detected) -> None:
+    """The shifts of today, or of yesterday while today has too few returns to judge."""
+    today = Day.of(at.now, at.zone)
+    for dimension in get_args(mix.Dimension):
+        detected.unjudged.add(Key(MixShifted.name, dimension))
+        for day in (today, Day(today.date - timedelta(days=1), at.zone)):
+            shifts = mix.shifts(at.watch.mixes, day.key, dimension)
+            if shifts is None:
+                continue
+            detected.unjudged.discard(Key(MixShifted.name, dimension))
+            if shifts:
+                detected.add(
+                    MixShifted(
+                        since=day.start,
+                        subject=dimension,
+                        day=day.key,
+                        returns=at.watch.mixes[day.key].returns,
+                        unfinished=day == today,
+                        shifts=shifts,
+                    )
+                )
+            break
+
+
+def outdated_hours(at: Situation, detected: Detected) -> None:
+    """Hours that the sensor `missing_hours` found and has yet to rebuild."""
+    if at.found is None:
+        detected.unjudged.add(Key(HoursOutdated.name, ""))
+    elif at.found.outdated:
+        detected.add(HoursOutdated(since=at.now, size=at.found.outdated))
+
+
+def channels(at: Situation, detected: Detected) -> None:
+    """Channels that accept no message."""
+    for name, box in at.outboxes.items():
+        if box.is_down(at.now):
+            since, waiting = box.failing_since or at.now, len(box.waiting)
+            fault = box.fault
+            detected.add(ChannelDown(since=since, subject=name, fault=fault, waiting=waiting))

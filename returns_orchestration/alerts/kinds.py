@@ -1,0 +1,540 @@
+"""Every kind of incident, whole: its facts, severity, what inhibits it, its words and its page.
+
+An instance of a kind is a finding; an incident keeps its facts as plain JSON, and ``read`` makes
+the same instance of them again. The first line of a kind's docstring stands in the README. Words
+are for a reader who has never seen the code: hours are in UTC, as partitions are; there is no
+secret and no value of a record, and names of reasons and modes are truncated and redacted.
+
+To add a kind: write its class here, find it in ``detection`` (a kind with ``claims`` is found by
+itself), and give a sample of it in its test.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from returns_orchestration.errors import error_named
+from returns_orchestration.state.mix import Shift  # noqa: TC001 - msgspec
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Severity = Literal["urgent", "problem", "notice"]
+"""`urgent`: numbers are wrong or have stopped; `problem`: look today; `notice`: it can wait."""
+
+SEVERITIES: Final[tuple[Severity, ...]] = ("notice", "problem", "urgent")
+SPANS_SHOWN: Final = 3
+LONGEST_NAME: Final = 40
+HISTORY: Final = "history"
+"""The subject of what is older than the watch by more than a week: listed, not sent."""
+
+_PERSONAL: Final = re.compile(r"\S*@\S*|\+?\d[\d ()-]{4,}")
+
+
+class Reason(StrEnum):
+    """Why no message is sent about something that is wrong."""
+
+    GRACE = "within the grace period"
+    RECOVERING = "missing_hours is recovering these hours"
+    STANDSTILL = "not yet known whether the pipeline stands still"
+    INHIBITED = "inhibited by"  # and the kind that explains it
+    COOLDOWN = "came back within the cooldown"
+    QUIET_HOURS = "quiet hours"
+    LISTED_ONLY = "listed only: older than the watch by a week"
+
+
+class Key(NamedTuple):
+    """What an incident is about: its kind and, where a kind has several, its subject."""
+
+    kind: str
+    subject: str
+
+
+class Words(NamedTuple):
+    """What is wrong, what it means for the numbers, what to do; and the same once it is over."""
+
+    title: str
+    means: str
+    to_do: str
+    resolved: str
+    then: str
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """What all kinds share: since when, of what, and how much, so that growth is noticed."""
+
+    name: ClassVar[str] = ""
+    usual_severity: ClassVar[Severity] = "problem"
+    inhibited_by: ClassVar[tuple[type[Kind], ...]] = ()
+    """While one of these is found, this kind opens no incident and resolves none."""
+
+    since: datetime
+    subject: str = ""
+    size: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Two findings of one key are the same incident."""
+        return Key(self.name, self.subject)
+
+    @property
+    def severity(self) -> Severity:
+        """How urgent it is, by its facts."""
+        return "notice" if self.listed_only else self.usual_severity
+
+    @property
+    def listed_only(self) -> bool:
+        """Whether it is shown in the list and not sent."""
+        return self.subject == HISTORY
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What only this kind has, as plain JSON."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return {name: plain[name] for name in plain if name not in Kind.__struct_fields__}
+
+    @property
+    def page(self) -> str:
+        """The page of Dagster's UI that shows it, below ``/assets/``."""
+        return "raw_returns"
+
+    def words(self) -> Words:
+        """Its message, from its facts alone."""
+        raise NotImplementedError
+
+
+class OfHours(Kind, frozen=True, kw_only=True):
+    """A kind about spans of hours, as pairs of partition keys."""
+
+    spans: list[list[str]] = []
+
+    @property
+    def page(self) -> str:
+        return _page("raw_returns", self.spans[-1][0] if self.spans else "")
+
+    @property
+    def spans_text(self) -> str:
+        """``2026-11-08 21:00 to 2026-11-09 10:00``, the newest ones where there are many."""
+        return _newest([f"{_hour(a)} to {_hour(b)}" for a, b in self.spans], "spans") + " UTC"
+
+    @property
+    def missing_so_far(self) -> str:
+        if not self.size:
+            return "No hour is missing so far."
+        return f"Missing so far: {hours_text(self.size)}, {self.spans_text}."
+
+
+class CredentialsRefused(OfHours, frozen=True, kw_only=True):
+    """ClickPost refuses the key or the user name, or one of them is not set."""
+
+    name = "credentials refused"
+    usual_severity = "urgent"
+    absent: str = ""
+
+    def words(self) -> Words:
+        refused = "ClickPost refuses our key or user name"
+        return Words(
+            f"No returns arrive: {self.absent}" if self.absent else refused,
+            f"No new returns arrive; hours that were polled before are whole. "
+            f"{self.missing_so_far}",
+            "correct CLICKPOST_KEY and CLICKPOST_USER_NAME, run `returns-orchestration doctor` "
+            "until it prints ok, and restart Dagster. Missing hours are then recovered "
+            "automatically.",
+            "ClickPost accepts our key and user name",
+            RECOVERY,
+        )
+
+
+class NothingPolled(OfHours, frozen=True, kw_only=True):
+    """Hours are due, and no request was made for a grace period."""
+
+    name = "nothing polled"
+    usual_severity = "urgent"
+    inhibited_by = (CredentialsRefused,)
+
+    def words(self) -> Words:
+        return Words(
+            "The pipeline stands still: ClickPost is not being polled",
+            f"No new returns arrive, and no run fails either. {self.missing_so_far}",
+            "in Dagster, check under Automation that `live_hour` and `missing_hours` are on, and "
+            "under Runs that no run hangs in the queue; if so, cancel it and restart Dagster.",
+            "ClickPost is being polled again",
+            RECOVERY,
+        )
+
+
+class HoursMissing(OfHours, frozen=True, kw_only=True):
+    """Hours were due a grace period ago, and no poll of them is kept."""
+
+    name = "hours missing"
+    inhibited_by = (CredentialsRefused, NothingPolled)
+    error: str = ""
+
+    def words(self) -> Words:
+        error, were = error_named(self.error), _be(self.size, "was", "were")
+        unknown = "every poll of them failed" if self.error else "no request for them is known"
+        why = error.missing_because or unknown
+        return Words(
+            f"{hours_text(self.size)} of returns {_be(self.size)} missing: {why}",
+            f"Missing: {self.spans_text}. Every count over them is too low; no other "
+            "count is affected.",
+            error.missing_to_do or WAIT,
+            f"The {hours_text(self.size)} of returns that {were} missing {_be(self.size)} there",
+            "Every count is whole again; nothing has to be done.",
+        )
+
+
+class HoursDamaged(OfHours, frozen=True, kw_only=True):
+    """A file of an hour is absent or does not match its recorded checksum."""
+
+    name = "hours damaged"
+
+    def words(self) -> Words:
+        were = _be(self.size, "was", "were")
+        return Words(
+            f"{hours_text(self.size)} of returns {_be(self.size)} damaged in the lake",
+            f"Damaged: {self.spans_text}. A file there is absent or does not match its "
+            "recorded checksum.",
+            "nothing at once: the sensor `missing_hours` quarantines damaged files, builds the "
+            "hours again, and polls an hour again if its poll is lost. Look for the cause on the "
+            "disk; `returns-orchestration verify` names the files.",
+            f"The {hours_text(self.size)} of returns that {were} damaged {_be(self.size)} mended",
+            "Every count is whole again; the damaged files are in `_quarantine/`.",
+        )
+
+
+class HoursOutdated(Kind, frozen=True, kw_only=True):
+    """Hours were built by the rules of an earlier release, and are yet to be rebuilt."""
+
+    name = "hours outdated"
+    usual_severity = "notice"
+
+    def words(self) -> Words:
+        hours = f"{hours_text(self.size)} of returns {_be(self.size)}"
+        return Words(
+            f"{hours} being rebuilt by new rules",
+            "This release reads some values differently, or has other columns. Until an hour is "
+            "rebuilt, its tables stay as the earlier release built them.",
+            "nothing: the sensor `missing_hours` rebuilds them from the lake, the newest first, "
+            "without a request to ClickPost. `returns-orchestration status` counts what is left.",
+            f"The {hours} rebuilt by the rules of this release",
+            "All hours have the same columns and were read by the same rules.",
+        )
+
+
+class NewestHourTooOld(Kind, frozen=True, kw_only=True):
+    """No hour is missing, and the newest complete one is too old: a grace period and an hour."""
+
+    name = "newest hour too old"
+    inhibited_by = (CredentialsRefused, NothingPolled, HoursMissing)
+    hour: str
+
+    @property
+    def page(self) -> str:
+        return _page("raw_returns", self.hour)
+
+    def words(self) -> Words:
+        return Words(
+            f"The newest complete hour is {hours_text(self.size)} old",
+            f"It is {_hour(self.hour)} UTC; dashboards show no later hour.",
+            "run `returns-orchestration status`; hours may have been waived.",
+            "New hours of returns are complete again",
+            RECOVERY,
+        )
+
+
+class OfClaims(Kind, frozen=True, kw_only=True):
+    """A kind about a claim of an asset check that failed; its periods are partition keys.
+
+    A claim in ``claims`` gives this kind; every other one gives a `check failed`.
+    """
+
+    claims: ClassVar[tuple[str, ...]] = ()
+    asset: str
+    claim: str
+    weight: str = ""
+    figures: str = ""
+    periods: list[str] = []
+
+    @property
+    def page(self) -> str:
+        return f"{self.asset}?view=checks"
+
+    @property
+    def happened(self) -> str:
+        """The figures; what follows a semicolon is advice, which the message has of its own."""
+        return self.figures.split(";", maxsplit=1)[0].rstrip(". ")
+
+    @property
+    def periods_text(self) -> str:
+        """The newest of its hours or days."""
+        return _newest([_hour(period) for period in self.periods])
+
+    @property
+    def unit(self) -> str:
+        return "day" if all(len(period) == len("2026-11-09") for period in self.periods) else "hour"
+
+    @property
+    def count_text(self) -> str:
+        """``in 3 hours`` or ``in 1 day``."""
+        return f"in {self.size} {self.unit}{_be(self.size, '', 's')}"
+
+
+class TimesNotAsConfigured(OfClaims, frozen=True, kw_only=True):
+    """Request times do not fit CLICKPOST_TIME_ZONE."""
+
+    name = "times not as configured"
+    usual_severity = "urgent"
+    claims = (
+        "request_times_are_in_utc",
+        "every_record_is_requested_in_its_window_or_next_to_it",
+        "every_return_is_inside_its_hour_or_next_to_it",
+    )
+
+    def words(self) -> Words:
+        return Words(
+            "Request times do not fit the configured time zone",
+            f"{self.happened} ({self.periods_text}). Returns are counted in wrong hours, and may "
+            "be in wrong days.",
+            "set CLICKPOST_TIME_ZONE to the zone in which the API answers (often Asia/Kolkata), "
+            "restart Dagster, then correct the hours polled meanwhile: `returns-orchestration "
+            "rezone FROM TO --time-zone ZONE`. If they stay off, ClickPost labels its own time as "
+            "UTC: ask ClickPost.",
+            "Request times fit the configured time zone",
+            "Correct the hours polled meanwhile: `returns-orchestration rezone FROM TO`.",
+        )
+
+
+class ReturnsRejected(OfClaims, frozen=True, kw_only=True):
+    """ClickPost sends records without a reference number or a readable request time."""
+
+    name = "returns rejected"
+    claims = ("nothing_is_rejected",)
+
+    def words(self) -> Words:
+        return Words(
+            f"ClickPost sends returns that cannot be used, {self.count_text}",
+            f"{self.happened} ({self.periods_text}): no reference number or no readable request "
+            "time. They are in no count; they are kept in `rejected_returns`.",
+            "send ClickPost the records from `rejected_returns`; it holds personal data.",
+            "ClickPost sends no more returns that cannot be used",
+            NO_MORE,
+        )
+
+
+class ReturnsVanished(OfClaims, frozen=True, kw_only=True):
+    """A later poll of an hour lacks returns that an earlier one had."""
+
+    name = "returns vanished"
+    claims = ("no_return_vanished",)
+
+    def words(self) -> Words:
+        return Words(
+            f"Returns that ClickPost had sent are no longer sent, {self.count_text}",
+            f"{self.happened} ({self.periods_text}). They are kept and still counted, so counts "
+            "may be higher than in ClickPost's dashboard.",
+            "ask ClickPost whether they were deleted; nothing else has to be done here.",
+            "No more returns vanish",
+            NO_MORE,
+        )
+
+
+class CheckFailed(OfClaims, frozen=True, kw_only=True):
+    """Another claim failed: urgent if it blocks the hour, notice if it is only news."""
+
+    name = "check failed"
+
+    @property
+    def severity(self) -> Severity:
+        by_weight: dict[str, Severity] = {"blocks": "urgent", "warning": "notice"}
+        return by_weight.get(self.weight, self.usual_severity)
+
+    def words(self) -> Words:
+        claim = self.claim.replace("_", " ")
+        # A claim says what is true when it holds; its figures say what happened.
+        happened = self.happened or f"its check did not pass ('{claim}')"
+        periods = [period for period in self.periods if period]
+        means = {
+            "blocks": "These hours are not published; the tables published before are still there.",
+            "warning": "No number is wrong; it is news about the data.",
+        }.get(self.weight, "Do not rely on the numbers of these hours before they are checked.")
+        return Words(
+            f"{self.asset}: {happened}" + (f", {self.count_text}" if periods else ""),
+            f"{self.unit.capitalize()}s: {self.periods_text}. {means}" if periods else means,
+            "open the check in Dagster; its claims and figures are there, hour by hour.",
+            f"{self.asset}: no new failure of '{claim}'",
+            NO_MORE,
+        )
+
+
+class Silence(Kind, frozen=True, kw_only=True):
+    """Far fewer returns arrive than are usual for the hours."""
+
+    name = "silence"
+    count: int
+    usual: float
+    hour: str
+
+    @property
+    def page(self) -> str:
+        return _page("returns", self.hour)
+
+    def words(self) -> Words:
+        what = "No returns at all" if self.count == 0 else f"Only {self.count} returns"
+        return Words(
+            f"{what} in {hours_text(self.size)}, where about {self.usual:.0f} are usual",
+            f"Until {utc(Window.from_key(self.hour).end)} UTC. The API answered, so the numbers "
+            "are what ClickPost serves; returns may be lost before they reach ClickPost.",
+            "check whether the return page of the shop works, and ask ClickPost; late returns are "
+            "polled automatically.",
+            "Returns arrive as usual",
+            "Late returns are polled automatically.",
+        )
+
+
+class Surge(Silence, frozen=True, kw_only=True):
+    """Far more returns arrive in an hour than are usual, beyond what a sale brings."""
+
+    name = "surge"
+
+    def words(self) -> Words:
+        return Words(
+            f"{self.count} returns in one hour, where about {self.usual:.0f} are usual",
+            f"The hour from {_hour(self.hour)} UTC. ClickPost serves them, and they are counted.",
+            "look in `return_reasons_hourly` for what they have in common: a faulty batch, an "
+            "import, a return page that sends twice.",
+            "The number of returns is as usual",
+            "The returns of the surge stay counted.",
+        )
+
+
+class MixShifted(Kind, frozen=True, kw_only=True):
+    """The share of a return reason or refund mode in a day is far from the days before."""
+
+    name = "mix shifted"
+    usual_severity = "notice"
+    day: str
+    returns: int
+    shifts: list[Shift]
+    unfinished: bool = False
+
+    @property
+    def page(self) -> str:
+        of_reasons = self.subject == "return reasons"
+        return _page("return_reasons_daily" if of_reasons else "refund_modes_daily", self.day)
+
+    def words(self) -> Words:
+        first, *others = [
+            f"'{named(shift.name)}' {shift.share:.0%} against {shift.usual:.0%} usually"
+            for shift in self.shifts[:SPANS_SHOWN]
+        ]
+        also = f" Also: {'; '.join(others)}." if others else ""
+        return Words(
+            first,
+            f"Of the {self.returns} returns of {self.day}{' so far' if self.unfinished else ''}, "
+            f"by their {self.subject}.{also} The counts are right.",
+            "look for the products behind it in `return_items` of that day: a wrong size chart, a "
+            "bad batch, a refund mode that is switched off.",
+            f"The shares of {self.subject} are as usual",
+            "They fit the days before, or have been like this for a week.",
+        )
+
+
+class ChannelDown(Kind, frozen=True, kw_only=True):
+    """A channel of alerts has accepted no message for half an hour."""
+
+    name = "channel down"
+    fault: str
+    waiting: int
+
+    @property
+    def page(self) -> str:
+        return "alerts"
+
+    def words(self) -> Words:
+        return Words(
+            f"Alerts do not reach the channel {self.subject}",
+            f"{self.fault[:1].upper()}{self.fault[1:]}. {self.waiting} messages wait for it; the "
+            "numbers are not affected.",
+            "run `returns-orchestration alert --test` and correct its address in "
+            "RETURNS_ALERT_URLS.",
+            f"Alerts reach the channel {self.subject}",
+            "The messages that waited for it were delivered.",
+        )
+
+
+def _kinds(of: type[Kind]) -> Iterator[type[Kind]]:
+    for kind in of.__subclasses__():
+        if "name" in vars(kind):
+            yield kind
+        yield from _kinds(kind)
+
+
+KINDS: Final = {kind.name: kind for kind in _kinds(Kind)}
+"""Every kind by its name, derived from the classes above."""
+
+
+def of_claim(claim: str) -> type[OfClaims]:
+    """The kind that a failed claim gives."""
+    kinds = (kind for kind in KINDS.values() if issubclass(kind, OfClaims))
+    return next((kind for kind in kinds if claim in kind.claims), CheckFailed)
+
+
+def read(name: str, facts: dict[str, Any]) -> Kind:
+    """The instance that an incident was made of; ValueError where no kind has these facts."""
+    if name not in KINDS:
+        message = f"No kind of incident is called {name}."
+        raise ValueError(message)
+    return msgspec.convert(facts, KINDS[name])
+
+
+def utc(moment: datetime) -> str:
+    """A moment as messages and lists write it, ``2026-11-09 11:00``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def hours_text(count: int) -> str:
+    """``1 hour`` or ``14 hours``."""
+    return f"{count:,} hour{_be(count, '', 's')}"
+
+
+def named(name: str) -> str:
+    """A reason or mode, truncated, on one line, without what looks like a number or an address."""
+    plain = _PERSONAL.sub("…", " ".join(name.split()))
+    return plain if len(plain) <= LONGEST_NAME else plain[: LONGEST_NAME - 1] + "…"
+
+
+def _newest(texts: list[str], what: str = "") -> str:
+    more = len(texts) - SPANS_SHOWN
+    earlier = f" and {more} earlier {what}".rstrip() if more > 0 else ""
+    return ", ".join(texts[-SPANS_SHOWN:]) + earlier
+
+
+def _be(count: int, one: str = "is", several: str = "are") -> str:
+    return one if count == 1 else several
+
+
+def _hour(key: str) -> str:
+    """A partition key as messages write it; a day stays as it is."""
+    if len(key) != len("2026-11-09-11:00"):
+        return key or "all time"
+    return utc(Window.from_key(key).start)
+
+
+def _page(asset: str, partition: str) -> str:
+    return asset + (f"?view=partitions&partition={quote(partition)}" if partition else "")
+
+
+RECOVERY: Final = "The missing hours are recovered automatically; nothing has to be done."
+NO_MORE: Final = "No hour newly failed for a day, or the failed hours were mended."
+WAIT: Final = (
+    "nothing at first: they are polled again automatically. If it lasts, ask ClickPost; for an "
+    "hour that will never come: `returns-orchestration waive`."
+)

@@ -1,0 +1,78 @@
+"""The messages: what is wrong, since when, what it means, what to do and where to look.
+
+The words of each kind are in ``kinds``; here they become at most ten lines with the title.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration.alerts.kinds import RECOVERY, utc
+from returns_orchestration.alerts.outbox import Message
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.alerts.life_cycle import Incident
+
+LONGEST_LINE: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Words messages for one deployment: its Dagster's address, and the zone of its people."""
+
+    dagster_url: str
+    zone: ZoneInfo
+
+    def opened(self, incident: Incident) -> Message:
+        """What is wrong."""
+        words = incident.finding.words()
+        lines = [f"Since {self._both(incident.since)}.", words.means, f"To do: {words.to_do}"]
+        return self._message(incident, incident.severity, words.title, lines)
+
+    def resolved(self, incident: Incident) -> Message:
+        """It is over."""
+        words, end = incident.finding.words(), incident.resolved_at or incident.opened_at
+        span = f"From {self._both(incident.since)} to {self._both(end)}."
+        lines = [f"It was: {words.title}.", span, words.then]
+        return self._message(incident, "resolved", words.resolved, lines)
+
+    def _message(self, incident: Incident, tone: str, title: str, lines: list[str]) -> Message:
+        look = f"Look: {self.dagster_url.rstrip('/')}/assets/{incident.finding.page}"
+        return _message(tone, title, [*lines, look], incident.number)
+
+    def _both(self, moment: datetime) -> str:
+        """UTC, as the hours are called, and the local time where that differs."""
+        there = moment.astimezone(self.zone)
+        if not there.utcoffset():
+            return f"{utc(moment)} UTC"
+        return f"{utc(moment)} UTC ({there:%H:%M} in {self.zone.key})"
+
+
+def _message(tone: str, title: str, lines: list[str], incident: int = 0) -> Message:
+    """At most nine lines below the title, each cut to a bearable length."""
+    title, *cut = [
+        line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+        for line in (f"[{tone}] {title}", *lines[:9])
+    ]
+    return Message(incident=incident, tone=tone, title=title, text="\n".join(cut))
+
+
+TEST_MESSAGE: Final = _message(
+    "test",
+    "returns-orchestration can reach this channel",
+    [
+        "Nothing is wrong: somebody ran `returns-orchestration alert --test`.",
+        "Alerts about ClickPost's returns arrive here when something is wrong and when it is over.",
+    ],
+)
+LAKE_WORKS: Final = _message("resolved", "The lake can be read and written", [RECOVERY])
+
+
+def lake_fails(error: str) -> Message:
+    """The one message of which nothing can be kept: the lake itself fails."""
+    why = "No new returns are kept, and no other alert is sent."
+    return _message("urgent", "The lake cannot be read or written", [error, why])

@@ -1,0 +1,199 @@
+"""Every message, by samples that the README shows, too; and what none of them may be or hold."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from returns_orchestration.alerts import kinds, listing
+from returns_orchestration.alerts.kinds import KINDS, Kind, Reason, named, of_claim
+from returns_orchestration.alerts.life_cycle import Detected, Incident, step
+from returns_orchestration.alerts.messages import Author
+from returns_orchestration.settings import AlertPolicy, QuietHours
+from returns_orchestration.state.mix import Shift
+
+AUTHOR = Author("https://dagster.example.com/", ZoneInfo("Asia/Kolkata"))
+NINE = datetime(2026, 11, 9, 9, tzinfo=UTC)
+MORNING = [["2026-11-09-08:00", "2026-11-09-10:00"]]
+
+
+def incident(kind: type[Kind], over_after: float = 2, **facts: Any) -> Incident:
+    """An incident of nine o'clock, resolved so many hours later."""
+    finding = kind(**{"since": NINE} | facts)
+    policy = AlertPolicy(timedelta(), timedelta(), QuietHours(0, 0, ZoneInfo("UTC")), timedelta())
+    (opened,) = step([], Detected([finding]), NINE, policy).incidents
+    return msgspec.structs.replace(opened, resolved_at=NINE + timedelta(hours=over_after))
+
+
+def of_claim_named(claim: str, asset: str, figures: str, weight: str = "error") -> Incident:
+    kind = of_claim(claim)
+    periods = ["2026-11-09-09:00", "2026-11-09-10:00"]
+    facts = {"asset": asset, "claim": claim, "figures": figures, "weight": weight}
+    return incident(kind, size=2, subject=f"{asset}: {claim}", periods=periods, **facts)
+
+
+SAMPLES: list[Incident] = [
+    incident(
+        kinds.HoursMissing,
+        5.5,
+        size=13,
+        spans=[["2026-11-08-21:00", "2026-11-09-10:00"]],
+        error="ServerFault",
+    ),
+    incident(kinds.CredentialsRefused, size=2, spans=MORNING),
+    incident(kinds.Silence, size=3, count=0, usual=91.0, hour="2026-11-09-11:00"),
+    incident(
+        kinds.MixShifted,
+        subject="return reasons",
+        day="2026-11-09",
+        returns=418,
+        unfinished=True,
+        shifts=[Shift("Size Issue", 130, 0.31, 0.12)],
+    ),
+    of_claim_named(
+        "request_times_are_in_utc", "returns", "40 of 40 times are +5.50 hours off; check"
+    ),
+    incident(kinds.HoursDamaged, size=2, spans=MORNING),
+    incident(kinds.HoursOutdated, size=2_000),
+    incident(kinds.NothingPolled, size=2, spans=MORNING),
+    incident(kinds.NewestHourTooOld, size=5, hour="2026-11-09-04:00"),
+    of_claim_named("nothing_is_rejected", "rejected_returns", "3 records were rejected"),
+    of_claim_named(
+        "no_return_vanished",
+        "raw_returns",
+        "4 returns were served by an earlier poll only; they are kept",
+        "warning",
+    ),
+    of_claim_named(
+        "references_are_unique_and_present",
+        "returns",
+        "2 of 40 references are absent or repeated",
+        "blocks",
+    ),
+    of_claim_named("keys_are_known", "returns", "ClickPost sends a new key: fee", "warning"),
+    incident(kinds.Surge, count=412, usual=38.0, hour="2026-11-09-09:00"),
+    incident(kinds.ChannelDown, subject="slack 1", fault="it answered HTTP 404", waiting=3),
+]
+"""Each kind once at least, the most frequent ones first."""
+
+FREQUENT = 4
+"""So many of the samples the README shows outside a fold."""
+
+
+def test_there_is_a_sample_of_every_kind() -> None:
+    assert {sample.kind for sample in SAMPLES} == set(KINDS)
+
+
+def test_a_kind_that_inhibits_is_known_and_a_claim_has_one_kind() -> None:
+    for kind in KINDS.values():
+        assert all(KINDS[other.name] is other for other in kind.inhibited_by)
+    claims = [c for kind in KINDS.values() for c in getattr(kind, "claims", ())]
+    assert len(claims) == len(set(claims))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind)
+def test_a_message_is_short_and_says_since_when_what_to_do_and_where_to_look(
+    sample: Incident,
+) -> None:
+    opened, resolved = AUTHOR.opened(sample), AUTHOR.resolved(sample)
+    for message in (opened, resolved):
+        lines = [message.title, *message.text.splitlines()]
+        assert len(lines) <= 10
+        assert all(line.strip() and len(line) <= 300 for line in lines)
+        assert lines[-1].startswith("Look: https://dagster.example.com/assets/")
+        assert "{" not in message.title + message.text
+    assert re.match(r"Since 2026-11-09 09:00 UTC \(14:30 in Asia/Kolkata\)\.\n", opened.text)
+    assert "\nTo do: " in opened.text
+    assert opened.title.startswith(f"[{sample.severity}] ")
+    assert resolved.title.startswith("[resolved] ")
+    assert opened.tone == sample.severity
+    assert resolved.tone == "resolved"
+    assert len(listing.cells(sample)) == len(listing.HEADER)
+
+
+def test_no_figure_makes_a_message_endless() -> None:
+    long = of_claim_named("keys_are_known", "returns", "ClickPost sends new keys: " + "k" * 5_000)
+    many = incident(
+        kinds.HoursMissing,
+        size=9_000,
+        spans=[[f"20{y}-01-01-00:00", f"20{y}-01-02-00:00"] for y in range(10, 40)],
+    )
+    for sample in (long, many):
+        for message in (AUTHOR.opened(sample), AUTHOR.resolved(sample)):
+            assert len(message.title) + len(message.text) < 1_500
+    assert "and 27 earlier spans" in AUTHOR.opened(many).text
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (" Size \n Issue ", "Size Issue"),
+        ("call me on +91 98765 43210", "call me on …"),
+        ("asha@example.com wants it", "… wants it"),
+        ("x" * 100, "x" * 39 + "…"),
+        ("2 pieces", "2 pieces"),
+    ],
+)
+def test_names_are_truncated_and_redacted(name: str, expected: str) -> None:
+    assert named(name) == expected
+
+
+def test_a_zone_without_an_offset_is_not_repeated() -> None:
+    text = Author("http://x", ZoneInfo("UTC")).opened(SAMPLES[0]).text
+    assert text.startswith("Since 2026-11-09 09:00 UTC.\n")
+
+
+def test_the_title_of_a_failed_check_is_what_happened_and_never_the_negated_claim() -> None:
+    sample = of_claim_named("references_are_unique_and_present", "returns", "2 of 40 are repeated.")
+    message = AUTHOR.opened(sample)
+    assert message.title == "[problem] returns: 2 of 40 are repeated, in 2 hours"
+    assert "2 of 40" not in message.text
+    assert "unique" not in message.title + message.text
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        ("2026-11-09-09:00", "[problem] lateness: 3 of 9, in 1 hour"),
+        ("2026-11-09", "[problem] lateness: 3 of 9, in 1 day"),
+        ("", "[problem] lateness: 3 of 9"),
+    ],
+)
+def test_a_check_of_an_hour_a_day_or_of_all_time(period: str, expected: str) -> None:
+    facts = {"asset": "lateness", "claim": "x", "figures": "3 of 9", "periods": [period]}
+    assert AUTHOR.opened(incident(kinds.CheckFailed, **facts)).title == expected
+
+
+def test_a_check_without_figures_of_ours_is_named() -> None:
+    facts = {"asset": "returns", "claim": "theirs", "periods": ["2026-11-09-09:00"]}
+    title = AUTHOR.opened(incident(kinds.CheckFailed, **facts)).title
+    assert title == "[problem] returns: its check did not pass ('theirs'), in 1 hour"
+
+
+@pytest.mark.parametrize("error", ["ServerFault", "HourBlocked", "NoConnection", "Odd", ""])
+def test_missing_hours_name_their_cause_in_the_words_of_the_error(error: str) -> None:
+    words = kinds.HoursMissing(since=NINE, spans=MORNING, size=2, error=error).words()
+    assert words.title.startswith("2 hours of returns are missing: ")
+    assert not words.title.endswith(": ")
+    assert words.to_do
+
+
+def test_a_kind_is_read_back_from_its_facts() -> None:
+    for sample in SAMPLES:
+        finding = sample.finding
+        assert (type(finding), finding.facts) == (KINDS[sample.kind], sample.facts)
+    with pytest.raises(ValueError, match="No kind of incident is called odd"):
+        kinds.read("odd", {"since": NINE})
+
+
+def test_the_list_says_why_nothing_was_sent() -> None:
+    silent = msgspec.structs.replace(SAMPLES[0], notified_at=None, silent=Reason.COOLDOWN.value)
+    assert listing.cells(silent)[4] == "no: came back within the cooldown"
+    assert listing.plain(silent)["silent"] == "came back within the cooldown"
+    assert listing.cells(SAMPLES[0])[4] == "yes"
+    assert (listing.plain(SAMPLES[0])["sent"], listing.plain(SAMPLES[0])["silent"]) == (True, None)
