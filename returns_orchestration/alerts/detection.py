@@ -1,7 +1,8 @@
 """What is wrong now: the findings of every detector, and what could not be judged.
 
 A detector looks at the situation and adds to what is detected. Hours that are not there have their
-own file, ``gaps``; here are claims that fail, unusual hours and mixes, outdated hours and channels.
+own file, ``gaps``; here are claims that fail, unusual hours and mixes, outdated hours, new names
+and channels.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from returns_orchestration.alerts.kinds import (
     HoursOutdated,
     Key,
     MixShifted,
+    NewNames,
     OfClaims,
     Silence,
     Surge,
@@ -31,6 +33,7 @@ from returns_orchestration.window import Day, Window, last_settled
 
 if TYPE_CHECKING:
     from returns_orchestration.alerts.watch import Situation
+    from returns_orchestration.lake.news import NewName
 
 LATE_SILENCE: Final = timedelta(minutes=90)
 """After its end an hour is judged silent at the earliest: its first late returns are in then."""
@@ -39,7 +42,7 @@ LATE_SILENCE: Final = timedelta(minutes=90)
 def detect(at: Situation) -> Detected:
     """Everything that is wrong now."""
     detected = Detected()
-    for detector in (gaps, failed_claims, unusual_hours, shifted_mixes, outdated_hours, channels):
+    for detector in DETECTORS:
         detector(at, detected)
     return detected
 
@@ -127,6 +130,17 @@ def outdated_hours(at: Situation, detected: Detected) -> None:
         detected.add(HoursOutdated(since=at.now, size=at.found.outdated))
 
 
+def new_names(at: Situation, detected: Detected) -> None:
+    """Names that nobody has acknowledged, by the UTC date of the hour that first had one."""
+    by_date: dict[str, list[NewName]] = {}
+    for name in at.watch.new_names:
+        by_date.setdefault(name.hour[: len("2026-11-09")], []).append(name)
+    for date, names in by_date.items():
+        hours = [Window.from_key(name.hour).start for name in names if name.hour]
+        since = min(hours, default=at.now)
+        detected.add(NewNames(since=since, subject=date, size=len(names), names=names))
+
+
 def channels(at: Situation, detected: Detected) -> None:
     """Channels that accept no message."""
     for name, box in at.outboxes.items():
@@ -134,3 +148,14 @@ def channels(at: Situation, detected: Detected) -> None:
             since, waiting = box.failing_since or at.now, len(box.waiting)
             fault = box.fault
             detected.add(ChannelDown(since=since, subject=name, fault=fault, waiting=waiting))
+
+
+DETECTORS: Final = (
+    gaps,
+    failed_claims,
+    unusual_hours,
+    shifted_mixes,
+    outdated_hours,
+    new_names,
+    channels,
+)

@@ -20,11 +20,16 @@ from urllib.parse import quote
 import msgspec
 
 from returns_orchestration.errors import error_named
+from returns_orchestration.lake.news import NewName  # noqa: TC001 - msgspec
+from returns_orchestration.state.looks import listed
 from returns_orchestration.state.mix import Shift  # noqa: TC001 - msgspec
+from returns_orchestration.state.news import count_of
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from returns_orchestration.lake.news import Kind as NameKind
 
 Severity = Literal["urgent", "problem", "notice"]
 """`urgent`: numbers are wrong or have stopped; `problem`: look today; `notice`: it can wait."""
@@ -444,6 +449,34 @@ class MixShifted(Kind, frozen=True, kw_only=True):
             "bad batch, a refund mode that is switched off.",
             f"The shares of {self.subject} are as usual",
             "They fit the days before, or have been like this for a week.",
+        )
+
+
+class NewNames(Kind, frozen=True, kw_only=True):
+    """ClickPost sends keys, status codes or refund modes that nobody has acknowledged."""
+
+    name = "new names"
+    usual_severity = "notice"
+    names: list[NewName]
+
+    @property
+    def page(self) -> str:
+        return "returns?view=checks"
+
+    def words(self) -> Words:
+        by_kind: dict[NameKind, list[str]] = {}
+        for new in self.names:
+            by_kind.setdefault(new.kind, []).append(new.name)
+        counts = [count_of(kind, names) for kind, names in by_kind.items()]
+        shown = "; ".join(listed(names) for names in by_kind.values())
+        return Words(
+            f"ClickPost sends {' and '.join(counts)}",
+            f"{shown}. No number is wrong: new keys stay in `raw_returns`, and codes and modes are "
+            "counted as they are.",
+            "if you know them, run `returns-orchestration acknowledge NAME...`; else ask ClickPost "
+            "what they mean.",
+            f"The new names of {self.subject} are acknowledged",
+            "The check `new_names_are_acknowledged` does not warn of them any more.",
         )
 
 

@@ -91,6 +91,7 @@ class Alerts:
             absent=absent,
             zone=self.settings.report_time_zone,
             policy=self.settings.alert_policy,
+            acknowledged=self.settings.acknowledged,
             now=now,
         )
         look = Look(situation, self.lake, self.lake.names(), may_go_on, known)

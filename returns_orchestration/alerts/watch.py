@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from returns_orchestration import tables
+from returns_orchestration.lake.news import NewName  # noqa: TC001 - msgspec
+from returns_orchestration.state import news
 from returns_orchestration.state.failing_claims import UNREAD, Failing, forget, remember
 from returns_orchestration.state.hour_index import Cause, HourIndex
 from returns_orchestration.state.hours import States
@@ -22,7 +24,7 @@ from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.alerts.kinds import Key
@@ -51,7 +53,8 @@ class Watch(HourIndex, kw_only=True):
     a pause; ``progress_at`` when an hour that was missing then was last recovered; ``relieved_at``
     when what had kept hours from coming was over; ``asked_at`` the newest outcome of any request,
     and ``refused`` the refusal of credentials that no later outcome contradicts. ``mixed`` names,
-    for each day whose mix is known, the journal's entries it was read by.
+    for each day whose mix is known, the journal's entries it was read by. ``new_names`` wait to be
+    acknowledged.
     """
 
     began_at: datetime
@@ -64,6 +67,7 @@ class Watch(HourIndex, kw_only=True):
     counts: dict[int, int] = msgspec.field(default_factory=dict)
     mixes: dict[str, DayMix] = msgspec.field(default_factory=dict)
     mixed: dict[str, str] = msgspec.field(default_factory=dict)
+    new_names: list[NewName] = msgspec.field(default_factory=list)
 
     @classmethod
     def first(cls, now: datetime) -> Watch:
@@ -98,6 +102,7 @@ class Situation:
     zone: ZoneInfo
     policy: AlertPolicy
     now: datetime
+    acknowledged: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -125,6 +130,9 @@ class Look:
                 self._read_outcome(evaluation)
             elif evaluation.asset in HOURLY:
                 self._read_block(evaluation)
+        if any(evaluation.check == news.CHECK for evaluation in evaluations):
+            waiting = self.lake.news.waiting()
+            watch.new_names = news.unacknowledged(waiting, self.at.acknowledged)
         watch.trim(first)
         touched = sorted({e.period for e in partitioned if e.asset in HOURLY}, reverse=True)
         damaged = found.windows if found else ()

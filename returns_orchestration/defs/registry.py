@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
+from returns_orchestration.state import news
 
 if TYPE_CHECKING:
     from returns_orchestration.tables import Aggregate, Table
@@ -141,7 +142,7 @@ LATENESS: Final = Asset(
 )
 
 NEW_NAMES: Final = Check(
-    "new_names_are_acknowledged",
+    news.CHECK,
     "Every key, status code and refund mode that ClickPost sends is known to this release or was "
     "acknowledged.",
 )

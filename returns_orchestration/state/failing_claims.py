@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from returns_orchestration.state import news
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,6 +32,10 @@ UNREAD: Final = frozenset({"the_hour_was_read", "the_hour_was_published"})
 
 ABOUT_GAPS: Final = frozenset({"every_hour_of_the_day_is_there"})
 """A day fails it while hours are missing, which are an incident of their own."""
+
+
+TOLD_OTHERWISE: Final = UNREAD | ABOUT_GAPS | news.CLAIMS.keys()
+"""Claims that are incidents of another kind."""
 
 
 class FailedClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +93,7 @@ def remember(failing: dict[str, Failing], evaluations: Iterable[Evaluation]) -> 
     cleared: dict[tuple[str, str], datetime] = {}
     for evaluation in evaluations:
         asset, period, check = evaluation.asset, evaluation.period, evaluation.check
-        failed = {c.name: c for c in evaluation.failed if c.name not in UNREAD | ABOUT_GAPS}
+        failed = {c.name: c for c in evaluation.failed if c.name not in TOLD_OTHERWISE}
         # An hour that was not read or not published was not judged by its other claims.
         judged = len(failed) == len(evaluation.failed)
         for name, entry in list(failing.items()):

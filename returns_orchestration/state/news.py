@@ -7,6 +7,7 @@ command or by RETURNS_ACKNOWLEDGED. A name that may hold something personal is n
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -14,6 +15,7 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.lake.news import NewName
 from returns_orchestration.stages import vocabulary
+from returns_orchestration.state import looks
 from returns_orchestration.state.claims import Claim, judge
 
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ WORDS: Final[dict[Kind, tuple[str, str]]] = {
 }
 """Kind to what one and several of it are called."""
 
+CHECK: Final = "new_names_are_acknowledged"
+"""The check of `returns` that warns of them."""
+
+CLAIMS: Final[dict[str, Kind]] = {f"new_{kind}s_are_acknowledged": kind for kind in WORDS}
+"""The claims of that check."""
+
 NO_CODE: Final = 100_000
 """Status codes have up to four digits, as far as is known; from here on a number is none."""
 
@@ -37,7 +45,6 @@ _MODE: Final = re.compile(r"[^\W\d]+(?:[ _&/-]{1,3}[^\W\d]+){0,3}")
 """What a mode looks like: up to four words without digits; else it may be a person's own text."""
 
 LONGEST_MODE: Final = 40
-NAMES_SHOWN: Final = 10
 
 
 def new_names(
@@ -70,23 +77,16 @@ def unacknowledged(names: Iterable[NewName], acknowledged: Collection[str]) -> l
 
 def judged(waiting: Sequence[NewName]) -> list[Claim]:
     """For each kind the claim that all names are known or acknowledged."""
-    return [
-        judge(f"new_{kind}s_are_acknowledged", "warning", lambda kind=kind: _look(kind, waiting))  # type: ignore[misc]
-        for kind in WORDS
-    ]
+    return [judge(name, "warning", partial(_look, kind, waiting)) for name, kind in CLAIMS.items()]
 
 
 def _look(kind: Kind, waiting: Sequence[NewName]) -> tuple[bool, str]:
     names = [name.name for name in waiting if name.kind == kind]
     if not names:
         return True, f"no {WORDS[kind][1]}"
-    return False, f"ClickPost sends {text_of(kind, names)}"
+    return False, f"ClickPost sends {count_of(kind, names)}: {looks.listed(names)}"
 
 
-def text_of(kind: Kind, names: Sequence[str]) -> str:
-    """``2 new keys: a, b``."""
-    shown = ", ".join(names[:NAMES_SHOWN])
-    more = len(names) - NAMES_SHOWN
-    return f"{len(names)} {WORDS[kind][len(names) != 1]}: {shown}" + (
-        f" and {more} more" if more > 0 else ""
-    )
+def count_of(kind: Kind, names: Sequence[str]) -> str:
+    """``2 new keys``."""
+    return f"{len(names)} {WORDS[kind][len(names) != 1]}"

@@ -57,12 +57,12 @@ def test_an_hour_that_holds_when_it_is_judged_anew_is_mended() -> None:
     failing = known(evaluated(hour(1), NOON, CLAIM), evaluated(hour(2), NOON, CLAIM))
     remember(failing, [evaluated(hour(1), after(1))])
     assert found(failing) == [("returns rejected", "problem", 1)]
-    remember(failing, [evaluated(hour(2), after(1), "keys_are_known", weight="warning")])
+    remember(failing, [evaluated(hour(2), after(1), "the_text_is_utf_8", weight="warning")])
     assert found(failing) == [("check failed", "notice", 1)]
 
 
 def test_a_check_clears_only_its_own_claims() -> None:
-    failing = known(evaluated(hour(1), NOON, CLAIM, "keys_are_known"))
+    failing = known(evaluated(hour(1), NOON, CLAIM, "the_text_is_utf_8"))
     remember(failing, [Evaluation("returns", hour(1).key, after(1), check="new_names")])
     assert len(found(failing)) == 2
     another = evaluated(hour(1), after(1), CLAIM)
@@ -169,7 +169,7 @@ def test_claims_about_missing_hours_are_no_incident_of_a_check(claim: str) -> No
 )
 def test_the_weight_of_a_claim_is_the_severity(weight: str, severity: str) -> None:
     facts: dict[str, Any] = {"weight": weight}
-    assert found(known(evaluated(hour(1), NOON, "keys_are_known", **facts))) == [
+    assert found(known(evaluated(hour(1), NOON, "the_text_is_utf_8", **facts))) == [
         ("check failed", severity, 1)
     ]
 

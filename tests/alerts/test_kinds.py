@@ -14,6 +14,7 @@ from returns_orchestration.alerts import kinds, listing
 from returns_orchestration.alerts.kinds import KINDS, Kind, Reason, named, of_claim
 from returns_orchestration.alerts.life_cycle import Detected, Incident, step
 from returns_orchestration.alerts.messages import Author
+from returns_orchestration.lake.news import NewName
 from returns_orchestration.settings import AlertPolicy, QuietHours
 from returns_orchestration.state.mix import Shift
 
@@ -55,6 +56,16 @@ SAMPLES: list[Incident] = [
         unfinished=True,
         shifts=[Shift("Size Issue", 130, 0.31, 0.12)],
     ),
+    incident(
+        kinds.NewNames,
+        subject="2026-11-09",
+        size=3,
+        names=[
+            NewName(kind="code", name="1005", hour="2026-11-09-09:00"),
+            NewName(kind="key", name="record.fee", hour="2026-11-09-09:00"),
+            NewName(kind="key", name="webhook_payload.carrier", hour="2026-11-09-10:00"),
+        ],
+    ),
     of_claim_named(
         "request_times_are_in_utc", "returns", "40 of 40 times are +5.50 hours off; check"
     ),
@@ -75,7 +86,9 @@ SAMPLES: list[Incident] = [
         "2 of 40 references are absent or repeated",
         "blocks",
     ),
-    of_claim_named("keys_are_known", "returns", "ClickPost sends a new key: fee", "warning"),
+    of_claim_named(
+        "the_text_is_utf_8", "raw_returns", "3 records hold bytes that are not UTF-8", "warning"
+    ),
     incident(kinds.Surge, count=412, usual=38.0, hour="2026-11-09-09:00"),
     incident(kinds.ChannelDown, subject="slack 1", fault="it answered HTTP 404", waiting=3),
 ]
@@ -117,7 +130,7 @@ def test_a_message_is_short_and_says_since_when_what_to_do_and_where_to_look(
 
 
 def test_no_figure_makes_a_message_endless() -> None:
-    long = of_claim_named("keys_are_known", "returns", "ClickPost sends new keys: " + "k" * 5_000)
+    long = of_claim_named("the_text_is_utf_8", "raw_returns", "k" * 5_000)
     many = incident(
         kinds.HoursMissing,
         size=9_000,

@@ -226,8 +226,9 @@ def test_days_of_outages_are_two_incidents_and_four_messages(
 def test_a_check_that_fails_is_notified_and_one_that_can_wait_waits_for_the_morning(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
-    daemon = watch()  # it is half past five in the morning in India
-    daemon.world.simulator.faults = ["null-result:*"]
+    # It is half past five in the morning in India.
+    daemon = watch(returns_per_hour=60, rhythm=False)
+    daemon.world.simulator.faults = ["not-json-utf8:*"]
     daemon.live_to(after(2.3))
     assert [incident.kind for incident in daemon.state.incidents] == ["check failed"]
     assert receiver.titles == []
@@ -235,7 +236,7 @@ def test_a_check_that_fails_is_notified_and_one_that_can_wait_waits_for_the_morn
     (title,) = receiver.titles
     assert title.startswith("[notice] raw_returns: ")
     assert title.endswith(", in 2 hours")
-    assert daemon.state.incidents[0].subject == "raw_returns: an_empty_result_is_a_list"
+    assert daemon.state.incidents[0].subject == "raw_returns: the_text_is_utf_8"
 
 
 def test_a_lake_that_cannot_be_written_is_notified_once_and_so_is_its_end(
