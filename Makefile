@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 BENCH ?=
 PROVE ?=
 TEST := -n 2 --dist worksteal
+QUICK := tests/test_[a-ac-z]*.py tests/stages tests/state tests/alerts tests/lake/test_journal.py tests/lake/test_names.py
 PORT ?= 3000
 SIMULATOR_PORT ?= 8350
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help demo test check bench prove dev clean
+.PHONY: help demo test quick readme check bench prove dev clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +22,15 @@ demo: $(VENV)/installed ## poll 48 hours from the bundled simulator through Dags
 
 test: $(VENV)/tested ## run the tests
 	$(BIN)/python -m pytest $(TEST)
+
+quick: $(VENV)/tested ## linter, formatter, types and the tests that start no process, in under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(TEST) -q $(QUICK)
+
+readme: $(VENV)/tested ## write anew the parts of the README that are made from the code
+	@PYTHONPATH=tests:. $(BIN)/python -m support.readme
 
 check: $(VENV)/tested ## linter, formatter, types, tests
 	$(BIN)/ruff check .

@@ -9,7 +9,6 @@ import dagster as dg
 import polars as pl
 import vl_convert
 
-from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.state.lateness import by_configured_age
 from returns_orchestration.window import HOUR, Window, windows_between
@@ -185,8 +184,3 @@ def _top(summed: pl.DataFrame, by: str) -> pl.DataFrame:
     top, others = summed.head(CHART_BARS - 1), summed.slice(CHART_BARS - 1)
     name = pl.lit(f"{others.height} others").alias(by)
     return pl.concat([top, others.select(name, pl.col("returns").sum()).head(1)])
-
-
-def all_tables_markdown() -> str:
-    """The README's reference of all tables."""
-    return "\n".join(line for table in tables.TABLES for line in (*table.markdown(), ""))

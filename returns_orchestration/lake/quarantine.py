@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 QUARANTINE: Final = "_quarantine"
 QUARANTINE_BEFORE: Final = "_aside"
-"""Where releases before 0.4 put it; what lies there stays."""
+"""Where releases before 0.3 put it; what lies there stays."""
 
 _DATE: Final = re.compile(r"(?:^|/)date=([0-9]{4}-[0-9]{2}-[0-9]{2})/")
 _ENTRY: Final = re.compile(r"/([0-9]{2})\.[^/]*$")

@@ -143,19 +143,25 @@ def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
     at: datetime,
     said: dict[Key, Words],
 ) -> None:
-    """Note a reply that repeats what a newer poll of another window contradicts."""
+    """Note a reply that repeats what a newer poll of another window contradicts.
+
+    A note stands for what this window had said by then. Where a clock went back and the poll that
+    the reply repeats is of a later time, there is nothing to note: that poll says it.
+    """
     sources = sources_of(window, names)
     if sources == [window]:
         return
     newest: dict[Key, tuple[Window, Words]] = {}
+    own: dict[Key, Words] = {}
     for served in served_by(lake, names, reader, sources):
         if served.at <= at:
             words = _read(served.reader, served.records).words
             newest |= {key: (served.source, of_one) for key, of_one in words.items()}
+            own |= words if served.source == window else {}
     contradicted = sorted(
         key[1]
         for key, words in said.items()
-        if key[0] and key in newest and newest[key][0] != window and newest[key][1] != words
+        if key[0] and own.get(key) == words and newest[key][0] != window and newest[key][1] != words
     )
     if contradicted:
         entry = Again(period=window.key, at=at, references=contradicted)

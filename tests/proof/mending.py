@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from proof.corruption import (
@@ -21,6 +21,7 @@ from proof.corruption import (
     sort_of,
 )
 from proof.result import Result
+from support.lakes import tables_of
 from support.world import World, hours
 
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
@@ -37,16 +38,11 @@ ONLY_SAID_THERE = ".again.json", ".rezoned.json"
 def rebuild(world: World) -> Rebuilt:
     """What the command does, without Dagster's instance.
 
-    From the waived hour to the one after the last, which was not polled and holds a mark.
+    Over whole dates, from that of the waived hour: a foreign file may name any hour of a date.
     """
-    rebuilder = Rebuilder(pipeline_at(world, LAST))
-    windows = hours(FROM, TO)
-    return rebuilder.rebuild(windows[0].previous.start, windows[-1].next.end)
-
-
-def tables_of(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Everything that a reader reads."""
-    return {path: content for path, content in files.items() if not path.startswith("_")}
+    first, last = (moment.date() for moment in (hours(FROM, TO)[0].previous.start, LAST))
+    start, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
+    return Rebuilder(pipeline_at(world, LAST)).rebuild(start, end)
 
 
 def missing(world: World) -> list[str]:

@@ -367,6 +367,19 @@ def test_a_repetition_that_contradicts_nothing_is_not_noted(
     assert again(lake) == []
 
 
+def test_what_a_poll_of_a_later_time_says_is_not_noted_by_a_clock_that_went_back(
+    lake: Lake,
+) -> None:
+    """A note stands for what the window had said by then, and that was another word."""
+    last = {**A, "status": "DELIVERED"}
+    poll(lake, A)
+    of_next(lake, OTHER_WORD, polled_at=at(13))
+    poll(lake, last, polled_at=at(23))
+    before = bytes_of(lake.store)
+    assert not poll(lake, last, polled_at=at(14)).kept
+    assert bytes_of(lake.store) == before
+
+
 def test_a_reply_that_repeats_unusable_records_is_not_noted_again(lake: Lake) -> None:
     bad, edge = '{"customer":"Asha Example"}', returned("R-E", at(12))
     for window, served, moment in (

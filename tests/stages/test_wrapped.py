@@ -122,6 +122,8 @@ def test_a_list_within_five_wrappings_ends(wrap: Wrap) -> None:
     odd, value = assigned(), ITEMS
     for _ in range(6):
         value = wrap(value)
+        if len(json.dumps(value)) > 400_000:  # text in text in text: enough of it
+            break
     odd["webhook_payload"]["additional"]["item_info"] = value
     row, _ = read(odd)
     assert "item_info" in row["quality"]

@@ -72,3 +72,8 @@ def counted(store: Store, table: str) -> Counts:
         for count, number in zip(counts, numbers, strict=True):
             count[period, mode] += number
     return counts
+
+
+def tables_of(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Of the files of a lake, those that a reader reads."""
+    return {path: content for path, content in files.items() if not path.startswith("_")}
