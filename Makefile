@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BENCH ?=
 PROVE ?=
 TEST := -n 2 --dist worksteal
-QUICK := tests/test_[a-ac-z]*.py tests/stages tests/state tests/alerts tests/lake/test_journal.py tests/lake/test_names.py
+QUICK := tests/test_[a-ac-z]*.py tests/stages tests/state tests/alerts/test_kinds.py --ignore=tests/stages/test_pieces.py
 PORT ?= 3000
 SIMULATOR_PORT ?= 8350
 
