@@ -20,6 +20,7 @@ from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
+    LakeError,
     PermanentApiError,
     ReturnsError,
     SettingsError,
@@ -151,9 +152,11 @@ class StepEvents:
             polled = self._polled.pop(window, None)
             if polled is not None or RAW not in self._targets([RAW], window):
                 self._log_raw(window, built.polls, polled, metadata.of_accounting(built.accounting))
-            of_poll = [] if polled is None else self._claims_of_poll(polled)
-            accounted = built.claims.get(RAW) or [claims.PUBLISHED]
-            self._check(window, {RAW: [*accounted, *of_poll]})
+            if polled is not None:
+                claims_of_raw = [*built.claims.get(RAW, []), *self._claims_of_poll(polled)]
+                self._check(window, {RAW: claims_of_raw})
+            elif history.is_unpublished(self._context.instance, window, self._keys):
+                self._check(window, {RAW: [claims.PUBLISHED]})
 
     def block_day(self, error: HourBlocked) -> None:
         """Record why the tables of a day must not be shown."""
@@ -268,8 +271,12 @@ class StepEvents:
     def _check_names(self) -> None:
         """Judge the names that are new in all hours so far."""
         if self.makes:
-            waiting = unacknowledged(self._lake.news.waiting(), self._acknowledged)
-            self._log(checks.evaluation_of_names(self._keys, waiting))
+            try:
+                waiting = unacknowledged(self._lake.news.waiting(), self._acknowledged)
+            except LakeError as error:  # every hour is done, and the next run judges them
+                self._context.log.warning(str(error))
+            else:
+                self._log(checks.evaluation_of_names(self._keys, waiting))
 
     def _check(self, period: Window | Day, judged: Mapping[str, Sequence[Claim]]) -> None:
         """Record the claims about one hour or day, by asset."""

@@ -17,6 +17,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
     AssetEventTagsTable,
     SqlEventLogStorageTable,
 )
@@ -26,7 +27,9 @@ from returns_orchestration.defs.checks import FAILED_CLAIMS
 from returns_orchestration.defs.event_log import awaiting_storage
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.metadata import POLLED_AT
+from returns_orchestration.defs.registry import ASSETS
 from returns_orchestration.lake.poll_log import Answer
+from returns_orchestration.state import claims
 from returns_orchestration.state.failing_claims import UNREAD, Evaluation, FailedClaim
 
 if TYPE_CHECKING:
@@ -132,6 +135,26 @@ def unreported(
         query = raw.where(events.partition.in_(some))
         known |= {partition for (partition,) in _rows(instance, query.distinct())}
     return [window for window in windows if window.key not in known]
+
+
+def is_unpublished(instance: dg.DagsterInstance, window: Window, keys: Keys = PLAIN) -> bool:
+    """Whether the check of `raw_returns` fails for an hour only because it was not published.
+
+    Then it passes once the hour is made, though no poll is made that would judge it anew.
+    """
+    checks = AssetCheckExecutionsTable.c
+    query = (
+        sa.select(checks.execution_status, checks.evaluation_event)
+        .where(checks.asset_key == keys.of(RAW).to_string())
+        .where(checks.check_name == ASSETS[RAW].check.name)
+        .where(checks.partition == window.key)
+        .where(checks.execution_status.in_(["SUCCEEDED", "FAILED"]))
+        .order_by(checks.id.desc())
+        .limit(1)
+    )
+    newest = [event for status, event in _rows(instance, query) if status == "FAILED"]
+    found = [said for event in newest if (said := _evaluation(event, keys)) is not None]
+    return any({claim.name for claim in said.failed} <= claims.OF_PUBLISHING for said in found)
 
 
 def newest_polls(

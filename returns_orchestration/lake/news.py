@@ -65,9 +65,10 @@ class News:
                 self._noted.add(name.path)
 
     def waiting(self) -> list[NewName]:
-        """The names that nobody has acknowledged, in order. Raises LakeDamaged.
+        """The names that nobody has acknowledged, in order. Raises LakeError.
 
-        A file that cannot be read is passed over: the name is noted again with its next hour.
+        A file that cannot be read is taken away: its name is noted again with the next hour of a
+        later run that has it.
         """
         paths = set(self._store.list(NEWS))
         found: list[NewName] = []
@@ -77,7 +78,7 @@ class News:
             try:
                 found.append(msgspec.json.decode(self._store.get(path) or b"", type=NewName))
             except msgspec.MsgspecError:
-                continue
+                self._store.delete(path)
         return sorted(found)
 
     def acknowledge(self, name: NewName) -> None:

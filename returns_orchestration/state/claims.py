@@ -136,6 +136,9 @@ def unread(error: Exception) -> Claim:
 PUBLISHED: Final = Claim("the_hour_was_published", "error", "holds", "made of all kept polls")
 """The claim about an hour that was made without a poll: what had kept it from that is over."""
 
+OF_PUBLISHING: Final = frozenset({PUBLISHED.name, "every_served_record_is_accounted_for"})
+"""The claims that it takes the place of."""
+
 
 def unpublished(error: Exception) -> Claim:
     """The claim about an hour whose tables could not be made or must not be shown."""

@@ -71,8 +71,19 @@ def _mode(mode: str) -> str:
 
 
 def unacknowledged(names: Iterable[NewName], acknowledged: Collection[str]) -> list[NewName]:
-    """Those of ``names`` that are not in ``acknowledged``, the setting."""
-    return [name for name in names if name.name not in acknowledged]
+    """Those of ``names`` that are not in ``acknowledged``, the setting, nor known by now.
+
+    A later release may know what was new to the one that noted it.
+    """
+    return [name for name in names if name.name not in acknowledged and not _is_known(name)]
+
+
+def _is_known(name: NewName) -> bool:
+    if name.kind == "key":
+        place, _, key = name.name.rpartition(".")
+        return key in vocabulary.KEYS.get(place, ())
+    known = map(str, vocabulary.STATUS_CODES) if name.kind == "code" else vocabulary.REFUND_MODES
+    return name.name in known
 
 
 def judged(waiting: Sequence[NewName]) -> list[Claim]:

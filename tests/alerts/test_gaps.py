@@ -231,9 +231,7 @@ def test_hours_that_a_check_blocks_are_notified_as_the_check(desk: Desk) -> None
     blocked = "references_are_unique_and_present"
     desk.tick(
         evaluated(hour(5), desk.now, blocked, weight="blocks"),
-        evaluated(
-            hour(5), desk.now, "the_hour_was_published", asset="raw_returns", cause="HourBlocked"
-        ),
+        evaluated(hour(5), desk.now, asset="raw_returns"),  # it was polled well
     )
     desk.live(6)
     assert desk.titles == ["[urgent] returns: 2 of 9, in 1 hour"]

@@ -7,6 +7,7 @@ from support.lakes import bytes_of
 
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.news import MOST_NAMES, NEWS, OTHERS, NewName, News
+from returns_orchestration.state.findings import strangers
 
 
 def key(name: str, hour: str = "2026-11-09-11:00") -> NewName:
@@ -39,10 +40,13 @@ def test_beyond_the_bound_one_file_stands_for_all_others(lake: Lake) -> None:
     assert {name.name for name in waiting} >= {OTHERS, "Barter"}
 
 
-def test_a_damaged_file_hides_no_other(lake: Lake) -> None:
+def test_a_damaged_file_hides_no_name_for_ever(lake: Lake) -> None:
     lake.news.note([key("a"), key("b")])
     lake.store.put(f"{key('a').path}.json", b"torn")
     assert lake.news.waiting() == [key("b")]
+    later = key("a", "2026-11-10-11:00")
+    News(lake.store).note([later])
+    assert lake.news.waiting() == [later, key("b")]
 
 
 def test_hours_without_news_cost_no_request(lake: Lake) -> None:
@@ -57,4 +61,5 @@ def test_hours_without_news_cost_no_request(lake: Lake) -> None:
 
 def test_the_folder_is_no_stranger_to_verify(lake: Lake) -> None:
     lake.news.note([key("a")])
-    assert all(path.startswith(f"{NEWS}/") for path in lake.store.list(NEWS))
+    assert list(lake.store.list(NEWS))
+    assert list(strangers(lake.store)) == []

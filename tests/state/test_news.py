@@ -76,6 +76,15 @@ def test_nothing_new_passes() -> None:
     assert all(claim.holds for claim in judged([]))
 
 
+def test_what_a_later_release_knows_is_no_news_any_more() -> None:
+    known = [
+        NewName(kind="key", name="webhook_payload.customer_name"),
+        NewName(kind="code", name="1004"),
+        NewName(kind="mode", name="UPI"),
+    ]
+    assert unacknowledged([*known, KEY], ()) == [KEY]
+
+
 def test_a_name_in_the_settings_is_acknowledged() -> None:
     other = NewName(kind="key", name="record.other")
     assert unacknowledged([KEY, other], ("record.fee", "1005")) == [other]
