@@ -12,7 +12,7 @@ SIMULATOR_PORT ?= 8350
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help demo test quick readme check bench prove dev clean
+.PHONY: help demo test quick docs check bench prove dev clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,8 @@ quick: $(VENV)/tested ## linter, formatter, types and the tests that start no pr
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(TEST) -q $(QUICK)
 
-readme: $(VENV)/tested ## write anew the parts of the README that are made from the code
-	@PYTHONPATH=tests:. $(BIN)/python -m support.readme
+docs: $(VENV)/tested ## write anew the parts of the documents that are made from the code
+	@PYTHONPATH=tests:. $(BIN)/python -m support.documents
 
 check: $(VENV)/tested ## linter, formatter, types, tests
 	$(BIN)/ruff check .

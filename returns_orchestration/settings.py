@@ -1,7 +1,7 @@
 """Every variable the product reads: name, unit, default, meaning; built once, passed down.
 
 Values come from the environment and from a ``.env`` beside workspace.yaml (the environment wins).
-``VARIABLES`` is the one list from which the README's table and ``.env.example`` are checked.
+``VARIABLES`` is the one list from which the table of settings and ``.env.example`` are checked.
 Loading has no side effect: no socket, no folder, no log line. Credentials are held apart, inside
 an object whose repr hides them, and are asked for only when a request is about to be sent.
 """
@@ -343,7 +343,7 @@ VARIABLES: dict[str, tuple[Any, str]] = {
     str(field.alias): (field.default, str(field.description))
     for field in Settings.model_fields.values()
 }
-"""Variable name to (default, meaning), in the order of the README's table."""
+"""Variable name to (default, meaning), in the order in which they are documented."""
 
 
 def load_settings(env_file: Path | None = None, **overrides: object) -> Settings:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import readme
+from support import documents
 
 from returns_orchestration.cli import app
 from returns_orchestration.defs.instance import PLAIN_CONFIGURATION
@@ -147,20 +147,31 @@ def test_every_error_is_drawn_in_the_tree() -> None:
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_every_variable_stands_in_the_readme_and_in_env_example(variable: str) -> None:
-    assert f"| `{variable}` |" in README
+def test_every_variable_is_documented_and_in_env_example(variable: str) -> None:
+    assert f"| `{variable}` |" in (ROOT / "docs/reference/settings.md").read_text()
     assert re.search(rf"^{variable}=", (ROOT / ".env.example").read_text(), re.MULTILINE)
 
 
-def test_every_make_target_stands_in_the_readme() -> None:
+def test_every_make_target_is_documented() -> None:
     targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert targets
     for target in targets:
-        assert f"`make {target}`" in README or f"make {target}\n" in README
+        assert f"`make {target}`" in (ROOT / "docs/reference/commands.md").read_text()
 
 
-def test_the_readme_shows_the_code_of_today() -> None:
-    assert readme.current(README) == README, "make readme writes it anew"
+def test_the_documents_show_the_code_of_today() -> None:
+    for path, text in documents.pages().items():
+        assert text == path.read_text(), f"{path}: make docs writes it anew"
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for path in documents.pages():
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+            assert "://" in target or (path.parent / target).exists(), f"{path}: {target}"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) < 200
 
 
 def test_what_a_lone_instance_gets_is_part_of_dagster_yaml() -> None:
@@ -171,5 +182,5 @@ def test_what_a_lone_instance_gets_is_part_of_dagster_yaml() -> None:
 def test_nothing_names_an_address_of_a_package_registry_or_a_path_of_one_machine() -> None:
     for name in ("constraints.txt", "pyproject.toml"):
         assert not re.search(r"https?://|file:", (ROOT / name).read_text()), name
-    for path in (ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "constraints.txt"):
+    for path in (*documents.pages(), ROOT / "data" / "README.md", ROOT / "constraints.txt"):
         assert not re.search(r"file:|/(home|root|opt|tmp|work)/", path.read_text()), path

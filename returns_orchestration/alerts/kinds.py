@@ -1,7 +1,7 @@
 """Every kind of incident, whole: its facts, severity, what inhibits it, its words and its page.
 
 An instance of a kind is a finding; an incident keeps its facts as plain JSON, and ``read`` makes
-the same instance of them again. The first line of a kind's docstring stands in the README. Words
+the same instance of them again. The first line of a kind's docstring stands in the documents. Words
 are for a reader who has never seen the code: hours are in UTC, as partitions are; there is no
 secret and no value of a record, and names of reasons and modes are truncated and redacted.
 

@@ -1,6 +1,6 @@
 """The words of the API that are known: keys, codes, modes. What is outside is kept, and reported.
 
-Facts: the vendor's page and the records and lists seen (see README, "What is known of the API").
+Facts: the vendor's page and the records and lists seen (see docs/reference/clickpost-api.md).
 Nothing here makes a record fail; ``state/`` turns what is new into a warning by name.
 """
 

@@ -1,6 +1,6 @@
 """Every table of the lake: its grain, and each column's type, nullability, meaning and origin.
 
-The one source of the files' schemas, of the README's tables and of Dagster's column metadata, and
+The one source of the files' schemas, of the documented tables and of Dagster's column metadata, and
 of where in a record of the API a value is read.
 """
 

@@ -77,7 +77,7 @@ class Table:
         return pl.DataFrame(schema=self.schema)
 
     def markdown(self) -> Iterator[str]:
-        """The README's lines about this table."""
+        """The lines of the reference about this table."""
         yield f"**`{self.name}`**: one row per {self.grain}."
         yield ""
         yield "| column | type | null | meaning |"

@@ -1,4 +1,4 @@
-"""Every message, by samples that the README shows, too; and what none of them may be or hold."""
+"""Every message, by samples that the documents show, too; and what none of them may be or hold."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ SAMPLES: list[Incident] = [
 """Each kind once at least, the most frequent ones first."""
 
 FREQUENT = 4
-"""So many of the samples the README shows outside a fold."""
+"""So many of the samples are shown outside a fold."""
 
 
 def test_there_is_a_sample_of_every_kind() -> None:

@@ -1,6 +1,6 @@
-"""What the README shows of tables, checks, commands and alerts, made from the code.
+"""What the documents show of tables, checks, commands and alerts, made from the code.
 
-`make readme` writes it anew.
+`make docs` writes it anew.
 
 A block stands between two comments, `<!-- NAME -->` and `<!-- end of NAME -->`; a test holds that
 each is as the code makes it.
@@ -29,7 +29,8 @@ from returns_orchestration.window import Window
 MANY_OPTIONS = 8
 """So many options of a command are left to its --help."""
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 
 
 def blocks() -> dict[str, str]:
@@ -47,15 +48,18 @@ def blocks() -> dict[str, str]:
     }
 
 
-def current(text: str) -> str:
-    """``text`` with every block as the code makes it."""
+def pages() -> dict[Path, str]:
+    """Every page, as the code makes its blocks; each block stands in one page."""
+    made = {path: path.read_text() for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))}
     for name, block in blocks().items():
         whole = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-        text, found = whole.subn(lambda match, block=block: match[1] + block + match[2], text)
-        if found != 1:
-            message = f"{README.name} has {found} blocks called {name}"
+        there = [path for path, text in made.items() if whole.search(text)]
+        if len(there) != 1:
+            message = f"{len(there)} pages have a block called {name}"
             raise ValueError(message)
-    return text
+        (path,) = there
+        made[path] = whole.sub(lambda match, block=block: match[1] + block + match[2], made[path])
+    return made
 
 
 def _shown(messages: list[Message]) -> str:
@@ -141,4 +145,5 @@ def _usage(command: Any) -> list[str]:
 
 
 if __name__ == "__main__":
-    README.write_text(current(README.read_text()))
+    for path, text in pages().items():
+        path.write_text(text)
