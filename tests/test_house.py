@@ -43,7 +43,7 @@ MAY_IMPORT_SIMULATOR = {"cli", "simulator"}
 TOP_LEVEL = {
     ".ci", ".env.example", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile",
     "README.md", "benchmarks", "constraints.txt", "dagster.yaml", "data", "deploy", "docs",
-    "pyproject.toml", "returns_orchestration", "tests", "workspace.yaml",
+    "pyproject.toml", "SECURITY.md", "returns_orchestration", "tests", "workspace.yaml",
 }  # fmt: skip
 NOT_NAMES = {"utils", "helpers", "common", "base", "manager", "misc"}
 

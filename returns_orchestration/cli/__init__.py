@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -33,9 +34,8 @@ from returns_orchestration.errors import ReturnsError, SettingsError
 
 app = typer.Typer(
     name="returns-orchestration",
-    help="ClickPost's returns, hour by hour, complete and re-pollable.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command("backfill")(backfill.backfill)
@@ -53,10 +53,21 @@ app.command("simulate")(simulate.simulate)
 app.command("demo")(demo.demo)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"returns-orchestration {version('returns-orchestration')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _before(context: typer.Context) -> None:
-    """Warn of a .env that others may read; `doctor` has a line of its own for it."""
-    warning = exposed_env_file()
+def _before(
+    context: typer.Context,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """ClickPost's returns, hour by hour, complete and re-pollable."""
+    warning = exposed_env_file()  # `doctor` has a line of its own for it
     if warning and context.invoked_subcommand != "doctor":
         typer.echo(f"returns-orchestration: warning: {warning}", err=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 
 import pytest
 from support.s3_server import BUCKET, SECRET, S3Server
@@ -16,6 +17,22 @@ FROM, TO = "2026-11-07T00:00", "2026-11-08T00:00"
 def states(world: World, *span: str) -> list[dict[str, object]]:
     done = world.run("status", *(span or (FROM, TO)), "--json")
     return list(json.loads(done.stdout))
+
+
+def test_the_version_and_help_are_printed_without_any_setting(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"RETURNS_LAKE": "ftp://nowhere"})
+    shown = world.run("--version")
+    assert (shown.returncode, shown.stdout) == (
+        0,
+        f"returns-orchestration {version('returns-orchestration')}\n",
+    )
+    for command in ((), ("status",)):
+        short, long = world.run(*command, "-h"), world.run(*command, "--help")
+        assert short.returncode == 0
+        assert short.stdout == long.stdout
+        assert "Usage: returns-orchestration" in short.stdout
 
 
 def test_backfill_keeps_what_is_good_names_what_is_not_and_resumes(
