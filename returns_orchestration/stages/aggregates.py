@@ -90,7 +90,7 @@ def _by_reason(_: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
 
 
 COUNTED: Final[dict[str, Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]]] = {
-    tables.REFUND_MODES.name: _by_mode,
-    tables.RETURN_REASONS.name: _by_reason,
+    "refund_modes": _by_mode,
+    "return_reasons": _by_reason,
 }
 """Aggregate to its function: from `returns` and `return_items` to rows that are summed by group."""

@@ -117,9 +117,9 @@ class Located:
 class HourCopies:
     """What an hour is made of.
 
-    ``returns`` is every return that the window served or that has its home there; ``homes`` are the
-    hours that its own polls' records were requested in; ``rejected`` are its unusable records, each
-    once, as rows of the table.
+    ``returns`` is every return that the window served, or that the last word of any window says
+    lives there; ``homes`` are the hours that its own polls' records were requested in; ``rejected``
+    are its unusable records, each once, as rows of the table.
     """
 
     returns: list[Located]
@@ -146,6 +146,15 @@ class _Homes:
             said[reference] = max(home, said.get(reference, home))
         self.newest |= said
         self.of_window[source] = self.of_window.get(source, {}) | said
+
+    def named(self, home: Window) -> set[str]:
+        """The returns of which the last word of any window is that ``home`` is their hour."""
+        return {
+            reference
+            for said in self.of_window.values()
+            for reference, of_one in said.items()
+            if of_one == home
+        }
 
     def naming(self, reference: str) -> frozenset[Window]:
         """The windows that agree with the newest word on ``reference``."""
@@ -184,10 +193,12 @@ def copies_of_hour(
         rejected_before |= in_poll
         own.update(Window.of(requested_at) for _, requested_at in said)
         homes.learn(window, said)
-    mine = set(of_return)
+    # Also what a window says lives here and a newer word of another window moved on: the two are
+    # to know of each other, though neither has a return in this hour.
+    mine = set(of_return) | homes.named(window)
     for of in served:
         for position, content, head in () if of.source == window else of.usable():
-            if head[0] in mine or homes.newest[head[0]] == window:
+            if head[0] in mine:
                 copy = of.copy(position, of.reader.typed(content, *head))
                 of_return.setdefault(head[0], []).append(copy)
     returns = [

@@ -182,18 +182,7 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
 
     graph = defs.resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
-    assert keys == {
-        "raw_returns",
-        "returns",
-        "rejected_returns",
-        "return_items",
-        "refund_modes_hourly",
-        "return_reasons_hourly",
-        "refund_modes_daily",
-        "return_reasons_daily",
-        "lateness",
-        "alerts",
-    }
+    assert keys == {table.name for table in tables.TABLES}
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert (node.description or "").startswith("One row per ")

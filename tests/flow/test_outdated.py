@@ -110,10 +110,9 @@ def a_rule_of_days(patch: pytest.MonkeyPatch) -> None:
         return made(aggregate, period, *given)
 
     patch.setattr(aggregates, "count", with_share)
-    patch.setattr(
-        tables, "AGGREGATES", (dataclasses.replace(modes, daily=grown), tables.RETURN_REASONS)
-    )
-    patch.setattr(tables, "MADE_DAILY", (grown, tables.RETURN_REASONS.daily))
+    others = [aggregate for aggregate in tables.AGGREGATES if aggregate is not modes]
+    patch.setattr(tables, "AGGREGATES", (dataclasses.replace(modes, daily=grown), *others))
+    patch.setattr(tables, "MADE_DAILY", (grown, *(other.daily for other in others)))
     patch.setitem(tables.BY_NAME, grown.name, grown)
 
 

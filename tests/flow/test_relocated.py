@@ -96,6 +96,23 @@ def test_it_may_move_on_and_on(folder: Path, lake: Lake, api_of: Any) -> None:
         assert findings(lake) == []
 
 
+def test_it_may_move_on_from_an_hour_that_never_served_it(
+    folder: Path, lake: Lake, api_of: Any
+) -> None:
+    """FIVE says that it lives in SIX, whose poll has others only; then SEVEN serves it, later."""
+    seven = SIX.next
+    words = iter([(FIVE, at(6), "first"), (seven, seven.start, "moved"), (FIVE, at(6), "first")])
+    said: dict[Window, list[Any]] = {}
+    between = returned("B", seven.start)  # served by SIX at its end, so that it knows of SEVEN
+    api = api_of(lambda window: [*said.get(window, []), *([between] if window == SIX else [])])
+    for window, moment, status in words:
+        said = {window: [returned("M", moment, status=status)]}
+        api.run(lake, [window] if window == FIVE else [SIX, window])
+        (row,) = rows(folder, "returns").filter(return_reference_number="M").to_dicts()
+        assert (row["requested_at"], row["status"]) == (moment, status)
+        assert findings(lake) == []
+
+
 MARKS = [
     From(period=TEN.key, hour=name_of_hour(FIVE)).path,
     To(period=FIVE.key, hour=name_of_hour(TEN)).path,

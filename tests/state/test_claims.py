@@ -13,6 +13,7 @@ from support.rows import HOUR, folded, poll
 from returns_orchestration import tables
 from returns_orchestration.stages.frames import frames_of_hour
 from returns_orchestration.state.claims import (
+    CONSERVED,
     Claim,
     accounted_for,
     judge,
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     Frames = dict[str, pl.DataFrame]
 
 RETURNS, ITEMS = "returns", "return_items"
-MODES, REASONS, REJECTED = "refund_modes_hourly", "return_reasons_hourly", "rejected_returns"
+REJECTED = "rejected_returns"
+AGGREGATES = {aggregate.hourly.name: aggregate for aggregate in tables.AGGREGATES}
 
 
 def clean() -> Frames:
@@ -81,8 +83,9 @@ PLANTED = [
         (RETURNS, lambda f: f | {RETURNS: f[RETURNS].drop("source")}),
         (RETURNS, lambda f: f | {RETURNS: f[RETURNS].select(sorted(f[RETURNS].columns))}),
         (ITEMS, changed(ITEMS, quantity=pl.col("quantity").cast(pl.Int32))),
-        (MODES, changed(MODES, hour_start=pl.col("hour_start").dt.cast_time_unit("ns"))),
-        (REASONS, changed(REASONS, returns=pl.col("returns").cast(pl.UInt32))),
+        *((one, changed(one, hour_start=pl.col("hour_start").dt.cast_time_unit("ns")))
+          for one in AGGREGATES),
+        *((one, changed(one, returns=pl.col("returns").cast(pl.UInt32))) for one in AGGREGATES),
         (REJECTED, changed(REJECTED, reason=pl.lit(1))),
     )),
     (RETURNS, "references_are_unique_and_present", twice(RETURNS), "blocks"),
@@ -111,12 +114,10 @@ PLANTED = [
     (ITEMS, "items_are_numbered_from_0", changed(
         ITEMS, item_index=pl.lit(None, pl.Int64),
     ), "blocks"),
-    (MODES, "returns_are_conserved", shorter(MODES), "blocks"),
-    (MODES, "returns_are_conserved", changed(MODES, returns=pl.col("returns") + 1), "blocks"),
     *(
-        (table, f"{what}_{'is' if what == 'quantity' else 'are'}_conserved", plant, "blocks")
-        for table in (MODES, REASONS)
-        for what in ("items", "quantity")
+        (table, CONSERVED[what], plant, "blocks")
+        for table, aggregate in AGGREGATES.items()
+        for what in aggregate.conserved
         for plant in (twice(table), changed(table, **{what: pl.col(what) + 1}))
     ),
     (REJECTED, "nothing_is_rejected", rejecting, "error"),
@@ -131,9 +132,13 @@ LOOKS_AT = {
         (RETURNS, "return_reference_number"),
     ],
     "items_are_numbered_from_0": [(ITEMS, "item_index"), (ITEMS, "return_reference_number")],
-    "returns_are_conserved": [(MODES, "returns")],
-    "items_are_conserved": [(MODES, "items"), (REASONS, "items")],
-    "quantity_is_conserved": [(MODES, "quantity"), (REASONS, "quantity"), (ITEMS, "quantity")],
+    **{
+        claim: [
+            *((table, what) for table, one in AGGREGATES.items() if what in one.conserved),
+            *([(ITEMS, what)] if what == "quantity" else []),
+        ]
+        for what, claim in CONSERVED.items()
+    },
 }
 NAMES = {(table, one.name) for table, judged in of_hour(HOUR, clean()).items() for one in judged}
 

@@ -16,10 +16,11 @@ from support.rows import folded, poll
 from returns_orchestration import tables
 from returns_orchestration.stages.frames import frames_of_day
 from returns_orchestration.stages.ownership import items_frame, returns_frame
-from returns_orchestration.state.claims import Claim, of_day
+from returns_orchestration.state.claims import CONSERVED, Claim, of_day
 from returns_orchestration.window import Day
 
 MODES, REASONS = "refund_modes_daily", "return_reasons_daily"
+AGGREGATES = {aggregate.daily.name: aggregate for aggregate in tables.AGGREGATES}
 DAY = Day(date(2026, 11, 9), ZoneInfo("UTC"))
 WHOLE = "every_hour_of_the_day_is_there"
 
@@ -93,37 +94,31 @@ def in_two_spellings(table: str, column: str) -> Callable[[Given], Given]:
 
 
 PLANTED = [
-    (MODES, WHOLE, missing, "error"),
-    (REASONS, WHOLE, missing, "error"),
+    *((table, WHOLE, missing, "error") for table in AGGREGATES),
     (MODES, "schema_is_as_declared", of_an_hour, "blocks"),
-    (MODES, "schema_is_as_declared", changed(MODES, day=pl.lit("2026-11-09")), "blocks"),
-    (REASONS, "schema_is_as_declared", changed(REASONS, new=pl.lit(1)), "blocks"),
-    (MODES, "returns_are_conserved", changed(MODES, returns=pl.col("returns") + 1), "blocks"),
-    (MODES, "returns_are_conserved", without_a_return, "blocks"),
     *(
-        (table, "groups_differ_in_more_than_case", in_two_spellings(table, column), "warning")
-        for table, column in ((MODES, "refund_mode"), (REASONS, "return_reason"))
+        (table, "schema_is_as_declared", changed(table, day=pl.lit("2026-11-09")), "blocks")
+        for table in AGGREGATES
     ),
     *(
-        (table, f"{what}_{verb}_conserved", plant, "blocks")
-        for table in (MODES, REASONS)
-        for what, verb in (("items", "are"), ("quantity", "is"))
+        (table, "groups_differ_in_more_than_case", in_two_spellings(table, one.by.name), "warning")
+        for table, one in AGGREGATES.items()
+    ),
+    *(
+        (table, CONSERVED[what], plant, "blocks")
+        for table, one in AGGREGATES.items()
+        for what in one.conserved
         for plant in (
             twice(table),
             changed(table, **{what: pl.col(what) - 1}),
-            without_an_item,
+            without_a_return if what == "returns" else without_an_item,
         )
     ),
 ]
 
 LOOKS_AT = {
-    (MODES, "returns_are_conserved"): "returns",
-    (MODES, "items_are_conserved"): "items",
-    (MODES, "quantity_is_conserved"): "quantity",
-    (REASONS, "groups_differ_in_more_than_case"): "return_reason",
-    (MODES, "groups_differ_in_more_than_case"): "refund_mode",
-    (REASONS, "items_are_conserved"): "items",
-    (REASONS, "quantity_is_conserved"): "quantity",
+    **{(t, CONSERVED[what]): what for t, one in AGGREGATES.items() for what in one.conserved},
+    **{(t, "groups_differ_in_more_than_case"): one.by.name for t, one in AGGREGATES.items()},
 }
 
 
@@ -131,7 +126,7 @@ LOOKS_AT = {
 def test_every_claim_holds_over_clean_data(given: Given) -> None:
     found = judged(given)
     assert {one.figures for one in found.values() if not one.holds} == set()
-    assert {table for table, _ in found} == {MODES, REASONS}
+    assert {table for table, _ in found} == AGGREGATES.keys()
 
 
 def test_no_claim_is_without_a_planted_defect() -> None:
@@ -156,7 +151,7 @@ def test_a_claim_that_cannot_see_its_column_cannot_tell(table: str, name: str) -
     assert found.blocks is (found.weight == "blocks")
 
 
-@pytest.mark.parametrize("table", [MODES, REASONS])
+@pytest.mark.parametrize("table", AGGREGATES)
 def test_a_claim_without_quantities_to_compare_cannot_tell(table: str) -> None:
     given = clean()
     found = judged(replace(given, items=given.items.drop("quantity")))

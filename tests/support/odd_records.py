@@ -66,15 +66,23 @@ def made_of(case: dict[str, Any]) -> dict[str, Any]:
     return rows | {"facts": built.record.facts}
 
 
-def digest_of(made: dict[str, Any]) -> str:
+def digest_of(made: Any) -> str:
     """Sixteen digits that change with anything in ``made``, and not with a release of polars."""
     text = json.dumps(made, default=datetime.isoformat, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def digests(of: str = "") -> Digests:
-    """By name, what the rules of this moment make of each odd record whose name begins so."""
-    return {c["name"]: digest_of(made_of(c)) for c in cases() if c["name"].startswith(of)}
+    """What the rules of this moment make of each odd record whose name begins so, by table.
+
+    A new table is new, and changes nothing that was noted.
+    """
+    return {
+        f"{case['name']} | {part}": digest_of(rows)
+        for case in cases()
+        if case["name"].startswith(of)
+        for part, rows in made_of(case).items()
+    }
 
 
 def verdict(found: Digests, version: int, noted: Digests, noted_version: int) -> str:
