@@ -116,9 +116,12 @@ def test_a_daily_table_has_the_day_in_the_place_of_the_hour(daily: Table, hourly
 
 @pytest.mark.parametrize("place", DOCUMENTED)
 def test_every_field_that_the_vendor_documents_has_one_column_of_its_type(place: str) -> None:
-    found = {c.key: c for _, c in COLUMNS if c.place == place}
-    assert sorted(found) == sorted(DOCUMENTED[place])
+    of_place = [c for _, c in COLUMNS if c.place == place]
+    found = {c.key: c for c in of_place}
+    assert found.keys() >= set(DOCUMENTED[place])
     for key, column in found.items():
+        if key not in DOCUMENTED[place]:  # seen in replies
+            continue
         expected = (
             pl.Int64()
             if key in NUMBERS

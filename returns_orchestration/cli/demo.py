@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from returns_orchestration import tables
 from returns_orchestration.cli.backfill import chosen_windows, run_backfill
 from returns_orchestration.cli.status import read_states
 from returns_orchestration.env_file import project_folder
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 FROM, TO = "2026-11-07T00:00", "2026-11-09T00:00"
 """Two fixed days, a Saturday and a Sunday: every run of the demo shows the same returns."""
-
-AGGREGATES = (("refund_modes_hourly", "refund_mode"), ("return_reasons_hourly", "return_reason"))
 
 
 def demo() -> None:
@@ -72,7 +71,8 @@ def show(settings: Settings, windows: list[Window], console: Console) -> None:
         count = pl.scan_parquet(files).select(pl.len()).collect().item()
         rows.add_row(name, str(len(files)), str(count))
     console.print(rows, "")
-    for name, by in AGGREGATES:
+    for aggregate in tables.AGGREGATES:
+        name, by = aggregate.hourly.name, aggregate.by.name
         summed = (
             pl.scan_parquet(_files(settings, name, windows))
             .group_by(by)
