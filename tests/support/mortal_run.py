@@ -6,6 +6,7 @@ As a script it reads from its standard input what to run and when.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import datetime
@@ -41,7 +42,8 @@ def run_and_kill(  # noqa: PLR0917 - what a run is
     }
     with subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, __file__],
-        env=world.environment_of_processes | {"DAGSTER_HOME": home},
+        env=world.environment_of_processes
+        | {"DAGSTER_HOME": home, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.PIPE,
         text=True,
     ) as process:
