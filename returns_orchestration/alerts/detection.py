@@ -159,3 +159,4 @@ DETECTORS: Final = (
     new_names,
     channels,
 )
+"""Every detector, in the order in which incidents that open together are numbered."""

@@ -17,6 +17,7 @@ from returns_orchestration import tables
 from returns_orchestration.alerts import delivery, listing
 from returns_orchestration.alerts.tick import Alerts
 from returns_orchestration.defs import history, metadata
+from returns_orchestration.defs.registry import OWNER
 from returns_orchestration.errors import LakeError, SettingsError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def alerts_asset(keys: Keys) -> dg.AssetSpec:
         + " Its newest materialization shows the incidents that are open.",
         group_name="alerts",
         kinds={"parquet"},
-        owners=["team:returns"],
+        owners=[OWNER],
         metadata=metadata.of_definition(tables.ALERTS),
     )
 

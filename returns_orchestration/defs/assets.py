@@ -12,7 +12,7 @@ import dagster as dg
 
 from returns_orchestration.defs import checks, metadata
 from returns_orchestration.defs.keys import Keys
-from returns_orchestration.defs.registry import DAILY, HOURLY, LATENESS, Asset
+from returns_orchestration.defs.registry import DAILY, HOURLY, LATENESS, OWNER, Asset
 from returns_orchestration.defs.step import run_days, run_partitions
 from returns_orchestration.settings import Settings
 from returns_orchestration.state import lateness
@@ -27,8 +27,6 @@ run repeats little, and long enough that starting the run (about 4 s) is small b
 
 CHUNK_DAYS = 90
 """Days in one run of a backfill of days: each reads some 50 small files."""
-
-OWNERS = ("team:returns",)
 
 
 class StepConfig(dg.Config):
@@ -142,7 +140,7 @@ def _spec(keys: Keys, asset: Asset, deps: Iterable[dg.AssetKey | dg.AssetDep]) -
         description=metadata.description(asset.table),
         group_name=asset.group,
         kinds=set(asset.kinds),
-        owners=list(OWNERS),
+        owners=[OWNER],
         metadata=metadata.of_definition(asset.table),
         skippable=True,
     )

@@ -71,8 +71,8 @@ def evaluations(
     if it targets the hour's newest one.
     """
     asset = ASSETS[key.path[-1]]
-    news = [claim for claim in claims if claim.weight == "warning"]
-    both = [(asset.check, [claim for claim in claims if claim.weight != "warning"])]
+    news = [claim for claim in claims if claim.weight == "warning"] if asset.news else []
+    both = [(asset.check, [claim for claim in claims if claim not in news])]
     if asset.news is not None and news:
         both.append((asset.news, news))
     for check, found in both:

@@ -256,10 +256,10 @@ class StepEvents:
 
     def _block(self, window: Window, error: HourBlocked) -> None:
         """An hour or day whose tables must not be shown: its own checks say why, and no other."""
-        judged = dict(error.judged)
         if error.window != window.key:
             self.block_day(error)
             return
+        judged = dict(error.judged)
         polled = self._polled.pop(window, None)
         if polled is not None:
             judged[RAW] = [*judged.get(RAW, []), *self._claims_of_poll(polled)]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from returns_orchestration.tables import Aggregate, Table
 
 
+OWNER: Final = "team:returns"
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """An asset check: ``name`` says what is true when it passes, ``meaning`` says it in words."""

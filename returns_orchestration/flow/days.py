@@ -145,7 +145,7 @@ class DayBuilder:
             ).filter(inside)
             for table in (tables.RETURNS, tables.RETURN_ITEMS)
         )
-        made = frames_of_day(day, returns, items)
+        frames = frames_of_day(day, returns, items)
         absent = [
             window.text
             for window in day.windows
@@ -153,7 +153,7 @@ class DayBuilder:
             and window.end <= now
             and (self._first is None or window.start >= self._first)
         ]
-        judged = claims.of_day(made, returns, items, absent)
+        judged = claims.of_day(frames, returns, items, absent)
         blocking = [claim.figures for made in judged.values() for claim in made if claim.blocks]
         if blocking:
             raise HourBlocked(day.key, judged, "; ".join(blocking))
@@ -161,14 +161,14 @@ class DayBuilder:
         record, changed = self._lake.publish(
             names,
             day,
-            made,
+            frames,
             inputs=inputs,
             rules=Rules.of_today().days,
             made_of=made_of_day(day, names),
             facts=facts,
             check_files=check_files,
         )
-        return BuiltDay(day, made, record, changed, judged)
+        return BuiltDay(day, frames, record, changed, judged)
 
     def _rows(self, table: tables.Table, window: Window, names: Names) -> pl.DataFrame:
         frame = self._lake.read(table, window, names)

@@ -12,10 +12,11 @@ names are new is decided in ``state/news``; no name here is personal, see there.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
+
+from returns_orchestration.lake.many import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,12 +58,12 @@ class News:
         for name in sorted(names):
             if self._noted is None:
                 self._noted = {path.rpartition(".")[0] for path in self._store.list(NEWS)}
-            kinds = Counter(path.rpartition("/")[2].partition("-")[0] for path in self._noted)
-            if name.path not in self._noted and kinds[name.kind] >= MOST_NAMES:
-                name = msgspec.structs.replace(name, name=OTHERS)  # noqa: PLW2901
-            if name.path not in self._noted:
-                self._store.create(f"{name.path}.json", msgspec.json.encode(name))
-                self._noted.add(name.path)
+            if name.path in self._noted:
+                continue
+            of_kind = sum(path.startswith(f"{NEWS}/{name.kind}-") for path in self._noted)
+            kept = name if of_kind < MOST_NAMES else msgspec.structs.replace(name, name=OTHERS)
+            self._store.create(f"{kept.path}.json", msgspec.json.encode(kept))
+            self._noted.add(kept.path)
 
     def waiting(self) -> list[NewName]:
         """The names that nobody has acknowledged, in order. Raises LakeError.
@@ -70,16 +71,21 @@ class News:
         A file that cannot be read is taken away: its name is noted again with the next hour of a
         later run that has it.
         """
-        paths = set(self._store.list(NEWS))
-        found: list[NewName] = []
-        for path in sorted(paths):
-            if not path.endswith(".json") or path.removesuffix(".json") + ACKNOWLEDGED in paths:
-                continue
-            try:
-                found.append(msgspec.json.decode(self._store.get(path) or b"", type=NewName))
-            except msgspec.MsgspecError:
-                self._store.delete(path)
-        return sorted(found)
+        paths = list(self._store.list(NEWS))
+        acknowledged = {path.removesuffix(ACKNOWLEDGED) for path in paths}
+        open_ones = [
+            path
+            for path in paths
+            if path.endswith(".json") and path.removesuffix(".json") not in acknowledged
+        ]
+        return sorted(name for name in side_by_side(self._read, open_ones) if name is not None)
+
+    def _read(self, path: str) -> NewName | None:
+        try:
+            return msgspec.json.decode(self._store.get(path) or b"", type=NewName)
+        except msgspec.MsgspecError:
+            self._store.delete(path)
+            return None
 
     def acknowledge(self, name: NewName) -> None:
         """Note that somebody has read of ``name``. Raises LakeUnwritable."""

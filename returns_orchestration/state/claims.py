@@ -34,6 +34,11 @@ CONSERVED: Final = {
 }
 """Column of an aggregate to the claim that it adds up."""
 
+WAS_READ: Final = "the_hour_was_read"
+WAS_PUBLISHED: Final = "the_hour_was_published"
+ACCOUNTED_FOR: Final = "every_served_record_is_accounted_for"
+WHOLE_DAY: Final = "every_hour_of_the_day_is_there"
+
 Verdict = Literal["holds", "fails", "cannot tell"]
 Weight = Literal["blocks", "error", "warning"]
 
@@ -85,7 +90,7 @@ def accounted_for(served: int, kept: int, duplicate: int, rejected: int, lost: i
             f"{rejected} rejected do not account for them: {lost} lost"
         )
     verdict: Verdict = "holds" if true else "fails"
-    return Claim("every_served_record_is_accounted_for", "blocks", verdict, figures)
+    return Claim(ACCOUNTED_FOR, "blocks", verdict, figures)
 
 
 def of_poll(*, damaged_text: int, vanished: int, far: int, clock_ahead: timedelta) -> list[Claim]:
@@ -130,20 +135,20 @@ def of_poll(*, damaged_text: int, vanished: int, far: int, clock_ahead: timedelt
 def unread(error: Exception) -> Claim:
     """The claim about an hour whose window could not be read: it cannot be told."""
     cause = type(error).__name__
-    return Claim("the_hour_was_read", "error", "cannot tell", str(error), cause)
+    return Claim(WAS_READ, "error", "cannot tell", str(error), cause)
 
 
-PUBLISHED: Final = Claim("the_hour_was_published", "error", "holds", "made of all kept polls")
+PUBLISHED: Final = Claim(WAS_PUBLISHED, "error", "holds", "made of all kept polls")
 """The claim about an hour that was made without a poll: what had kept it from that is over."""
 
-OF_PUBLISHING: Final = frozenset({PUBLISHED.name, "every_served_record_is_accounted_for"})
+OF_PUBLISHING: Final = frozenset({WAS_PUBLISHED, ACCOUNTED_FOR})
 """The claims that it takes the place of."""
 
 
 def unpublished(error: Exception) -> Claim:
     """The claim about an hour whose tables could not be made or must not be shown."""
     cause = type(error).__name__
-    return Claim("the_hour_was_published", "error", "fails", str(error), cause)
+    return Claim(WAS_PUBLISHED, "error", "fails", str(error), cause)
 
 
 def of_hour(window: Window, frames: Frames) -> dict[str, list[Claim]]:
@@ -209,7 +214,7 @@ def of_day(
     there.
     """
     rows = {**frames, tables.RETURNS.name: returns, tables.RETURN_ITEMS.name: items}
-    whole = judge("every_hour_of_the_day_is_there", "error", lambda: looks.whole(absent))
+    whole = judge(WHOLE_DAY, "error", lambda: looks.whole(absent))
     found = {
         aggregate.daily.name: [whole, *_of_aggregate(aggregate, aggregate.daily, rows)]
         for aggregate in tables.AGGREGATES

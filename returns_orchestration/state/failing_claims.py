@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from returns_orchestration.state import news
+from returns_orchestration.state import claims, news
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,15 +27,11 @@ REMEMBERED: Final = timedelta(days=14)
 MOST_PERIODS: Final = 500
 """Hours remembered for one claim; the oldest go first."""
 
-UNREAD: Final = frozenset({"the_hour_was_read", "the_hour_was_published"})
+UNREAD: Final = frozenset({claims.WAS_READ, claims.WAS_PUBLISHED})
 """Claims that give the cause of a missing hour."""
 
-ABOUT_GAPS: Final = frozenset({"every_hour_of_the_day_is_there"})
-"""A day fails it while hours are missing, which are an incident of their own."""
-
-
-TOLD_OTHERWISE: Final = UNREAD | ABOUT_GAPS | news.CLAIMS.keys()
-"""Claims that are incidents of another kind."""
+OF_OTHER_KINDS: Final = UNREAD | {claims.WHOLE_DAY} | news.CLAIMS.keys()
+"""Claims that are incidents of another kind: of missing hours, or of new names."""
 
 
 class FailedClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +89,7 @@ def remember(failing: dict[str, Failing], evaluations: Iterable[Evaluation]) -> 
     cleared: dict[tuple[str, str], datetime] = {}
     for evaluation in evaluations:
         asset, period, check = evaluation.asset, evaluation.period, evaluation.check
-        failed = {c.name: c for c in evaluation.failed if c.name not in TOLD_OTHERWISE}
+        failed = {c.name: c for c in evaluation.failed if c.name not in OF_OTHER_KINDS}
         # An hour that was not read or not published was not judged by its other claims.
         judged = len(failed) == len(evaluation.failed)
         for name, entry in list(failing.items()):

@@ -222,5 +222,6 @@ def test_a_name_in_the_settings_does_not_warn(
 
     monkeypatch.setattr(build, "frames_of_hour", with_news)
     assert run(world, instance)
+    assert list((world.lake / "_news").glob("code-*.json")), "it is noted all the same"
     assert red(instance) == {}
     assert "No new name" in world.run("acknowledge").stdout
