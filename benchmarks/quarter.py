@@ -9,11 +9,13 @@ as in a tick of the sensor. A false incident is one that no planted anomaly expl
 # ruff: noqa: S311 - seeded randomness, not cryptography
 from __future__ import annotations
 
+import os
 import random
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -21,7 +23,7 @@ from benchmarks.figures import Figure, table
 from returns_orchestration.alerts.detection import detect
 from returns_orchestration.alerts.life_cycle import Incident, step
 from returns_orchestration.alerts.watch import Situation, Watch
-from returns_orchestration.settings import AlertPolicy, QuietHours
+from returns_orchestration.settings import load_settings
 from returns_orchestration.simulator.catalogue import REASONS, REFUND_MODES
 from returns_orchestration.simulator.moments import to_micros
 from returns_orchestration.simulator.rhythm import lively_count
@@ -38,8 +40,8 @@ START = datetime(2026, 7, 6, tzinfo=UTC)
 QUARTER = 2_160
 HISTORY = 8 * 168
 SALE = range(1_000, 1_000 + 168)
-SETTLE = timedelta(minutes=10)
-POLICY = AlertPolicy(timedelta(hours=2), timedelta(hours=1), QuietHours(22, 8, INDIA), SETTLE)
+SETTINGS = load_settings(Path(os.devnull))
+"""The usual ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +169,10 @@ def live(merchant: Merchant) -> list[Incident]:
             found=Found(),
             newest=window,
             absent="",
-            zone=INDIA,
-            policy=POLICY,
+            settings=SETTINGS,
             now=now,
         )
-        done = step(incidents, detect(situation), now, POLICY)
+        done = step(incidents, detect(situation), now, SETTINGS.alert_policy)
         incidents = _all(incidents, done.incidents)
     return incidents
 

@@ -24,6 +24,7 @@ ORDER = (
     "window",
     "env_file",
     "address",
+    "words",
     "settings",
     "tables",
     "clickpost",

@@ -100,10 +100,10 @@ def unusual_hours(at: Situation, detected: Detected) -> None:
 
 def shifted_mixes(at: Situation, detected: Detected) -> None:
     """The shifts of today, or of yesterday while today has too few returns to judge."""
-    today = Day.of(at.now, at.zone)
+    today = Day.of(at.now, at.settings.report_time_zone)
     for dimension in get_args(mix.Dimension):
         detected.unjudged.add(Key(MixShifted.name, dimension))
-        for day in (today, Day(today.date - timedelta(days=1), at.zone)):
+        for day in (today, Day(today.date - timedelta(days=1), at.settings.report_time_zone)):
             shifts = mix.shifts(at.watch.mixes, day.key, dimension)
             if shifts is None:
                 continue

@@ -49,7 +49,7 @@ TOO_OLD_HOUR: Final = Key(NewestHourTooOld.name, "")
 
 def gaps(at: Situation, detected: Detected) -> None:
     """The gaps as they are now."""
-    watch, now, policy = at.watch, at.now, at.policy
+    watch, now, policy = at.watch, at.now, at.settings.alert_policy
     fresh = [Window.from_key(key) for key, lost in watch.lost.items() if now - lost < policy.grace]
     missing = watch.missing.without(fresh)
     limit = min(Window.of(now - policy.settle - MOMENT), at.newest.next)
@@ -92,19 +92,21 @@ def gaps(at: Situation, detected: Detected) -> None:
 
 def _overdue(at: Situation, recent: Spans, *, stalled: bool) -> Spans:
     """The hours whose grace is over; for those of an open incident it is not given again."""
-    late = recent.before(Window.of(at.now - at.policy.settle - at.policy.grace))
+    late = recent.before(
+        Window.of(at.now - at.settings.alert_policy.settle - at.settings.alert_policy.grace)
+    )
     if stalled or MISSING in at.opened or NOT_POLLED in at.opened:
         return late
-    if at.now - at.watch.relieved_at < at.policy.grace:
+    if at.now - at.watch.relieved_at < at.settings.alert_policy.grace:
         return Spans()
-    return late.since(Window.of(at.watch.resumed_at - at.policy.settle))
+    return late.since(Window.of(at.watch.resumed_at - at.settings.alert_policy.settle))
 
 
 def _is_dead(at: Situation, overdue: Spans, now: datetime) -> bool:
     """Whether no request of any outcome was made, although hours wait for one."""
     if any(Window.from_key(key) in overdue for key in at.watch.causes):
         return False
-    return at.watch.asked_at is None or now - at.watch.asked_at >= at.policy.grace
+    return at.watch.asked_at is None or now - at.watch.asked_at >= at.settings.alert_policy.grace
 
 
 def _missing(hours: Spans, watch: Watch, subject: str = "") -> HoursMissing | None:
@@ -131,7 +133,7 @@ def _too_old(at: Situation, due: Spans) -> NewestHourTooOld | None:
     last = next(iter(at.watch.whole.newest(1)), None)
     if last is None or due or last >= at.newest:
         return None
-    since = max(last.next.end + at.policy.settle, at.watch.resumed_at)
-    if at.now - since < at.policy.grace + TOO_OLD:
+    since = max(last.next.end + at.settings.alert_policy.settle, at.watch.resumed_at)
+    if at.now - since < at.settings.alert_policy.grace + TOO_OLD:
         return None
     return NewestHourTooOld(since=last.end, size=last.next.hours_to(at.newest.end), hour=last.key)

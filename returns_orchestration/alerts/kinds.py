@@ -11,8 +11,7 @@ itself), and give a sample of it in its test.
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime  # noqa: TC003 - msgspec
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 from urllib.parse import quote
@@ -21,10 +20,10 @@ import msgspec
 
 from returns_orchestration.errors import error_named
 from returns_orchestration.lake.news import NewName  # noqa: TC001 - msgspec
-from returns_orchestration.state.looks import listed
 from returns_orchestration.state.mix import Shift  # noqa: TC001 - msgspec
 from returns_orchestration.state.news import count_of
 from returns_orchestration.window import Window
+from returns_orchestration.words import be, count, listed, newest, partition, redacted_name, utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +34,9 @@ Severity = Literal["urgent", "problem", "notice"]
 """`urgent`: numbers are wrong or have stopped; `problem`: look today; `notice`: it can wait."""
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("notice", "problem", "urgent")
-SPANS_SHOWN: Final = 3
-LONGEST_NAME: Final = 40
+SHIFTS_SHOWN: Final = 3
 HISTORY: Final = "history"
 """The subject of what is older than the watch by more than a week: listed, not sent."""
-
-_PERSONAL: Final = re.compile(r"\S*@\S*|\+?\d[\d ()-]{4,}")
 
 
 class Reason(StrEnum):
@@ -77,6 +73,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     name: ClassVar[str] = ""
     usual_severity: ClassVar[Severity] = "problem"
+    usual_page: ClassVar[str] = "raw_returns"
     inhibited_by: ClassVar[tuple[type[Kind], ...]] = ()
     """While one of these is found, this kind opens no incident and resolves none."""
 
@@ -108,7 +105,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def page(self) -> str:
         """The page of Dagster's UI that shows it, below ``/assets/``."""
-        return "raw_returns"
+        return self.usual_page
 
     def words(self) -> Words:
         """Its message, from its facts alone."""
@@ -127,13 +124,15 @@ class OfHours(Kind, frozen=True, kw_only=True):
     @property
     def spans_text(self) -> str:
         """``2026-11-08 21:00 to 2026-11-09 10:00``, the newest ones where there are many."""
-        return _newest([f"{_hour(a)} to {_hour(b)}" for a, b in self.spans], "spans") + " UTC"
+        return (
+            newest([f"{partition(a)} to {partition(b)}" for a, b in self.spans], "spans") + " UTC"
+        )
 
     @property
     def missing_so_far(self) -> str:
         if not self.size:
             return "No hour is missing so far."
-        return f"Missing so far: {hours_text(self.size)}, {self.spans_text}."
+        return f"Missing so far: {count(self.size, 'hour')}, {self.spans_text}."
 
 
 class CredentialsRefused(OfHours, frozen=True, kw_only=True):
@@ -183,15 +182,15 @@ class HoursMissing(OfHours, frozen=True, kw_only=True):
     error: str = ""
 
     def words(self) -> Words:
-        error, were = error_named(self.error), _be(self.size, "was", "were")
+        error, were = error_named(self.error), be(self.size, "was", "were")
         unknown = "every poll of them failed" if self.error else "no request for them is known"
         why = error.missing_because or unknown
         return Words(
-            f"{hours_text(self.size)} of returns {_be(self.size)} missing: {why}",
+            f"{count(self.size, 'hour')} of returns {be(self.size)} missing: {why}",
             f"Missing: {self.spans_text}. Every count over them is too low; no other "
             "count is affected.",
             error.missing_to_do or WAIT,
-            f"The {hours_text(self.size)} of returns that {were} missing {_be(self.size)} there",
+            f"The {count(self.size, 'hour')} of returns that {were} missing {be(self.size)} there",
             "Every count is whole again; nothing has to be done.",
         )
 
@@ -202,15 +201,15 @@ class HoursDamaged(OfHours, frozen=True, kw_only=True):
     name = "hours damaged"
 
     def words(self) -> Words:
-        were = _be(self.size, "was", "were")
+        were = be(self.size, "was", "were")
         return Words(
-            f"{hours_text(self.size)} of returns {_be(self.size)} damaged in the lake",
+            f"{count(self.size, 'hour')} of returns {be(self.size)} damaged in the lake",
             f"Damaged: {self.spans_text}. A file there is absent or does not match its "
             "recorded checksum.",
             "nothing at once: the sensor `missing_hours` quarantines damaged files, builds the "
             "hours again, and polls an hour again if its poll is lost. Look for the cause on the "
             "disk; `returns-orchestration verify` names the files.",
-            f"The {hours_text(self.size)} of returns that {were} damaged {_be(self.size)} mended",
+            f"The {count(self.size, 'hour')} of returns that {were} damaged {be(self.size)} mended",
             "Every count is whole again; the damaged files are in `_quarantine/`.",
         )
 
@@ -222,7 +221,7 @@ class HoursOutdated(Kind, frozen=True, kw_only=True):
     usual_severity = "notice"
 
     def words(self) -> Words:
-        hours = f"{hours_text(self.size)} of returns {_be(self.size)}"
+        hours = f"{count(self.size, 'hour')} of returns {be(self.size)}"
         return Words(
             f"{hours} being rebuilt by new rules",
             "This release reads some values differently, or has other columns. Until an hour is "
@@ -247,8 +246,8 @@ class NewestHourTooOld(Kind, frozen=True, kw_only=True):
 
     def words(self) -> Words:
         return Words(
-            f"The newest complete hour is {hours_text(self.size)} old",
-            f"It is {_hour(self.hour)} UTC; dashboards show no later hour.",
+            f"The newest complete hour is {count(self.size, 'hour')} old",
+            f"It is {partition(self.hour)} UTC; dashboards show no later hour.",
             "run `returns-orchestration status`; hours may have been waived.",
             "New hours of returns are complete again",
             RECOVERY,
@@ -280,7 +279,7 @@ class OfClaims(Kind, frozen=True, kw_only=True):
     @property
     def periods_text(self) -> str:
         """The newest of its hours or days."""
-        return _newest([_hour(period) for period in self.periods])
+        return newest([partition(period) for period in self.periods])
 
     @property
     def unit(self) -> str:
@@ -289,7 +288,7 @@ class OfClaims(Kind, frozen=True, kw_only=True):
     @property
     def count_text(self) -> str:
         """``in 3 hours`` or ``in 1 day``."""
-        return f"in {self.size} {self.unit}{_be(self.size, '', 's')}"
+        return f"in {count(self.size, self.unit)}"
 
 
 class TimesNotAsConfigured(OfClaims, frozen=True, kw_only=True):
@@ -392,9 +391,9 @@ class Silence(Kind, frozen=True, kw_only=True):
         return _page("returns", self.hour)
 
     def words(self) -> Words:
-        what = "No returns at all" if self.count == 0 else f"Only {self.count} returns"
+        what = "No returns at all" if self.count == 0 else f"Only {count(self.count, 'return')}"
         return Words(
-            f"{what} in {hours_text(self.size)}, where about {self.usual:.0f} are usual",
+            f"{what} in {count(self.size, 'hour')}, where about {self.usual:.0f} are usual",
             f"Until {utc(Window.from_key(self.hour).end)} UTC. The API answered, so the numbers "
             "are what ClickPost serves; returns may be lost before they reach ClickPost.",
             "check whether the return page of the shop works, and ask ClickPost; late returns are "
@@ -411,8 +410,8 @@ class Surge(Silence, frozen=True, kw_only=True):
 
     def words(self) -> Words:
         return Words(
-            f"{self.count} returns in one hour, where about {self.usual:.0f} are usual",
-            f"The hour from {_hour(self.hour)} UTC. ClickPost serves them, and they are counted.",
+            f"{count(self.count, 'return')} in one hour, where about {self.usual:.0f} are usual",
+            f"The hour from {partition(self.hour)} UTC. ClickPost sends them; they are counted.",
             "look in `return_reasons_hourly` for what they have in common: a faulty batch, an "
             "import, a return page that sends twice.",
             "The number of returns is as usual",
@@ -437,14 +436,15 @@ class MixShifted(Kind, frozen=True, kw_only=True):
 
     def words(self) -> Words:
         first, *others = [
-            f"'{named(shift.name)}' {shift.share:.0%} against {shift.usual:.0%} usually"
-            for shift in self.shifts[:SPANS_SHOWN]
+            f"'{redacted_name(shift.name)}' {shift.share:.0%} against {shift.usual:.0%} usually"
+            for shift in self.shifts[:SHIFTS_SHOWN]
         ]
         also = f" Also: {'; '.join(others)}." if others else ""
+        so_far = " so far" if self.unfinished else ""
         return Words(
             first,
-            f"Of the {self.returns} returns of {self.day}{' so far' if self.unfinished else ''}, "
-            f"by their {self.subject}.{also} The counts are right.",
+            f"Of the {count(self.returns, 'return')} of {self.day}{so_far}, by their "
+            f"{self.subject}.{also} The counts are right.",
             "look for the products behind it in `return_items` of that day: a wrong size chart, a "
             "bad batch, a refund mode that is switched off.",
             f"The shares of {self.subject} are as usual",
@@ -457,11 +457,8 @@ class NewNames(Kind, frozen=True, kw_only=True):
 
     name = "new names"
     usual_severity = "notice"
+    usual_page = "returns?view=checks"
     names: list[NewName]
-
-    @property
-    def page(self) -> str:
-        return "returns?view=checks"
 
     def words(self) -> Words:
         by_kind: dict[NameKind, list[str]] = {}
@@ -484,18 +481,15 @@ class ChannelDown(Kind, frozen=True, kw_only=True):
     """A channel of alerts has accepted no message for half an hour."""
 
     name = "channel down"
+    usual_page = "alerts"
     fault: str
     waiting: int
 
-    @property
-    def page(self) -> str:
-        return "alerts"
-
     def words(self) -> Words:
+        fault, waiting = self.fault[:1].upper() + self.fault[1:], count(self.waiting, "message")
         return Words(
             f"Alerts do not reach the channel {self.subject}",
-            f"{self.fault[:1].upper()}{self.fault[1:]}. {self.waiting} messages wait for it; the "
-            "numbers are not affected.",
+            f"{fault}. Undelivered: {waiting}; the numbers are not affected.",
             "run `returns-orchestration alert --test` and correct its address in "
             "RETURNS_ALERT_URLS.",
             f"Alerts reach the channel {self.subject}",
@@ -526,39 +520,6 @@ def read(name: str, facts: dict[str, Any]) -> Kind:
         message = f"No kind of incident is called {name}."
         raise ValueError(message)
     return msgspec.convert(facts, KINDS[name])
-
-
-def utc(moment: datetime) -> str:
-    """A moment as messages and lists write it, ``2026-11-09 11:00``."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
-
-
-def hours_text(count: int) -> str:
-    """``1 hour`` or ``14 hours``."""
-    return f"{count:,} hour{_be(count, '', 's')}"
-
-
-def named(name: str) -> str:
-    """A reason or mode, truncated, on one line, without what looks like a number or an address."""
-    plain = _PERSONAL.sub("…", " ".join(name.split()))
-    return plain if len(plain) <= LONGEST_NAME else plain[: LONGEST_NAME - 1] + "…"
-
-
-def _newest(texts: list[str], what: str = "") -> str:
-    more = len(texts) - SPANS_SHOWN
-    earlier = f" and {more} earlier {what}".rstrip() if more > 0 else ""
-    return ", ".join(texts[-SPANS_SHOWN:]) + earlier
-
-
-def _be(count: int, one: str = "is", several: str = "are") -> str:
-    return one if count == 1 else several
-
-
-def _hour(key: str) -> str:
-    """A partition key as messages write it; a day stays as it is."""
-    if len(key) != len("2026-11-09-11:00"):
-        return key or "all time"
-    return utc(Window.from_key(key).start)
 
 
 def _page(asset: str, partition: str) -> str:

@@ -156,15 +156,8 @@ def _inhibitor(noted: Kind | Incident, firing: Collection[str]) -> str:
 
 
 def _noted(finding: Kind) -> dict[str, Any]:
-    return {
-        "kind": finding.name,
-        "subject": finding.subject,
-        "severity": finding.severity,
-        "since": finding.since,
-        "size": finding.size,
-        "facts": finding.facts,
-        "listed_only": finding.listed_only,
-    }
+    names = ("subject", "severity", "since", "size", "facts", "listed_only")
+    return {"kind": finding.name, **{name: getattr(finding, name) for name in names}}
 
 
 def _opened(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from returns_orchestration.alerts.kinds import utc
 from returns_orchestration.alerts.life_cycle import Incident
+from returns_orchestration.words import utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

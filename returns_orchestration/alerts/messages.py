@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.alerts.kinds import RECOVERY, utc
+from returns_orchestration.alerts.kinds import RECOVERY
 from returns_orchestration.alerts.outbox import Message
+from returns_orchestration.words import utc
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -89,14 +89,12 @@ class Alerts:
             found=handed_over(self.lake),
             newest=last_settled(now, self.settings.settle),
             absent=absent,
-            zone=self.settings.report_time_zone,
-            policy=self.settings.alert_policy,
-            acknowledged=self.settings.acknowledged,
+            settings=self.settings,
             now=now,
         )
         look = Look(situation, self.lake, self.lake.names(), may_go_on, known)
         look.take_in(evaluations, Window(self.settings.start))
-        done = step(state.incidents, detect(situation), now, situation.policy)
+        done = step(state.incidents, detect(situation), now, self.settings.alert_policy)
         state.incidents, state.silent = done.incidents, done.silent
         self._put_out(state, done.changes, now, outcome)
         kept.save()

@@ -15,29 +15,26 @@ import msgspec
 
 from returns_orchestration import tables
 from returns_orchestration.lake.news import NewName  # noqa: TC001 - msgspec
-from returns_orchestration.state import news
+from returns_orchestration.state import mix, news
 from returns_orchestration.state.failing_claims import UNREAD, Failing, forget, remember
 from returns_orchestration.state.hour_index import Cause, HourIndex
 from returns_orchestration.state.hours import States
-from returns_orchestration.state.mix import DayMix, refresh
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from zoneinfo import ZoneInfo
+    from collections.abc import Callable, Mapping, Sequence
 
     from returns_orchestration.alerts.kinds import Key
     from returns_orchestration.alerts.life_cycle import Incident
     from returns_orchestration.alerts.outbox import Outbox
     from returns_orchestration.lake import Lake, Names
-    from returns_orchestration.settings import AlertPolicy
+    from returns_orchestration.settings import Settings
     from returns_orchestration.state.failing_claims import Evaluation
     from returns_orchestration.state.hour_index import Found
     from returns_orchestration.state.hours import Verdict
 
 COUNTED: Final = timedelta(weeks=10)
-MIXED: Final = timedelta(days=30)
 AT_ONCE: Final = 168
 """Hours looked at in one listing."""
 
@@ -52,9 +49,8 @@ class Watch(HourIndex, kw_only=True):
     ``began_at`` is when the watch began on this lake, ``resumed_at`` when it last began again after
     a pause; ``progress_at`` when an hour that was missing then was last recovered; ``relieved_at``
     when what had kept hours from coming was over; ``asked_at`` the newest outcome of any request,
-    and ``refused`` the refusal of credentials that no later outcome contradicts. ``mixed`` names,
-    for each day whose mix is known, the journal's entries it was read by. ``new_names`` wait to be
-    acknowledged.
+    and ``refused`` the refusal of credentials that no later outcome contradicts.
+    ``new_names`` wait to be acknowledged.
     """
 
     began_at: datetime
@@ -65,7 +61,7 @@ class Watch(HourIndex, kw_only=True):
     refused: Cause | None = None
     failing: dict[str, Failing] = msgspec.field(default_factory=dict)
     counts: dict[int, int] = msgspec.field(default_factory=dict)
-    mixes: dict[str, DayMix] = msgspec.field(default_factory=dict)
+    mixes: dict[str, mix.DayMix] = msgspec.field(default_factory=dict)
     mixed: dict[str, str] = msgspec.field(default_factory=dict)
     new_names: list[NewName] = msgspec.field(default_factory=list)
 
@@ -77,9 +73,8 @@ class Watch(HourIndex, kw_only=True):
     def correct_clock(self, now: datetime) -> None:
         """Take what lies ahead for ``now``: nothing may wait for a clock that was ahead."""
         super().correct_clock(now)
-        for name in ("began_at", "resumed_at", "progress_at", "relieved_at"):
-            setattr(self, name, min(getattr(self, name), now))
-        self.asked_at = None if self.asked_at is None else min(self.asked_at, now)
+        for name in ("began_at", "resumed_at", "progress_at", "relieved_at", "asked_at"):
+            setattr(self, name, (moment := getattr(self, name)) and min(moment, now))
         for entry in self.failing.values():
             entry.periods = {period: min(at, now) for period, at in entry.periods.items()}
 
@@ -99,10 +94,8 @@ class Situation:
     found: Found | None
     newest: Window
     absent: str
-    zone: ZoneInfo
-    policy: AlertPolicy
+    settings: Settings
     now: datetime
-    acknowledged: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -132,7 +125,7 @@ class Look:
                 self._read_block(evaluation)
         if any(evaluation.check == news.CHECK for evaluation in evaluations):
             waiting = self.lake.news.waiting()
-            watch.new_names = news.unacknowledged(waiting, self.at.acknowledged)
+            watch.new_names = news.unacknowledged(waiting, self.at.settings.acknowledged)
         watch.trim(first)
         touched = sorted({e.period for e in partitioned if e.asset in HOURLY}, reverse=True)
         damaged = found.windows if found else ()
@@ -143,10 +136,13 @@ class Look:
             some = ordered[begin : begin + AT_ONCE]
             known = self.known(some)  # first, or a poll kept in between seems to be lost
             self.names.load_hours(some)
-            states = States(self.lake, self.names, self.at.zone, known)
+            states = States(self.lake, self.names, self.at.settings.report_time_zone, known)
             self._note({window: states.of(window) for window in some})
-        self._read_mixes({e.period for e in evaluations if e.asset in DAILY})
-        self._forget()
+        days = {e.period for e in evaluations if e.asset in DAILY}
+        today = Day.of(self.at.now, self.at.settings.report_time_zone)
+        mix.refresh(watch, self.lake, self.names, today, days)
+        oldest = Window.of(self.at.now - COUNTED).number
+        watch.counts = {at: count for at, count in watch.counts.items() if at >= oldest}
 
     def _read_outcome(self, evaluation: Evaluation) -> None:
         """Whether the API was read, and if not, why."""
@@ -190,20 +186,3 @@ class Look:
                 watch.counts.pop(number, None)
             elif self.at.now - window.start <= COUNTED:
                 watch.counts[number] = self.names.hour(window).made[0].returns
-
-    def _read_mixes(self, days: set[str]) -> None:
-        """The mixes of ``days``, and at first of all days of the last month."""
-        watch, today = self.at.watch, Day.of(self.at.now, self.at.zone)
-        every = not watch.mixed
-        for n in range(MIXED.days):
-            day = Day(today.date - timedelta(days=n), today.zone)
-            if every or day.key in days:
-                refresh(watch.mixes, watch.mixed, self.lake, self.names, day)
-
-    def _forget(self) -> None:
-        """Forget what is too old to be judged by."""
-        watch, oldest = self.at.watch, Window.of(self.at.now - COUNTED).number
-        watch.counts = {at: count for at, count in watch.counts.items() if at >= oldest}
-        oldest_day = Day.of(self.at.now - MIXED, self.at.zone).key
-        watch.mixes = {day: mix for day, mix in sorted(watch.mixes.items()) if day >= oldest_day}
-        watch.mixed = {day: name for day, name in watch.mixed.items() if day >= oldest_day}

@@ -12,6 +12,7 @@ import typer
 
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
+from returns_orchestration.words import count
 
 
 def acknowledge(
@@ -35,8 +36,7 @@ def acknowledge(
         for name in waiting:
             since = f"since {Window.from_key(name.hour).text}" if name.hour else ""
             typer.echo(f"{name.kind:<5} {name.name}  {since}".rstrip())
-        count = len(waiting)
-        typer.echo(f"{count or 'No'} new name{'' if count == 1 else 's'} to acknowledge.")
+        typer.echo(f"{count(len(waiting), 'new name')} to acknowledge.")
         return
     unknown = sorted(set(names) - {name.name for name in waiting})
     if unknown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import Window, last_settled, read_hour, windows_between
+from returns_orchestration.words import be, count, duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +153,9 @@ class _Watch:
         tenths = int(10 * task.completed / (task.total or 1))
         if tenths > self._said and not self._console.is_terminal:
             self._said = tenths
-            self._console.print(f"{task.completed:.0f} of {task.total:.0f} hours done")
+            self._console.print(
+                f"{task.completed:.0f} of {count(int(task.total or 0), 'hour')} done"
+            )
 
     def explains(self, windows: list[Window]) -> bool:
         """Whether a failure of the run of ``windows`` is known already."""
@@ -166,8 +169,8 @@ class _Watch:
         if self.stopped:
             say(f"stopped: {self.stopped}", style="red", soft_wrap=True, markup=False)
         good = len(windows) - len(bad)
-        left = f", {len(bad)} are not." if bad else "."
-        say(f"{good} of {len(windows)} hours are complete{left}", soft_wrap=True)
+        left = f", {len(bad)} {be(len(bad))} not." if bad else "."
+        say(f"{good} of {count(len(windows), 'hour')} {be(good)} complete{left}", soft_wrap=True)
         kept = len(self._failed.keys() & set(windows) - bad)
         if kept:
             say(f"{kept} of these failed now; what stood there before stays.", soft_wrap=True)
@@ -178,9 +181,9 @@ def _plan(settings: Settings, windows: list[Window], calls: int, to_make: int) -
     """What will be asked for and about how long it takes, in a sentence."""
     seconds = calls * max(1 / settings.max_requests_per_second, SECONDS_AN_HOUR)
     seconds += to_make * SECONDS_AN_HOUR
-    about = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} seconds"
     span = f"{windows[0].text} to {windows[-1].next.text}"
     if not calls and not to_make:
-        return f"{span}: {len(windows)} hours, none is missing; nothing to ask for."
-    more = f", {to_make} more only to be made or to be shown in Dagster" if to_make else ""
-    return f"{span}: {len(windows)} hours, {calls} calls{more}, about {about}."
+        return f"{span}: {count(len(windows), 'hour')}, none missing; no call needed."
+    more = f", {count(to_make, 'hour')} to build or to report without a call" if to_make else ""
+    hours, about = count(len(windows), "hour"), duration(timedelta(seconds=seconds))
+    return f"{span}: {hours}, {count(calls, 'call')}{more}, about {about}."

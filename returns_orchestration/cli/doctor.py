@@ -11,6 +11,7 @@ from returns_orchestration.env_file import exposed_env_file
 from returns_orchestration.errors import ReturnsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import last_settled
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,5 +81,5 @@ def _call(settings: Settings) -> str:
         poll = client.poll(window)
     return (
         f"{settings.base_url} answered for hour {window.text} in {poll.seconds:.2f} s "
-        f"with {len(poll.records)} records"
+        f"with {count(len(poll.records), 'record')}"
     )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from returns_orchestration.settings import load_settings
+from returns_orchestration.words import be, count, utc
 
 ASLEEP = timedelta(minutes=30)
 """Without a look for that long the list is not to be trusted."""
@@ -21,17 +22,16 @@ def incidents(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
-    """List the incidents that are open; exits 1 if there is one, or if nobody looks."""
+    """List the open incidents; exits 1 if there is one, or if the last look is too old."""
     from returns_orchestration.alerts import listing  # noqa: PLC0415 - only where needed
-    from returns_orchestration.alerts.kinds import utc  # noqa: PLC0415
     from returns_orchestration.alerts.state import read_state  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
     state = read_state(Lake(open_store(load_settings().lake)))
     if state is None:
         typer.echo(
-            "Nobody has looked at this lake yet: Dagster's sensor `incidents` does, in `make dev` "
-            "or under your own supervision.",
+            "No look at this lake yet: start Dagster's daemon with its sensor `incidents`, as "
+            "`make dev` does.",
             err=True,
         )
         raise typer.Exit(1)
@@ -44,13 +44,13 @@ def incidents(
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         for line in lines if shown else ():
             typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())
-        count = sum(incident.is_open for incident in known)
-        typer.echo(f"{count or 'No'} incident{'' if count == 1 else 's'} open.")
+        still = sum(incident.is_open for incident in known)
+        typer.echo(f"{count(still, 'incident')} {be(still)} open.")
     asleep = datetime.now(UTC) - state.looked_at > ASLEEP
     if asleep:
         typer.echo(
-            f"Nobody has looked since {utc(state.looked_at)} UTC: is Dagster's daemon "
-            "running, and its sensor `incidents` on?",
+            f"The last look was at {utc(state.looked_at)} UTC. Check that Dagster's daemon runs "
+            "and that its sensor `incidents` is on.",
             err=True,
         )
     if asleep or any(incident.is_open for incident in known):

@@ -9,6 +9,7 @@ import typer
 from returns_orchestration.cli.backfill import From, To  # noqa: TC001 - typer reads them
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.settings import load_settings
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def rebuild(from_: From, to: To) -> None:
-    """Make all tables of [FROM, TO) but raw_returns again, from raw_returns; the API is not asked.
+    """Rebuild all tables of [FROM, TO) from raw_returns, without a request to the API.
 
-    What is damaged or foreign is moved to _quarantine in the lake. Where a poll was damaged its
-    hour is named: it is to be polled again. Exits 1 if one is, or if anything could not be made.
+    Damaged and foreign files are moved to _quarantine in the lake. If a poll was damaged, its hour
+    is named and must be polled again. Exits 1 then, and if a table could not be built.
     """
     from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
@@ -44,14 +45,13 @@ def report(rebuilt: Rebuilt) -> None:
     for error in rebuilt.failed:
         typer.echo(f"failed      {error}")
     typer.echo(
-        f"{rebuilt.hours} hours and {rebuilt.days} days were made again; "
-        f"{rebuilt.files} files differed from what stood there, "
-        f"{len(rebuilt.quarantined)} were quarantined."
+        f"Rebuilt {count(rebuilt.hours, 'hour')} and {count(rebuilt.days, 'day')}: "
+        f"{count(rebuilt.files, 'file')} changed, {len(rebuilt.quarantined)} quarantined."
     )
     for first, last in _spans(rebuilt.poll_again):
         typer.echo(
-            f"To be polled again: `returns-orchestration backfill {first.text} {last.next.text}`; "
-            "the sensor `missing_hours` does it by itself."
+            f"A poll was lost: run `returns-orchestration backfill {first.text} {last.next.text}`, "
+            "or leave it to the sensor `missing_hours`."
         )
 
 

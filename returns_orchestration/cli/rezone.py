@@ -14,6 +14,7 @@ from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import windows_between
+from returns_orchestration.words import be, count
 
 
 def rezone(
@@ -45,7 +46,7 @@ def rezone(
         with suppress(LakeDamaged):  # which the rebuild names
             finish_unnoted(pipeline.lake, names, pipeline.reader, window)
     changed = sum(pipeline.lake.rezone(names, window, zone) for window in windows)
-    typer.echo(f"{changed} polls are now read under {zone}.")
+    typer.echo(f"{count(changed, 'poll')} {be(changed)} now read in the zone {zone}.")
     rebuilt = Rebuilder(pipeline, lambda finding: typer.echo(finding.text)).rebuild(start, end)
     report(rebuilt)
     if not rebuilt.is_whole:

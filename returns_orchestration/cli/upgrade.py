@@ -10,6 +10,7 @@ import typer
 
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from datetime import date
@@ -127,20 +128,20 @@ def _drop(lake: Lake) -> None:
             "The lake was not brought over yet.",
             next_step="Run `returns-orchestration upgrade` first.",
         )
-    typer.echo(f"{drop_old(lake)} files of the earlier format were removed.")
+    typer.echo(f"Removed {count(drop_old(lake), 'file')} of the earlier format.")
 
 
 def _undo(lake: Lake) -> None:
     from returns_orchestration.flow.upgrade import polls_since, undo  # noqa: PLC0415
 
-    count = polls_since(lake)
-    if count:
+    polls = polls_since(lake)
+    if polls:
         raise SettingsError(
-            f"{count} polls were kept since the upgrade, which the earlier format does not know.",
+            f"{count(polls, 'poll')} newer than the upgrade would be lost.",
             next_step="Stay with this release; nothing was changed.",
         )
     restored = undo(lake)
-    typer.echo(f"The lake has its earlier format again; {restored} tables were put back.")
+    typer.echo(f"The lake has its earlier format again; {count(restored, 'table')} restored.")
 
 
 def _report(done: Upgraded) -> None:
@@ -149,8 +150,8 @@ def _report(done: Upgraded) -> None:
     for error in done.failed:
         typer.echo(f"failed      {error}")
     typer.echo(
-        f"{done.polls} polls were brought over and {done.hours} hours made again; {done.replaced} "
-        "tables differed from what stood there, and a copy of each was kept. "
+        f"Upgraded {count(done.polls, 'poll')} and rebuilt {count(done.hours, 'hour')}; "
+        f"{count(done.replaced, 'table')} changed, and a copy of each was kept. "
         "`returns-orchestration upgrade --undo` goes back, `--drop-old` removes what was kept."
     )
     if done.failed or done.damaged:

@@ -9,6 +9,7 @@ import typer
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import read_hour
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,10 +25,10 @@ def verify(
     ] = None,
     to: Annotated[str | None, typer.Argument(metavar="TO]", help="Where to stop")] = None,
 ) -> None:
-    """Hold every file of the lake against what was recorded of it; names each that is not so.
+    """Compare every file of the lake with its recorded checksum; name each that differs.
 
-    Torn, altered, missing and foreign files exit with 1, and `rebuild` mends them. Over the whole
-    lake it also shows that every usable record of every kept poll is in exactly one hour.
+    Exits 1 for torn, altered, missing and foreign files, which `rebuild` mends. Over the whole lake
+    it also checks that every usable record of every kept poll is in exactly one hour.
     """
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
     from returns_orchestration.state.verify import Verifier  # noqa: PLC0415
@@ -50,9 +51,13 @@ def verify(
             spans.add(finding.span)
             faults += 1
     if faults:
-        typer.echo(f"{faults} findings in {verifier.files} files. {_advice(spans)}")
+        typer.echo(
+            f"{count(faults, 'finding')} in {count(verifier.files, 'file')}. {_advice(spans)}"
+        )
         raise typer.Exit(1)
-    typer.echo(f"{verifier.files} files are what was recorded when they were written.")
+    typer.echo(
+        f"OK: {count(verifier.files, 'file')} compared with recorded checksums, no difference."
+    )
     if from_ is None and not _is_every_record_in_one_hour(settings, lake):
         raise typer.Exit(1)
 

@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.errors import ClockAhead, NotOver, StaleReply
+from returns_orchestration.words import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,16 +119,14 @@ def ensure_over(window: Window, times: ReplyTimes) -> None:
     if times.earliest >= window.end:
         return
     if times.age and times.earliest + times.age >= window.end:
-        seconds = times.age // timedelta(seconds=1)
         raise StaleReply(
-            f"A cache answered for ClickPost with a reply of {seconds:,} seconds ago, when the "
+            f"A cache answered for ClickPost with a reply of {duration(times.age)} ago, when the "
             "hour was not over."
         )
     sent_at = times.polled_at + times.age + times.clock_ahead
     if sent_at < window.end:
         raise NotOver(f"The hour was asked for before its end at {window.end:%Y-%m-%d %H:%M} UTC.")
-    seconds = (sent_at - times.earliest) // timedelta(seconds=1)
-    ahead = f"{seconds // 60} minutes" if seconds >= 120 else f"{seconds} seconds"
+    ahead = duration(sent_at - times.earliest)
     raise ClockAhead(
         f"This machine's clock is {ahead} ahead of ClickPost's, by which the hour is not over."
     )

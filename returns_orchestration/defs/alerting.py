@@ -19,6 +19,7 @@ from returns_orchestration.alerts.tick import Alerts
 from returns_orchestration.defs import history, metadata
 from returns_orchestration.defs.registry import OWNER
 from returns_orchestration.errors import LakeError, SettingsError
+from returns_orchestration.words import be, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,7 @@ def incident_sensor(
         return dg.SensorResult(
             asset_events=[_shown(outcome, pipeline, keys)] if outcome.rows else [],
             cursor=cursor.write(),
-            skip_reason=None if outcome.rows else f"{len(outcome.open)} incidents are open.",
+            skip_reason=None if outcome.rows else _how_many(outcome),
         )
 
     return incidents
@@ -152,10 +153,14 @@ def _absent(settings: Settings) -> str:
     return ""
 
 
+def _how_many(outcome: Outcome) -> str:
+    return f"{count(len(outcome.open), 'incident')} {be(len(outcome.open))} open."
+
+
 def _shown(outcome: Outcome, pipeline: HourPipeline, keys: Keys) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         keys.of(ALERTS),
-        description=f"{len(outcome.open)} incidents are open.",
+        description=_how_many(outcome),
         metadata={
             "open": dg.MetadataValue.int(len(outcome.open)),
             "incidents": dg.MetadataValue.md(listing.as_markdown(outcome.open)),

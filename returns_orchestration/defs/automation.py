@@ -29,6 +29,7 @@ from returns_orchestration.state.hours import States
 from returns_orchestration.state.memory import Memory
 from returns_orchestration.state.status import last_polled, list_files, looked_twice
 from returns_orchestration.window import Window, last_settled, windows_between
+from returns_orchestration.words import be, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -352,4 +353,4 @@ def _nothing_due(waiting: int, choice: Choice) -> str:
         return "Nothing is due."
     soonest = sorted(attempt.again_at for attempt in choice.attempts.values())
     when = f"; the next at {soonest[0]:%Y-%m-%d %H:%M} UTC" if soonest else ""
-    return f"{waiting} hours wait for their next attempt{when}."
+    return f"{count(waiting, 'hour')} {be(waiting, 'waits', 'wait')} for the next attempt{when}."

@@ -29,6 +29,7 @@ from returns_orchestration.flow.hours import Failed, Made, MadeDay, Polled
 from returns_orchestration.state import claims
 from returns_orchestration.state.news import unacknowledged
 from returns_orchestration.window import Day, Window
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -123,7 +124,7 @@ class StepEvents:
         shown = "\n".join(f"- {error}" for _, error in ordered[:SHOWN_FAILURES])
         more = len(ordered) - SHOWN_FAILURES
         return dg.Failure(
-            f"{len(ordered)} hours failed; all others of this run are kept.\n{shown}"
+            f"{count(len(ordered), 'hour')} failed; all others of this run are kept.\n{shown}"
             + (f"\n- and {more} more" if more > 0 else ""),
             metadata={"failed_hours": [window.key for window, _ in ordered]},
             allow_retries=not all(isinstance(e, PermanentApiError) for _, e in ordered),

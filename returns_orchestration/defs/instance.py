@@ -24,6 +24,7 @@ from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.env_file import project_folder
 from returns_orchestration.errors import LakeUnwritable, SettingsError
+from returns_orchestration.words import be, count
 
 try:
     import fcntl
@@ -179,8 +180,8 @@ def at_work(instance: dg.DagsterInstance) -> str:
     beats = instance.get_daemon_heartbeats().values()
     if any(now - beat.timestamp < HEARTBEAT_SECONDS for beat in beats):
         return "A daemon is alive"
-    count = len(instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)))
-    return f"{count} runs are under way or queued" if count else ""
+    runs = len(instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)))
+    return f"{count(runs, 'run')} {be(runs)} in progress or queued" if runs else ""
 
 
 def ranges(windows: Sequence[Window], chunk: int = CHUNK_HOURS) -> Iterator[list[Window]]:

@@ -17,6 +17,7 @@ import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.state import looks
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +109,7 @@ def of_poll(*, damaged_text: int, vanished: int, far: int, clock_ahead: timedelt
             lambda: (
                 far == 0,
                 (
-                    f"{far} records were requested more than an hour from their window; check "
+                    f"{count(far, 'record')} requested more than an hour away; check "
                     "CLICKPOST_TIME_ZONE"
                 ),
             ),
@@ -118,16 +119,16 @@ def of_poll(*, damaged_text: int, vanished: int, far: int, clock_ahead: timedelt
             "warning",
             lambda: (
                 vanished == 0,
-                (
-                    f"{vanished} returns that an earlier poll served are not served any more; "
-                    "they are kept"
-                ),
+                (f"{count(vanished, 'return')} of an earlier poll no longer served; all are kept"),
             ),
         ),
         judge(
             "the_text_is_utf_8",
             "warning",
-            lambda: (damaged_text == 0, f"{damaged_text} records hold bytes that are not UTF-8"),
+            lambda: (
+                damaged_text == 0,
+                f"{count(damaged_text, 'record')} with bytes that are not UTF-8",
+            ),
         ),
     ]
 
@@ -184,7 +185,7 @@ def of_hour(window: Window, frames: Frames) -> dict[str, list[Claim]]:
                 "error",
                 lambda: (
                     frames[rejected].height == 0,
-                    f"{frames[rejected].height} records cannot be used",
+                    f"{count(frames[rejected].height, 'record')} cannot be used",
                 ),
             ),
         ],

@@ -16,6 +16,7 @@ from returns_orchestration.lake.names import dates_in
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.claims import judge
 from returns_orchestration.window import Ever, Window
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,7 +99,8 @@ def seen_by_the_last_age(frame: pl.DataFrame, ages: Sequence[int]) -> Claim:
     def look() -> tuple[bool, str]:
         late = by_configured_age(frame, ages)[max(ages, default=0)][1]
         returns = int(frame.get_column("returns").sum())
-        words = f"{late} of {returns} returns came at the last age, {max(ages, default=0)} hours"
+        last = count(max(ages, default=0), "hour")
+        words = f"{late} of {count(returns, 'return')} came at the last age, {last}"
         enough = late <= returns * TOLERATED
         return (
             enough,

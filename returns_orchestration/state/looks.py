@@ -1,32 +1,38 @@
 """What each claim looks at: functions from frames to whether it is so, and by which figures.
 
-None of them decides what a failure means; that is said in ``claims``. An error of theirs is a look
-that was not possible, and no pass.
+What a failure means is decided in ``claims``. An exception here means that the check could not run;
+it does not count as passed.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING
-
-import polars as pl
+from statistics import median
+from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
+from returns_orchestration.words import be, count, duration, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+    import polars as pl
 
     from returns_orchestration.window import Window
 
     Frames = Mapping[str, pl.DataFrame]
 
-_REFERENCE = "return_reference_number"
+_REFERENCE: Final = "return_reference_number"
+_LAST_DIGITS: Final = re.compile("[0-9]{10}$")
+_NO_TIME: Final = timedelta(days=2).total_seconds()
+_QUARTER: Final = timedelta(minutes=14).total_seconds()
 
 
 def total(frame: pl.DataFrame, column: str) -> int:
     """The sum of a column of counts, in a type that cannot wrap."""
-    return int(frame.get_column(column).cast(pl.Int128).sum())
+    return sum(frame.get_column(column).drop_nulls().to_list())
 
 
 def equal(counted: int, expected: int, what: str) -> tuple[bool, str]:
@@ -38,31 +44,30 @@ def equal(counted: int, expected: int, what: str) -> tuple[bool, str]:
 
 def unique(returns: pl.DataFrame) -> tuple[bool, str]:
     """Every row has a reference of its own."""
-    references = returns.get_column(_REFERENCE)
-    wrong = references.null_count() + references.len() - references.n_unique()
-    return wrong == 0, f"{wrong} of {references.len()} references are absent or repeated"
+    references = returns.get_column(_REFERENCE).to_list()
+    wrong = len(references) - len(set(references) - {None})
+    return wrong == 0, f"{wrong} of {count(len(references), 'reference')} absent or repeated"
 
 
 def near(window: Window, returns: pl.DataFrame) -> tuple[bool, str]:
     """Requested in the hour or in one of its neighbours."""
     hour = timedelta(hours=1)
-    inside = returns.get_column("requested_at").is_between(
-        window.start - hour, window.end + hour, closed="left"
+    first, end = window.start - hour, window.end + hour
+    off = sum(
+        at is None or not first <= at < end for at in returns.get_column("requested_at").to_list()
     )
-    off = returns.height - int(inside.sum())
     return off == 0, (
-        f"{off} of {returns.height} returns were requested more than an hour off; "
+        f"{off} of {count(returns.height, 'return')} requested more than an hour off; "
         "check CLICKPOST_TIME_ZONE"
     )
 
 
 def clock(ahead: timedelta) -> tuple[bool, str]:
     """Whether this machine's clock agrees with ClickPost's; times of polls are theirs if not."""
-    minutes = abs(ahead) // timedelta(minutes=1)
     side = "ahead of" if ahead > timedelta(0) else "behind"
     if not ahead:
         return True, "agrees with ClickPost's"
-    return False, f"this machine's clock is {minutes} minutes {side} ClickPost's; set it right"
+    return False, f"this machine's clock is {duration(abs(ahead))} {side} ClickPost's; set it right"
 
 
 def zone(returns: pl.DataFrame) -> tuple[bool, str]:
@@ -70,19 +75,20 @@ def zone(returns: pl.DataFrame) -> tuple[bool, str]:
 
     A shared difference of a quarter of an hour or more is a zone that is not the configured one.
     """
-    seconds = returns.select(
-        told=pl.col(_REFERENCE).str.extract(r"([0-9]{10})$").cast(pl.Int64),
-        read=pl.col("requested_at").dt.epoch("s"),
-    ).drop_nulls()
+    references = returns.get_column(_REFERENCE).to_list()
+    times = returns.get_column("requested_at").to_list()
+    off = [
+        at.timestamp() // 1 - int(digits[0])
+        for reference, at in zip(references, times, strict=True)
+        if (digits := _LAST_DIGITS.search(reference or ""))
+    ]
     # Digits that are no time within two days of the request are simply not a time.
-    off = seconds.select(pl.col("read") - pl.col("told")).to_series()
-    off = off.filter(off.abs() <= timedelta(days=2).total_seconds())
-    quarters = off.filter(off.abs() >= timedelta(minutes=14).total_seconds())
-    if quarters.len() * 2 <= off.len():
-        return True, f"{off.len() - quarters.len()} of {off.len()} confirmed by their references"
-    shift = timedelta(seconds=float(quarters.median() or 0))  # type: ignore[arg-type]
-    hours = shift.total_seconds() / 3600
-    text = f"{quarters.len()} of {off.len()} request times are {hours:+.2f} hours off"
+    off = [seconds for seconds in off if abs(seconds) <= _NO_TIME]
+    quarters = [seconds for seconds in off if abs(seconds) >= _QUARTER]
+    if len(quarters) * 2 <= len(off):
+        return True, f"{len(off) - len(quarters)} of {len(off)} confirmed by their references"
+    hours = median(quarters) / 3600
+    text = f"{len(quarters)} of {count(len(off), 'request time')} {hours:+.2f} hours off"
     return False, f"{text}; check CLICKPOST_TIME_ZONE"
 
 
@@ -97,25 +103,27 @@ def whole(absent: list[str]) -> tuple[bool, str]:
     """No hour of the day is missing; ``absent`` names those that are."""
     if not absent:
         return True, "no hour is missing"
-    some = "1 hour of the day is" if len(absent) == 1 else f"{len(absent)} hours of the day are"
+    some = f"{count(len(absent), 'hour')} of the day {be(len(absent))}"
     return False, f"{some} missing: {listed(absent)}"
-
-
-def listed(names: Iterable[str]) -> str:
-    """The first ten names, and how many more there are."""
-    found = list(names)
-    return ", ".join(found[:10]) + (f" and {len(found) - 10} more" if len(found) > 10 else "")
 
 
 def have_returns(frames: Frames) -> tuple[bool, str]:
     """Every item's reference is one of `returns`."""
-    items = frames[tables.RETURN_ITEMS.name].select(_REFERENCE)
-    orphans = items.join(frames[tables.RETURNS.name], on=_REFERENCE, how="anti").height
-    return orphans == 0, f"{orphans} of {items.height} items have no return in their hour"
+    known = set(frames[tables.RETURNS.name].get_column(_REFERENCE).to_list())
+    references = frames[tables.RETURN_ITEMS.name].get_column(_REFERENCE).to_list()
+    orphans = sum(reference not in known for reference in references)
+    return (
+        orphans == 0,
+        f"{orphans} of {count(len(references), 'item')} without a return in the hour",
+    )
 
 
 def numbered(items: pl.DataFrame) -> tuple[bool, str]:
     """Within a return items are numbered 0, 1, 2, ... in order."""
-    expected = items.select(pl.int_range(pl.len()).over(_REFERENCE)).to_series()
-    wrong = int(items.get_column("item_index").ne_missing(expected).sum())
-    return wrong == 0, f"{wrong} of {items.height} items are numbered out of order"
+    seen: Counter[str] = Counter()
+    wrong = 0
+    references, indexes = items.get_column(_REFERENCE), items.get_column("item_index")
+    for reference, index in zip(references.to_list(), indexes.to_list(), strict=True):
+        wrong += index != seen[reference]
+        seen[reference] += 1
+    return wrong == 0, f"{wrong} of {count(items.height, 'item')} numbered out of order"

@@ -10,19 +10,20 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import median
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.window import Day
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from returns_orchestration.lake import Lake, Names
-    from returns_orchestration.window import Day
 
 FEWEST_RETURNS: Final = 60
 """Of a day, before its mix says anything."""
@@ -36,6 +37,7 @@ POINTS: Final = 0.08
 FACTOR: Final = 1.6
 SIGMAS: Final = 5.0
 SCATTERS: Final = 4.0
+REMEMBERED: Final = timedelta(days=30)
 NAMES_KEPT: Final = 20
 """Names remembered of one day, the most frequent ones."""
 
@@ -97,23 +99,35 @@ def _sigmas(share: float, usual: float, returns: int) -> float:
     return 2 * math.sqrt(returns) * angle
 
 
-def refresh(
-    mixes: dict[str, DayMix], made_of: dict[str, str], lake: Lake, names: Names, day: Day
-) -> None:
-    """Read the mix of ``day`` from its tables, if they were built since it was read.
+class Memory(Protocol):
+    """Whoever remembers mixes by day, and by which entries of the journal each was read."""
 
-    ``made_of`` names, of each day that was read, the entries of the journal it was read by.
-    """
+    mixes: dict[str, DayMix]
+    mixed: dict[str, str]
+
+
+def refresh(memory: Memory, lake: Lake, names: Names, today: Day, touched: Collection[str]) -> None:
+    """Read the ``touched`` days of the last month, and at first all; forget those too old."""
+    days = [Day(today.date - timedelta(days=n), today.zone) for n in range(REMEMBERED.days + 1)]
+    for day in days if not memory.mixed else [day for day in days if day.key in touched]:
+        _read(memory, lake, names, day)
+    for key in (memory.mixes | memory.mixed).keys() - {day.key for day in days}:
+        memory.mixes.pop(key, None)
+        memory.mixed.pop(key, None)
+
+
+def _read(memory: Memory, lake: Lake, names: Names, day: Day) -> None:
+    """Read a day's mix from its tables, if they were built since it was read."""
     standing = " ".join(name.text for name in names.day(day.date))
-    if made_of.get(day.key) == standing:
+    if memory.mixed.get(day.key) == standing:
         return
     with suppress(LakeDamaged):  # its hours show it, and the next build mends it
         made = lake.made(day, names)
         reasons = lake.read(tables.RETURN_REASONS.daily, day, names)
         modes = lake.read(tables.REFUND_MODES.daily, day, names)
-        made_of[day.key] = standing
+        memory.mixed[day.key] = standing
         if made is not None and reasons is not None and modes is not None:
-            mixes[day.key] = DayMix(
+            memory.mixes[day.key] = DayMix(
                 returns=made.facts.get("returns", 0),
                 reasons=most_frequent(dict(reasons.select("return_reason", "returns").rows())),
                 modes=most_frequent(dict(modes.select("refund_mode", "returns").rows())),

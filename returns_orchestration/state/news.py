@@ -15,20 +15,20 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.lake.news import NewName
 from returns_orchestration.stages import vocabulary
-from returns_orchestration.state import looks
 from returns_orchestration.state.claims import Claim, judge
+from returns_orchestration.words import count, listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from returns_orchestration.lake.news import Kind
 
-WORDS: Final[dict[Kind, tuple[str, str]]] = {
-    "key": ("new key", "new keys"),
-    "code": ("unknown status code", "unknown status codes"),
-    "mode": ("unknown refund mode", "unknown refund modes"),
+WORDS: Final[dict[Kind, str]] = {
+    "key": "new key",
+    "code": "unknown status code",
+    "mode": "unknown refund mode",
 }
-"""Kind to what one and several of it are called."""
+"""Kind to what one of it is called."""
 
 CHECK: Final = "new_names_are_acknowledged"
 """The check of `returns` that warns of them."""
@@ -94,10 +94,10 @@ def judged(waiting: Sequence[NewName]) -> list[Claim]:
 def _look(kind: Kind, waiting: Sequence[NewName]) -> tuple[bool, str]:
     names = [name.name for name in waiting if name.kind == kind]
     if not names:
-        return True, f"no {WORDS[kind][1]}"
-    return False, f"ClickPost sends {count_of(kind, names)}: {looks.listed(names)}"
+        return True, f"no {WORDS[kind]}"
+    return False, f"ClickPost sends {count_of(kind, names)}: {listed(names)}"
 
 
 def count_of(kind: Kind, names: Sequence[str]) -> str:
     """``2 new keys``."""
-    return f"{len(names)} {WORDS[kind][len(names) != 1]}"
+    return count(len(names), WORDS[kind])

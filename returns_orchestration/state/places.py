@@ -20,6 +20,7 @@ from returns_orchestration.stages.copies import served_by
 from returns_orchestration.stages.ownership import REACH, hash_of
 from returns_orchestration.state.hours import is_made
 from returns_orchestration.window import Window
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from returns_orchestration.lake import Lake, Names
@@ -49,13 +50,13 @@ class Places:
         """One line for a person."""
         if self.unmade:
             return (
-                f"{self.unmade} hours are still to be made, so whether every return is in exactly "
-                "one hour cannot be told yet."
+                f"{count(self.unmade, 'hour')} not built yet; until then it is not known whether "
+                "every return is in exactly one hour."
             )
         if self.is_right:
-            return f"Each of {self.served} returns that were served is in exactly one hour."
+            return f"OK: each of {count(self.served, 'served return')} is in exactly one hour."
         return (
-            f"Of {self.served} returns that were served {self.nowhere} are in no hour and "
+            f"Of {count(self.served, 'served return')} {self.nowhere} are in no hour and "
             f"{self.repeated} in more than one. Mend them with `returns-orchestration rebuild`."
         )
 

@@ -182,8 +182,7 @@ def situation_of(watch: Watch, now: datetime, **more: Any) -> Situation:
         "found": None,
         "newest": Window.of(now).previous,
         "absent": "",
-        "zone": settings.report_time_zone,
-        "policy": settings.alert_policy,
+        "settings": settings,
         "now": now,
     }
     return Situation(**given | more)

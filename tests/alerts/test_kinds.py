@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from returns_orchestration.alerts import kinds, listing
-from returns_orchestration.alerts.kinds import KINDS, Kind, Reason, named, of_claim
+from returns_orchestration.alerts.kinds import KINDS, Kind, Reason, of_claim
 from returns_orchestration.alerts.life_cycle import Detected, Incident, step
 from returns_orchestration.alerts.messages import Author
 from returns_orchestration.lake.news import NewName
@@ -140,20 +140,6 @@ def test_no_figure_makes_a_message_endless() -> None:
         for message in (AUTHOR.opened(sample), AUTHOR.resolved(sample)):
             assert len(message.title) + len(message.text) < 1_500
     assert "and 27 earlier spans" in AUTHOR.opened(many).text
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        (" Size \n Issue ", "Size Issue"),
-        ("call me on +91 98765 43210", "call me on …"),
-        ("asha@example.com wants it", "… wants it"),
-        ("x" * 100, "x" * 39 + "…"),
-        ("2 pieces", "2 pieces"),
-    ],
-)
-def test_names_are_truncated_and_redacted(name: str, expected: str) -> None:
-    assert named(name) == expected
 
 
 def test_a_zone_without_an_offset_is_not_repeated() -> None:

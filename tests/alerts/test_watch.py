@@ -7,9 +7,9 @@ from datetime import timedelta
 from alerts.conftest import START, Desk, evaluated, hour, unread
 
 from returns_orchestration.alerts.tick import Alerts
-from returns_orchestration.alerts.watch import MIXED
 from returns_orchestration.state.failing_claims import Evaluation
 from returns_orchestration.state.hour_index import MISSING_AGAIN, NEW_HOURS, RECENT
+from returns_orchestration.state.mix import REMEMBERED
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import windows_between
 
@@ -26,7 +26,7 @@ def test_a_look_at_five_years_is_bounded_and_gets_through_them(desk: Desk) -> No
         assert desk.store.dates <= DATES
     desk.now += timedelta(seconds=30)
     desk.tick()
-    assert desk.store.dates <= RECENT // 24 + 3 + MIXED.days  # no day is known yet
+    assert desk.store.dates <= RECENT // 24 + 3 + REMEMBERED.days  # no day is known yet
     content = desk.lake.store.get("_alerts/seen.json")
     assert content is not None
     assert len(content) < 100_000

@@ -150,12 +150,12 @@ def test_the_commands_say_what_is_open_and_that_nobody_looks(
     daemon = watch()
     never = daemon.world.run("incidents")
     assert (never.returncode, never.stdout) == (1, "")
-    assert "Nobody has looked at this lake yet" in never.stderr
+    assert "No look at this lake yet" in never.stderr
     daemon.live_to(after(0.5))
     asleep = daemon.world.run("incidents")  # the clock of the test is not today's
     assert asleep.returncode == 1
-    assert asleep.stdout == "No incidents open.\n"
-    assert "Nobody has looked since 2026-11-01" in asleep.stderr
+    assert asleep.stdout == "0 incidents are open.\n"
+    assert "The last look was at 2026-11-01" in asleep.stderr
     sent = daemon.world.run("alert", "--test")
     assert (sent.returncode, sent.stdout) == (0, "ok    json 1: the message was accepted\n")
     assert receiver.titles == ["[test] returns-orchestration can reach this channel"]

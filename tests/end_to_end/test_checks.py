@@ -117,7 +117,7 @@ BAD = WINDOWS[9]
         (
             double,
             ("returns", "every_return_is_there_once_and_in_its_hour"),
-            "references are absent or repeated",
+            "references absent or repeated",
         ),
         (miscount, ("return_reasons_hourly", "return_reasons_add_up"), "the items add up to"),
     ],
@@ -206,7 +206,7 @@ def test_a_new_name_warns_until_it_is_acknowledged(
     done = world.run("acknowledge", "Barter")
     assert (done.returncode, done.stdout) == (0, "1 acknowledged, 0 left.\n")
     assert red(instance) == {}
-    assert world.run("acknowledge").stdout == "No new names to acknowledge.\n"
+    assert world.run("acknowledge").stdout == "0 new names to acknowledge.\n"
 
 
 def test_a_name_in_the_settings_does_not_warn(
@@ -224,4 +224,4 @@ def test_a_name_in_the_settings_does_not_warn(
     assert run(world, instance)
     assert list((world.lake / "_news").glob("code-*.json")), "it is noted all the same"
     assert red(instance) == {}
-    assert "No new name" in world.run("acknowledge").stdout
+    assert "0 new names" in world.run("acknowledge").stdout

@@ -60,9 +60,9 @@ def test_verify_names_what_is_damaged_rebuild_mends_it_and_backfill_what_it_cann
     assert world.run("rebuild", FROM, TO).returncode == 0  # makes `lateness`, too
     whole = world.run("verify")
     assert whole.returncode == 0, whole.stdout
-    assert "files are what was recorded" in whole.stdout
+    assert "compared with recorded checksums, no difference" in whole.stdout
     count = world.scan("returns").height
-    assert f"Each of {count} returns that were served is in exactly one hour." in whole.stdout
+    assert f"OK: each of {count} served returns is in exactly one hour." in whole.stdout
     assert "exactly one hour" not in world.run("verify", FROM, TO).stdout
     before = {path: content for path, content in world.files().items() if path[0] != "_"}
     assert "lateness/part-0.parquet" in before
@@ -180,20 +180,20 @@ def test_verify_believes_no_entry_about_which_returns_an_hour_holds(
     forge(world, windows[3], lambda frame: frame[1:])
     nowhere = world.run("verify")
     assert nowhere.returncode == 1
-    assert "files are what was recorded" in nowhere.stdout
-    assert f"Of {served} returns that were served 1 are in no hour and 0 in more" in nowhere.stdout
+    assert "compared with recorded checksums, no difference" in nowhere.stdout
+    assert f"Of {served} served returns 1 are in no hour and 0 in more" in nowhere.stdout
     (twice,) = world.scan(f"returns/{windows[0].path}").head(1).iter_slices(1)
     forge(world, windows[3], lambda frame: pl.concat([frame, twice]))
     both = world.run("verify")
     assert both.returncode == 1
-    assert f"Of {served} returns that were served 1 are in no hour and 1 in more" in both.stdout
+    assert f"Of {served} served returns 1 are in no hour and 1 in more" in both.stdout
     assert "`returns-orchestration rebuild" in both.stdout
     mended = world.run("rebuild", FROM, TO)
     assert mended.returncode == 0, mended.stdout
     assert {p: c for p, c in world.files().items() if p in before} == before
     whole = world.run("verify")
     assert whole.returncode == 0, whole.stdout
-    assert f"Each of {served} returns that were served is in exactly one hour." in whole.stdout
+    assert f"OK: each of {served} served returns is in exactly one hour." in whole.stdout
 
 
 def test_what_is_still_to_be_made_is_counted_and_is_no_fault(
@@ -208,7 +208,7 @@ def test_what_is_still_to_be_made_is_counted_and_is_no_fault(
     ).kept  # and killed before anything is made of it
     done = world.run("verify")
     assert done.returncode == 0, done.stdout
-    assert "1 hours are still to be made" in done.stdout
+    assert "1 hour not built yet" in done.stdout
     assert world.run("status", FROM, TO).returncode == 0
     assert "1 unfinished" in world.run("status", FROM, TO).stdout
     world.simulator.forget()

@@ -34,7 +34,7 @@ def test_each_claim_about_a_poll_holds_and_fails_by_its_own_fact(fact: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("minutes", "side"), [(330, "330 minutes ahead of"), (-6, "6 minutes behind")]
+    ("minutes", "side"), [(330, "5 hours 30 minutes ahead of"), (-6, "6 minutes behind")]
 )
 def test_a_clock_that_is_wrong_is_told_in_words(minutes: int, side: str) -> None:
     found = of_poll(**{**SOUND, "clock_ahead": timedelta(minutes=minutes)})  # type: ignore[arg-type]
