@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_orchestration.address import (
@@ -70,6 +70,14 @@ class AlertPolicy:
     settle: timedelta
 
 
+_MINUTES = "minutes, 0 to 1440"
+
+
+def _form(text: str) -> dict[str, JsonValue]:
+    """The unit or form of a setting, for the reference."""
+    return {"form": text}
+
+
 class Settings(BaseSettings):
     """All settings, validated together; frozen. Build it with :func:`load_settings`."""
 
@@ -84,91 +92,121 @@ class Settings(BaseSettings):
     base_url: str = Field(
         "https://www.clickpost.in/api",
         alias="CLICKPOST_BASE_URL",
-        description="address of the API; `/v1/return_order_poll/` is appended",
+        description="address of the API; `/v1/return_order_poll/` is appended; messages show it, "
+        "so it must not hold the key or the user name",
+        json_schema_extra=_form("http:// or https:// address"),
     )
     key: SecretStr | None = Field(
-        None, alias="CLICKPOST_KEY", description="licence key given by ClickPost"
+        None,
+        alias="CLICKPOST_KEY",
+        description="licence key from ClickPost; without it every poll fails with a message",
+        json_schema_extra=_form("text"),
     )
     user_name: SecretStr | None = Field(
-        None, alias="CLICKPOST_USER_NAME", description="user name given by ClickPost"
+        None,
+        alias="CLICKPOST_USER_NAME",
+        description="user name from ClickPost; without it every poll fails with a message",
+        json_schema_extra=_form("text"),
     )
     time_zone: ZoneInfo = Field(
         ZoneInfo("UTC"),
         alias="CLICKPOST_TIME_ZONE",
         description="zone of the naive start_time and end_time, and of naive times in replies",
+        json_schema_extra=_form("IANA name"),
     )
     max_concurrency: int = Field(
-        8, ge=1, le=64, alias="CLICKPOST_MAX_CONCURRENCY", description="requests in flight"
+        8,
+        ge=1,
+        le=64,
+        alias="CLICKPOST_MAX_CONCURRENCY",
+        description="requests in flight",
+        json_schema_extra=_form("number, 1 to 64"),
     )
     max_requests_per_second: float = Field(
         10,
         gt=0,
         le=10_000,
         alias="CLICKPOST_MAX_REQUESTS_PER_SECOND",
-        description="ceiling over all requests of a deployment, per second",
+        description="ceiling over all requests of a deployment",
+        json_schema_extra=_form("requests per second, up to 10,000"),
     )
     lake: str = Field(
         "data/lake",
         alias="RETURNS_LAKE",
-        description="a folder, or an address that begins with s3://, gs:// or az://",
+        description="place of the lake; a relative folder is relative to workspace.yaml",
+        json_schema_extra=_form(
+            "folder, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH"
+        ),
     )
     start: datetime = Field(
         datetime(2026, 1, 1, tzinfo=UTC),
         alias="RETURNS_START",
-        description="the first hour there is, UTC; everything before it does not exist",
+        description="first hour of the lake; earlier hours are never polled",
+        json_schema_extra=_form("whole hour, UTC"),
     )
     settle: timedelta = Field(
         timedelta(minutes=10),
         alias="RETURNS_SETTLE_MINUTES",
-        description="minutes after an hour's end before it is first polled",
+        description="time from the end of an hour to its first poll",
+        json_schema_extra=_form(_MINUTES),
     )
     repoll_after_hours: Annotated[tuple[int, ...], NoDecode] = Field(
         (1, 6, 24, 72),
         alias="RETURNS_REPOLL_AFTER_HOURS",
-        description="ages in hours at which an hour is polled again for late and changed returns",
+        description="ages at which an hour is polled again for late and changed returns",
+        json_schema_extra=_form("rising whole hours, with commas between"),
     )
     report_time_zone: ZoneInfo = Field(
         ZoneInfo("Asia/Kolkata"),
         alias="RETURNS_REPORT_TIME_ZONE",
-        description="zone of the daily tables and of the report",
+        description="zone of the daily tables and of the report; after a change the sensor "
+        "`missing_hours` rebuilds the days",
+        json_schema_extra=_form("IANA name"),
     )
     acknowledged: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         alias="RETURNS_ACKNOWLEDGED",
-        description="comma-separated keys, status codes and refund modes that are known to you; "
+        description="new keys, status codes and refund modes that you know; "
         "the check `new_names_are_acknowledged` does not warn of them",
+        json_schema_extra=_form("names, with commas between"),
     )
     alert_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         alias="RETURNS_ALERT_URLS",
-        description="comma-separated Apprise URLs; none: alerts go to the log and the lake",
+        description="channels of alerts; without one, alerts go to the log and the table `alerts`",
+        json_schema_extra=_form("Apprise URLs, with commas between"),
     )
 
     dagster_url: str = Field(
         "http://127.0.0.1:3000",
         alias="RETURNS_DAGSTER_URL",
-        description="address of Dagster's UI as people reach it; links in alerts begin with it",
+        description="address of Dagster's UI for people; links in alerts begin with it",
+        json_schema_extra=_form("http:// or https:// address"),
     )
     heartbeat_url: SecretStr | None = Field(
         None,
         alias="RETURNS_HEARTBEAT_URL",
-        description="called (GET) at each good look of the sensor `incidents`: a dead man's switch",
+        description="a dead man's switch: the sensor `incidents` calls it (GET) after each good "
+        "look",
+        json_schema_extra=_form("http:// or https:// address"),
     )
     alert_grace: timedelta = Field(
         timedelta(minutes=120),
         alias="RETURNS_ALERT_GRACE_MINUTES",
-        description="minutes after it was due for which an hour may be missing before anybody is "
-        "told",
+        description="time from when an hour is due to the alert that it is missing",
+        json_schema_extra=_form(_MINUTES),
     )
     alert_cooldown: timedelta = Field(
         timedelta(minutes=60),
         alias="RETURNS_ALERT_COOLDOWN_MINUTES",
-        description="minutes for which an incident that comes back stays silent",
+        description="time for which an incident that comes back sends no message",
+        json_schema_extra=_form(_MINUTES),
     )
     alert_quiet_hours: Annotated[tuple[int, int], NoDecode] = Field(
         (22, 8),
         alias="RETURNS_ALERT_QUIET_HOURS",
-        description="hours in RETURNS_REPORT_TIME_ZONE in which notices wait, or `none`",
+        description="hours of RETURNS_REPORT_TIME_ZONE in which notices wait",
+        json_schema_extra=_form("two full hours, such as 22-8, or none"),
     )
 
     @field_validator("base_url", "dagster_url")

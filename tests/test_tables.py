@@ -151,7 +151,7 @@ def test_every_column_is_named_once_and_explained(table: Table) -> None:
     shown = "\n".join(table.markdown())
     for column in table.columns:
         assert f"| `{column.name}` | {column.type_name} |" in shown
-    assert f"one row per {table.grain}" in shown
+    assert f"One row per {table.grain}" in shown
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

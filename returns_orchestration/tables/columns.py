@@ -78,7 +78,9 @@ class Table:
 
     def markdown(self) -> Iterator[str]:
         """The lines of the reference about this table."""
-        yield f"**`{self.name}`**: one row per {self.grain}."
+        yield f"## `{self.name}`"
+        yield ""
+        yield f"One row per {self.grain}."
         yield ""
         yield "| column | type | null | meaning |"
         yield "|---|---|---|---|"

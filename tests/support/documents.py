@@ -1,6 +1,6 @@
-"""What the documents show of tables, checks, commands and alerts, made from the code.
+"""What the documents show of settings, tables, checks, commands and alerts, made from the code.
 
-`make docs` writes it anew.
+`make docs` writes it anew, and the whole of `.env.example`.
 
 A block stands between two comments, `<!-- NAME -->` and `<!-- end of NAME -->`; a test holds that
 each is as the code makes it.
@@ -9,11 +9,14 @@ each is as the code makes it.
 from __future__ import annotations
 
 import re
+import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 from alerts.test_kinds import AUTHOR, FREQUENT, SAMPLES
+from pydantic.fields import FieldInfo
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -21,7 +24,11 @@ from returns_orchestration import tables
 from returns_orchestration.alerts.kinds import KINDS, Reason
 from returns_orchestration.alerts.outbox import Message
 from returns_orchestration.cli import app
+from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.registry import ASSETS, NEW_NAMES
+from returns_orchestration.env_file import SECRET
+from returns_orchestration.settings import VARIABLES, Settings
+from returns_orchestration.simulator.faults import FAULT_NAMES, Fault
 from returns_orchestration.state import claims, news
 from returns_orchestration.state.claims import Claim
 from returns_orchestration.window import Window
@@ -44,12 +51,17 @@ def blocks() -> dict[str, str]:
         "reasons for silence": _reasons(),
         "tables": _tables(),
         "checks": _checks(),
+        "settings": _settings(),
         "commands": _commands(),
+        "make targets": _targets(),
+        "automation": _automation(),
+        "options of simulate": _options("simulate"),
+        "faults": _faults(),
     }
 
 
 def pages() -> dict[Path, str]:
-    """Every page, as the code makes its blocks; each block stands in one page."""
+    """Every document, as the code makes its blocks; each block stands in one page."""
     made = {path: path.read_text() for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))}
     for name, block in blocks().items():
         whole = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
@@ -59,7 +71,100 @@ def pages() -> dict[Path, str]:
             raise ValueError(message)
         (path,) = there
         made[path] = whole.sub(lambda match, block=block: match[1] + block + match[2], made[path])
+    made[ROOT / ".env.example"] = _env_example()
     return made
+
+
+def _settings() -> str:
+    lines = ["| variable | default | form | secret | meaning |", "|---|---|---|---|---|"]
+    for field in Settings.model_fields.values():
+        name, default = str(field.alias), _default(str(field.alias))
+        secret = "yes" if name in SECRET else "no"
+        lines.append(
+            f"| `{name}` | {f'`{default}`' if default else 'none'} | {_form(field)} | {secret} | "
+            f"{field.description} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _env_example() -> str:
+    lines = [
+        "# Copy this file to .env beside workspace.yaml. Set the key and the user name.",
+        "# A variable of the environment has priority over this file.",
+        "# A value that is absent or empty means the default. Each default is shown.",
+    ]
+    for field in Settings.model_fields.values():
+        name, meaning = str(field.alias), str(field.description).replace("`", "")
+        comment = f"{meaning[0].upper()}{meaning[1:]}. Form: {_form(field)}."
+        lines += ["", *textwrap.wrap(comment, 98, initial_indent="# ", subsequent_indent="# ")]
+        lines.append(f"{name}={_default(name)}")
+    return "\n".join(lines) + "\n"
+
+
+def _form(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)
+    return str(extra["form"])
+
+
+def _default(name: str) -> str:
+    """The default as it is written in the environment; "" where there is none."""
+    default = VARIABLES[name][0]
+    if isinstance(default, datetime):
+        return f"{default:%Y-%m-%dT%H:%M:%SZ}"
+    if isinstance(default, timedelta):
+        return f"{default / timedelta(minutes=1):g}"
+    if isinstance(default, tuple):
+        return ("-" if name == "RETURNS_ALERT_QUIET_HOURS" else ",").join(map(str, default))
+    return "" if default is None else str(default)
+
+
+def _automation() -> str:
+    """Every schedule and sensor, with how often it runs."""
+    lines = ["| name | kind | when | what it does |", "|---|---|---|---|"]
+    defs = build_defs(Settings.model_construct())
+    for schedule in defs.schedules or ():
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        minute, hour = str(schedule.cron_schedule).split()[:2]
+        when = f"every hour at minute {minute}" if hour == "*" else f"every day at {hour}:{minute}"
+        lines.append(f"| `{schedule.name}` | schedule | {when} | {schedule.description} |")
+    for sensor in defs.sensors or ():
+        assert isinstance(sensor, dg.SensorDefinition)
+        when = f"every {sensor.minimum_interval_seconds} seconds"
+        lines.append(f"| `{sensor.name}` | sensor | {when} | {sensor.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _targets() -> str:
+    makefile = (ROOT / "Makefile").read_text()
+    found = re.findall(r"^([a-z]+):.*?## (.*)$", makefile, re.MULTILINE)
+    lines = ["| make | what it does |", "|---|---|"]
+    lines += [f"| `make {target}` | {about[0].upper()}{about[1:]}. |" for target, about in found]
+    return "\n".join(lines) + "\n"
+
+
+def _options(name: str) -> str:
+    lines = ["| option | default | meaning |", "|---|---|---|"]
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    for option in group.commands[name].params:
+        written = " or ".join(f"`{text}`" for text in (*option.opts, *option.secondary_opts))
+        default = option.default
+        if isinstance(default, bool):
+            default = "yes" if default else "no"
+        elif isinstance(default, tuple):
+            default = " ".join(map(str, default))
+        shown = "none" if default in (None, "") else f"`{default}`"
+        # The names of faults have a table of their own.
+        help_text = str(getattr(option, "help", "")).split(" Names: ")[0]
+        lines.append(f"| {written} | {shown} | {help_text} |")
+    return "\n".join(lines) + "\n"
+
+
+def _faults() -> str:
+    lines = ["| fault | what happens |", "|---|---|"]
+    lines += [f"| `{name}` | {Fault(name).about} |" for name in FAULT_NAMES]
+    return "\n".join(lines) + "\n"
 
 
 def _shown(messages: list[Message]) -> str:
@@ -80,7 +185,7 @@ def _reasons() -> str:
     shown = [
         f"`{reason} ...`" if reason is Reason.INHIBITED else f"`{reason}`" for reason in Reason
     ]
-    return f"  {', '.join(shown)}.\n  "
+    return f"{', '.join(shown)}.\n"
 
 
 def _tables() -> str:
