@@ -11,8 +11,9 @@ SIMULATOR_PORT ?= 8350
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test quick docs check bench prove dev clean
+.PHONY: help demo test quick docs site check bench prove dev clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,10 +33,14 @@ quick: $(VENV)/tested ## linter, formatter, types and the tests that start no pr
 docs: $(VENV)/tested ## write anew the parts of the documents that are made from the code
 	@PYTHONPATH=tests:. $(BIN)/python -m support.documents
 
-check: $(VENV)/tested ## linter, formatter, types, tests
+site: $(VENV)/tested ## build the documentation site into build/site; a warning fails it
+	$(BIN)/mkdocs build --strict
+
+check: $(VENV)/tested ## linter, formatter, types, site, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mkdocs build --strict
 	$(BIN)/python -m pytest $(TEST)
 
 bench: $(VENV)/tested ## how fast it is, beside peers and floors, in half an hour; BENCH=--quick takes two minutes
@@ -58,5 +63,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/tested: $(VENV)/installed
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,docs]'
 	@touch $@

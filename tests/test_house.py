@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from support import documents
 
 from returns_orchestration.cli import app
 from returns_orchestration.defs.instance import PLAIN_CONFIGURATION
 from returns_orchestration.errors import ReturnsError
-from returns_orchestration.settings import VARIABLES
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "returns_orchestration"
 README = (ROOT / "README.md").read_text()
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PYTHON = "Programming Language :: Python :: "
 
 ORDER = (
     "errors",
@@ -42,9 +47,10 @@ ORDER = (
 MAY_IMPORT_DAGSTER = {"defs", "definitions", "cli"}
 MAY_IMPORT_SIMULATOR = {"cli", "simulator"}
 TOP_LEVEL = {
-    ".ci", ".env.example", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile",
-    "README.md", "benchmarks", "constraints.txt", "dagster.yaml", "data", "deploy", "docs",
-    "pyproject.toml", "SECURITY.md", "returns_orchestration", "tests", "workspace.yaml",
+    ".ci", ".env.example", ".github", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md",
+    "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "benchmarks",
+    "constraints.txt", "dagster.yaml", "data", "deploy", "docs", "mkdocs.yml", "pyproject.toml",
+    "returns_orchestration", "tests", "workspace.yaml",
 }  # fmt: skip
 NOT_NAMES = {"utils", "helpers", "common", "base", "manager", "misc"}
 
@@ -131,6 +137,7 @@ def test_the_top_level_holds_what_earns_its_place() -> None:
         ".mypy_cache",
         ".ruff_cache",
         ".hypothesis",
+        "build",
         "settle",
     }
     found = {path.name for path in ROOT.iterdir()} - ignored
@@ -147,19 +154,6 @@ def test_every_error_is_drawn_in_the_tree() -> None:
         waiting += error.__subclasses__()
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
-def test_every_variable_is_documented_and_in_env_example(variable: str) -> None:
-    assert f"| `{variable}` |" in (ROOT / "docs/reference/settings.md").read_text()
-    assert re.search(rf"^{variable}=", (ROOT / ".env.example").read_text(), re.MULTILINE)
-
-
-def test_every_make_target_is_documented() -> None:
-    targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert targets
-    for target in targets:
-        assert f"`make {target}`" in (ROOT / "docs/reference/commands.md").read_text()
-
-
 def test_the_documents_show_the_code_of_today() -> None:
     for path, text in documents.pages().items():
         assert text == path.read_text(), f"{path}: make docs writes it anew"
@@ -173,6 +167,37 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) < 200
+
+
+def test_ci_runs_on_every_python_that_the_package_names() -> None:
+    classifiers = PYPROJECT["project"]["classifiers"]
+    named = [text.removeprefix(PYTHON) for text in classifiers if text.startswith(PYTHON)]
+    assert PYPROJECT["project"]["requires-python"] == f">={named[0]}"
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["check"]
+    assert job["strategy"]["matrix"]["python"] == named
+    setup = next(step["with"] for step in job["steps"] if "setup-python" in step.get("uses", ""))
+    assert setup["python-version"] == "${{ matrix.python }}"
+    assert job["steps"][-1]["run"] == ".ci/run"
+
+
+def test_pre_commit_runs_the_tools_of_make_quick_in_their_pinned_versions() -> None:
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert local["repo"] == "local", "so that constraints.txt alone pins the tools"
+    recipe = re.search(r"^quick:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    lines = [line.strip().removesuffix(" .") for line in recipe[1].splitlines()]
+    *tools, tests = (line.replace("$(BIN)", ".venv/bin") for line in lines)
+    assert "pytest" in tests
+    assert [hook["entry"] for hook in local["hooks"]] == tools
+
+
+def test_every_pinned_version_is_within_the_bounds_of_the_package() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
+    extras = PYPROJECT["project"]["optional-dependencies"].values()
+    for text in (*PYPROJECT["project"]["dependencies"], *chain(*extras)):
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
 
 
 def test_what_a_lone_instance_gets_is_part_of_dagster_yaml() -> None:
