@@ -3,16 +3,13 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from returns_orchestration.env_file import SECRET, exposed_env_file
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import VARIABLES, Settings, load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONTRACT = """
 | CLICKPOST_BASE_URL | https://www.clickpost.in/api |
@@ -70,6 +67,11 @@ def test_a_default_is_what_its_text_in_the_contract_means(
     else:
         monkeypatch.setenv(variable, DEFAULTS[variable])
         assert value(load_settings(), variable) == by_default
+
+
+def test_a_copy_of_env_example_changes_nothing() -> None:
+    example = Path(__file__).parents[1] / ".env.example"
+    assert load_settings(example) == load_settings()
 
 
 def test_defaults_have_the_types_that_the_code_reckons_with(project: Path) -> None:
