@@ -117,17 +117,20 @@ class Reader:
         self.printed = ""
 
     def follow(self, block: Block) -> None:
-        if not block.generated and not block.reason:
-            {
-                "bash": self.bash,
-                "python": self.python,
-                "sql": self.sql,
-                "ini": self.ini,
-                "text": self.text,
-                "json": lambda block: json.loads(block.text),
-                "toml": lambda block: tomllib.loads(block.text),
-                "yaml": lambda block: yaml.safe_load(block.text),
-            }[block.language](block)
+        if block.generated or block.reason:
+            return
+        follow: dict[str, Callable[[Block], object]] = {
+            "bash": self.bash,
+            "python": self.python,
+            "sql": self.sql,
+            "ini": self.ini,
+            "text": self.text,
+            "json": lambda block: json.loads(block.text),
+            "toml": lambda block: tomllib.loads(block.text),
+            "yaml": lambda block: yaml.safe_load(block.text),
+        }
+        assert block.language in follow, f"{block}: use a language of {', '.join(follow)}"
+        follow[block.language](block)
 
     def bash(self, block: Block) -> None:
         self._run(block, "bash", "-euo", "pipefail", "-c", block.text)
