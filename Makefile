@@ -50,7 +50,7 @@ prove: $(VENV)/tested ## hold the product to its promises at length, in under an
 	@PYTHONPATH=tests:. $(BIN)/python -m proof $(PROVE)
 
 dev: $(VENV)/installed ## Dagster's UI on http://127.0.0.1:3000, with the simulator where no credentials are set
-	@BIN=$(BIN) PORT=$(PORT) SIMULATOR_PORT=$(SIMULATOR_PORT) sh deploy/dev.sh
+	@$(BIN)/returns-orchestration dev --port $(PORT) --simulator-port $(SIMULATOR_PORT)
 
 clean: ## remove the virtual environment, caches and the demo's data; the lake stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info data/demo data/bench-*

@@ -1,13 +1,14 @@
 """The Dagster definitions: ``build_defs`` makes them anew, ``defs`` is what Dagster loads.
 
 Settings are read once, when this module is loaded; credentials are asked for when a run is about to
-send a request. Nothing is opened at load: no socket, no folder, no secret. A ``.env`` that others
-may read is warned of in the log.
+send a request. Nothing is opened at load: no socket, no folder, no secret. Warnings about
+the settings go to the log. Dagster's telemetry is switched off.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,14 @@ from returns_orchestration.defs import alerting, automation, lost_runs
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
 from returns_orchestration.defs.instance import rate_limit_file
 from returns_orchestration.defs.keys import Keys
-from returns_orchestration.env_file import exposed_env_file
 from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import load_settings, warnings
 from returns_orchestration.stages.typing import RecordReader
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
 
     from returns_orchestration.flow.hours import Outcome
@@ -40,13 +41,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_pipeline(
+def build_pipeline(  # noqa: PLR0913 - its seams
     settings: Settings,
     *,
     clock: Callable[[], datetime] = now,
     retry: RetryPolicy | None = None,
     timeouts: Timeouts | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
+    interruption: threading.Event | None = None,
 ) -> HourPipeline:
     """The pipeline of ``settings``, with the seams that tests and the command line use."""
 
@@ -76,6 +78,7 @@ def build_pipeline(
         clock=clock,
         acknowledged=settings.acknowledged,
         on_outcome=on_outcome,
+        interruption=interruption,
     )
 
 
@@ -112,6 +115,7 @@ def build_defs(
     )
 
 
+os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 defs = build_defs(load_settings())
-if _warning := exposed_env_file():
+for _warning in warnings():
     _log.warning("%s", _warning)

@@ -1,7 +1,7 @@
 """The ``.env`` beside workspace.yaml: where it lies, and whether others may read what it holds.
 
-What stands in it is read by ``settings``. Nothing here writes, logs or keeps a value: the command
-line and ``definitions`` say the warning, each in its own way.
+``settings`` reads what it says. RETURNS_ENV_FILE names another file in its place. Nothing here
+writes, logs or keeps a value.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from dotenv import dotenv_values
 
 ENV_FILE: Final = ".env"
+ENV_FILE_VARIABLE: Final = "RETURNS_ENV_FILE"
 
 SECRET: Final = (
     "CLICKPOST_KEY",
@@ -21,48 +22,56 @@ SECRET: Final = (
     "RETURNS_ALERT_URLS",
     "RETURNS_HEARTBEAT_URL",
 )
-"""The variables whose values are nobody else's business; URLs of alerts hold passwords."""
+"""The variables whose values nobody else may see; URLs of alerts hold passwords."""
 
 _OF_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 
 
-def project_folder() -> Path:
-    """The folder that holds workspace.yaml: the current one or one above it, else the current one.
-
-    It is where ``.env`` is looked for and what a relative RETURNS_LAKE is relative to.
-    """
+def workspace_folder() -> Path | None:
+    """The folder that holds workspace.yaml: the current one or one above it; None without one."""
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "workspace.yaml").is_file():
-            return folder
-    return here
+    folders = (here, *here.parents)
+    return next((folder for folder in folders if (folder / "workspace.yaml").is_file()), None)
+
+
+def project_folder() -> Path:
+    """Where ``.env`` and a relative RETURNS_LAKE lie: beside workspace.yaml, else right here."""
+    return workspace_folder() or Path.cwd()
 
 
 def env_file() -> Path:
-    """Where the ``.env`` is, if there is one."""
-    return project_folder() / ENV_FILE
+    """Where the file of settings is, if there is one."""
+    named = os.environ.get(ENV_FILE_VARIABLE, "")
+    return Path(named).expanduser() if named else project_folder() / ENV_FILE
+
+
+def names_in(file: Path) -> dict[str, str]:
+    """The variables that ``file`` sets, in capitals as settings are read; empty if unreadable."""
+    try:
+        values = dotenv_values(file)
+    except (OSError, UnicodeError):
+        return {}  # `load_settings` names the fault
+    return {name.upper(): value for name, value in values.items() if value}
 
 
 def exposed_env_file() -> str:
     """A warning where every user of the machine may read or write a ``.env`` with secrets, or "".
 
-    It names the variables and never a value. A file that cannot be read is for ``load_settings``
-    to complain of. Without POSIX modes (Windows) nothing can be told, and nothing is said.
+    It names the variables and never a value. Windows has no POSIX modes, so it gets no warning.
     """
     file = env_file()
     if os.name != "posix":
         return ""
     try:
         mode = file.stat().st_mode
-        values = dotenv_values(file) if mode & _OF_OTHERS else {}
-    except (OSError, UnicodeError):
+    except OSError:
         return ""
-    held = {name.upper() for name, value in values.items() if value}
+    held = names_in(file) if mode & _OF_OTHERS else {}
     exposed = [name for name in SECRET if name in held]
     if not exposed:
         return ""
     does = {stat.S_IROTH: "read", stat.S_IWOTH: "write"}.get(mode & _OF_OTHERS, "read and write")
     return (
-        f"{file} holds {' and '.join(exposed)}, and every user of this machine may {does} it. "
+        f"{file} holds {', '.join(exposed)}, and every user of this machine may {does} it. "
         f"To do: chmod 600 {file}"
     )

@@ -4,6 +4,7 @@
 
     ReturnsError
     ├── SettingsError               a variable is absent or makes no sense
+    ├── Interrupted                 a person stopped the command
     ├── ApiError                    ClickPost was asked and the window was not read
     │   ├── TransientApiError       asking again may help; it was tried within bounds
     │   │   ├── Unreachable         time-out, reset, body cut short
@@ -64,6 +65,12 @@ class ReturnsError(Exception):
 
 class SettingsError(ReturnsError):
     """A setting is absent or makes no sense; names the variable and what is allowed."""
+
+
+class Interrupted(ReturnsError):
+    """A person stopped the command; what was on the wire has come in and is kept."""
+
+    next_step = "Run the same again: it polls only what is still missing."
 
 
 class ApiError(ReturnsError):

@@ -8,6 +8,7 @@ an object whose repr hides them, and are asked for only when a request is about 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, JsonValue, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -28,12 +29,23 @@ from returns_orchestration.address import (
     is_plain_store_address,
     is_plain_web_address,
 )
+from returns_orchestration.env_file import (
+    ENV_FILE_VARIABLE,
+    exposed_env_file,
+    names_in,
+    project_folder,
+    workspace_folder,
+)
 from returns_orchestration.env_file import env_file as usual_env_file
-from returns_orchestration.env_file import project_folder
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.window import Window
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 OBJECT_STORES = ("s3://", "gs://", "az://")
+NONE = "none"
+"""The value that switches something off, whatever a file of settings says."""
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 NETWORK_VARIABLES = (*_PROXIES, *map(str.lower, _PROXIES), "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -174,7 +186,7 @@ class Settings(BaseSettings):
         (),
         alias="RETURNS_ALERT_URLS",
         description="channels of alerts; without one, alerts go to the log and the table `alerts`",
-        json_schema_extra=_form("Apprise URLs, with commas between"),
+        json_schema_extra=_form("Apprise URLs, with commas between, or `none`"),
     )
 
     dagster_url: str = Field(
@@ -188,7 +200,7 @@ class Settings(BaseSettings):
         alias="RETURNS_HEARTBEAT_URL",
         description="a dead man's switch: the sensor `incidents` calls it (GET) after each good "
         "look",
-        json_schema_extra=_form("http:// or https:// address"),
+        json_schema_extra=_form("http:// or https:// address, or `none`"),
     )
     alert_grace: timedelta = Field(
         timedelta(minutes=120),
@@ -231,6 +243,8 @@ class Settings(BaseSettings):
     @classmethod
     def _called(cls, value: SecretStr | None) -> SecretStr | None:
         said = "" if value is None else value.get_secret_value()
+        if said.strip().lower() == NONE:
+            return None
         if said and not re.fullmatch(r"https?://[^\s/]+\S*", said):
             message = "must be an http:// or https:// address"
             raise ValueError(message)
@@ -278,7 +292,7 @@ class Settings(BaseSettings):
     def _clock_hours(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        if value.strip().lower() == "none":
+        if value.strip().lower() == NONE:
             return (0, 0)
         match = re.fullmatch(r"\s*([01]?\d|2[0-3])\s*-\s*([01]?\d|2[0-3])\s*", value)
         if match is None:
@@ -326,6 +340,8 @@ class Settings(BaseSettings):
     def _urls(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
+        if value.strip().lower() == NONE:
+            return ()
         # An address of mail may hold commas of its own: a URL begins with its scheme.
         parts = re.split(r",\s*(?=[A-Za-z][A-Za-z0-9]*://)|,\s*$", value)
         if any(re.search(r"[;|\s][A-Za-z][A-Za-z0-9]*://", part.strip()) for part in parts):
@@ -392,6 +408,11 @@ def load_settings(env_file: Path | None = None, **overrides: object) -> Settings
     that cannot be read.
     """
     file = usual_env_file() if env_file is None else env_file
+    if env_file is None and os.environ.get(ENV_FILE_VARIABLE) and not file.is_file():
+        raise SettingsError(
+            f"{ENV_FILE_VARIABLE} names {file}, which is no file.",
+            next_step="Correct it, or leave it out to use the .env beside workspace.yaml.",
+        )
     unreadable = ""
     try:
         settings = Settings(_env_file=file, **overrides)  # type: ignore[call-arg, arg-type]
@@ -410,6 +431,50 @@ def load_settings(env_file: Path | None = None, **overrides: object) -> Settings
         folder = project_folder() / Path(settings.lake).expanduser()
         return settings.model_copy(update={"lake": str(folder)})
     return settings
+
+
+def warnings() -> list[str]:
+    """What is probably not meant: unknown variables, exposed secrets, a lake in a chance folder.
+
+    Settings are read all the same. No value is repeated.
+    """
+    found = [exposed_env_file(), *_unknown_variables()]
+    in_file = names_in(usual_env_file())
+    lake = os.environ.get("RETURNS_LAKE") or in_file.get("RETURNS_LAKE") or "data/lake"
+    relative = not lake.startswith(OBJECT_STORES) and not Path(lake).expanduser().is_absolute()
+    if relative and workspace_folder() is None:
+        found.append(
+            f"RETURNS_LAKE is not an absolute path, and there is no workspace.yaml here or above: "
+            f"the lake is {project_folder() / lake}. To do: set RETURNS_LAKE to an absolute path."
+        )
+    return [text for text in found if text]
+
+
+def _unknown_variables() -> Iterator[str]:
+    """A warning for each variable with our prefixes that is none of ours, with the nearest one."""
+    file = usual_env_file()
+    known = {*VARIABLES, ENV_FILE_VARIABLE}
+    for names, place in ((os.environ, "the environment"), (names_in(file), str(file))):
+        for name in sorted({name.upper() for name in names} - known):
+            if name.startswith(("CLICKPOST_", "RETURNS_")):
+                near = difflib.get_close_matches(name, known, 1, cutoff=0.6)
+                meant = f"; did you mean {near[0]}?" if near else "."
+                yield f"{name} in {place} is not a setting{meant}"
+
+
+def sources() -> dict[str, str]:
+    """Each variable to where its value comes from: the environment, a file, or "default"."""
+    file = usual_env_file()
+    in_environment = {name.upper() for name, value in os.environ.items() if value}
+    in_file = names_in(file)
+    return {
+        name: "environment"
+        if name in in_environment
+        else str(file)
+        if name in in_file
+        else "default"
+        for name in VARIABLES
+    }
 
 
 def _told(value: object) -> str:

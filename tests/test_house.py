@@ -15,7 +15,6 @@ from packaging.utils import canonicalize_name
 from support import documents
 
 from returns_orchestration.cli import app
-from returns_orchestration.defs.instance import PLAIN_CONFIGURATION
 from returns_orchestration.errors import ReturnsError
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +48,7 @@ MAY_IMPORT_SIMULATOR = {"cli", "simulator"}
 TOP_LEVEL = {
     ".ci", ".env.example", ".github", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md",
     "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "benchmarks",
-    "constraints.txt", "dagster.yaml", "data", "deploy", "docs", "mkdocs.yml", "pyproject.toml",
+    "constraints.txt", "data", "docs", "mkdocs.yml", "pyproject.toml",
     "returns_orchestration", "tests", "workspace.yaml",
 }  # fmt: skip
 NOT_NAMES = {"utils", "helpers", "common", "base", "manager", "misc"}
@@ -198,11 +197,6 @@ def test_every_pinned_version_is_within_the_bounds_of_the_package() -> None:
     for text in (*PYPROJECT["project"]["dependencies"], *chain(*extras)):
         requirement = Requirement(text)
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
-
-
-def test_what_a_lone_instance_gets_is_part_of_dagster_yaml() -> None:
-    whole = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-    assert yaml.safe_load(PLAIN_CONFIGURATION).items() <= whole.items()
 
 
 def test_nothing_names_an_address_of_a_package_registry_or_a_path_of_one_machine() -> None:

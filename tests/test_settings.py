@@ -260,7 +260,7 @@ def test_an_env_file_with_secrets_is_nobody_elses_business(
     file.chmod(mode)
     said = exposed_env_file()
     if may:
-        assert f"{file} holds CLICKPOST_KEY and RETURNS_ALERT_URLS" in said
+        assert f"{file} holds CLICKPOST_KEY, RETURNS_ALERT_URLS" in said
         assert f"may {may} it. To do: chmod 600 {file}" in said
     else:
         assert not said

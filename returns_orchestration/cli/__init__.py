@@ -6,11 +6,13 @@ Dagster is imported by the commands that need it, when they run: it takes more t
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import wraps
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -18,7 +20,10 @@ from returns_orchestration.cli import (
     acknowledge,
     alert,
     backfill,
+    config,
     demo,
+    demo_lake,
+    dev,
     doctor,
     incidents,
     rebuild,
@@ -29,8 +34,11 @@ from returns_orchestration.cli import (
     verify,
     waive,
 )
-from returns_orchestration.env_file import exposed_env_file
+from returns_orchestration.cli.config import print_warnings
 from returns_orchestration.errors import ReturnsError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = typer.Typer(
     name="returns-orchestration",
@@ -38,19 +46,51 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command("backfill")(backfill.backfill)
-app.command("status")(status.status)
-app.command("verify")(verify.verify)
-app.command("rebuild")(rebuild.rebuild)
-app.command("rezone")(rezone.rezone)
-app.command("upgrade")(upgrade.upgrade)
-app.command("doctor")(doctor.doctor)
-app.command("waive")(waive.waive)
-app.command("acknowledge")(acknowledge.acknowledge)
-app.command("incidents")(incidents.incidents)
-app.command("alert")(alert.alert)
-app.command("simulate")(simulate.simulate)
+
+Demo = Annotated[
+    bool, typer.Option("--demo", help="Work on the demo's lake, with the demo's settings.")
+]
+
+
+def _command(run: Callable[..., None], *, asks: bool = False) -> None:
+    """Add a command, with ``--demo``; ``asks``: it sends requests, which the simulator answers."""
+
+    @wraps(run)
+    def command(*arguments: object, demo: bool, **options: object) -> None:
+        with ExitStack() as stack:
+            if demo:
+                demo_lake.use()
+            if demo and asks:
+                stack.enter_context(demo_lake.simulator())
+            if run not in {dev.dev, doctor.doctor}:  # which print them in their own place
+                print_warnings()
+            run(*arguments, **options)
+
+    signature = inspect.signature(run, eval_str=True)
+    option = inspect.Parameter(
+        "demo", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Demo
+    )
+    parameters = [*signature.parameters.values(), option]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    app.command(run.__name__)(command)
+
+
+_command(backfill.backfill, asks=True)
+_command(status.status)
+_command(verify.verify)
+_command(rebuild.rebuild)
+_command(rezone.rezone)
+_command(upgrade.upgrade)
+_command(doctor.doctor, asks=True)
+_command(config.config)
+_command(waive.waive)
+_command(acknowledge.acknowledge)
+_command(incidents.incidents)
+_command(alert.alert)
+_command(dev.dev)
 app.command("demo")(demo.demo)
+app.command("simulate")(simulate.simulate)
 
 
 def _version(asked: bool) -> None:
@@ -61,15 +101,11 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _before(
-    context: typer.Context,
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """ClickPost's returns, hour by hour, complete and re-pollable."""
-    warning = exposed_env_file()  # `doctor` has a line of its own for it
-    if warning and context.invoked_subcommand != "doctor":
-        typer.echo(f"returns-orchestration: warning: {warning}", err=True)
 
 
 def main() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +19,7 @@ from returns_orchestration.window import Window, last_settled, read_hour, window
 from returns_orchestration.words import be, count, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from returns_orchestration.flow.hours import Outcome
     from returns_orchestration.lake import Lake
@@ -73,6 +77,18 @@ def run_backfill(
     settings: Settings, windows: list[Window], *, repoll: bool, console: Console
 ) -> bool:
     """Run the ranges of ``windows`` that need it; True if every hour is there at the end."""
+    with _interruption(console) as interruption:
+        return _run_backfill(settings, windows, interruption, repoll=repoll, console=console)
+
+
+def _run_backfill(
+    settings: Settings,
+    windows: list[Window],
+    interruption: threading.Event,
+    *,
+    repoll: bool,
+    console: Console,
+) -> bool:
     from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.history import newest_polls, unreported  # noqa: PLC0415
     from returns_orchestration.defs.instance import open_instance, ranges, run_range  # noqa: PLC0415
@@ -93,7 +109,9 @@ def run_backfill(
             return True
         watch = _Watch(due, console)
         with watch.progress:
-            definitions = build_defs(settings, on_outcome=watch.on_outcome)
+            definitions = build_defs(
+                settings, on_outcome=watch.on_outcome, interruption=interruption
+            )
             for chunk in ranges(due):
                 result = run_range(definitions, instance, chunk, missing_only=not repoll)
                 if not result.success and not watch.explains(chunk):
@@ -104,6 +122,34 @@ def run_backfill(
     # Another run may have made some of them meanwhile: what counts is what is there.
     to_poll, to_make, _ = _sorted_out(settings, lake, windows, known)
     return watch.report(windows, {*to_poll, *to_make})
+
+
+@contextmanager
+def _interruption(console: Console) -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second ends the process, which loses nothing.
+
+    The signal is blocked, and a thread waits for it: Dagster and polars put handlers of their own
+    in place of any other, and both would end the run in the midst of an hour. So it must be blocked
+    before polars is imported, whose threads inherit that.
+    """
+    asked = threading.Event()
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield asked
+        return
+
+    def wait() -> None:
+        signal.sigwait({signal.SIGINT})
+        console.print("Stopping once open requests are answered; Ctrl-C again stops at once.")
+        asked.set()
+        signal.sigwait({signal.SIGINT})
+        os._exit(130)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    threading.Thread(target=wait, name="interruption", daemon=True).start()
+    try:
+        yield asked
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _sorted_out(

@@ -1,4 +1,4 @@
-"""`demo`: 48 hours of the simulator's returns through the whole pipeline, and what came out."""
+"""`demo`: the last 48 hours of the simulator's returns through the whole pipeline."""
 
 from __future__ import annotations
 
@@ -6,43 +6,36 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from returns_orchestration import tables
-from returns_orchestration.cli.backfill import chosen_windows, run_backfill
-from returns_orchestration.cli.status import read_states
-from returns_orchestration.env_file import project_folder
+from returns_orchestration.cli import demo_lake
+from returns_orchestration.cli.backfill import run_backfill
+from returns_orchestration.cli.status import chosen_hours, read_states
 from returns_orchestration.settings import load_settings
-from returns_orchestration.simulator import Simulator, SimulatorOptions
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from returns_orchestration.settings import Settings
     from returns_orchestration.window import Window
 
-FROM, TO = "2026-11-07T00:00", "2026-11-09T00:00"
-"""Two fixed days, a Saturday and a Sunday: every run of the demo shows the same returns."""
+NEXT = """\
+Next:
+  returns-orchestration status --demo --by-day   the state of every hour
+  returns-orchestration verify --demo            every file against its checksum
+  returns-orchestration dev --demo               Dagster's UI on http://127.0.0.1:3000"""
 
 
 def demo() -> None:
     """Start the bundled simulator, poll 48 hours of it through Dagster, show what came out."""
     console = Console(highlight=False)
-    options = SimulatorOptions(returns_per_hour=6)
-    folder = project_folder() / "data" / "demo"
-    with Simulator(options).running() as base_url:
-        settings = load_settings(
-            CLICKPOST_BASE_URL=base_url,
-            CLICKPOST_KEY=options.key,
-            CLICKPOST_USER_NAME=options.user_name,
-            CLICKPOST_MAX_REQUESTS_PER_SECOND="50",
-            CLICKPOST_TIME_ZONE="UTC",
-            RETURNS_LAKE=str(folder / "lake"),
-            RETURNS_START="2026-01-01T00:00:00Z",
-        )
+    demo_lake.prepare()
+    demo_lake.use()
+    with demo_lake.simulator() as base_url:
+        settings = load_settings()
         console.print(f"The simulator answers on {base_url}.")
-        windows = chosen_windows(settings, FROM, TO)
+        windows = chosen_hours(settings)
         began = time.monotonic()
         good = run_backfill(settings, windows, repoll=False, console=console)
         console.print(f"It took {time.monotonic() - began:.1f} seconds.\n")
@@ -51,25 +44,28 @@ def demo() -> None:
     late = sum(state.late for state in states)
     empty = sum(state.state == "empty" for state in states)
     console.print(
-        f"{len(states)} hours: {len(states) - empty} with returns, {empty} empty, {late} late."
+        f"{count(len(states), 'hour')}: {len(states) - empty} with returns, {empty} empty; "
+        f"{count(late, 'late return')}."
     )
-    console.print(
-        f"The tables lie in {settings.lake}; see them in Dagster's UI with `make dev`.",
-        soft_wrap=True,
-    )
+    console.print(f"The tables are in {settings.lake}.\n", soft_wrap=True)
+    console.print(NEXT, soft_wrap=True)
     if not good:
         raise typer.Exit(1)
 
 
 def show(settings: Settings, windows: list[Window], console: Console) -> None:
-    """Rows of every table, and both aggregates summed over the two days."""
+    """Rows of every table, and both aggregates summed over all hours."""
+    import polars as pl  # noqa: PLC0415 - see `backfill`
+
+    from returns_orchestration import tables  # noqa: PLC0415
+
     rows = Table("table", box=None, pad_edge=False)
     for column in ("files", "rows"):
         rows.add_column(column, justify="right")
     for name in ("raw_returns", "returns", "return_items", "rejected_returns"):
         files = _files(settings, name, windows)
-        count = pl.scan_parquet(files).select(pl.len()).collect().item()
-        rows.add_row(name, str(len(files)), str(count))
+        found = pl.scan_parquet(files).select(pl.len()).collect().item()
+        rows.add_row(name, str(len(files)), str(found))
     console.print(rows, "")
     for aggregate in tables.AGGREGATES:
         name, by = aggregate.hourly.name, aggregate.by.name

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from returns_orchestration.env_file import exposed_env_file
 from returns_orchestration.errors import ReturnsError
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import load_settings, warnings
 from returns_orchestration.window import last_settled
 from returns_orchestration.words import count
 
@@ -22,9 +21,11 @@ if TYPE_CHECKING:
 def doctor() -> None:
     """Check settings, credentials, lake and Dagster's instance, and make one call to the API."""
     settings = load_settings()
-    typer.echo("ok    settings: every variable makes sense")
-    if warning := exposed_env_file():
-        typer.echo(f"warn  .env: {warning}")
+    found = warnings()
+    for warning in found:
+        typer.echo(f"warn  settings: {warning}")
+    if not found:
+        typer.echo("ok    settings: every variable is known and valid")
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("lake", _lake),
         ("Dagster", _instance),

@@ -1,11 +1,13 @@
-"""`status [FROM TO]`: one line an hour."""
+"""`status [FROM TO]`: a summary, and one line an hour or a day."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -13,11 +15,47 @@ import typer
 from returns_orchestration.cli.backfill import chosen_windows
 from returns_orchestration.errors import ReturnsError, SettingsError
 from returns_orchestration.settings import load_settings
-from returns_orchestration.window import Window, last_settled
+from returns_orchestration.window import Window, last_settled, read_hour
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.status import HourState
+
+ALWAYS_COUNTED = ("complete", "empty", "missing")
+"""States that the summary counts even where there are none."""
+
+
+class Column(NamedTuple):
+    """One column of the list; ``narrow`` ones are shown on a terminal of 80 characters, too."""
+
+    title: str
+    width: int
+    text: Callable[[HourState], str]
+    narrow: bool = True
+    right: bool = True
+
+    def cell(self, text: str) -> str:
+        """``text`` in this column's width."""
+        return f"{text:>{self.width}}" if self.right else f"{text:<{self.width}}"
+
+
+COLUMNS = (
+    Column("hour (UTC)", 16, lambda h: h.hour, right=False),
+    Column("state", 10, lambda h: h.state, right=False),
+    Column("returns", 7, lambda h: str(h.returns)),
+    Column("items", 6, lambda h: str(h.items)),
+    Column("rejected", 8, lambda h: str(h.rejected)),
+    Column("polls", 5, lambda h: str(h.polls)),
+    Column("late", 4, lambda h: str(h.late)),
+    Column("first polled", 19, lambda h: _moment(h.first_polled_at), narrow=False, right=False),
+    Column("last polled", 19, lambda h: _moment(h.last_polled_at), narrow=False, right=False),
+    Column("error", 5, lambda h: " ".join((h.error or "").split()), right=False),
+)
+WIDE = 120
+"""Characters of a terminal that shows all columns; another program reads all of them anyway."""
 
 
 def status(
@@ -28,27 +66,43 @@ def status(
         str | None, typer.Argument(metavar="TO]", help="Where to stop; default the newest hour")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="List missing and damaged hours only.")
+    ] = False,
+    by_day: Annotated[bool, typer.Option("--by-day", help="Print one line a UTC day.")] = False,
 ) -> None:
     """Show the state of every hour; exits 1 if one is missing or damaged."""
+    if as_json and by_day:
+        raise SettingsError("--json and --by-day at once.", next_step="Give one of them.")
+    settings = load_settings()
+    found = read_states(settings, chosen_hours(settings, from_, to))
+    from returns_orchestration.state.hours import FAULTS  # noqa: PLC0415 - polars is slow to import
+
+    faulty = [hour for hour in found if hour.state in FAULTS]
+    listed = faulty if missing else found
+    if as_json:
+        typer.echo(json.dumps([_plain(hour) for hour in listed], indent=1))
+    else:
+        lines = ["", *(days if by_day else hours)(listed)] if listed else []
+        for line in (*summary(found), *lines):
+            typer.echo(line)
+    if faulty:
+        raise typer.Exit(1)
+
+
+def chosen_hours(
+    settings: Settings, from_: str | None = None, to: str | None = None
+) -> list[Window]:
+    """The hours of [FROM, TO); without both, all since RETURNS_START. Raises SettingsError."""
     if (from_ is None) != (to is None):
         raise SettingsError("FROM without TO.", next_step="Give both, or none for all hours.")
-    settings = load_settings()
     newest = last_settled(datetime.now(UTC), settings.settle)
     if from_ is None and newest.start < settings.start:
         raise SettingsError(
             f"No hour has settled since RETURNS_START, {Window(settings.start).text}.",
             next_step="Set RETURNS_START earlier, or wait.",
         )
-    windows = chosen_windows(settings, from_ or Window(settings.start).text, to or newest.next.text)
-    found = read_states(settings, windows)
-    if as_json:
-        typer.echo(json.dumps([_plain(state) for state in found], indent=1))
-    else:
-        print_states(found)
-    from returns_orchestration.state.hours import FAULTS  # noqa: PLC0415 - polars is slow to import
-
-    if any(state.state in FAULTS for state in found):
-        raise typer.Exit(1)
+    return chosen_windows(settings, from_ or Window(settings.start).text, to or newest.next.text)
 
 
 def read_states(settings: Settings, windows: list[Window]) -> list[HourState]:
@@ -62,7 +116,7 @@ def read_states(settings: Settings, windows: list[Window]) -> list[HourState]:
 
 
 def _known_to_dagster(settings: Settings, windows: list[Window]) -> dict[Window, str]:
-    """See States; nothing where there is no instance, or it cannot be read, which is shown."""
+    """See States; empty where there is no instance, or it cannot be read, which is printed."""
     from returns_orchestration.defs.history import newest_polls  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import (  # noqa: PLC0415
         CONFIGURATION,
@@ -80,36 +134,59 @@ def _known_to_dagster(settings: Settings, windows: list[Window]) -> dict[Window,
         return {}
 
 
-def print_states(found: list[HourState]) -> None:
-    """One line an hour, however long, and a line that sums them up."""
-    typer.echo(
-        "hour              state       returns   items  rejected  polls  late  "
-        "first polled         last polled          error"
-    )
-    for state in found:
-        line = (
-            f"{state.hour:<16}  {state.state:<10}  {state.returns:>7}  {state.items:>6}  "
-            f"{state.rejected:>8}  {state.polls:>5}  {state.late:>4}  "
-            f"{_short(state.first_polled_at):<19}  {_short(state.last_polled_at):<19}  "
-            f"{' '.join((state.error or '').split())}"
-        )
-        typer.echo(line.rstrip())
-    from returns_orchestration.state.hours import STATES  # noqa: PLC0415 - polars is slow to import
+def summary(found: Sequence[HourState]) -> list[str]:
+    """How many hours are in each state, what they hold, and what to do about missing ones."""
+    from returns_orchestration.state.hours import FAULTS, STATES  # noqa: PLC0415
 
-    totals = Counter(state.state for state in found)
-    typer.echo(
-        ", ".join(
-            f"{totals[name]} {name}"
-            for name in STATES
-            if totals[name] or name in {"complete", "empty", "missing"}
-        )
-    )
+    states = Counter(hour.state for hour in found)
+    counts = [f"{states[s]:,} {s}" for s in STATES if states[s] or s in ALWAYS_COUNTED]
+    sums = [
+        count(sum(getattr(hour, name) for hour in found), noun)
+        for name, noun in (("returns", "return"), ("items", "item"))
+    ]
+    rejected, late = sum(hour.rejected for hour in found), sum(hour.late for hour in found)
+    last = Window(read_hour(found[-1].hour)).next.text
+    lines = [
+        f"{count(len(found), 'hour')} from {found[0].hour} to {last} UTC: {', '.join(counts)}",
+        f"{', '.join(sums)}, {rejected:,} rejected, {late:,} late",
+    ]
+    faulty = [hour.hour for hour in found if hour.state in FAULTS]
+    if faulty:
+        end = Window(read_hour(faulty[-1])).next.text
+        lines.append(f"Next: `returns-orchestration backfill {faulty[0]} {end}`")
+    return lines
 
 
-def _short(at: datetime | None) -> str:
+def hours(found: Sequence[HourState]) -> list[str]:
+    """A heading and one line an hour; on a terminal no line is longer than it is wide."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    columns = [column for column in COLUMNS if column.narrow or not 0 < width < WIDE]
+    lines = ["  ".join(column.cell(column.title) for column in columns)]
+    lines += ["  ".join(column.cell(column.text(hour)) for column in columns) for hour in found]
+    cut = [line if not width or len(line) <= width else f"{line[: width - 1]}…" for line in lines]
+    return [line.rstrip() for line in cut]
+
+
+def days(found: Sequence[HourState]) -> list[str]:
+    """A heading and one line a UTC day: its hours by state, and the sums of what they hold."""
+    titles = ("day (UTC)", "hours", "complete", "empty", "missing", "other", "returns", "late")
+    lines = ["  ".join((f"{titles[0]:<10}", *(f"{title:>8}" for title in titles[1:])))]
+    by_day: dict[str, list[HourState]] = {}
+    for hour in found:
+        by_day.setdefault(hour.hour[: len("2026-11-09")], []).append(hour)
+    for day, its in by_day.items():
+        states = Counter(hour.state for hour in its)
+        named = [states["complete"], states["empty"], states["missing"]]
+        sums = [sum(hour.returns for hour in its), sum(hour.late for hour in its)]
+        numbers = [len(its), *named, len(its) - sum(named), *sums]
+        lines.append("  ".join((f"{day:<10}", *(f"{number:>8,}" for number in numbers))))
+    return lines
+
+
+def _moment(at: datetime | None) -> str:
     return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
-def _plain(state: HourState) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(state)
+def _plain(hour: HourState) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(hour)
     return plain

@@ -20,6 +20,7 @@ from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
+    Interrupted,
     LakeError,
     PermanentApiError,
     ReturnsError,
@@ -116,7 +117,7 @@ class StepEvents:
             self._made(self._held, newest=True)
         self._check_names()
         if self._stopped is not None:
-            permanent = isinstance(self._stopped, PermanentApiError | SettingsError)
+            permanent = isinstance(self._stopped, PermanentApiError | SettingsError | Interrupted)
             return dg.Failure(str(self._stopped), allow_retries=not permanent)
         if not self._failed:
             return None

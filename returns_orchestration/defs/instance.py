@@ -12,6 +12,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,19 +54,6 @@ IN_PROGRESS = [
 
 CONFIGURATION = "dagster.yaml"
 OPENING = ".opening"
-PLAIN_CONFIGURATION = """\
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-event_log_storage:
-  module: returns_orchestration.defs.event_log
-  class: PooledSqliteEventLogStorage
-  config:
-    home:
-      env: DAGSTER_HOME
-"""
-"""What a new instance gets where there is no dagster.yaml beside workspace.yaml to copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +109,17 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 def _opened(home: Path) -> dg.DagsterInstance:
-    ours = project_folder() / CONFIGURATION
     if not (home / CONFIGURATION).exists():
-        text = ours.read_text() if ours.is_file() else PLAIN_CONFIGURATION
-        (home / CONFIGURATION).write_text(text)
+        (home / CONFIGURATION).write_text(shipped_configuration())
     instance = dg.DagsterInstance.from_config(str(home))
     for storage in ("run_storage", "event_log_storage", "schedule_storage"):
         getattr(instance, storage)  # its tables are made when it is first asked for
     return instance
+
+
+def shipped_configuration() -> str:
+    """The text of the dagster.yaml that a new DAGSTER_HOME gets."""
+    return files("returns_orchestration").joinpath(CONFIGURATION).read_text()
 
 
 @contextmanager

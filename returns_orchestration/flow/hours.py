@@ -6,6 +6,7 @@ built and forgotten while later ones are still being asked for.
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
+    Interrupted,
     LakeDamaged,
     LakeError,
     NeverPolled,
@@ -106,9 +108,11 @@ class HourPipeline:
         clock: Callable[[], datetime],
         acknowledged: Collection[str] = (),
         on_outcome: Callable[[Outcome], None] | None = None,
+        interruption: threading.Event | None = None,
     ) -> None:
         """``on_outcome`` is called with each outcome before it is yielded, to show progress.
 
+        Once ``interruption`` is set, no more is polled, and the run ends with a Stopped.
         ``acknowledged`` are new names of which the settings say that they are known.
         """
         self.acknowledged = frozenset(acknowledged)
@@ -117,6 +121,7 @@ class HourPipeline:
         self._open_client = open_client
         self._max_concurrency = max_concurrency
         self._on_outcome = on_outcome or (lambda _: None)
+        self.interruption = interruption or threading.Event()
         self.builder = HourBuilder(lake, reader)
         self.days = days
         self.clock = clock
@@ -129,7 +134,7 @@ class HourPipeline:
 
     def poll_all(self, windows: Sequence[Window]) -> Iterator[tuple[Window, Poll | ApiError]]:
         """Poll ``windows`` concurrently; see `polling.poll_all`."""
-        return poll_all(windows, self._open_client, self._max_concurrency)
+        return poll_all(windows, self._open_client, self._max_concurrency, self.interruption)
 
     def land(self, names: Names, poll: Poll) -> Landed:
         """Keep what ``poll`` brought; see `landing.land`."""
@@ -250,7 +255,7 @@ class _Run:
         due, waiting = self._sort_out()
         self._pending = set(due)
         self._waiting = {window: None for window in waiting if self._make}
-        stopped_by: ApiError | None = None
+        stopped_by: ReturnsError | None = None
         try:
             for window, result in self._pipeline.poll_all(due):
                 self._pending.discard(window)
@@ -258,11 +263,14 @@ class _Run:
                 del result
                 for hour in self._ready():
                     yield from self._build(hour)
-        except ApiError as error:
+        except (ApiError, Interrupted) as error:
             stopped_by = error
             for window in self._pending:
                 self._make_of_what_is_there(window)
         for hour in sorted(self._waiting):
+            if self._pipeline.interruption.is_set() and self._waiting[hour] is None:
+                stopped_by = stopped_by or Interrupted("Interrupted.")
+                continue  # only what has just come in is still made
             yield from self._build(hour)
         yield from self._build_stale()
         yield from self._unite()

@@ -16,7 +16,14 @@ from concurrent.futures import (
 )
 from typing import TYPE_CHECKING
 
-from returns_orchestration.errors import ApiError, AskedToWait, CredentialsRefused, NoConnection
+from returns_orchestration.errors import (
+    ApiError,
+    AskedToWait,
+    CredentialsRefused,
+    Interrupted,
+    NoConnection,
+    ReturnsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,18 +35,25 @@ if TYPE_CHECKING:
     """Opens a client that waits between requests by the function given."""
 
 
+LOOK_SECONDS = 0.5
+"""Between two looks for an interruption while no reply comes in."""
+
 HOPELESS = (CredentialsRefused, AskedToWait)
 """Errors of one window that every other window would meet, too."""
 
 
 def poll_all(  # noqa: C901 - one loop: submit, wait, judge
-    windows: Sequence[Window], open_client: OpenClient, max_concurrency: int
+    windows: Sequence[Window],
+    open_client: OpenClient,
+    max_concurrency: int,
+    interruption: threading.Event,
 ) -> Iterator[tuple[Window, Poll | ApiError]]:
     """Poll ``windows``, at most ``max_concurrency`` at once; yields each window's poll or error.
 
     Raises what concerns every window alike, once what is on the wire has come in:
     CredentialsRefused; AskedToWait; NoConnection if nobody has answered at all, or as many windows
-    in a row as are in flight found nobody; SettingsError before anything is sent.
+    in a row as are in flight found nobody; Interrupted once ``interruption`` is set; SettingsError
+    before anything is sent.
     """
     if not windows:
         return
@@ -47,7 +61,7 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
     in_flight: dict[Future[Poll], Window] = {}
     unanswered = max_concurrency  # nobody has answered yet: the first silence is one too many
     stopped = threading.Event()
-    stopped_by: ApiError | None = None
+    stopped_by: ReturnsError | None = None
 
     def sleep(seconds: float) -> None:
         if stopped.wait(seconds):
@@ -57,6 +71,9 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
     with open_client(sleep) as client:
         try:
             while True:
+                if interruption.is_set() and stopped_by is None:
+                    stopped_by = Interrupted("Interrupted.")
+                    stopped.set()
                 while (
                     stopped_by is None
                     and len(in_flight) < max_concurrency
@@ -65,7 +82,7 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
                     in_flight[pool.submit(client.poll, window)] = window
                 if not in_flight:
                     break
-                done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+                done, _ = wait(in_flight, LOOK_SECONDS, FIRST_COMPLETED)
                 for future in done:
                     result, window = _result(future), in_flight.pop(future)
                     if isinstance(result, ApiError):

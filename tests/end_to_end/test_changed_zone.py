@@ -138,7 +138,9 @@ def test_a_zone_that_was_set_wrongly_is_corrected_without_a_call(misread: World)
 def test_a_poll_that_a_killed_run_left_is_corrected_with_the_others(misread: World) -> None:
     next(misread.lake.glob("_journal/*/09.poll-0001-*")).unlink()
     done = in_zone(misread, "Asia/Kolkata").run("rezone", *SPAN, "--time-zone", "Asia/Kolkata")
-    assert "24 polls are now read in the zone Asia/Kolkata." in done.stdout, done.stdout + done.stderr
+    assert "24 polls are now read in the zone Asia/Kolkata." in done.stdout, (
+        done.stdout + done.stderr
+    )
     assert far_off(misread) == 0
 
 

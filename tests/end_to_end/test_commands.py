@@ -270,10 +270,14 @@ def test_status_is_one_line_an_hour_however_narrow_the_terminal(
     world.simulator.faults = ["meta-400-repr:*:2026-11-07T01:00"]
     world.run("backfill", FROM, "2026-11-07T03:00")
     lines = world.run("status", FROM, "2026-11-07T03:00", COLUMNS="40").stdout.splitlines()
-    assert [line[:16] for line in lines[1:4]] == [f"2026-11-07T0{h}:00" for h in range(3)]
-    assert "ClickPost refuses the request" in lines[2]
-    assert lines[4] == "2 complete, 0 empty, 1 missing"
-    assert len(lines) == 5
+    assert lines[0].endswith("2 complete, 0 empty, 1 missing")
+    assert lines[2:5] == [
+        "Next: `returns-orchestration backfill 2026-11-07T01:00 2026-11-07T02:00`",
+        "",
+        lines[4],
+    ]
+    assert [line[:16] for line in lines[5:]] == [f"2026-11-07T0{h}:00" for h in range(3)]
+    assert "ClickPost refuses the request" in lines[6]
 
 
 def test_a_long_retry_after_silences_the_whole_deployment(

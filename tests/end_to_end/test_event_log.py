@@ -31,10 +31,14 @@ from returns_orchestration.defs.event_log import (
     OPEN_RUNS,
     PooledSqliteEventLogStorage,
 )
-from returns_orchestration.defs.instance import PLAIN_CONFIGURATION, RangeResult, run_range
+from returns_orchestration.defs.instance import (
+    RangeResult,
+    run_range,
+    shipped_configuration,
+)
 from returns_orchestration.defs.registry import ASSETS, HOURLY
 
-OURS = PLAIN_CONFIGURATION
+OURS = shipped_configuration()
 DAGSTERS = yaml.safe_dump({"telemetry": {"enabled": False}})
 KEY = dg.AssetKey("numbers")
 WINDOWS = hours("2026-11-07T06:00", "2026-11-07T12:00")

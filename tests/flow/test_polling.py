@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -59,7 +60,9 @@ def test_a_refusal_keeps_what_is_on_the_wire_and_sends_nothing_more() -> None:
     found: list[tuple[Window, type]] = []
     windows = [REFUSED, ON_THE_WIRE, FAILING, WAITING, LATER]
     with pytest.raises(CredentialsRefused):
-        found.extend((window, type(result)) for window, result in poll_all(windows, open_client, 4))
+        found.extend(
+            (window, type(result)) for window, result in poll_all(windows, open_client, 4, Event())
+        )
     assert (ON_THE_WIRE, Poll) in found
     assert set(clients[0].sent) == {ON_THE_WIRE, FAILING}
     assert not {REFUSED, WAITING, LATER} & {window for window, _ in found}

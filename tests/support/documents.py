@@ -236,6 +236,8 @@ def _usage(command: Any) -> list[str]:
     """The arguments and options, as they are written."""
     found = []
     for parameter in command.params:
+        if parameter.name == "demo":  # the page says once that every command takes it
+            continue
         if parameter.param_type_name == "argument":
             found.append(parameter.metavar or "")
         else:
