@@ -1,0 +1,235 @@
+"""Wrong inputs: each gives one message with the cause and the next step, and no traceback."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support.world import World
+
+SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
+HOUR = ("2026-11-07T01:00", "2026-11-07T02:00")
+BACKFILL = ("backfill", *HOUR)
+CANARY = "canary-7f3a"
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What is wrong: variables, a `.env`, or something done to the folder; and what is said."""
+
+    said: str
+    command: tuple[str, ...] = ("status", *HOUR)
+    variables: dict[str, str] = field(default_factory=dict)
+    env_file: bytes | None = None
+    do: Callable[[World], None] | None = None
+    code: int = 2
+
+
+def setting(name: str, value: str, said: str = "") -> Wrong:
+    return Wrong(said or f"{name} ", variables={name: value})
+
+
+SETTINGS = [
+    setting("CLICKPOST_BASE_URL", "nonsense", "must be an http:// or https:// address"),
+    setting("CLICKPOST_BASE_URL", "ftp://127.0.0.1/api", "must be an http:// or https:// address"),
+    setting("CLICKPOST_BASE_URL", "https://127.0.0.1/api?x=1", "CLICKPOST_BASE_URL must"),
+    setting("CLICKPOST_TIME_ZONE", "Mars/Olympus", "must be an IANA time zone"),
+    setting("CLICKPOST_MAX_CONCURRENCY", "many"),
+    setting("CLICKPOST_MAX_CONCURRENCY", "0"),
+    setting("CLICKPOST_MAX_REQUESTS_PER_SECOND", "-1"),
+    setting("RETURNS_LAKE", "ftp://bucket/lake", "must be a folder or begin with"),
+    setting("RETURNS_LAKE", f"s3://user:{CANARY}@bucket/lake", "without a user"),
+    setting("RETURNS_START", "yesterday", "must be a whole hour"),
+    setting("RETURNS_START", "2026-01-01T00:30:00Z", "must be a whole hour"),
+    setting("RETURNS_SETTLE_MINUTES", "-1", "from 0 to 1440"),
+    setting("RETURNS_REPOLL_AFTER_HOURS", "6,1", "must be rising whole hours"),
+    setting("RETURNS_REPORT_TIME_ZONE", "IST+5", "must be an IANA time zone"),
+    setting("RETURNS_ALERT_URLS", f"slack://{CANARY};json://x", "must have commas"),
+    setting("RETURNS_HEARTBEAT_URL", CANARY, "RETURNS_HEARTBEAT_URL must be"),
+    setting("RETURNS_ALERT_QUIET_HOURS", "25-3", "must be two full hours"),
+    setting("RETURNS_ENV_FILE", "/nowhere/settings.env", "which is no file"),
+]
+
+ARGUMENTS = [
+    Wrong("is not before TO", ("backfill", *reversed(HOUR))),
+    Wrong("is not an hour", ("backfill", "yesterday", HOUR[1])),
+    Wrong("is not an hour", ("backfill", "2026-13-01", "2026-13-02")),
+    Wrong("is before the first hour", ("backfill", "2019-01-01", "2019-01-02")),
+    Wrong("is not over yet", ("backfill", "2099-01-01", "2099-01-02")),
+    Wrong("FROM without TO", ("status", HOUR[0])),
+    Wrong("FROM without TO", ("verify", HOUR[0])),
+    Wrong("at once", ("status", *HOUR, "--json", "--by-day")),
+    Wrong("is no hour", ("waive", "2026-11-07", "--why", "x")),
+    Wrong("The reason has 0 characters", ("waive", HOUR[0], "--why", " ")),
+    Wrong("is no time zone", ("rezone", *HOUR, "--time-zone", "Mars")),
+    Wrong("at once", ("upgrade", "--undo", "--drop-old")),
+    Wrong("Not among the new names", ("acknowledge", "Barter")),
+    Wrong("alert --test", ("alert",)),
+    Wrong("There is no demo", ("status", "--demo")),
+    Wrong("edge_rule", ("simulate", "--edge-rule", "x")),
+    Wrong("nonsense", ("simulate", "--fault", "nonsense")),
+]
+
+ENV_FILE = [
+    Wrong("holds bytes that are no UTF-8 text", env_file=b"CLICKPOST_KEY=\xff\xfe\n"),
+    Wrong("cannot be read", do=lambda world: (world.folder / ".env").mkdir()),
+    Wrong("CLICKPOST_TIME_ZONE must", env_file=b"CLICKPOST_TIME_ZONE = Mars\n"),
+    Wrong("CLICKPOST_TIME_ZONE must", env_file=b"clickpost_time_zone=Mars\n"),
+    Wrong("CLICKPOST_TIME_ZONE must", env_file=b"export CLICKPOST_TIME_ZONE='Mars'\r\n"),
+    Wrong("CLICKPOST_TIME_ZONE must", env_file=b"CLICKPOST_TIME_ZONE=UTC\nCLICKPOST_TIME_ZONE=M\n"),
+    Wrong("RETURNS_SETTLE_MINUTES must", env_file=b'RETURNS_SETTLE_MINUTES="ten" # minutes\n'),
+    Wrong("RETURNS_REPOLL_AFTER_HOURS", env_file=b"RETURNS_REPOLL_AFTER_HOURS=1h\n"),
+    Wrong("RETURNS_ALERT_QUIET_HOURS must", env_file=b"RETURNS_ALERT_QUIET_HOURS=22\n"),
+    Wrong("RETURNS_START must", env_file=b"RETURNS_START=01.11.2026\n"),
+    Wrong("CLICKPOST_MAX_CONCURRENCY", env_file=b"CLICKPOST_MAX_CONCURRENCY=8,0\n"),
+]
+
+
+def lake_is_a_file(world: World) -> None:
+    world.lake.write_text("")
+
+
+def with_format(name: str) -> Callable[[World], None]:
+    def do(world: World) -> None:
+        (world.lake / "_journal").mkdir(parents=True)
+        (world.lake / "_journal" / name).write_text("{}")
+
+    return do
+
+
+def of_an_earlier_release(world: World) -> None:
+    (world.lake / "_records" / "raw_returns").mkdir(parents=True)
+    (world.lake / "_records" / "raw_returns" / "x.json").write_text("{}")
+
+
+S3 = {"RETURNS_LAKE": "s3://bucket/lake", "AWS_EC2_METADATA_DISABLED": "true"}
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": CANARY, "AWS_REGION": "ap-south-1"}
+NOBODY = "127.0.0.1:9"
+
+STORE = [
+    Wrong("RETURNS_LAKE", BACKFILL, do=lake_is_a_file, code=1),
+    Wrong("RETURNS_LAKE", BACKFILL, {"RETURNS_LAKE": "/dev/null/lake"}, code=1),
+    Wrong("RETURNS_LAKE", BACKFILL, {"RETURNS_LAKE": "/proc/lake"}, code=1),
+    Wrong("later release", do=with_format("format-99.json"), code=1),
+    Wrong("returns-orchestration upgrade", do=of_an_earlier_release, code=1),
+    Wrong("s3://bucket/lake", ("doctor",), S3 | KEYS | {"AWS_ENDPOINT_URL": f"https://{NOBODY}"}),
+    Wrong("AWS_ALLOW_HTTP", ("doctor",), S3 | KEYS | {"AWS_ENDPOINT_URL": f"http://{NOBODY}"}),
+    Wrong("s3://bucket/lake", BACKFILL, S3 | KEYS | {"AWS_ENDPOINT_URL": f"https://{NOBODY}"}),
+    Wrong("gs://bucket/lake", ("doctor",), {"RETURNS_LAKE": "gs://bucket/lake"}),
+    Wrong("az://bucket/lake", ("doctor",), {"RETURNS_LAKE": "az://bucket/lake"}),
+]
+
+
+def fault(name: str) -> Callable[[World], None]:
+    def do(world: World) -> None:
+        world.simulator.faults = [f"{name}:*"]
+
+    return do
+
+
+NETWORK = [
+    Wrong("connection refused", BACKFILL, {"CLICKPOST_BASE_URL": f"http://{NOBODY}/api"}, code=1),
+    Wrong("name", BACKFILL, {"CLICKPOST_BASE_URL": "http://nobody.invalid/api"}, code=1),
+    Wrong("TLS", BACKFILL, {"CLICKPOST_BASE_URL": "https"}, code=1),
+    Wrong("CLICKPOST_KEY", BACKFILL, {"CLICKPOST_KEY": "wrong"}, code=1),
+    Wrong("CLICKPOST_USER_NAME", BACKFILL, {"CLICKPOST_USER_NAME": "wrong"}, code=1),
+    Wrong("proxy", BACKFILL, {"HTTP_PROXY": f"http://{NOBODY}", "NO_PROXY": ""}, code=1),
+    Wrong("redirect", BACKFILL, do=fault("redirect"), code=1),
+    Wrong("JSON", BACKFILL, do=fault("html"), code=1),
+    Wrong("nothing is sent until", BACKFILL, do=fault("429-hour"), code=1),
+    Wrong("HTTP 404", BACKFILL, do=fault("404"), code=1),
+    Wrong("400", BACKFILL, do=fault("meta-400-repr"), code=1),
+]
+
+
+def home(name: str, content: bytes) -> Callable[[World], None]:
+    def do(world: World) -> None:
+        path = world.folder / "dagster_home" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    return do
+
+
+def later_schema(world: World) -> None:
+    done = world.run("backfill", *HOUR)
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(world.folder / "dagster_home/history/runs.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+
+
+def home_is_a_file(world: World) -> None:
+    (world.folder / "dagster_home").write_text("")
+
+
+GARBAGE = b"not a database, but long enough to be taken for one " * 40
+
+DATABASE = [
+    Wrong("DAGSTER_HOME", BACKFILL, {"DAGSTER_HOME": "relative"}),
+    Wrong("dagster_home", BACKFILL, do=home_is_a_file, code=1),
+    Wrong("/dev/null", BACKFILL, {"DAGSTER_HOME": "/dev/null/home"}, code=1),
+    Wrong("/proc/home", BACKFILL, {"DAGSTER_HOME": "/proc/home"}, code=1),
+    Wrong("dagster.yaml", BACKFILL, do=home("dagster.yaml", b"{{"), code=1),
+    Wrong("dagster.yaml", BACKFILL, do=home("dagster.yaml", b"strorage: 1\n"), code=1),
+    Wrong(
+        "dagster.yaml",
+        BACKFILL,
+        do=home("dagster.yaml", b"run_storage:\n  module: nowhere\n  class: X\n  config: {}\n"),
+        code=1,
+    ),
+    Wrong("not a database", BACKFILL, do=home("history/runs.db", GARBAGE), code=1),
+    Wrong("not a database", BACKFILL, do=home("history/runs/index.db", GARBAGE), code=1),
+    Wrong("not a database", BACKFILL, do=home("schedules/schedules.db", GARBAGE), code=1),
+    Wrong("Dagster", BACKFILL, do=later_schema, code=1),
+]
+
+KINDS = {
+    "settings": SETTINGS,
+    "arguments": ARGUMENTS,
+    "env": ENV_FILE,
+    "store": STORE,
+    "network": NETWORK,
+    "database": DATABASE,
+}
+CASES = [(f"{kind} {n}", wrong) for kind, cases in KINDS.items() for n, wrong in enumerate(cases)]
+
+
+@pytest.mark.parametrize("wrong", [w for _, w in CASES], ids=[name for name, _ in CASES])
+def test_a_wrong_input_gives_one_message(wrong: Wrong, new_world: Callable[..., World]) -> None:
+    world = new_world(returns_per_hour=2)
+    if wrong.do is not None:
+        wrong.do(world)
+    if wrong.env_file is not None:
+        (world.folder / ".env").write_bytes(wrong.env_file)
+    variables = dict(wrong.variables)
+    if variables.get("CLICKPOST_BASE_URL") == "https":
+        variables["CLICKPOST_BASE_URL"] = world.base_url.replace("http:", "https:")
+    done = subprocess.run(
+        [SCRIPT, *wrong.command],
+        cwd=world.folder,
+        env=environment(world, variables, from_file=wrong.env_file is not None),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == (1 if wrong.command == ("doctor",) else wrong.code), said
+    assert "Traceback" not in said
+    assert CANARY not in said
+    faults = [line for line in said.splitlines() if wrong.said in line]
+    assert len(faults) == 1, said
+    assert len(faults[0].rstrip(".").split(". ")) > 1 or "; " in faults[0], said
+
+
+def environment(world: World, variables: dict[str, str], *, from_file: bool) -> dict[str, str]:
+    """The world's settings and ``variables``; of the world's only what no file is to set."""
+    kept = world.environment_of_processes
+    if from_file:
+        kept = {n: v for n, v in kept.items() if not n.startswith("CLICKPOST_")}
+    return {n: v for n, v in kept.items() if n not in {"HTTP_PROXY"}} | variables
