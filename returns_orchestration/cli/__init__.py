@@ -18,11 +18,13 @@ from returns_orchestration.cli import (
     acknowledge,
     alert,
     backfill,
+    changes,
     demo,
     doctor,
     incidents,
     rebuild,
     rezone,
+    show,
     simulate,
     status,
     upgrade,
@@ -40,6 +42,8 @@ app = typer.Typer(
 )
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
+app.command("show")(show.show)
+app.command("changes")(changes.changes)
 app.command("verify")(verify.verify)
 app.command("rebuild")(rebuild.rebuild)
 app.command("rezone")(rezone.rezone)
