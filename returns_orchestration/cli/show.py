@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -154,11 +155,16 @@ def _said(told: Told, *, first: bool, raw: bool) -> Iterator[str]:
 def _row(place: Place, *, raw: bool) -> Iterator[str]:
     """The row, and which poll each of its values is from."""
     yield f"The row in returns, hour {place.window.text}:"
+    usual = Counter(place.origins.values()).most_common(1)
+    if usual:
+        poll, why = usual[0][0].poll, usual[0][0].why
+        yield f"    From {_poll(poll)} ({why}), where no other poll is named."
     for name, value in place.row.items():
         if value is None or value == []:
             continue
         origin = place.origins.get(name)
-        why = f"  [{_poll(origin.poll)}: {origin.why}]" if origin else ""
+        is_named = origin is not None and origin != usual[0][0]
+        why = f"  [{_poll(origin.poll)}: {origin.why}]" if origin and is_named else ""
         yield f"    {name}: {_value(name, value, raw=raw)}{why}"
     yield from (f"    item {_item(item)}" for item in place.items)
     if place.merges:
@@ -208,7 +214,7 @@ def _value(name: str, value: object, *, raw: bool) -> str:
     """A value as people read it; what may be personal is masked."""
     from returns_orchestration.state.dossier import PERSONAL  # noqa: PLC0415
 
-    if value is None:
+    if value is None or value == []:
         return "not given"
     if name in PERSONAL and not raw:
         return MASK

@@ -100,7 +100,8 @@ class Store(Protocol):
         """Every file below the folder ``prefix`` with ``start <= path``, in order, with its tag.
 
         A tag is another one each time a file is put, also where name and size are the same; in an
-        object store two puts of the same bytes within a second may have one tag. Idempotent: it changes nothing.
+        object store two puts of the same bytes within a second may have one tag. Idempotent: it
+        changes nothing.
         """
 
     def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:

@@ -196,13 +196,18 @@ class _Search:
     def look_through(self, first: Window, last: Window) -> None:
         """Find the hours that hold it, and those that must be read to tell."""
         begin = first.start
+        linked: set[Window] = set()
         while begin < last.end:
             end = min(begin + AT_ONCE, last.end)
             windows = list(windows_between(begin, end))
             names = self._lake.names()
             names.load_hours(windows)
             self._look_at(names, windows)
+            self._note_gaps(names, windows)
+            linked |= {home for window in windows for home in names.hour(window).went_to}
             begin = end
+        # What these hours served may live in an hour outside of them.
+        self._look_at(self._names, sorted(w for w in linked if not first <= w <= last))
 
     def _look_at(self, names: Names, windows: Sequence[Window]) -> None:
         made = {
@@ -214,8 +219,6 @@ class _Search:
         wanted = hash_of(self._reference)
         for window in windows:
             hour = names.hour(window)
-            if not any(is_good(poll, window) for poll in hour.polls):
-                (self._found.waived if hour.waived else self._found.missing).append(window)
             entry = entries.get(window)
             if entry is None:
                 if hour.polls or hour.made:
@@ -226,6 +229,13 @@ class _Search:
                 self._tables.add(window)
             elif entry.facts.get("rejected"):
                 self._look_at_rejected(names, window)
+
+    def _note_gaps(self, names: Names, windows: Sequence[Window]) -> None:
+        """The hours of which nothing is known, and polls that are known no more."""
+        for window in windows:
+            hour = names.hour(window)
+            if not any(is_good(poll, window) for poll in hour.polls):
+                (self._found.waived if hour.waived else self._found.missing).append(window)
             self._found.quarantined += [(window, number) for number, _, _ in hour.lost if number]
 
     def _look_at_rejected(self, names: Names, window: Window) -> None:
@@ -325,7 +335,7 @@ class _Search:
                 row=row,
                 items=items,
                 changed=changed,
-                items_changed=old[1] != items,
+                items_changed=_contents(old[1]) != _contents(items),
                 records=[of.records[position] for position in positions],
                 rejected=[],
                 repeated_at=of.at if of.is_repeated else None,
@@ -425,10 +435,10 @@ class _Search:
 def _why(window: Window, requested_at: datetime) -> str:
     home = Window.of(requested_at)
     if home == window:
-        return "it was requested in this hour, as the newest poll says"
+        return "its newest copy was requested in this hour"
     return (
-        f"it was requested in {home.text}, which was never polled; this is the earliest hour whose "
-        "poll says so"
+        f"its newest copy was requested in {home.text}, which was never polled; this is the "
+        "earliest hour that served it so"
     )
 
 
@@ -498,6 +508,13 @@ def _with_origin(copy: Copy) -> Copy:
 def _as_rows(found: Return) -> tuple[Row, list[Row]]:
     """The row of `returns` and the rows of `return_items` of a return."""
     return returns_frame([found]).row(0, named=True), items_frame([found]).rows(named=True)
+
+
+def _contents(items: list[Row]) -> list[Row]:
+    """Items without the request time of their return."""
+    return [
+        {name: v for name, v in item.items() if name != tables.REQUESTED_AT.name} for item in items
+    ]
 
 
 def _poll_of(of: Served) -> PollOf:
