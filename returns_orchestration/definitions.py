@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
-from returns_orchestration.defs import alerting, automation, lost_runs
+from returns_orchestration.defs import alerting, automation, changes, lost_runs
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
 from returns_orchestration.defs.instance import rate_limit_file
 from returns_orchestration.defs.keys import Keys
@@ -101,6 +101,7 @@ def build_defs(
             daily_assets(settings, keys),
             lateness_asset(settings, keys),
             alerting.alerts_asset(keys),
+            changes.changed_hours_asset(keys),
         ],
         jobs=[automation.hourly_job(keys), automation.repoll_job(keys)],
         schedules=[automation.live_schedule(settings, keys), automation.lateness_schedule(keys)],
@@ -109,6 +110,7 @@ def build_defs(
             automation.repoll_sensor(settings, pipeline, clock, keys),
             lost_runs.lost_runs_sensor(clock, keys),
             alerting.incident_sensor(settings, pipeline, clock, keys),
+            changes.changes_sensor(pipeline, clock, keys),
         ],
         resources={"pipeline": dg.ResourceDefinition.hardcoded_resource(pipeline)},
         executor=dg.in_process_executor,

@@ -20,6 +20,7 @@ from returns_orchestration.cli import (
     acknowledge,
     alert,
     backfill,
+    changes,
     config,
     demo,
     demo_lake,
@@ -28,6 +29,7 @@ from returns_orchestration.cli import (
     incidents,
     rebuild,
     rezone,
+    show,
     simulate,
     status,
     upgrade,
@@ -78,6 +80,8 @@ def _command(run: Callable[..., None], *, asks: bool = False) -> None:
 
 _command(backfill.backfill, asks=True)
 _command(status.status)
+_command(show.show)
+_command(changes.changes)
 _command(verify.verify)
 _command(rebuild.rebuild)
 _command(rezone.rezone)

@@ -144,6 +144,26 @@ LATENESS: Final = Asset(
     ),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """An asset without a table: ``meaning`` says when it is materialized, ``inputs`` of what."""
+
+    name: str
+    group: str
+    meaning: str
+    inputs: tuple[str, ...]
+
+
+CHANGED_HOURS: Final = Signal(
+    "changed_hours",
+    group="state",
+    meaning="Materialized when hours or days of any table were written. `changes` lists them for a "
+    "cursor; one whose text begins with `1.` and the `cursor` shown here has all of it.",
+    inputs=(*HOURLY, *DAILY, LATENESS.name, tables.ALERTS.name),
+)
+"""What loaders depend on; see ``changes``."""
+
 NEW_NAMES: Final = Check(
     news.CHECK,
     "Every key, status code and refund mode that ClickPost sends is known to this release or was "

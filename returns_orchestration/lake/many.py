@@ -29,6 +29,17 @@ class Listed(NamedTuple):
     size: int
 
 
+class Version(NamedTuple):
+    """A file of a listing with a ``tag``, which is another one each time the file is put.
+
+    Tags are compared for equality and never by age: no two clocks need to agree.
+    """
+
+    path: str
+    size: int
+    tag: str
+
+
 def is_between(path: str, start: str, stop: str) -> bool:
     """Whether ``start <= path < stop``; "" for ``stop`` is the end of all paths."""
     return start <= path and (not stop or path < stop)

@@ -14,6 +14,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake.many import (
     Listed,
+    Version,
     common_folder,
     is_between,
     may_hold,
@@ -24,6 +25,7 @@ from returns_orchestration.lake.refusals import CONFLICTS, HONOURING, NO_BUCKET,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore as Remote
 
     from returns_orchestration.lake.refusals import Refusal
@@ -119,16 +121,34 @@ class ObjectStore:
         """See Store; idempotent."""
         if may_hold(prefix, start, stop):
             folder = common_folder(prefix, start, stop)
-            yield from sorted(self._listed(prefix, lambda: self._pages(folder, start, stop)))
+            found = self._listed(prefix, lambda: self._pages(folder, start, stop))
+            yield from sorted(Listed(entry["path"], entry["size"]) for entry in found)
 
-    def _pages(self, folder: str, start: str, stop: str) -> Sequence[Listed]:
+    def versions(self, prefix: str, start: str) -> Sequence[Version]:
+        """See Store; idempotent.
+
+        The store's own tag, which is a digest of the content in S3, and when the store put it: a
+        file that was another one in between is not taken for itself.
+        """
+        if not may_hold(prefix, start, ""):
+            return []
+        found = self._listed(prefix, lambda: self._pages(prefix, start, ""))
+        return sorted(
+            Version(
+                entry["path"],
+                entry["size"],
+                f"{entry.get('e_tag')} {entry['last_modified'].isoformat()}",
+            )
+            for entry in found
+        )
+
+    def _pages(self, folder: str, start: str, stop: str) -> Sequence[ObjectMeta]:
         """The files in range; no page behind ``stop`` is asked for where the store keeps order."""
-        found: list[Listed] = []
+        found: list[ObjectMeta] = []
         offset = _before(start) if self._is_ordered and start > f"{folder}/" else None
         for entries in obstore.list(self._remote, folder, offset=offset, chunk_size=CHUNK):
-            files = [Listed(entry["path"], entry["size"]) for entry in entries]
-            found += [file for file in files if is_between(file.path, start, stop)]
-            if self._is_ordered and stop and files[-1].path >= stop:
+            found += [entry for entry in entries if is_between(entry["path"], start, stop)]
+            if self._is_ordered and stop and entries[-1]["path"] >= stop:
                 break
         return found
 

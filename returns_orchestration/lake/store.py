@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
-from returns_orchestration.lake.many import Listed, common_folder, may_hold, side_by_side
+from returns_orchestration.lake.many import Listed, Version, common_folder, may_hold, side_by_side
 from returns_orchestration.lake.objects import ObjectStore
 from returns_orchestration.lake.remote import open_remote
 
@@ -94,6 +94,14 @@ class Store(Protocol):
         of all paths. What is out of range costs as little as the store allows: no request for
         pages before and behind, no look into folders. Temporary files are not listed. Idempotent:
         it changes nothing.
+        """
+
+    def versions(self, prefix: str, start: str) -> Sequence[Version]:
+        """Every file below the folder ``prefix`` with ``start <= path``, in order, with its tag.
+
+        A tag is another one each time a file is put, also where name and size are the same; in an
+        object store two puts of the same bytes within a second may have one tag. Idempotent: it
+        changes nothing.
         """
 
     def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
@@ -230,6 +238,17 @@ class FolderStore:
                 with suppress(FileNotFoundError):  # gone since it was listed
                     found.append(Listed(path, entry.stat().st_size))
         yield from sorted(found)
+
+    def versions(self, prefix: str, start: str) -> Sequence[Version]:
+        """See Store; idempotent. A file that is put is a new one, of another number and time."""
+        found: list[Version] = []
+        with _reading(prefix):
+            for path, entry in self._files(prefix, start, ""):
+                with suppress(FileNotFoundError):  # gone since it was listed
+                    known = entry.stat()
+                    tag = f"{known.st_ino:x}-{known.st_mtime_ns:x}"
+                    found.append(Version(path, known.st_size, tag))
+        return sorted(found)
 
     def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
         """See Store; idempotent."""

@@ -18,6 +18,7 @@ from returns_orchestration.lake.news import NEWS
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import QUARANTINE, QUARANTINE_BEFORE, span_of
 from returns_orchestration.lake.trial import TRIAL
+from returns_orchestration.state.changes import REPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ own, by which it is verified.
 """
 
 PASSED_OVER: Final = frozenset(
-    {"_alerts", NEWS, QUARANTINE, QUARANTINE_BEFORE, RECORDS_BEFORE, BACKUP}
+    {"_alerts", REPORTED, NEWS, QUARANTINE, QUARANTINE_BEFORE, RECORDS_BEFORE, BACKUP}
 )
 """Folders of the lake that hold no tables: the state of what runs, evidence, an earlier format."""
 

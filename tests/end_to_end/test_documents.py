@@ -43,6 +43,11 @@ NOT_RUN = {
         'make prove PROVE="--only kills --seed 7"',
         "it takes minutes; tests/proof/test_promises.py runs a few cases of each line",
     ),
+    (
+        "docs/how-to/one-return.md",
+        "$ returns-orchestration show RE58231794222055",
+        "an example; tests/end_to_end/test_show.py reads such an output",
+    ),
     ("docs/tutorial.md", "python -m pip install duckdb", "it installs a package"),
     ("docs/tutorial.md", "make dev", "it serves until it is stopped"),
     ("docs/tutorial.md", "returns-orchestration dev --demo", "it serves until it is stopped"),

@@ -97,4 +97,4 @@ def test_no_prefix_leaves_the_keys_as_they_were(new_world: Callable[..., World])
 
     found = {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()}
 
-    assert found == {*HOURLY, *DAILY, "lateness", "alerts"}
+    assert found == {*HOURLY, *DAILY, "lateness", "alerts", "changed_hours"}

@@ -209,7 +209,7 @@ def test_a_wrong_input_gives_one_message(wrong: Wrong, new_world: Callable[..., 
     variables = dict(wrong.variables)
     if variables.get("CLICKPOST_BASE_URL") == "https":
         variables["CLICKPOST_BASE_URL"] = world.base_url.replace("http:", "https:")
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own command
         [SCRIPT, *wrong.command],
         cwd=world.folder,
         env=environment(world, variables, from_file=wrong.env_file is not None),
@@ -232,4 +232,4 @@ def environment(world: World, variables: dict[str, str], *, from_file: bool) -> 
     kept = world.environment_of_processes
     if from_file:
         kept = {n: v for n, v in kept.items() if not n.startswith("CLICKPOST_")}
-    return {n: v for n, v in kept.items() if n not in {"HTTP_PROXY"}} | variables
+    return {n: v for n, v in kept.items() if n != "HTTP_PROXY"} | variables

@@ -56,6 +56,21 @@ def test_a_put_replaces(store: Store) -> None:
     assert store.get("f") == b"new"
 
 
+def test_a_file_has_another_tag_each_time_it_is_put(store: Store) -> None:
+    store.put("t/a", b"x")
+    store.create("t/date=2026-11-09/b", b"xy")
+    store.put("u/c", b"x")
+    first = store.versions("t", "")
+    assert [(file.path, file.size) for file in first] == [("t/a", 1), ("t/date=2026-11-09/b", 2)]
+    assert list(store.versions("t", "")) == list(first)
+    assert list(store.versions("t", "t/date=2026-11-09")) == list(first[1:])
+    assert not store.versions("v", "")
+    store.put("t/a", b"y")
+    (second, _) = store.versions("t", "")
+    assert (second.path, second.size) == ("t/a", 1)
+    assert second.tag != first[0].tag
+
+
 def test_create_never_replaces(store: Store) -> None:
     assert store.create("a/f", b"first")
     assert not store.create("a/f", b"second")

@@ -519,9 +519,14 @@ def _entries(hour: Hour) -> str:
 
 def model_runs(cases: int, seed: int) -> Result:
     """``cases`` lives of up to `STEPS` steps."""
+    return lived(Life, cases, seed)
+
+
+def lived(kind: type[Life], cases: int, seed: int) -> Result:
+    """``cases`` lives of that kind."""
     result = Result(seed)
-    Life.runs = Life.steps = 0
-    life = hypothesis.seed(seed)(Life)
+    kind.runs = kind.steps = 0
+    life = hypothesis.seed(seed)(kind)
     try:
         run_state_machine_as_test(
             life,
@@ -538,6 +543,6 @@ def model_runs(cases: int, seed: int) -> Result:
         )
     except Exception as fault:  # noqa: BLE001 - whatever it is, the pipeline died
         result.faults.append(in_words(fault))
-    result.tried = Life.runs
-    result.notes = f"{Life.steps:,} runs of the pipeline in them"
+    result.tried = kind.runs
+    result.notes = f"{kind.steps:,} runs of the pipeline in them"
     return result

@@ -15,6 +15,7 @@ from proof import (
     corruption,
     crashes,
     disks,
+    following,
     kills,
     life,
     mending,
@@ -22,6 +23,7 @@ from proof import (
     outages,
     pauses,
     replies,
+    showing,
     writers,
 )
 from proof.result import Result
@@ -88,6 +90,26 @@ PROOFS = (
         short=25,
         long=1_000,
         minutes=14,
+    ),
+    Proof(
+        "show",
+        "`show` gives each poll that served a return, and where each value is from",
+        "the same lives, with records rejected and polls quarantined, against dictionaries",
+        showing.shown_as_served,
+        "lives",
+        short=8,
+        long=500,
+        minutes=11,
+    ),
+    Proof(
+        "changes",
+        "A copy of the lake that follows `changes` is the lake",
+        "kills, rebuilds, upgrades, two writers, loaders that are late or die: file for file",
+        following.followed,
+        "lives",
+        short=8,
+        long=500,
+        minutes=12,
     ),
     Proof(
         "network",

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from returns_orchestration.lake.many import THREADS
+from returns_orchestration.lake.many import THREADS, Version
 from returns_orchestration.lake.store import Listed, Store
 
 Kind = Literal["LIST", "GET", "PUT", "DELETE"]
@@ -58,6 +58,11 @@ class CountingStore:
         found = [*self.store.between(prefix, start, stop)]
         self._pages(len(found))
         yield from found
+
+    def versions(self, prefix: str, start: str) -> Sequence[Version]:
+        found = self.store.versions(prefix, start)
+        self._pages(len(found))
+        return found
 
     def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
         folders, files = self.store.children(prefix)

@@ -95,8 +95,8 @@ class S3Server:
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
         after = query.get("continuation-token", query.get("start-after", ""))
         with self.lock:
-            keys = {key: len(content) for key, content in self.objects.items()}
-        names: dict[str, int | None] = {}
+            keys = dict(self.objects)
+        names: dict[str, bytes | None] = {}
         for key in sorted(key for key in keys if key.startswith(prefix)):
             head, found, _ = key[len(prefix) :].partition(delimiter or "\0")
             names[f"{prefix}{head}{delimiter}" if found else key] = None if found else keys[key]
@@ -110,12 +110,13 @@ class S3Server:
         )
 
 
-def _entry(name: str, size: int | None) -> str:
-    if size is None:
+def _entry(name: str, content: bytes | None) -> str:
+    if content is None:
         return f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"
     return (
-        f"<Contents><Key>{escape(name)}</Key><Size>{size}</Size>"
-        f'<LastModified>{MODIFIED}</LastModified><ETag>"-"</ETag></Contents>'
+        f"<Contents><Key>{escape(name)}</Key><Size>{len(content)}</Size>"
+        f"<LastModified>{MODIFIED}</LastModified>"
+        f'<ETag>"{hashlib.sha256(content).hexdigest()}"</ETag></Contents>'
     )
 
 

@@ -1,0 +1,316 @@
+"""`show REFERENCE`: what each poll said of one return, when, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.settings import load_settings
+from returns_orchestration.window import Window, last_settled, read_hour
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from returns_orchestration.settings import Settings
+    from returns_orchestration.state.dossier import Dossier, Place, PollOf, Told
+
+MASK: Final = "***"
+WIDTH: Final = 60
+"""Characters of a value that are shown to people; `--json` has all."""
+
+SHOWN_SPANS: Final = 10
+FIRST_SAID: Final = ("requested_at", "status", "refund_mode", "source", "awb", "pieces")
+"""Columns that are told of the first poll; the row below has all."""
+
+
+def show(
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="The return's reference, as served.")
+    ],
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First hour of the search; default RETURNS_START")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Where to stop the search; default the newest hour")
+    ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Also the records as received, with personal data; no masks."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
+) -> None:
+    """Show what each poll said of one return, when, what changed, and where its row is from.
+
+    Exits 1 if the return is not known, and says then which hours are missing; also if something
+    could not be read.
+    """
+    settings = load_settings()
+    span = _span(settings, from_, to)
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
+    from returns_orchestration.state import dossier  # noqa: PLC0415
+
+    lake = Lake(open_store(settings.lake))
+    zone = settings.report_time_zone
+    found = dossier.find(lake, RecordReader(settings.time_zone), reference, span, zone)
+    if as_json:
+        typer.echo(json.dumps(_plain(found, raw=raw), indent=1))
+    else:
+        for line in _lines(found, zone.key, span, raw=raw):
+            typer.echo(line.rstrip())
+    if found.unread or not found.is_known:
+        raise typer.Exit(1)
+
+
+def _span(settings: Settings, from_: str | None, to: str | None) -> tuple[Window, Window]:
+    """The first and the last hour of the search. Raises SettingsError where there is none."""
+    newest = last_settled(datetime.now(UTC), settings.settle)
+    first = Window(read_hour(from_)) if from_ else Window(settings.start)
+    first = max(first, Window(settings.start))
+    last = min(newest, Window(read_hour(to)).previous) if to else newest
+    if last < first:
+        raise SettingsError(
+            f"There is no hour to search from {first.text} to {last.next.text}.",
+            next_step="Hours are from RETURNS_START to the newest that has settled.",
+        )
+    return first, last
+
+
+# ---- for people
+
+
+def _lines(found: Dossier, zone: str, span: tuple[Window, Window], *, raw: bool) -> Iterator[str]:
+    reference = _text(found.reference)
+    if not found.is_known:
+        yield (
+            f"No kept poll of the hours {span[0].text} to {span[1].next.text} served {reference}."
+        )
+        yield from _unseen(found)
+        return
+    yield f"Return {reference}"
+    for place in found.places:
+        yield (
+            f"It lives in the hour {place.window.text} and the day {place.day.key} ({zone}): "
+            f"{place.why}."
+        )
+    if not found.places and any(told.row for told in found.told):
+        yield "It is in no table yet: its hour is still to be made. `status` says why."
+    count = sum(told.row is not None and told.repeated_at is None for told in found.told)
+    yield ""
+    yield f"Kept polls that served it: {count}. Times are UTC."
+    for at, told in enumerate(found.told):
+        yield ""
+        yield from _said(told, first=at == 0, raw=raw)
+    for poll in found.silent:
+        yield ""
+        yield f"{_time(poll.at)}  {_poll(poll)} did not serve it. Nothing is removed for that."
+    for window, number in found.quarantined:
+        yield ""
+        yield (
+            f"Poll {number} of {window.text} was found damaged and quarantined; whether it served "
+            "this return is not known."
+        )
+    for place in found.places:
+        yield ""
+        yield from _row(place, raw=raw)
+    for rejected in found.rejected:
+        yield ""
+        yield (
+            f"In rejected_returns of {rejected.window.text}, from the poll of "
+            f"{_time(rejected.row['polled_at'])}, position {rejected.row['position']}: "
+            f"{rejected.row['reason']}."
+        )
+    yield from (f"Not read: {error}" for error in found.unread)
+
+
+def _said(told: Told, *, first: bool, raw: bool) -> Iterator[str]:
+    """What one poll said."""
+    again = f", sent {_time(told.poll.at)}, was repeated" if told.repeated_at else ""
+    yield f"{_time(told.at)}  {_poll(told.poll)}{again}"
+    if told.repeated_at:
+        yield "    Another hour's poll had said otherwise in between; this is the newest word."
+    if told.row is not None:
+        if first:
+            for name in FIRST_SAID:
+                yield f"    {name}: {_value(name, told.row[name], raw=raw)}"
+        for name, (before, now) in told.changed.items():
+            old, new = (_value(name, value, raw=raw) for value in (before, now))
+            lost = " (the row keeps the earlier value)" if now is None else ""
+            yield f"    {name}: {old} -> {new}{lost}"
+        if first or told.items_changed:
+            yield from (f"    item {_item(item)}" for item in told.items)
+        if not first and not told.changed and not told.items_changed:
+            yield "    nothing that a column holds changed"
+    for reason in told.rejected:
+        yield f"    a record was rejected: {reason}"
+    if raw:
+        yield from (f"    record: {_text(record)}" for record in told.records)
+
+
+def _row(place: Place, *, raw: bool) -> Iterator[str]:
+    """The row, and which poll each of its values is from."""
+    yield f"The row in returns, hour {place.window.text}:"
+    usual = Counter(place.origins.values()).most_common(1)
+    if usual:
+        poll, why = usual[0][0].poll, usual[0][0].why
+        yield f"    From {_poll(poll)} ({why}), where no other poll is named."
+    for name, value in place.row.items():
+        if value is None or value == []:
+            continue
+        origin = place.origins.get(name)
+        is_named = origin is not None and origin != usual[0][0]
+        why = f"  [{_poll(origin.poll)}: {origin.why}]" if origin and is_named else ""
+        yield f"    {name}: {_value(name, value, raw=raw)}{why}"
+    yield from (f"    item {_item(item)}" for item in place.items)
+    if place.merges:
+        yield f"    Merged by: {'; '.join(place.merges)}."
+    if not place.as_served:
+        yield (
+            "    It is not what the kept polls say by now: its hour is unfinished, outdated or "
+            "damaged. `status` says which."
+        )
+
+
+def _unseen(found: Dossier) -> Iterator[str]:
+    """The hours of which nothing is known, so that absent is not taken for inexistent."""
+    from returns_orchestration.state.spans import Spans  # noqa: PLC0415
+
+    for name, windows in (("missing", found.missing), ("waived", found.waived)):
+        if not windows:
+            continue
+        yield f"{len(windows)} hours are {name}; it may have been requested in one of them:"
+        pairs = Spans.of(windows).pairs()
+        for start, end in pairs[:SHOWN_SPANS]:
+            yield f"    {Window.from_key(start).text} to {Window.from_key(end).text}"
+        if len(pairs) > SHOWN_SPANS:
+            yield f"    and {len(pairs) - SHOWN_SPANS} more stretches; `status` lists them"
+    for window, number in found.quarantined:
+        yield f"Poll {number} of {window.text} was found damaged and quarantined."
+    yield from (f"Not read: {error}" for error in found.unread)
+    if not (found.missing or found.waived or found.quarantined or found.unread):
+        yield "No hour of these is missing. A reference must be given exactly as it is served."
+
+
+def _poll(poll: PollOf) -> str:
+    return f"poll {poll.number} of {poll.window.text}"
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _item(item: dict[str, Any]) -> str:
+    shown = ("sku", "quantity", "return_reason", "refund_mode")
+    said = ", ".join(f"{name} {_value(name, item[name], raw=True)}" for name in shown)
+    return f"{item['item_index']}: {said}"
+
+
+def _value(name: str, value: object, *, raw: bool) -> str:
+    """A value as people read it; what may be personal is masked."""
+    from returns_orchestration.state.dossier import PERSONAL  # noqa: PLC0415
+
+    if value is None or value == []:
+        return "not given"
+    if name in PERSONAL and not raw:
+        return MASK
+    if isinstance(value, datetime):
+        return _time(value)
+    text = ", ".join(map(_text, value)) if isinstance(value, list) else _text(str(value))
+    return text if raw or len(text) <= WIDTH else f"{text[:WIDTH]}..."
+
+
+def _text(text: str) -> str:
+    """What ClickPost sent must not steer a terminal."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+# ---- for programs
+
+
+def _plain(found: Dossier, *, raw: bool) -> dict[str, Any]:
+    """The same facts as plain values; times are ISO 8601."""
+    return {
+        "reference": found.reference,
+        "known": found.is_known,
+        "polls": [_plain_told(told, raw=raw) for told in found.told],
+        "rows": [
+            {
+                "hour": place.window.text,
+                "day": place.day.key,
+                "why": place.why,
+                "as_served": place.as_served,
+                "row": _plain_row(place.row, raw=raw),
+                "items": [_plain_row(item, raw=raw) for item in place.items],
+                "origins": {
+                    name: {**_plain_poll(origin.poll), "why": origin.why}
+                    for name, origin in place.origins.items()
+                },
+                "merges": place.merges,
+            }
+            for place in found.places
+        ],
+        "rejected": [
+            {
+                "hour": rejected.window.text,
+                **_plain_row(_without_record(rejected.row, raw=raw), raw=raw),
+            }
+            for rejected in found.rejected
+        ],
+        "not_served_by": [_plain_poll(poll) for poll in found.silent],
+        "quarantined": [
+            {"hour": window.text, "number": number} for window, number in found.quarantined
+        ],
+        "missing": [window.text for window in found.missing],
+        "waived": [window.text for window in found.waived],
+        "unread": found.unread,
+    }
+
+
+def _plain_told(told: Told, *, raw: bool) -> dict[str, Any]:
+    return {
+        **_plain_poll(told.poll),
+        "repeated_at": _plain_value(told.repeated_at),
+        "said": None if told.row is None else _plain_row(told.row, raw=raw),
+        "items": [_plain_row(item, raw=raw) for item in told.items],
+        "changed": {
+            name: [_plain_value(value, masked=_is_masked(name, raw=raw)) for value in pair]
+            for name, pair in told.changed.items()
+        },
+        "items_changed": told.items_changed,
+        "rejected": told.rejected,
+        **({"records": told.records} if raw else {}),
+    }
+
+
+def _plain_poll(poll: PollOf) -> dict[str, Any]:
+    return {"hour": poll.window.text, "number": poll.number, "polled_at": poll.at.isoformat()}
+
+
+def _without_record(row: dict[str, Any], *, raw: bool) -> dict[str, Any]:
+    return {name: _plain_value(value) for name, value in row.items() if raw or name != "record"}
+
+
+def _plain_row(row: dict[str, Any], *, raw: bool) -> dict[str, Any]:
+    return {
+        name: _plain_value(value, masked=_is_masked(name, raw=raw)) for name, value in row.items()
+    }
+
+
+def _is_masked(name: str, *, raw: bool) -> bool:
+    from returns_orchestration.state.dossier import PERSONAL  # noqa: PLC0415
+
+    return name in PERSONAL and not raw
+
+
+def _plain_value(value: object, *, masked: bool = False) -> object:
+    if masked and value is not None:
+        return MASK
+    return value.isoformat() if isinstance(value, datetime | date) else value

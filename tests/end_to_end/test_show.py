@@ -1,0 +1,117 @@
+"""`show` as support calls it: a story in time order, no personal data, and what is not known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from support.records import assigned, at, item, wire_time, with_additional
+from support.world import World
+
+from returns_orchestration.clickpost import Poll
+from returns_orchestration.window import Window
+
+REFERENCE = "R\x1b[31m-1"
+HOUR = Window(at(11))
+SEARCH = ("--from", "2026-11-09T10:00", "--to", "2026-11-09T13:00")
+PERSONAL = ("Asha", "asha@", "90000", "Invented Road", "Stark Tower", "left with Asha")
+
+
+def keep(world: World, minute: int, **changes: Any) -> None:
+    """A poll of the hour that serves one return, as the API would."""
+    head = {"return_reference_number": REFERENCE, "Return Request Timestamp": wire_time(at(11, 20))}
+    additional = {"item_info": [item("SHIRT-M")], "customer_name": "Asha Example"}
+    record = with_additional(additional, assigned(head, **changes))
+    pipeline = world.pipeline()
+    served = (json.dumps(record),)
+    polled_at = at(12, minute)
+    poll = Poll(HOUR, polled_at, served, 1, 1, 0, 0.1, null_result=False, damaged_text=0)
+    pipeline.land(pipeline.lake.names(), poll)
+    list(pipeline.run([HOUR], poll=False, missing_only=True))
+
+
+def test_a_return_is_a_story_in_time_order_without_personal_data(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
+    payload = {"remark": "left with Asha", "location": "Stark Tower"}
+    keep(world, 10, status="NEW", webhook_payload=payload)
+    keep(world, 40, status="APPROVED", refund_mode=None, webhook_payload=payload)
+
+    done = world.run("show", REFERENCE, *SEARCH)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    story = done.stdout
+    in_order = (
+        "Return R\\x1b[31m-1",
+        "It lives in the hour 2026-11-09T11:00 and the day 2026-11-09 (Asia/Kolkata)",
+        "Kept polls that served it: 2.",
+        "2026-11-09 12:10:00  poll 1 of 2026-11-09T11:00",
+        "status: NEW",
+        "item 0: sku SHIRT-M, quantity 1",
+        "2026-11-09 12:40:00  poll 2 of 2026-11-09T11:00",
+        "status: NEW -> APPROVED",
+        "refund_mode: Back to source -> not given (the row keeps the earlier value)",
+        "The row in returns, hour 2026-11-09T11:00:",
+        "From poll 2 of 2026-11-09T11:00 (the newest poll wins), where no other poll is named.",
+        "status: APPROVED",
+        "refund_mode: Back to source  [poll 1 of 2026-11-09T11:00: kept",
+        "webhook_location: ***",
+        "Merged by: the newest poll wins; kept",
+    )
+    at_least = 0
+    for part in in_order:
+        found = story.find(part, at_least)
+        assert found >= 0, part
+        at_least = found
+    assert not [word for word in PERSONAL if word in story]
+    assert "\x1b" not in story
+    assert max(map(len, story.splitlines())) < 160
+
+
+def test_json_holds_the_same_facts_and_raw_the_records(new_world: Callable[..., World]) -> None:
+    world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
+    keep(world, 10, status="NEW")
+    keep(world, 40, status="APPROVED")
+
+    plain = world.run("show", REFERENCE, *SEARCH, "--json")
+    raw = world.run("show", REFERENCE, *SEARCH, "--json", "--raw")
+
+    found, whole = json.loads(plain.stdout), json.loads(raw.stdout)
+    assert [(poll["number"], poll["said"]["status"]) for poll in found["polls"]] == [
+        (1, "NEW"), (2, "APPROVED"),
+    ]  # fmt: skip
+    assert found["polls"][1]["changed"]["status"] == ["NEW", "APPROVED"]
+    (row,) = found["rows"]
+    assert (row["hour"], row["as_served"]) == ("2026-11-09T11:00", True)
+    assert row["origins"]["status"]["number"] == 2
+    assert row["row"]["webhook_location"] == "***"
+    assert not [word for word in PERSONAL if word in plain.stdout]
+    assert "Asha Example" in whole["polls"][0]["records"][0]
+    assert whole["rows"][0]["row"]["webhook_location"].startswith("Stark Tower")
+
+
+def test_an_unknown_return_names_the_hours_that_are_missing(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
+    keep(world, 10)
+
+    done = world.run("show", "R-2", *SEARCH)
+
+    assert done.returncode == 1
+    assert (
+        "No kept poll of the hours 2026-11-09T10:00 to 2026-11-09T13:00 served R-2." in done.stdout
+    )
+    assert "2 hours are missing" in done.stdout
+    assert "2026-11-09T10:00 to 2026-11-09T11:00" in done.stdout
+    found = json.loads(world.run("show", "R-2", *SEARCH, "--json").stdout)
+    assert (found["known"], found["missing"]) == (False, ["2026-11-09T10:00", "2026-11-09T12:00"])
+
+
+def test_a_search_of_no_hour_is_a_wrong_call(new_world: Callable[..., World]) -> None:
+    world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
+    done = world.run("show", "R-2", "--from", "2026-11-09T10:00", "--to", "2026-11-09T10:00")
+    assert done.returncode == 2
+    assert "There is no hour to search" in done.stderr
