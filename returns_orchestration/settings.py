@@ -413,7 +413,7 @@ def load_settings(env_file: Path | None = None, **overrides: object) -> Settings
             f"{ENV_FILE_VARIABLE} names {file}, which is no file.",
             next_step="Correct it, or leave it out to use the .env beside workspace.yaml.",
         )
-    unreadable = ""
+    unreadable = "is a folder" if file.is_dir() else ""
     try:
         settings = Settings(_env_file=file, **overrides)  # type: ignore[call-arg, arg-type]
     except UnicodeError:  # its repr would hold the whole file
@@ -426,7 +426,7 @@ def load_settings(env_file: Path | None = None, **overrides: object) -> Settings
             f"{faults}.", next_step="Correct the environment or the .env beside workspace.yaml."
         ) from None
     if unreadable:  # raised here, so that nothing of the library becomes its context
-        raise SettingsError(f"{file} {unreadable}.", next_step="Write it again, as UTF-8 text.")
+        raise SettingsError(f"{file} {unreadable}.", next_step="Write it as a file of UTF-8 text.")
     if settings.lake_is_a_folder:
         folder = project_folder() / Path(settings.lake).expanduser()
         return settings.model_copy(update={"lake": str(folder)})

@@ -216,7 +216,10 @@ class _Watch:
             say(f"stopped: {self.stopped}", style="red", soft_wrap=True, markup=False)
         good = len(windows) - len(bad)
         left = f", {len(bad)} {be(len(bad))} not." if bad else "."
-        say(f"{good} of {count(len(windows), 'hour')} {be(good)} complete{left}", soft_wrap=True)
+        say(
+            f"{good} of {count(len(windows), 'hour')} {be(len(windows))} complete{left}",
+            soft_wrap=True,
+        )
         kept = len(self._failed.keys() & set(windows) - bad)
         if kept:
             say(f"{kept} of these failed now; what stood there before stays.", soft_wrap=True)

@@ -11,6 +11,7 @@ for a time-out (``failures.py``). The resolver's own bound on a name look-up is 
 
 from __future__ import annotations
 
+import urllib.parse
 import urllib.request
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -84,6 +85,12 @@ def open_transport(
     # httpx has no argument for it; tests/clickpost/test_wire.py fails if this stops working.
     transport._pool._network_backend = _Backend(monotonic)  # noqa: SLF001
     return transport
+
+
+def proxy_host(url: httpx.URL) -> str:
+    """Host and port of the proxy that requests for ``url`` take, without its user; "" for none."""
+    address = _proxy_for(url)
+    return urllib.parse.urlsplit(address).netloc.rpartition("@")[2] if address else ""
 
 
 def _proxy_for(url: httpx.URL) -> str | None:

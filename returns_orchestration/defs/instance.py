@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import dagster._check as check
 import sqlalchemy as sa
+import yaml  # type: ignore[import-untyped]
 
 from returns_orchestration.defs.assets import CHUNK_HOURS
 from returns_orchestration.defs.keys import Keys
@@ -94,6 +96,8 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         home.mkdir(parents=True, exist_ok=True)
         with _alone(home):
             return _opened(home)
+    except SettingsError:
+        raise
     except OSError as error:
         fault = error.strerror or type(error).__name__
     except Exception as error:
@@ -111,10 +115,34 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 def _opened(home: Path) -> dg.DagsterInstance:
     if not (home / CONFIGURATION).exists():
         (home / CONFIGURATION).write_text(shipped_configuration())
-    instance = dg.DagsterInstance.from_config(str(home))
-    for storage in ("run_storage", "event_log_storage", "schedule_storage"):
-        getattr(instance, storage)  # its tables are made when it is first asked for
+    try:
+        instance = dg.DagsterInstance.from_config(str(home))
+        for storage in ("run_storage", "event_log_storage", "schedule_storage"):
+            getattr(instance, storage)  # its tables are made when it is first asked for
+    except (yaml.YAMLError, dg.DagsterError, check.CheckError, ImportError) as error:
+        raise SettingsError(
+            f"{home / CONFIGURATION} cannot be used: {_in_short(error)}.",
+            next_step="Correct it, or remove it: the next command puts the shipped one there.",
+        ) from None
     return instance
+
+
+def _in_short(error: Exception) -> str:
+    """What is wrong with a configuration, without a value of it, which may be a password."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"it is no YAML at line {error.problem_mark.line + 1}"
+    absent = [link.name for link in _links(error) if isinstance(link, ImportError) and link.name]
+    if absent:
+        return f"there is no module {absent[-1]}"
+    return f"Dagster refuses it ({type(error).__name__})"
+
+
+def _links(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it was raised from."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
 
 
 def shipped_configuration() -> str:
