@@ -18,7 +18,7 @@ def alert(
         bool, typer.Option("--test", help="Send a message that says it is a test.")
     ] = False,
 ) -> None:
-    """Send a test message to each channel and say what became of it; exits 1 if one fails."""
+    """Send a test message to each channel and print the result; exits 1 if one fails."""
     from returns_orchestration.alerts.delivery import Channels  # noqa: PLC0415 - only where needed
     from returns_orchestration.alerts.messages import TEST_MESSAGE  # noqa: PLC0415
 

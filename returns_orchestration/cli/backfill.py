@@ -41,10 +41,10 @@ def backfill(
         bool, typer.Option("--repoll", help="Poll every hour again, not only missing ones.")
     ] = False,
 ) -> None:
-    """Poll what is missing in [FROM, TO) and make all hourly tables, through Dagster.
+    """Poll the missing hours of [FROM, TO) and build their tables, through Dagster.
 
-    Keeps every good hour when others fail, names the failed ones and why, and exits 1; run again it
-    asks only for what is still missing.
+    Hours that fail are named with the cause, all others are kept, and it exits 1. Run again, it
+    polls only what is still missing. Ctrl-C ends it once open requests are answered.
     """
     settings = load_settings()
     windows = chosen_windows(settings, from_, to)

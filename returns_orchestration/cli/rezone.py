@@ -24,11 +24,11 @@ def rezone(
         str, typer.Option("--time-zone", help="The zone that those polls' naive times are of.")
     ],
 ) -> None:
-    """Correct the zone of the kept polls of [FROM, TO), and make what follows from them again.
+    """Correct the time zone of the kept polls of [FROM, TO), and rebuild their tables.
 
-    For polls that were sent while CLICKPOST_TIME_ZONE was set wrongly. The note is kept in the
-    journal, the polls stay as they are, and the API is not asked: hours of the right zone that
-    were never polled are polled by the next run.
+    For polls that were sent while CLICKPOST_TIME_ZONE was wrong. The polls stay as they are, the
+    correction is noted in the journal, and no request is sent. The next run polls hours that were
+    never polled in the right zone.
     """
     from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415

@@ -44,10 +44,10 @@ def show(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
 ) -> None:
-    """Show what each poll said of one return, when, what changed, and where its row is from.
+    """Show what each poll served of one return, what changed, and where its row comes from.
 
-    Exits 1 if the return is not known, and says then which hours are missing; also if something
-    could not be read.
+    Exits 1 if the return is not known, and then names the missing hours; also if a file could not
+    be read.
     """
     settings = load_settings()
     span = _span(settings, from_, to)

@@ -35,9 +35,9 @@ def upgrade(
         bool, typer.Option("--undo", help="Go back, as long as nothing new was polled.")
     ] = False,
 ) -> None:
-    """Bring a lake of an earlier release over, without asking the API; the old records stay.
+    """Convert a lake of an earlier release, without a request to the API; the old records stay.
 
-    Stop the daemon first. Killed in between, the same again goes on.
+    Stop the daemon first. After a kill, run it again: it goes on where it was.
     """
     from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.upgrade import has_old_records, is_upgraded  # noqa: PLC0415

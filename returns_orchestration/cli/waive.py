@@ -22,7 +22,7 @@ def waive(
     hour: Annotated[str, typer.Argument(metavar="HOUR", help="The hour, UTC: 2026-11-09T11:00")],
     why: Annotated[str, typer.Option("--why", help="The reason, shown ever after.")],
 ) -> None:
-    """Declare that an hour need not be polled, with the reason."""
+    """Declare, with a reason, that an hour need not be polled."""
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
 
     settings = load_settings()

@@ -131,7 +131,7 @@ def lateness_schedule(keys: Keys) -> dg.ScheduleDefinition:
             MEASURE_LATENESS, selection=dg.AssetSelection.assets(keys.of("lateness"))
         ),
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Measures once a day how late returns appear.",
+        description="Measures how late returns appear, once a day.",
     )
 
 
@@ -146,7 +146,7 @@ def healing_sensor(
         job_name=HOURLY_JOB,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks again for hours that are missing, newest first.",
+        description="Recovers missing hours, the newest first, and repairs damaged and outdated ones.",
     )
     def missing_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()

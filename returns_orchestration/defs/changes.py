@@ -19,6 +19,7 @@ from returns_orchestration.defs.registry import CHANGED_HOURS, OWNER
 from returns_orchestration.errors import LakeError
 from returns_orchestration.state.changes import changes_since, report, reported
 from returns_orchestration.window import Ever
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +124,7 @@ def _shown(found: Changes, keys: Keys) -> dg.AssetMaterialization:
     ]
     return dg.AssetMaterialization(
         keys.of(CHANGED_HOURS.name),
-        description=f"{hours} hours were written.",
+        description=f"{count(hours, 'hour')} written.",
         metadata={
             "hours": dg.MetadataValue.int(hours),
             "days": dg.MetadataValue.int(sum(len(p) == len("2026-11-09") for p in periods)),
