@@ -146,7 +146,7 @@ def healing_sensor(
         job_name=HOURLY_JOB,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Recovers missing hours, the newest first, and repairs damaged and outdated ones.",
+        description="Recovers missing hours, newest first, and repairs damaged and outdated ones.",
     )
     def missing_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
