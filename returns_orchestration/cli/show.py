@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from returns_orchestration.settings import Settings
-    from returns_orchestration.state.dossier import Dossier, Place, PollOf, Told
+    from returns_orchestration.state.provenance import Place, PollOf, Provenance, ServedCopy
 
 MASK: Final = "***"
 WIDTH: Final = 60
@@ -25,7 +25,7 @@ WIDTH: Final = 60
 
 SHOWN_SPANS: Final = 10
 FIRST_SAID: Final = ("requested_at", "status", "refund_mode", "source", "awb", "pieces")
-"""Columns that are told of the first poll; the row below has all."""
+"""Columns that are shown of the first poll; the row below has all."""
 
 
 def show(
@@ -53,11 +53,11 @@ def show(
     span = _span(settings, from_, to)
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
-    from returns_orchestration.state import dossier  # noqa: PLC0415
+    from returns_orchestration.state import provenance  # noqa: PLC0415
 
     lake = Lake(open_store(settings.lake))
     zone = settings.report_time_zone
-    found = dossier.find(lake, RecordReader(settings.time_zone), reference, span, zone)
+    found = provenance.find(lake, RecordReader(settings.time_zone), reference, span, zone)
     if as_json:
         typer.echo(json.dumps(_plain(found, raw=raw), indent=1))
     else:
@@ -84,7 +84,9 @@ def _span(settings: Settings, from_: str | None, to: str | None) -> tuple[Window
 # ---- for people
 
 
-def _lines(found: Dossier, zone: str, span: tuple[Window, Window], *, raw: bool) -> Iterator[str]:
+def _lines(
+    found: Provenance, zone: str, span: tuple[Window, Window], *, raw: bool
+) -> Iterator[str]:
     reference = _text(found.reference)
     if not found.is_known:
         yield (
@@ -98,14 +100,14 @@ def _lines(found: Dossier, zone: str, span: tuple[Window, Window], *, raw: bool)
             f"It lives in the hour {place.window.text} and the day {place.day.key} ({zone}): "
             f"{place.why}."
         )
-    if not found.places and any(told.row for told in found.told):
+    if not found.places and any(copy.row for copy in found.copies):
         yield "It is in no table yet: its hour is still to be made. `status` says why."
-    count = sum(told.row is not None and told.repeated_at is None for told in found.told)
+    count = sum(copy.row is not None and copy.repeated_at is None for copy in found.copies)
     yield ""
     yield f"Kept polls that served it: {count}. Times are UTC."
-    for at, told in enumerate(found.told):
+    for at, copy in enumerate(found.copies):
         yield ""
-        yield from _said(told, first=at == 0, raw=raw)
+        yield from _said(copy, first=at == 0, raw=raw)
     for poll in found.silent:
         yield ""
         yield f"{_time(poll.at)}  {_poll(poll)} did not serve it. Nothing is removed for that."
@@ -128,28 +130,28 @@ def _lines(found: Dossier, zone: str, span: tuple[Window, Window], *, raw: bool)
     yield from (f"Not read: {error}" for error in found.unread)
 
 
-def _said(told: Told, *, first: bool, raw: bool) -> Iterator[str]:
+def _said(copy: ServedCopy, *, first: bool, raw: bool) -> Iterator[str]:
     """What one poll said."""
-    again = f", sent {_time(told.poll.at)}, was repeated" if told.repeated_at else ""
-    yield f"{_time(told.at)}  {_poll(told.poll)}{again}"
-    if told.repeated_at:
+    again = f", sent {_time(copy.poll.at)}, was repeated" if copy.repeated_at else ""
+    yield f"{_time(copy.at)}  {_poll(copy.poll)}{again}"
+    if copy.repeated_at:
         yield "    Another hour's poll had said otherwise in between; this is the newest word."
-    if told.row is not None:
+    if copy.row is not None:
         if first:
             for name in FIRST_SAID:
-                yield f"    {name}: {_value(name, told.row[name], raw=raw)}"
-        for name, (before, now) in told.changed.items():
+                yield f"    {name}: {_value(name, copy.row[name], raw=raw)}"
+        for name, (before, now) in copy.changed.items():
             old, new = (_value(name, value, raw=raw) for value in (before, now))
             lost = " (the row keeps the earlier value)" if now is None else ""
             yield f"    {name}: {old} -> {new}{lost}"
-        if first or told.items_changed:
-            yield from (f"    item {_item(item)}" for item in told.items)
-        if not first and not told.changed and not told.items_changed:
+        if first or copy.items_changed:
+            yield from (f"    item {_item(item)}" for item in copy.items)
+        if not first and not copy.changed and not copy.items_changed:
             yield "    nothing that a column holds changed"
-    for reason in told.rejected:
+    for reason in copy.rejected:
         yield f"    a record was rejected: {reason}"
     if raw:
-        yield from (f"    record: {_text(record)}" for record in told.records)
+        yield from (f"    record: {_text(record)}" for record in copy.records)
 
 
 def _row(place: Place, *, raw: bool) -> Iterator[str]:
@@ -176,7 +178,7 @@ def _row(place: Place, *, raw: bool) -> Iterator[str]:
         )
 
 
-def _unseen(found: Dossier) -> Iterator[str]:
+def _unseen(found: Provenance) -> Iterator[str]:
     """The hours of which nothing is known, so that absent is not taken for inexistent."""
     from returns_orchestration.state.spans import Spans  # noqa: PLC0415
 
@@ -212,7 +214,7 @@ def _item(item: dict[str, Any]) -> str:
 
 def _value(name: str, value: object, *, raw: bool) -> str:
     """A value as people read it; what may be personal is masked."""
-    from returns_orchestration.state.dossier import PERSONAL  # noqa: PLC0415
+    from returns_orchestration.state.provenance import PERSONAL  # noqa: PLC0415
 
     if value is None or value == []:
         return "not given"
@@ -235,12 +237,12 @@ def _text(text: str) -> str:
 # ---- for programs
 
 
-def _plain(found: Dossier, *, raw: bool) -> dict[str, Any]:
+def _plain(found: Provenance, *, raw: bool) -> dict[str, Any]:
     """The same facts as plain values; times are ISO 8601."""
     return {
         "reference": found.reference,
         "known": found.is_known,
-        "polls": [_plain_told(told, raw=raw) for told in found.told],
+        "polls": [_plain_served(copy, raw=raw) for copy in found.copies],
         "rows": [
             {
                 "hour": place.window.text,
@@ -274,19 +276,19 @@ def _plain(found: Dossier, *, raw: bool) -> dict[str, Any]:
     }
 
 
-def _plain_told(told: Told, *, raw: bool) -> dict[str, Any]:
+def _plain_served(copy: ServedCopy, *, raw: bool) -> dict[str, Any]:
     return {
-        **_plain_poll(told.poll),
-        "repeated_at": _plain_value(told.repeated_at),
-        "said": None if told.row is None else _plain_row(told.row, raw=raw),
-        "items": [_plain_row(item, raw=raw) for item in told.items],
+        **_plain_poll(copy.poll),
+        "repeated_at": _plain_value(copy.repeated_at),
+        "said": None if copy.row is None else _plain_row(copy.row, raw=raw),
+        "items": [_plain_row(item, raw=raw) for item in copy.items],
         "changed": {
             name: [_plain_value(value, masked=_is_masked(name, raw=raw)) for value in pair]
-            for name, pair in told.changed.items()
+            for name, pair in copy.changed.items()
         },
-        "items_changed": told.items_changed,
-        "rejected": told.rejected,
-        **({"records": told.records} if raw else {}),
+        "items_changed": copy.items_changed,
+        "rejected": copy.rejected,
+        **({"records": copy.records} if raw else {}),
     }
 
 
@@ -305,7 +307,7 @@ def _plain_row(row: dict[str, Any], *, raw: bool) -> dict[str, Any]:
 
 
 def _is_masked(name: str, *, raw: bool) -> bool:
-    from returns_orchestration.state.dossier import PERSONAL  # noqa: PLC0415
+    from returns_orchestration.state.provenance import PERSONAL  # noqa: PLC0415
 
     return name in PERSONAL and not raw
 

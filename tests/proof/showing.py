@@ -16,8 +16,8 @@ from proof.model import HOURS, Hour, Model, Reply, literal
 from proof.result import Result
 
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.state import dossier
-from returns_orchestration.state.dossier import Dossier, Place
+from returns_orchestration.state import provenance
+from returns_orchestration.state.provenance import Place, Provenance
 from returns_orchestration.window import Window
 
 SPAN = Window(HOURS[0]), Window(HOURS[-1])
@@ -64,17 +64,17 @@ class ShownLife(Life):
         assert {window.start for window in unknown.missing} == absent - self.waived
         assert {window.start for window in unknown.waived} == absent & self.waived
 
-    def shown(self, reference: str) -> Dossier:
+    def shown(self, reference: str) -> Provenance:
         """What the lake has of a return."""
         pipeline = self.pipeline()
         zone = ZoneInfo(self.zone)
-        return dossier.find(pipeline.lake, pipeline.reader, reference, SPAN, zone)
+        return provenance.find(pipeline.lake, pipeline.reader, reference, SPAN, zone)
 
     def rejected(self) -> set[str]:
         """Every unusable record of a kept poll."""
         return set().union(*(self.model.rejected(hour) for hour in HOURS))
 
-    def polls_agree(self, reference: str, found: Dossier) -> None:
+    def polls_agree(self, reference: str, found: Provenance) -> None:
         """Each reply that counted for it, in order, with its word."""
         expected = []
         for reply in self.model.replies:
@@ -84,26 +84,30 @@ class ShownLife(Life):
                 expected.append((reply.hour, sent_at(reply.number), reply.kept, word))
         shown = [
             (
-                told.poll.window.start,
-                told.at,
-                told.repeated_at is None,
-                (told.row["status"], told.row["requested_at"], told.row["pieces"]),
+                copy.poll.window.start,
+                copy.at,
+                copy.repeated_at is None,
+                (
+                    copy.row["status"],
+                    copy.row["requested_at"],
+                    copy.row["pieces"],
+                ),
             )
-            for told in found.told
-            if told.row is not None
+            for copy in found.copies
+            if copy.row is not None
         ]
         assert shown == expected, f"{reference}: {shown} are not {expected}"
 
-    def rejections_agree(self, reference: str, found: Dossier) -> None:
+    def rejections_agree(self, reference: str, found: Provenance) -> None:
         """Each kept poll that served an unusable record of it, and the rows of it."""
         mine = {text for text, of in self.of_unusable.items() if of == reference}
         expected = [(r.hour, sent_at(r.number)) for r in self.model.replies if r.unusable & mine]
-        shown = [(told.poll.window.start, told.at) for told in found.told if told.rejected]
+        shown = [(copy.poll.window.start, copy.at) for copy in found.copies if copy.rejected]
         assert shown == expected, f"{reference}: rejected in {shown}, not {expected}"
         rows = {(rejected.window.start, rejected.row["record"]) for rejected in found.rejected}
         assert rows == {(hour, t) for hour in HOURS for t in self.model.rejected(hour) & mine}
 
-    def row_agrees(self, reference: str, row: tuple[Any, ...], found: Dossier) -> None:
+    def row_agrees(self, reference: str, row: tuple[Any, ...], found: Provenance) -> None:
         """It is there once, in its hour, as all polls say, and each value has its poll."""
         (place,) = found.places
         assert place.as_served, place
@@ -131,7 +135,7 @@ class ShownLife(Life):
         assert mode, f"{reference}: {origin}"
         assert mode.poll.at == sent_at(origin), f"{reference}: {mode}, not {sent_at(origin)}"
         is_kept = origin != newest_of_first(self.model, reference)
-        assert is_kept == (dossier.KEPT in mode.why), f"{reference}: {mode}"
+        assert is_kept == (provenance.KEPT in mode.why), f"{reference}: {mode}"
 
     def teardown(self) -> None:
         """At the end a poll is quarantined, and what it said is no longer shown."""

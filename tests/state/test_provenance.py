@@ -21,11 +21,11 @@ from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.stages.typing import RecordReader
-from returns_orchestration.state import dossier
+from returns_orchestration.state import provenance
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from returns_orchestration.state.dossier import Dossier
+    from returns_orchestration.state.provenance import Provenance
 
 UTC = ZoneInfo("UTC")
 KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -59,8 +59,8 @@ class Kept:
         windows = [Window(at(hour)) for hour in range(24)]
         list(self.pipeline.run(windows, poll=False, missing_only=True))
 
-    def find(self, reference: str, span: tuple[Window, Window] = SPAN) -> Dossier:
-        return dossier.find(self.lake, self.pipeline.reader, reference, span, KOLKATA)
+    def find(self, reference: str, span: tuple[Window, Window] = SPAN) -> Provenance:
+        return provenance.find(self.lake, self.pipeline.reader, reference, span, KOLKATA)
 
 
 @pytest.fixture
@@ -77,11 +77,11 @@ def test_a_value_that_a_later_poll_no_longer_gives_is_kept_and_says_so(kept: Kep
 
     (place,) = found.places
     origins = {name: (o.poll.number, o.why) for name, o in place.origins.items()}
-    assert origins["status"] == (2, dossier.NEWEST)
-    assert origins["refund_mode"] == (1, dossier.KEPT)
-    assert place.merges == [dossier.NEWEST, dossier.KEPT]
+    assert origins["status"] == (2, provenance.NEWEST)
+    assert origins["refund_mode"] == (1, provenance.KEPT)
+    assert place.merges == [provenance.NEWEST, provenance.KEPT]
     assert place.row["refund_mode"] == "UPI"
-    first, second = found.told
+    first, second = found.copies
     assert first.changed == {}
     assert {name: pair for name, pair in second.changed.items() if name != "quality"} == {
         "status": ("NEW", "DONE"), "refund_mode": ("UPI", None), "source": ("API", "Page"),
@@ -95,8 +95,8 @@ def test_the_later_copy_of_one_poll_wins_and_says_so(kept: Kept) -> None:
     (place,) = kept.find("A").places
 
     assert place.row["status"] == "DONE"
-    assert place.origins["status"].why == f"{dossier.ONLY}; {dossier.LATER_COPY}"
-    assert place.merges == [dossier.LATER_COPY]
+    assert place.origins["status"].why == f"{provenance.ONLY}; {provenance.LATER_COPY}"
+    assert place.merges == [provenance.LATER_COPY]
 
 
 def test_the_pieces_of_a_return_are_told_of(kept: Kept) -> None:
@@ -109,8 +109,8 @@ def test_the_pieces_of_a_return_are_told_of(kept: Kept) -> None:
     (place,) = kept.find("A").places
 
     assert place.row["awbs"] == ["P1", "P2"]
-    assert place.origins["status"].why == f"{dossier.ONLY}; {dossier.FIRST_PIECE}"
-    assert place.merges == [dossier.FIRST_PIECE, dossier.ALL_PIECES]
+    assert place.origins["status"].why == f"{provenance.ONLY}; {provenance.FIRST_PIECE}"
+    assert place.merges == [provenance.FIRST_PIECE, provenance.ALL_PIECES]
 
 
 def test_a_return_that_moved_is_found_from_either_hour_and_by_a_bounded_search(kept: Kept) -> None:
@@ -120,7 +120,10 @@ def test_a_return_that_moved_is_found_from_either_hour_and_by_a_bounded_search(k
 
     for span in (SPAN, (ELEVEN, ELEVEN), (TWELVE, TWELVE)):
         found = kept.find("A", span)
-        assert [told.poll.window for told in found.told] == [ELEVEN, TWELVE]
+        assert [copy.poll.window for copy in found.copies] == [
+            ELEVEN,
+            TWELVE,
+        ]
         assert [place.window for place in found.places] == [TWELVE]
         assert found.places[0].as_served
 
@@ -144,7 +147,7 @@ def test_an_hour_that_is_not_made_is_read_all_the_same(kept: Kept) -> None:
 
     found = kept.find("A")
 
-    assert len(found.told) == 1
+    assert len(found.copies) == 1
     assert not found.places
 
 
@@ -179,7 +182,7 @@ def test_a_rejected_record_is_found_by_its_reference(kept: Kept) -> None:
     assert not found.places
     (rejected,) = found.rejected
     assert rejected.row["reason"] == "no readable Return Request Timestamp"
-    assert [told.rejected for told in found.told] == [["no readable Return Request Timestamp"]]
+    assert [copy.rejected for copy in found.copies] == [["no readable Return Request Timestamp"]]
 
 
 def test_a_damaged_poll_is_named_and_the_rest_is_shown(kept: Kept) -> None:
@@ -194,7 +197,7 @@ def test_a_damaged_poll_is_named_and_the_rest_is_shown(kept: Kept) -> None:
 
     found = kept.find("A")
 
-    assert [told.poll.window for told in found.told] == [ELEVEN]
+    assert [copy.poll.window for copy in found.copies] == [ELEVEN]
     assert any(path in error for error in found.unread)
 
 
@@ -228,12 +231,12 @@ def test_polls_of_other_hours_are_not_read(kept: Kept) -> None:
     lake = Lake(counting, lambda: at(100))
     names = ("raw_returns", tables.RETURNS.name, tables.RETURN_ITEMS.name)
 
-    found = dossier.find(lake, kept.pipeline.reader, "R7", SPAN, KOLKATA)
+    found = provenance.find(lake, kept.pipeline.reader, "R7", SPAN, KOLKATA)
 
-    assert len(found.told) == 1
+    assert len(found.copies) == 1
     # A made entry for each hour, and of the one hour: a poll, and files of its two tables.
     assert counting.requests["GET"] <= 20 + len(names) + 2, counting.requests
 
 
 def test_every_column_that_may_be_personal_is_a_column_of_returns() -> None:
-    assert set(tables.RETURNS.schema.names()) >= dossier.PERSONAL
+    assert set(tables.RETURNS.schema.names()) >= provenance.PERSONAL

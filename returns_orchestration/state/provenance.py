@@ -58,7 +58,7 @@ class PollOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ServedCopy:
     """What one poll said of the return, and how that differs from the poll before.
 
     ``row`` and ``items`` are what the tables would hold by this poll alone; ``row`` is None where
@@ -118,10 +118,10 @@ class RejectedRecord:
 
 
 @dataclass(slots=True)
-class Dossier:
+class Provenance:
     """What is known of one return.
 
-    ``told`` is in time order. ``places`` is one row, but for a reference that was used again for
+    ``copies`` is in time order. ``places`` is one row, but for a reference that was used again for
     another return, or while hours wait to be made. ``silent`` are kept polls of the same windows
     that did not serve it, later than one that did. ``quarantined`` are polls, by hour and number,
     that were found damaged and may have served it. ``missing`` are hours of the search without a
@@ -129,7 +129,7 @@ class Dossier:
     """
 
     reference: str
-    told: list[Told] = field(default_factory=list)
+    copies: list[ServedCopy] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
     silent: list[PollOf] = field(default_factory=list)
@@ -141,7 +141,7 @@ class Dossier:
     @property
     def is_known(self) -> bool:
         """Whether anything was ever served of it."""
-        return bool(self.told or self.places or self.rejected)
+        return bool(self.copies or self.places or self.rejected)
 
 
 ONLY: Final = "the only poll"
@@ -160,13 +160,13 @@ def find(
     reference: str,
     span: tuple[Window, Window],
     zone: ZoneInfo,
-) -> Dossier:
+) -> Provenance:
     """All that is known of ``reference``, sought in the hours of ``span``, both included.
 
     A return that is found there is followed to hours outside of it. ``zone`` is that of the days.
     Raises LakeError where the lake cannot be listed.
     """
-    found = Dossier(reference)
+    found = Provenance(reference)
     search = _Search(lake, reader, reference, found)
     search.look_through(*span)
     search.follow()
@@ -177,7 +177,7 @@ def find(
 class _Search:
     """One search: the windows that may have served the return, and its copies."""
 
-    def __init__(self, lake: Lake, reader: RecordReader, reference: str, found: Dossier) -> None:
+    def __init__(self, lake: Lake, reader: RecordReader, reference: str, found: Provenance) -> None:
         self._lake = lake
         self._reader = reader
         self._reference = reference
@@ -319,7 +319,7 @@ class _Search:
     def _take(self) -> None:
         """The copies, and what each poll said, in order."""
         before: tuple[Row, list[Row]] | None = None
-        found: list[Told] = []
+        found: list[ServedCopy] = []
         for of, positions in self._serving:
             copies = [self._copy(of, position) for position in positions]
             self._copies += copies
@@ -330,7 +330,7 @@ class _Search:
                 for name, value in row.items()
                 if name not in OWN and old[0][name] != value
             }
-            told = Told(
+            copy = ServedCopy(
                 poll=_poll_of(of),
                 row=row,
                 items=items,
@@ -341,19 +341,19 @@ class _Search:
                 repeated_at=of.at if of.is_repeated else None,
             )
             before = row, items
-            found.append(told)
+            found.append(copy)
         for of, refused in self._refusals:
             poll = _poll_of(of)
             records = [of.records[position] for position, _ in refused]
             reasons = [reason for _, reason in refused]
-            same = [n for n, told in enumerate(found) if told.poll == poll and not of.is_repeated]
+            same = [n for n, copy in enumerate(found) if copy.poll == poll and not of.is_repeated]
             if same:
                 at = same[0]
                 both = [*found[at].records, *records]
                 found[at] = replace(found[at], records=both, rejected=reasons)
             else:
                 found.append(
-                    Told(
+                    ServedCopy(
                         poll,
                         row=None,
                         items=[],
@@ -363,7 +363,7 @@ class _Search:
                         rejected=reasons,
                     )
                 )
-        self._found.told = sorted(found, key=lambda told: (told.at, told.poll.window))
+        self._found.copies = sorted(found, key=lambda copy: (copy.at, copy.poll.window))
 
     @staticmethod
     def _copy(of: Served, position: int) -> Copy:
