@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from support.world import World
+
+from returns_orchestration.cli import main
 
 SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
 HOUR = ("2026-11-07T01:00", "2026-11-07T02:00")
@@ -199,8 +203,18 @@ KINDS = {
 CASES = [(f"{kind} {n}", wrong) for kind, cases in KINDS.items() for n, wrong in enumerate(cases)]
 
 
-@pytest.mark.parametrize("wrong", [w for _, w in CASES], ids=[name for name, _ in CASES])
-def test_a_wrong_input_gives_one_message(wrong: Wrong, new_world: Callable[..., World]) -> None:
+IN_PROCESS = ("settings", "arguments", "env")
+"""Refused before anything is opened, so a process of its own for each would only take time."""
+
+
+@pytest.mark.parametrize(("name", "wrong"), CASES, ids=[name for name, _ in CASES])
+def test_a_wrong_input_gives_one_message(
+    name: str,
+    wrong: Wrong,
+    new_world: Callable[..., World],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     world = new_world(returns_per_hour=2)
     if wrong.do is not None:
         wrong.do(world)
@@ -209,22 +223,55 @@ def test_a_wrong_input_gives_one_message(wrong: Wrong, new_world: Callable[..., 
     variables = dict(wrong.variables)
     if variables.get("CLICKPOST_BASE_URL") == "https":
         variables["CLICKPOST_BASE_URL"] = world.base_url.replace("http:", "https:")
-    done = subprocess.run(  # noqa: S603 - our own command
-        [SCRIPT, *wrong.command],
-        cwd=world.folder,
-        env=environment(world, variables, from_file=wrong.env_file is not None),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == (1 if wrong.command == ("doctor",) else wrong.code), said
+    variables = environment(world, variables, from_file=wrong.env_file is not None)
+    if name.startswith(IN_PROCESS):
+        code, said = called(world.folder, wrong.command, variables, monkeypatch, capsys)
+    else:
+        code, said = run(world.folder, wrong.command, variables)
+    assert code == (1 if wrong.command == ("doctor",) else wrong.code), said
     assert "Traceback" not in said
     assert CANARY not in said
     faults = [line for line in said.splitlines() if wrong.said in line]
     assert len(faults) == 1, said
     assert len(faults[0].rstrip(".").split(". ")) > 1 or "; " in faults[0], said
+
+
+def run(folder: Path, command: tuple[str, ...], variables: dict[str, str]) -> tuple[int, str]:
+    done = subprocess.run(  # noqa: S603 - our own command
+        [SCRIPT, *command],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def called(
+    folder: Path,
+    command: tuple[str, ...],
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> tuple[int, str]:
+    """The same in this process."""
+    for name in os.environ.keys() - variables.keys():
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [SCRIPT, *command])
+    logger = logging.getLogger("returns_orchestration")
+    level = logger.level
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        logger.setLevel(level)
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out + said.err
 
 
 def environment(world: World, variables: dict[str, str], *, from_file: bool) -> dict[str, str]:
