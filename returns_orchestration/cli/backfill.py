@@ -214,6 +214,8 @@ class _Watch:
             say(f"failed: {words}", style="red", soft_wrap=True, markup=False)
         if self.stopped:
             say(f"stopped: {self.stopped}", style="red", soft_wrap=True, markup=False)
+        if self.stopped and self._waiting:
+            say(f"Not polled: {count(len(self._waiting), 'hour')}; the tables of before stay.")
         good = len(windows) - len(bad)
         left = f", {len(bad)} {be(len(bad))} not." if bad else "."
         say(

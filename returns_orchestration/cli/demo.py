@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NEXT = """\
 Next:
-  returns-orchestration status --demo --by-day   the state of every hour
+  returns-orchestration status --demo --by-day   the state of the hours, a line a day
   returns-orchestration verify --demo            every file against its checksum
   returns-orchestration dev --demo               Dagster's UI on http://127.0.0.1:3000"""
 

@@ -39,6 +39,11 @@ def settings_file() -> Path:
     return folder() / "settings.env"
 
 
+def is_used() -> bool:
+    """Whether this process uses the demo's settings."""
+    return os.environ.get(ENV_FILE_VARIABLE) == str(settings_file())
+
+
 def prepare(now: datetime | None = None) -> None:
     """Write the settings, unless they are there and recent; the demo begins 48 hours ago."""
     now = now or datetime.now(UTC)

@@ -16,7 +16,6 @@ import typer
 
 from returns_orchestration.cli import demo_lake
 from returns_orchestration.cli.config import print_warnings
-from returns_orchestration.env_file import ENV_FILE_VARIABLE
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings, sources
 
@@ -42,7 +41,7 @@ def dev(
     the demo's lake.
     """
     settings = load_settings()
-    is_demo = os.environ.get(ENV_FILE_VARIABLE) == str(demo_lake.settings_file())
+    is_demo = demo_lake.is_used()
     if not is_demo and settings.key is None and settings.user_name is None:
         typer.echo("No credentials are set, so this is the demo, with invented returns.")
         demo_lake.prepare()
@@ -89,6 +88,8 @@ def _serve(port: int) -> int:
 
     def stop(_: int, __: FrameType | None) -> None:
         nonlocal stopped
+        if not stopped:
+            typer.echo("Stopping, which takes up to 20 seconds ...")
         stopped = True
         dagster.send_signal(signal.SIGINT)
 

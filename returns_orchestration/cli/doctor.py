@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import typer
 
-from returns_orchestration.errors import ReturnsError
+from returns_orchestration.cli import demo_lake
+from returns_orchestration.errors import NoConnection, ReturnsError
 from returns_orchestration.settings import load_settings, warnings
 from returns_orchestration.window import last_settled
 from returns_orchestration.words import count
@@ -26,6 +28,12 @@ def doctor() -> None:
         typer.echo(f"warn  settings: {warning}")
     if not found:
         typer.echo("ok    settings: every variable is known and valid")
+    is_here = urlsplit(settings.base_url).hostname in {"127.0.0.1", "::1", "localhost"}
+    if is_here and not demo_lake.is_used():
+        typer.echo(
+            f"warn  settings: CLICKPOST_BASE_URL is this machine and not ClickPost. What it serves "
+            f"is kept in {settings.lake}"
+        )
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("lake", _lake),
         ("Dagster", _instance),
@@ -36,6 +44,12 @@ def doctor() -> None:
     for name, look in checks:
         try:
             typer.echo(f"ok    {name}: {look(settings)}")
+        except NoConnection as error:
+            failed = True
+            typer.echo(
+                f"FAIL  {name}: {error.cause} Check from this machine that {settings.base_url} "
+                "answers, and correct CLICKPOST_BASE_URL or the network."
+            )
         except ReturnsError as error:
             failed = True
             typer.echo(f"FAIL  {name}: {error}")

@@ -30,11 +30,13 @@ def incidents(
     state = read_state(Lake(open_store(load_settings().lake)))
     if state is None:
         typer.echo(
-            "No look at this lake yet: start Dagster's daemon with its sensor `incidents`, as "
+            "The sensor `incidents` has not looked at this lake yet. Start Dagster's daemon, as "
             "`make dev` does.",
             err=True,
         )
         raise typer.Exit(1)
+    if not as_json:
+        typer.echo(f"Last look: {utc(state.looked_at)} UTC")
     known = listing.in_order(i for i in state.incidents if every or i.is_open)
     shown = [*known, *(state.silent if every else ())]
     if as_json:

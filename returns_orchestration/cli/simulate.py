@@ -94,6 +94,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter for each option of the c
 
     def on_ready(base_url: str) -> None:
         typer.echo(f"CLICKPOST_BASE_URL={base_url}")
+        typer.echo(f"CLICKPOST_KEY={key}")
+        typer.echo(f"CLICKPOST_USER_NAME={user_name}")
+        typer.echo(
+            "Ctrl-C ends it. Set RETURNS_LAKE too: invented returns must not join real ones."
+        )
 
     try:
         serve(options, host, port, on_ready=on_ready, faults=faults, log_file=log)
