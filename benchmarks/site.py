@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from returns_orchestration.defs.instance import CONFIGURATION
+from returns_orchestration.defs.instance import CONFIGURATION, shipped_configuration
 from returns_orchestration.settings import load_settings
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True)
-        (self.home / CONFIGURATION).write_text((ROOT / CONFIGURATION).read_text())
+        (self.home / CONFIGURATION).write_text(shipped_configuration())
 
     @property
     def lake(self) -> Path:

@@ -188,7 +188,7 @@ def test_a_cached_reply_is_of_its_own_time_and_does_not_blame_this_machines_cloc
 def test_what_a_cache_had_before_the_hour_was_over_is_refused(
     cached: Callable[..., Any], window: Window, minutes: int
 ) -> None:
-    with pytest.raises(StaleReply, match="1,800 seconds ago, when the hour was not over"):
+    with pytest.raises(StaleReply, match="30 minutes ago, when the hour was not over"):
         cached(window.end + 20 * MINUTE, "1800", minutes).poll(window)
 
 

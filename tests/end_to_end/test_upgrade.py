@@ -193,7 +193,7 @@ def test_undo_gives_every_byte_back_until_the_first_new_poll(old: OldLake) -> No
     code, said = old.run("upgrade", "--undo")
 
     assert code == 2
-    assert "1 polls were kept since the upgrade" in said
+    assert "1 poll newer than the upgrade" in said
     assert files_of(old.lake) == stands
 
 

@@ -96,5 +96,5 @@ def test_ages_are_summed_up_to_those_configured() -> None:
 def test_returns_that_come_at_the_last_age_say_that_it_is_too_early(late: int, holds: bool) -> None:
     claim = seen_by_the_last_age(table((0, 9, 1000 - late, 0), (73, 9, late, late)), AGES)
     assert claim.holds is holds
-    assert f"{late} of 1000 returns" in claim.figures
+    assert f"{late} of 1,000 returns" in claim.figures
     assert ("RETURNS_REPOLL_AFTER_HOURS" in claim.figures) is not holds

@@ -33,6 +33,7 @@ from returns_orchestration.errors import ClockAhead, NotOver
 from returns_orchestration.flow.hours import Failed, Made, Polled, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.window import Window
+from returns_orchestration.words import duration
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 UTC = ZoneInfo("UTC")
@@ -220,7 +221,7 @@ def _polled(world: World, hours: list[Window], now: datetime, ahead: timedelta) 
             yield f"{ahead} ahead, and told {outcome.poll.clock_ahead}"
         if isinstance(outcome, Failed) and isinstance(outcome.error, ClockAhead | NotOver):
             seen_over = outcome.window.end <= now + ahead
-            words = f"{ahead // MINUTE} minutes ahead" if seen_over else "before its end"
+            words = f"{duration(ahead)} ahead" if seen_over else "before its end"
             if outcome.window not in refused or words not in str(outcome.error):
                 yield f"{ahead} ahead: {outcome.error}"
             refused.discard(outcome.window)

@@ -24,7 +24,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 from dagster_graphql.test.utils import execute_dagster_graphql
 
-from returns_orchestration.defs.instance import CONFIGURATION, open_instance
+from returns_orchestration.defs.instance import CONFIGURATION, open_instance, shipped_configuration
 from returns_orchestration.defs.lost_runs import UNDER_WAY
 from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.settings import Settings
@@ -170,7 +170,7 @@ def deployed(settings: Settings, home: Path) -> Iterator[Deployment]:
     The instance is the project's own; its code server is waited for at the end.
     """
     home.mkdir()
-    configuration = (PROJECT / CONFIGURATION).read_text() + WAIT_AT_THE_END
+    configuration = shipped_configuration() + WAIT_AT_THE_END
     (home / CONFIGURATION).write_text(configuration)
     target = WorkspaceFileTarget([str(PROJECT / "workspace.yaml")])
     with (
