@@ -191,7 +191,7 @@ class HoursMissing(OfHours, frozen=True, kw_only=True):
             "count is affected.",
             error.missing_to_do or WAIT,
             f"The {count(self.size, 'hour')} of returns that {were} missing {be(self.size)} there",
-            "Every count is whole again; nothing has to be done.",
+            "The counts of these hours are whole again; nothing has to be done.",
         )
 
 
@@ -210,7 +210,7 @@ class HoursDamaged(OfHours, frozen=True, kw_only=True):
             "hours again, and polls an hour again if its poll is lost. Look for the cause on the "
             "disk; `returns-orchestration verify` names the files.",
             f"The {count(self.size, 'hour')} of returns that {were} damaged {be(self.size)} mended",
-            "Every count is whole again; the damaged files are in `_quarantine/`.",
+            "The counts of these hours are whole again; the damaged files are in `_quarantine/`.",
         )
 
 

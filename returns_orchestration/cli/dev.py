@@ -16,10 +16,12 @@ import typer
 
 from returns_orchestration.cli import demo_lake
 from returns_orchestration.cli.config import print_warnings
+from returns_orchestration.env_file import ENV_FILE_VARIABLE, env_file
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings, sources
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import FrameType
 
 HOST = "127.0.0.1"
@@ -40,6 +42,8 @@ def dev(
     Where no credentials are set, the simulator answers in place of ClickPost, and its returns go to
     the demo's lake.
     """
+    from returns_orchestration.defs.instance import dagster_home  # noqa: PLC0415 - Dagster is slow to import
+
     settings = load_settings()
     is_demo = demo_lake.is_used()
     if not is_demo and settings.key is None and settings.user_name is None:
@@ -56,8 +60,13 @@ def dev(
         if sources()["RETURNS_DAGSTER_URL"] == "default":
             os.environ["RETURNS_DAGSTER_URL"] = f"http://{HOST}:{port}"
         settings = load_settings()
+        # Dagster's command reads a .env in its folder over the environment, and ours does not.
+        # So it runs in another folder, and is told where both are.
+        os.environ["RETURNS_LAKE"] = settings.lake
+        if env_file().is_file():
+            os.environ[ENV_FILE_VARIABLE] = str(env_file().absolute())
         typer.echo(f"The lake is {settings.lake}. Dagster starts, which takes some seconds ...")
-        raise typer.Exit(_serve(port))
+        raise typer.Exit(_serve(port, dagster_home(settings)))
 
 
 def _ensure_free(port: int, option: str) -> None:
@@ -72,7 +81,7 @@ def _ensure_free(port: int, option: str) -> None:
         ) from None
 
 
-def _serve(port: int) -> int:
+def _serve(port: int, home: Path) -> int:
     """Run `dagster dev` until it ends or a signal comes; the exit code."""
     from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415 - Dagster is slow to import
 
@@ -83,7 +92,7 @@ def _serve(port: int) -> int:
     quiet = ("-W", "ignore:Function")
     command = [sys.executable, *quiet, "-m", "dagster", "dev", "--host", HOST, "--port", str(port)]
     command += ["--module-name", module, "--log-level", "warning"]
-    dagster = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own command
+    dagster = subprocess.Popen(command, cwd=home, start_new_session=True)  # noqa: S603 - our own command
     stopped = False
 
     def stop(_: int, __: FrameType | None) -> None:

@@ -150,10 +150,13 @@ def summary(found: Sequence[HourState]) -> list[str]:
         f"{count(len(found), 'hour')} from {found[0].hour} to {last} UTC: {', '.join(counts)}",
         f"{', '.join(sums)}, {rejected:,} rejected, {late:,} late",
     ]
-    faulty = [hour.hour for hour in found if hour.state in FAULTS]
-    if faulty:
-        end = Window(read_hour(faulty[-1])).next.text
-        lines.append(f"Next: `returns-orchestration backfill {faulty[0]} {end}`")
+    to_do = [hour.hour for hour in found if hour.state in {*FAULTS, "unfinished"}]
+    if to_do:
+        end = Window(read_hour(to_do[-1])).next.text
+        lines.append(
+            f"Next: `returns-orchestration backfill {to_do[0]} {end}`; the sensor `missing_hours` "
+            "does it automatically"
+        )
     return lines
 
 

@@ -56,7 +56,8 @@ def verify(
         )
         raise typer.Exit(1)
     typer.echo(
-        f"OK: {count(verifier.files, 'file')} compared with recorded checksums, no difference."
+        f"OK: {count(verifier.files, 'file')} compared with recorded checksums, no difference. "
+        "`status` lists missing hours."
     )
     if from_ is None and not _is_every_record_in_one_hour(settings, lake):
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ newest copy names that hour.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from returns_orchestration.stages.ownership import Copy, Source, fold, in_order
@@ -34,7 +34,8 @@ class Served:
     """Records of one poll of ``source``, and the reader for its zone.
 
     ``at`` is the time by which it is ordered, ``polled_at`` when it was sent: a later reply that
-    repeated it has it count as served then.
+    repeated it has it count as served then. ``first`` is the number of the window's first poll that
+    is kept: one that stands for a lost first poll brings nothing late.
     """
 
     at: datetime
@@ -43,6 +44,7 @@ class Served:
     poll: Poll
     records: Sequence[str]
     reader: RecordReader
+    first: int = 1
 
     @property
     def order(self) -> tuple[datetime, Window, int]:
@@ -56,7 +58,7 @@ class Served:
 
     def copy(self, position: int, typed: Typed) -> Copy:
         """One of its records, typed."""
-        source = Source("poll", self.source, self.poll.number, self.polled_at)
+        source = Source("poll", self.source, self.poll.number, self.polled_at, self.first)
         return Copy(source, self.at, position, typed)
 
     def usable(self) -> Iterator[tuple[int, object, Head]]:
@@ -75,8 +77,11 @@ def served_by(
     found: list[Served] = []
     for source in sources:
         hour = names.hour(source)
+        first = min((poll.number for poll in hour.polls), default=1)
         of_source = [
-            Served(at, at, source, poll, lake.served(poll), reader.of_poll(hour.zone_of(poll)))
+            Served(
+                at, at, source, poll, lake.served(poll), reader.of_poll(hour.zone_of(poll)), first
+            )
             for at, poll in in_order(hour.polls)
         ]
         found += of_source
@@ -101,7 +106,7 @@ def _repeated(
                     said.setdefault(reference, []).append(served.records[position])
             newest |= {reference: (served, records) for reference, records in said.items()}
         for served, records in newest.values():
-            yield Served(again.at, served.polled_at, source, served.poll, records, served.reader)
+            yield replace(served, at=again.at, records=records)
 
 
 @dataclass(frozen=True, slots=True)

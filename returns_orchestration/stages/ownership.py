@@ -70,13 +70,15 @@ def in_order(polls: Iterable[Poll]) -> list[tuple[datetime, Poll]]:
 class Source(NamedTuple):
     """What served a copy: the ``number``-th poll of ``window``, and when it was sent.
 
-    ``kind`` leaves room for others than polls.
+    ``kind`` leaves room for others than polls. ``first`` is the number of the window's first poll
+    that is kept.
     """
 
     kind: Literal["poll"]
     window: Window
     number: int
     at: datetime
+    first: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def fold(copies: list[Copy]) -> Return:
         windows=frozenset(copy.source.window for copy in ordered),
         first_polled_at=first.source.at,
         last_polled_at=max(copy.source.at for copy in ordered),
-        late=first.source.number > 1,
+        late=first.source.number > first.source.first,
         quality=frozenset().union(*(piece.quality for piece in pieces)),
     )
 

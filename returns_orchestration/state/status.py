@@ -190,7 +190,7 @@ def _why(verdict: Verdict, answers: Sequence[Answer], polled_at: Sequence[dateti
     if verdict.needs_poll and not (last and last.error) and verdict.why:
         words.append("Ask again with `returns-orchestration backfill`.")
     elif verdict.state == "damaged" and not verdict.needs_poll:
-        words.append("Mend it with `returns-orchestration rebuild`.")
+        words.append("Mend it with `returns-orchestration backfill`.")
     elif verdict.state == "unfinished":
         words.append("The sensor `missing_hours` makes them, and so does `backfill`.")
     return " ".join(filter(None, words)) or None

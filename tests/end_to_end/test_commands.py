@@ -271,11 +271,8 @@ def test_status_is_one_line_an_hour_however_narrow_the_terminal(
     world.run("backfill", FROM, "2026-11-07T03:00")
     lines = world.run("status", FROM, "2026-11-07T03:00", COLUMNS="40").stdout.splitlines()
     assert lines[0].endswith("2 complete, 0 empty, 1 missing")
-    assert lines[2:5] == [
-        "Next: `returns-orchestration backfill 2026-11-07T01:00 2026-11-07T02:00`",
-        "",
-        lines[4],
-    ]
+    command = "returns-orchestration backfill 2026-11-07T01:00 2026-11-07T02:00"
+    assert lines[2].startswith(f"Next: `{command}`")
     assert [line[:16] for line in lines[5:]] == [f"2026-11-07T0{h}:00" for h in range(3)]
     assert "ClickPost refuses the request" in lines[6]
 

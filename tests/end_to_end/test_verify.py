@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,7 +96,12 @@ def test_verify_names_what_is_damaged_rebuild_mends_it_and_backfill_what_it_cann
     assert world.run("backfill", FROM, TO).returncode == 0
     assert world.asked() == ["2026-11-07T03:00:00"]
     assert world.run("verify").returncode == 0
-    assert world.run("status", FROM, TO).returncode == 0
+    status = world.run("status", FROM, TO, "--json")
+    assert status.returncode == 0
+    # The poll that stands for the lost one brought nothing late.
+    assert [hour["late"] for hour in json.loads(status.stdout)] == [0] * len(
+        json.loads(status.stdout)
+    )
 
 
 def test_verify_and_rebuild_refuse_what_makes_no_sense(new_world: Callable[..., World]) -> None:
