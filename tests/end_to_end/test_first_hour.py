@@ -9,11 +9,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from support.world import World
+
+from returns_orchestration.window import last_settled
 
 SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
 CANARY = "canary-of-a-real-channel"
@@ -207,6 +210,33 @@ def test_dev_serves_the_ui_in_one_line_and_leaves_nothing_behind(demo: Path) -> 
     assert process.returncode == 0, rest
     with socket.create_server(("127.0.0.1", port)):  # nobody listens there any more
         pass
+
+
+def test_the_environment_has_priority_over_the_env_file_in_dev_too(
+    new_world: Callable[..., World],
+) -> None:
+    """Dagster's own command would read the file over the environment."""
+    hour = last_settled(datetime.now(UTC), timedelta(minutes=10))
+    world = new_world({"RETURNS_START": hour.start.isoformat()}, returns_per_hour=4)
+    other = world.folder / "other"
+    (world.folder / "workspace.yaml").touch()
+    (world.folder / ".env").write_text(f"CLICKPOST_KEY=wrong\nRETURNS_LAKE={other}\n")
+    (world.folder / ".env").chmod(0o600)
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [SCRIPT, "dev", "--port", str(free_port())],
+        cwd=world.folder,
+        env=world.environment_of_processes,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "RUN_SUCCESS" in line:
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    assert world.scan("returns").height > 0
+    assert not other.exists()
 
 
 def test_ctrl_c_in_a_backfill_keeps_what_came_in(new_world: Callable[..., World]) -> None:
