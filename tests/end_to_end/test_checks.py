@@ -89,13 +89,21 @@ def lose(window: Any, found: list[Any], rejected: Any) -> dict[str, pl.DataFrame
     return MADE(window, found[1:], rejected)
 
 
+WHOLE_DAYS = {(a.daily.name, f"{a.name}_of_the_day_are_whole") for a in tables.AGGREGATES}
+"""The checks that no hour of a day is missing."""
+
+
 def double(window: Any, found: list[Any], rejected: Any) -> dict[str, pl.DataFrame]:
     """A return is there twice, and is counted twice."""
     frames = MADE(window, found, rejected)
     twice = pl.concat([frames["returns"], frames["returns"].head(1)])
     first = (pl.int_range(pl.len()) == 0).cast(pl.Int64)
-    modes = frames["refund_modes_hourly"].with_columns(pl.col("returns") + first)
-    return frames | {"returns": twice, "refund_modes_hourly": modes}
+    counted = {
+        aggregate.hourly.name: frames[aggregate.hourly.name].with_columns(pl.col("returns") + first)
+        for aggregate in tables.AGGREGATES
+        if "returns" in aggregate.conserved
+    }
+    return frames | {"returns": twice} | counted
 
 
 def miscount(window: Any, found: list[Any], rejected: Any) -> dict[str, pl.DataFrame]:
@@ -136,9 +144,7 @@ def test_a_planted_defect_turns_its_check_red_and_no_other(  # noqa: PLR0917 - w
     monkeypatch.setattr(build, "frames_of_hour", planted)
     assert not run(world, instance)
     found = red(instance)
-    days = {("refund_modes_daily", "refund_modes_of_the_day_are_whole"),
-            ("return_reasons_daily", "return_reasons_of_the_day_are_whole")}  # fmt: skip
-    assert found.keys() - days == {check}  # and the day misses the hour, which is true
+    assert found.keys() - WHOLE_DAYS == {check}  # and the day misses the hour, which is true
     assert found[check] == {BAD.key}
     assert said in newest(instance)[check][BAD.key][1]
     monkeypatch.setattr(build, "frames_of_hour", MADE)
@@ -170,9 +176,7 @@ def test_a_missing_hour_turns_its_own_check_and_that_of_its_day_red(
     assert not run(world, instance)
     assert red(instance) == {
         ("raw_returns", "every_record_served_is_accounted_for"): {BAD.key},
-        ("refund_modes_daily", "refund_modes_of_the_day_are_whole"): {"2026-11-07"},
-        ("return_reasons_daily", "return_reasons_of_the_day_are_whole"): {"2026-11-07"},
-    }
+    } | {check: {"2026-11-07"} for check in WHOLE_DAYS}
     world.simulator.faults = []
     assert run(world, instance)
     assert red(instance) == {}

@@ -50,6 +50,7 @@ def blocks() -> dict[str, str]:
         "kinds of incidents": _kinds(),
         "reasons for silence": _reasons(),
         "tables": _tables(),
+        "tables in short": _tables_in_short(),
         "checks": _checks(),
         "settings": _settings(),
         "commands": _commands(),
@@ -186,6 +187,12 @@ def _reasons() -> str:
         f"`{reason} ...`" if reason is Reason.INHIBITED else f"`{reason}`" for reason in Reason
     ]
     return f"{', '.join(shown)}.\n"
+
+
+def _tables_in_short() -> str:
+    lines = ["| table | one row per |", "|---|---|"]
+    lines += [f"| `{table.name}` | {table.grain} |" for table in tables.TABLES]
+    return "\n".join(lines) + "\n"
 
 
 def _tables() -> str:
