@@ -131,17 +131,13 @@ def outdated_hours(at: Situation, detected: Detected) -> None:
 
 
 def new_names(at: Situation, detected: Detected) -> None:
-    """Names that wait to be acknowledged, by the UTC date of the hour that first had one.
-
-    Those of hours before the watch began are one finding: the first start is one message.
-    """
+    """Names not acknowledged, by their hour's UTC date; all from before the watch are one."""
     by_date: dict[str, list[NewName]] = {}
     for name in at.watch.new_names:
         date = max(name.hour[: len("2026-11-09")], f"{at.watch.began_at:%Y-%m-%d}")
         by_date.setdefault(date, []).append(name)
     for date, names in by_date.items():
-        hours = [Window.from_key(name.hour).start for name in names if name.hour]
-        since = min(hours, default=at.now)
+        since = min((Window.from_key(n.hour).start for n in names if n.hour), default=at.now)
         detected.add(NewNames(since=since, subject=date, size=len(names), names=names))
 
 
