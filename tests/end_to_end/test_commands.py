@@ -139,7 +139,8 @@ def test_a_span_that_makes_no_sense_is_refused(
 def test_doctor_says_what_works_and_what_does_not(new_world: Callable[..., World]) -> None:
     well = new_world().run("doctor")
     assert well.returncode == 0, well.stdout + well.stderr
-    assert [line[:4] for line in well.stdout.splitlines()] == ["ok  "] * 5
+    assert [line[:5] for line in well.stdout.splitlines()] == ["ok   ", "warn ", *["ok   "] * 4]
+    assert "is this machine and not ClickPost" in well.stdout
     ill = new_world({"CLICKPOST_KEY": "wrong"}).run("doctor")
     assert ill.returncode == 1
     assert "FAIL  API" in ill.stdout
