@@ -467,14 +467,9 @@ def sources() -> dict[str, str]:
     file = usual_env_file()
     in_environment = {name.upper() for name, value in os.environ.items() if value}
     in_file = names_in(file)
-    return {
-        name: "environment"
-        if name in in_environment
-        else str(file)
-        if name in in_file
-        else "default"
-        for name in VARIABLES
-    }
+    found = dict.fromkeys(VARIABLES, "default")
+    found |= {name: str(file) for name in VARIABLES if name in in_file}
+    return found | {name: "environment" for name in VARIABLES if name in in_environment}
 
 
 def _told(value: object) -> str:

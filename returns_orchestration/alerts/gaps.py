@@ -92,14 +92,13 @@ def gaps(at: Situation, detected: Detected) -> None:
 
 def _overdue(at: Situation, recent: Spans, *, stalled: bool) -> Spans:
     """The hours whose grace is over; for those of an open incident it is not given again."""
-    late = recent.before(
-        Window.of(at.now - at.settings.alert_policy.settle - at.settings.alert_policy.grace)
-    )
+    policy = at.settings.alert_policy
+    late = recent.before(Window.of(at.now - policy.settle - policy.grace))
     if stalled or MISSING in at.opened or NOT_POLLED in at.opened:
         return late
-    if at.now - at.watch.relieved_at < at.settings.alert_policy.grace:
+    if at.now - at.watch.relieved_at < policy.grace:
         return Spans()
-    return late.since(Window.of(at.watch.resumed_at - at.settings.alert_policy.settle))
+    return late.since(Window.of(at.watch.resumed_at - policy.settle))
 
 
 def _is_dead(at: Situation, overdue: Spans, now: datetime) -> bool:
@@ -133,7 +132,8 @@ def _too_old(at: Situation, due: Spans) -> NewestHourTooOld | None:
     last = next(iter(at.watch.whole.newest(1)), None)
     if last is None or due or last >= at.newest:
         return None
-    since = max(last.next.end + at.settings.alert_policy.settle, at.watch.resumed_at)
-    if at.now - since < at.settings.alert_policy.grace + TOO_OLD:
+    policy = at.settings.alert_policy
+    since = max(last.next.end + policy.settle, at.watch.resumed_at)
+    if at.now - since < policy.grace + TOO_OLD:
         return None
     return NewestHourTooOld(since=last.end, size=last.next.hours_to(at.newest.end), hour=last.key)

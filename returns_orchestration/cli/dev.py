@@ -21,8 +21,9 @@ from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings, sources
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import FrameType
+
+    from returns_orchestration.settings import Settings
 
 HOST = "127.0.0.1"
 START_SECONDS = 180.0
@@ -42,8 +43,6 @@ def dev(
     Where no credentials are set, the simulator answers in place of ClickPost, and its returns go to
     the demo's lake.
     """
-    from returns_orchestration.defs.instance import dagster_home  # noqa: PLC0415 - Dagster is slow to import
-
     settings = load_settings()
     is_demo = demo_lake.is_used()
     if not is_demo and settings.key is None and settings.user_name is None:
@@ -52,10 +51,9 @@ def dev(
         demo_lake.use()
         is_demo = True
     print_warnings()
-    _ensure_free(port, "--port")
+    _ensure_free(port)
     with ExitStack() as stack:
         if is_demo:
-            _ensure_free(simulator_port, "--simulator-port")
             stack.enter_context(demo_lake.simulator(simulator_port))
         if sources()["RETURNS_DAGSTER_URL"] == "default":
             os.environ["RETURNS_DAGSTER_URL"] = f"http://{HOST}:{port}"
@@ -66,10 +64,10 @@ def dev(
         if env_file().is_file():
             os.environ[ENV_FILE_VARIABLE] = str(env_file().absolute())
         typer.echo(f"The lake is {settings.lake}. Dagster starts, which takes some seconds ...")
-        raise typer.Exit(_serve(port, dagster_home(settings)))
+        raise typer.Exit(_serve(port, settings))
 
 
-def _ensure_free(port: int, option: str) -> None:
+def _ensure_free(port: int) -> None:
     """Raise SettingsError where another program listens on ``port``."""
     try:
         with socket.create_server((HOST, port)):
@@ -77,22 +75,22 @@ def _ensure_free(port: int, option: str) -> None:
     except OSError:
         raise SettingsError(
             f"Port {port} is taken by another program, perhaps an earlier `dev`.",
-            next_step=f"End that program, or choose another port with {option}.",
+            next_step="End that program, or choose another port with --port.",
         ) from None
 
 
-def _serve(port: int, home: Path) -> int:
+def _serve(port: int, settings: Settings) -> int:
     """Run `dagster dev` until it ends or a signal comes; the exit code."""
-    from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415 - Dagster is slow to import
 
-    with open_instance(load_settings()):  # makes DAGSTER_HOME and its databases, or says why not
+    with open_instance(settings):  # makes DAGSTER_HOME and its databases, or says why not
         pass
     module = "returns_orchestration.definitions"
     # Dagster says of its own command that another one is newer: no news for whoever runs ours.
     quiet = ("-W", "ignore:Function")
     command = [sys.executable, *quiet, "-m", "dagster", "dev", "--host", HOST, "--port", str(port)]
     command += ["--module-name", module, "--log-level", "warning"]
-    dagster = subprocess.Popen(command, cwd=home, start_new_session=True)  # noqa: S603 - our own command
+    dagster = subprocess.Popen(command, cwd=dagster_home(settings), start_new_session=True)  # noqa: S603 - our own command
     stopped = False
 
     def stop(_: int, __: FrameType | None) -> None:

@@ -214,11 +214,9 @@ def _item(item: dict[str, Any]) -> str:
 
 def _value(name: str, value: object, *, raw: bool) -> str:
     """A value as people read it; what may be personal is masked."""
-    from returns_orchestration.state.provenance import PERSONAL  # noqa: PLC0415
-
     if value is None or value == []:
         return "not given"
-    if name in PERSONAL and not raw:
+    if _is_masked(name, raw=raw):
         return MASK
     if isinstance(value, datetime):
         return _time(value)

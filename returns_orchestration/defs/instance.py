@@ -173,9 +173,8 @@ def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
             next_step="Move what DAGSTER_HOME holds elsewhere and run the same again; everything "
             "in the lake is reported to a new one without a call.",
         )
-    link: BaseException | None = error
     words: str | None = None
-    while link is not None and words is None:
+    for link in _links(error):
         cause = link.orig if isinstance(link, sa.exc.DBAPIError) else link
         if isinstance(cause, sqlite3.Error):
             words = str(cause)
@@ -183,7 +182,8 @@ def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
             words = type(cause).__name__
         elif isinstance(cause, OSError) and cause.errno in REFUSALS:
             words = cause.strerror
-        link = link.__cause__ or link.__context__
+        if words is not None:
+            break
     if words is None:
         return None
     return LakeUnwritable(
