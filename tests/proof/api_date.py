@@ -23,6 +23,7 @@ from returns_orchestration.errors import ClockAhead
 from returns_orchestration.flow.hours import Failed, Polled, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.window import Window
+from returns_orchestration.words import duration
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 OFF = [MINUTE * n for n in (4, 6, 50, 330)] + [DAY * n for n in (1, 20, 30, 32, 400)]
@@ -144,9 +145,8 @@ def _polled(
                 yield f"at {now}, told {plan[window]}: {poll.polled_at}, {poll.clock_ahead} ahead"
         elif isinstance(outcome, Failed) and isinstance(outcome.error, ClockAhead):
             seen.add(outcome.window)
-            seconds = -believed[outcome.window] // timedelta(seconds=1)
-            words = f"{seconds // 60} minutes" if seconds >= 120 else f"{seconds} seconds"
-            if outcome.window not in refused or f"{words} ahead" not in str(outcome.error):
+            words = f"{duration(-believed[outcome.window])} ahead"
+            if outcome.window not in refused or words not in str(outcome.error):
                 yield f"at {now}, told {plan[outcome.window]}: {outcome.error}"
             refused.discard(outcome.window)
         elif isinstance(outcome, Failed | Stopped):

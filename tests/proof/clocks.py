@@ -126,7 +126,7 @@ def another_zone(folder: Path, dice: random.Random) -> Iterator[str]:
         pipeline = build_pipeline(world.settings, clock=lambda: moment, retry=HASTY, timeouts=BRIEF)
         outcomes = list(pipeline.run(windows))
         yield from (str(o.error) for o in outcomes if isinstance(o, Failed | Stopped))
-        words = f"are {off / HOUR:+.2f} hours off; check CLICKPOST_TIME_ZONE"
+        words = f"{off / HOUR:+.2f} hours off; check CLICKPOST_TIME_ZONE"
         for made in (o for o in outcomes if isinstance(o, Made)):
             (claim,) = [
                 c for c in made.built.claims["returns"] if c.name == "request_times_are_in_utc"
