@@ -22,7 +22,8 @@ from returns_orchestration.defs.keys import Keys
 from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.settings import load_settings, warnings
+from returns_orchestration.settings import load_settings
+from returns_orchestration.settings_source import warnings
 from returns_orchestration.stages.typing import RecordReader
 
 if TYPE_CHECKING:

@@ -1,13 +1,12 @@
-"""The ``.env`` beside workspace.yaml: where it lies, and whether others may read what it holds.
+"""The ``.env`` beside workspace.yaml: where it is, and which variables it sets.
 
-``settings`` reads what it says. RETURNS_ENV_FILE names another file in its place. Nothing here
+``settings`` reads its values. RETURNS_ENV_FILE names another file in its place. Nothing here
 writes, logs or keeps a value.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +22,6 @@ SECRET: Final = (
     "RETURNS_HEARTBEAT_URL",
 )
 """The variables whose values nobody else may see; URLs of alerts hold passwords."""
-
-_OF_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 
 
 def workspace_folder() -> Path | None:
@@ -52,26 +49,3 @@ def names_in(file: Path) -> dict[str, str]:
     except (OSError, UnicodeError):
         return {}  # `load_settings` names the fault
     return {name.upper(): value for name, value in values.items() if value}
-
-
-def exposed_env_file() -> str:
-    """A warning where every user of the machine may read or write a ``.env`` with secrets, or "".
-
-    It names the variables and never a value. Windows has no POSIX modes, so it gets no warning.
-    """
-    file = env_file()
-    if os.name != "posix":
-        return ""
-    try:
-        mode = file.stat().st_mode
-    except OSError:
-        return ""
-    held = names_in(file) if mode & _OF_OTHERS else {}
-    exposed = [name for name in SECRET if name in held]
-    if not exposed:
-        return ""
-    does = {stat.S_IROTH: "read", stat.S_IWOTH: "write"}.get(mode & _OF_OTHERS, "read and write")
-    return (
-        f"{file} holds {', '.join(exposed)}, and every user of this machine may {does} it. "
-        f"To do: chmod 600 {file}"
-    )

@@ -8,7 +8,6 @@ an object whose repr hides them, and are asked for only when a request is about 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, JsonValue, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -29,19 +28,10 @@ from returns_orchestration.address import (
     is_plain_store_address,
     is_plain_web_address,
 )
-from returns_orchestration.env_file import (
-    ENV_FILE_VARIABLE,
-    exposed_env_file,
-    names_in,
-    project_folder,
-    workspace_folder,
-)
+from returns_orchestration.env_file import ENV_FILE_VARIABLE, project_folder
 from returns_orchestration.env_file import env_file as usual_env_file
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.window import Window
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 OBJECT_STORES = ("s3://", "gs://", "az://")
 NONE = "none"
@@ -431,45 +421,6 @@ def load_settings(env_file: Path | None = None, **overrides: object) -> Settings
         folder = project_folder() / Path(settings.lake).expanduser()
         return settings.model_copy(update={"lake": str(folder)})
     return settings
-
-
-def warnings() -> list[str]:
-    """What is probably not meant: unknown variables, exposed secrets, a lake in a chance folder.
-
-    Settings are read all the same. No value is repeated.
-    """
-    found = [exposed_env_file(), *_unknown_variables()]
-    in_file = names_in(usual_env_file())
-    lake = os.environ.get("RETURNS_LAKE") or in_file.get("RETURNS_LAKE") or "data/lake"
-    relative = not lake.startswith(OBJECT_STORES) and not Path(lake).expanduser().is_absolute()
-    if relative and workspace_folder() is None:
-        found.append(
-            f"RETURNS_LAKE is not an absolute path, and there is no workspace.yaml here or above: "
-            f"the lake is {project_folder() / lake}. To do: set RETURNS_LAKE to an absolute path."
-        )
-    return [text for text in found if text]
-
-
-def _unknown_variables() -> Iterator[str]:
-    """A warning for each variable with our prefixes that is none of ours, with the nearest one."""
-    file = usual_env_file()
-    known = {*VARIABLES, ENV_FILE_VARIABLE}
-    for names, place in ((os.environ, "the environment"), (names_in(file), str(file))):
-        for name in sorted({name.upper() for name in names} - known):
-            if name.startswith(("CLICKPOST_", "RETURNS_")):
-                near = difflib.get_close_matches(name, known, 1, cutoff=0.6)
-                meant = f"; did you mean {near[0]}?" if near else "."
-                yield f"{name} in {place} is not a setting{meant}"
-
-
-def sources() -> dict[str, str]:
-    """Each variable to where its value comes from: the environment, a file, or "default"."""
-    file = usual_env_file()
-    in_environment = {name.upper() for name, value in os.environ.items() if value}
-    in_file = names_in(file)
-    found = dict.fromkeys(VARIABLES, "default")
-    found |= {name: str(file) for name in VARIABLES if name in in_file}
-    return found | {name: "environment" for name in VARIABLES if name in in_environment}
 
 
 def _told(value: object) -> str:

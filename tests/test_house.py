@@ -30,6 +30,7 @@ ORDER = (
     "address",
     "words",
     "settings",
+    "settings_source",
     "tables",
     "clickpost",
     "lake",

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from returns_orchestration.env_file import SECRET, exposed_env_file
+from returns_orchestration.env_file import SECRET
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import VARIABLES, Settings, load_settings
 
@@ -242,39 +241,6 @@ def test_an_env_file_that_is_no_text_is_named_and_not_shown(project: Path) -> No
         load_settings()
     assert raised.value.__context__ is None
     assert CANARY not in repr(raised.value)
-
-
-POSIX = pytest.mark.skipif(os.name != "posix", reason="there are no modes")
-
-
-@POSIX
-@pytest.mark.parametrize(
-    ("mode", "may"),
-    [(0o644, "read"), (0o662, "write"), (0o666, "read and write"), (0o660, ""), (0o600, "")],
-)
-def test_an_env_file_with_secrets_is_nobody_elses_business(
-    project: Path, mode: int, may: str
-) -> None:
-    file = project / ".env"
-    file.write_text(f"CLICKPOST_KEY={CANARY}\nRETURNS_LAKE=x\nRETURNS_ALERT_URLS=json://{CANARY}\n")
-    file.chmod(mode)
-    said = exposed_env_file()
-    if may:
-        assert f"{file} holds CLICKPOST_KEY, RETURNS_ALERT_URLS" in said
-        assert f"may {may} it. To do: chmod 600 {file}" in said
-    else:
-        assert not said
-    assert CANARY not in said
-    assert "\n" not in said
-
-
-@POSIX
-@pytest.mark.parametrize("text", ["", "RETURNS_LAKE=x\n", "CLICKPOST_KEY=\nRETURNS_ALERT_URLS=\n"])
-def test_an_env_file_without_secrets_may_be_read_by_all(project: Path, text: str) -> None:
-    assert not exposed_env_file()
-    (project / ".env").write_text(text)
-    (project / ".env").chmod(0o644)
-    assert not exposed_env_file()
 
 
 def test_every_variable_that_is_hidden_is_looked_for_in_the_env_file() -> None:

@@ -10,7 +10,8 @@ import typer
 from pydantic import SecretStr
 
 from returns_orchestration.env_file import env_file
-from returns_orchestration.settings import Settings, load_settings, sources, warnings
+from returns_orchestration.settings import Settings, load_settings
+from returns_orchestration.settings_source import sources, warnings
 
 
 def config() -> None:

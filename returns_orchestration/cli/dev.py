@@ -18,7 +18,8 @@ from returns_orchestration.cli import demo_lake
 from returns_orchestration.cli.config import print_warnings
 from returns_orchestration.env_file import ENV_FILE_VARIABLE, env_file
 from returns_orchestration.errors import SettingsError
-from returns_orchestration.settings import load_settings, sources
+from returns_orchestration.settings import load_settings
+from returns_orchestration.settings_source import sources
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -10,7 +10,8 @@ import typer
 
 from returns_orchestration.cli import demo_lake
 from returns_orchestration.errors import NoConnection, ReturnsError
-from returns_orchestration.settings import load_settings, warnings
+from returns_orchestration.settings import load_settings
+from returns_orchestration.settings_source import warnings
 from returns_orchestration.window import last_settled
 from returns_orchestration.words import count
 

@@ -1,0 +1,90 @@
+"""Where each setting comes from, and what in them is probably a mistake.
+
+``settings`` reads the values; here they are only compared with what was meant. No value is
+repeated: `doctor` and the code location print these warnings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration.env_file import (
+    ENV_FILE_VARIABLE,
+    SECRET,
+    env_file,
+    names_in,
+    project_folder,
+    workspace_folder,
+)
+from returns_orchestration.settings import OBJECT_STORES, VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OF_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
+
+
+def warnings() -> list[str]:
+    """What is probably not meant: unknown variables, exposed secrets, a lake in a chance folder.
+
+    Settings are read all the same. No value is repeated.
+    """
+    found = [_exposed_file(), *_unknown_variables()]
+    in_file = names_in(env_file())
+    lake = os.environ.get("RETURNS_LAKE") or in_file.get("RETURNS_LAKE") or "data/lake"
+    relative = not lake.startswith(OBJECT_STORES) and not Path(lake).expanduser().is_absolute()
+    if relative and workspace_folder() is None:
+        found.append(
+            f"RETURNS_LAKE is not an absolute path, and there is no workspace.yaml here or above: "
+            f"the lake is {project_folder() / lake}. To do: set RETURNS_LAKE to an absolute path."
+        )
+    return [text for text in found if text]
+
+
+def _unknown_variables() -> Iterator[str]:
+    """A warning for each variable with our prefixes that is none of ours, with the nearest one."""
+    file = env_file()
+    known = {*VARIABLES, ENV_FILE_VARIABLE}
+    for names, place in ((os.environ, "the environment"), (names_in(file), str(file))):
+        for name in sorted({name.upper() for name in names} - known):
+            if name.startswith(("CLICKPOST_", "RETURNS_")):
+                near = difflib.get_close_matches(name, known, 1, cutoff=0.6)
+                meant = f"; did you mean {near[0]}?" if near else "."
+                yield f"{name} in {place} is not a setting{meant}"
+
+
+def sources() -> dict[str, str]:
+    """Each variable to where its value comes from: the environment, a file, or "default"."""
+    file = env_file()
+    in_environment = {name.upper() for name, value in os.environ.items() if value}
+    in_file = names_in(file)
+    found = dict.fromkeys(VARIABLES, "default")
+    found |= {name: str(file) for name in VARIABLES if name in in_file}
+    return found | {name: "environment" for name in VARIABLES if name in in_environment}
+
+
+def _exposed_file() -> str:
+    """A warning where every user of the machine may read or write a ``.env`` with secrets, or "".
+
+    It names the variables and never a value. Windows has no POSIX modes, so it gets no warning.
+    """
+    file = env_file()
+    if os.name != "posix":
+        return ""
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return ""
+    held = names_in(file) if mode & _OF_OTHERS else {}
+    exposed = [name for name in SECRET if name in held]
+    if not exposed:
+        return ""
+    does = {stat.S_IROTH: "read", stat.S_IWOTH: "write"}.get(mode & _OF_OTHERS, "read and write")
+    return (
+        f"{file} holds {', '.join(exposed)}, and every user of this machine may {does} it. "
+        f"To do: chmod 600 {file}"
+    )
