@@ -12,12 +12,14 @@ import typer
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import Window, last_settled, read_hour
+from returns_orchestration.words import be, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from returns_orchestration.settings import Settings
-    from returns_orchestration.state.provenance import Place, PollOf, Provenance, ServedCopy
+    from returns_orchestration.state.origins import PollOf
+    from returns_orchestration.state.provenance import Place, Provenance, ServedCopy
 
 MASK: Final = "***"
 WIDTH: Final = 60
@@ -101,10 +103,10 @@ def _lines(
             f"{place.why}."
         )
     if not found.places and any(copy.row for copy in found.copies):
-        yield "It is in no table yet: its hour is still to be made. `status` says why."
-    count = sum(copy.row is not None and copy.repeated_at is None for copy in found.copies)
+        yield "No table holds it: its hour is unfinished or damaged. `status` shows which."
+    polls = sum(copy.row is not None and copy.repeated_at is None for copy in found.copies)
     yield ""
-    yield f"Kept polls that served it: {count}. Times are UTC."
+    yield f"Kept polls that served it: {polls}. Times are UTC."
     for at, copy in enumerate(found.copies):
         yield ""
         yield from _said(copy, first=at == 0, raw=raw)
@@ -173,8 +175,8 @@ def _row(place: Place, *, raw: bool) -> Iterator[str]:
         yield f"    Merged by: {'; '.join(place.merges)}."
     if not place.as_served:
         yield (
-            "    It is not what the kept polls say by now: its hour is unfinished, outdated or "
-            "damaged. `status` says which."
+            "    The kept polls give another row: its hour is unfinished, outdated or damaged. "
+            "`status` shows which."
         )
 
 
@@ -185,7 +187,8 @@ def _unseen(found: Provenance) -> Iterator[str]:
     for name, windows in (("missing", found.missing), ("waived", found.waived)):
         if not windows:
             continue
-        yield f"{len(windows)} hours are {name}; it may have been requested in one of them:"
+        hours = f"{count(len(windows), 'hour')} {be(len(windows))} {name}"
+        yield f"{hours}; it may have been requested in one of them:"
         pairs = Spans.of(windows).pairs()
         for start, end in pairs[:SHOWN_SPANS]:
             yield f"    {Window.from_key(start).text} to {Window.from_key(end).text}"

@@ -9,6 +9,6 @@ which hours are complete, missing or damaged and ``failing_claims`` which claims
 and alerts; ``rhythm`` and ``mix`` compare an hour and a day with usual ones. ``verify`` holds every
 file against what was recorded of it, by ``findings``; ``places`` tells whether every return is in
 exactly one hour, ``lateness`` how late returns appear. ``changes`` finds what was written since a
-cursor, and ``provenance`` all that is known of one return. Nothing here polls, makes an hour or
-knows Dagster.
+cursor, ``provenance`` all that is known of one return, and ``origins`` which poll each value is
+from. Nothing here polls, makes an hour or imports Dagster.
 """

@@ -6,8 +6,7 @@ are not made of all their polls are read. From there the marks lead to every win
 so only polls of these few windows are read. A return whose request time changed is found wherever
 it was served.
 
-Which poll a value is from is not decided here: the copies are folded by the very rule that makes
-the table (`ownership.fold`), with values that carry their poll along.
+Which poll each value of the row is from is decided in ``origins``.
 """
 
 from __future__ import annotations
@@ -25,19 +24,20 @@ from returns_orchestration.stages import values
 from returns_orchestration.stages.copies import served_by
 from returns_orchestration.stages.landing import is_good
 from returns_orchestration.stages.ownership import fold, hash_of, items_frame, returns_frame
-from returns_orchestration.stages.typing import RETURN_FIELDS, Refused, decode
+from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.state.hours import is_made
+from returns_orchestration.state.origins import Origin, PollOf, origins_of
 from returns_orchestration.window import Day, Window, windows_between
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, Made, Names
     from returns_orchestration.stages.copies import Served
     from returns_orchestration.stages.ownership import Copy, Return
-    from returns_orchestration.stages.typing import Item, RecordReader, Typed
+    from returns_orchestration.stages.typing import RecordReader
 
     Row = dict[str, Any]
 
@@ -46,15 +46,6 @@ AT_ONCE: Final = timedelta(days=31)
 
 OWN: Final = ("first_polled_at", "last_polled_at")
 """Columns about polls, which no record says."""
-
-
-@dataclass(frozen=True, slots=True)
-class PollOf:
-    """Which poll: the ``number``-th that was kept of ``window``, and when it was sent."""
-
-    window: Window
-    number: int
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +71,6 @@ class ServedCopy:
     def at(self) -> datetime:
         """By what it is ordered: when it was sent, or repeated."""
         return self.repeated_at or self.poll.at
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Which poll a value of the row is from; ``why`` it is that one."""
-
-    poll: PollOf
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +125,6 @@ class Provenance:
     def is_known(self) -> bool:
         """Whether anything was ever served of it."""
         return bool(self.copies or self.places or self.rejected)
-
-
-ONLY: Final = "the only poll"
-NEWEST: Final = "the newest poll wins"
-KEPT: Final = "kept: a later poll no longer gave it"
-LATER_COPY: Final = "the later copy in its poll wins"
-FIRST_PIECE: Final = "of the first piece"
-ALL_PIECES: Final = "the items of all pieces"
-MERGES: Final = (NEWEST, LATER_COPY, KEPT, FIRST_PIECE, ALL_PIECES)
-"""Why a value is the one it is, and the rules by which copies become one row."""
 
 
 def find(
@@ -407,7 +380,7 @@ class _Search:
                 # As the hour is made: of the polls of these windows.
                 sources = sources_of(window, self._names)
                 copies = [copy for copy in self._copies if copy.source.window in sources]
-                origins, merges = _origins(copies) if copies else ({}, [])
+                origins, merges = origins_of(copies) if copies else ({}, [])
                 self._found.places.append(
                     Place(
                         window=window,
@@ -442,69 +415,6 @@ def _why(window: Window, requested_at: datetime) -> str:
     )
 
 
-def _origins(copies: list[Copy]) -> tuple[dict[str, Origin], list[str]]:
-    """Which poll each value is from, by the rule that makes the table, and what was merged."""
-    pieces = fold([_with_origin(copy) for copy in copies]).pieces
-    newest = max(copy.of_source for copy in copies)
-    of_polls: dict[tuple[datetime, Window, int], list[Copy]] = {}
-    for copy in copies:
-        of_polls.setdefault(copy.of_source, []).append(copy)
-    repeated = {key for key, of in of_polls.items() if len(of) > len(fold(of).pieces)}
-    plain = NEWEST if len(of_polls) > 1 else ONLY
-    sourced = {
-        column.name: value.copy
-        for column, value in zip(RETURN_FIELDS, pieces[0].values, strict=True)
-        if isinstance(value, _Sourced)
-    }
-    if len(pieces) > 1:  # a later poll may be about another piece
-        newest = max((copy.of_source for copy in sourced.values()), default=newest)
-    last = max(
-        of_polls[max(of_polls)],
-        key=lambda copy: (copy.typed.requested_at, copy.position),
-    )
-    origins = {tables.REQUESTED_AT.name: Origin(_poll_of_copy(last), plain)}
-    merges = {NEWEST} if len(of_polls) > 1 else set()
-    merges |= {FIRST_PIECE, ALL_PIECES} if len(pieces) > 1 else set()
-    for name, copy in sourced.items():
-        why = [plain if copy.of_source == newest else KEPT]
-        why += [LATER_COPY] if copy.of_source in repeated else []
-        why += [FIRST_PIECE] if len(pieces) > 1 else []
-        merges |= set(why) - {ONLY}
-        origins[name] = Origin(_poll_of_copy(copy), "; ".join(why))
-    return origins, [merge for merge in MERGES if merge in merges]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sourced:
-    """A value that carries along which copy gave it, and else is like the value itself."""
-
-    value: object
-    copy: Copy
-
-    def __eq__(self, other: object) -> bool:
-        return self.value == (other.value if isinstance(other, _Sourced) else other)
-
-    def __hash__(self) -> int:
-        return hash(self.value)
-
-    def __repr__(self) -> str:
-        return repr(self.value)
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-def _with_origin(copy: Copy) -> Copy:
-    def sourced(held: Iterable[object]) -> tuple[object, ...]:
-        return tuple(None if value is None else _Sourced(value, copy) for value in held)
-
-    typed: Typed = copy.typed
-    items: tuple[Item, ...] = tuple(
-        replace(item, values=sourced(item.values)) for item in typed.items
-    )
-    return replace(copy, typed=replace(typed, values=sourced(typed.values), items=items))
-
-
 def _as_rows(found: Return) -> tuple[Row, list[Row]]:
     """The row of `returns` and the rows of `return_items` of a return."""
     return returns_frame([found]).row(0, named=True), items_frame([found]).rows(named=True)
@@ -519,10 +429,6 @@ def _contents(items: list[Row]) -> list[Row]:
 
 def _poll_of(of: Served) -> PollOf:
     return PollOf(of.source, of.poll.number, of.polled_at)
-
-
-def _poll_of_copy(copy: Copy) -> PollOf:
-    return PollOf(copy.source.window, copy.source.number, copy.source.at)
 
 
 def _has_hashes(entry: Made) -> bool:

@@ -22,6 +22,14 @@ from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.stages.typing import RecordReader
 from returns_orchestration.state import provenance
+from returns_orchestration.state.origins import (
+    ALL_PIECES,
+    FIRST_PIECE,
+    KEPT,
+    LATER_COPY,
+    NEWEST,
+    ONLY,
+)
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -77,9 +85,9 @@ def test_a_value_that_a_later_poll_no_longer_gives_is_kept_and_says_so(kept: Kep
 
     (place,) = found.places
     origins = {name: (o.poll.number, o.why) for name, o in place.origins.items()}
-    assert origins["status"] == (2, provenance.NEWEST)
-    assert origins["refund_mode"] == (1, provenance.KEPT)
-    assert place.merges == [provenance.NEWEST, provenance.KEPT]
+    assert origins["status"] == (2, NEWEST)
+    assert origins["refund_mode"] == (1, KEPT)
+    assert place.merges == [NEWEST, KEPT]
     assert place.row["refund_mode"] == "UPI"
     first, second = found.copies
     assert first.changed == {}
@@ -95,8 +103,8 @@ def test_the_later_copy_of_one_poll_wins_and_says_so(kept: Kept) -> None:
     (place,) = kept.find("A").places
 
     assert place.row["status"] == "DONE"
-    assert place.origins["status"].why == f"{provenance.ONLY}; {provenance.LATER_COPY}"
-    assert place.merges == [provenance.LATER_COPY]
+    assert place.origins["status"].why == f"{ONLY}; {LATER_COPY}"
+    assert place.merges == [LATER_COPY]
 
 
 def test_the_pieces_of_a_return_are_told_of(kept: Kept) -> None:
@@ -109,8 +117,8 @@ def test_the_pieces_of_a_return_are_told_of(kept: Kept) -> None:
     (place,) = kept.find("A").places
 
     assert place.row["awbs"] == ["P1", "P2"]
-    assert place.origins["status"].why == f"{provenance.ONLY}; {provenance.FIRST_PIECE}"
-    assert place.merges == [provenance.FIRST_PIECE, provenance.ALL_PIECES]
+    assert place.origins["status"].why == f"{ONLY}; {FIRST_PIECE}"
+    assert place.merges == [FIRST_PIECE, ALL_PIECES]
 
 
 def test_a_return_that_moved_is_found_from_either_hour_and_by_a_bounded_search(kept: Kept) -> None:
