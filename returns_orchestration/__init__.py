@@ -2,8 +2,8 @@
 
 The rooms, in the order the data flows:
 
-- ``errors``, ``window``, ``env_file``, ``address``, ``words``, ``settings``,
-  ``settings_source``, ``tables``: what all others use.
+- ``errors``, ``window``, ``env_file``, ``address``, ``words``, ``network``,
+  ``settings``, ``settings_source``, ``tables``: what all others use.
 - ``clickpost/`` asks: one window, one logical request.
 - ``lake/`` keeps: atomic files in hive folders, and a journal of every one of them.
 - ``stages/`` makes: from the replies as received to returns, items and aggregates.

@@ -31,15 +31,12 @@ from returns_orchestration.address import (
 from returns_orchestration.env_file import ENV_FILE_VARIABLE, project_folder
 from returns_orchestration.env_file import env_file as usual_env_file
 from returns_orchestration.errors import SettingsError
+from returns_orchestration.network import NETWORK_VARIABLES
 from returns_orchestration.window import Window
 
 OBJECT_STORES = ("s3://", "gs://", "az://")
 NONE = "none"
 """The value that switches something off, whatever a file of settings says."""
-
-_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
-NETWORK_VARIABLES = (*_PROXIES, *map(str.lower, _PROXIES), "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""What the HTTP client reads of the environment beside our own variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +215,12 @@ class Settings(BaseSettings):
             message = "must be an http:// or https:// address without a query or a user"
             raise ValueError(message)
         return value.rstrip("/")
+
+    @field_validator("key", "user_name", mode="before")
+    @classmethod
+    def _without_blanks(cls, value: object) -> object:
+        """A secret that is mounted as a file often ends with a line break."""
+        return value.strip() if isinstance(value, str) else value
 
     @field_validator("key", "user_name")
     @classmethod

@@ -33,7 +33,7 @@ def warnings() -> list[str]:
 
     Settings are read all the same. No value is repeated.
     """
-    found = [_exposed_file(), *_unknown_variables()]
+    found = [_exposed_file(), *_unknown_variables(), *_quoted_values()]
     in_file = names_in(env_file())
     lake = os.environ.get("RETURNS_LAKE") or in_file.get("RETURNS_LAKE") or "data/lake"
     relative = not lake.startswith(OBJECT_STORES) and not Path(lake).expanduser().is_absolute()
@@ -55,6 +55,21 @@ def _unknown_variables() -> Iterator[str]:
                 near = difflib.get_close_matches(name, known, 1, cutoff=0.6)
                 meant = f"; did you mean {near[0]}?" if near else "."
                 yield f"{name} in {place} is not a setting{meant}"
+
+
+def _quoted_values() -> Iterator[str]:
+    """A warning for each variable whose value stands in quotation marks, which are sent with it.
+
+    A shell and a ``.env`` take them off; `docker run --env-file` does not.
+    """
+    in_file = names_in(env_file())
+    for name in VARIABLES:
+        value = (os.environ.get(name) or in_file.get(name) or "").strip()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            yield (
+                f"The value of {name} is in quotation marks, which count as part of it. "
+                "To do: remove them."
+            )
 
 
 def sources() -> dict[str, str]:

@@ -29,6 +29,7 @@ ORDER = (
     "env_file",
     "address",
     "words",
+    "network",
     "settings",
     "settings_source",
     "tables",

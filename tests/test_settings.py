@@ -222,6 +222,12 @@ def test_alert_urls_without_commas_between_are_refused(
     assert CANARY not in str(raised.value)
 
 
+def test_blanks_around_credentials_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKPOST_KEY", f"{CANARY}\n")
+    monkeypatch.setenv("CLICKPOST_USER_NAME", " a-user\t")
+    assert load_settings().credentials() == (CANARY, "a-user")
+
+
 @pytest.mark.parametrize("value", [CANARY, f"ftp://{CANARY}/x", "http://", "https:///x"])
 def test_a_heartbeat_is_a_web_address(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETURNS_HEARTBEAT_URL", value)

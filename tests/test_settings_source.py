@@ -52,3 +52,19 @@ def test_a_file_without_secrets_gives_no_warning(project: Path, text: str) -> No
     (project / ".env").write_text(text)
     (project / ".env").chmod(0o644)
     assert not warnings()
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_value_in_quotation_marks_gives_a_warning(
+    monkeypatch: pytest.MonkeyPatch, quote: str
+) -> None:
+    monkeypatch.setenv("CLICKPOST_KEY", f"{quote}{CANARY}{quote}")
+    (text,) = warnings()
+    assert "CLICKPOST_KEY is in quotation marks" in text
+    assert CANARY not in text
+
+
+def test_quotation_marks_of_the_file_are_no_part_of_a_value(project: Path) -> None:
+    (project / ".env").write_text(f'CLICKPOST_KEY="{CANARY}"\n')
+    (project / ".env").chmod(0o600)
+    assert not warnings()

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import httpx
 
+from returns_orchestration.network import share_certificates, transport_for
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -102,6 +104,7 @@ class Channels:
         """Send one message to one channel: "" if it went through, else why not, in words."""
         import apprise  # noqa: PLC0415 - half a second, and only where something is sent
 
+        share_certificates()
         with _muted():
             try:
                 asset = apprise.AppriseAsset(app_id="returns-orchestration", async_mode=False)
@@ -130,7 +133,8 @@ def beat(url: SecretStr | None, transport: httpx.BaseTransport | None = None) ->
     why = ""
     with _muted():
         try:
-            with httpx.Client(timeout=HEARTBEAT_SECONDS, transport=transport) as client:
+            below = transport or transport_for(url.get_secret_value())
+            with httpx.Client(timeout=HEARTBEAT_SECONDS, transport=below) as client:
                 status = client.get(url.get_secret_value()).status_code
             why = "" if status < 400 else f"HTTP {status}"
         except Exception as error:  # noqa: BLE001 - it must not end the tick it tells of

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from returns_orchestration.errors import SettingsError
+from returns_orchestration.network import trusted_certificates
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import Window, last_settled, read_hour, windows_between
 from returns_orchestration.words import be, count, duration
@@ -47,6 +48,7 @@ def backfill(
     polls only what is still missing. Ctrl-C ends it once open requests are answered.
     """
     settings = load_settings()
+    trusted_certificates()  # else the run fails, and only the UI shows why
     windows = chosen_windows(settings, from_, to)
     if not run_backfill(settings, windows, repoll=repoll, console=Console(highlight=False)):
         raise typer.Exit(1)

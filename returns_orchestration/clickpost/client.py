@@ -28,7 +28,7 @@ from returns_orchestration.clickpost.bounds import (
 )
 from returns_orchestration.clickpost.charsets import declared_charset
 from returns_orchestration.clickpost.clocks import ReplyTimes, ensure_over
-from returns_orchestration.clickpost.deadline import Timeouts, open_transport, proxy_host
+from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
 from returns_orchestration.clickpost.more_records import left_out
 from returns_orchestration.clickpost.next_page import PageTrail
@@ -45,6 +45,7 @@ from returns_orchestration.errors import (
     Throttled,
     TransientApiError,
 )
+from returns_orchestration.network import proxy_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +136,7 @@ class ClickPostClient:
     ) -> None:
         """Open no socket yet. Raises SettingsError for an address or a proxy that is none."""
         self._endpoint = _endpoint(base_url)
-        proxy = proxy_host(self._endpoint) if transport is None else ""
+        proxy = proxy_host(str(self._endpoint)) if transport is None else ""
         through = f" through the proxy {proxy}" if proxy else ""
         self._host = self._endpoint.netloc.decode("ascii") + through
         self._zone = zone
@@ -170,7 +171,7 @@ class ClickPostClient:
                 pool=timeouts.pool,
             ),
             follow_redirects=False,
-            trust_env=False,  # what is wanted of the environment is in deadline.py; never netrc
+            trust_env=False,  # what is wanted of the environment is in network.py; never netrc
             headers={
                 "accept": "application/json",
                 "accept-encoding": "gzip, deflate",

@@ -1,18 +1,17 @@
-"""Sockets that never outlast a reply's total time, and the way out: proxies, certificates.
+"""Sockets that never outlast a reply's total time.
 
 A read time-out bounds the silence between two bytes; a server that sends one byte a minute stays
 under it for ever, in the head of a reply as in its body. So every socket operation here gets the
 smaller of its own time-out and what is left of the whole reply's time.
 
 What lives here: the time-outs as data, the network backend that honours them, the transport that
-uses it. What does not live here: credentials (``transport.py``, which calls this), and the words
-for a time-out (``failures.py``). The resolver's own bound on a name look-up is the system's.
+uses it. What does not live here: credentials (``transport.py``, which calls this), proxies and
+certificates (``network``), and the words for a time-out (``failures.py``). The resolver's own bound
+on a name look-up is the system's.
 """
 
 from __future__ import annotations
 
-import urllib.parse
-import urllib.request
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import httpcore
 import httpx
 
 from returns_orchestration.errors import SettingsError
+from returns_orchestration.network import proxy_for, trusted_certificates
 
 if TYPE_CHECKING:
     import ssl
@@ -60,22 +60,22 @@ def open_transport(
 ) -> httpx.HTTPTransport:
     """HTTP/1.1 with keep-alive over at most ``connections`` sockets, through a proxy if one is set.
 
-    Proxies come from the usual variables (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and extra
-    certificates from SSL_CERT_FILE and SSL_CERT_DIR: a company network needs both. A netrc file is
-    never read. Raises SettingsError for a proxy address that cannot be used.
+    Raises SettingsError for a proxy address or certificates that cannot be used, see ``network``.
     """
     transport: httpx.HTTPTransport | None = None
+    certificates = trusted_certificates()
     # Raised below instead: the library's text repeats the proxy's address and its password.
     with suppress(ImportError, ValueError, httpx.InvalidURL):
         transport = httpx.HTTPTransport(
             http2=False,
-            trust_env=True,
+            verify=certificates,
+            trust_env=False,
             limits=httpx.Limits(
                 max_connections=connections,
                 max_keepalive_connections=connections,
                 keepalive_expiry=30.0,
             ),
-            proxy=_proxy_for(base_url),
+            proxy=proxy_for(str(base_url)),
         )
     if transport is None:
         message = "The proxy named by HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used."
@@ -85,20 +85,6 @@ def open_transport(
     # httpx has no argument for it; tests/clickpost/test_wire.py fails if this stops working.
     transport._pool._network_backend = _Backend(monotonic)  # noqa: SLF001
     return transport
-
-
-def proxy_host(url: httpx.URL) -> str:
-    """Host and port of the proxy that requests for ``url`` take, without its user; "" for none."""
-    address = _proxy_for(url)
-    return urllib.parse.urlsplit(address).netloc.rpartition("@")[2] if address else ""
-
-
-def _proxy_for(url: httpx.URL) -> str | None:
-    proxies = urllib.request.getproxies()
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    address = proxies.get(url.scheme) or proxies.get("all")
-    return f"http://{address}" if address and "://" not in address else address
 
 
 class _Backend(httpcore.NetworkBackend):

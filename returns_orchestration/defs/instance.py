@@ -55,6 +55,9 @@ IN_PROGRESS = [
 ]
 
 CONFIGURATION = "dagster.yaml"
+PATTERN = "[]*?"
+"""Dagster looks for its configuration by a pattern, in which these letters have a meaning."""
+
 OPENING = ".opening"
 
 
@@ -88,6 +91,11 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     if not home.is_absolute():
         raise SettingsError(
             f"DAGSTER_HOME is {str(home)!r}.", next_step="Set it to an absolute path."
+        )
+    if set(str(home)) & set(PATTERN):
+        raise SettingsError(
+            f"DAGSTER_HOME is {str(home)!r}, and Dagster reads no dagster.yaml in such a folder.",
+            next_step=f"Set it to a path without {' '.join(PATTERN)}.",
         )
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
     os.environ["DAGSTER_HOME"] = str(home)  # dagster.yaml refers to it

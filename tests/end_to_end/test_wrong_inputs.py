@@ -152,6 +152,9 @@ NETWORK = [
     Wrong("nothing is sent until", BACKFILL, do=fault("429-hour"), code=1),
     Wrong("without a usable `meta`", BACKFILL, do=fault("cut-json"), code=1),
     Wrong("400", BACKFILL, do=fault("meta-400-repr"), code=1),
+    Wrong("SSL_CERT_FILE", BACKFILL, {"SSL_CERT_FILE": "/nowhere/authorities.pem"}),
+    Wrong("PEM form", BACKFILL, {"SSL_CERT_FILE": __file__}),
+    Wrong("SSL_CERT_FILE", ("doctor",), {"SSL_CERT_FILE": "/nowhere/authorities.pem"}),
 ]
 
 
@@ -176,6 +179,7 @@ GARBAGE = b"not a database, but long enough to be taken for one " * 40
 
 DATABASE = [
     Wrong("DAGSTER_HOME", BACKFILL, {"DAGSTER_HOME": "relative"}),
+    Wrong("DAGSTER_HOME", BACKFILL, {"DAGSTER_HOME": "/srv/home[1]"}),
     Wrong("dagster_home", BACKFILL, do=home_is_a_file, code=1),
     Wrong("/dev/null", BACKFILL, {"DAGSTER_HOME": "/dev/null/home"}, code=1),
     Wrong("/proc/home", BACKFILL, {"DAGSTER_HOME": "/proc/home"}, code=1),
