@@ -1,6 +1,7 @@
 """The command line, ``returns-orchestration COMMAND``: thin, each command a file of its own name.
 
-Exit codes: 0 all is well, 1 something is missing or failed, 2 the call or a setting makes no sense.
+Exit codes: 0 all is well, 1 something is missing or failed, 2 a wrong call or setting; `health`
+alone has codes of its own.
 Dagster is imported by the commands that need it, when they run: it takes more than a second.
 """
 
@@ -12,7 +13,7 @@ import sys
 from contextlib import ExitStack, suppress
 from functools import wraps
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -26,7 +27,9 @@ from returns_orchestration.cli import (
     demo_lake,
     dev,
     doctor,
+    health,
     incidents,
+    metrics,
     rebuild,
     rezone,
     show,
@@ -92,6 +95,8 @@ _command(waive.waive)
 _command(acknowledge.acknowledge)
 _command(incidents.incidents)
 _command(alert.alert)
+_command(health.health)
+_command(metrics.metrics)
 _command(dev.dev)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
@@ -118,6 +123,8 @@ def main() -> None:
     # progress bar stands and the last word on an hour is said at the end.
     logging.getLogger("returns_orchestration").setLevel(logging.ERROR)
     try:
+        if sys.argv[1:2] == ["health"]:
+            _probe()
         app()
     except ReturnsError as error:
         _end(error)
@@ -136,6 +143,21 @@ def main() -> None:
         if known is None:
             raise
         _end(known)
+
+
+USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
+"""Typer's class of all wrong calls, which has no public name."""
+
+
+def _probe() -> NoReturn:
+    """Run `health`; a wrong call or setting is 3 there, as 2 is critical."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except USAGE_ERROR as error:
+        error.show()
+    except ReturnsError as error:
+        sys.stderr.write(f"returns-orchestration: {error}\n")
+    sys.exit(health.UNKNOWN)
 
 
 def _end(error: ReturnsError) -> NoReturn:

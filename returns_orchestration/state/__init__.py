@@ -10,5 +10,6 @@ and alerts; ``rhythm`` and ``mix`` compare an hour and a day with usual ones. ``
 file against what was recorded of it, by ``findings``; ``places`` tells whether every return is in
 exactly one hour, ``lateness`` how late returns appear. ``changes`` finds what was written since a
 cursor, ``provenance`` all that is known of one return, and ``origins`` which poll each value is
-from. Nothing here polls, makes an hour or imports Dagster.
+from. ``health`` judges whether the deployment is well. Nothing here polls, makes an hour or imports
+Dagster.
 """

@@ -1,4 +1,4 @@
-"""`make prove`: every proof in its long profile, two at a time, and the table of what came out.
+"""`make prove`: every proof in its long profile, three at a time, and the table of what came out.
 
 Each runs in a process of its own, so that no proof lives in what another left behind.
 """
@@ -16,7 +16,9 @@ from dataclasses import asdict
 from proof.promises import BY_NAME, PROOFS, Proof
 from proof.result import Result
 
-LANES = 2
+LANES = 3
+"""Of the three that run at once, on two cores, one mostly waits: `pauses`, then `outages`."""
+
 HEAD = "| Promise | How it is tested | Number | Result | Seed |\n|---|---|---:|---|---:|"
 
 
