@@ -7,9 +7,9 @@ The rooms, in the order the data flows:
 - ``clickpost/`` asks: one window, one logical request.
 - ``lake/`` keeps: atomic files in hive folders, and a journal of every one of them.
 - ``stages/`` makes: from the replies as received to returns, items and aggregates.
-- ``state/`` believes: the one rule of an hour's state, and claims about tables as pure functions.
+- ``state/`` judges: the one rule of an hour's state, and claims about tables as pure functions.
 - ``flow/`` runs: many hours and days, polled, landed, made and published.
-- ``alerts/`` tells: incidents, and one message for each.
+- ``alerts/`` notifies: incidents, and one message for each.
 - ``defs/`` with ``definitions`` is the Dagster project; ``cli`` the command line over it.
 - ``simulator/`` is the API, bundled; it shares no code with the rest.
 """

@@ -1,8 +1,8 @@
-"""What an address may be, and whether it holds a secret: addresses are told, secrets are not.
+"""Which addresses are valid, and whether one holds a secret: addresses are shown, secrets are not.
 
-An address of the API, of the UI or of the lake stands in messages, errors and links. So it has no
-query and no user, and neither the key nor the user name is a part of it. Text in, verdict out;
-called by ``settings`` and by ``lake``, which say what is wrong and where.
+Messages, errors and links show the addresses of the API, of the UI and of the lake. So an address
+has no query and no user, and holds neither the key nor the user name. Text in, verdict out; called
+by ``settings`` and by ``lake``, which report the fault and its place.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ PUBLIC: Final = (
     "https://www.clickpost.in/api/v1/return_order_poll/",
     "https://api.clickpost.in/api/v1/return_order_poll/",
 )
-"""Known to everybody: whoever has a word of these for a user name tells nothing by the address."""
+"""Public addresses: they do not expose a user name that is a word of one of them."""
 
 _TELLING: Final = 6
-"""Characters of a key that stand in no address by chance."""
+"""A key of this length or more does not occur in an address by chance."""
 
 _WEB: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _STORE: Final = re.compile(r"(s3|gs|az)://[^\s/?#@:]+(/[^\s?#@]*)?")
@@ -36,7 +36,7 @@ def is_plain_store_address(text: str) -> bool:
 
 
 def holds_key(address: str, key: str) -> bool:
-    """Whether ``key`` stands anywhere in ``address``; one under 6 characters: as a whole part."""
+    """Whether ``address`` holds ``key``; a key under 6 characters counts only as a whole part."""
     anywhere = len(key.strip()) >= _TELLING
     return _holds(address, key, beside="" if anywhere else _BESIDE)
 
@@ -50,13 +50,13 @@ def holds_user_name(address: str, user_name: str) -> bool:
 
 
 def _holds(address: str, value: str, *, beside: str) -> bool:
-    """``beside``: a pattern of what may not stand on either side; "": anything may."""
+    """``beside``: a pattern of the characters not allowed on either side; "": all are allowed."""
     value = value.strip().casefold()
     whole = re.escape(value)
     if beside:
         whole = f"(?<!{beside}){whole}(?!{beside})"
     if not value or any(re.search(whole, public) for public in PUBLIC):
         return False
-    # As it stands, too: a value may hold a percent sign or a plus of its own.
+    # Undecoded, too: a value itself may hold a percent sign or a plus.
     forms = (address, unquote(address), unquote_plus(address), unquote(unquote(address)))
     return any(re.search(whole, form.casefold()) for form in forms)

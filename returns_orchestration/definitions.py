@@ -1,8 +1,8 @@
-"""The Dagster definitions: ``build_defs`` makes them anew, ``defs`` is what Dagster loads.
+"""The Dagster definitions: ``build_defs`` makes new ones, and Dagster loads ``defs``.
 
-Settings are read once, when this module is loaded; credentials are asked for when a run is about to
-send a request. Nothing is opened at load: no socket, no folder, no secret. Warnings about
-the settings go to the log. Dagster's telemetry is switched off.
+Settings are read once, when this module is loaded; credentials are read when a run is about to send
+a request. Loading opens no socket, no folder and no secret. Warnings about the settings go to the
+log. Dagster's telemetry is switched off.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def build_defs(
 ) -> dg.Definitions:
     """Fresh definitions for ``settings``; ``overrides`` are those of ``build_pipeline``.
 
-    All assets stand behind ``key_prefix``, so that two deployments can stand in one Dagster, each
+    All asset keys begin with ``key_prefix``, so that one Dagster can hold two deployments, each
     with a lake of its own.
     """
     keys = Keys(tuple(key_prefix))

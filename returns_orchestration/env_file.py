@@ -1,7 +1,7 @@
 """The ``.env`` beside workspace.yaml: where it is, and which variables it sets.
 
-``settings`` reads its values. RETURNS_ENV_FILE names another file in its place. Nothing here
-writes, logs or keeps a value.
+``settings`` reads its values. RETURNS_ENV_FILE names another file in its place. This module does
+not write, log or keep a value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SECRET: Final = (
     "RETURNS_ALERT_URLS",
     "RETURNS_HEARTBEAT_URL",
 )
-"""The variables whose values nobody else may see; URLs of alerts hold passwords."""
+"""The variables whose values other users must not see; URLs of alerts hold passwords."""
 
 
 def workspace_folder() -> Path | None:
@@ -32,12 +32,12 @@ def workspace_folder() -> Path | None:
 
 
 def project_folder() -> Path:
-    """Where ``.env`` and a relative RETURNS_LAKE lie: beside workspace.yaml, else right here."""
+    """The folder of ``.env`` and of a relative RETURNS_LAKE: that of workspace.yaml, else here."""
     return workspace_folder() or Path.cwd()
 
 
 def env_file() -> Path:
-    """Where the file of settings is, if there is one."""
+    """The path of the file of settings, which may be absent."""
     named = os.environ.get(ENV_FILE_VARIABLE, "")
     return Path(named).expanduser() if named else project_folder() / ENV_FILE
 

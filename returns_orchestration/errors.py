@@ -3,12 +3,12 @@
 ::
 
     ReturnsError
-    ├── SettingsError               a variable is absent or makes no sense
+    ├── SettingsError               a variable is absent or invalid
     ├── Interrupted                 a person stopped the command
     ├── ApiError                    ClickPost was asked and the window was not read
     │   ├── TransientApiError       asking again may help; it was tried within bounds
     │   │   ├── Unreachable         time-out, reset, body cut short
-    │   │   │   └── NoConnection    nobody answers at the address at all
+    │   │   │   └── NoConnection    the address accepts no connection
     │   │   ├── Throttled           429, or meta.status 429
     │   │   │   └── AskedToWait     ... for longer than a run waits; the deployment is silent
     │   │   ├── ServerFault         408, 425, 5xx, or meta.status 5xx
@@ -21,19 +21,19 @@
     │       ├── NextPageRefused     meta.next leaves the host or runs in a loop
     │       ├── NotOver             the hour was asked for before its end
     │       ├── RecordsLeftOut      the reply indicates more records than it serves
-    │       ├── ClockAhead          the hour is over by this machine's clock and not by theirs
-    │       └── StaleReply          a cache answered with what was said before the hour was over
+    │       ├── ClockAhead          the hour is over by this machine's clock, not by ClickPost's
+    │       └── StaleReply          a cache answered with a reply from before the hour's end
     ├── LakeError                   the lake could not be read or written
     │   ├── LakeUnwritable          no permission, disk full, no such bucket
-    │   ├── LakeOlder               made by an earlier release: `upgrade` brings it over
+    │   ├── LakeOlder               made by an earlier release: `upgrade` converts it
     │   ├── LakeNewer               made by a later release, which this one cannot read
-    │   └── LakeDamaged             a file is not what was recorded when it was written
-    │       └── ZoneUnknown         a poll was sent under a zone that this machine does not know
+    │   └── LakeDamaged             a file does not match its record
+    │       └── ZoneUnknown         a poll was sent under a zone that this machine lacks
     └── DataError                   the data of one hour cannot be published
-        ├── HourBlocked             a claim that must hold does not; the old tables stand
-        └── NeverPolled             tables were asked for of an hour that has no poll
+        ├── HourBlocked             a blocking claim fails; the old tables stay
+        └── NeverPolled             tables were requested for an hour that has no poll
 
-What lives here: types, their facts as attributes, and their words. Every message names the cause
+What lives here: types, their facts as attributes, and their texts. Every message names the cause
 and the next step and holds neither the key, the user name nor personal data. Errors of libraries
 are re-raised as these, ``from None``, because their texts can repeat a URL.
 """
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class ReturnsError(Exception):
-    """Root of the tree: ``str(error)`` is fit to be shown to a user as it is.
+    """Root of the tree: ``str(error)`` can be shown to a user as it is.
 
     An alert about hours that are missing because of it has ``missing_because`` in its title and,
     where waiting does not help, ``missing_to_do``.
@@ -64,11 +64,11 @@ class ReturnsError(Exception):
 
 
 class SettingsError(ReturnsError):
-    """A setting is absent or makes no sense; names the variable and what is allowed."""
+    """A setting is absent or invalid; the message names the variable and the values allowed."""
 
 
 class Interrupted(ReturnsError):
-    """A person stopped the command; what was on the wire has come in and is kept."""
+    """A person stopped the command; replies to requests already sent were received and kept."""
 
     next_step = "Run the same again: it polls only what is still missing."
 
@@ -116,7 +116,7 @@ class Unreachable(TransientApiError):
 
 
 class NoConnection(Unreachable):
-    """Nobody answers: no such host, connection refused or too slow, certificate not accepted.
+    """No connection: no such host, connection refused or too slow, certificate not accepted.
 
     It concerns every window alike, so asking for others is pointless until it is mended.
     """
@@ -141,7 +141,7 @@ class Throttled(TransientApiError):
 
 
 class AskedToWait(Throttled):
-    """The API asks for a longer wait than a run waits; until then nothing is sent.
+    """The API asks for a longer wait than a run waits; no request is sent until then.
 
     It concerns every window alike, so a run ends with it.
     """
@@ -171,7 +171,7 @@ class AnswerPending(TransientApiError):
 
 
 class MalformedReply(TransientApiError):
-    """The body is not the documented JSON, although the status says that all is well.
+    """The body is not the documented JSON, although the status reports success.
 
     ``size``: its bytes, as far as they were read.
     """
@@ -222,7 +222,7 @@ class NextPageRefused(PermanentApiError):
 
 
 class NotOver(PermanentApiError):
-    """The hour was asked for before its end, so what was served of it is not all of it."""
+    """The hour was asked for before its end, so the reply does not hold all of it."""
 
     missing_because = "they were polled before their end"
     next_step = "The hour stays missing; the sensor `missing_hours` asks for it after its end."
@@ -240,7 +240,7 @@ class RecordsLeftOut(PermanentApiError):
 
 
 class ClockAhead(PermanentApiError):
-    """The hour is not over by ClickPost's clock, so what was served of it is not all of it."""
+    """The hour is not over by ClickPost's clock, so the reply does not hold all of it."""
 
     missing_because = "this machine's clock is ahead of ClickPost's"
     missing_to_do = "set this machine's clock right, best by NTP."
@@ -248,7 +248,7 @@ class ClockAhead(PermanentApiError):
 
 
 class StaleReply(PermanentApiError):
-    """A cache answered with what ClickPost had said before the hour was over."""
+    """A cache answered with a reply that ClickPost gave before the hour was over."""
 
     missing_because = "a cache answers for ClickPost with old replies"
     missing_to_do = "let the proxy or cache on the way pass requests to the API through."
@@ -263,7 +263,7 @@ class LakeError(ReturnsError):
 
 
 class LakeUnwritable(LakeError):
-    """A write failed; what stood there before is untouched."""
+    """A write failed; the earlier content is unchanged."""
 
     missing_because = "the lake cannot be written"
     missing_to_do = (
@@ -273,7 +273,7 @@ class LakeUnwritable(LakeError):
 
 
 class LakeOlder(LakeError):
-    """The lake was made by a release before 0.2 and has not been brought over."""
+    """The lake was made by a release before 0.2 and has not been converted."""
 
     next_step = "Stop its daemon and run `returns-orchestration upgrade`, which asks no API."
 
@@ -282,7 +282,7 @@ class LakeOlder(LakeError):
 
 
 class LakeNewer(LakeError):
-    """The lake has a format that this release does not know; ``found`` names it."""
+    """The lake has a format that this release does not support; ``found`` names it."""
 
     next_step = "Install the newest release of returns-orchestration; nothing was changed."
 
@@ -292,7 +292,7 @@ class LakeNewer(LakeError):
 
 
 class LakeDamaged(LakeError):
-    """A file is missing, unreadable or not what was recorded when it was written."""
+    """A file is missing, unreadable or does not match its record."""
 
     missing_because = "a file of the lake is damaged"
     missing_to_do = "run `returns-orchestration backfill FROM TO --repoll` for them."
@@ -317,11 +317,11 @@ class ZoneUnknown(LakeDamaged):
 
 
 class DataError(ReturnsError):
-    """The data of one hour cannot be published; what stood there before is untouched."""
+    """The data of one hour cannot be published; the earlier tables are unchanged."""
 
 
 class HourBlocked(DataError):
-    """A claim that must hold does not. ``judged`` holds the claims by table, as evidence.
+    """A blocking claim fails. ``judged`` holds the claims by table, as evidence.
 
     ``window`` is the key of the hour, or of the day whose tables it is about.
     """
@@ -337,7 +337,7 @@ class HourBlocked(DataError):
 
 
 class NeverPolled(DataError):
-    """Tables were asked for of an hour whose window was never polled."""
+    """Tables were requested for an hour whose window was never polled."""
 
     next_step = "Materialize raw_returns for it too, or run `returns-orchestration backfill`."
 

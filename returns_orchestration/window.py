@@ -1,8 +1,8 @@
 """The hour: one half-open window ``[start, start + 60 min)`` in UTC, and the only clock arithmetic.
 
-One value object owns what an hour is called in Dagster (its partition key), on the command line,
-in the lake (its path) and on the wire. What does not live here: which hours exist or are due
-(that needs settings), and reading the times inside records (``stages/typing.py``).
+One value object owns the names of an hour in Dagster (its partition key), on the command line, in
+the lake (its path) and on the wire. What does not live here: which hours exist or are due (that
+needs settings), and reading the times inside records (``stages/typing.py``).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Window:
 
     @property
     def number(self) -> int:
-        """The hours from 1970 to it."""
+        """The count of hours from 1970 to this one."""
         return (self.start - EPOCH) // HOUR
 
     @property
@@ -164,7 +164,7 @@ class Ever:
 
     @property
     def key(self) -> str:
-        """What its record calls it."""
+        """Its name in its record."""
         return "ever"
 
     @property

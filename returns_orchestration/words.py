@@ -1,6 +1,6 @@
 """How counts, times, lists and a merchant's own names are written, in every message and list.
 
-One place for all of them: what people read in a terminal, in an alert and in Dagster's UI agrees.
+One place for all of them, so that terminals, alerts and Dagster's UI agree.
 """
 
 from __future__ import annotations

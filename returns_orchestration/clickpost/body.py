@@ -1,7 +1,7 @@
-"""The body of a reply: bounded in size, decompressed whole, also where the header does not say so.
+"""The body of a reply: bounded in size, decompressed whole, also where the header is absent.
 
-The HTTP library would stop at the end of a gzip's first member and take the rest for nothing, so
-the bytes are taken as they came and decompressed here.
+The HTTP library would stop at the end of a gzip's first member and ignore the rest, so the bytes
+are taken as received and decompressed here.
 
 What lives here: bytes in, bytes out. What does not: their text (``charsets.py``), their meaning
 (``reply.py``), the time they may take (``deadline.py``). Called by ``client.py`` inside its
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _GZIP: Final = b"\x1f\x8b"
 _OK: Final = 200
 _MAX_CODINGS: Final = 3
-_PART: Final = 2**12  # bytes decompressed at once; what follows a member's end is copied, so few
+_PART: Final = 2**12  # bytes decompressed at once: few, as those after a member's end are copied
 _GZIP_FORM: Final = zlib.MAX_WBITS | 16
 _ZLIB_FORM: Final = zlib.MAX_WBITS
 _BARE_FORM: Final = -zlib.MAX_WBITS
@@ -38,7 +38,7 @@ _BARE_FORM: Final = -zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """So many bytes; ``words`` complete "The reply ..." for a body that has more."""
+    """A count of bytes; ``words`` complete "The reply ..." for a body that has more."""
 
     size: int
     words: str
@@ -50,7 +50,7 @@ class _Limit:
 
 
 def read_body(response: httpx.Response, max_bytes: int, *, before: int = 0) -> bytearray:
-    """The decompressed body; of a reply other than HTTP 200 what can be had of it, maybe nothing.
+    """The decompressed body; of a reply other than HTTP 200 the readable part, which may be empty.
 
     ``before`` counts the bytes of the pages before it. Raises RequestRefused for a body that has
     over ``max_bytes`` with them, MalformedReply for a compressed one that cannot be read to its
@@ -95,12 +95,12 @@ def _plain(raw: bytearray, content_encoding: str, limit: _Limit) -> bytearray:
         else:
             message = "The body came in a content encoding that was not asked for."
             raise MalformedReply(message)
-    # No JSON begins so: a proxy that compressed and dropped the header (a form seen elsewhere).
+    # JSON never begins so: a proxy compressed and dropped the header (a form seen elsewhere).
     return _decompressed(raw, _GZIP_FORM, limit) if raw.startswith(_GZIP) else raw
 
 
 def _has_zlib_head(raw: bytearray) -> bool:
-    """Whether deflate comes as the standard has it; some servers send it without its head."""
+    """Whether deflate has the head that the standard requires; some servers omit it."""
     return raw[0] & 0x0F == zlib.DEFLATED and int.from_bytes(raw[:2], "big") % 31 == 0
 
 

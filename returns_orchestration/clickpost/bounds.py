@@ -1,11 +1,11 @@
 """How large a reply may be, and the words for one that is larger.
 
 A window is at most an hour, and the largest hour known has 12,000 records in 28 MB. Each bound is a
-multiple of that, and none depends on how well the reply was compressed: what a few kilobytes expand
-to is read or refused within a second of processor time and 150 MB of memory. What exceeds a bound
-is refused at once and not asked for again, as the same reply would come.
+multiple of that and does not depend on how well the reply was compressed: a few kilobytes, however
+far they expand, are read or refused within a second of processor time and 150 MB of memory. A reply
+that exceeds a bound is refused at once and not asked for again, as the same reply would come.
 
-What lives here: the bounds. What does not: where each is held (``body.py``, ``charsets.py``,
+What lives here: the bounds. What does not: their enforcement (``body.py``, ``charsets.py``,
 ``records.py``, ``reply.py``, ``client.py``).
 """
 
@@ -19,10 +19,10 @@ MAX_BODY_BYTES: Final = 112 * 2**20
 """Bytes of all pages of a window, decompressed."""
 
 LARGE_BYTES: Final = 2**20
-"""A larger reply that is no answer is asked for once more and not four times: it takes its time."""
+"""A larger reply that is no answer is asked for once more, not four times: each takes long."""
 
 MAX_ERROR_BYTES: Final = 2**18
-"""Bytes of a body that is no success: it is read for its meta only."""
+"""Bytes of the body of a failure, which is read for its meta only."""
 
 MAX_GZIP_MEMBERS: Final = 10_000
 """Parts of one gzip body, each with a head of its own."""
@@ -34,7 +34,7 @@ MAX_VALUES: Final = 2_000_000
 """Commas and opening brackets of a reply, those inside texts too; a record has about 70."""
 
 MAX_DEPTH: Final = 5_000
-"""Lists and objects inside each other."""
+"""Levels of nested lists and objects."""
 
 MAX_BRACKETS: Final = 500_000
 """Brackets of a reply that has to be cut without the JSON library; a record has about 14."""
@@ -46,7 +46,7 @@ MAX_META_BYTES: Final = 2**18
 """Bytes of ``meta``, and of anything beside it that is looked at."""
 
 MAX_DAMAGED_BYTES: Final = 5_000_000
-"""Bytes of a reply that are no text of its encoding; each takes six characters."""
+"""Bytes of a reply that are invalid in its encoding; each takes six characters."""
 
 
 class BeyondBoundsError(ValueError):

@@ -1,10 +1,10 @@
-r"""The text of a reply: in which encoding it is written, and what becomes of bytes that are none.
+r"""The text of a reply: its encoding, and the handling of bytes that are not text.
 
-JSON is UTF-8, and some servers write something else. What shows itself, by a byte order mark or by
-the zeros of UTF-16 and UTF-32, is believed; then what the Content-Type declares, if all bytes are
-text of it; else it is UTF-8. A byte that is no text even so is kept as the JSON escape of the code
-point that stands for it in Python (``surrogateescape``): ``\udcff`` for the byte 255. So nothing
-is replaced, and two texts that differ in such a byte stay two.
+JSON is UTF-8, but some servers write another encoding. The encoding is the one that a byte order
+mark or the zeros of UTF-16 and UTF-32 show; else the one that the Content-Type declares, if all
+bytes are valid in it; else UTF-8. A byte that is still invalid is kept as the JSON escape of the
+code point that Python gives it (``surrogateescape``): ``\udcff`` for the byte 255. So no byte is
+replaced, and two texts that differ in such a byte stay different.
 
 What lives here: bytes to UTF-8 bytes, and UTF-8 bytes to text. What does not: where a text begins
 and ends (``records.py``, the only caller).
@@ -36,10 +36,10 @@ _DECLARED: Final = re.compile(
 _NO_TEXT: Final = frozenset(
     {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 )
-"""Python calls them text encodings; they are spellings within a text, some slow beyond measure."""
+"""Python calls them text encodings; they are spellings within a text, and some are very slow."""
 
 _OBJECT: Final = re.compile(r"[ \t\r\n]*+\{")
-"""How a reply begins: any bytes are text of some encodings, also where the header is wrong."""
+"""How a reply begins: some encodings accept all bytes, also where the header is wrong."""
 
 _UTF_8: Final = ("utf-8", "utf-8-sig", "ascii")
 _PART: Final = 2**16
@@ -48,11 +48,11 @@ _MAX_HALVES: Final = 100_000
 
 
 class NotTextError(ValueError):
-    """The bytes are no text of the encoding that they show."""
+    """The bytes are invalid in the encoding that they show."""
 
 
 def declared_charset(content_type: str) -> str:
-    """The charset that a Content-Type declares; "" for none, or for what is no name of one."""
+    """The charset that a Content-Type declares; "" for none, or for an invalid name."""
     found = _DECLARED.search(content_type)
     return found[1] if found else ""
 
@@ -60,9 +60,9 @@ def declared_charset(content_type: str) -> str:
 def as_utf8(body: bytearray, declared: str) -> bytearray:
     """``body`` in UTF-8, without a byte order mark; ``declared``: its charset, or "".
 
-    Bytes that are no text remain as they are, and are no UTF-8 in the result either. Raises
-    NotTextError for broken UTF-32 and for a text that ends within a character of two bytes,
-    BeyondBoundsError for too many halves of a character, and for more bytes than MAX_BODY_BYTES.
+    Invalid bytes remain as they are, and stay invalid in the result. Raises NotTextError for broken
+    UTF-32 and for a text that ends within a character of two bytes, BeyondBoundsError for too many
+    halves of a character, and for more bytes than MAX_BODY_BYTES.
     """
     shown = json.detect_encoding(bytes(body[:4]))
     if shown == "utf-8-sig":
@@ -76,7 +76,7 @@ def as_utf8(body: bytearray, declared: str) -> bytearray:
         except BeyondBoundsError:
             raise
         except (LookupError, ValueError):
-            return body  # no encoding, or the bytes are no text of it
+            return body  # no encoding, or the bytes are invalid in it
     return body
 
 
@@ -86,7 +86,7 @@ def _from_declared(body: bytearray, declared: str) -> bytearray:
         raise LookupError(declared)
     if name in _UTF_8:
         return body
-    "".encode(name)  # refuses what is no text encoding, such as base64
+    "".encode(name)  # refuses a codec that is no text encoding, such as base64
     decoder = codecs.getincrementaldecoder(name)()
     plain = bytearray()
     for start in range(0, len(body), _PART):
@@ -99,14 +99,14 @@ def _from_declared(body: bytearray, declared: str) -> bytearray:
 
 
 def _ensure_bounded(plain: bytearray) -> None:
-    """Raise BeyondBoundsError for a text that has grown too large: it may need more bytes here."""
+    """Raise BeyondBoundsError for a text that has grown too large: UTF-8 may need more bytes."""
     if len(plain) > MAX_BODY_BYTES:
         message = f"is larger than {MAX_BODY_BYTES // 2**20:,} MB in UTF-8"
         raise BeyondBoundsError(message)
 
 
 def _from_wide(body: bytearray, encoding: str) -> bytearray:
-    """From UTF-16 or UTF-32; half of a surrogate pair becomes the three bytes it would be."""
+    """From UTF-16 or UTF-32; half of a surrogate pair becomes its three bytes."""
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
     plain = bytearray()
     halves = 0
@@ -127,14 +127,14 @@ def _from_wide(body: bytearray, encoding: str) -> bytearray:
 
 
 class TextReader:
-    """Reads pieces of one reply; ``damaged`` counts those that held bytes which are no text."""
+    """Reads pieces of one reply; ``damaged`` counts those that held invalid bytes."""
 
     def __init__(self) -> None:
         self.damaged = 0
         self._room = MAX_DAMAGED_BYTES
 
     def read(self, piece: Bytes) -> str:
-        """``piece``, UTF-8, as text; BeyondBoundsError for too many bytes that are none."""
+        """``piece``, UTF-8, as text; BeyondBoundsError for too many invalid bytes."""
         try:
             return str(piece, "utf-8")
         except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""One window, one logical request: its pages, its repeats, and what it brought.
+"""One window, one logical request: its pages, its repeats, and its result.
 
 What lives here: the public client and its result. What does not: the verdict on a reply
 (``reply.py``), the times between requests (``retry.py``), credentials (``transport.py``).
@@ -65,16 +65,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What one poll of one window brought, all pages of it.
+    """The result of one poll of one window, all pages included.
 
-    - ``polled_at``: aware, UTC; when the first page was asked for, or a cache had got it
+    - ``polled_at``: aware, UTC; when the first page was asked for, by us or by a cache
     - ``records``: each record's exact JSON text, in the order served, over all pages
     - ``requests``: HTTP requests sent, repeats and further pages included
     - ``bytes``: body bytes of the accepted pages, decompressed
     - ``seconds``: from the call to the last page, waiting included
-    - ``null_result``: a page said success with ``result: null``; an empty hour, worth a warning
-    - ``damaged_text``: records with bytes that are no text, kept as escapes (see ``charsets.py``)
-    - ``clock_ahead``: of ClickPost's, which ``polled_at`` then goes by; 0: this machine's agreed
+    - ``null_result``: a page reported success with ``result: null``; an empty hour, worth a warning
+    - ``damaged_text``: records with bytes that are not text, kept as escapes (see ``charsets.py``)
+    - ``clock_ahead``: how far our clock is ahead of ClickPost's, which then decides; 0: both agree
     """
 
     window: Window
@@ -91,7 +91,7 @@ class Poll:
 
 @dataclass(slots=True)
 class _Received:
-    """One accepted reply, of what time it is, and the bytes of its body."""
+    """One accepted reply, its times, and the size of its body in bytes."""
 
     page: Page
     secrets: Secrets
@@ -107,7 +107,7 @@ def utc_now() -> datetime:
 class ClickPostClient:
     """Reads windows from ClickPost; thread-safe, a context manager, and its repr holds no secret.
 
-    ``credentials`` gives key and user name and is asked at each request, so it may rotate them; a
+    ``credentials`` gives key and user name and is called at each request, so it may rotate them; a
     SettingsError that it raises passes through. ``max_concurrency`` requests at most are under way
     at once and ``max_requests_per_second`` start in any second, over all threads. ``transport``
     takes the place of real sockets; ``rate_limit_file`` shares the limit with other processes.
@@ -134,7 +134,7 @@ class ClickPostClient:
         uniform: Callable[[float, float], float] = random.uniform,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Open no socket yet. Raises SettingsError for an address or a proxy that is none."""
+        """Open no socket yet. Raises SettingsError for an invalid address or proxy."""
         self._endpoint = _endpoint(base_url)
         proxy = proxy_host(str(self._endpoint)) if transport is None else ""
         through = f" through the proxy {proxy}" if proxy else ""
@@ -171,7 +171,7 @@ class ClickPostClient:
                 pool=timeouts.pool,
             ),
             follow_redirects=False,
-            trust_env=False,  # what is wanted of the environment is in network.py; never netrc
+            trust_env=False,  # network.py reads what is needed of the environment; never netrc
             headers={
                 "accept": "application/json",
                 "accept-encoding": "gzip, deflate",
@@ -198,7 +198,7 @@ class ClickPostClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; the client is of no use afterwards."""
+        """Close the connections; the client cannot be used afterwards."""
         self._http.close()
 
     def poll(self, window: Window) -> Poll:
@@ -208,7 +208,7 @@ class ClickPostClient:
         key) and ``attempts`` (requests sent for it) set; SettingsError where credentials are
         absent.
         """
-        sent: list[datetime] = []  # one for each request; grows while it is asked
+        sent: list[datetime] = []  # one for each request; grows while the window is polled
         try:
             return self._whole(window, sent)
         except ApiError as error:
@@ -293,7 +293,7 @@ class ClickPostClient:
             self._sleep(wait)
 
     def _silenced(self, failure: Throttled) -> AskedToWait:
-        """Silence the deployment for as long as ``failure`` asks; what to raise instead of it."""
+        """Silence the deployment for as long as ``failure`` asks; the error to raise instead."""
         seconds = failure.retry_after or 0.0
         until = self._rate_limit.be_silent(self._clock().astimezone(UTC), seconds)
         bound = (
@@ -336,7 +336,7 @@ class ClickPostClient:
             charset=declared_charset(response.headers.get("content-type", "")),
             signs=response.extensions["signs"],
         )
-        size = len(body)  # reading takes a mark at its beginning away
+        size = len(body)  # reading removes a mark at its beginning
         try:
             return _Received(read_page(answer, body), secrets, times, len(body))
         except MalformedReply as error:

@@ -1,11 +1,11 @@
 """By whose clock an hour was polled: this machine's, or the API's where the two disagree.
 
-Which of two polls is the newer, and whether an hour was over, must not hang on a clock that was
-wrong for a while. Every HTTP server tells its time with each reply; so that decides, where it is
-further off than any reply takes. Called by ``client.py``; ``retry.py`` reads dates with it.
+The order of two polls, and whether an hour was over, must not depend on a clock that was wrong for
+a while. Every HTTP server sends its time with each reply; that time decides where it is further off
+than any reply takes. Called by ``client.py``; ``retry.py`` reads dates with it.
 
-A cache between here and there may answer with an older reply, whose date is of then; it says with
-``Age`` how many seconds ago that was.
+A cache in between may answer with an older reply, which has the date of that time; its ``Age``
+gives how many seconds ago that was.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ AGREE: Final = timedelta(minutes=5)
 """Clocks that are further apart disagree: no reply takes that long."""
 
 BELIEVED: Final = timedelta(days=31)
-"""Beyond that the date is the mistake, and not this machine's clock."""
+"""Beyond that the date is wrong, and not this machine's clock."""
 
 
 _ZONES: Final = ("GMT", "UTC", "+0000", "-0000")
@@ -39,8 +39,8 @@ _WITHOUT_ZONE: Final = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9
 def read_http_date(text: str) -> datetime | None:
     """The moment of an HTTP date, aware, UTC; None for an unreadable one.
 
-    HTTP dates are GMT. One of another zone is not believed: the library takes a name that it does
-    not know, such as IST, for GMT.
+    HTTP dates are GMT. A date of another zone is not believed: the library takes an unknown name,
+    such as IST, for GMT.
     """
     text = text.strip()
     zone = text.upper().rpartition(" ")[2]
@@ -48,7 +48,7 @@ def read_http_date(text: str) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(text)
-        # "-0000" is a date whose zone is not told, and asctime has none.
+        # "-0000" is a date without a known zone, and asctime has no zone.
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
@@ -56,13 +56,13 @@ def read_http_date(text: str) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class ReplyTimes:
-    """What the times of one reply tell, all aware UTC.
+    """The times of one reply, all aware UTC.
 
-    - ``now``: what the API's clock showed, or ours where that is not told
-    - ``polled_at``: as of when the reply is; when its request was sent, but for one from a cache
-    - ``clock_ahead``: of the API's, by which ``polled_at`` then goes; 0: this machine's agreed
+    - ``now``: the time of the API's clock, or of ours where that is unknown
+    - ``polled_at``: the time that the reply is from; that of its request unless a cache answered
+    - ``clock_ahead``: how far our clock is ahead of the API's, which then decides; 0: both agree
     - ``age``: for how long a cache had kept the reply
-    - ``earliest``: as of when the reply is by the slower of the two clocks, where both are believed
+    - ``earliest``: the time that the reply is from by the slower clock, where both are believed
     """
 
     now: datetime
@@ -73,35 +73,35 @@ class ReplyTimes:
 
     @classmethod
     def of(cls, sent_at: datetime, headers: Mapping[str, str]) -> ReplyTimes:
-        """Of a request ``sent_at`` by our clock, and the headers of its reply, lower case.
+        """From a request ``sent_at`` by our clock, and the headers of its reply, lower case.
 
         A date that is more than 31 days off is not believed. Some caches write a date of their own:
-        one that agrees with our clock although the reply is older is of now.
+        a date that agrees with our clock although the reply is older is the present time.
         """
         kept_for = read_age(headers.get("age"))
         theirs = read_http_date(headers.get("date") or "")
         if theirs is None or kept_for <= AGREE or abs(theirs - sent_at) > AGREE:
             theirs = time_told(headers.get("date"), kept_for)
-        told = theirs if theirs is not None and abs(theirs - sent_at) <= BELIEVED else sent_at
-        at = told if abs(told - sent_at) > AGREE else sent_at
-        earliest = min(at, told) - kept_for
+        shown = theirs if theirs is not None and abs(theirs - sent_at) <= BELIEVED else sent_at
+        at = shown if abs(shown - sent_at) > AGREE else sent_at
+        earliest = min(at, shown) - kept_for
         return cls(theirs or sent_at, at - kept_for, sent_at - at, kept_for, earliest)
 
 
 def read_age(text: str | None) -> timedelta:
     """The seconds of an ``Age`` header; 0 for an absent, negative or unreadable one.
 
-    And for one of more than 31 days, which is no age of a reply.
+    Also 0 for more than 31 days, which is no age of a reply.
     """
-    said = re.fullmatch(r"0*([0-9]{1,7})", (text or "").partition(",")[0].strip(), re.ASCII)
-    age = timedelta(seconds=int(said[1])) if said else timedelta()
+    digits = re.fullmatch(r"0*([0-9]{1,7})", (text or "").partition(",")[0].strip(), re.ASCII)
+    age = timedelta(seconds=int(digits[1])) if digits else timedelta()
     return age if age <= BELIEVED else timedelta()
 
 
 def time_told(date: str | None, age: timedelta = timedelta()) -> datetime | None:
-    """What the API's clock shows, by the date of a reply and its age; UTC, to whole seconds.
+    """The time of the API's clock, by the date of a reply and its age; UTC, to whole seconds.
 
-    None for no date, and an unreadable one.
+    None for an absent or unreadable date.
     """
     theirs = read_http_date(date or "")
     try:
@@ -111,10 +111,10 @@ def time_told(date: str | None, age: timedelta = timedelta()) -> datetime | None
 
 
 def ensure_over(window: Window, times: ReplyTimes) -> None:
-    """Raise where a reply is of a time before the end of ``window``, by either believed clock.
+    """Raise where a reply is from before the end of ``window``, by either believed clock.
 
     NotOver: the hour was asked for too early, as by a run that was queued while the clock was
-    ahead; ClockAhead: by ClickPost's clock it was; StaleReply: a cache had kept the reply.
+    ahead; ClockAhead: too early by ClickPost's clock; StaleReply: a cache had kept the reply.
     """
     if times.earliest >= window.end:
         return

@@ -1,8 +1,8 @@
-"""Where the parts of a JSON text begin and end, told by its strings, brackets and commas alone.
+"""Where the parts of a JSON text begin and end, found by its strings, brackets and commas alone.
 
-The JSON library reads a text whole or not at all. This cuts one that it refuses at the same places,
-so that one odd value costs speed and not all the others. Nothing recurses, what lies between two
-brackets is passed over by one regular expression, and every loop has a bound.
+The JSON library reads a text whole or not at all. This module cuts a refused text at the same
+places, so that one odd value costs speed and not all the others. No function recurses, one regular
+expression passes over the text between two brackets, and every loop has a bound.
 
 What lives here: positions. What does not: whether a part is JSON (``records.py``, the only caller).
 """
@@ -37,11 +37,11 @@ _CLOSES: Final = {b"]": b"[", b"}": b"{"}
 
 
 class NotJsonError(ValueError):
-    """The bytes are no JSON; its text says where they go wrong and quotes none of them."""
+    """The bytes are no JSON; the message gives the place of the fault and quotes no byte."""
 
 
 class Cutter:
-    """Finds the ends of the values of one text; the bound on brackets holds for all it is asked."""
+    """Finds the ends of the values of one text; the bound on brackets holds for all calls."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
@@ -68,7 +68,7 @@ class Cutter:
     def elements(self, start: int) -> Iterator[Span]:
         """Begin and end, blanks included, of each element of the list that begins at ``start``.
 
-        Of an empty list that is one, and it is blank. Raises as ``end`` does, and for more than
+        An empty list gives one, which is blank. Raises as ``end`` does, and for more than
         MAX_RECORDS elements.
         """
         position = begin = start + 1

@@ -2,12 +2,12 @@
 
 A read time-out bounds the silence between two bytes; a server that sends one byte a minute stays
 under it for ever, in the head of a reply as in its body. So every socket operation here gets the
-smaller of its own time-out and what is left of the whole reply's time.
+smaller of its own time-out and the time left for the whole reply.
 
 What lives here: the time-outs as data, the network backend that honours them, the transport that
 uses it. What does not live here: credentials (``transport.py``, which calls this), proxies and
-certificates (``network``), and the words for a time-out (``failures.py``). The resolver's own bound
-on a name look-up is the system's.
+certificates (``network``), and the words for a time-out (``failures.py``). The system's resolver
+sets the bound on a name look-up.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ LIBRARY_ERRORS = (
     OSError,
     UnicodeError,
 )
-"""All that the library is known to raise while it sends a request and reads a reply."""
+"""The errors that the library is known to raise while it sends a request and reads a reply."""
 
 _ROOTS: tuple[tuple[type[BaseException], str], ...] = (
     (socket.gaierror, "host name not found"),

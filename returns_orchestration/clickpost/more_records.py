@@ -1,13 +1,13 @@
-"""Signs that an hour has more records than were served, in any other way than ``meta.next``.
+"""Signs other than ``meta.next`` that an hour has more records than were served.
 
 Only ``meta.next`` is followed: it is how ClickPost was seen to page. But an API may begin to name
 further pages in another way, and then an hour that is cut short must not look like a whole one.
-So what other APIs use is looked for in ``meta``, beside it in the envelope, one level down in
-objects that are named after paging, and in the HTTP head: links and cursors to a next page, words
-for "there is more", totals of records and counts of pages.
+So this module looks for the signs of other APIs: links and cursors to a next page, words for "there
+is more", totals of records and counts of pages. It looks in ``meta``, beside it in the envelope,
+one level down in objects that are named after paging, and in the HTTP head.
 
 What lives here: the names that are looked for, and when one of them is a sign. What does not: links
-that are followed (``next_page.py``), who fails the window (``client.py``). A sign holds words of
+that are followed (``next_page.py``), failing the window (``client.py``). A sign holds words of
 ours and never a name from the reply. Called by ``transport.py`` for the head, as it alone sees it,
 by ``reply.py`` and by ``client.py``.
 """
@@ -55,7 +55,7 @@ _KINDS: Final[dict[Kind, str]] = {
     "pages": ("(total|number|num|no|count)(of)?pages?(count|total)?|pages?(count|total)|pages"),
     "page": "(current)?page(number|num|no|index)?",
 }
-"""What a name says, compared without case, ``_`` and ``-``; ``whole`` and ``last`` by a false."""
+"""Kind to names, compared without case, ``_``, ``-``; ``whole`` and ``last`` are signs if false."""
 
 _HOLDERS: Final = (
     "(paging|pagination|paginator|pager|page|list|results?|response)?(meta|metadata|info)"
@@ -84,9 +84,9 @@ class Sign:
     """One thing in a reply that indicates records beyond those it holds.
 
     - ``kind``: a "link" to a next page; "more" are there; a "total" of records; a count of "pages";
-      the "page" that this one is, which is no sign but the measure of a link
-    - ``word``: what it is called and where it stands, in words of ours
-    - ``value``: a number, or the text of a link; None: there, and not kept
+      the number of this "page", which is no sign but the measure of a link
+    - ``word``: its name and its place, in words of ours
+    - ``value``: a number, or the text of a link; None: present, and not kept
     """
 
     kind: Kind
@@ -102,7 +102,7 @@ def names_nothing(value: object) -> bool:
 
 
 def signs_in_meta(meta: Mapping[str, object]) -> tuple[Sign, ...]:
-    """What ``meta`` says, apart from ``meta.next``.
+    """The signs in ``meta``, apart from ``meta.next``.
 
     Raises NotJsonError for an object about pages that names a member twice.
     """
@@ -111,7 +111,7 @@ def signs_in_meta(meta: Mapping[str, object]) -> tuple[Sign, ...]:
 
 
 def signs_beside(beside: Mapping[str, Bytes]) -> tuple[Sign, ...]:
-    """What stands beside ``meta`` and ``result``: members by name, as JSON.
+    """The signs beside ``meta`` and ``result``, in members by name, as JSON.
 
     Raises NotJsonError where one that is looked at cannot be read, BeyondBoundsError where it is
     too large.
@@ -125,7 +125,7 @@ def signs_beside(beside: Mapping[str, Bytes]) -> tuple[Sign, ...]:
 
 
 def signs_in_head(head: Iterable[tuple[str, str]]) -> tuple[Sign, ...]:
-    """What the HTTP head says, in words of ours and numbers: a Link may repeat the key."""
+    """The signs in the HTTP head, in words of ours and numbers: a Link may repeat the key."""
     found: list[Sign] = []
     for name, value in head:
         if name.casefold() == "link":
@@ -142,14 +142,14 @@ def signs_in_head(head: Iterable[tuple[str, str]]) -> tuple[Sign, ...]:
 def left_out(
     pages: Sequence[Sequence[Sign]], served: int, is_here: Callable[[str], bool]
 ) -> str | None:
-    """What indicates more than the ``served`` records of ``pages``; None: nothing does.
+    """The sign of more than the ``served`` records of ``pages``; None where there is none.
 
     ``pages`` holds the signs of each page that was read, in order, at least one; where one led on
     to the next, only its totals count. ``is_here``: whether a link leads to the last page.
     """
     last = pages[-1]
-    told = [sign.value for sign in last if sign.kind == "page" and isinstance(sign.value, int)]
-    here = max(told, default=len(pages))
+    shown = [sign.value for sign in last if sign.kind == "page" and isinstance(sign.value, int)]
+    here = max(shown, default=len(pages))
     for sign in last:
         if sign.kind == "more" or (sign.kind == "link" and _leads_on(sign.value, here, is_here)):
             return sign.word
@@ -185,14 +185,14 @@ def _key(name: str) -> str:
 
 
 def _word(name: str) -> str:
-    """``name`` in words of ours, as no other is looked for; "" for any other name."""
+    """``name`` in words of ours; "" for a name that is not looked for."""
     if _kind(name) is None and not _holds(name):
         return ""
     return _SEAM.sub("_", name).strip("_").casefold()
 
 
 def _signs(members: Mapping[str, object], place: str, *, inside: bool = True) -> Iterator[Sign]:
-    """The signs among ``members``; ``place``: where they stand; ``inside``: look a level down."""
+    """The signs among ``members``; ``place``: where they are; ``inside``: look a level down."""
     if isinstance(members, Repeating):
         message = "an object about pages names a member twice"
         raise NotJsonError(message)
@@ -237,7 +237,7 @@ def _of_value(kind: Kind, called: str, value: object) -> Iterator[Sign]:
 
 
 def _of_link(called: str, value: dict[str, object] | list[object]) -> Iterator[Sign]:
-    """A link as an object, ``{"href": ...}``; one that holds nothing leads nowhere."""
+    """A link as an object, ``{"href": ...}``; an empty one is no sign."""
     inner = list(value.values()) if isinstance(value, dict) else value
     if isinstance(value, dict):
         named = [value[name] for name in ("href", "url", "link", "uri") if name in value]
@@ -255,7 +255,7 @@ def _of_links(links: list[object], called: str) -> Iterator[Sign]:
 
 
 def _of_range(value: str) -> Iterator[Sign]:
-    """``Content-Range: items 0-99/250`` is a total; of bytes, whether these are all."""
+    """``Content-Range: items 0-99/250`` is a total; for bytes it shows whether these are all."""
     found = _RANGE.fullmatch(value)
     if not found:
         return

@@ -1,13 +1,13 @@
 """Whether ``meta.next`` may be followed.
 
-The key goes wherever the next request goes, so a link may only name the origin that was asked. And
-a window is read whole or not at all, so a link that leads nowhere is an error, never an end. A
-server behind a proxy may not know that it was asked by https: its link to the same host by http is
-followed as https, so the key never goes in the clear.
+The next request carries the key, so a link may only name the origin that was asked. A window is
+read whole or not at all, so a link that leads nowhere is an error, never an end. A server behind a
+proxy may link to its own host by http although it was asked by https: such a link is followed as
+https, so the key is never sent in the clear.
 
-What lives here: the rules and the memory of where a poll has been. What does not: sending
-(``client.py``, the only caller), adding the credentials again (``transport.py``), and what else
-than ``meta.next`` tells of more (``more_records.py``).
+What lives here: the rules, and the memory of the pages of a poll. What does not: sending
+(``client.py``, the only caller), adding the credentials again (``transport.py``), and other signs
+of more records (``more_records.py``).
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class PageTrail:
     def follow(self, link: object, secrets: Secrets) -> httpx.URL | None:
         """The URL that ``link`` (``meta.next``) means; None where it names no further page.
 
-        Null, false and their names as text name none. Raises NextPageRefused for what is no text,
-        no URL, another origin, another window, a page seen before, one page too many, or a link
-        that repeats the credentials elsewhere than in their own parameters.
+        Null, false and their names as text name none. Raises NextPageRefused for a link that is no
+        text or no URL, for another origin, another window, a page seen before, one page too many,
+        or a link that repeats the credentials outside their own parameters.
         """
         if names_nothing(link):
             return None
@@ -59,10 +59,10 @@ class PageTrail:
             message = f"meta.next leads away from {_host(self._first)}, to {away}."
             raise NextPageRefused(message)
         target = _without_credentials(target)
-        # Only what the link says of its own: a user name may well be part of the address asked.
+        # Only the link's own part: a user name may well be part of the address asked.
         path = "" if target.path == self._first.path else target.path
-        said = f"{path}?{target.query.decode('ascii')}"
-        if secrets.exposed_in(said) or secrets.exposed_in(unquote_plus(said)):
+        own = f"{path}?{target.query.decode('ascii')}"
+        if secrets.exposed_in(own) or secrets.exposed_in(unquote_plus(own)):
             message = "meta.next repeats the credentials outside their own parameters."
             raise NextPageRefused(message)
         self._same_window(target)
@@ -93,7 +93,7 @@ class PageTrail:
         return self._secured(target)
 
     def _secured(self, target: httpx.URL) -> httpx.URL:
-        """``target`` by https where it is the host that was asked so, by the same port or none."""
+        """``target`` by https where its host was asked by https, on the same port or on none."""
         first = self._first
         if (first.scheme, target.scheme) != ("https", "http") or target.raw_host != first.raw_host:
             return target

@@ -1,9 +1,9 @@
 """One rate limit for all requests of a deployment: slower after a 429, then faster again.
 
 Every request takes a turn here, repeats and further pages included. Turns are evenly spaced and
-never closer than the configured ceiling allows. A 429 widens the space for everybody at once, and
-every further run of good replies takes a fifth off it again, so an API whose limit nobody has
-published is asked about as fast as it likes without a setting.
+never closer than the configured ceiling allows. A 429 widens the space for all requests at once,
+and every further run of good replies reduces it by a fifth again, so an API with an unpublished
+limit is asked about as fast as it allows, without a setting.
 
 A 429 that asks for a longer wait than a run waits silences the whole deployment: until then, no run
 and no command sends anything.
@@ -38,11 +38,11 @@ SLOWEST: Final = 2.0
 SLOWER: Final = 1.5
 FASTER: Final = 0.8
 FASTER_AFTER: Final = 10
-"""Good replies in a row after which the space between turns shrinks. Held against a fixed limit,
-about one request in twenty is then told to slow down."""
+"""Good replies in a row after which the space between turns shrinks. Against a fixed limit, about
+one request in twenty then gets a 429."""
 
 STALE: Final = 120.0
-"""Seconds: a next turn further ahead than this is of a clock before a restart of the machine."""
+"""Seconds: a next turn further ahead than this is by a clock before a restart of the machine."""
 
 
 LONGEST_SILENCE: Final = timedelta(days=1)
@@ -94,7 +94,7 @@ class _InMemory:
 
 @dataclass(frozen=True, slots=True)
 class _InFile:
-    """A state in a file that the processes of a machine share; a killed one lets go of it."""
+    """A state in a file that the processes of a machine share; a killed one releases it."""
 
     path: Path
 
@@ -130,7 +130,7 @@ class RateLimit:
         file: Path | None = None,
         slowest: float = SLOWEST,
     ) -> None:
-        """Give the first turn at once. Raises ValueError for a rate without sense."""
+        """Give the first turn at once. Raises ValueError for an invalid rate."""
         if not 0 < per_second < float("inf"):
             message = f"A rate is a positive number of requests a second, not {per_second}."
             raise ValueError(message)
@@ -145,7 +145,7 @@ class RateLimit:
 
     def wait_turn(self) -> Silence:
         """Return when the next request may be sent, with the last silence that was asked for."""
-        # Threads stand in line for their turns, and only for them: what is learnt from a reply
+        # Threads queue for their turns, and only for them: the result of a reply that comes
         # meanwhile need not wait until the sleeper wakes.
         with self._turns:
             with self._lock, self._kept.held() as state:
@@ -156,13 +156,13 @@ class RateLimit:
             if turn > now:
                 self._sleep(turn - now)
                 with self._lock, self._kept.held() as state:
-                    # One that wakes late does not bring two requests close together.
+                    # A thread that wakes late does not bring two requests close together.
                     state.due = max(state.due, self._monotonic() + self._gap(state))
                     silence = Silence(state.silent_from, state.silent_until)
         return silence
 
     def be_silent(self, now: datetime, seconds: float) -> datetime:
-        """Let nobody send anything for ``seconds``, a day at most; until when, UTC.
+        """Stop all requests for ``seconds``, a day at most; returns the end, UTC.
 
         A silence that lasts longer stays as it is.
         """
@@ -174,7 +174,7 @@ class RateLimit:
         return until.astimezone(UTC)
 
     def slow_down(self, sent_at: float, wait: float | None) -> None:
-        """A request sent at ``sent_at`` (monotonic) was told to slow down, for ``wait`` seconds."""
+        """A request sent at ``sent_at`` (monotonic) got a 429 that asks for ``wait`` seconds."""
         with self._lock, self._kept.held() as state:
             now = self._monotonic()
             state.good = 0

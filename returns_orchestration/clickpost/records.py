@@ -2,9 +2,9 @@
 
 A reply is cut along its outermost commas by msgspec, which is fast and strict. Where it refuses
 (NaN, a lone surrogate, a raw control character, very deep nesting), ``cuts.py`` cuts at the same
-places, and each piece is then held against JSON as the standard library reads it. So one odd record
-costs speed and not the hour, and a body that is no JSON at all is still told apart. An envelope
-that names a member twice is no answer: which of the two holds cannot be known.
+places, and each piece is then checked as JSON by the standard library's rules. So one odd record
+costs speed and not the hour, and a body that is no JSON at all is still recognised. An envelope
+that names a member twice is no answer: the valid one of the two is unknown.
 
 What lives here: bytes in, texts out, within the bounds. What does not: whether the reply is good
 (``reply.py``, which calls this) and what a record means (``stages/typing.py``).
@@ -51,7 +51,7 @@ _SAME_LENGTH: Final = (
     (b"-Infinity", b"[]       "),
     (b"Infinity", b"[]      "),
 )
-"""What the standard library reads and msgspec refuses, and what is JSON in the same places only."""
+"""Text that msgspec refuses, not the standard library; a substitute that is JSON only there."""
 
 
 class _Envelope(msgspec.Struct):
@@ -62,15 +62,15 @@ class _Envelope(msgspec.Struct):
 
 
 class _AnyObject(msgspec.Struct, gc=False):
-    """An object of which only is known that it is one: the smallest thing to count by."""
+    """Any object, without its members: the smallest type to count by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """``meta`` as JSON text and ``result`` as bytes that share the body's memory; empty: absent.
 
-    ``beside`` holds the other members of the envelope by name, uninterpreted. ``elements`` says
-    where in ``result`` each element begins and ends, if that had to be found out.
+    ``beside`` holds the other members of the envelope by name, uninterpreted. ``elements`` gives
+    the begin and end of each element in ``result``, if they had to be found.
     """
 
     meta: str
@@ -81,7 +81,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Record texts in the order served; ``damaged``: how many had bytes that are no text."""
+    """Record texts in the order served; ``damaged``: how many had bytes that are not text."""
 
     records: tuple[str, ...]
     damaged: int
@@ -121,7 +121,7 @@ def split_reply(body: bytearray, charset: str = "") -> Parts:
 def split_records(result: Bytes, elements: Sequence[Span] | None = None) -> Texts | None:
     """Cut a list into the exact texts of its elements; None if ``result`` is no list.
 
-    ``elements`` says where they are, if that is known.
+    ``elements`` gives their places, if these are known.
 
     Raises NotJsonError if an element is no JSON even as the standard library reads it,
     BeyondBoundsError for more than MAX_RECORDS elements.
@@ -176,10 +176,10 @@ _PLAIN: Final = json.JSONDecoder(strict=False, object_pairs_hook=_object)
 def _members(
     body: bytearray, known: Mapping[str, msgspec.Raw]
 ) -> tuple[dict[str, Bytes], list[Span] | None]:
-    """The members of the JSON object ``body``, values uncut, and where the elements of result are.
+    """The members of the JSON object ``body``, values uncut, and the places of result's elements.
 
-    ``known`` holds values that msgspec found under their names, the last of a repeated name. One
-    that stands where it is expected is passed over at once; any other value is scanned.
+    ``known`` holds values that msgspec found under their names, the last of a repeated name. A
+    value at its expected place is passed over at once; any other value is scanned.
     """
     view = memoryview(body)
     cutter = Cutter(view)
@@ -195,7 +195,7 @@ def _members(
         raw = known.get(name, b"")
         end = start + len(raw)
         expected = len(raw) > 0 and body.startswith(raw, start)
-        # The value found may only begin like the one here: 12 after 1, which was named twice.
+        # The value here may only begin like the known one, as 12 and then 1 under one name.
         if not expected or view[cutter.past_blanks(end)] not in b",}":
             if name == "result" and body.startswith(b"[", start):
                 found = list(cutter.elements(start))
@@ -217,7 +217,7 @@ def _members(
             message = f"a member does not end as it began (byte {position})"
             raise NotJsonError(message)
     if cutter.past_blanks(position + 1) < len(body):
-        message = "something stands after its end"
+        message = "there is text after its end"
         raise NotJsonError(message)
     return members, elements
 
@@ -256,7 +256,7 @@ def _strict_elements(view: memoryview) -> Sequence[Bytes] | None:
 
 
 def _tolerant_elements(view: memoryview, spans: Sequence[Span]) -> Iterable[Bytes]:
-    """The elements of a list that stand in ``spans``, each held against JSON."""
+    """The elements of a list at ``spans``, each checked to be JSON."""
     calm = memoryview(_calmed(view.tobytes()))
     if len(spans) == 1 and not calm[slice(*spans[0])].tobytes().strip(_BLANK):
         return
@@ -268,10 +268,10 @@ def _tolerant_elements(view: memoryview, spans: Sequence[Span]) -> Iterable[Byte
 
 
 def _calmed(text: bytes) -> bytes:
-    """``text`` with something of the same length that msgspec reads for all that it would not.
+    """``text`` with substitutes of the same length for all that msgspec refuses.
 
-    What stands for a NaN, a raw control character or half a surrogate pair is JSON where that would
-    be read by the standard library, and only there. Inside texts it does no harm.
+    The substitute of a NaN, a raw control character or half a surrogate pair is JSON where the
+    standard library would read the original, and only there. Inside texts it does no harm.
     """
     calm = text.translate(_CALM)
     for odd, plain in _SAME_LENGTH:

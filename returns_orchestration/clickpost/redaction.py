@@ -1,11 +1,11 @@
-"""What of the API's own words an error may repeat: words of a fixed list and short numbers.
+"""Which of the API's own words an error may repeat: words of a fixed list and short numbers.
 
-The API may tell back what it was asked, in any spelling: encoded, in pieces, reversed; or what it
-holds of a customer. No list of what is secret or personal can be complete, so this is a list of
-what is neither. Every run of other words becomes one ``***``.
+The API may repeat the request in any spelling (encoded, in pieces, reversed), or the data of a
+customer. A list of all secret and personal words cannot be complete, so this is a list of words
+that are neither. Every run of other words becomes one ``***``.
 
 What lives here: the list and the redaction. What does not: the key and user name (``transport.py``
-keeps them and knows their written forms), the verdict on a reply (``reply.py``, the only caller).
+keeps them and lists their written forms), the verdict on a reply (``reply.py``, the only caller).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,4}")
 _LETTERS: Final = ("a", "A")
 _SHORT: Final = 2
 _DIGITS: Final = 6
-"""Digits that a message may tell in all: with more, its numbers could be one long number."""
+"""Digits that a message may show in all: with more, its numbers could be one long number."""
 
 
 def redacted(message: str, secrets: Secrets, longest: int) -> str:
@@ -103,24 +103,24 @@ def redacted(message: str, secrets: Secrets, longest: int) -> str:
 
 
 def _known(text: str, secrets: Secrets) -> str:
-    """``text`` with one mask for every run of words that are not to be told."""
+    """``text`` with one mask for every run of words that must not be shown."""
     tokens = list(_TOKEN.finditer(text))
     if not tokens:
         return text
-    told = _told([token[0] for token in tokens], secrets)
-    parts = [text[: tokens[0].start()], tokens[0][0] if told[0] else MASK]
-    for (before, token), (told_before, tell) in zip(pairwise(tokens), pairwise(told), strict=True):
-        if told_before or tell:
-            parts += [text[before.end() : token.start()], token[0] if tell else MASK]
+    shown = _shown([token[0] for token in tokens], secrets)
+    parts = [text[: tokens[0].start()], tokens[0][0] if shown[0] else MASK]
+    for (before, token), (last, this) in zip(pairwise(tokens), pairwise(shown), strict=True):
+        if last or this:
+            parts += [text[before.end() : token.start()], token[0] if this else MASK]
     return "".join([*parts, text[tokens[-1].end() :]])
 
 
-def _told(words: list[str], secrets: Secrets) -> list[bool]:
-    """Which of ``words`` may be told.
+def _shown(words: list[str], secrets: Secrets) -> list[bool]:
+    """Which of ``words`` may be shown.
 
     A number or a word of one letter needs a known word on either side, one of three letters among
     them; a word of two letters needs a known word or such a number on one side. Several in a row,
-    or one beside what is masked, may be pieces of something longer.
+    or one beside a masked word, may be pieces of something longer.
     """
     mine = [not secrets.much_of(word) for word in words]
     known = [m and len(w) > 1 and _is_known(w) for w, m in zip(words, mine, strict=True)]
@@ -142,7 +142,7 @@ def _told(words: list[str], secrets: Secrets) -> list[bool]:
 
 
 def _is_known(word: str) -> bool:
-    """Whether ``word`` is of the list, as the name of a field all its parts are: ``start_time``."""
+    """Whether the list has ``word``, or all parts of a field's name such as ``start_time``."""
     return word.isascii() and all(
         part in VOCABULARY for part in word.strip("_").casefold().split("_")
     )

@@ -2,14 +2,14 @@
 
 ::
 
-    meta.message speaks of failed authentication         -> CredentialsRefused, whatever the status
+    meta.message reports failed authentication           -> CredentialsRefused, whatever the status
     HTTP 401, 403                                         -> CredentialsRefused
     HTTP 429                                              -> Throttled
     HTTP 408, 425, 5xx                                    -> ServerFault
-    HTTP 3xx                                              -> as meta says, else RedirectRefused
+    HTTP 3xx                                              -> by meta, else RedirectRefused
     any other HTTP 4xx, meta.status 301, 401, 403         -> CredentialsRefused
     any other HTTP 4xx                                    -> RequestRefused
-    HTTP 2xx but 200                                      -> as meta says of key, rate or fault,
+    HTTP 2xx but 200                                      -> by meta for key, rate or fault,
                                                              else AnswerPending
     HTTP 200, beyond a bound                              -> RequestRefused
     HTTP 200, no JSON object, no meta, a member twice     -> MalformedReply
@@ -21,10 +21,10 @@
     meta.status 200 or none, success not true, a message  -> RequestRefused
     ... and no message, or "SUCCESS"                      -> MalformedReply: it contradicts itself
     meta good, result absent or no list                   -> MalformedReply
-    meta good, result null                                -> no records, and said so
+    meta good, result null                                -> no records, and marked as null
 
 What lives here: the verdict and its words. What does not: which words of meta.message, the one
-piece of the API's text that is ever quoted, may be told (``redaction.py``), cutting the records
+piece of the API's text that is ever quoted, may be shown (``redaction.py``), cutting the records
 (``records.py``), whether the reply indicates more of them (``more_records.py``), asking again
 (``client.py``, the only caller).
 """
@@ -82,7 +82,7 @@ _REFUSED_KEY = re.compile(r"authentication failed|invalid (token|api[ _-]?key)",
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The head of one reply, as far as it matters, and what may not be repeated from its body.
+    """The relevant parts of a reply's head, and the secrets that its body must not reveal.
 
     ``charset`` is the declared one, or ""; ``signs`` are those of more records.
     """
@@ -97,7 +97,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One good reply: record texts in the order served, and ``meta.next`` as it stands.
+    """One good reply: record texts in the order served, and ``meta.next`` as received.
 
     ``signs`` are those of more records, in its head and its body.
     """
@@ -111,7 +111,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Meta:
-    """``meta``, read with tolerance; ``status`` None: absent, -1: there, but no number."""
+    """``meta``, read with tolerance; ``status`` None: absent, -1: present, but no number."""
 
     success: bool
     status: int | None
@@ -120,7 +120,7 @@ class _Meta:
 
 
 def read_page(answer: Answer, body: bytearray) -> Page:
-    """The page that ``body`` holds. Raises an ApiError as the table above says."""
+    """The page that ``body`` holds. Raises an ApiError by the table above."""
     what = ""
     meta = None
     parts = Parts("", b"", {})
@@ -172,13 +172,13 @@ def _page(meta: _Meta, answer: Answer, parts: Parts) -> Page | ApiError:
 
 
 def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | _Meta:
-    """What the statuses say together; ``meta``: the reply is good as far as it tells."""
+    """The verdict of both statuses together; ``meta`` where it and the status are good."""
     status = answer.status
-    said = f"HTTP {status}"
+    shown = f"HTTP {status}"
     if meta is not None:
-        said += "" if meta.status is None else f", meta.status {_number(meta.status)}"
+        shown += "" if meta.status is None else f", meta.status {_number(meta.status)}"
         words = redacted(meta.message, answer.secrets, _QUOTED)
-        said += f': "{words}"' if words else ""
+        shown += f': "{words}"' if words else ""
     kind = _kind(status, _CREDENTIALS_HTTP)
     if meta is not None and _REFUSED_KEY.search(meta.message):
         kind = CredentialsRefused
@@ -188,16 +188,16 @@ def _verdict(answer: Answer, meta: _Meta | None, what: str) -> ApiError | _Meta:
     elif kind is None and 200 < status < 300:
         kind = (meta and _kind(meta.status or 0, _CREDENTIALS_META)) or AnswerPending
     if kind is not None:
-        return kind(f"{_CAUSES[kind]} ({said}).")
+        return kind(f"{_CAUSES[kind]} ({shown}).")
     if 300 <= status < 400 and (meta is None or _good(meta)):
         target = f" to {answer.redirected_to}" if answer.redirected_to else ""
-        return RedirectRefused(f"ClickPost answered with a redirect{target} ({said}).")
+        return RedirectRefused(f"ClickPost answered with a redirect{target} ({shown}).")
     if meta is None:
         return MalformedReply(f"ClickPost answered HTTP {status} with {what}.")
-    return _meta_verdict(meta, said) or meta
+    return _meta_verdict(meta, shown) or meta
 
 
-def _meta_verdict(meta: _Meta, said: str) -> ApiError | None:
+def _meta_verdict(meta: _Meta, shown: str) -> ApiError | None:
     if _good(meta):
         return None
     kind = _kind(meta.status or 0, _CREDENTIALS_META)
@@ -205,9 +205,9 @@ def _meta_verdict(meta: _Meta, said: str) -> ApiError | None:
         kind = AnswerPending
     silent = meta.message.strip().casefold() in ("", "success", "none", "null")
     if kind is None and (meta.status == -1 or (meta.status in (None, _OK) and silent)):
-        return MalformedReply(f"ClickPost's meta contradicts itself ({said}, success not clear).")
+        return MalformedReply(f"ClickPost's meta contradicts itself ({shown}, success not clear).")
     kind = kind or RequestRefused
-    return kind(f"{_CAUSES[kind]} ({said}).")
+    return kind(f"{_CAUSES[kind]} ({shown}).")
 
 
 def _kind(status: int, credentials: tuple[int, ...]) -> type[ApiError] | None:
@@ -276,7 +276,7 @@ def _flat(message: object, depth: int = 0) -> Iterator[str]:
 
 
 def _describe(body: bytearray, fault: str) -> str:
-    """What kind of thing ``body`` is, without repeating any of it; ``fault``: why it is no JSON."""
+    """The kind of ``body``, without repeating any of it; ``fault``: why it is no JSON."""
     start = bytes(body[:200]).strip().lower()
     if not start:
         return "an empty body"

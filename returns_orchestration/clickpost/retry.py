@@ -1,6 +1,6 @@
-"""When to ask again: a policy as data, and what Retry-After means.
+"""When to ask again: a policy as data, and the meaning of Retry-After.
 
-What lives here: arithmetic on seconds; nothing is sent from here. Clock, sleep and chance come
+What lives here: arithmetic on seconds; no request is sent here. Clock, sleep and chance come
 from outside. What does not live here: which failures are worth another try (that is the error's
 type) and the loop that tries (``client.py``, which calls both).
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MOST_SECONDS = 1e9
-"""No longer wait is told apart from this one."""
+"""A longer wait counts as this one."""
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 _DOUBLINGS = 60  # more would overflow a float and change nothing: the cap holds long before
@@ -31,9 +31,9 @@ class RetryPolicy:
 
     ``attempts`` counts the first one. ``total_seconds`` bounds the waiting: an attempt that could
     only start later than that after the first one is not made. ``longest_wait_seconds`` bounds
-    the wait that the API may ask for: nothing is asked again within the run where it asks for more.
-    ``slowest_seconds`` bounds the space between two requests to which
-    429s may slow down (see ``rate_limit.py``).
+    the wait that the API may ask for: where it asks for more, the run does not ask again.
+    ``slowest_seconds`` bounds the space between two requests to which 429s may slow down (see
+    ``rate_limit.py``).
     """
 
     attempts: int = 5
@@ -44,7 +44,7 @@ class RetryPolicy:
     slowest_seconds: float = SLOWEST
 
     def __post_init__(self) -> None:
-        """Raise ValueError for values without sense."""
+        """Raise ValueError for invalid values."""
         if self.attempts < 1:
             message = f"At least one attempt is needed, not {self.attempts}."
             raise ValueError(message)
@@ -91,16 +91,16 @@ class RetryPolicy:
 def read_retry_after(text: str | None, now: datetime) -> float | None:
     """Seconds asked for by a Retry-After header: a number of seconds, or an HTTP date.
 
-    Of several numbers, as of a header that came twice, the largest. None for an absent, negative,
+    Of several numbers, as in a repeated header, the largest counts. None for an absent, negative,
     past or unreadable one. ``now`` is aware, and by the clock of the API where it is known: a date
-    is of that clock, and ours may be wrong.
+    is by that clock, and ours may be wrong.
     """
-    said = (text or "").strip().strip("\"'")
-    moment = read_http_date(said)
+    value = (text or "").strip().strip("\"'")
+    moment = read_http_date(value)
     if moment is not None:
         seconds = (moment - now).total_seconds()
         return seconds if seconds >= 0 else None
-    numbers = [part.strip().removeprefix("+") for part in said.split(",")]
+    numbers = [part.strip().removeprefix("+") for part in value.split(",")]
     if not all(_SECONDS.fullmatch(number) for number in numbers):
         return None
     return min(max(map(float, numbers)), MOST_SECONDS)

@@ -1,14 +1,14 @@
-"""Key and user name, added below the HTTP client and kept out of everything it tells.
+"""Key and user name, added below the HTTP client and kept out of everything it shows.
 
 The client above sends ``.../return_order_poll/?start_time=...&end_time=...`` and never sees more:
-its log lines, hooks, exceptions and reprs have nothing to hide. This transport adds the two
-parameters on the way down. On the way up it lets pass only the parts of a reply's head that are
-needed, as a redirect's Location or a status line can repeat the address that was asked. The HTTP
-library's wire loggers (``httpcore.*``, at DEBUG) write heads verbatim, so they are silent while a
-request of ours is under way in the thread; other users of the library are not affected.
+its log lines, hooks, exceptions and reprs hold no secret. This transport adds the two parameters on
+the way down. On the way up it passes only the needed parts of a reply's head, as a redirect's
+Location or a status line can repeat the address that was asked. The HTTP library's wire loggers
+(``httpcore.*``, at DEBUG) write heads verbatim, so they are silent while a request of ours is under
+way in the thread; other users of the library are not affected.
 
-What lives here: the credentials' way to the wire and the mask for quoted text. What does not: what
-the API answered (``reply.py``), sockets (``deadline.py``). Called by ``client.py``.
+What lives here: the credentials' way to the wire and the mask for quoted text. What does not: the
+API's answer (``reply.py``), sockets (``deadline.py``). Called by ``client.py``.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _HEAD_KEPT = (
     *(b"content-type", b"content-length", b"content-encoding"),
     *(b"date", b"age", b"retry-after"),
 )
-_TELLING = 8  # a shorter value turns up in innocent text too often to be looked for in a link
+_TELLING = 8  # a shorter value occurs in harmless text too often to be looked for in a link
 
-_PIECE = 6  # characters of a value that give it away
+_PIECE = 6  # characters of a value that reveal it
 _DIGITS = 3  # digits in a row that a value and a message do not share by chance
 
 _UNDER_WAY: ContextVar[bool] = ContextVar("a request with credentials is under way", default=False)
@@ -61,7 +61,7 @@ class Secrets:
         self._forms = re.compile("|".join(map(re.escape, reversed(forms))) or "(?!)", re.IGNORECASE)
 
     def __repr__(self) -> str:
-        """Nothing but the name of the type."""
+        """Only the name of the type."""
         return "Secrets(***)"
 
     def query(self) -> str:
@@ -85,10 +85,10 @@ class Secrets:
         return False
 
     def spelled_in(self, text: str) -> bool:
-        """Whether the letters and digits of ``text`` are a value's, in order or reversed.
+        """Whether ``text`` has the letters and digits of a value, in order or reversed.
 
-        Whatever stands between them; values with fewer than 6 letters and digits are not looked
-        for: they turn up in innocent text.
+        Other characters in between do not count. Values with fewer than 6 letters and digits are
+        not looked for: they occur in harmless text.
         """
         squeezed = _squeezed(text)
         values = map(_squeezed, (self._key, self._user_name))
@@ -107,7 +107,7 @@ class Secrets:
         """Scheme and host of ``url``; "another address" if the host holds a piece of a value.
 
         A host ends at the first slash, so a credential in its place is cut and the mask alone
-        would not know it.
+        would not find it.
         """
         host = url.host.casefold()
         pieces = {
@@ -116,8 +116,8 @@ class Secrets:
             for form in _forms(value)
             for start in range(max(1, len(form) - _PIECE + 1))
         }
-        told = f"{url.scheme}://{host}"
-        return "another address" if any(piece in told for piece in pieces) else told[:200]
+        shown = f"{url.scheme}://{host}"
+        return "another address" if any(piece in shown for piece in pieces) else shown[:200]
 
 
 def _forms(value: str) -> set[str]:
@@ -141,7 +141,7 @@ def _squeezed(text: str) -> str:
 
 
 def _encodable(key: str, user_name: str) -> tuple[str, str]:
-    """Both as they are. Raises SettingsError for bytes of the environment that were no text."""
+    """Both as they are. Raises SettingsError for bytes of the environment that are not text."""
     for name, value in (("CLICKPOST_KEY", key), ("CLICKPOST_USER_NAME", user_name)):
         if any("\ud800" <= letter <= "\udfff" for letter in value):
             message = f"{name} holds bytes that are no UTF-8 text."
@@ -152,9 +152,9 @@ def _encodable(key: str, user_name: str) -> tuple[str, str]:
 class CredentialTransport(httpx.BaseTransport):
     """Adds the credentials, bounds the whole reply's time, and silences the wire's loggers.
 
-    ``credentials`` is asked for each request and may raise (SettingsError), which passes through.
+    ``credentials`` is called for each request and may raise (SettingsError), which passes through.
     A response carries ``extensions["secrets"]`` (to mask quoted text with), ``extensions["signs"]``
-    (what its head says of more records, in words of ours and numbers) and, for a redirect,
+    (the signs of more records in its head, in words of ours and numbers) and, for a redirect,
     ``extensions["redirected_to"]``: scheme and host only.
     """
 

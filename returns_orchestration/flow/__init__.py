@@ -2,8 +2,8 @@
 
 ``polling`` asks for windows concurrently; ``build`` makes the tables of an hour and publishes them
 if no blocking claim fails; ``relocated`` finds returns that two hours hold; ``days`` counts the
-rows of a day; ``mend`` quarantines what is damaged of an hour; ``hours`` drives many hours, each
+rows of a day; ``mend`` quarantines the damaged files of an hour; ``hours`` drives many hours, each
 built as soon as its neighbours have landed. ``rebuild`` makes all tables again from the polls in
-the lake, and ``upgrade`` brings a lake of an earlier format over. Called by ``defs/`` and ``cli/``;
-knows no Dagster, so that it is tested without.
+the lake, and ``upgrade`` converts a lake of an earlier format. Called by ``defs/`` and ``cli/``;
+does not import Dagster, so that it is tested without.
 """

@@ -44,7 +44,7 @@ class Accounting:
 
     ``kept`` counts the returns that this window was the earliest to serve, ``duplicate`` further
     copies and pieces of a return and returns that an earlier window served, ``lost`` those that
-    are nowhere (a claim blocks the hour if there is one).
+    are in no table (a claim blocks the hour if there is one).
     """
 
     served: int
@@ -56,7 +56,7 @@ class Accounting:
 
 @dataclass(frozen=True, slots=True)
 class BuiltHour:
-    """What was made of one hour, and of which polls of its own.
+    """The tables made of one hour, and its own polls that they were made of.
 
     ``changed`` names the tables whose bytes are new.
     """
@@ -87,9 +87,9 @@ class HourBuilder:
     ) -> BuiltHour | None:
         """Make and publish the tables of ``window``; None where it was never polled.
 
-        ``landed`` is the poll just taken, to be accounted for; with ``check_files`` each
-        file that stands there is read. Raises LakeError, and HourBlocked where a blocking claim
-        fails: then nothing of the hour was replaced.
+        ``landed`` is the poll just taken, to be accounted for; with ``check_files`` each existing
+        file is read. Raises LakeError, and HourBlocked where a blocking claim fails: then no file
+        of the hour was replaced.
         """
         while names.hour(window).polls:
             inputs = inputs_of(window, names)
@@ -117,14 +117,14 @@ class HourBuilder:
         return {w for w in near if names.hour(w).polls and not is_made(w, names)}
 
     def serving(self, names: Names, window: Window, references: Collection[bytes]) -> set[Window]:
-        """The windows that served a return of these hashes, as far as ``window`` knows of them."""
+        """The windows that served a return of these hashes, as far as ``window`` has marks."""
         sources = sources_of(window, names)
         copies = copies_of_hour(self._lake, names, self._reader, window, sources)
         mine = (of.found for of in copies.returns if hash_of(of.found.reference) in references)
         return set().union(*(found.windows for found in mine))
 
     def _mark(self, names: Names, window: Window, copies: HourCopies) -> bool:
-        """Put the marks that are missing around ``window``; whether there were any.
+        """Put the marks that are missing around ``window``; returns whether there were any.
 
         By today's rules its records may live in hours that no mark names yet. A return that another
         window moved away is linked from all windows that served it to its new hour. A killed run
@@ -137,7 +137,7 @@ class HourBuilder:
         for source in lost:
             homes.setdefault(source, set()).add(window)
         for of in copies.returns:
-            for source in (window, *of.found.windows):  # so that this hour knows of the new one
+            for source in (window, *of.found.windows):  # so that this hour names the new one
                 homes.setdefault(source, set()).add(of.home)
         new = [self._lake.mark(names, source, found) for source, found in homes.items()]
         return any(new)
@@ -205,7 +205,7 @@ class HourBuilder:
 
 
 def _made_of(names: Names, window: Window) -> list[str]:
-    """The polls that ``window`` is made of, and the entries that say how they are read."""
+    """The polls that ``window`` is made of, and the entries that define how they are read."""
     found: list[str] = []
     for source in sources_of(window, names):
         hour = names.hour(source)
@@ -239,12 +239,12 @@ def _account(
     frames: dict[str, pl.DataFrame],
     landed: Landed | None,
 ) -> Accounting | None:
-    """Where the poll ``landed`` went; ``mine`` are the references that live in ``window``."""
+    """Where the records of ``landed`` went; ``mine`` are the references that live in ``window``."""
     if landed is None:
         return None
     earliest = {of.found.reference: min(of.found.windows) for of in returns}
-    # What lives in this hour must be in the very frame that is about to be published; what lives
-    # in another hour is in that hour's, which its own building sees to.
+    # A return of this hour must be in the very frame that is about to be published; a return of
+    # another hour is in that hour's frame, which its own build makes.
     here = set(frames[tables.RETURNS.name].get_column(tables.REFERENCE.name))
     elsewhere = earliest.keys() - mine
     present = [earliest[r] for r in landed.distinct if r in here or r in elsewhere]

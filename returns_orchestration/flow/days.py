@@ -1,8 +1,8 @@
 """One day of the report's zone: its rows, wherever their hours lie, counted.
 
 A day is made of the rows of `returns` and `return_items` and not of the hourly aggregates, since a
-day of Asia/Kolkata begins inside a UTC hour. Its entry names every made hour it was made of, so
-whether it follows all that has changed since is seen without making it again.
+day of Asia/Kolkata begins inside a UTC hour. Its entry names every made hour it was made of, so the
+entry shows whether the day follows all later changes, without making it again.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 
 PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Seconds to wait for an hour whose files are not what its entry says, before it is damaged.
+"""Seconds to wait for an hour whose files do not match its entry, before it counts as damaged.
 
-Another process may be publishing it: its files stand and its entry does not yet."""
+Another process may be publishing it: its files are there and its entry is not yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltDay:
-    """What was made of one day; ``changed`` names the tables whose bytes are new."""
+    """The tables made of one day; ``changed`` names those whose bytes are new."""
 
     day: Day
     frames: dict[str, pl.DataFrame]
@@ -64,7 +64,7 @@ class DayBuilder:
         first: datetime | None = None,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``first`` is the first hour there is: those of a day before it are not missing."""
+        """``first`` is the first hour there is: earlier hours of a day are not missing."""
         self._lake = lake
         self.zone = zone
         self._first = first
@@ -73,10 +73,10 @@ class DayBuilder:
     def build(
         self, names: Names, day: Day, now: datetime, *, check_files: bool = False
     ) -> BuiltDay:
-        """Make and publish the tables of ``day``; ``now`` tells which hours could be there.
+        """Make and publish the tables of ``day``; ``now`` decides which hours are over.
 
         Raises LakeError, NeverPolled for a day without a made hour, and HourBlocked where a
-        blocking claim fails; the files that stand there then stay.
+        blocking claim fails; the existing files then stay.
         """
         pauses = iter(PAUSES)
         while True:
@@ -104,7 +104,7 @@ class DayBuilder:
     def _is_waited_for(self, names: Names, day: Day) -> bool:
         """Whether an hour that ``day`` was made of before is about to be published again.
 
-        Its entry is away for that moment, and the day would lose its rows.
+        Its entry is absent for that moment, and the day would lose its rows.
         """
         made = self._lake.made_or_none(day, names)
         before = {name.partition(" ")[0] for name in made.made_of} if made else set()
@@ -124,14 +124,14 @@ class DayBuilder:
         """The neighbours of ``days`` that were made for another zone and have no hour in this one.
 
         A change of the zone moves the edges of all days; the first or the last one may end up
-        without an hour, and nothing would make it again.
+        without an hour, and no run would make it again.
         """
         edges = {Day(day.date + timedelta(days=n), self.zone) for day in days for n in (-1, 1)}
         others = sorted(edges - set(days))
         return [day for day in others if is_left_behind(day, self._lake, names)]
 
     def withdraw(self, names: Names, day: Day) -> None:
-        """Take the tables of ``day`` away, its entry first. Raises LakeError."""
+        """Remove the tables of ``day``, its entry first. Raises LakeError."""
         self._lake.withdraw(names, day)
 
     def _make(

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 class Polled:
     """A window was read and its reply kept, or found to be known already.
 
-    ``poll`` tells what it took; its records are in the lake and no longer in it. ``kept`` are all
+    ``poll`` shows what it cost; its records are in the lake and no longer in it. ``kept`` are all
     kept polls of the window.
     """
 
@@ -59,7 +59,7 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The tables of an hour stand; ``asked`` is False where a neighbour's poll made it due."""
+    """An hour's tables were made; ``asked`` is False where a neighbour's poll made it due."""
 
     window: Window
     built: BuiltHour
@@ -75,7 +75,7 @@ class MadeDay:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An hour was not read or not made; what stood there before still does."""
+    """An hour was not read or not made; its earlier tables stay."""
 
     window: Window
     error: ReturnsError
@@ -113,7 +113,7 @@ class HourPipeline:
         """``on_outcome`` is called with each outcome before it is yielded, to show progress.
 
         Once ``interruption`` is set, no more is polled, and the run ends with a Stopped.
-        ``acknowledged`` are new names of which the settings say that they are known.
+        ``acknowledged`` are new names that the settings acknowledge.
         """
         self.acknowledged = frozenset(acknowledged)
         self.lake = lake
@@ -140,7 +140,7 @@ class HourPipeline:
         """Keep what ``poll`` brought; see `landing.land`."""
         return land(self.lake, names, self.reader, poll.window, poll.polled_at, poll.records)
 
-    def run(  # noqa: PLR0913 - what a run may be told
+    def run(  # noqa: PLR0913 - the options of a run
         self,
         windows: Sequence[Window],
         *,
@@ -152,15 +152,15 @@ class HourPipeline:
         known: Mapping[Window, str] | None = None,
         check_files: bool = False,
     ) -> Iterator[Outcome]:
-        """Poll ``windows`` and make their tables, and those of hours which that changes.
+        """Poll ``windows`` and make their tables, and those of other hours that change by it.
 
         With ``missing_only`` a window that is not missing is not asked for again, and an hour that
         is complete is passed over unless it is in ``remake``; with ``polled_since`` one that was
         polled since then, before a killed run was started again, is not asked for again. ``known``
-        is for States; with ``check_files`` what stands there is read before it is left alone.
-        An error of one hour ends in a Failed, and the others go on. What concerns every window
-        alike ends the run with a Stopped (credentials, nobody answers, an unwritable lake); what
-        had landed by then is made where that is possible.
+        is for States; with ``check_files`` an existing file is read before it is left unchanged.
+        An error of one hour ends in a Failed, and the others go on. An error that concerns every
+        window alike ends the run with a Stopped (credentials, no connection, an unwritable lake);
+        hours that had landed by then are made where that is possible.
         """
         outcomes = _Run(
             self,
@@ -180,7 +180,7 @@ class HourPipeline:
                 noted.add(outcome)
             except ReturnsError as error:
                 outcome = Stopped(error)
-                with suppress(LakeError):  # which may be what stopped the run
+                with suppress(LakeError):  # the lake may have stopped the run
                     noted.add(outcome)
             if outcome is None:
                 return
@@ -191,7 +191,7 @@ class HourPipeline:
 
 
 class _Noted:
-    """What a run asks for and leaves no poll of: collected, and put into the lake."""
+    """The requests of a run that leave no kept poll: collected, and put into the lake."""
 
     def __init__(self, log: PollLog, clock: Callable[[], datetime]) -> None:
         self._log = log
@@ -218,7 +218,7 @@ class _Noted:
 class _Run:
     """One run: which windows are still to be polled, which wait to be made, which were made."""
 
-    def __init__(  # noqa: PLR0913 - what HourPipeline.run was told
+    def __init__(  # noqa: PLR0913 - the options of HourPipeline.run
         self,
         pipeline: HourPipeline,
         windows: Sequence[Window],
@@ -247,7 +247,7 @@ class _Run:
         self._changed: set[Window] = set()
 
     def outcomes(self) -> Iterator[Outcome]:
-        """What becomes of each window, as it happens; see HourPipeline.run."""
+        """The outcomes of the windows, as they happen; see HourPipeline.run."""
         if not self._windows:
             return
         self._names = look_at(self._pipeline.lake, self._windows)
@@ -270,7 +270,7 @@ class _Run:
         for hour in sorted(self._waiting):
             if self._pipeline.interruption.is_set() and self._waiting[hour] is None:
                 stopped_by = stopped_by or Interrupted("Interrupted.")
-                continue  # only what has just come in is still made
+                continue  # only hours that have just landed are still made
             yield from self._build(hour)
         yield from self._build_stale()
         yield from self._unite()
@@ -282,7 +282,7 @@ class _Run:
         return States(self._pipeline.lake, self._names, self._pipeline.days.zone, self._known)
 
     def _mend(self) -> Iterator[Failed]:
-        """Quarantine what is damaged of the windows, so that it is polled or made again."""
+        """Quarantine the damaged files of the windows, so that these are polled or made again."""
         states = self._states()
         failed: set[Window] = set()
         for window in sorted(self._windows):
@@ -350,8 +350,8 @@ class _Run:
     def _build(self, window: Window) -> Iterator[Made | Failed]:
         """Build ``window``, which waits, after the other hours that its polls change.
 
-        In this order the tables of an hour stand only when all that follows from its polls does, so
-        a run that is killed in between leaves an hour that is known to be unfinished.
+        In this order an hour has its tables only when all other hours have theirs that follow from
+        its polls, so a run that is killed in between leaves an hour that is known to be unfinished.
         """
         landed = self._waiting.pop(window)
         names = self._names
@@ -391,7 +391,7 @@ class _Run:
     def _unite(self) -> Iterator[Made | Failed]:
         """Build again the hours that hold one return, which was requested in another hour before.
 
-        Looked at are all hours of the days to be made: another run may have been killed there.
+        It looks at all hours of the days to be made: another run may have been killed there.
         """
         pipeline = self._pipeline
         hours = self._changed.union(*(day.windows for day in self._due_days()))

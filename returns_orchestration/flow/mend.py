@@ -1,7 +1,7 @@
-"""One hour of which a file is not what was recorded: what is bad is quarantined, the rest stays.
+"""One hour with a file that does not match its record: bad files are quarantined, others stay.
 
 Afterwards the journal names each lost poll, so the hour is polled again, and a run builds the
-tables again and reads each file. Nothing is deleted. The entry of the tables lists their polls and
+tables again and reads each file. No file is deleted. The entry of the tables lists their polls and
 entries, so it shows which of them are absent.
 """
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
-    """Quarantine the bad polls of ``window``; where to.
+    """Quarantine the bad polls of ``window``; returns their new paths.
 
     Raises LakeUnwritable, and LakeDamaged where a poll cannot be read now, which is no reason to
-    quarantine it. Notes about files that are right, as they were restored, are taken away.
+    quarantine it. Notes about files that match again, as they were restored, are removed.
     """
     lake.forget()
     places: list[str] = []
@@ -38,8 +38,8 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     note_absent(lake, names, window)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.
     lake.invalidate(names, window)
-    # Of polls that are right, or were quarantined by a killed run, and of tables: these are
-    # read, and those that differ put again, when the hour is made.
+    # The notes about polls that match, or that a killed run quarantined, and about tables: when the
+    # hour is made, tables are read, and those that differ put again.
     lake.clear_damaged(names, window)
     return places
 
@@ -47,15 +47,15 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
 def note_absent(lake: Lake, names: Names, window: Window) -> None:
     """Note as lost each poll that the tables were made of and that is no longer there.
 
-    An entry whose name says everything is put again; for another one the hour is polled again.
+    An entry whose name holds all of it is put again; for another one the hour is polled again.
     """
     made = lake.made_or_none(window, names)
     if made is None:
         return
     hour = names.hour(window)
     known = {poll.number for poll in hour.polls} | {number for number, _, _ in hour.lost}
-    told = [name.partition("/poll-") for name in made.made_of]
-    absent = {int(number) for key, _, number in told if key == window.key} - known
+    parts = [name.partition("/poll-") for name in made.made_of]
+    absent = {int(number) for key, _, number in parts if key == window.key} - known
     for number in sorted(absent.difference(names.unnoted(window)) if absent else ()):
         lake.quarantine_poll(names, window, number)
     for path in lake.absent_entries(names, window, made.made_of):
@@ -67,7 +67,7 @@ def note_absent(lake: Lake, names: Names, window: Window) -> None:
 
 
 def known_sources(lake: Lake, names: Names, window: Window) -> set[Window]:
-    """The other windows of whose polls the tables of ``window`` were made, by their entry."""
+    """The other windows whose polls the tables of ``window`` were made of, by their entry."""
     made = lake.made_or_none(window, names)
-    told = (name.partition("/poll-") for name in made.made_of) if made else ()
-    return {Window.from_key(key) for key, is_poll, _ in told if is_poll and key != window.key}
+    parts = (name.partition("/poll-") for name in made.made_of) if made else ()
+    return {Window.from_key(key) for key, is_poll, _ in parts if is_poll and key != window.key}

@@ -1,7 +1,7 @@
-"""Windows polled concurrently: results as they land, none held back, the hopeless cut short.
+"""Windows polled concurrently: results without delay, and an early end where all would fail.
 
 No more replies are held than there are requests in flight, so memory stays flat. Called by
-``hours``; what becomes of a reply is decided there.
+``hours``, which decides what becomes of a reply.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
 ) -> Iterator[tuple[Window, Poll | ApiError]]:
     """Poll ``windows``, at most ``max_concurrency`` at once; yields each window's poll or error.
 
-    Raises what concerns every window alike, once what is on the wire has come in:
-    CredentialsRefused; AskedToWait; NoConnection if nobody has answered at all, or as many windows
-    in a row as are in flight found nobody; Interrupted once ``interruption`` is set; SettingsError
-    before anything is sent.
+    Raises an error that concerns every window alike, once the requests in flight have ended:
+    CredentialsRefused; AskedToWait; NoConnection if no window was answered at all, or as many
+    windows in a row as are in flight found no connection; Interrupted once ``interruption`` is set;
+    SettingsError before anything is sent.
     """
     if not windows:
         return
     waiting = iter(windows)
     in_flight: dict[Future[Poll], Window] = {}
-    unanswered = max_concurrency  # nobody has answered yet: the first silence is one too many
+    unanswered = max_concurrency  # no answer yet: the first silence is one too many
     stopped = threading.Event()
     stopped_by: ReturnsError | None = None
 
     def sleep(seconds: float) -> None:
         if stopped.wait(seconds):
-            raise CancelledError  # nothing more is sent, and not all that waits at once
+            raise CancelledError  # a return would send all waiting requests at once
 
     pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="clickpost")
     with open_client(sleep) as client:
@@ -90,7 +90,7 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
                         if isinstance(result, HOPELESS) or unanswered > max_concurrency:
                             stopped_by = stopped_by or result
                             stopped.set()
-                        # What fails once the run is stopped says nothing of its own window.
+                        # A failure after the stop shows nothing about its own window.
                         if stopped_by is None:
                             yield window, result
                     elif result is not None:
@@ -99,7 +99,7 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
                     del result
                 done.clear()
         finally:
-            # Ends the waits between attempts; what is on the wire ends by its own time-out.
+            # Ends the waits between attempts; requests in flight end by their own time-out.
             stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
     if stopped_by is not None:
@@ -107,7 +107,7 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
 
 
 def _result(future: Future[Poll]) -> Poll | ApiError | None:
-    """What became of a poll; None if its wait was ended before it was sent."""
+    """The result of a poll; None if its wait was ended before it was sent."""
     try:
         return future.result()
     except ApiError as error:

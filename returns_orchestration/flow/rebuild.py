@@ -1,11 +1,11 @@
-"""All tables but raw_returns again from raw_returns, without a call; what is bad is quarantined.
+"""All tables but raw_returns again from raw_returns, without a call; bad files are quarantined.
 
-First every file of the span is verified and what is found is mended or quarantined, then polls a
+First every file of the span is verified and the findings are mended or quarantined, then polls a
 killed run left are finished, then hours, their days and the table of all time are built as any
-run builds them, which writes only what differs. A poll that is bad is quarantined with its entry:
-the hour is made of the polls that are left, and is to be polled again. An hour without any poll has
-no tables. Each step may be done twice and beside a running pipeline, so a run that was killed
-anywhere is ended by the same again.
+run builds them, which writes only differing files. A poll that is bad is quarantined with its
+entry: the hour is made of the polls that are left, and is to be polled again. An hour without any
+poll has no tables. Each step may be done twice and beside a running pipeline, so a second run
+completes one that was killed anywhere.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ R = TypeVar("R")
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What a rebuild did.
+    """The result of a rebuild.
 
-    ``hours`` and ``days`` were made, of ``files`` tables with other bytes than stood there;
-    ``quarantined`` are the places of what was bad; ``poll_again`` are hours that have lost a poll;
-    ``failed`` are errors of hours and days that could not be made; ``unreadable`` are findings that
-    nothing can be done about from here.
+    ``hours`` and ``days`` were made, with ``files`` tables whose bytes changed; ``quarantined`` are
+    the new paths of bad files; ``poll_again`` are hours that have lost a poll; ``failed`` are
+    errors of hours and days that could not be made; ``unreadable`` are findings that a rebuild
+    cannot mend.
     """
 
     hours: int = 0
@@ -59,7 +59,7 @@ class Rebuilt:
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything stands as it should."""
+        """Whether no fault is left."""
         return not (self.poll_again or self.failed or self.unreadable)
 
 
@@ -114,12 +114,12 @@ class Rebuilder:
         )
 
     def _finish(self, names: Names, window: Window) -> None:
-        """Note what a killed run has left of ``window``."""
+        """Note the polls of ``window`` that a killed run has left."""
         reader = self._pipeline.reader
         self._guarded(lambda: finish_unnoted(self._lake, names, reader, window))
 
     def _windows(self, start: datetime, end: datetime) -> list[Window]:
-        """The hours of the span in which anything stands, oldest first."""
+        """The hours of the span that have files or entries, oldest first."""
         found: set[Window] = set()
         for day in self._verifier.dates():
             if not start.date() <= day <= end.date():
@@ -132,10 +132,10 @@ class Rebuilder:
                 found |= {window for path in paths if (window := Window.from_path(path))}
         return sorted(window for window in found if start <= window.start < end)
 
-    # ---- what is found
+    # ---- findings
 
     def _mend(self, start: datetime, end: datetime) -> list[Window]:
-        """Mend or quarantine what is found; the hours of the polls that are bad."""
+        """Mend or quarantine the findings; returns the hours of the polls that are bad."""
         bad: set[Window] = set()
         for finding in [*self._verifier.between(start, end), *self._verifier.rest()]:
             self._on_finding(finding)
@@ -164,7 +164,7 @@ class Rebuilder:
         self._rebuilt.quarantined += [place] if place else []
 
     def _write_again(self, finding: Finding) -> None:
-        """An entry of which the name says everything."""
+        """An entry whose name holds all of it."""
         self._quarantine(finding)
         entry = journal.entry_named(finding.path)
         if entry is not None:
@@ -174,7 +174,7 @@ class Rebuilder:
         """The hours whose tables follow from polls of ``window``, and its neighbours."""
         return {window.previous, window.next} | self._pipeline.builder.affected(names, window)
 
-    # ---- what is made again
+    # ---- hours and days
 
     def _make_hour(self, names: Names, window: Window) -> bool:
         """Make the tables of ``window``; whether its days may differ now."""
@@ -205,7 +205,7 @@ class Rebuilder:
         return sorted(linked.difference(made))
 
     def _clear(self, names: Names, period: Window | Day) -> bool:
-        """Quarantine what was made of a period that nothing is left of; whether there was any."""
+        """Quarantine the tables of a period that has no poll left; returns whether it had any."""
         if isinstance(period, Window):
             if names.unnoted(period):  # damaged, and reported
                 return False
@@ -236,7 +236,7 @@ class Rebuilder:
         lateness.publish(self._lake, lateness.measure(self._lake))
 
     def _guarded(self, make: Callable[[], R]) -> R | None:
-        """What ``make`` gives; None where it failed for what stands there, which is noted."""
+        """The result of ``make``; None where files or claims made it fail, which is noted."""
         try:
             return make()
         except (LakeDamaged, HourBlocked) as error:

@@ -1,9 +1,9 @@
 """Returns whose request time changed between polls of different windows: found, and made one again.
 
-The polls of one hour do not show that another hour holds the same return: only what was made of
-them does. So before days are made, the returns of their hours are looked for in the hours around
-them; two hours that hold one get marks, which make each depend on the polls of the other, and are
-built again. A run that is killed before its days are made looks again when it is started again.
+The polls of one hour do not show that another hour holds the same return: only the tables do. So
+before days are made, the returns of their hours are looked for in the hours around them; two hours
+that hold one return get marks, which make each depend on the polls of the other, and are built
+again. A run that is killed before its days are made looks again when it is started again.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 def link_relocated(
     lake: Lake, names: Names, hours: Collection[Window], builder: HourBuilder
 ) -> set[Window]:
-    """Mark the hours that hold a return which one of ``hours`` holds, too; which got a new mark.
+    """Mark the hours that share a return with one of ``hours``; returns those with a new mark.
 
-    Each of the two with every window that served it: they say together who had the last word.
-    Raises LakeError.
+    Each of the two gets marks of every window that served the return: together these decide which
+    copy is the newest. Raises LakeError.
     """
     linked: set[Window] = set()
     for pair, shared in _pairs(lake, names, hours).items():
@@ -46,7 +46,7 @@ def link_relocated(
             is_half = (other in names.hour(hour).came_from) != (hour in names.hour(other).went_to)
             is_known = other in sources_of(hour, names) and not is_half
             if not is_known and lake.mark(names, other, [hour]):
-                # Also those that served what lives in it: they are made of its sources, too.
+                # Also the windows that served its returns: they are made of its sources, too.
                 linked |= {hour, other, *names.hour(hour).came_from}
     return {window for window in linked if names.hour(window).polls}
 

@@ -2,9 +2,9 @@
 
 First every kept poll gets its entry in the journal, with the zone under which it was sent and the
 marks in the hours that its records live in; then all tables are made again from raw, which writes
-only what differs; last the lake is marked as being of today's format. Until then no other command
-takes it for one. What stood there stays: the old records unread, and a copy of each table that was
-replaced. Killed anywhere, the same again ends it.
+only differing files; last the lake is marked with today's format. Until then no other command
+accepts it. The earlier files stay: the old records unread, and a copy of each table that was
+replaced. After a kill anywhere, a second run completes it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ DELETED_AT_ONCE: Final = 500
 
 @dataclass(slots=True)
 class Upgraded:
-    """What an upgrade did; ``damaged`` names records that could not be read, and what it means."""
+    """The result of an upgrade; ``damaged`` names unreadable records, and the consequence."""
 
     polls: int = 0
     hours: int = 0
@@ -55,7 +55,7 @@ class Upgraded:
 
 
 class Upgrader:
-    """Brings the lake of ``pipeline`` over; polls without a zone were sent under ``zone``."""
+    """Converts the lake of ``pipeline``; polls without a zone were sent under ``zone``."""
 
     def __init__(
         self, pipeline: HourPipeline, zone: str, on_date: Callable[[date], None] | None = None
@@ -67,7 +67,7 @@ class Upgrader:
         self._upgraded = Upgraded()
 
     def upgrade(self, answers: Iterable[Answer] = ()) -> Upgraded:
-        """All of it; ``answers`` are polls and errors that Dagster's log remembers.
+        """The whole upgrade; ``answers`` are polls and errors from Dagster's log.
 
         Raises LakeError where the lake cannot be read or written: then run the same again.
         """
@@ -87,7 +87,7 @@ class Upgrader:
     # ---- polls
 
     def _bring_over(self, day: date) -> None:
-        """The entries of one date that do not depend on what the tables hold."""
+        """The entries of one date that do not depend on the content of the tables."""
         store, names = self._lake.store, Names(self._lake.store)
         paths = list(store.list(f"{RECORDS_BEFORE}/date={day.isoformat()}"))
         read_paths = [(path, old) for path in paths if (old := read_path(path))]
@@ -156,14 +156,14 @@ class Upgrader:
         record = read(content, OldWaiver)
         if record is None:
             self._upgraded.damaged.append(
-                f"The waiver {path} is damaged; say it again with `returns-orchestration waive`."
+                f"The waiver {path} is damaged; give it again with `returns-orchestration waive`."
             )
         elif not names.hour(old.window).waived:
             entry = Waived(period=old.window.key, why=record.why, at=record.waived_at)
             self._lake.put_entry(names, entry)
 
     def _remember(self, answers: Iterable[Answer]) -> None:
-        """Put what Dagster remembers of polls into the log of polls, for dates that have none."""
+        """Put the polls of Dagster's log into the log of polls, for dates that have none there."""
         known = set(self._lake.poll_log.dates())
         by_date: dict[date, list[Answer]] = defaultdict(list)
         for answer in answers:
@@ -206,7 +206,7 @@ def is_upgraded(lake: Lake) -> bool:
 
 
 def has_old_records(lake: Lake) -> bool:
-    """Whether there is anything of an earlier format."""
+    """Whether there are records of an earlier format."""
     return next(iter(lake.store.list(RECORDS_BEFORE)), None) is not None
 
 
@@ -224,9 +224,9 @@ def _inputs(lake: Lake) -> int:
 
 
 def undo(lake: Lake) -> int:
-    """Back to the earlier format; how many tables were put back. Raises LakeError.
+    """Go back to the earlier format; returns how many tables were put back. Raises LakeError.
 
-    Killed in between, the same again ends it.
+    After a kill in between, a second call completes it.
     """
     store = lake.store
     store.delete(MARKER)  # from now on the lake is of the earlier format
@@ -242,7 +242,7 @@ def undo(lake: Lake) -> int:
 
 
 def drop_old(lake: Lake) -> int:
-    """Remove what was kept of the earlier format; how many files that were. Raises LakeError."""
+    """Remove the files of the earlier format; returns how many. Raises LakeError."""
     return sum(_delete_all(lake, folder) for folder in (RECORDS_BEFORE, BACKUP))
 
 

@@ -1,7 +1,7 @@
-"""The records of releases before 0.2, which stood in ``_records/``: read for `upgrade` alone.
+"""The records of releases before 0.2, which were in ``_records/``: read for `upgrade` alone.
 
 An hour had a file for each kept poll, for each poll that was found bad, a waiver, the record of its
-tables, and empty marks of windows that served what lives in it (``strays-from-``) or shared a
+tables, and empty marks of windows that served its returns (``strays-from-``) or shared a
 return with it (``moved-between-here-and-``). Records of tables are not read: tables are made again.
 """
 
@@ -37,7 +37,7 @@ class OldPoll(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OldWaiver(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody's word that an hour need not be polled."""
+    """A person's declaration that an hour need not be polled."""
 
     window: str
     waived_at: datetime
@@ -45,7 +45,7 @@ class OldWaiver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OldRecord(NamedTuple):
-    """What one file of the old records is; ``number`` and ``following`` are those of a poll."""
+    """One file of the old records; ``number`` and ``following`` are those of a poll."""
 
     window: Window
     kind: str
@@ -55,7 +55,7 @@ class OldRecord(NamedTuple):
 
 
 def read_path(path: str) -> OldRecord | None:
-    """What a file of the old records is; None for the record of tables and for a stranger's."""
+    """The old record at ``path``; None for a record of tables and for a foreign file."""
     window, name = Window.from_path(path), path.rpartition("/")[2]
     if window is None:
         return None
@@ -71,7 +71,7 @@ def read_path(path: str) -> OldRecord | None:
 
 
 def read(content: bytes | None, kind: type[R]) -> R | None:
-    """A sealed record; None where it is not what was written."""
+    """A sealed record; None where it does not match its seal."""
     body = None if content is None else unsealed(content)
     if content is None or body is None:
         return None

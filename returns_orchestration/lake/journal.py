@@ -1,8 +1,8 @@
-"""The journal: what is known of each hour and day, as sealed files that never change.
+"""The journal: the facts of each hour and day, as sealed files that never change.
 
-All of one date stands in one folder, so that one listing of a few dates shows the state of their
-hours. The name of an entry says its period, its kind and its arguments; whoever lists the journal
-need not open it, but for the figures of a made hour::
+All entries of one date are in one folder, so that one listing of a few dates shows the state of
+their hours. The name of an entry holds its period, its kind and its arguments, so a reader of the
+listing need not open it, except for the figures of a made hour::
 
     _journal/date=2026-11-09/11.poll-0001-20261109T121003000000-20261109T121004-23-4711-9f86….json
     _journal/date=2026-11-09/11.made-<inputs>-<rules>-<sizes>-<returns>.json
@@ -32,7 +32,7 @@ FORMAT: Final = 2
 
 DAY: Final = "day"
 EVER: Final = "ever"
-"""In the place of an hour: what was made of the day of the folder, and of all time."""
+"""In the place of an hour: the tables of the day of the folder, and of all time."""
 
 _SEAL: Final = b',\n "seal": "%s"\n}\n'
 _SEAL_LENGTH: Final = len(_SEAL % hashlib.sha256().hexdigest().encode())
@@ -56,13 +56,13 @@ _ARGUMENTS: Final = {
     ),
 }
 INPUTS: Final = frozenset({"poll", "lost", "again", "rezoned"})
-"""Kinds that decide what the tables of an hour hold; none of them ever goes away."""
+"""Kinds that decide what the tables of an hour hold; their entries are never removed."""
 
 UNKNOWN_SHA: Final = "0" * 16
 
 
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One Parquet file: where it stands, its size in bytes, rows and sha256 (hexadecimal)."""
+    """One Parquet file: its path, size in bytes, rows and sha256 (hexadecimal)."""
 
     path: str
     size: int
@@ -83,12 +83,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     @property
     def arguments(self) -> str:
-        """What its name says after the kind."""
+        """The part of its name after the kind."""
         return ""
 
     @property
     def path(self) -> str:
-        """Where it stands: a pure function of what it says."""
+        """Its path: a pure function of its content."""
         arguments = self.arguments
         kind = f"{self.__struct_config__.tag}-{arguments}".rstrip("-")
         return f"{folder_of(self.period)}{kind}.json"
@@ -98,8 +98,8 @@ class Poll(Entry, tag="poll", frozen=True, kw_only=True):
     """A poll that was kept: the ``number``-th of its hour, from 1, with the file of its records.
 
     ``polled_at`` is by the slower of the two clocks where they disagree, ``noted_at`` by this
-    machine's; ``zone`` is the CLICKPOST_TIME_ZONE under which it was sent, which its naive times
-    are of; ``rows`` counts its records, ``size`` the bytes of its file, ``sha256`` holds the first
+    machine's; ``zone`` is the CLICKPOST_TIME_ZONE under which it was sent, the zone of its naive
+    times; ``rows`` counts its records, ``size`` the bytes of its file, ``sha256`` holds the first
     16 digits.
     """
 
@@ -120,7 +120,7 @@ class Poll(Entry, tag="poll", frozen=True, kw_only=True):
         )
 
     def under(self, zone: str) -> Poll:
-        """The same under ``zone``."""
+        """The same poll under ``zone``."""
         return msgspec.structs.replace(self, zone=zone)
 
 
@@ -160,9 +160,9 @@ class To(Entry, tag="to", frozen=True, kw_only=True):
 
 
 class Again(Entry, tag="again", frozen=True, kw_only=True):
-    """A reply that brought nothing new and repeats what another window's newer poll contradicts.
+    """A reply that brought nothing new and that another window's newer poll contradicts.
 
-    ``references`` are those of the returns concerned: this window's own last word on them counts
+    ``references`` are those of the returns concerned: this window's own newest copies of them count
     as served ``at`` that time.
     """
 
@@ -177,7 +177,7 @@ class Again(Entry, tag="again", frozen=True, kw_only=True):
 
 
 class Rezoned(Entry, tag="rezoned", frozen=True, kw_only=True):
-    """The naive times of a poll are of ``zone``, whatever it was sent under; the last one holds."""
+    """``zone`` replaces the zone of a poll's naive times; the last change counts."""
 
     number: int
     change: int
@@ -190,14 +190,14 @@ class Rezoned(Entry, tag="rezoned", frozen=True, kw_only=True):
 
 
 class Waived(Entry, tag="waived", frozen=True, kw_only=True):
-    """A person's word that an hour need not be polled: ``why``, and when it was said."""
+    """A person's declaration that an hour need not be polled: ``why``, and when."""
 
     why: str
     at: datetime
 
 
 class Damaged(Entry, tag="damaged", frozen=True, kw_only=True):
-    """A file was found to be not what was recorded; it stands until the file is mended."""
+    """A file did not match its record; the entry stays until the file is mended."""
 
     file: str
 
@@ -208,12 +208,12 @@ class Damaged(Entry, tag="damaged", frozen=True, kw_only=True):
 
 
 class Made(Entry, tag="made", frozen=True, kw_only=True, omit_defaults=True):
-    """The tables made of an hour, a day or all time: of what, by which rules, their files, counts.
+    """The tables made of an hour, a day or all time: their inputs, rules, files and counts.
 
-    ``made_of`` names every poll that an hour was made of, or every hour that a day was and its
-    zone. Of an hour, ``first_seen`` has, by the age in hours of the poll that served them first,
-    how many returns it holds, and how many of these an earlier poll had missed; ``references`` are
-    hashes, 8 bytes each in base64, of the returns that it holds.
+    ``made_of`` names every poll that an hour was made of, or every hour that a day was made of and
+    its zone. For an hour, ``first_seen`` counts, by the age in hours of the poll that first served
+    them, its returns, and those of them that an earlier poll had missed; ``references`` are hashes,
+    8 bytes each in base64, of the returns that it holds.
     """
 
     inputs: str
@@ -227,7 +227,7 @@ class Made(Entry, tag="made", frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def name(self) -> MadeName:
-        """What its name says."""
+        """The values in its name."""
         sizes = digest_of_sizes({file.path: file.size for file in self.files.values()})
         return MadeName(self.inputs, self.rules, sizes, self.facts.get("returns", 0))
 
@@ -241,7 +241,7 @@ ANY = Poll | Lost | From | To | Again | Rezoned | Waived | Damaged | Made
 
 
 class MadeName(NamedTuple):
-    """What the name of a Made says; ``sizes`` is a digest of the paths and sizes of its files."""
+    """The values in the name of a Made; ``sizes`` is a digest of its files' paths and sizes."""
 
     inputs: str
     rules: str
@@ -256,12 +256,12 @@ class MadeName(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As it stands in the name."""
+        """As written in the name."""
         return f"{self.inputs}-{self.rules}-{self.sizes}-{self.returns}"
 
 
 class Name(NamedTuple):
-    """The name of an entry, taken apart; ``at`` is the hour of the day, ``day`` or ``ever``."""
+    """The name of an entry, in its parts; ``at`` is the hour of the day, ``day`` or ``ever``."""
 
     at: str
     kind: str
@@ -282,7 +282,7 @@ def date_folder(day: date) -> str:
 
 
 def read_name(name: str) -> Name | None:
-    """What a file of a date's folder is; None for a stranger's."""
+    """The name of a file in a date's folder, in its parts; None for a foreign file."""
     read = _NAME.fullmatch(name)
     pattern = _ARGUMENTS.get(read["kind"]) if read else None
     arguments = pattern.fullmatch(read["rest"] or "") if read and pattern else None
@@ -292,7 +292,7 @@ def read_name(name: str) -> Name | None:
 
 
 def read_poll(window: Window, arguments: dict[str, str]) -> Poll | None:
-    """The poll that a name describes; None where its times are none."""
+    """The poll that a name describes; None where its times are invalid."""
     try:
         return Poll(
             period=window.key,
@@ -309,34 +309,34 @@ def read_poll(window: Window, arguments: dict[str, str]) -> Poll | None:
 
 
 def entry_named(path: str) -> Entry | None:
-    """The entry that stands, or stood, at ``path``; None where its name does not say everything."""
+    """The entry that is, or was, at ``path``; None where its name does not hold all of it."""
     read, window = read_name(path.rpartition("/")[2]), hour_of(path)
     if read is None or window is None:
         return None
-    said, period = read.arguments, window.key
+    values, period = read.arguments, window.key
     if read.kind == "poll":
-        return read_poll(window, said)
+        return read_poll(window, values)
     if read.kind == "lost":
-        number, following = int(said["number"]), int(said["next"])
-        return Lost(period=period, number=number, sha256=said["sha"], next_number=following)
-    if read.kind in {"from", "to"} and hour_named(said["hour"]) is not None:
-        return (From if read.kind == "from" else To)(period=period, hour=said["hour"])
+        number, following = int(values["number"]), int(values["next"])
+        return Lost(period=period, number=number, sha256=values["sha"], next_number=following)
+    if read.kind in {"from", "to"} and hour_named(values["hour"]) is not None:
+        return (From if read.kind == "from" else To)(period=period, hour=values["hour"])
     if read.kind == "rezoned":
-        number, change = int(said["number"]), int(said["change"])
-        zone = said["zone"].replace("~", "/")
+        number, change = int(values["number"]), int(values["change"])
+        zone = values["zone"].replace("~", "/")
         return Rezoned(period=period, number=number, change=change, zone=zone)
     return None
 
 
 def hour_of(path: str) -> Window | None:
-    """The hour that the entry at ``path`` is about; None where it is about none."""
+    """The hour that the entry at ``path`` is about; None where it is not about an hour."""
     folder, _, name = path.rpartition("/")
     read = read_name(name)
     return Window.from_path(f"{folder}/hour={read.at}/") if read and read.at.isdigit() else None
 
 
 def read_time(text: str) -> datetime:
-    """``20261109T121003`` or, with microseconds, ``20261109T121003000000``; ValueError if none."""
+    """``20261109T121003`` or, with microseconds, ``20261109T121003000000``; else ValueError."""
     # Not strptime: a look at years reads a hundred thousand of them.
     day, time = text.split("T")
     return datetime(
@@ -352,7 +352,7 @@ def read_time(text: str) -> datetime:
 
 
 def hour_named(text: str) -> Window | None:
-    """The hour of ``2026-11-09T11``; None where it is none."""
+    """The hour of ``2026-11-09T11``; None for any other text."""
     return Window.from_path(f"date={text[:10]}/hour={text[11:]}")
 
 
@@ -384,7 +384,7 @@ def encode(entry: Entry) -> bytes:
 
 
 def decode(content: bytes, path: str) -> Any:  # noqa: ANN401 - an entry of the kind that the path names
-    """Raises LakeDamaged, naming ``path``, where it is no sealed entry of that very place."""
+    """The entry. Raises LakeDamaged, naming ``path``, where it is no sealed entry of that path."""
     if unsealed(content) is not None:
         try:
             entry = msgspec.json.decode(content, type=ANY)
@@ -398,7 +398,7 @@ def decode(content: bytes, path: str) -> Any:  # noqa: ANN401 - an entry of the 
 
 
 def unsealed(content: bytes) -> bytes | None:
-    """All before the seal; None where the seal is not that of what stands before it."""
+    """The bytes before the seal; None where the seal does not match them."""
     body, seal = content[:-_SEAL_LENGTH], content[-_SEAL_LENGTH:]
     return body if seal == _seal(body) else None
 

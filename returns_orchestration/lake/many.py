@@ -19,20 +19,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 THREADS: Final = 8
-"""How many work at once for one call, its own thread among them."""
+"""Threads that work at once for one call, its own thread included."""
 
 
 class Listed(NamedTuple):
-    """A file of a listing, and how many bytes it has."""
+    """A file of a listing, and its size in bytes."""
 
     path: str
     size: int
 
 
 class Version(NamedTuple):
-    """A file of a listing with a ``tag``, which is another one each time the file is put.
+    """A file of a listing with a ``tag``, which changes each time the file is put.
 
-    Tags are compared for equality and never by age: no two clocks need to agree.
+    Tags are compared for equality and never by age, so clocks need not agree.
     """
 
     path: str
@@ -60,7 +60,7 @@ def common_folder(prefix: str, start: str, stop: str) -> str:
 
 
 def _common(first: str, second: str) -> str:
-    """What both texts begin with."""
+    """The common beginning of both texts."""
     pairs = enumerate(zip(first, second, strict=False))
     return first[: next((n for n, (a, b) in pairs if a != b), min(len(first), len(second)))]
 
@@ -86,7 +86,7 @@ def side_by_side(work: Callable[[T], R], items: Sequence[T], threads: int = THRE
             except Exception as error:  # noqa: BLE001
                 errors[number] = error
             except BaseException as error:  # noqa: BLE001
-                left.clear()  # the process is to end: nothing more is begun
+                left.clear()  # the process is to end: no other item is begun
                 errors[-1] = error
 
     helpers = _helpers(take, min(threads, len(items)) - 1)

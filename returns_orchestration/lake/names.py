@@ -1,7 +1,7 @@
-"""The names in the journal, as far as they were listed: what they say of each hour and day.
+"""The names in the journal, as far as they were listed, and the facts in them of hours and days.
 
-A run lists the dates of its hours once and takes note of what it writes itself; what another
-process wrote meanwhile shows when the dates are listed again (``refresh``). Nothing is opened here.
+A run lists the dates of its hours once and notes its own writes; the writes of another process
+show when the dates are listed again (``refresh``). No file is opened here.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _ONE_DAY: Final = timedelta(days=1)
 
 @dataclass(slots=True)
 class HourNames:
-    """What the names of one hour's entries say.
+    """The facts in the names of one hour's entries.
 
     ``polls`` are those that were not quarantined; ``lost`` has, of each that was, its number, the
-    beginning of its sha256 and the number from which on a poll stands for it. ``came_from`` are
-    windows that served what lives here, ``went_to`` hours that what was served here lives in.
+    beginning of its sha256 and the first number of a poll that replaces it. ``came_from`` are the
+    windows that served returns of this hour, ``went_to`` the hours of returns that it served.
     ``rezoned`` has the zone of polls whose zone was corrected. ``inputs`` are the names that decide
     what its tables hold.
     """
@@ -59,12 +59,12 @@ class HourNames:
 
     @property
     def has_lost_a_poll(self) -> bool:
-        """Whether a poll was quarantined and none has been kept since: it is to be polled again."""
+        """Whether a poll was quarantined and not replaced since: the hour is to be polled again."""
         newest = max((poll.number for poll in self.polls), default=0)
         return any(newest < following for _, _, following in self.lost)
 
     def zone_of(self, poll: Poll) -> str:
-        """The zone that the naive times of ``poll`` are of."""
+        """The zone of the naive times of ``poll``."""
         return self.rezoned.get(poll.number, (0, poll.zone))[1]
 
     def last_polled(self) -> datetime | None:
@@ -73,7 +73,7 @@ class HourNames:
 
 
 class Names:
-    """The names of the journal, and of the tables' files, of the dates that were looked at."""
+    """The names of the journal, and of the tables' files, of the dates that were listed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -85,7 +85,7 @@ class Names:
     # ---- the journal
 
     def load(self, first: date, last: date) -> None:
-        """List all dates from ``first`` to ``last`` anew, at once. Raises LakeDamaged."""
+        """List all dates from ``first`` to ``last`` again, in one call. Raises LakeDamaged."""
         found: dict[date, dict[str, None]] = {day: {} for day in _dates(first, last)}
         for listed in self._store.between(
             JOURNAL, journal.date_folder(first), f"{journal.date_folder(last)}0"
@@ -102,29 +102,29 @@ class Names:
             self.load(_earlier(first), _later(last))
 
     def refresh(self, windows: Iterable[Window]) -> None:
-        """List the dates of ``windows`` anew."""
+        """List the dates of ``windows`` again."""
         for day in sorted({window.start.date() for window in windows}):
             self.load(day, day)
 
     def hour(self, window: Window) -> HourNames:
-        """What the names say of ``window``; its date is listed if it was not."""
+        """The facts in the names of ``window``; its date is listed if it was not."""
         day = window.start.date()
         if day not in self._listed:
             self.load(day, day)
         return self._read.get(window) or HourNames()
 
     def hours(self) -> list[Window]:
-        """Every hour of the dates that were listed of which anything is noted, in order."""
+        """Every hour of the listed dates that has an entry, in order."""
         return sorted(self._read)
 
     def day(self, day: date) -> list[MadeName]:
-        """What was made of a day of the report's zone."""
+        """The names of the made entries of a day of the report's zone."""
         if day not in self._listed:
             self.load(day, day)
         return self._days[day]
 
     def of(self, day: date) -> list[str]:
-        """All names of the folder of a date, strangers and what stands below it included."""
+        """All names in the folder of a date, foreign files and files in subfolders included."""
         if day not in self._listed:
             self.load(day, day)
         return sorted(self._listed[day])
@@ -148,7 +148,7 @@ class Names:
         at = name.partition(".")[0]
         known = journal.read_name(name) if there else None
         if known is not None and known.kind in {"from", "to"} and at.isdigit():
-            # Of these there may be thousands, and none changes what another one says.
+            # There may be thousands of these, and one does not change the facts of another.
             window = _window(day, int(at))
             _put(self._read.setdefault(window, HourNames()), window, name, known)
             return
@@ -196,17 +196,17 @@ class Names:
                 self._files[table, read][listed.path] = listed.size
 
     def files(self, table: str, day: date) -> dict[str, int] | None:
-        """Path and size of each file of a table on a UTC date; None where that was not listed."""
+        """Path and size of each file of a table on a UTC date; None for a date not listed."""
         return self._files.get((table, day))
 
     def forget_files(self) -> None:
-        """Look at files anew from now on."""
+        """List files again from now on."""
         self._files.clear()
 
     def unnoted(self, window: Window) -> list[int]:
-        """Numbers of polls whose file stands and whose entry does not: a run was killed.
+        """Numbers of polls that have a file and no entry: a run was killed.
 
-        What is left of a poll that was quarantined is none.
+        The remains of a quarantined poll do not count.
         """
         table, day = tables.RAW_RETURNS.name, window.start.date()
         if (table, day) not in self._files:
@@ -231,15 +231,15 @@ class Names:
 def sources_of(window: Window, names: Names) -> list[Window]:
     """The windows whose polls the tables of ``window`` are made of, in order.
 
-    Whoever served what lives in ``window``, or in an hour that ``window`` served, decides with it
-    which of these returns live here.
+    All windows that served returns of ``window``, or of an hour that ``window`` served, decide
+    together which of these returns live here.
     """
     homes = {window, *names.hour(window).went_to}
     return sorted(homes.union(*(names.hour(home).came_from for home in homes)))
 
 
 def inputs_of(window: Window, names: Names) -> str:
-    """The digest of all that the tables of ``window`` are to be made of."""
+    """The digest of all inputs of the tables of ``window``."""
     return journal.digest_of_inputs(
         f"{source.key} {name}"
         for source in sources_of(window, names)
@@ -251,7 +251,7 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
     arguments = read.arguments
     if read.kind == "poll":
         poll = journal.read_poll(window, arguments)
-        if poll is None:  # no time: a stranger's
+        if poll is None:  # no time: a foreign file
             return
         hour.polls.append(poll)
     elif read.kind == "lost":
@@ -289,7 +289,7 @@ def date_of(path: str) -> date | None:
 
 
 def date_of_folder(folder: str) -> date | None:
-    """The date that a folder's name says, ``date=YYYY-MM-DD``; None where it says none."""
+    """The date in a folder's name, ``date=YYYY-MM-DD``; None where it has none."""
     named = _DATE.fullmatch(folder)
     try:
         return date.fromisoformat(named[1]) if named else None
@@ -303,9 +303,9 @@ def dates_in(store: Store, folder: str) -> list[date]:
 
 
 def _split(path: str) -> tuple[date | None, str]:
-    """The date of an entry's folder, None for no date's, and its name there.
+    """The date of an entry's folder, None without a date, and its name there.
 
-    What stands in a stranger's folder below is named with that, so that it is no entry.
+    The name of a file in a foreign subfolder includes that folder, so that it is no entry.
     """
     name = path.split("/", 2)[2:]
     return (date_of(path), name[0]) if name else (None, "")

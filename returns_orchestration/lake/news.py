@@ -1,12 +1,12 @@
 """Names that ClickPost sends and this release does not know, and which of them were acknowledged.
 
-A name has one file, which is put once and never changed: ``_news/<kind>-<digest>.json`` says the
-name and the hour that first had it. An empty ``_news/<kind>-<digest>.acknowledged`` beside it says
-that somebody has read it. So a name is news once, however often it is sent, and an hour that is
-built again adds nothing.
+A name has one file, which is put once and never changed: ``_news/<kind>-<digest>.json`` holds the
+name and the hour that first had it. An empty ``_news/<kind>-<digest>.acknowledged`` beside it
+records that a person has read it. So a name is news once, however often it is sent, and an hour
+that is built again adds nothing.
 
-Written by ``flow/build`` before an hour is published, so that no killed run hides a name. Which
-names are new is decided in ``state/news``; no name here is personal, see there.
+Written by ``flow/build`` before an hour is published, so that no killed run hides a name.
+``state/news`` decides which names are new; no name here is personal, see there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class NewName(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     @property
     def path(self) -> str:
-        """Where it is noted, but for the suffix."""
+        """The path of its file, without the suffix."""
         return f"{NEWS}/{self.kind}-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}"
 
 
@@ -54,7 +54,7 @@ class News:
         self._noted: set[str] | None = None
 
     def note(self, names: Iterable[NewName]) -> None:
-        """Note what is not noted yet. Raises LakeError."""
+        """Note the names that are not noted yet. Raises LakeError."""
         for name in sorted(names):
             if self._noted is None:
                 self._noted = {path.rpartition(".")[0] for path in self._store.list(NEWS)}
@@ -66,10 +66,10 @@ class News:
             self._noted.add(kept.path)
 
     def waiting(self) -> list[NewName]:
-        """The names that nobody has acknowledged, in order. Raises LakeError.
+        """The names that are not acknowledged, in order. Raises LakeError.
 
-        A file that cannot be read is taken away: its name is noted again with the next hour of a
-        later run that has it.
+        A file that cannot be read is removed: its name is noted again with the next hour of a later
+        run that has it.
         """
         paths = list(self._store.list(NEWS))
         acknowledged = {path.removesuffix(ACKNOWLEDGED) for path in paths}
@@ -88,5 +88,5 @@ class News:
             return None
 
     def acknowledge(self, name: NewName) -> None:
-        """Note that somebody has read of ``name``. Raises LakeUnwritable."""
+        """Note that a person has read of ``name``. Raises LakeUnwritable."""
         self._store.create(f"{name.path}{ACKNOWLEDGED}", b"")

@@ -1,7 +1,6 @@
-"""S3, GCS or Azure as a store: one PUT is atomic there, and nothing is left behind by a killed one.
+"""S3, GCS or Azure as a store: one PUT is atomic there, and a killed one leaves nothing behind.
 
-The store's own words can hold addresses and request ids: what is told of an error is for
-``refusals`` to say.
+The store's own texts can hold addresses and request ids, so ``refusals`` words the errors.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ATTEMPTS: Final = 5
-"""How often a PUT is sent that meets another one of the same file under way."""
+"""How often a PUT is sent while another one of the same file is under way."""
 
 ORDERED: Final = frozenset({"s3", "gs"})
 """Stores that list in the order of keys and from a given key on, as their documents promise.
@@ -42,13 +41,13 @@ Azure does not where its hierarchical namespace is on, and obstore promises no o
 """
 
 DIRECTORY_BUCKET: Final = "--x-s3"
-"""How the name of a bucket of S3 ends that lists in no order and from no given key."""
+"""The end of the name of an S3 bucket that lists in no order and not from a given key."""
 
 NO_NAMES: Final = frozenset({"", ".", ".."})
-"""What no part of a path may be."""
+"""Names that no part of a path may have."""
 
 CHUNK: Final = 100
-"""Keys taken at once of a page. A page has 1,000 at most, and may have fewer: a chunk that is as
+"""Keys taken at once from a page. A page has 1,000 at most, and may have fewer: a chunk that is as
 large as a page would ask for the next page only to be full."""
 
 
@@ -109,7 +108,7 @@ class ObjectStore:
             if refusal.code not in CONFLICTS:
                 break
         if exists and refusal.code not in CONFLICTS:
-            # Where an answer was lost and it was sent again, what stands there may be ours.
+            # Where an answer was lost and the PUT was sent again, the file there may be ours.
             return refusal.retried and self.get(path) == content
         raise self._unwritable(path, refusal, creating=create)
 
@@ -127,8 +126,8 @@ class ObjectStore:
     def versions(self, prefix: str, start: str) -> Sequence[Version]:
         """See Store; idempotent.
 
-        The store's own tag, which is a digest of the content in S3, and when the store put it: a
-        file that was another one in between is not taken for itself.
+        A tag is the store's own (in S3 a digest of the content) and the time of the put: a file
+        that was replaced and put back counts as changed.
         """
         if not may_hold(prefix, start, ""):
             return []
@@ -186,7 +185,7 @@ class ObjectStore:
         if refusal is not None:
             raise self._unwritable(paths[0], refusal, deleting=True)
         if len(paths) > 1:
-            # One that is not there may have ended it (GCS, Azure) before the others were removed.
+            # An absent file may have ended the call (GCS, Azure) before the others were removed.
             side_by_side(self.delete, paths)
 
     def sweep(self) -> None:
@@ -225,10 +224,10 @@ def _name(path: str) -> str:
 
 
 def _before(start: str) -> str | None:
-    """A key before ``start`` with next to none in between: a store lists what follows a key.
+    """A key before ``start`` with few keys in between: a store lists the keys after a given one.
 
-    Of the last character the one before it, and then a letter that few keys have there. None where
-    obstore would refuse that, or read it as another path.
+    It replaces the last character by the one before it and a letter that few keys have there. None
+    where obstore would refuse it, or read it as another path.
     """
     last = "." if start[-1] == "0" else chr(ord(start[-1]) - 1)
     key = f"{start[:-1]}{last}z"

@@ -1,6 +1,6 @@
 """Frames to Parquet bytes and back; the same frame always gives the same bytes.
 
-Where the bytes go, and whether they are what was written, is for ``lake`` to know.
+``lake`` decides where the bytes go, and checks that they are unchanged.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> b
 
 
 class PollFile(NamedTuple):
-    """What the file of a poll says: when it was sent and noted, under which zone, and its rows.
+    """The content of a poll's file: when it was sent and noted, under which zone, and its rows.
 
     ``zone`` is "" in files of releases before 0.2, whose ``noted_at`` is ``polled_at``.
     """
@@ -48,13 +48,13 @@ class PollFile(NamedTuple):
 def poll_to_parquet(
     served: Sequence[str], polled_at: datetime, noted_at: datetime, zone: str, name: str
 ) -> bytes:
-    """The file of a poll: its metadata says when and under which zone that was; it has a seal.
+    """The file of a poll: its metadata holds its times and its zone; it has a seal.
 
-    A poll without rows has no other place for its time. A poll cannot be made again, so it must
-    be known to be whole without its entry, too, and before it is parsed: polars ends the process
-    over some flipped bits. The seal is the sha256 of all other bytes and of its ``name``, so that
-    no poll is taken for another's, and stands right before the footer, where no reader looks: a
-    footer is found from the end, and pages from the start.
+    A poll without rows has no other place for its time. A poll cannot be made again, so its file
+    must prove that it is whole without its entry, too, and before it is parsed: polars ends the
+    process over some flipped bits. The seal is the sha256 of all other bytes and of its ``name``,
+    so that one poll is not taken for another. It is right before the footer, where readers do not
+    look: they find the footer from the end, and pages from the start.
     """
     frame = pl.DataFrame(
         {
@@ -75,21 +75,21 @@ def poll_to_parquet(
 
 
 def poll_from_parquet(content: bytes, path: str, name: str) -> PollFile | None:
-    """What the file of the poll ``name`` says; None if it is not a whole poll."""
+    """The content of the file of the poll ``name``; None if it is not a whole poll."""
     if not is_whole_poll(content, name):
         return None
     frame = from_parquet(content, path)
     noted = pl.read_parquet_metadata(io.BytesIO(content))
-    said = noted.get(_POLLED_AT)
-    if said is None or frame.schema != tables.RAW_RETURNS.schema:
+    sent = noted.get(_POLLED_AT)
+    if sent is None or frame.schema != tables.RAW_RETURNS.schema:
         return None
-    polled_at = datetime.fromisoformat(said)
-    noted_at = datetime.fromisoformat(noted.get(_NOTED_AT, said))
+    polled_at = datetime.fromisoformat(sent)
+    noted_at = datetime.fromisoformat(noted.get(_NOTED_AT, sent))
     return PollFile(polled_at, noted_at.replace(microsecond=0), noted.get(_ZONE, ""), frame)
 
 
 def is_whole_poll(content: bytes, name: str) -> bool:
-    """Whether the file of the poll ``name`` is what was written, by its own seal."""
+    """Whether the file of the poll ``name`` is unchanged, by its own seal."""
     at = _footer(content)
     begin = at - hashlib.sha256().digest_size
     return begin >= 0 and _seal(content[:begin], content[at:], name) == content[begin:at]
@@ -103,7 +103,7 @@ def _seal(before: bytes, after: bytes, name: str) -> bytes:
 
 
 def _footer(content: bytes) -> int:
-    """Where the footer begins, as the end of the file says; may be negative in a damaged one."""
+    """Where the footer begins, by the end of the file; may be negative in a damaged one."""
     end = len(content) - _TAIL
     return end - int.from_bytes(content[max(end, 0) : max(end, 0) + 4], "little")
 

@@ -1,14 +1,14 @@
-"""What was asked for and left no poll behind: polls that brought nothing new, and failures.
+"""Requests that left no kept poll: polls that brought nothing new, and failures.
 
-A poll that brought something has a record of its own. Of all others these lines are the only memory
-there is: how often an hour was polled, when last, and why it is still missing. So nothing has to be
-asked of Dagster, whose log may be pruned, lost or older.
+A poll that brought something has a record of its own. Of all others these lines are the only
+record: how often an hour was polled, when last, and why it is still missing. So Dagster need not be
+asked, whose log may be pruned, lost or older.
 
 A run writes a file for each UTC date whose hours it asked for, named by its own content, so that it
-never replaces another and twice is once. ``fold`` makes one file of all of a date.
+never replaces another, and a second write changes nothing. ``fold`` joins the files of a date.
 
 What lives here: path, codec and reading. Written by ``flow/hours``; read by ``state/`` and the
-sensors; ``verify`` holds each file against its name.
+sensors; ``verify`` checks each file against its name.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ READERS: Final = 8
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
     """An hour that was asked for: its partition key, when, and the error, "" for a good poll.
 
-    ``at`` is by the slower of this machine's clock and ClickPost's, as of two times the later one
-    would have an age of the hour passed over.
+    ``at`` is by the slower of this machine's clock and ClickPost's: by the faster one, a repeated
+    poll of the hour could be skipped.
     """
 
     hour: str
@@ -67,30 +67,30 @@ class PollLog:
             self._put(day, found)
 
     def of(self, day: date) -> dict[str, list[Answer]]:
-        """What was noted of the hours of a UTC date, by partition key, oldest first.
+        """The answers noted for the hours of a UTC date, by partition key, oldest first.
 
-        A damaged file is passed over: `verify` names it, and an hour is asked once more for it.
+        A damaged file is skipped: `verify` names it, and its hours are asked for once more.
         """
         return _by_hour(answers for _, answers in self._files(day))
 
     def of_all(self, windows: Iterable[Window]) -> dict[str, list[Answer]]:
-        """What was noted of ``windows`` and of other hours of their dates."""
+        """The answers noted for ``windows`` and for other hours of their dates."""
         days = sorted({window.start.date() for window in windows})
         return {hour: answers for day in days for hour, answers in self.of(day).items()}
 
     def dates(self) -> list[date]:
-        """The UTC dates of which anything is noted, oldest first."""
+        """The UTC dates that have answers, oldest first."""
         folders, _ = self._store.children(POLL_LOG)
         found: list[date] = []
         for folder in folders:
-            with suppress(ValueError):  # a stranger's, which `verify` names
+            with suppress(ValueError):  # a foreign folder, which `verify` names
                 found.append(date.fromisoformat(folder.removeprefix("date=")))
         return found
 
     def fold(self, day: date) -> None:
-        """Make one file of all of a date; errors that a later poll has mended are left out.
+        """Join the files of a date into one; errors that a later poll has mended are left out.
 
-        Killed in between, the whole file and its parts say the same. Raises LakeError.
+        After a kill in between, the whole file and its parts hold the same. Raises LakeError.
         """
         files = self._files(day)
         if len(files) < 2:
@@ -109,7 +109,7 @@ class PollLog:
         name = hashlib.sha256(content).hexdigest()[:16]
         path = f"{POLL_LOG}/date={day}/{name}.json"
         if not self._store.create(path, content) and self._store.get(path) != content:
-            self._store.put(path, content)  # what stood there was damaged
+            self._store.put(path, content)  # the file there was damaged
         return path
 
     def _files(self, day: date) -> list[tuple[str, list[Answer]]]:

@@ -1,8 +1,8 @@
-"""What is found bad is quarantined, never deleted: where it goes, and what is said of it.
+"""Bad files are quarantined, never deleted: where they go, and the advice about them.
 
-It goes to ``_quarantine/``, under its path and the first digits of its own sha256, so that nothing
-there is ever replaced and the same content is quarantined once. Readers of tables do not look
-there, and neither do runs; it is evidence, to be removed by hand when nobody wants it any more.
+A file goes to ``_quarantine/``, under its path and the first digits of its own sha256, so that no
+file there is ever replaced and the same content is quarantined once. Readers of tables and runs do
+not look there; the files are evidence, to be removed by hand when they are no longer needed.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 QUARANTINE: Final = "_quarantine"
 QUARANTINE_BEFORE: Final = "_aside"
-"""Where releases before 0.3 put it; what lies there stays."""
+"""The folder of releases before 0.3; its files stay."""
 
 _DATE: Final = re.compile(r"(?:^|/)date=([0-9]{4}-[0-9]{2}-[0-9]{2})/")
 _ENTRY: Final = re.compile(r"/([0-9]{2})\.[^/]*$")
-"""How the name of a journal's entry begins that is about an hour."""
+"""The name of a journal's entry that is about an hour, up to its kind."""
 
 
 def copy_to_quarantine(store: Store, path: str) -> str | None:
-    """Copy what stands at ``path``; where to, or None where nothing stands. Raises LakeError."""
+    """Copy the file at ``path``; returns the new path, or None without a file. Raises LakeError."""
     content = store.get(path)
     if content is None:
         return None
@@ -37,9 +37,9 @@ def copy_to_quarantine(store: Store, path: str) -> str | None:
 
 
 def move_to_quarantine(store: Store, path: str) -> str | None:
-    """Move what stands at ``path``; where to, or None where nothing stands. Raises LakeError.
+    """Move the file at ``path``; returns the new path, or None without a file. Raises LakeError.
 
-    Killed in between, both copies stand, and the same again ends it.
+    After a kill in between, both copies exist, and a second call completes the move.
     """
     place = copy_to_quarantine(store, path)
     if place is not None:
@@ -48,7 +48,7 @@ def move_to_quarantine(store: Store, path: str) -> str | None:
 
 
 def rebuild_advice(path: str) -> str:
-    """What to do about a file that is not as it should be, with the span that it belongs to."""
+    """The advice for a damaged file, with the span that it belongs to."""
     return f"Mend it with `returns-orchestration rebuild {span_of(path)}`."
 
 

@@ -1,8 +1,8 @@
-"""What a refusal of an object store means: its reason in words, and what to do.
+"""The meaning of an object store's refusal: its reason in words, and the next step.
 
-The text of such an error can hold addresses, request ids and keys. So nothing is copied from it but
-the store's own code, where it has the shape of one, and the HTTP status; all other words are ours,
-chosen by what is recognised in the text. Called by ``objects`` and ``remote``.
+The text of such an error can hold addresses, request ids and keys. So only the store's own code, if
+it has the shape of one, and the HTTP status are copied from it; all other words are ours, chosen by
+phrases in the text. Called by ``objects`` and ``remote``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _RETRIED: Final = re.compile(r"after [0-9]+ retries")
 _METADATA: Final = re.compile(
     r"performing [A-Z]+ http://[^/\s]+/(latest/(api/token|meta-data)|computeMetadata/|metadata/)"
 )
-"""The address at which a machine of a cloud is given credentials: asked where no others are set."""
+"""The address that gives credentials to a cloud's machine: asked where no others are set."""
 
 _BAD_CREDENTIALS: Final = frozenset(
     {
@@ -98,16 +98,16 @@ _PHRASES: Final = (
     ("UnexpectedEof", "the connection was cut", _LATER),
     ("kind: Connect", "no connection", _NETWORK),
 )  # fmt: skip
-"""What stands in the text, to the reason and to what to do; the first that is found holds."""
+"""Phrase in the text, reason, next step; the first phrase that is found counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a store did not do what was asked.
+    """Why a store refused a request.
 
     ``reason`` is a clause without a full stop, ``next_step`` a sentence. ``code`` is the store's
-    own word and ``status`` that of HTTP, "" and 0 where there was none. ``retried`` says that the
-    request was sent more than once, so an earlier one may have been done.
+    own and ``status`` that of HTTP, "" and 0 where there was none. ``retried``: the request was
+    sent more than once, so an earlier one may have succeeded.
     """
 
     reason: str
@@ -118,12 +118,12 @@ class Refusal:
 
     @property
     def is_unknown_to_store(self) -> bool:
-        """Whether the store does not know the kind of request at all."""
+        """Whether the store does not support this kind of request at all."""
         return self.status in {405, 501} or self.code in UNKNOWN_TO_STORE
 
 
 def refusal_of(error: Exception, scheme: str) -> Refusal:
-    """What ``error``, raised by obstore, means for a lake whose address has that ``scheme``."""
+    """The refusal in ``error``, raised by obstore, for a lake with an address of ``scheme``."""
     text = str(error)
     names = {
         "place": _PLACE.get(scheme, "RETURNS_LAKE"),
@@ -138,9 +138,9 @@ def refusal_of(error: Exception, scheme: str) -> Refusal:
         return Refusal(reason, next_step, retried=retried)
     if code or status:
         http = f"HTTP {status}" if status else ""
-        said = f"{code} ({http})" if code and http else code or http
+        answer = f"{code} ({http})" if code and http else code or http
         next_step = _advice(code, status, scheme).format(**names)
-        return Refusal(f"the store answers {said}", next_step, code, status, retried)
+        return Refusal(f"the store answers {answer}", next_step, code, status, retried)
     beside_addresses = _ADDRESS.sub("", text)
     for phrase, reason, advice in _PHRASES:
         if phrase in beside_addresses:

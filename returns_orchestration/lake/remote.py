@@ -1,8 +1,8 @@
-"""How an object store is opened: its address, its variables, and how long it is waited for.
+"""How an object store is opened: its address, its variables, and its time-outs.
 
-Credentials are the store's own variables (AWS_*, GOOGLE_*, AZURE_*), which obstore reads. What it
-would end the process over, such as a line break in a key, is refused here in words. No value of a
-variable is ever shown.
+Credentials are the store's own variables (AWS_*, GOOGLE_*, AZURE_*), which obstore reads. A value
+over which it would end the process, such as a line break in a key, is refused here in words. No
+value of a variable is ever shown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REQUEST_SECONDS: Final = 120
 """The longest that one request may take: a large file over a slow line is not cut."""
 
 BRIEF_SECONDS: Final = 10
-"""The same where the files are small and somebody waits: for the trial of a store."""
+"""The same where the files are small and a person waits: for the trial of a store."""
 
 CONNECT_SECONDS: Final = 5
 RETRY: Final[RetryConfig] = {
@@ -40,7 +40,7 @@ RETRY: Final[RetryConfig] = {
 }
 """Retries outlast a short fault; a store that does not answer is reported within 10 seconds.
 
-What failed for longer is asked for again by the next run. obstore's own bound is three minutes.
+The next run repeats a request that failed for longer. obstore's own bound is three minutes.
 """
 
 PREFIXES: Final = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
@@ -105,14 +105,14 @@ _PHRASES: Final = (
     ("HTTP client error", "the HTTP client cannot be set up",
      "Check the variables of the proxy and of certificates."),
 )  # fmt: skip
-"""What stands in obstore's text, to the reason and to what to do."""
+"""Phrase in obstore's text, reason, next step."""
 
 
 def open_remote(address: str, *, brief: bool = False) -> Remote:
     """The store of ``address``, which begins with s3://, gs:// or az://. Sends nothing.
 
     With ``brief`` one request may take 10 seconds, else 120. Raises SettingsError, without any
-    value, where the address or a variable makes no sense.
+    value, where the address or a variable is invalid.
     """
     if not is_plain_store_address(address):
         raise SettingsError(
@@ -138,7 +138,7 @@ def open_remote(address: str, *, brief: bool = False) -> Remote:
 
 
 def _check_variables(prefix: str) -> None:
-    """Raises SettingsError for a value over which obstore would panic, or which is a slip."""
+    """Raises SettingsError for a value over which obstore would panic, and for a slip."""
     for name in _ADDRESSES:
         value = os.environ.get(name)
         if name.startswith(prefix) and value is not None and not is_plain_web_address(value):
@@ -163,9 +163,9 @@ def _unopened(text: str, prefix: str) -> SettingsError:
             for name, value in os.environ.items()
             if name.startswith(prefix) and value == bad[1]
         ]
-        said = " or ".join(sorted(names)) or f"a variable {prefix}*"
+        shown = " or ".join(sorted(names)) or f"a variable {prefix}*"
         kind = _KINDS.get(bad[2], "what it may be")
-        return SettingsError(f"{said} is not {kind}.", next_step="Correct it, or unset it.")
+        return SettingsError(f"{shown} is not {kind}.", next_step="Correct it, or unset it.")
     for phrase, reason, next_step in _PHRASES:
         if phrase in text:
             return SettingsError(f"RETURNS_LAKE cannot be opened: {reason}.", next_step=next_step)

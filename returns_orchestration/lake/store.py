@@ -3,11 +3,11 @@
 A put is atomic and durable. In a folder: a temporary file outside the tables, fsync, rename, fsync
 of the folder (obstore's own local put renames without fsync, seen with strace at 0.12.1, hence our
 own few lines). In an object store: one PUT. ``create`` is a put that never replaces: a hard link,
-or a PUT with If-None-Match. Errors of the system leave as LakeUnwritable and LakeDamaged. Here is
-the folder; object stores are in ``objects``.
+or a PUT with If-None-Match. Errors of the system are raised as LakeUnwritable and LakeDamaged. This
+module holds the folder; object stores are in ``objects``.
 
-A request takes some 30 ms, and one fsync waits for the one before it. Who has several files says
-so at once: ``get_many``, ``put_many`` and ``delete_many`` wait side by side.
+A request takes some 30 ms, and one fsync waits for the one before it. A caller passes several files
+in one call: ``get_many``, ``put_many`` and ``delete_many`` wait side by side.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ OPENS_FOLDERS: Final = os.name != "nt"
 UNSYNCED: Final = frozenset(
     {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 )
-"""Errors of a file system that does not know the fsync of a folder: names are its own affair."""
+"""Errors of a file system that has no fsync of a folder, and keeps names durable by itself."""
 
 OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
-"""Errors that say nothing of what a file system knows."""
+"""Errors that do not show what a file system supports."""
 
 
 class Store(Protocol):
@@ -58,10 +58,10 @@ class Store(Protocol):
         """The whole content, or None where there is none. Idempotent: it changes nothing."""
 
     def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
-        """What ``get`` gives for each of ``paths``, in their order. Idempotent, as ``get`` is."""
+        """The result of ``get`` for each of ``paths``, in order. Idempotent, as ``get`` is."""
 
     def put(self, path: str, content: bytes) -> None:
-        """Put ``content`` there, replacing what stood there; a reader sees the old or the new.
+        """Put ``content`` there, replacing an earlier file; a reader sees the old or the new.
 
         Idempotent: the same put once more leaves the same content.
         """
@@ -75,10 +75,10 @@ class Store(Protocol):
         """
 
     def create(self, path: str, content: bytes) -> bool:
-        """Put ``content`` there if nothing stands there; False, and nothing done, otherwise.
+        """Put ``content`` there if there is no file; otherwise False, without a change.
 
-        Not idempotent: a second call says False, and so does one after a call that ended in an
-        error, where that one had put the file before it failed.
+        Not idempotent: a second call returns False, also after a call that ended in an error, where
+        that one had put the file before it failed.
         """
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -91,7 +91,7 @@ class Store(Protocol):
         """Every file below the folder ``prefix`` with ``start <= path < stop``, in order.
 
         ``start`` and ``stop`` are compared with the full path, as text; "" for ``stop`` is the end
-        of all paths. What is out of range costs as little as the store allows: no request for
+        of all paths. Files out of range cost as little as the store allows: no request for
         pages before and behind, no look into folders. Temporary files are not listed. Idempotent:
         it changes nothing.
         """
@@ -99,9 +99,9 @@ class Store(Protocol):
     def versions(self, prefix: str, start: str) -> Sequence[Version]:
         """Every file below the folder ``prefix`` with ``start <= path``, in order, with its tag.
 
-        A tag is another one each time a file is put, also where name and size are the same; in an
-        object store two puts of the same bytes within a second may have one tag. Idempotent: it
-        changes nothing.
+        A tag changes each time a file is put, also where name and size are the same; in an object
+        store two puts of the same bytes within a second may have one tag. Idempotent: it changes
+        nothing.
         """
 
     def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
@@ -111,13 +111,13 @@ class Store(Protocol):
         """
 
     def delete(self, path: str) -> None:
-        """Remove it; nothing happens where there is none. Idempotent for that reason."""
+        """Remove it; no error where there is none. Idempotent for that reason."""
 
     def delete_many(self, paths: Sequence[str]) -> None:
         """Remove each, as ``delete`` does. No order is promised. Idempotent, as ``delete`` is."""
 
     def sweep(self) -> None:
-        """Remove what killed writers left behind. Idempotent: a second call finds nothing more."""
+        """Remove the files that killed writers left. Idempotent: a second call finds no more."""
 
     def uri(self, path: str) -> str:
         """The full address of ``path``, to be shown to a user. Idempotent: nothing is sent."""
@@ -127,7 +127,7 @@ def open_store(lake: str, *, brief: bool = False) -> Store:
     """The store of RETURNS_LAKE. Sends nothing yet; the first use does.
 
     ``brief`` is for a trial of an object store, whose files are small: it waits less for a reply.
-    Raises SettingsError where the address or a variable of the store makes no sense.
+    Raises SettingsError where the address or a variable of the store is invalid.
     """
     if "://" in lake:
         return ObjectStore(open_remote(lake, brief=brief), lake)
@@ -156,7 +156,7 @@ def _reading(where: str) -> Iterator[None]:
 
 
 def _cause(error: OSError) -> str:
-    """The system's word for it, without the path, which may be anything."""
+    """The system's text for it, without the path, which may hold anything."""
     return error.strerror or type(error).__name__
 
 
@@ -169,7 +169,7 @@ class FolderStore:
         self._known: set[Path] = set()
         """Folders that were there when last looked at, and whose names need no fsync of ours."""
         self._new: set[Path] = set()
-        """Folders made here whose names are not durable yet; whoever writes there sees to it."""
+        """Folders made here whose names are not durable yet; a writer there makes them durable."""
 
     def __repr__(self) -> str:
         return f"FolderStore({str(self.root)!r})"
@@ -193,7 +193,7 @@ class FolderStore:
         self.put_many({path: content})
 
     def put_many(self, contents: Mapping[str, bytes]) -> None:
-        """See Store; idempotent. Where one cannot be written to the disk, none is put."""
+        """See Store; idempotent. If one file cannot be written to the disk, no file is put."""
         with ExitStack() as temporaries:
 
             def write(entry: tuple[str, bytes]) -> Path:
@@ -240,7 +240,7 @@ class FolderStore:
         yield from sorted(found)
 
     def versions(self, prefix: str, start: str) -> Sequence[Version]:
-        """See Store; idempotent. A file that is put is a new one, of another number and time."""
+        """See Store; idempotent. Each put makes a new file, with another number and time."""
         found: list[Version] = []
         with _reading(prefix):
             for path, entry in self._files(prefix, start, ""):
@@ -277,7 +277,7 @@ class FolderStore:
             self._sync(unsynced)
 
     def sweep(self) -> None:
-        """See Store; idempotent. Temporary files that nobody has touched for a day."""
+        """See Store; idempotent. Removes temporary files that are unchanged for a day."""
         with _writing(TEMPORARY), suppress(FileNotFoundError):
             for left in (self.root / TEMPORARY).iterdir():
                 with suppress(FileNotFoundError):  # another sweep was faster
@@ -310,7 +310,7 @@ class FolderStore:
 
     @contextmanager
     def _durable(self, content: bytes) -> Iterator[Path]:
-        """A temporary file on the lake's own file system that holds ``content`` for good."""
+        """A temporary file on the lake's own file system that holds ``content`` durably."""
         folder = self.root / TEMPORARY
         temporary = folder / uuid.uuid4().hex
         try:
@@ -330,7 +330,7 @@ class FolderStore:
                 temporary.unlink(missing_ok=True)
 
     def _place(self, path: str, place: Callable[[Path], object], unsynced: dict[Path, str]) -> None:
-        """Call ``place`` with the final path, in a folder that is there.
+        """Call ``place`` with the final path, in a folder that exists.
 
         Adds the folders whose names are to be made durable then, each with ``path`` unless it is
         there already.
@@ -343,14 +343,14 @@ class FolderStore:
             except FileNotFoundError:
                 if not left:
                     raise
-                self._known.clear()  # somebody has removed a folder
+                self._known.clear()  # another process has removed a folder
             else:
                 break
         for folder in (final.parent, *(made.parent for made in new)):
             unsynced.setdefault(folder, path)
 
     def _folder(self, folder: Path) -> Sequence[Path]:
-        """Make ``folder``. The new ones, it and those above, whose names are not durable yet."""
+        """Make ``folder``; the new folders, it and those above, whose names are not durable yet."""
         if folder in self._known:
             return []
         if not folder.is_dir():
@@ -395,7 +395,7 @@ def _link(path: str, final: Path, temporary: Path) -> None:
 
 
 def _unless_absent(error: OSError) -> None:
-    """A folder that is not there has no files; one that cannot be listed must not look so."""
+    """An absent folder has no files; one that cannot be listed must not look empty."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         raise error
 
@@ -403,7 +403,7 @@ def _unless_absent(error: OSError) -> None:
 def _takes_links(folder: Path) -> bool:
     """Whether a hard link can be made in ``folder``; True, too, where no file can.
 
-    The number of the error does not say: EPERM, ENOTSUP, ENOSYS, EMLINK, EINVAL and EACCES are
+    The number of the error does not show it: EPERM, ENOTSUP, ENOSYS, EMLINK, EINVAL and EACCES are
     given for a file system without links, and some of them for a folder without permission.
     """
     file, link = folder / uuid.uuid4().hex, folder / uuid.uuid4().hex
@@ -424,7 +424,7 @@ def _takes_links(folder: Path) -> bool:
 
 
 def _fsync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable, where the system knows how."""
+    """Make the names in ``folder`` durable, where the system can."""
     if not OPENS_FOLDERS:
         return
     with suppress(FileNotFoundError):

@@ -1,8 +1,8 @@
-"""Whether a store keeps what a poll needs of it, tried with small files that mean nothing.
+"""Whether a store meets the needs of a poll, tried with small files without meaning.
 
 Put, get, list, a create that replaces nothing, delete. A store that ignores If-None-Match takes
 every create: two writers would then take one number, and the reply of one of them would be lost
-without a word. What a killed trial left is removed by a later one, and is nothing to ``verify``.
+without an error. A later trial removes the files of a killed one, and ``verify`` ignores them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from returns_orchestration.lake.store import Store
 
 TRIAL: Final = ".writable-"
-"""How the names of its files begin; they stand in ``_journal`` itself, beside the dates."""
+"""The beginning of its files' names; the files are in ``_journal`` itself, beside the dates."""
 
 ABANDONED: Final = timedelta(days=1)
 _NAME: Final = re.compile(re.escape(TRIAL) + r"([0-9]{8}T[0-9]{6})-.*")
 
 
 def try_store(store: Store, now: datetime) -> None:
-    """Try ``store``; nine requests. Its own files are gone afterwards, and abandoned ones, too.
+    """Try ``store``; nine requests. Removes its own files afterwards, and abandoned ones, too.
 
-    Raises LakeUnwritable, naming what would break, or LakeDamaged where it cannot be read.
+    Raises LakeUnwritable, naming the consequence, or LakeDamaged where it cannot be read.
     """
     name = f"{TRIAL}{now.astimezone(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     placed: list[str] = []

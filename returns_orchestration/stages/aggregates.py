@@ -1,10 +1,10 @@
 """Returns, items and quantity by refund mode and by return reason, for one hour or day.
 
-Each aggregate is declared in ``tables/counts.py``, by hour and by day at once; here stands how it
-is counted. All conserve: their items and quantity add up to those of `return_items`, and the
-returns of `refund_modes_hourly` to the rows of `returns`. A return may have several reasons, so the
-returns of `return_reasons_hourly` do not add up, by definition. Counted row by row: a group costs
-less than a query over a few rows does.
+Each aggregate is declared in ``tables/counts.py``, by hour and by day at once; this module counts
+it. All conserve: their items and quantity add up to those of `return_items`, and the returns of
+`refund_modes_hourly` to the rows of `returns`. A return may have several reasons, so the returns of
+`return_reasons_hourly` do not add up, by definition. Counted row by row: this costs less than a
+query over a few rows.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Sums(defaultdict[str, list[int]]):
 def count(
     aggregate: Aggregate, period: datetime | date, returns: pl.DataFrame, items: pl.DataFrame
 ) -> pl.DataFrame:
-    """The table of one hour (``period`` is its begin) or of one day: a row a group, by its name."""
+    """The table of one hour (``period`` is its begin) or one day: a row per group, by its name."""
     table = aggregate.hourly if isinstance(period, datetime) else aggregate.daily
     sums = COUNTED[aggregate.name](returns, items)
     rows = ((period, group, *sums[group]) for group in sorted(sums))

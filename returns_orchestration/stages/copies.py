@@ -2,9 +2,9 @@
 
 ``served_by`` reads the polls of some windows; ``landing`` compares a new reply with them.
 ``copies_of_hour`` folds the copies that concern one hour into returns, for ``flow/build``. A return
-has one home: the hour in which it was requested by its newest copy, whichever window served that.
-It lives there if that hour has been polled, and if not in the earliest of the windows whose own
-newest copy names that hour.
+has one home: the hour of its request by its newest copy, whichever window served that copy. It
+lives there if that hour has been polled, else in the earliest of the windows whose own newest copy
+names that hour.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ Head = tuple[str, "datetime"]
 class Served:
     """Records of one poll of ``source``, and the reader for its zone.
 
-    ``at`` is the time by which it is ordered, ``polled_at`` when it was sent: a later reply that
-    repeated it has it count as served then. ``first`` is the number of the window's first poll that
-    is kept: one that stands for a lost first poll brings nothing late.
+    ``at`` is the time that orders it, ``polled_at`` when it was sent: a poll that a later reply
+    repeated counts as served then. ``first`` is the number of the window's first poll that is kept:
+    a poll that replaces a lost first one brings no late returns.
     """
 
     at: datetime
@@ -53,7 +53,7 @@ class Served:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether these are words of an earlier poll that a later reply repeated."""
+        """Whether these are records of an earlier poll that a later reply repeated."""
         return self.at != self.polled_at
 
     def copy(self, position: int, typed: Typed) -> Copy:
@@ -93,18 +93,18 @@ def served_by(
 def _repeated(
     lake: Lake, names: Names, source: Window, polls: Sequence[Served]
 ) -> Iterator[Served]:
-    """The last words of ``source`` on returns that a later reply repeated, as served then."""
+    """The newest records of ``source`` for returns that a later reply repeated, as served then."""
     for again in lake.again(names, source):
         wanted = set(again.references)
         newest: dict[str, tuple[Served, list[str]]] = {}
         for served in polls:
             if served.at > again.at:
                 continue
-            said: dict[str, list[str]] = {}
+            found: dict[str, list[str]] = {}
             for position, _, (reference, _) in served.usable():
                 if reference in wanted:
-                    said.setdefault(reference, []).append(served.records[position])
-            newest |= {reference: (served, records) for reference, records in said.items()}
+                    found.setdefault(reference, []).append(served.records[position])
+            newest |= {reference: (served, records) for reference, records in found.items()}
         for served, records in newest.values():
             yield replace(served, at=again.at, records=records)
 
@@ -120,11 +120,11 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class HourCopies:
-    """What an hour is made of.
+    """The copies that an hour is made of.
 
-    ``returns`` is every return that the window served, or that the last word of any window says
-    lives there; ``homes`` are the hours that its own polls' records were requested in; ``rejected``
-    are its unusable records, each once, as rows of the table.
+    ``returns`` is every return that the window served, or that the newest copy of any window places
+    there; ``homes`` are the hours in which its own polls' records were requested; ``rejected`` are
+    its unusable records, each once, as rows of the table.
     """
 
     returns: list[Located]
@@ -133,9 +133,9 @@ class HourCopies:
 
 
 class _Homes:
-    """The latest hour that the newest poll of each return says it was requested in.
+    """The latest hour of request in the newest poll of each return.
 
-    The latest, since pieces of one return may be requested on both sides of an hour, and two
+    The latest, since pieces of one return may be requested on both sides of an hour's edge; two
     windows that share an edge then agree.
     """
 
@@ -144,33 +144,33 @@ class _Homes:
         self.of_window: dict[Window, dict[str, Window]] = {}
 
     def learn(self, source: Window, heads: Iterable[Head]) -> None:
-        """What the next newer poll says."""
-        said: dict[str, Window] = {}
+        """Take in the next newer poll."""
+        homes: dict[str, Window] = {}
         for reference, requested_at in heads:
             home = Window.of(requested_at)
-            said[reference] = max(home, said.get(reference, home))
-        self.newest |= said
-        self.of_window[source] = self.of_window.get(source, {}) | said
+            homes[reference] = max(home, homes.get(reference, home))
+        self.newest |= homes
+        self.of_window[source] = self.of_window.get(source, {}) | homes
 
     def named(self, home: Window) -> set[str]:
-        """The returns of which the last word of any window is that ``home`` is their hour."""
+        """The returns that the newest copy of any window places in ``home``."""
         return {
             reference
-            for said in self.of_window.values()
-            for reference, of_one in said.items()
+            for homes in self.of_window.values()
+            for reference, of_one in homes.items()
             if of_one == home
         }
 
     def naming(self, reference: str) -> frozenset[Window]:
-        """The windows that agree with the newest word on ``reference``."""
+        """The windows that agree with the newest copy on the home of ``reference``."""
         home = self.newest[reference]
-        return frozenset(w for w, said in self.of_window.items() if said.get(reference) == home)
+        return frozenset(w for w, homes in self.of_window.items() if homes.get(reference) == home)
 
 
 def copies_of_hour(
     lake: Lake, names: Names, reader: RecordReader, window: Window, sources: Iterable[Window]
 ) -> HourCopies:
-    """What all polls of ``sources`` say of ``window``. Raises LakeDamaged."""
+    """The copies for ``window`` in all polls of ``sources``. Raises LakeDamaged."""
     served = served_by(lake, names, reader, sources)
     homes = _Homes()
     own: set[Window] = set()
@@ -181,7 +181,7 @@ def copies_of_hour(
         if of.source != window:
             homes.learn(of.source, (head for _, _, head in of.usable()))
             continue
-        said: list[Head] = []
+        heads: list[Head] = []
         in_poll: Counter[str] = Counter()
         for position, record in enumerate(of.records):
             content = decode(record)
@@ -191,15 +191,15 @@ def copies_of_hour(
                 if in_poll[record] > rejected_before[record]:
                     rejected.append((of.poll.polled_at, position, head.reason, record))
                 continue
-            said.append(head)
+            heads.append(head)
             of_return.setdefault(head[0], []).append(
                 of.copy(position, of.reader.typed(content, *head))
             )
         rejected_before |= in_poll
-        own.update(Window.of(requested_at) for _, requested_at in said)
-        homes.learn(window, said)
-    # Also what a window says lives here and a newer word of another window moved on: the two are
-    # to know of each other, though neither has a return in this hour.
+        own.update(Window.of(requested_at) for _, requested_at in heads)
+        homes.learn(window, heads)
+    # Also returns that one window places here and a newer copy of another window moved on: the two
+    # windows need marks for each other, though the return does not live in this hour.
     mine = set(of_return) | homes.named(window)
     for of in served:
         for position, content, head in () if of.source == window else of.usable():

@@ -1,6 +1,6 @@
-"""The tables of one hour and of one day, from what was folded: all that a lake shows is made here.
+"""The tables of one hour and of one day, from folded returns: no other module makes them.
 
-Called by ``flow``, which gathers the copies and publishes the tables.
+Called by ``flow``, which collects the copies and publishes the tables.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What a poll brought: kept as received if anything in it is new, before it is made into anything.
+"""The records of a poll: kept as received if anything in them is new, before any conversion.
 
 New is judged return by return: a poll is kept if for any return it serves other text than the
 newest kept poll of the window that served that return, or the same text with another request time,
-as it was sent under another zone. A different order of the same records, or fewer returns, is
-nothing new. Where another window said something else meanwhile, a reply that brings nothing new is
-noted all the same: it makes this window's word the newest one again. Only the two values that say
-which return a record is about are looked at here.
+as it was sent under another zone. A different order of the same records, or fewer returns, is not
+new. Where another window served other text meanwhile, a reply that brings nothing new is still
+noted: it makes this window's copy the newest one again. Only the two values that identify the
+return of a record are read here.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ Words = list[tuple[str, "datetime | None"]]
 """The texts of the records of one return in one poll, each with its request time as it is read."""
 
 Key = tuple[bool, str]
-"""Whether a record is usable, and its reference; of an unusable one its own text."""
+"""Whether a record is usable, and its reference; for an unusable one its own text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What became of one poll.
+    """The outcome of one poll.
 
-    ``kept`` says whether it brought something new; ``served`` counts its records, ``distinct`` its
+    ``kept``: whether it brought something new; ``served`` counts its records, ``distinct`` its
     usable returns, ``rejected`` its unusable records, ``vanished`` the returns that earlier polls
-    of this window served and this one did not. ``homes`` counts its usable records by the hour they
-    were requested in. ``first`` says whether the window had never been polled before.
+    of this window served and this one did not. ``homes`` counts its usable records by the hour of
+    their request. ``first``: whether the window had never been polled before.
     """
 
     window: Window
@@ -56,8 +56,8 @@ class Landed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What a reply says by reference, its usable records by the hour requested, and the others."""
+class _Reply:
+    """A reply: texts by reference, usable records by the hour requested, and unusable ones."""
 
     words: dict[Key, Words]
     homes: dict[Window, int]
@@ -79,28 +79,28 @@ def land(  # noqa: PLR0913, PLR0917 - what a poll is
 ) -> Landed:
     """Keep the records of a poll if they bring something new. Raises LakeError.
 
-    Several writers may land the same window at once: the number of a poll is taken by creating its
-    file, and who comes second compares with what the first one brought.
+    Several writers may land the same window at once: a writer takes the number of a poll by
+    creating its file, and the second one compares with the poll of the first.
     """
-    said = _read(reader, served)
+    reply = _read(reader, served)
     while True:
         finish_unnoted(lake, names, reader, window)
         hour = names.hour(window)
         known = _newest_words(lake, names, reader, window)
         # After a poll that was found bad and quarantined the next one is kept whatever it brings.
         is_asked_for = hour.has_lost_a_poll or not any(is_good(p, window) for p in hour.polls)
-        kept = is_asked_for or any(known.get(key) != words for key, words in said.words.items())
+        kept = is_asked_for or any(known.get(key) != words for key, words in reply.words.items())
         first = kept and not hour.polls
         if not kept:
-            _note_again(lake, names, reader, window, polled_at, said.words)
+            _note_again(lake, names, reader, window, polled_at, reply.words)
             break
         poll = lake.create_poll(names, window, hour.next_number, polled_at, served, reader.zone.key)
         if poll is not None:
-            _note(lake, names, window, poll, said.homes)
+            _note(lake, names, window, poll, reply.homes)
             break
         names.refresh([window])
         names.forget_files()
-    distinct = _references(said.words)
+    distinct = _references(reply.words)
     gone = _references(known) - distinct
     return Landed(
         window=window,
@@ -109,18 +109,18 @@ def land(  # noqa: PLR0913, PLR0917 - what a poll is
         first=first,
         served=len(served),
         distinct=distinct,
-        rejected=said.rejected,
+        rejected=reply.rejected,
         vanished=len(gone),
-        homes=said.homes,
+        homes=reply.homes,
     )
 
 
 def finish_unnoted(
     lake: Lake, names: Names, reader: RecordReader, window: Window, zone: str = ""
 ) -> None:
-    """Note the polls of ``window`` whose file stands without an entry: a run was killed.
+    """Note the polls of ``window`` that have a file and no entry: a run was killed.
 
-    ``zone`` is that of a file that does not say its own, as in releases before 0.2.
+    ``zone`` is that of a file that does not record its own, as in releases before 0.2.
     """
     for number in names.unnoted(window):
         poll, records = lake.read_unnoted(window, number)
@@ -130,7 +130,7 @@ def finish_unnoted(
 
 
 def _note(lake: Lake, names: Names, window: Window, poll: Poll, homes: Iterable[Window]) -> None:
-    """Note a poll whose file stands; the marks in other hours first, lest one be missed."""
+    """Note a poll whose file exists; the marks in other hours first, so that none is missed."""
     lake.mark(names, window, homes)
     lake.put_entry(names, poll)
 
@@ -141,12 +141,12 @@ def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
     reader: RecordReader,
     window: Window,
     at: datetime,
-    said: dict[Key, Words],
+    repeated: dict[Key, Words],
 ) -> None:
-    """Note a reply that repeats what a newer poll of another window contradicts.
+    """Note a reply that repeats records which a newer poll of another window contradicts.
 
-    A note stands for what this window had said by then. Where a clock went back and the poll that
-    the reply repeats is of a later time, there is nothing to note: that poll says it.
+    A note refers to the records that this window had served by then. Where a clock went back and
+    the poll that the reply repeats has a later time, no note is needed: that poll holds them.
     """
     sources = sources_of(window, names)
     if sources == [window]:
@@ -160,7 +160,7 @@ def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
             own |= words if served.source == window else {}
     contradicted = sorted(
         key[1]
-        for key, words in said.items()
+        for key, words in repeated.items()
         if key[0] and own.get(key) == words and newest[key][0] != window and newest[key][1] != words
     )
     if contradicted:
@@ -172,7 +172,7 @@ def _references(words: Iterable[Key]) -> frozenset[str]:
     return frozenset(key for is_usable, key in words if is_usable)
 
 
-def _read(reader: RecordReader, records: Iterable[str]) -> _Said:
+def _read(reader: RecordReader, records: Iterable[str]) -> _Reply:
     words: dict[Key, Words] = {}
     homes: Counter[Window] = Counter()
     rejected = 0
@@ -186,14 +186,14 @@ def _read(reader: RecordReader, records: Iterable[str]) -> _Said:
             homes[Window.of(requested_at)] += 1
             words.setdefault((True, reference), []).append((record, requested_at))
     for of_one in words.values():
-        of_one.sort()  # the pieces of a return in another order are nothing new either
-    return _Said(words, dict(homes), rejected)
+        of_one.sort()  # another order of a return's pieces is not new either
+    return _Reply(words, dict(homes), rejected)
 
 
 def _newest_words(
     lake: Lake, names: Names, reader: RecordReader, window: Window
 ) -> dict[Key, Words]:
-    """For every reference ever kept for the window, what its newest poll that served it said."""
+    """For every reference ever kept for the window, its texts in the newest poll that served it."""
     known: dict[Key, Words] = {}
     for served in served_by(lake, names, reader, [window]):
         if not served.is_repeated:

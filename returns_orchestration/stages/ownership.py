@@ -1,4 +1,4 @@
-"""Which hour a return belongs to, and what its several copies say together.
+"""The hour that a return belongs to, and the folding of its copies into one return.
 
 Ownership: a return lives in the hour it was requested in, by its newest copy, if that hour has been
 polled; if not, in the earliest polled window that served it so. So it lives in one hour, whichever
@@ -41,24 +41,24 @@ _ITEM_PLACES: Final = (*(column.name for column in ITEM_FIELDS), tables.ITEM)
 
 
 AT_ONCE: Final = timedelta(minutes=10)
-"""No poll lands later than that after it was sent."""
+"""Every poll lands within this time after it was sent."""
 
 
 REACH: Final = timedelta(days=31)
-"""How far apart two hours may be that hold one return; further apart they hold two."""
+"""The longest distance between two hours that hold one return; further apart they hold two."""
 
 
 def hash_of(reference: str) -> bytes:
-    """Eight bytes by which two hours are found to hold one return."""
+    """Eight bytes that show whether two hours hold one return."""
     return hashlib.blake2b(reference.encode(errors="surrogatepass"), digest_size=8).digest()
 
 
 def in_order(polls: Iterable[Poll]) -> list[tuple[datetime, Poll]]:
-    """The polls of one window, oldest first, each with the time that it is ordered by.
+    """The polls of one window, oldest first, each with the time that orders it.
 
-    They stand in the order in which they were sent, as of two at once the later may land first. One
-    that landed later and claims to be far older has a time of a clock that was wrong, or the other
-    has: it is the newer one all the same.
+    The order is that of sending, as of two polls at once the later may land first. A poll that
+    landed later and is far older by its time is still the newer one: a wrong clock gave one of the
+    two times.
     """
     found: list[tuple[datetime, Poll]] = []
     for poll in sorted(polls, key=lambda poll: poll.number):
@@ -68,7 +68,7 @@ def in_order(polls: Iterable[Poll]) -> list[tuple[datetime, Poll]]:
 
 
 class Source(NamedTuple):
-    """What served a copy: the ``number``-th poll of ``window``, and when it was sent.
+    """The source of a copy: the ``number``-th poll of ``window``, and when it was sent.
 
     ``kind`` leaves room for others than polls. ``first`` is the number of the window's first poll
     that is kept.
@@ -83,9 +83,9 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One usable record, which source served it, and where in that source it stands.
+    """One usable record, its source, and its position in that source.
 
-    ``served_at`` is the time by which it is ordered: that of a later reply that repeated it, or the
+    ``served_at`` is the time that orders it: that of a later reply that repeated it, or the
     source's own.
     """
 
@@ -101,7 +101,7 @@ class Copy:
 
     @property
     def of_source(self) -> tuple[datetime, Window, int]:
-        """What the copies of one source, served at one time, have in common."""
+        """The key that the copies of one source, served at one time, have in common."""
         return self.served_at, self.source.window, self.source.number
 
 
@@ -167,12 +167,12 @@ def _pieces_of_one_poll(records: Iterable[Typed]) -> list[Typed]:
 
 
 def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
-    """The pieces after a newer poll: matched by AWB and tracking id, then by what they hold.
+    """The pieces after a newer poll: matched by AWB and tracking id, then by their items.
 
-    Pieces that are matched in the surest way come first. A new AWB takes the place of one that is
-    no longer served (a courier was assigned or changed) if it carries the same items, as far as
-    both tell. Known pieces that are left over stay, after those served; a list of items that they
-    shared with a piece that is served is the newer one for them, too.
+    The surest matches are made first. A new AWB takes the place of one that is no longer served (a
+    courier was assigned or changed) if it carries the same items, as far as both list them. Known
+    pieces without a match stay, after those served; if they shared a list of items with a served
+    piece, they get its newer list, too.
     """
     if not known:
         return served
@@ -197,7 +197,7 @@ def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
 
 
 def _contents(items: tuple[Item, ...]) -> Hashable:
-    """What a list of items holds, in whatever order."""
+    """The content of a list of items, in any order."""
     return tuple(sorted((item.values for item in items), key=repr))
 
 
@@ -223,8 +223,8 @@ def _newer_wins(older: Typed, newer: Typed) -> Typed:
 def _newer_items(older: tuple[Item, ...], newer: tuple[Item, ...]) -> tuple[Item, ...]:
     """The newer list, each item with the values that it has lost since the older one.
 
-    An item is the older one that holds the same, else one of the same sku, else, where one of the
-    two has no sku, the one at its place. A list in which nothing can be read is none.
+    An item matches the older one with the same values, else one of the same sku, else, where one of
+    the two has no sku, the one at its place. A list without a readable value counts as absent.
     """
     if older == newer or not any(value is not None for item in newer for value in item.values):
         return older
@@ -236,7 +236,7 @@ def _newer_items(older: tuple[Item, ...], newer: tuple[Item, ...]) -> tuple[Item
             found.setdefault(key(item), deque()).append(at)
         for at, item in enumerate(newer):
             alike = found.get(key(item))
-            # Without a sku only what else is the same can tell.
+            # Without a sku only the other values can match.
             if before[at] is None and alike and _may_be(key, item):
                 before[at] = left.pop(alike.popleft())
     for at, item in enumerate(newer):

@@ -1,11 +1,11 @@
-"""The pieces of one return, each found again by what it holds without looking at all the others.
+"""The pieces of one return, each found by its values without a look at all the others.
 
-A return may have thousands of pieces, and each record served is held against all that are known:
-by AWB and tracking id, and by the skus of its items, in whatever order. So every piece stands in an
-index under each of these, and the first in order is always at hand.
+A return may have thousands of pieces, and each served record is compared with all known ones: by
+AWB and tracking id, and by the skus of its items, in any order. So an index holds every piece under
+each of these, and gives the first in order at once.
 
-What lives here: which known piece a record is. What does not: what two copies of a piece say
-together, and which come first (``ownership.py``, the only caller).
+What lives here: matching a record with a known piece. What does not: folding two copies of a piece,
+and their order (``ownership.py``, the only caller).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 AWB: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "awb")
 TRACKING: Final = next(i for i, c in enumerate(RETURN_FIELDS) if c.name == "return_tracking_id")
 SKU: Final = next(i for i, c in enumerate(ITEM_FIELDS) if c.name == "sku")
-"""Where Typed.values and Item.values hold them."""
+"""Their positions in Typed.values and Item.values."""
 
 _ANY: Final = ("any",)
 _NO_ITEMS: Final = ("skus",)
@@ -72,7 +72,7 @@ class Pieces:
     def same(self, record: Typed) -> int | None:
         """The first with the same AWB and tracking id, else the first that does not differ.
 
-        What is null on one side does not differ; but items of both sides must have a sku in common.
+        A null on one side is no difference; but items of both sides must have a sku in common.
         """
         awb, tracking = record.values[AWB], record.values[TRACKING]
         equal = self._first(("both", awb, tracking))
@@ -150,7 +150,7 @@ def _each_sku(piece: Typed) -> set[Hashable]:
 
 
 def _may_be_one(piece: Typed, record: Typed) -> bool:
-    """Whether their items do not show that they are two."""
+    """Whether both can be one piece by their items."""
     if not piece.items or not record.items:
         return True
     return bool(_each_sku(piece) & _each_sku(record))

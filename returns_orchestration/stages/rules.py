@@ -1,9 +1,9 @@
-"""By which rules tables are made: the version of the conversions, and the columns of the tables.
+"""The rules by which tables are made: the version of the conversions, and the tables' columns.
 
-What was made names the rules of its time. Where those of today differ it is outdated and made again
-from raw, without a call. So whoever changes what a record becomes raises ``VERSION``; a test holds
-what the conversions give for a set of odd records and fails where that was forgotten. A change of
-columns is seen without.
+A made entry names the rules of its time. Where those of today differ, its tables are outdated and
+made again from raw, without a call. So a change of the conversions must raise ``VERSION``; a test
+holds the results of the conversions for a set of odd records and fails where that was forgotten. A
+change of columns shows without it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from returns_orchestration.tables import Table
 
 VERSION: Final = 2
-"""Raised by one with every change of what the stages make of the same polls."""
+"""Raised by one with every change of the tables that the stages make of the same polls."""
 
 
 class Rules(NamedTuple):

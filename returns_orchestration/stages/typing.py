@@ -1,8 +1,8 @@
-"""From a record's JSON text to typed values: the only place that knows the shape of a record.
+"""From a record's JSON text to typed values: the only place that depends on a record's shape.
 
-One record becomes a ``Typed`` (usable), or a ``Refused`` with the reason. Nothing raises on a
-record, whatever it holds. Where ClickPost nests ``additional`` is not certain (the vendor's page
-lists it after the fields of webhook_payload), so it is looked for in the record and in the payload.
+One record becomes a ``Typed`` (usable), or a ``Refused`` with the reason. No function raises on a
+record, whatever it holds. The place of ``additional`` is not certain (the vendor's page lists it
+after the fields of webhook_payload), so it is looked for in the record and in the payload.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ ITEM_FIELDS: Final = tuple(
 
 LONGEST_NUMBER: Final = 1_000
 WRAPS: Final = 4
-"""Wrappings of an object or list that are taken off: as text, in a list, by number."""
+"""Wrappings of an object or list that are removed: as text, in a list, by number."""
 
 _NUMBERED: Final = re.compile(r"[0-9]{1,9}")
 
 OPENS: Final = ("{", "[", '"')
-"""How a JSON text begins that may hold an object or a list."""
+"""The beginnings of a JSON text that may hold an object or a list."""
 
 
 def _mode(value: object) -> tuple[str | None, bool]:
@@ -87,11 +87,11 @@ _MINUS_ZERO: Final = re.compile(rf'"{tables.REFERENCE.key}"\s*:\s*-0\s*[,}}]')
 
 _BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 DEEPEST: Final = 100
-"""Lists and objects inside each other that are looked at; what is known of a record has five."""
+"""Levels of nested lists and objects that are read; known records have five."""
 
 
 def decode(record: str) -> object:
-    """What the JSON text holds; None where it cannot be decoded at all."""
+    """The content of the JSON text; None where it cannot be decoded at all."""
     try:
         if _MINUS_ZERO.search(record) is None:
             return _DECODER.decode(record)
@@ -110,7 +110,7 @@ def decode(record: str) -> object:
 
 
 def _shallow(record: str) -> str:
-    """The same text with null for whatever stands deeper than DEEPEST."""
+    """The same text with null for all values deeper than DEEPEST."""
     kept: list[str] = []
     depth = begin = 0
     for found in _BRACKETS.finditer(record):
@@ -135,7 +135,7 @@ class RecordReader:
     """Reads records; ``zone`` is the zone of naive times in replies (CLICKPOST_TIME_ZONE)."""
 
     def __init__(self, zone: ZoneInfo, untold: Iterable[str] = ()) -> None:
-        """``untold``: words that no new key is reported with, such as the API's key."""
+        """``untold``: words that no reported new key may hold, such as the API's key."""
         self.zone = zone
         self._of_zones: dict[str, RecordReader] = {}
         self._untold = frozenset(word.strip().casefold() for word in untold) - {""}
@@ -269,7 +269,7 @@ class RecordReader:
 
 
 def _first_given(key: str, holders: Sequence[Object]) -> object:
-    """What stands under ``key`` in the first of ``holders`` that has anything there."""
+    """The value under ``key`` in the first of ``holders`` that has one."""
     first, *others = holders
     value = first.get(key)
     if key != tables.REFERENCE.key:  # the record's own number is no repetition of itself
@@ -308,7 +308,7 @@ def _items(additional: Object, webhook: Object, content: Object, flagged: set[st
 
 
 def _unwrapped(value: object) -> object:
-    """An object that stands as JSON text, alone in a list, or alone by number; else ``value``."""
+    """An object wrapped as JSON text, alone in a list, or alone by number; else ``value``."""
     for _ in range(WRAPS):
         if _is_json(value):
             value = decode(_bare(value))
@@ -326,12 +326,12 @@ def _is_json(value: object) -> TypeGuard[str]:
 
 
 def _bare(text: str) -> str:
-    """Without what may stand before a JSON text."""
+    """Without the characters that may precede a JSON text."""
     return text.lstrip("\ufeff\u200b \t\r\n")
 
 
 def _is_by_number(value: object) -> TypeGuard[Object]:
-    """Whether an object is a list in disguise: its keys are numbers."""
+    """Whether an object is a list in another form: its keys are numbers."""
     return isinstance(value, dict) and bool(value) and all(map(_NUMBERED.fullmatch, value))
 
 
@@ -340,7 +340,7 @@ def _is_wrapped(item: object) -> bool:
 
 
 def _flat(value: object, wraps: int = WRAPS) -> list[object]:
-    """The elements of a list that stands as JSON text, in lists, or as an object by number."""
+    """The elements of a list written as JSON text, in lists, or as an object by number."""
     if not wraps:
         return []
     if _is_json(value):

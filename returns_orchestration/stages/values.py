@@ -1,8 +1,8 @@
 """How one value of a record is read: text, number, flag, moment.
 
-Each reader takes what JSON held and gives ``(value, clean)``. ``clean`` is False where the value
+Each reader takes a value from JSON and gives ``(value, clean)``. ``clean`` is False where the value
 was converted from another type or could not be read (then it is None), and the column's name goes
-into the row's ``quality``. No reader raises. Which value goes where is said in ``tables.py``.
+into the row's ``quality``. No reader raises. ``tables/`` declares the column of each value.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 INT64: Final = range(-(2**63), 2**63)
 EXACT: Final = 2**53
-"""Up to there a float holds every whole number."""
+"""Up to this number a float holds every whole number."""
 
 MOST: Final = 1_000_000
-"""A quantity beyond it in size is no quantity."""
+"""A quantity of a larger size is invalid."""
 
 MOST_MARKS: Final = 300
 """Text with more combining marks in a row keeps its form; 30 are the most that Unicode expects."""
@@ -33,7 +33,7 @@ ABSENT: Final = frozenset({"", "None"})
 """Texts that mean null, after trimming."""
 
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
-"""Times before the year 2000 or after 2100 are none: zero values, and readers that refuse them."""
+"""Times before the year 2000 or after 2100 are invalid: zero values, or refused by some readers."""
 
 _SHAPE = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,9}))?"
@@ -91,8 +91,8 @@ def text(value: object) -> tuple[str | None, bool]:  # noqa: PLR0911 - a case a 
 def reference(value: object) -> tuple[str | None, bool]:
     """The spelling of a return's reference, exactly as served; "", "None" and blanks are null.
 
-    No two spellings become one: numbers keep their digits, text its white space and its form, and
-    where half of a surrogate pair is escaped, or what looks like such an escape stands, each
+    Two spellings never become one: numbers keep their digits, text its white space and its form.
+    In text with half of a surrogate pair, which is escaped, or with text like such an escape, each
     backslash is doubled.
     """
     if isinstance(value, str):
@@ -108,7 +108,7 @@ def reference(value: object) -> tuple[str | None, bool]:
 
 
 def is_given(value: object) -> bool:
-    """Whether there is anything in a value: no null, no text that means it, no empty container."""
+    """Whether a value is given: not null, not a text that means null, not an empty container."""
     if isinstance(value, str):
         return _folded(value) not in ABSENT
     return value is not None and value not in ([], {})
@@ -167,13 +167,13 @@ def number(value: object) -> tuple[int | None, bool]:  # noqa: PLR0911 - a case 
 
 
 def quantity(value: object) -> tuple[int | None, bool]:
-    """A number of pieces: none is larger than a million in size."""
+    """A number of pieces, at most a million in size."""
     read, clean = number(value)
     return (read, clean) if read is None or abs(read) <= MOST else (None, False)
 
 
 def _whole(value: float) -> int | None:
-    """The whole number that a float is written as; None where it is none, or beyond 64 bits."""
+    """The whole number that a float is written as; None if not whole, or beyond 64 bits."""
     if not value.is_integer() or abs(value) > INT64.stop:
         return None
     if abs(value) <= EXACT:
@@ -209,7 +209,7 @@ def flag(value: object) -> tuple[bool | None, bool]:
 def moment_reader(zone: ZoneInfo) -> Reader:
     """A reader of times; ``zone`` is that of naive values. Gives aware UTC datetimes.
 
-    Read are ISO 8601 with T or a blank, 0 to 9 fractional digits (cut to microseconds), Z, an
+    It reads ISO 8601 with T or a blank, 0 to 9 fractional digits (cut to microseconds), Z, an
     offset or no zone, second 60 as the second after 59, and epoch seconds or milliseconds (a number
     is a conversion and listed as one), all of them in the years 2000 to 2100.
     """

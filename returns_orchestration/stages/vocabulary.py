@@ -1,7 +1,7 @@
-"""The words of the API that are known: keys, codes, modes. What is outside is kept, and reported.
+"""The known words of the API: keys, codes, modes. Unknown words are kept, and reported.
 
 Facts: the vendor's page and the records and lists seen (see docs/reference/clickpost-api.md).
-Nothing here makes a record fail; ``state/`` turns what is new into a warning by name.
+An unknown word does not make a record fail; ``state/`` turns it into a warning by name.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MODES: Final = {mode.casefold(): mode for mode in REFUND_MODES}
 
 
 def spelled_mode(mode: str) -> str:
-    """A refund mode; one that equals a known one but for case as that is spelled."""
+    """A refund mode, in the known spelling where it differs from that only in case."""
     return _MODES.get(mode.casefold(), mode)
 
 
@@ -70,22 +70,22 @@ KEYS: Final = {
 """Place to the keys documented or seen there."""
 
 _IDENTIFIER = re.compile(r"(?=.{1,40}$)(?!(.*[0-9]){5})[A-Za-z_][A-Za-z0-9_]*")
-"""A word as a programmer names things: no blank, as between a person's names, and few digits."""
+"""An identifier as programmers write it: no blank, as between a person's names, and few digits."""
 
 
 def new_keys(places: Iterable[tuple[str, object]], untold: Collection[str] = ()) -> frozenset[str]:
     """Keys that are neither documented nor seen, as ``place.key``.
 
     A key that is no identifier could itself be personal data, such as a name, an address or a
-    telephone number, so it is reported as ``place.(unusual name)``; and so is one that holds a word
-    of ``untold``, in lower case.
+    telephone number, so it is reported as ``place.(unusual name)``; also one that holds a word of
+    ``untold``, in lower case.
     """
     found: set[str] = set()
     for place, content in places:
         if isinstance(content, dict):
             for key in content.keys() - KEYS[place]:
-                is_told = _IDENTIFIER.fullmatch(key) and not any(
+                is_shown = _IDENTIFIER.fullmatch(key) and not any(
                     word in key.casefold() for word in untold
                 )
-                found.add(f"{place}.{key if is_told else '(unusual name)'}")
+                found.add(f"{place}.{key if is_shown else '(unusual name)'}")
     return frozenset(found)

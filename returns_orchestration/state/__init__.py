@@ -1,15 +1,15 @@
-"""What may be believed: the state of every hour, and claims about tables.
+"""The judgements: the state of every hour, and claims about tables.
 
-``hours`` holds the one rule of an hour's state and ``days`` what a day is to be made of; ``status``
-puts a line an hour. ``claims`` judges one hour's tables by pure functions, by what ``looks`` finds;
-each claim holds, fails, or cannot be told, and the last is no pass. ``news`` are names that were
-never seen before. ``due`` decides which hours are asked for, ``attempts`` how long one that failed
-waits, and ``memory`` is what a sensor keeps of that, as ``spans`` of hours. ``hour_index`` keeps
-which hours are complete, missing or damaged and ``failing_claims`` which claims fail, for sensors
-and alerts; ``rhythm`` and ``mix`` compare an hour and a day with usual ones. ``verify`` holds every
-file against what was recorded of it, by ``findings``; ``places`` tells whether every return is in
-exactly one hour, ``lateness`` how late returns appear. ``changes`` finds what was written since a
-cursor, ``provenance`` all that is known of one return, and ``origins`` which poll each value is
-from. ``health`` judges whether the deployment is well. Nothing here polls, makes an hour or imports
+``hours`` holds the one rule of an hour's state and ``days`` the inputs of a day; ``status`` gives a
+line per hour. ``claims`` judges one hour's tables by pure functions, by the results of ``looks``;
+each claim holds, fails, or cannot tell, and the last is no pass. ``news`` are names that were never
+seen before. ``due`` decides which hours are asked for, ``attempts`` how long a failed one waits,
+and ``memory`` keeps that for a sensor, as ``spans`` of hours. ``hour_index`` keeps the complete,
+missing and damaged hours and ``failing_claims`` the failing claims, for sensors and alerts;
+``rhythm`` and ``mix`` compare an hour and a day with usual ones. ``verify`` checks every file
+against its record, and gives ``findings``; ``places`` checks that every return is in exactly one
+hour, ``lateness`` measures how late returns appear. ``changes`` lists the changes since a cursor,
+``provenance`` all that is known of one return, and ``origins`` the poll of each of its values.
+``health`` judges whether the deployment is well. No module here polls, makes an hour or imports
 Dagster.
 """

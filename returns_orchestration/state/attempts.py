@@ -1,12 +1,12 @@
-"""Hours that were asked for in vain: how long each waits, and what ends the waiting early.
+"""Hours whose attempts failed: how long each waits, and what ends the wait early.
 
-The pause of an hour doubles from 5 minutes to an hour; after a day in vain the hour is asked for
-once a day. Two things end a pause early. A change of settings or of the package, since somebody may
-have corrected the fault (`Attempt.awake`). And a success of another hour, since the API is back
+The pause of an hour doubles from 5 minutes to an hour; after a day of failures the hour is asked
+for once a day. Two things end a pause early. A change of settings or of the package, since the
+fault may be corrected (`Attempt.awake`). And a success of another hour, since the API is back
 (`learn`): it wakes each hour once. An hour that fails again after that has a fault of its own, and
 no success wakes it until another hour has begun to fail, too. Waking never shortens later pauses.
 
-Pure decisions over plain values: nothing here reads a clock, the lake or Dagster. Called by
+Pure decisions over plain values: no function here reads a clock, the lake or Dagster. Called by
 ``due.py`` and ``memory.py``.
 """
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 FIRST_PAUSE: Final = timedelta(minutes=5)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 PATIENCE: Final = timedelta(days=1)
-"""Time in vain after which an hour counts as stubborn."""
+"""Time of failures after which an hour counts as stubborn."""
 
 STUBBORN_PAUSE: Final = timedelta(days=1)
 
 
 def pause_after(tries: int, first: timedelta, longest: timedelta) -> timedelta:
-    """The pause after so many attempts in vain: ``first``, then twice as long each time."""
+    """The pause after ``tries`` failed attempts: ``first``, then twice as long each time."""
     return min(first * (1 << min(tries - 1, 10)), longest)
 
 
@@ -38,8 +38,8 @@ def pause_after(tries: int, first: timedelta, longest: timedelta) -> timedelta:
 class Attempt:
     """An hour that was asked for ``tries`` times since ``since``, and when it may be again.
 
-    ``has_failed`` says that the last attempt is known to have failed, and is not still under way.
-    ``was_woken`` says that a success has ended a pause of this hour early.
+    ``has_failed``: the last attempt is known to have failed, and is not still under way.
+    ``was_woken``: a success has ended a pause of this hour early.
     """
 
     tries: int
@@ -80,11 +80,11 @@ def learn(
     *,
     succeeded: bool,
 ) -> dict[Window, Attempt]:
-    """What a look tells of the hours that were asked for: which failed, and which wake.
+    """The attempts after a look: which hours failed, and which wake.
 
-    Hours in ``due`` are still to be asked for, and ``busy`` ones are under way. ``succeeded`` says
-    that since the last look an hour was read. It wakes hours that had failed by the last look, once
-    each: what failed in the very run that read others waits for the next success.
+    Hours in ``due`` are still to be asked for, and ``busy`` ones are under way. ``succeeded``: an
+    hour was read since the last look. It wakes hours that had failed by the last look, once each:
+    an hour that failed in the same run waits for the next success.
     """
     found = dict(attempts)
     if succeeded:
@@ -95,6 +95,6 @@ def learn(
     for window in failed:
         found[window] = replace(found[window], has_failed=True)
     if any(found[window].tries == 1 for window in failed):
-        # The API fails, and not one hour alone: the next success is news for all of them.
+        # The API fails, and not one hour alone: the next success concerns all of them.
         found = {window: replace(attempt, was_woken=False) for window, attempt in found.items()}
     return found

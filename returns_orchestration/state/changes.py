@@ -1,21 +1,21 @@
-"""What was written to the tables since a cursor: for a copy of the lake that follows it.
+"""Changes of the tables since a cursor: for a copy of the lake that follows it.
 
-A cursor says what its holder has: a digest of each hour's and day's files, by their names, sizes
-and tags. A tag is another one each time a file is put (`Store.versions`). So a change is found by a
-comparison for equality of two listings: no clock counts, no file is opened, and nothing that a run
-does has to be noted for it. What becomes of a file is seen whatever did it: a poll, a run that was
-killed between a file and its entry, a rebuild, a quarantine, a person who deletes it.
+A cursor records the files that its holder has: a digest of each hour's and day's files, by their
+names, sizes and tags. A tag changes each time a file is put (`Store.versions`). So a comparison of
+two listings for equality finds a change: no clock counts, no file is opened, and a run need not
+note anything for it. A change is found whatever its cause: a poll, a run that was killed between a
+file and its entry, a rebuild, a quarantine, a person who deletes a file.
 
 At least once, never missed: the listing comes before the copy. A file that is replaced in between
-has another tag by then, and the next look finds it. What is listed twice does no harm. Who died in
-the midst of a copy has some files of the new cursor and some of the old one: a look since both
-lists what differs from either, also a file that was copied, and is gone.
+has another tag by then, and the next look finds it. A file that is listed twice does no harm. A
+holder killed during a copy has some files of the new cursor and some of the old one: a look since
+both lists all differences from either, also a file that was copied, and is gone.
 
 The newest dates are kept table by table in a cursor, those before hour by hour, and old ones, which
 hardly change, date by date; so it stays small. Where an old date changes, all of it is listed.
 
-What counts: every file below the folder of a table, strangers included, as readers read them. What
-does not: the folders that begin with ``_``.
+What counts: every file below the folder of a table, foreign ones included, as readers read them.
+What does not: the folders that begin with ``_``.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ _PLACES: Final = {table.name: place for place, table in enumerate(tables.TABLES)
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
-    """Which files there were: digests by folder, by hour and by date.
+    """The files that there were: digests by folder, by hour and by date.
 
     Dates from ``by_table`` on are kept by folder (``returns/date=D/hour=HH``), those from
-    ``by_hour`` on by hour (``date=D/hour=HH``, and ``date=D/`` for what is of no hour), all before
-    by date (``date=D``). What has no date is kept by table.
+    ``by_hour`` on by hour (``date=D/hour=HH``, and ``date=D/`` for files of no hour), all before
+    by date (``date=D``). Files without a date are kept by table.
     """
 
     by_table: str = ""
@@ -94,12 +94,12 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read_all(cls, text: str) -> list[Cursor]:
-        """The cursors of a text, one a line. Raises SettingsError where one is none."""
+        """The cursors of a text, one a line. Raises SettingsError for an invalid one."""
         return [cls.read(line) for line in text.splitlines()]
 
     @classmethod
     def read(cls, text: str) -> Cursor:
-        """The cursor of a text. Raises SettingsError where it is none."""
+        """The cursor of a text. Raises SettingsError where it is invalid."""
         version, _, rest = text.strip().partition(".")
         name, _, packed = rest.partition(".")
         cursor = None
@@ -131,10 +131,10 @@ class File(NamedTuple):
 class Change:
     """One table of one hour, day or of all time that was written; ``files`` are all it has now.
 
-    ``period`` is ``2026-11-09T11:00``, ``2026-11-09`` or ``ever``. ``folder`` is where its files
-    lie; those of an hour are none of its date's, nor those of a date of all time. Without files it
-    is gone, or never was: where a whole hour or date is listed, so is every folder that it may have
-    had.
+    ``period`` is ``2026-11-09T11:00``, ``2026-11-09`` or ``ever``. ``folder`` holds its files; a
+    date does not include the files of its hours, nor all time those of dates. Without files it is
+    gone, or never was: where a whole hour or date is listed, every folder that it may have had is
+    listed, too.
     """
 
     table: str
@@ -145,7 +145,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What was written since a cursor, in order of period and flow, and the cursor from now on."""
+    """The changes since a cursor, in order of period and flow, and the cursor from now on."""
 
     changes: list[Change]
     cursor: Cursor
@@ -173,11 +173,11 @@ class _Listing:
 
 
 def changes_since(store: Store, *since: Cursor, first: str = "") -> Changes:
-    """What differs from any cursor of ``since``; none is the beginning. Raises LakeError.
+    """The differences from any cursor of ``since``; no cursor: from the beginning.
 
-    With ``first``, a date as text, and one cursor, nothing before it is looked at, and no table of
-    all time: the new cursor has what the old one had of these, and a later look without it finds
-    their changes.
+    Raises LakeError. With ``first``, a date as text, and one cursor, earlier dates and tables of
+    all time are not looked at: the new cursor keeps the old digests of these, and a later look
+    without ``first`` finds their changes.
     """
     since = since or (Cursor(),)
     first = first if len(since) == 1 else ""
@@ -207,8 +207,8 @@ def reported(store: Store, name: str) -> Cursor | None:
 def report(store: Store, cursor: Cursor, before: str) -> None:
     """Keep a cursor that is about to be reported, and that of the name ``before``, and no others.
 
-    Raises LakeError. Who is killed before it has reported still knows the name ``before``, and
-    reports the same and what came since. Twice is once.
+    Raises LakeError. A sensor killed before its report still has the name ``before``, and reports
+    the same changes and later ones. A second call changes nothing.
     """
     store.put(_place_of(cursor.name), f"{cursor.text}\n".encode())
     kept = {_place_of(cursor.name), _place_of(before)}
@@ -245,10 +245,10 @@ def _cursor(digests: Digests) -> Cursor:
 
 
 def _folded(digests: Mapping[str, str], by_table: str, by_hour: str) -> Digests:
-    """By hour and by date what is to be: a digest of an hour is one of its folders' digests.
+    """``digests`` in their final form: an hour's digest is a digest of its folders' digests.
 
-    And that of a date one of its hours': so what a cursor has of an hour can be folded later,
-    without a listing.
+    A date's digest is a digest of its hours': so the hours of a cursor can be folded later, without
+    a listing.
     """
     for to, key_of in ((by_table, _hour_of), (by_hour, _day_of)):
         kept: Digests = {}
@@ -264,7 +264,7 @@ def _folded(digests: Mapping[str, str], by_table: str, by_hour: str) -> Digests:
 
 
 def _folder(path: str) -> str:
-    """The folder of the hour or day that a file is of; the table's own for all others."""
+    """The folder of a file's hour or day; the table's own folder for all other files."""
     table, date, hour, *_ = (*path.split("/"), "", "")
     if _DATED.fullmatch(date) is None:
         return table
@@ -273,7 +273,7 @@ def _folder(path: str) -> str:
 
 
 def _key(folder: str, by_table: str, by_hour: str) -> str:
-    """Under which key a cursor has ``folder``."""
+    """The key of ``folder`` in a cursor."""
     date = _date_of(folder)
     if not date or date >= by_table:
         return folder

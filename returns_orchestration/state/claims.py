@@ -1,9 +1,9 @@
 """Claims about one hour's tables, as pure functions over frames and counts.
 
-A claim holds, fails, or cannot be told (a column or a table is not there to look at), and the last
-counts as a failure. Its weight says what a failure means: ``blocks`` would publish a falsehood, so
-the hour is not published; ``error`` needs a person, as a number is wrong or missing; ``warning`` is
-news about the data, and no number is wrong. No figures of a claim hold a value from a record, only
+A claim holds, fails, or cannot tell (a column or a table is absent), and the last counts as a
+failure. Its weight gives the meaning of a failure: ``blocks`` would publish wrong data, so the hour
+is not published; ``error`` needs a person, as a number is wrong or missing; ``warning`` is news
+about the data, and no number is wrong. The figures of a claim hold no value from a record, only
 names, codes and counts.
 """
 
@@ -46,11 +46,11 @@ Weight = Literal["blocks", "error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim and what became of it.
+    """One claim and its verdict.
 
-    ``figures`` are the numbers it was judged by; where it fails they say what happened, as in
+    ``figures`` are the numbers it was judged by; where it fails they show what happened, as in
     ``2 of 40 references are absent or repeated``. ``cause`` is the type of the error that kept it
-    from being told.
+    from being judged.
     """
 
     name: str
@@ -61,17 +61,17 @@ class Claim:
 
     @property
     def holds(self) -> bool:
-        """Whether it was looked at and found true."""
+        """Whether it was checked and is true."""
         return self.verdict == "holds"
 
     @property
     def blocks(self) -> bool:
-        """Whether publishing the hour would publish a falsehood."""
+        """Whether publishing the hour would publish wrong data."""
         return self.weight == "blocks" and not self.holds
 
 
 def judge(name: str, weight: Weight, look: Callable[[], tuple[bool, str]]) -> Claim:
-    """The claim ``name`` by what ``look`` finds; where it cannot look, it cannot tell."""
+    """The claim ``name`` by the result of ``look``; where that cannot run, it cannot tell."""
     try:
         true, figures = look()
     except (pl.exceptions.PolarsError, KeyError, AttributeError, TypeError) as error:
@@ -98,8 +98,7 @@ def of_poll(*, damaged_text: int, vanished: int, far: int, clock_ahead: timedelt
     """Claims about one poll: its text, what vanished, and whether its records belong there.
 
     ``far`` counts the records requested neither in the window nor in one of its neighbours;
-    ``clock_ahead`` says by how much this machine's clock was ahead of ClickPost's, 0 where both
-    agreed.
+    ``clock_ahead`` is how far this machine's clock was ahead of ClickPost's, 0 where both agreed.
     """
     return [
         judge("the_clock_is_right", "warning", lambda: looks.clock(clock_ahead)),
@@ -134,16 +133,16 @@ def of_poll(*, damaged_text: int, vanished: int, far: int, clock_ahead: timedelt
 
 
 def unread(error: Exception) -> Claim:
-    """The claim about an hour whose window could not be read: it cannot be told."""
+    """The claim about an hour whose window could not be read: it cannot tell."""
     cause = type(error).__name__
     return Claim(WAS_READ, "error", "cannot tell", str(error), cause)
 
 
 PUBLISHED: Final = Claim(WAS_PUBLISHED, "error", "holds", "made of all kept polls")
-"""The claim about an hour that was made without a poll: what had kept it from that is over."""
+"""The claim about an hour that was made without a poll: the cause that prevented this is over."""
 
 OF_PUBLISHING: Final = frozenset({WAS_PUBLISHED, ACCOUNTED_FOR})
-"""The claims that it takes the place of."""
+"""The claims that PUBLISHED replaces."""
 
 
 def unpublished(error: Exception) -> Claim:
@@ -211,8 +210,8 @@ def of_day(
 ) -> dict[str, list[Claim]]:
     """Every claim about the tables made of one day, by table.
 
-    ``returns`` and ``items`` are the day's rows; ``absent`` names its hours that are over and not
-    there.
+    ``returns`` and ``items`` are the day's rows; ``absent`` names its hours that are over and
+    missing.
     """
     rows = {**frames, tables.RETURNS.name: returns, tables.RETURN_ITEMS.name: items}
     whole = judge(WHOLE_DAY, "error", lambda: looks.whole(absent))

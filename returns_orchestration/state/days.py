@@ -1,4 +1,4 @@
-"""What a day is to be made of, and which days count the rows of an hour: from names."""
+"""The inputs of a day, and the days that count the rows of an hour: from names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def sources_of_day(day: Day, names: Names) -> list[Window]:
     """The made hours that may hold rows of ``day``, in order.
 
-    Its own, and for each that was never polled those that served returns requested in it.
+    Its own; in place of each one never polled, the hours that served returns requested in it.
     """
     windows: set[Window] = set()
     for window in day.windows:
@@ -29,12 +29,12 @@ def sources_of_day(day: Day, names: Names) -> list[Window]:
 
 
 def made_of_day(day: Day, names: Names) -> list[str]:
-    """What a day's entry names: its zone, and each of its sources as it was made."""
+    """The inputs in a day's entry: its zone, and each of its sources as it was made."""
     return [made_of_zone(day.zone), *(made_of_hour(w, names) for w in sources_of_day(day, names))]
 
 
 def inputs_of_day(day: Day, names: Names) -> str:
-    """The digest of all that a day is to be made of."""
+    """The digest of all inputs of a day."""
     return journal.digest_of_inputs(made_of_day(day, names))
 
 
@@ -51,18 +51,18 @@ def made_of_zone(zone: ZoneInfo) -> str:
 def is_left_behind(day: Day, lake: Lake, names: Names) -> bool:
     """Whether ``day`` was made for another zone and has no hour in this one.
 
-    It counts rows that a day of this zone counts, too, and nothing would make it again.
+    It counts rows that a day of this zone counts, too, and no run would make it again.
     """
     if not names.day(day.date) or sources_of_day(day, names):
         return False
-    with suppress(LakeDamaged):  # whose zone it was cannot be seen; `verify` names it
+    with suppress(LakeDamaged):  # its zone cannot be read; `verify` names the file
         made = lake.made(day, names)
         return made is not None and made_of_zone(day.zone) not in made.made_of
     return False
 
 
 def days_concerned(window: Window, names: Names, zone: ZoneInfo) -> list[Day]:
-    """The days that count rows of a made hour: those it overlaps, and others that stand already.
+    """The days that count rows of a made hour: those it overlaps, and others already made.
 
     A return requested in an hour that was never polled lives in another, maybe on another day. A
     day that is still to be made will find it.

@@ -1,7 +1,7 @@
 """Which hours are due to be asked for: pure decisions over plain values.
 
-How long an hour waits that failed is decided in ``attempts``. Nothing here reads a clock, the lake
-or Dagster.
+``attempts`` decides how long a failed hour waits. No function here reads a clock, the lake or
+Dagster.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def choose(  # noqa: PLR0913, PLR0917 - what a decision is made of
     """Of the hours that are ``due``, those to ask for ``now``, newest first.
 
     A new hour is drawn in while fewer than ``limit`` newer ones are asked for and not yet mended.
-    So where nothing succeeds, as with refused credentials, no further hours are drawn in; the
-    newest hours never wait for older ones that fail; and stubborn hours keep nobody waiting.
+    So where all polls fail, as with refused credentials, no further hours are drawn in; the newest
+    hours never wait for older ones that fail; and no hour waits for stubborn ones.
     ``busy`` hours are being asked for already. ``attempts`` of hours that were ``looked_at`` and
-    are not due are forgotten, since they are mended. That counts as a success; ``succeeded`` says
-    that there was another one.
+    are not due are forgotten, since they are mended. That counts as a success; ``succeeded``: there
+    was another one.
     """
     candidates = set(due)
     mended = attempts.keys() & set(looked_at) - candidates

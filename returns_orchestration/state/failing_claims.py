@@ -1,8 +1,8 @@
 """Which claims of checks fail, for which hours and since when: the index beside that of hours.
 
 A claim that failed for an hour fails for it for ever if the hour is not polled again, as with a
-rejected record. So what counts is news: a claim counts while hours that newly failed it are less
-than a day old, and ends when its hours are judged anew and hold.
+rejected record. So only news counts: a claim counts while hours that newly failed it are less than
+a day old, and ends when its hours are judged again and hold.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NEWS: Final = timedelta(hours=24)
-"""How long after the last hour that newly failed a claim it counts as failing."""
+"""How long a claim counts as failing after the last hour that newly failed it."""
 
 REMEMBERED: Final = timedelta(days=14)
-"""How long an hour's failure is known, so that a later poll of it is no news."""
+"""How long an hour's failure is remembered, so that a later poll of it is no news."""
 
 MOST_PERIODS: Final = 500
 """Hours remembered for one claim; the oldest go first."""
@@ -46,9 +46,9 @@ class FailedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one check found in one hour or day (a partition key), and when; no ``failed``: passed.
+    """The result of one check of an hour or day (a partition key), and when; no ``failed``: passed.
 
-    An asset may have several checks; one says nothing about the claims of another.
+    An asset may have several checks; one does not judge the claims of another.
     """
 
     asset: str
@@ -67,10 +67,10 @@ class Failing(msgspec.Struct, kw_only=True):
     figures: str
     periods: dict[str, datetime]
     check: str = ""
-    """Empty where a release before 0.3 noted it, which had one check an asset."""
+    """Empty where a release before 0.3 noted it, which had one check per asset."""
 
     def news(self, now: datetime) -> dict[str, datetime]:
-        """The hours of the present trouble: those that joined within a day of one another."""
+        """The hours of the present failure: those that joined within a day of one another."""
         edge, found = now, {}
         for period, at in sorted(self.periods.items(), key=lambda pair: pair[1], reverse=True):
             if edge - at > NEWS:
@@ -80,12 +80,12 @@ class Failing(msgspec.Struct, kw_only=True):
 
 
 def remember(failing: dict[str, Failing], evaluations: Iterable[Evaluation]) -> None:
-    """Take ``evaluations``, oldest first, into what is known to be ``failing``.
+    """Take ``evaluations``, oldest first, into the claims known to be ``failing``.
 
     Taking the same ones twice changes nothing: a tick that was killed may begin again.
     """
-    # A release before 0.3 did not note the check. Another check of the asset may clear what it
-    # noted, so a claim that its own check still fails keeps the time since when.
+    # A release before 0.3 did not note the check. Another check of the asset may clear such a
+    # claim, so a claim that its own check still fails keeps its start time.
     cleared: dict[tuple[str, str], datetime] = {}
     for evaluation in evaluations:
         asset, period, check = evaluation.asset, evaluation.period, evaluation.check

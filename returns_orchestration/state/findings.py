@@ -1,7 +1,7 @@
-"""What `verify` finds: a file, what is wrong with it, and what mends it.
+"""The findings of `verify`: a file, its fault, and the remedy.
 
-Also which folders a lake has, so that a stranger's file is known as one. Whether the files are what
-was recorded is for ``verify`` to know.
+Also the folders of a lake, so that a foreign file is recognised. ``verify`` checks whether the
+files match their records.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ REMEDIES: Final[dict[Remedy, str]] = {
     "poll": "`rebuild` quarantines the poll, then the hour is to be polled again",
     "quarantine": "`rebuild` quarantines it",
     "entry": "`rebuild` writes it again",
-    "finish": "left by a killed run; the next run of the hour finishes it, and so does `rebuild`",
+    "finish": "left by a killed run; the next run of the hour or `rebuild` finishes it",
     "look": "look at its permissions and at the disk",
 }
 
@@ -43,7 +43,7 @@ SELF_NAMED: Final = {
     tables.ALERTS.name: re.compile(r"[0-9]{8}-(?P<sha256>[0-9a-f]{16})\.parquet"),
     POLL_LOG: re.compile(r"(?P<sha256>[0-9a-f]{16})\.json"),
 }
-"""What is written once, in a folder of its date, with no entry beside it.
+"""Files that are written once, in a folder of their date, without an entry.
 
 Folder to the pattern of a file's name; its group ``sha256`` is the beginning of the content's
 own, by which it is verified.
@@ -52,7 +52,7 @@ own, by which it is verified.
 PASSED_OVER: Final = frozenset(
     {"_alerts", REPORTED, NEWS, QUARANTINE, QUARANTINE_BEFORE, RECORDS_BEFORE, BACKUP}
 )
-"""Folders of the lake that hold no tables: the state of what runs, evidence, an earlier format."""
+"""Folders of the lake that hold no tables: state of the pipeline, evidence, an earlier format."""
 
 _FORMAT: Final = re.compile(r"format-[0-9]+\.json")
 
@@ -61,7 +61,7 @@ _FORMAT: Final = re.compile(r"format-[0-9]+\.json")
 class Finding:
     """A file that is not as it should be.
 
-    ``window`` and ``number`` say which poll where it is about one, and ``window`` which hour.
+    ``window`` and ``number`` name the poll where it is about one, and ``window`` the hour.
     """
 
     path: str
@@ -72,17 +72,17 @@ class Finding:
 
     @property
     def is_fault(self) -> bool:
-        """Whether all is not well because of it; what a killed run left is finished by the next."""
+        """Whether it is a fault; the remains of a killed run are not, as the next finishes them."""
         return self.kind != "unfinished"
 
     @property
     def is_of_a_poll(self) -> bool:
-        """Whether a poll is to be quarantined, also one of which that was begun by a killed run."""
+        """Whether a poll is to be quarantined, also where a killed run began that."""
         return self.remedy == "poll" or (self.remedy == "quarantine" and self.number > 0)
 
     @property
     def text(self) -> str:
-        """What is wrong with which file, and what to do."""
+        """The fault, the file, and the remedy."""
         return f"{self.kind:<10}  {self.path}: {REMEDIES[self.remedy]}"
 
     @property
@@ -92,13 +92,13 @@ class Finding:
 
 
 def dates(store: Store) -> list[date]:
-    """Every date under which anything stands, oldest first."""
+    """Every date that has files, oldest first."""
     folders = (*(table.name for table in tables.TABLES), *SELF_NAMED, JOURNAL)
     return sorted({day for folder in folders for day in dates_in(store, folder)})
 
 
 def strangers(store: Store) -> Iterator[str]:
-    """Files beside the tables and beside the dates, where nothing of ours stands."""
+    """Foreign files beside the tables and beside the dates."""
     folders, files = store.children("")
     yield from files
     lateness = tables.LATENESS.name

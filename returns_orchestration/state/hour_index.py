@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from returns_orchestration.state.hours import State
 
 DONE: Final = frozenset({"complete", "empty", "waived"})
-"""States of an hour that needs nothing."""
+"""States of an hour that needs no action."""
 
 MISSING_AGAIN: Final = 200
 """Missing hours that each look includes, the newest first; so a repaired one is found."""
@@ -52,8 +52,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 class HourIndex(msgspec.Struct, kw_only=True):
     """The index itself. ``damaged`` and ``lost`` are by partition key, with since when.
 
-    ``lost`` hours were complete and are not now; a run may be at work on them. ``causes`` are of
-    hours whose newest poll failed, where the owner of the index notes them.
+    ``lost`` hours were complete and are not now; a run may be working on them. ``causes`` are those
+    of hours whose newest poll failed, where the owner of the index notes them.
     """
 
     complete: Spans = msgspec.field(default_factory=Spans)
@@ -74,7 +74,7 @@ class HourIndex(msgspec.Struct, kw_only=True):
         return [Window.from_key(key) for key in sorted(self.damaged)]
 
     def note(self, states: Mapping[Window, State], now: datetime) -> None:
-        """Put in what a look found."""
+        """Put in the states that a look found."""
         whole = self.whole
         found: dict[str, list[Window]] = {"complete": [], "outdated": [], "missing": []}
         for window, state in states.items():
@@ -102,7 +102,7 @@ class HourIndex(msgspec.Struct, kw_only=True):
     def worth_a_look(
         self, touched: Iterable[Window], found: Sequence[Window], first: Window, newest: Window
     ) -> list[Window]:
-        """The hours of [first, newest] to look at, the most telling first.
+        """The hours of [first, newest] to look at, the most important first.
 
         ``touched`` hours were run just now, ``found`` ones were found damaged by another look.
         """
@@ -117,19 +117,19 @@ class HourIndex(msgspec.Struct, kw_only=True):
         return [window for window in dict.fromkeys(ordered) if first <= window <= newest]
 
     def trim(self, first: Window) -> None:
-        """Forget damage before ``first``, and the oldest of what is bounded in number."""
+        """Forget damage before ``first``, and the oldest lost hours and causes beyond bounds."""
         self.damaged = {key: at for key, at in self.damaged.items() if key >= first.key}
         self.lost = dict(sorted(self.lost.items(), key=lambda pair: pair[1])[-LOST:])
         self.causes = dict(sorted(self.causes.items(), key=lambda pair: pair[1].at)[-CAUSES:])
 
     def correct_clock(self, now: datetime) -> None:
-        """Take what lies ahead for ``now``: nothing may wait for a clock that was ahead."""
+        """Take times in the future for ``now``: no hour may wait for a clock that was ahead."""
         self.lost = {key: min(at, now) for key, at in self.lost.items()}
         self.damaged = {key: min(at, now) for key, at in self.damaged.items()}
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sensor `missing_hours` found, for the alerts, which look at fewer hours.
+    """The findings of the sensor `missing_hours`, for the alerts, which look at fewer hours.
 
     ``damaged`` are partition keys, in order; ``outdated`` counts hours yet to be rebuilt.
     """
@@ -144,12 +144,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hand_over(lake: Lake, found: Found) -> None:
-    """Put what was found in the place of what was found before. Raises LakeUnwritable."""
+    """Replace the earlier findings by ``found``. Raises LakeUnwritable."""
     lake.store.put(FOUND, msgspec.json.encode(found))
 
 
 def handed_over(lake: Lake) -> Found | None:
-    """What was found last, empty where no sensor has looked yet; None where it is unreadable.
+    """The last findings, empty where no sensor has looked yet; None where they are unreadable.
 
     Raises LakeDamaged.
     """
@@ -170,7 +170,7 @@ def encode(value: msgspec.Struct) -> bytes:
 
 
 def decode(content: bytes | str, kind: type[T]) -> T:
-    """The other way; what cannot be read raises MsgspecError."""
+    """The inverse of ``encode``; unreadable content raises MsgspecError."""
     return msgspec.json.decode(content, type=kind, dec_hook=_spans)
 
 

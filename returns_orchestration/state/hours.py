@@ -3,8 +3,8 @@
 The first line that holds is the state:
 
 - ``waived``: a person declared it, and no good poll is kept
-- ``missing``: no good poll is kept, or Dagster's log knows of a kept poll that the lake lacks
-- ``damaged``: a file is not what was recorded, or a poll was lost and none has been kept since
+- ``missing``: no good poll is kept, or Dagster's log shows a kept poll that the lake lacks
+- ``damaged``: a file does not match its record, or a poll was lost and not replaced since
 - ``unfinished``: its tables or its days do not use every kept poll
 - ``outdated``: they use them, by an older schema, version of the rules or format
 - ``empty``: complete, and has no return
@@ -12,8 +12,8 @@ The first line that holds is the state:
 
 A poll is good if it was sent after the end of its hour. All of it follows from the names in the
 journal, and from the names and sizes of the tables' files where these were listed; the entry of a
-day is opened only where it was not made of all that it should be. What the state means for the
-reader is in the reference; what is due because of it is decided in ``due``.
+day is opened only where it lacks inputs. The reference gives the meaning of a state for the reader;
+``due`` decides what is due because of it.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ STATES: Final[tuple[State, ...]] = (
 FAULTS: Final = frozenset({"missing", "damaged"})
 """States in which a command exits with 1."""
 
-LACKING: Final = "Dagster's log knows of a newer poll than the lake has: it was restored."
+LACKING: Final = "Dagster's log shows a newer poll than the lake has: it was restored."
 LOST: Final = "A poll was found damaged and quarantined."
-DAMAGED: Final = "A file is not what was recorded."
+DAMAGED: Final = "A file does not match its record."
 UNFINISHED: Final = "It was polled, and its tables or its days are not made of all its polls yet."
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The state of one hour; ``needs_poll`` says that the API is to be asked, ``why`` the cause."""
+    """The state of one hour; ``needs_poll``: the API is to be asked; ``why``: the cause."""
 
     state: State
     needs_poll: bool = False
@@ -76,15 +76,14 @@ class Verdict:
 
     @property
     def needs_making(self) -> bool:
-        """Whether it is to be made again of what the lake holds, without a call."""
+        """Whether it is to be made again from the lake, without a call."""
         return not self.needs_poll and self.state in {"damaged", "unfinished", "outdated"}
 
 
 class States:
     """Judges hours by ``names``, by the rules of today and by the zone of the days.
 
-    ``known`` has, of hours, the beginning of the sha256 of the newest kept poll that Dagster's log
-    knows of.
+    ``known`` has, by hour, the beginning of the sha256 of the newest kept poll in Dagster's log.
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class States:
         return Verdict("complete" if hour.made[0].returns else "empty")
 
     def is_followed(self, window: Window) -> bool:
-        """Whether every day that counts rows of ``window`` was made of its tables as they stand.
+        """Whether every day that counts rows of ``window`` was made of its present tables.
 
         Not while a day beside them is left behind by another zone: it counts them, too.
         """
@@ -149,7 +148,7 @@ class States:
         return found
 
     def is_due(self, day: Day) -> bool:
-        """Whether ``day`` is to be made again: not of all there is, or by other rules."""
+        """Whether ``day`` is to be made again: its inputs, rules or files differ."""
         made = self._names.day(day.date)
         return (
             len(made) != 1
@@ -221,14 +220,14 @@ class States:
         return {made_of_zone(self._zone), made_of_hour(window, self._names)} <= uses
 
     def _used_by(self, day: Day) -> tuple[str, frozenset[str]]:
-        """What a day should be made of, as a digest, and, where it is not, what it was made of."""
+        """The digest of the inputs that a day should have, and its inputs if they differ."""
         if day not in self._uses:
             expected, uses = inputs_of_day(day, self._names), frozenset[str]()
             if self._names.day(day.date)[0].inputs != expected:
                 try:
                     made = self._lake.made(day, self._names)
                     uses = frozenset(made.made_of if made else ())
-                except LakeDamaged:  # which is mended by making the day again
+                except LakeDamaged:  # making the day again mends it
                     pass
             self._uses[day] = expected, uses
         return self._uses[day]
@@ -240,6 +239,6 @@ class States:
 
 
 def is_made(window: Window, names: Names) -> bool:
-    """Whether the tables of ``window`` were made of the very polls that there are now."""
+    """Whether the tables of ``window`` were made of exactly the polls that there are now."""
     made = names.hour(window).made
     return len(made) == 1 and made[0].inputs == inputs_of(window, names)

@@ -1,7 +1,7 @@
-"""How late returns appear: by the age of a poll, what it cost and what it brought.
+"""How late returns appear: by the age of a poll, its cost and its returns.
 
 An age is the whole hours from a window's end to the poll. An hour that was first polled at a great
-age, as by a backfill, tells nothing about lateness: its returns count as first served at that age
+age, as by a backfill, shows nothing about lateness: its returns count as first served at that age
 and not as late.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DAYS_AT_ONCE: Final = 31
 
 TOLERATED: Final = 1 / 1_000
-"""Of all returns, the share that the last poll of an hour may bring: what came after is unseen."""
+"""Of all returns, the share that the last poll of an hour may bring: later ones are not seen."""
 
 
 def measure(lake: Lake) -> pl.DataFrame:

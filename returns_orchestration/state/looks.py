@@ -1,7 +1,7 @@
-"""What each claim looks at: functions from frames to whether it is so, and by which figures.
+"""The look of each claim: functions from frames to whether it is true, and by which figures.
 
-What a failure means is decided in ``claims``. An exception here means that the check could not run;
-it does not count as passed.
+``claims`` decides what a failure means. An exception here means that the check could not run; it
+does not count as passed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def near(window: Window, returns: pl.DataFrame) -> tuple[bool, str]:
 
 
 def clock(ahead: timedelta) -> tuple[bool, str]:
-    """Whether this machine's clock agrees with ClickPost's; times of polls are theirs if not."""
+    """Whether this machine's clock agrees with ClickPost's; if not, ClickPost's dates the polls."""
     side = "ahead of" if ahead > timedelta(0) else "behind"
     if not ahead:
         return True, "agrees with ClickPost's"
@@ -73,7 +73,7 @@ def clock(ahead: timedelta) -> tuple[bool, str]:
 def zone(returns: pl.DataFrame) -> tuple[bool, str]:
     """In samples a reference's last ten digits are the Unix second of the request (inferred).
 
-    A shared difference of a quarter of an hour or more is a zone that is not the configured one.
+    A shared difference of a quarter of an hour or more shows a zone other than the configured one.
     """
     references = returns.get_column(_REFERENCE).to_list()
     times = returns.get_column("requested_at").to_list()
@@ -93,7 +93,7 @@ def zone(returns: pl.DataFrame) -> tuple[bool, str]:
 
 
 def spellings(names: pl.Series, what: str) -> tuple[bool, str]:
-    """Groups that are one but for case; counted and not quoted, as they are a merchant's text."""
+    """Groups that differ only in case; counted and not quoted, as they are a merchant's text."""
     spelled = Counter(name.casefold() for name in names.unique())
     twice = sum(count > 1 for count in spelled.values())
     return twice == 0, f"{twice} of {len(spelled)} {what} are spelled in several ways"

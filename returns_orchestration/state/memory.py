@@ -1,6 +1,6 @@
-"""What a sensor remembers from one look to the next, as the text of its cursor.
+"""The memory of a sensor from one look to the next, as the text of its cursor.
 
-Which hours are complete is in its index of hours, and attempts at hours that fail stand beside it.
+Its index of hours holds the complete ones; attempts at hours that fail are beside it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from returns_orchestration.state.due import Choice
 
 ROUND: Final = timedelta(days=6)
-"""Within which each date is looked at again; a week, less what a daemon may stand still."""
+"""Time within which each date is looked at again; a week, less the time a daemon may be down."""
 
 GROWTH: Final = 3
-"""Dates more that a round is planned for: a young lake grows while it is looked at."""
+"""Additional dates that a round is planned for: a young lake grows while it is looked at."""
 
 FILES_EVERY: Final = timedelta(minutes=15)
 """How often the files of the newest days are listed, besides the journal at each look."""
 
 
 class Memory:
-    """The index of hours, attempts at those that fail, and where the patrol goes on."""
+    """The index of hours, attempts at those that fail, and the place of the patrol."""
 
     def __init__(  # noqa: PLR0913 - what a cursor holds
         self,
@@ -46,10 +46,10 @@ class Memory:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
 
         ``made_by`` names the rules by which tables were made then, where it is about tables;
-        ``polled`` says when hours were last polled, as far as it was looked up; ``patrol`` is the
+        ``polled`` gives when hours were last polled, as far as it was looked up; ``patrol`` is the
         date that was looked at last in turn, ``patrolled_at`` when it was due; ``files_at`` is when
-        the files of the newest days were last listed; ``handed_over`` is what the alerts were given
-        last, None where that is not known.
+        the files of the newest days were last listed; ``handed_over`` is the text that the alerts
+        were given last, None where that is not known.
         """
         self.hours = hours
         self.attempts = attempts
@@ -63,7 +63,7 @@ class Memory:
 
     @classmethod
     def read(cls, cursor: str | None) -> Memory:
-        """From a cursor; nothing is remembered where there is none.
+        """From a cursor; an empty memory without one.
 
         Attempts in the cursor of an earlier release are forgotten: their hours are asked for again.
         """
@@ -93,19 +93,19 @@ class Memory:
         return self._rules == rules
 
     def wake_on_change(self, rules: str, now: datetime) -> None:
-        """Let no hour wait where the settings or the package changed: the fault may be corrected.
+        """End all waits where the settings or the package changed: the fault may be corrected.
 
-        ``rules`` is a digest of both. It stands in the cursor, since a daemon loads the project
-        anew every minute, and nothing that was made at load lives longer.
+        ``rules`` is a digest of both. The cursor holds it, since a daemon loads the project again
+        every minute, and objects made at load do not live longer.
         """
         if rules != self._rules:
             self._rules = rules
             self.attempts = {w: attempt.awake(now) for w, attempt in self.attempts.items()}
 
     def look_again_on_change(self, made_by: str) -> None:
-        """Know of no hour that it is complete where tables are made by other rules now.
+        """Forget which hours are complete where tables are made by other rules now.
 
-        Hours that are outdated by that are found as missing ones are, the newest first.
+        Hours that are outdated by that are then found like missing ones, the newest first.
         """
         if made_by != self._made_by:
             self._made_by = made_by
@@ -114,9 +114,9 @@ class Memory:
     def unknown(self, first: Window, newest: Window, now: datetime, limit: int) -> list[Window]:
         """The hours to look at: those that fail, and the ``limit`` newest that are not known.
 
-        A stubborn one only when it may be asked for, or was and the outcome is not known, so that
-        it is no burden. Attempts at hours after ``newest`` are forgotten: a clock that was ahead
-        made them, and those hours come yet.
+        A stubborn hour is included only when it may be asked for, or was and the outcome is not
+        known, so that it is no burden. Attempts at hours after ``newest`` are forgotten: a clock
+        that was ahead made them, and those hours are still to come.
         """
         self.attempts = {w: a for w, a in self.attempts.items() if w <= newest}
         failing = [
@@ -131,8 +131,8 @@ class Memory:
     def patrol(self, first: date, last: date, now: datetime) -> date | None:
         """The next of the dates from ``first`` to ``last`` to be looked at again, if one is due.
 
-        Each has its turn within ROUND, and none sooner: a look is paid for in requests. Counted is
-        from when the one before was due, so that what ticks come late is made up for.
+        Each has its turn within ROUND, and not sooner: a look costs requests. The time counts from
+        when the date before was due, so that late ticks are made up for.
         """
         days = (last - first).days + 1
         if days < 1:
@@ -148,7 +148,7 @@ class Memory:
         return due
 
     def is_time_for_files(self, now: datetime) -> bool:
-        """Whether the files of the newest days are to be listed again; from then on they were."""
+        """Whether the files of the newest days are to be listed again; if so, notes the time."""
         at = self.files_at
         if at is not None and at <= now < at + FILES_EVERY:
             return False

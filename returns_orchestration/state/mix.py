@@ -1,8 +1,8 @@
 """The mix of reasons and refund modes of a day, and its shifts: a wrong size chart, a lost mode.
 
 The share of each name among the day's returns is compared with its share on the days before, by
-robust figures. Only what is large in points, in proportion and in numbers counts: a share that
-moves within what chance or the days' own scatter explains is no news.
+robust figures. Only a shift that is large in points, in proportion and in numbers counts: a shift
+that chance or the days' own scatter explains is no news.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake, Names
 
 FEWEST_RETURNS: Final = 60
-"""Of a day, before its mix says anything."""
+"""Returns that a day needs before its mix is judged."""
 
 FEWEST_DAYS: Final = 7
 DAYS: Final = 14
-"""Days before it that a day is held against: after a week a new mix is the usual one."""
+"""Earlier days that a day is compared with: after a week a new mix is the usual one."""
 
 FEWEST_OF_NAME: Final = 20
 POINTS: Final = 0.08
@@ -58,7 +58,7 @@ class DayMix(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A name's share of the day's returns, and what it usually is."""
+    """A name's share of the day's returns, and its usual share."""
 
     name: str
     count: int
@@ -69,7 +69,7 @@ class Shift:
 def shifts(days: Mapping[str, DayMix], day: str, dimension: Dimension) -> list[Shift] | None:
     """The names whose share of ``day`` is unusual, the most striking first.
 
-    None where it cannot be told: too few returns that day, or too few days before it.
+    None where it cannot be judged: too few returns that day, or too few days before it.
     """
     today = days.get(day)
     before = [days[key] for key in sorted(days) if key < day and days[key].returns > 0][-DAYS:]
@@ -100,7 +100,7 @@ def _sigmas(share: float, usual: float, returns: int) -> float:
 
 
 class Memory(Protocol):
-    """Whoever remembers mixes by day, and by which entries of the journal each was read."""
+    """An object that remembers mixes by day, and by which journal entries each was read."""
 
     mixes: dict[str, DayMix]
     mixed: dict[str, str]

@@ -1,6 +1,6 @@
-"""What is news about the data and no fault: keys, status codes and refund modes never seen before.
+"""News about the data that are no fault: keys, status codes and refund modes never seen before.
 
-No number is wrong because of them. They wait in the lake until somebody acknowledges them, by
+No number is wrong because of them. They wait in the lake until a person acknowledges them, by
 command or by RETURNS_ACKNOWLEDGED. A name that may hold something personal is not repeated.
 """
 
@@ -28,7 +28,7 @@ WORDS: Final[dict[Kind, str]] = {
     "code": "unknown status code",
     "mode": "unknown refund mode",
 }
-"""Kind to what one of it is called."""
+"""Kind to the term for one of it."""
 
 CHECK: Final = "new_names_are_acknowledged"
 """The check of `returns` that warns of them."""
@@ -37,12 +37,12 @@ CLAIMS: Final[dict[str, Kind]] = {f"new_{kind}s_are_acknowledged": kind for kind
 """The claims of that check."""
 
 NO_CODE: Final = 100_000
-"""Status codes have up to four digits, as far as is known; from here on a number is none."""
+"""Status codes have up to four digits, as far as is known; from here on a number is no code."""
 
 LONG_NUMBER: Final = "(long number)"
 LONG_TEXT: Final = "(long text)"
 _MODE: Final = re.compile(r"[^\W\d]+(?:[ _&/-]{1,3}[^\W\d]+){0,3}")
-"""What a mode looks like: up to four words without digits; else it may be a person's own text."""
+"""The form of a mode: up to four words without digits; else it may be a person's own text."""
 
 LONGEST_MODE: Final = 40
 
@@ -73,7 +73,7 @@ def _mode(mode: str) -> str:
 def unacknowledged(names: Iterable[NewName], acknowledged: Collection[str]) -> list[NewName]:
     """Those of ``names`` that are not in ``acknowledged``, the setting, nor known by now.
 
-    A later release may know what was new to the one that noted it.
+    A later release may include a name that was new to the one that noted it.
     """
     return [name for name in names if name.name not in acknowledged and not _is_known(name)]
 

@@ -1,7 +1,7 @@
 """Whether every usable record of every kept poll is in exactly one hour: from raw and tables alone.
 
-Nothing of what an hour was made of is believed here: each poll is read again in its own zone, and
-each table of returns for what it holds.
+The entries of made hours are not trusted here: each poll is read again in its own zone, and each
+table of returns for its content.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Places:
     """How many returns were served, are in no hour, or are in more than one.
 
     ``unmade`` counts the hours whose tables are not made of all their polls yet: as long as there
-    is one, it cannot be told.
+    is one, the check cannot tell.
     """
 
     served: int
@@ -42,7 +42,7 @@ class Places:
 
     @property
     def is_right(self) -> bool:
-        """Whether none is known to be in no hour or in more than one."""
+        """Whether no return is known to be missing or repeated."""
         return bool(self.unmade) or not (self.nowhere or self.repeated)
 
     @property
@@ -62,7 +62,7 @@ class Places:
 
 
 def find_misplaced(lake: Lake, reader: RecordReader) -> Places:
-    """Hold all that was served against all that is there. Raises LakeDamaged."""
+    """Compare all served returns with the tables. Raises LakeDamaged."""
     served, living, starts = array("Q"), array("Q"), array("q")
     unmade = 0
     for day in dates_in(lake.store, JOURNAL):
@@ -86,7 +86,7 @@ def find_misplaced(lake: Lake, reader: RecordReader) -> Places:
         }
     ).sort("hash", "start")
     nowhere = were_served.join(are_there, on="hash", how="anti").height
-    # Two returns of one reference that are further apart than that are two.
+    # Two rows of one reference that are further apart than REACH are two returns.
     apart = pl.col("start").diff().over("hash")
     repeated = are_there.filter(apart <= REACH.total_seconds()).height
     return Places(were_served.height, nowhere, repeated, unmade)

@@ -1,9 +1,9 @@
 """Unusual hours: silence where there are always returns, and a surge far above the usual.
 
-What is usual is the median of the same hour of the week over the last eight weeks, or of the same
+The usual count is the median of the same hour of the week over the last eight weeks, or of the same
 hour of the day while history is short, with the spread by MAD. Minimum counts keep small numbers at
-night from counting. Silence is judged over up to twelve hours together, since a quiet hour says
-little and a quiet night says much; a surge against the level of the hours before, since a sale
+night from counting. Silence is judged over up to twelve hours together, since a quiet hour shows
+little and a quiet night shows much; a surge against the level of the hours before, since a sale
 lifts all hours alike. Hours are numbered since 1970, and a missing one has no count.
 """
 
@@ -30,7 +30,7 @@ SPANS: Final = (1, 2, 3, 6, 12)
 """Hours over which silence is judged together."""
 
 SILENT_SHARE: Final = 0.5
-"""Half of the usual is an ordinary bad day, and only what is far below it is silence."""
+"""Half of the usual is an ordinary bad day, and only a count far below it is silence."""
 
 SILENT_SIGMAS: Final = 4.5
 SURGE_SIGMAS: Final = 6.0
@@ -46,7 +46,7 @@ HIGHEST_LEVEL: Final = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What an hour usually has, and how far it usually is from that."""
+    """The usual count of an hour, and the usual deviation from it."""
 
     count: float
     spread: float
@@ -62,7 +62,7 @@ class Unusual:
 
 
 def usual(counts: Counts, hour: int) -> Usual | None:
-    """What ``hour`` usually has, by the weeks or days before it; None where too little is known."""
+    """The usual count of ``hour``, by the weeks or days before; None where too little is known."""
     for step, most, fewest in ((WEEK, WEEKS, FEWEST_WEEKS), (DAY, DAYS, FEWEST_DAYS)):
         known = [counts[at] for n in range(1, most + 1) if (at := hour - n * step) in counts]
         if len(known) >= fewest:
@@ -103,12 +103,12 @@ def surge(counts: Counts, hour: int) -> Unusual | None:
 
 
 def can_be_judged(counts: Counts, hour: int) -> bool:
-    """Whether ``hour`` is there and enough is known of what it usually has."""
+    """Whether ``hour`` has a count, and enough is known for a usual one."""
     return hour in counts and usual(counts, hour) is not None
 
 
 def _level(counts: Counts, hour: int) -> float:
-    """How much busier than usual the hours before were; never below 1, which quiet ones are."""
+    """How much busier than usual the hours before were; never below 1, even after quiet ones."""
     total, expected = 10.0, 10.0
     for at in range(hour - LEVEL_HOURS, hour):
         known = usual(counts, at) if at in counts else None

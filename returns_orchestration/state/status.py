@@ -74,7 +74,7 @@ def states(
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """What a second look shows of an hour; ``files`` are those that are not as recorded."""
+    """The result of a second look at an hour; ``files`` are those that differ from the records."""
 
     window: Window
     verdict: Verdict
@@ -89,7 +89,7 @@ def looked_twice(
     zone: ZoneInfo,
     known: Mapping[Window, str] | None = None,
 ) -> Iterator[Second]:
-    """The hours that a listing alone shows damaged, looked at again: a run may be at work on them.
+    """The hours that a listing alone shows damaged, looked at again: a run may be writing them.
 
     The names and the files are not listed at one moment, so an hour that is published in between
     has sizes that its entry does not name.
@@ -131,8 +131,8 @@ def list_files(names: Names, windows: Collection[Window]) -> None:
 def last_polled(lake: Lake, names: Names, windows: Sequence[Window]) -> dict[Window, datetime]:
     """When each of ``windows`` was last polled, as far as it was.
 
-    By the earlier of the poll's time, which may be by ClickPost's clock, and of when it was noted,
-    by this machine's: of the two, the one that is ahead would have an age of the hour passed over.
+    The time is the earlier of the poll's, which may be by ClickPost's clock, and its note's, by
+    this machine's: by the later one, a repeated poll of the hour could be skipped.
     """
     log = lake.poll_log.of_all(windows)
     found: dict[Window, datetime] = {}
@@ -168,7 +168,7 @@ def _line(  # noqa: PLR0913, PLR0917 - what is known of an hour
     )
     if hour.waived:
         line = replace(line, error=_waiver(lake, window, line))
-    # The tables stand as long as they were made, whether or not they are all that they should be.
+    # The tables stay once they were made, whether or not they are complete.
     facts = made.facts if made and verdict.state != "waived" else {}
     return replace(
         line,
@@ -192,12 +192,12 @@ def _why(verdict: Verdict, answers: Sequence[Answer], polled_at: Sequence[dateti
     elif verdict.state == "damaged" and not verdict.needs_poll:
         words.append("Mend it with `returns-orchestration backfill`.")
     elif verdict.state == "unfinished":
-        words.append("The sensor `missing_hours` makes them, and so does `backfill`.")
+        words.append("The sensor `missing_hours` makes them, or run `backfill`.")
     return " ".join(filter(None, words)) or None
 
 
 def _waiver(lake: Lake, window: Window, line: HourState) -> str | None:
-    """What is said of an hour that was waived, also where it was polled in spite of that."""
+    """The text about an hour that was waived, also where it was polled in spite of that."""
     with suppress(LakeDamaged):  # `verify` names it
         why = lake.waiver(window).why
         if line.state == "waived":

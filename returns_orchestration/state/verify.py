@@ -1,13 +1,13 @@
-"""Every file of the lake against what the journal says of it; the files are not changed here.
+"""Every file of the lake against its record in the journal; the files are not changed here.
 
-One pass, date by date, so memory stays flat. Looked at are: the seal and the place of every entry,
-size and sha256 of every file that an entry names, the seal of every poll without one, and that
-nothing else stands there. No findings are empty folders and the temporary files of killed writers,
-which are not read, and what stands in ``_quarantine/``. A date with findings is looked at again,
-and only what is found twice counts, since a pipeline may be running. What is found wrong is noted
-in the journal, so that the hour counts as damaged until it is mended.
+One pass, date by date, so memory stays flat. It checks the seal and the place of every entry, size
+and sha256 of every file that an entry names, the seal of every poll without one, and that there are
+no other files. Empty folders and the temporary files of killed writers, which are not read, and
+files in ``_quarantine/`` are no findings. A date with findings is looked at again, and only a
+finding of both looks counts, since a pipeline may be running. Damage is noted in the journal, so
+that the hour counts as damaged until it is mended.
 
-Whether an hour's tables were made of all its polls is for ``hours`` to say.
+``hours`` decides whether an hour's tables were made of all its polls.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
 _RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
 _REMEDIES: Final[dict[str, Remedy]] = {
     "made": "make",
-    "again": "poll",  # what the hour said last is then known from a poll
+    "again": "poll",  # a new poll then shows the hour's newest records
     "waived": "quarantine",
     "damaged": "quarantine",
 }
-"""What mends a damaged entry whose name does not say everything, by its kind."""
+"""The remedy of a damaged entry whose name does not hold all of it, by its kind."""
 
 HOURLY: Final = (tables.RAW_RETURNS, *tables.MADE_HOURLY)
 
 
 class Verifier:
-    """Looks at one lake, whose days are those of ``zone``; ``files`` counts what it looked at."""
+    """Looks at one lake, whose days are those of ``zone``; ``files`` counts the files looked at."""
 
     def __init__(self, lake: Lake, zone: ZoneInfo) -> None:
         self._lake = lake
@@ -57,17 +57,17 @@ class Verifier:
         self.files = 0
 
     def everything(self) -> Iterator[Finding]:
-        """What is wrong anywhere in the lake. Raises LakeError where it cannot be looked at."""
+        """The findings of the whole lake. Raises LakeError where it cannot be looked at."""
         for day in self.dates():
             yield from self._confirmed(lambda day=day: self._date(day))  # type: ignore[misc]
         yield from self.rest()
 
     def rest(self) -> Iterator[Finding]:
-        """What is wrong with what belongs to no date."""
+        """The findings about files that belong to no date."""
         yield from self._confirmed(self._rest)
 
     def between(self, start: datetime, end: datetime) -> Iterator[Finding]:
-        """What is wrong in the hours of ``[start, end)`` and in the days that they overlap."""
+        """The findings in the hours of ``[start, end)`` and in the days that they overlap."""
         first, last = Window(start), Window(end).previous
         days = days_of(first, self._zone)[0].date, days_of(last, self._zone)[-1].date
         for day in self.dates():
@@ -79,12 +79,12 @@ class Verifier:
                         yield finding
 
     def dates(self) -> list[date]:
-        """Every date under which anything stands. Raises LakeOlder or LakeNewer."""
+        """Every date that has files. Raises LakeOlder or LakeNewer."""
         self._lake.ensure_format()
         return findings.dates(self._lake.store)
 
     def _confirmed(self, look: Callable[[], list[Finding]]) -> Iterator[Finding]:
-        """What both a first and a second look find."""
+        """The findings of both a first and a second look."""
         files = self.files
         first = look()
         files, again = self.files, look() if first else []
@@ -105,7 +105,7 @@ class Verifier:
     # ---- a date
 
     def _date(self, day: date) -> list[Finding]:
-        """What is wrong in one date: its journal, its hours, its day."""
+        """The findings of one date: its journal, its hours, its day."""
         names = self._lake.names()
         names.load(day, day)
         entries, found = self._entries(day, names)
@@ -126,7 +126,7 @@ class Verifier:
         return found
 
     def _entries(self, day: date, names: Names) -> tuple[list[journal.Entry], list[Finding]]:
-        """The good entries of a date, and what is wrong with the others."""
+        """The good entries of a date, and the findings about the others."""
         folder = journal.date_folder(day)
         paths = [f"{folder}/{name}" for name in names.of(day)]
         good: list[journal.Entry] = []
@@ -138,7 +138,7 @@ class Verifier:
             if name is None:
                 found.append(Finding(path, "foreign", "quarantine"))
             elif content is None:
-                continue  # it was taken away meanwhile
+                continue  # it was removed meanwhile
             else:
                 try:
                     good.append(journal.decode(content, path))
@@ -174,7 +174,7 @@ class Verifier:
 
     @staticmethod
     def _marks(window: Window, names: Names) -> list[Finding]:
-        """Marks of other hours that those of ``window`` say should be there, and are not."""
+        """Absent marks of other hours that the marks of ``window`` require."""
         hour, name = names.hour(window), journal.name_of_hour(window)
         if names.unnoted(window):  # a run was killed while it put them
             return []
@@ -229,7 +229,7 @@ class Verifier:
         listed: set[str],
         names: Names,
     ) -> list[Finding]:
-        """The tables of an hour or a day against their entry; what stands without one."""
+        """The tables of an hour or a day against their entry, and files without one."""
         found: list[Finding] = []
         window = period if isinstance(period, Window) else None
         entry = made.get(period.key)
@@ -264,7 +264,7 @@ class Verifier:
         return found
 
     def _rest(self) -> list[Finding]:
-        """What belongs to no date: the table of all time, and strangers."""
+        """The findings without a date: the table of all time, and foreign files."""
         found = [
             Finding(path, "foreign", "quarantine") for path in findings.strangers(self._lake.store)
         ]

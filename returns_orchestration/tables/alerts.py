@@ -2,13 +2,13 @@
 
 An incident's rows in order: `opened`, `grew` for each time it concerned more, `notified` with the
 message, `resolved`, `resolution notified` with the message that it is over. Between them, for each
-message and channel, `failed` for each attempt in vain, and `delivered`; `dropped` where a channel
-went out of the settings with messages waiting. An incident that is only listed has no `notified`.
+message and channel, `failed` for each failed attempt, and `delivered`; `dropped` where a channel
+left the settings with messages waiting. An incident that is only listed has no `notified`.
 In rows of releases before 0.3 `told`, `closed` and `told over` stand for `notified`, `resolved` and
 `resolution notified`.
 
-Files lie by UTC day, `<lake>/alerts/date=YYYY-MM-DD/`, one for each look that had something to
-note; none is ever replaced.
+Files are by UTC day, `<lake>/alerts/date=YYYY-MM-DD/`, one for each look that had something to
+note; a file is never replaced.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ TYPE_NAMES: dict[pl.DataType, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; ``place`` and ``key`` say where the API's record holds it, if it does."""
+    """One column; ``place`` and ``key`` give its place in the API's record, if it has one."""
 
     name: str
     dtype: pl.DataType
@@ -62,7 +62,7 @@ class Table:
         return pl.DataFrame(columns, schema=self.schema, strict=True)
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """A frame of an earlier release in today's columns: what it lacks is null."""
+        """A frame of an earlier release in today's columns: missing ones are null."""
         if frame.schema == self.schema:
             return frame
         return frame.select(

@@ -33,7 +33,7 @@ def _aggregate(  # noqa: PLR0913 - what is declared
     of_items: str,
     conserved: tuple[str, ...],
 ) -> Aggregate:
-    """``group`` says what one row is of; ``returns`` and ``of_items`` say which ones it counts."""
+    """``group`` names the unit of a row; ``returns`` and ``of_items`` name what it counts."""
     counts = (
         Column("returns", NUMBER, returns, nullable=False),
         Column("items", NUMBER, f"item rows of this {of_items}", nullable=False),

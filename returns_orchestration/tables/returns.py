@@ -1,8 +1,7 @@
-"""Tables of returns: the replies as received, what was made of them, and what could not be used.
+"""Tables of returns: the replies as received, the tables made of them, and rejected records.
 
-``place`` and ``key`` of a column say where a record of the API holds its value; the facts come from
-the vendor's page on the Returns Polling Delta API. How a value is read is said in
-``stages/typing.py``.
+``place`` and ``key`` of a column give the place of its value in a record of the API; the facts come
+from the vendor's page on the Returns Polling Delta API. ``stages/typing.py`` reads the values.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def _read(place: str, key: str, dtype: pl.DataType, meaning: str, name: str = ""
 
 def _status_fields(place: str, prefix: str, whose: str) -> tuple[Column, ...]:
     """The eight fields that webhook_payload and latest_status have in common."""
-    said = (
+    declared = (
         ("status", TEXT, f"status of the return {whose}"),
         ("location", TEXT, f"place {whose}, as documented; may be an address"),
         ("clickpost_status_code", NUMBER, f"ClickPost tracking status {whose}"),
@@ -45,7 +44,7 @@ def _status_fields(place: str, prefix: str, whose: str) -> tuple[Column, ...]:
     )
     fields = tuple(
         Column(f"{prefix}_{key}", dtype, meaning, place=place, key=key)
-        for key, dtype, meaning in said
+        for key, dtype, meaning in declared
     )
     at = Column(f"{prefix}_at", TIME, f"time of the status {whose}", place=place, key="timestamp")
     return (*fields, at)
