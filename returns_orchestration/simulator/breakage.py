@@ -49,14 +49,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """Bytes for the socket, and what becomes of the connection after them."""
+    """Bytes for the socket, and how the connection continues after them."""
 
     data: bytes
     ending: Ending
 
     @property
     def status_code(self) -> int | None:
-        """The status the bytes claim; None where there are none."""
+        """The HTTP status in the bytes; None where there are no bytes."""
         return 200 if self.data else None
 
 
@@ -64,7 +64,7 @@ Outcome: TypeAlias = Response | RawReply
 
 
 def _head(length: int) -> bytes:
-    # Said aloud that the connection ends, so that what a client's pool does next is no race.
+    # `connection: close` announces the end, so that a client's pool does not race with it.
     lines = (
         "HTTP/1.1 200 OK",
         "content-type: application/json",

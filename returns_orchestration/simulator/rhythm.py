@@ -1,7 +1,7 @@
 """How many returns an hour has: the day and the week of an Indian shop.
 
-Evenings and weekends are busy, the small hours of the night all but empty. The weights average
-one over a week, so that `returns_per_hour` stays the mean whatever the rhythm.
+Evenings and weekends are busy, the hours after midnight almost empty. The weights average one over
+a week, so that `returns_per_hour` stays the mean whatever the rhythm.
 """
 
 from __future__ import annotations
