@@ -42,7 +42,7 @@ def test_open_incidents_stay_and_are_not_notified_again(desk: Desk, folder: Path
     assert [incident.number for incident in desk.state.incidents] == [0, 1, 2, 3, 4]
 
 
-def test_waiting_messages_are_delivered_as_they_were_worded(desk: Desk) -> None:
+def test_waiting_messages_are_delivered_with_their_old_words(desk: Desk) -> None:
     upgraded(desk)
     desk.tick(*failing(desk))
     assert desk.titles == [
@@ -53,7 +53,7 @@ def test_waiting_messages_are_delivered_as_they_were_worded(desk: Desk) -> None:
     ]
 
 
-def test_what_was_open_is_resolved_once_by_the_words_of_today(desk: Desk) -> None:
+def test_open_incidents_are_resolved_once_with_current_words(desk: Desk) -> None:
     upgraded(desk)
     desk.tick(*failing(desk))
     desk.gone = set()
@@ -67,7 +67,7 @@ def test_what_was_open_is_resolved_once_by_the_words_of_today(desk: Desk) -> Non
     ]
 
 
-def test_a_claim_that_another_check_of_its_asset_clears_and_its_own_fails_is_no_news(
+def test_a_claim_that_only_moved_to_another_check_is_not_notified(
     desk: Desk,
 ) -> None:
     """The release before did not note the check of a claim, as each asset had one."""
@@ -83,7 +83,7 @@ def test_a_claim_that_another_check_of_its_asset_clears_and_its_own_fails_is_no_
     assert desk.kinds == []
 
 
-def test_hours_that_were_known_are_not_looked_at_once_more(desk: Desk) -> None:
+def test_known_hours_are_not_looked_at_again(desk: Desk) -> None:
     upgraded(desk)
     desk.tick()
     assert desk.watch.complete.pairs() == [[hour(0).key, hour(5).key]]
