@@ -115,7 +115,7 @@ PLACES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("outside", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-def test_each_word_for_more_fails_the_hour_once(
+def test_each_sign_of_more_records_fails_the_hour_once(
     *, ask: Ask, window: Window, place: str, outside: bool
 ) -> None:
     for kind, signs in MORE.items():
@@ -133,7 +133,7 @@ def test_each_word_for_more_fails_the_hour_once(
 
 @pytest.mark.parametrize("outside", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-def test_what_says_that_it_is_all_is_no_alarm(
+def test_a_reply_marked_as_complete_raises_no_alarm(
     *, ask: Ask, window: Window, place: str, outside: bool
 ) -> None:
     for kind, signs in ENOUGH.items():
@@ -142,7 +142,7 @@ def test_what_says_that_it_is_all_is_no_alarm(
         assert len(asked.client.poll(window).records) == SERVED, kind
 
 
-def test_the_word_and_its_place_are_named(ask: Ask, window: Window) -> None:
+def test_the_key_and_its_place_are_named(ask: Ask, window: Window) -> None:
     def said(**parts: Any) -> str:
         with pytest.raises(RecordsLeftOut) as caught:
             ask(body(**parts)).client.poll(window)
@@ -171,7 +171,7 @@ def test_names_and_values_of_the_reply_are_not_repeated(
         assert "canary" not in str(caught.value)
 
 
-def test_a_list_of_links_is_looked_through(ask: Ask, window: Window) -> None:
+def test_a_list_of_links_is_searched(ask: Ask, window: Window) -> None:
     for place in ("meta", "beside"):
         links = [{"rel": "self", "href": HERE}, {"rel": "next", "href": NEXT}]
         with pytest.raises(RecordsLeftOut, match="links"):
@@ -181,7 +181,7 @@ def test_a_list_of_links_is_looked_through(ask: Ask, window: Window) -> None:
         assert ask(body(**{place: {"links": links}})).client.poll(window).pages == 1
 
 
-def test_deeper_objects_and_the_records_themselves_say_nothing(ask: Ask, window: Window) -> None:
+def test_deeper_objects_and_records_are_not_searched(ask: Ask, window: Window) -> None:
     deep = {"pagination": {"links": {"next": NEXT, "total": 9}}, "debug": {"has_more": True}}
     records = b'[{"has_more": true, "total": 9, "next": "x"}]'
     for text in (body(deep, deep), body().replace(b"[0, 1, 2]", records)):
@@ -235,7 +235,7 @@ HEADS_OF_ALL = [
 
 
 @pytest.mark.parametrize("head", HEADS_OF_MORE)
-def test_a_head_that_indicates_more_fails_the_hour(
+def test_a_header_that_indicates_more_fails_the_hour(
     ask: Ask, window: Window, head: dict[str, str]
 ) -> None:
     asked = ask(httpx.Response(200, headers=head, content=body()))
@@ -246,12 +246,14 @@ def test_a_head_that_indicates_more_fails_the_hour(
 
 
 @pytest.mark.parametrize("head", HEADS_OF_ALL)
-def test_a_head_of_a_whole_hour_is_no_alarm(ask: Ask, window: Window, head: dict[str, str]) -> None:
+def test_a_header_of_a_whole_hour_raises_no_alarm(
+    ask: Ask, window: Window, head: dict[str, str]
+) -> None:
     reply = httpx.Response(200, headers=head, content=body())
     assert len(ask(reply).client.poll(window).records) == SERVED
 
 
-def test_signs_of_a_head_hold_no_text_of_it(canaries: tuple[str, str]) -> None:
+def test_reported_signs_hold_no_text_of_a_header(canaries: tuple[str, str]) -> None:
     for value in canaries:
         head = [
             ("link", f"<https://a.example/?key={value}>; rel=next"),
@@ -265,7 +267,7 @@ def test_signs_of_a_head_hold_no_text_of_it(canaries: tuple[str, str]) -> None:
         assert value not in repr(signs)
 
 
-def test_a_real_head_passes_the_transport(
+def test_a_real_header_passes_the_transport(
     *,
     serve: Callable[..., Any],
     connect: Callable[..., Any],
@@ -281,7 +283,7 @@ def test_a_real_head_passes_the_transport(
 class TestPages:
     """Where meta.next leads on, only totals count, and they are held against all pages."""
 
-    def test_a_whole_hour_of_pages_is_no_alarm(self, ask: Ask, window: Window) -> None:
+    def test_a_whole_hour_of_pages_raises_no_alarm(self, ask: Ask, window: Window) -> None:
         told: dict[str, Any] = {"total": 9, "total_pages": 3}
         pages = [
             body({"next": "?page=2", "has_more": True, "page": 1, "next_page": 2, **told}),
@@ -301,7 +303,7 @@ class TestPages:
             {"next_url": "?page=3"},
         ],
     )
-    def test_what_the_last_page_leaves_out_is_noticed(
+    def test_records_missing_after_the_last_page_are_noticed(
         self, ask: Ask, window: Window, told: dict[str, Any]
     ) -> None:
         asked = ask(body({"next": "?page=2"}), body({"next": "None", **told}))
@@ -309,18 +311,18 @@ class TestPages:
             asked.client.poll(window)
         assert len(asked.requests) == 2
 
-    def test_a_total_of_the_first_page_counts_to_the_end(self, ask: Ask, window: Window) -> None:
+    def test_a_total_on_the_first_page_counts_for_all_pages(self, ask: Ask, window: Window) -> None:
         asked = ask(body({"next": "?page=2", "total": 9}), body())
         with pytest.raises(RecordsLeftOut, match=r"`meta\.total`"):
             asked.client.poll(window)
 
-    def test_a_link_to_the_last_page_from_itself_is_no_alarm(
+    def test_a_link_from_the_last_page_to_itself_raises_no_alarm(
         self, ask: Ask, window: Window
     ) -> None:
         asked = ask(body({"next": "?page=2"}), body({"next_url": "?page=2", "next_page": 2}))
         assert asked.client.poll(window).pages == 2
 
-    def test_ranges_are_held_against_all_pages(self, ask: Ask, window: Window) -> None:
+    def test_ranges_are_compared_with_all_pages(self, ask: Ask, window: Window) -> None:
         def ranged(text: str, **meta: Any) -> httpx.Response:
             head = {"content-range": f"items {text}"}
             return httpx.Response(200, headers=head, content=body(meta))
@@ -329,7 +331,7 @@ class TestPages:
         assert ask(*pages).client.poll(window).pages == 2
 
 
-def test_what_cannot_be_read_about_pages_is_no_answer(ask: Ask, window: Window) -> None:
+def test_unreadable_facts_about_pages_make_a_reply_malformed(ask: Ask, window: Window) -> None:
     good = b'{"meta": {"success": true, "status": 200%b}, %b "result": [NaN]}'
     for text in (
         good % (b"", b'"has_more": True,'),
@@ -345,10 +347,10 @@ def test_what_cannot_be_read_about_pages_is_no_answer(ask: Ask, window: Window) 
 
 
 @pytest.mark.parametrize("value", [None, False, "", " ", "None", "NULL", " undefined\n", "False"])
-def test_what_names_no_page(value: object) -> None:
+def test_texts_that_name_no_page(value: object) -> None:
     assert names_nothing(value)
 
 
 @pytest.mark.parametrize("value", [0, 1, True, "0", "no", [], {}, "?page=2"])
-def test_what_may_name_a_page(value: object) -> None:
+def test_texts_that_may_name_a_page(value: object) -> None:
     assert not names_nothing(value)

@@ -89,7 +89,7 @@ def failures(key: str, user: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", failures("k", "u"))
-def test_no_failure_tells_a_credential(
+def test_no_failure_shows_a_credential(
     *,
     case: str,
     ask: Callable[..., Any],
@@ -131,7 +131,7 @@ def test_log_lines_of_the_http_library_are_kept_without_credentials(
     assert not [form for form in written_forms(canaries) if form in log]
 
 
-def test_real_sockets_at_debug_level_tell_nothing(
+def test_debug_logs_of_real_sockets_show_no_credential(
     *,
     serve: Callable[..., Any],
     connect: Callable[..., Any],
@@ -192,7 +192,7 @@ def test_hooks_and_responses_above_the_transport_see_no_credential(
     assert not [form for form in written_forms(canaries) for text in seen if form in text]
 
 
-def test_a_credential_that_is_no_text_is_named_and_not_shown(
+def test_a_credential_that_is_not_text_is_named_and_not_shown(
     ask: Callable[..., Any], window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ask()
@@ -203,7 +203,7 @@ def test_a_credential_that_is_no_text_is_named_and_not_shown(
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_reprs_hide_both(canaries: tuple[str, str]) -> None:
+def test_reprs_hide_both_credentials(canaries: tuple[str, str]) -> None:
     secrets = Secrets(*canaries)
     assert not [form for form in written_forms(canaries) if form in f"{secrets!r}{secrets.mask}"]
     assert secrets.mask("") == ""
