@@ -65,7 +65,7 @@ def asked_for(data: dg.SensorResult) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_complete_hour_that_is_so_no_longer_is_found_again(
+def test_an_hour_that_is_no_longer_complete_is_found(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     now = END.end + timedelta(minutes=30)
@@ -116,7 +116,7 @@ def test_the_definitions_load_as_a_whole(world: World) -> None:
     dg.Definitions.validate_loadable(build_defs(world.settings))
 
 
-def test_hours_of_which_dagster_was_not_told_are_reported_without_a_call(
+def test_hours_unknown_to_dagster_are_reported_without_a_call(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     """A run was killed between an hour's files and its events, or DAGSTER_HOME was lost."""
@@ -136,7 +136,7 @@ def test_hours_of_which_dagster_was_not_told_are_reported_without_a_call(
     assert not tick(definitions, instance, data.cursor).run_requests
 
 
-def test_an_hour_that_dagster_was_told_of_late_is_still_polled_again(
+def test_an_hour_reported_late_to_dagster_is_still_polled_again(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     now = END.end + timedelta(minutes=30)
@@ -224,7 +224,7 @@ def test_outdated_hours_are_made_again_newest_first_and_without_a_call(
     assert world.scan("returns").equals(tables)
 
 
-def test_what_the_patrol_finds_in_an_old_hour_is_notified_first_and_then_mended(
+def test_damage_that_the_patrol_finds_is_notified_first_and_then_repaired(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     """The alerts do not look there by themselves."""
@@ -250,7 +250,7 @@ def test_what_the_patrol_finds_in_an_old_hour_is_notified_first_and_then_mended(
     assert states_of(world, windows) <= {"complete", "empty"}
 
 
-def test_a_file_that_is_gone_is_notified_first_and_then_mended_without_a_call(
+def test_a_lost_file_is_notified_first_and_then_repaired_without_a_call(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     now = END.end + timedelta(minutes=30)

@@ -74,7 +74,7 @@ def failed(backfill: PartitionBackfill, deployment: Deployment) -> dict[str, set
     return found
 
 
-def test_a_backfill_keeps_the_good_hours_and_is_repeated_for_the_bad_ones_alone(
+def test_a_backfill_keeps_the_good_hours_and_is_repeated_only_for_the_bad_ones(
     world: World, deployment: Deployment
 ) -> None:
     world.simulator.faults = [f"503:*:{','.join(window.text for window in BAD)}"]
@@ -114,7 +114,7 @@ def killed(world: World, deployment: Deployment) -> tuple[str, str]:
     return backfill, run.run_id
 
 
-def test_a_backfill_whose_run_was_killed_is_repeated_without_what_had_landed(
+def test_a_backfill_with_a_killed_run_is_repeated_without_the_landed_hours(
     world: World, deployment: Deployment
 ) -> None:
     backfill, _ = killed(world, deployment)
@@ -130,7 +130,7 @@ def test_a_backfill_whose_run_was_killed_is_repeated_without_what_had_landed(
     assert asked(world) == times(targets)
 
 
-def test_a_killed_run_is_repeated_without_what_had_landed(
+def test_a_killed_run_is_repeated_without_the_landed_hours(
     world: World, deployment: Deployment
 ) -> None:
     _, run = killed(world, deployment)

@@ -52,7 +52,7 @@ def world(new_world: Callable[..., World]) -> World:
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/New_York", "GMT"])
-def test_a_naive_time_means_the_zone_of_its_poll_whatever_the_setting_says(
+def test_a_naive_time_is_read_in_the_zone_of_its_poll_whatever_the_setting(
     world: World, zone: str
 ) -> None:
     assert world.run("rebuild", *SPAN).returncode == 0
@@ -64,7 +64,7 @@ def test_a_naive_time_means_the_zone_of_its_poll_whatever_the_setting_says(
 
 
 @pytest.mark.parametrize("again", [DAY[6:12], DAY, [DAY[-1].next]], ids=["some", "all", "new"])
-def test_polls_of_two_zones_stand_beside_each_other_and_no_return_is_lost(
+def test_polls_of_two_zones_coexist_and_no_return_is_lost(
     world: World, again: list[Window]
 ) -> None:
     held = set(world.scan("returns").get_column("return_reference_number"))
@@ -109,7 +109,7 @@ def far_off(world: World) -> int:
     return sum(requested[reference] != at for reference, at in rows)
 
 
-def test_a_zone_that_was_set_wrongly_is_corrected_without_a_call(misread: World) -> None:
+def test_a_wrongly_set_zone_is_corrected_without_a_call(misread: World) -> None:
     rows, calls = misread.scan("returns").height, len(misread.asked())
     assert rows
     assert far_off(misread) == rows
@@ -135,7 +135,7 @@ def test_a_zone_that_was_set_wrongly_is_corrected_without_a_call(misread: World)
     assert {p: c for p, c in misread.files().items() if p.startswith("raw_returns")} == raw
 
 
-def test_a_poll_that_a_killed_run_left_is_corrected_with_the_others(misread: World) -> None:
+def test_a_poll_left_by_a_killed_run_is_corrected_with_the_others(misread: World) -> None:
     next(misread.lake.glob("_journal/*/09.poll-0001-*")).unlink()
     done = in_zone(misread, "Asia/Kolkata").run("rezone", *SPAN, "--time-zone", "Asia/Kolkata")
     assert "24 polls are now read in the zone Asia/Kolkata." in done.stdout, (
@@ -145,7 +145,7 @@ def test_a_poll_that_a_killed_run_left_is_corrected_with_the_others(misread: Wor
 
 
 @pytest.mark.parametrize("zone", ["Asia/Nowhere", "", "+05:30"])
-def test_a_zone_that_is_none_corrects_nothing(world: World, zone: str) -> None:
+def test_an_invalid_zone_corrects_nothing(world: World, zone: str) -> None:
     before = world.files()
     done = world.run("rezone", *SPAN, "--time-zone", zone)
     assert done.returncode == 2, done.stdout

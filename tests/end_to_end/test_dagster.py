@@ -98,7 +98,7 @@ def test_the_ui_shows_a_check_for_every_hour(
     assert shown == {(asset, window.key) for asset in HOURLY for window in WINDOWS}
 
 
-def test_one_bad_hour_takes_nothing_but_itself_along(
+def test_one_bad_hour_fails_alone(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
     world = new_world()
@@ -118,7 +118,7 @@ def test_one_bad_hour_takes_nothing_but_itself_along(
     assert materialized(instance, "return_reasons_hourly") == good | {bad.key}
 
 
-def test_one_bad_day_takes_nothing_but_itself_along(
+def test_one_bad_day_fails_alone(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
     definitions = build_defs(new_world().settings, retry=HASTY)
@@ -140,7 +140,7 @@ def test_one_bad_day_takes_nothing_but_itself_along(
     assert days == ["2026-11-07"] * len(DAILY) + ["2026-11-09"] * len(DAILY)
 
 
-def test_metadata_says_where_the_records_of_the_window_went(
+def test_metadata_accounts_for_the_records_of_the_window(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
     world = new_world(edge_rule="[]", edges=True, unusable=0.2, returns_per_hour=20)
@@ -166,7 +166,7 @@ def latest(instance: dg.DagsterInstance, asset: str, key: str) -> dict[str, dg.M
     return dict(found.records[0].asset_materialization.metadata)
 
 
-def test_the_aggregates_show_the_day_as_a_picture_on_the_newest_hour(
+def test_the_newest_hour_of_an_aggregate_shows_a_picture_of_the_day(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
     run(new_world(), instance)
@@ -196,7 +196,7 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
         assert [c.name for c in columns] == tables.BY_NAME[key.to_user_string()].schema.names()
 
 
-def test_hours_without_a_gap_run_together_and_gaps_divide() -> None:
+def test_contiguous_hours_share_a_run_and_gaps_split_runs() -> None:
     windows = hours("2026-11-01", "2026-11-02")
     assert list(ranges(windows)) == [windows]
     holes = [w for w in windows if w.start.hour not in (3, 4, 9)]

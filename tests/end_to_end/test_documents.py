@@ -225,7 +225,7 @@ def lake_of_a_day(new_world_of_module: Callable[..., World]) -> Path:
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
-def test_what_a_page_says_can_be_done(
+def test_the_commands_of_a_page_work(
     page: str,
     new_world: Callable[..., World],
     lake_of_a_day: Path,
@@ -246,7 +246,7 @@ def test_what_a_page_says_can_be_done(
         reader.follow(block)
 
 
-def test_a_block_that_is_not_run_says_why_and_is_listed() -> None:
+def test_a_block_that_is_not_run_gives_a_reason_and_is_listed() -> None:
     marked = [block for blocks in BLOCKS.values() for block in blocks if block.reason]
     found = {(b.page, b.text.split("\n")[0].split("  ")[0], b.reason) for b in marked}
     assert found == NOT_RUN

@@ -81,7 +81,7 @@ def numbers() -> int:
 
 
 @pytest.mark.parametrize(("first", "second"), [(OURS, DAGSTERS), (DAGSTERS, OURS)])
-def test_either_storage_goes_on_where_the_other_stopped(
+def test_either_storage_continues_after_the_other(
     first: str, second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for configuration, partitions in ((first, "012"), (second, "345")):
@@ -259,7 +259,7 @@ def test_an_hour_is_one_transaction_of_each_database(
 
 
 @pytest.mark.parametrize("database", ["run", "index"])
-def test_killed_before_a_commit_an_hour_is_there_whole_or_not_at_all(
+def test_after_a_kill_before_a_commit_an_hour_is_whole_or_absent(
     database: str, new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dying at the second hour's: the run's database has it only if its own commit was before."""
@@ -304,7 +304,7 @@ def test_killed_before_a_commit_an_hour_is_there_whole_or_not_at_all(
             assert known == {window.key for window in WINDOWS}
 
 
-def test_several_write_at_once_and_every_check_is_about_its_own_runs_hour(
+def test_every_check_targets_an_hour_of_its_own_run_with_several_writers(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with home(tmp_path / "home", OURS, monkeypatch) as instance:
@@ -337,7 +337,7 @@ def test_several_write_at_once_and_every_check_is_about_its_own_runs_hour(
         assert [judged[name] for name in same] == [check[name] for name in same]
 
 
-def test_where_the_tables_are_others_events_are_stored_as_dagster_does(
+def test_with_other_tables_events_are_stored_as_dagster_stores_them(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here a table is missing that older releases did not have."""
@@ -360,7 +360,7 @@ def test_where_the_tables_are_others_events_are_stored_as_dagster_does(
     assert all(row["materialization_event_storage_id"] for row in of_hours)
 
 
-def test_what_an_error_cuts_short_is_stored(
+def test_events_before_an_error_are_stored(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with home(tmp_path / "home", OURS, monkeypatch) as instance:

@@ -107,6 +107,6 @@ def test_a_failed_run_of_a_repeated_backfill_counts_from_the_backfill_that_faile
     assert failing_since(instance, again) == BEGIN
 
 
-def test_what_is_no_longer_in_the_instance_spares_nothing(instance: dg.DagsterInstance) -> None:
+def test_a_run_deleted_from_the_instance_spares_no_poll(instance: dg.DagsterInstance) -> None:
     run = create_run_for_test(instance, tags={PARENT_BACKFILL: "wiped"})
     assert failing_since(instance, run) is None

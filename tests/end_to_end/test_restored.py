@@ -61,7 +61,7 @@ def restored(new_world: Callable[..., World]) -> World:
     return world
 
 
-def test_status_names_what_an_older_copy_lacks_and_backfill_asks_for_it_again(
+def test_status_names_hours_absent_from_an_older_copy_and_backfill_polls_them_again(
     restored: World,
 ) -> None:
     world = restored
@@ -87,7 +87,7 @@ def test_status_names_what_an_older_copy_lacks_and_backfill_asks_for_it_again(
     assert sorted(found_now) == sorted(one.reference for one in served)
 
 
-def test_the_sensor_asks_again_for_what_an_older_copy_lacks(
+def test_the_sensor_polls_hours_absent_from_an_older_copy_again(
     restored: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = restored
@@ -117,7 +117,7 @@ def test_the_sensor_asks_again_for_what_an_older_copy_lacks(
     assert set(status(world).values()) == {("complete", None)}
 
 
-def test_an_older_copy_whose_hours_say_again_what_it_knows_is_complete_with_it(
+def test_an_older_copy_is_complete_when_new_replies_match_it(
     restored: World,
 ) -> None:
     """The API says what it said before: nothing is kept, and nothing is missing any more."""
@@ -131,7 +131,7 @@ def test_an_older_copy_whose_hours_say_again_what_it_knows_is_complete_with_it(
     assert {found[window.text] for window in (*UNCHANGED, *CHANGED)} == {("complete", None)}
 
 
-def test_a_lost_lake_is_asked_for_again_and_a_lost_dagster_home_costs_no_call(
+def test_a_lost_lake_is_polled_again_and_a_lost_dagster_home_costs_no_call(
     restored: World,
 ) -> None:
     world = restored

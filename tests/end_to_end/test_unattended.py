@@ -80,7 +80,7 @@ def a_run_is_killed(unattended: Unattended) -> None:
 
 
 @pytest.mark.long
-def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) -> None:
+def test_a_week_with_outages_is_completed_automatically(unattended: Unattended) -> None:
     world = unattended.world
     unattended.live_to(START + timedelta(hours=30))
     world.simulator.faults = ["meta-400-repr:*"]  # the API is out for eight hours
@@ -115,7 +115,7 @@ def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) 
 
 
 @pytest.mark.long
-def test_one_hour_that_always_fails_costs_little_however_well_the_others_are(
+def test_one_hour_that_always_fails_costs_few_requests(
     unattended: Unattended,
 ) -> None:
     """Pauses grow to an hour, a success wakes it once, and after a day it is asked for daily."""
@@ -134,7 +134,7 @@ def test_one_hour_that_always_fails_costs_little_however_well_the_others_are(
     assert {w for w in others if not unattended.landed([w])} == {bad}
 
 
-def test_five_years_of_hours_are_asked_for_in_bounded_ticks(unattended: Unattended) -> None:
+def test_five_years_of_hours_are_polled_in_bounded_ticks(unattended: Unattended) -> None:
     sensor = unattended.repository.get_sensor_def("missing_hours")
     unattended.now = START + timedelta(days=5 * 365)
     with dg.build_sensor_context(

@@ -108,7 +108,7 @@ def old(tmp_path: Path) -> OldLake:
     return OldLake(tmp_path / "old")
 
 
-def test_no_command_takes_it_for_a_lake_of_today(old: OldLake) -> None:
+def test_every_command_refuses_an_old_lake(old: OldLake) -> None:
     before = files_of(old.lake)
 
     for command in (("status", *SPAN), ("verify",), ("rebuild", *SPAN), ("backfill", *SPAN)):
@@ -154,7 +154,9 @@ def test_each_row_and_each_state_reads_as_before(old: OldLake) -> None:
 
 
 @pytest.mark.long
-def test_killed_anywhere_the_same_again_ends_it(old: OldLake, tmp_path: Path) -> None:
+def test_an_upgrade_killed_anywhere_is_completed_by_the_same_command(
+    old: OldLake, tmp_path: Path
+) -> None:
     other = OldLake(tmp_path / "whole")
     shutil.copytree(old.folder, other.folder)
     assert other.run("upgrade")[0] == 0
@@ -178,7 +180,7 @@ def test_killed_anywhere_the_same_again_ends_it(old: OldLake, tmp_path: Path) ->
 
 
 @pytest.mark.long
-def test_undo_gives_every_byte_back_until_the_first_new_poll(old: OldLake) -> None:
+def test_undo_restores_every_byte_until_the_first_new_poll(old: OldLake) -> None:
     before = files_of(old.lake)
     assert old.run("upgrade")[0] == 0
     assert old.run("upgrade", "--undo")[0] == 0

@@ -53,7 +53,7 @@ def said_well(done: subprocess.CompletedProcess[str]) -> str:
     return said
 
 
-def test_verify_names_what_is_damaged_rebuild_mends_it_and_backfill_what_it_cannot(
+def test_verify_names_damage_and_rebuild_or_backfill_repairs_it(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(returns_per_hour=6)
@@ -104,7 +104,7 @@ def test_verify_names_what_is_damaged_rebuild_mends_it_and_backfill_what_it_cann
     )
 
 
-def test_verify_and_rebuild_refuse_what_makes_no_sense(new_world: Callable[..., World]) -> None:
+def test_verify_and_rebuild_refuse_invalid_arguments(new_world: Callable[..., World]) -> None:
     world = new_world()
     for arguments in (("verify", FROM), ("verify", TO, FROM), ("rebuild", TO, FROM)):
         done = world.run(*arguments)
@@ -114,7 +114,7 @@ def test_verify_and_rebuild_refuse_what_makes_no_sense(new_world: Callable[..., 
     assert not world.lake.exists()
 
 
-def test_a_full_and_a_read_only_disk_are_named_and_healed_by_the_same_again(
+def test_a_full_or_read_only_disk_is_named_and_the_same_command_then_completes(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(returns_per_hour=6)
@@ -141,7 +141,7 @@ def test_a_full_and_a_read_only_disk_are_named_and_healed_by_the_same_again(
     [("16k", "disk is full"), ("800k", "disk is full"), ("1100k", "disk ")],
     ids=["at its start", "in a run", "later, when SQLite may say: I/O error"],
 )
-def test_a_full_disk_of_dagster_is_named_and_healed_by_the_same_again(
+def test_a_full_disk_of_dagster_is_named_and_the_same_command_then_completes(
     size: str, said: str, new_world: Callable[..., World]
 ) -> None:
     world = new_world(returns_per_hour=6)
@@ -174,7 +174,7 @@ def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFr
         pipeline.days.build(names, day, datetime(2026, 11, 23, tzinfo=UTC))
 
 
-def test_verify_believes_no_entry_about_which_returns_an_hour_holds(
+def test_verify_checks_the_returns_of_an_hour_against_its_polls(
     new_world: Callable[..., World],
 ) -> None:
     """Every file is what its entry says, and still a return is nowhere, or twice."""
@@ -202,7 +202,7 @@ def test_verify_believes_no_entry_about_which_returns_an_hour_holds(
     assert f"OK: each of {served} served returns is in exactly one hour." in whole.stdout
 
 
-def test_what_is_still_to_be_made_is_counted_and_is_no_fault(
+def test_hours_yet_to_be_made_are_counted_and_are_no_fault(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(returns_per_hour=6, rhythm=False)

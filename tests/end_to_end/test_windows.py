@@ -31,7 +31,7 @@ def run(world: World, windows: list[Window]) -> None:
 
 @pytest.mark.parametrize("filter_on", ["requested", "timestamp"])
 @pytest.mark.parametrize("rule", RULES)
-def test_every_return_served_is_there_exactly_once(
+def test_every_served_return_is_there_exactly_once(
     new_world: Callable[..., World], rule: str, filter_on: str
 ) -> None:
     world = new_world(
@@ -76,7 +76,7 @@ def test_a_return_is_filed_under_the_hour_it_was_requested_in(
         assert set(frame.get_column("requested_at").dt.hour()) == {hour}
 
 
-def test_what_was_served_is_what_stands_in_the_tables(new_world: Callable[..., World]) -> None:
+def test_the_tables_hold_the_served_values(new_world: Callable[..., World]) -> None:
     world = new_world(mps_share=0.3, oddities=0.3, returns_per_hour=20)
     windows = hours("2026-11-07T10:00", "2026-11-07T16:00")
     run(world, windows)
@@ -95,7 +95,7 @@ def test_what_was_served_is_what_stands_in_the_tables(new_world: Callable[..., W
     assert items.get_column("quantity").sum() == sum(truth.quantity for truth in truths)
 
 
-def test_twice_over_unchanged_replies_gives_the_same_bytes(
+def test_two_runs_over_unchanged_replies_give_the_same_bytes(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(progress=False, edges=True)
@@ -107,7 +107,7 @@ def test_twice_over_unchanged_replies_gives_the_same_bytes(
     assert len(world.asked()) == 2 * len(windows)
 
 
-def test_late_returns_reach_every_table_without_a_double(new_world: Callable[..., World]) -> None:
+def test_late_returns_reach_every_table_without_duplicates(new_world: Callable[..., World]) -> None:
     world = new_world(late_share=0.5, returns_per_hour=20, late_by=(timedelta(hours=1),) * 2)
     windows = hours("2026-11-07T10:00", "2026-11-07T13:00")
     moment = windows[-1].end
