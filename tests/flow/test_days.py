@@ -170,7 +170,7 @@ def test_a_day_follows_a_change_of_any_of_its_hours(
     assert made.facts["returns"] == rows(folder, f"refund_modes_daily/{day.path}")["returns"].sum()
 
 
-def test_twice_gives_the_same_bytes_and_no_file(lake: Lake, api_of: Any) -> None:
+def test_a_second_build_gives_the_same_bytes_and_no_new_file(lake: Lake, api_of: Any) -> None:
     api = api_of(reply)
     api.run(lake, HOURS)
     before = bytes_of(lake.store)
@@ -199,7 +199,7 @@ def test_the_rows_of_an_hour_that_was_never_polled_are_counted_in_their_day(
     assert lake.made(TENTH, lake.names()).facts["returns"] == 3 + 2 * 5 + 1  # type: ignore[union-attr]
 
 
-def test_a_row_filed_in_an_hour_of_another_day_is_counted_in_its_own_once_that_is_made(
+def test_a_row_in_an_hour_of_another_day_is_counted_in_its_own_day_once_made(
     lake: Lake, folder: Path, api_of: Any
 ) -> None:
     edge = returned("R-EDGE", at(24))
@@ -268,7 +268,7 @@ def test_in_another_zone_all_days_are_due_and_made_without_a_poll(
         (range(23), at(2000), ("fails", "error", "1 hour of the day is missing: 2026-11-09T23:00")),
     ],
 )
-def test_missing_hours_of_a_day_are_named_and_those_to_come_are_not(
+def test_missing_hours_of_a_day_are_named_and_future_hours_are_not(
     polled: list[int], now: datetime, expected: tuple[str, str, str], lake: Lake, api_of: Any
 ) -> None:
     api_of(lambda _: [], zone="UTC").run(lake, [Window(at(hour)) for hour in polled])

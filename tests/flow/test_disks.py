@@ -60,7 +60,7 @@ def lake_in(folder: Path) -> Lake:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
-def test_a_disk_that_refuses_any_write_is_named_and_healed_by_a_rerun(
+def test_a_refused_write_is_named_and_a_rerun_completes_it(
     number: int, tmp_path: Path, api_of: Any
 ) -> None:
     """The second poll of each hour meets a disk that takes ``writes`` more."""
@@ -93,7 +93,9 @@ def test_a_disk_that_refuses_any_write_is_named_and_healed_by_a_rerun(
     assert writes >= 10
 
 
-def test_a_rebuild_on_a_full_disk_is_ended_by_the_same_again(tmp_path: Path, api_of: Any) -> None:
+def test_a_rebuild_stopped_by_a_full_disk_is_completed_by_the_same_command(
+    tmp_path: Path, api_of: Any
+) -> None:
     api = api_of(first, always_at=at(30))
     whole = lake_in(tmp_path / "whole")
     api.run(whole, HOURS)

@@ -154,7 +154,7 @@ def fail(outcomes: list[Any]) -> list[Any]:
 
 @UPGRADES
 @pytest.mark.parametrize("remade_by", ["a run", "rebuild"])
-def test_what_an_upgrade_outdates_is_told_and_made_again_without_a_call(  # noqa: PLR0917 - what varies
+def test_hours_outdated_by_an_upgrade_are_reported_and_made_again_without_a_call(  # noqa: PLR0917 - what varies
     upgrade: Upgrade,
     remade_by: str,
     lake: Lake,
@@ -193,7 +193,7 @@ def test_what_an_upgrade_outdates_is_told_and_made_again_without_a_call(  # noqa
 
 
 @UPGRADES
-def test_days_count_hours_of_before_and_after_an_upgrade(
+def test_days_count_hours_from_before_and_after_an_upgrade(
     upgrade: Upgrade, lake: Lake, folder: Path, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An hour is polled again in the first minutes of a new release."""
@@ -229,7 +229,7 @@ def test_a_new_column_is_filled_from_raw(
     assert found.get_column("note").min() == "at 16:10"
 
 
-def test_a_new_table_is_there_for_every_hour(
+def test_a_new_table_is_made_for_every_hour(
     lake: Lake, folder: Path, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_of(reply).run(lake, HOURS)
@@ -239,7 +239,7 @@ def test_a_new_table_is_there_for_every_hour(
     assert rows(folder, SOURCES.name).get_column("returns").sum() == 2 * len(HOURS)
 
 
-def test_a_new_rule_holds_for_every_hour_and_day(
+def test_a_new_rule_applies_to_every_hour_and_day(
     lake: Lake, folder: Path, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_of(reply).run(lake, HOURS)
@@ -250,7 +250,7 @@ def test_a_new_rule_holds_for_every_hour_and_day(
         assert set(rows(folder, table)["return_reason"]) == {"OTHER REASON"}
 
 
-def test_a_release_that_was_taken_back_makes_its_own_tables_again(
+def test_an_earlier_release_makes_its_own_tables_again_after_a_downgrade(
     lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A table that it does not know stays where it is, and `verify` names it."""

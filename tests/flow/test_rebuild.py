@@ -77,7 +77,7 @@ def found(lake: Lake) -> list[str]:
     return [finding.text for finding in Verifier(lake, ZONE).everything()]
 
 
-def test_a_poll_that_is_bad_is_quarantined_and_its_hour_polled_again(
+def test_a_bad_poll_is_quarantined_and_its_hour_polled_again(
     memory_lake: Lake, api_of: Any
 ) -> None:
     lake = memory_lake
@@ -109,7 +109,7 @@ def test_a_poll_that_is_bad_is_quarantined_and_its_hour_polled_again(
 
 
 @pytest.mark.parametrize("bad", [1, 2])
-def test_an_hour_is_made_of_the_polls_that_are_left_and_asked_for_all_the_same(
+def test_an_hour_is_made_of_the_remaining_polls_and_still_polled_again(
     bad: int, memory_lake: Lake, api_of: Any
 ) -> None:
     lake = memory_lake
@@ -131,7 +131,7 @@ def test_an_hour_is_made_of_the_polls_that_are_left_and_asked_for_all_the_same(
     assert rebuilt(lake, api_of).is_whole
 
 
-def test_a_damaged_record_of_a_good_poll_is_written_anew(memory_lake: Lake, api_of: Any) -> None:
+def test_a_damaged_record_of_a_good_poll_is_rewritten(memory_lake: Lake, api_of: Any) -> None:
     lake = memory_lake
     api_of(first).run(lake, HOURS)
     before = bytes_of(lake.store, "raw_returns") | bytes_of(lake.store, "returns")
@@ -143,7 +143,7 @@ def test_a_damaged_record_of_a_good_poll_is_written_anew(memory_lake: Lake, api_
     assert not found(lake)
 
 
-def test_a_rebuild_that_was_killed_at_any_change_is_ended_by_the_same_again(api_of: Any) -> None:
+def test_a_rebuild_killed_at_any_change_is_completed_by_the_same_command(api_of: Any) -> None:
     def damaged(remote: Remote) -> Lake:
         lake = polled_twice(remote, api_of)
         for path in bad_of(lake):

@@ -51,7 +51,7 @@ def serving(said: dict[Window, Any], **fields: Any) -> Any:
 @pytest.mark.parametrize("other", [SIX, TEN, FAR], ids=["next", "same day", "far"])
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("runs", [1, 2])
-def test_the_window_polled_last_says_where_it_is(
+def test_the_window_polled_last_decides_the_hour_of_a_return(
     *, other: Window, first: int, runs: int, folder: Path, lake: Lake, api_of: Any
 ) -> None:
     said = {FIVE: at(5, 59, 59) + timedelta(seconds=0.7), other: other.start}
@@ -74,7 +74,7 @@ def test_the_window_polled_last_says_where_it_is(
     assert findings(lake) == []
 
 
-def test_what_an_earlier_window_said_of_it_is_kept(folder: Path, lake: Lake, api_of: Any) -> None:
+def test_values_from_an_earlier_window_are_kept(folder: Path, lake: Lake, api_of: Any) -> None:
     modes = {FIVE: "UPI", TEN: None}
     api = api_of(lambda window: [returned("M", window.start, refund_mode=modes[window])])
     for window in (FIVE, TEN):
@@ -84,7 +84,7 @@ def test_what_an_earlier_window_said_of_it_is_kept(folder: Path, lake: Lake, api
     assert row["first_polled_at"] < row["last_polled_at"]
 
 
-def test_it_may_move_on_and_on(folder: Path, lake: Lake, api_of: Any) -> None:
+def test_a_return_may_move_several_times(folder: Path, lake: Lake, api_of: Any) -> None:
     """Through hours, with a stray whose own hour was never polled, and back."""
     moves = [(FIVE, at(5)), (TEN, at(10)), (SIX, at(6)), (SIX, at(3)), (TEN, at(10)), (FIVE, at(5))]
     said = iter(moves)
@@ -96,7 +96,7 @@ def test_it_may_move_on_and_on(folder: Path, lake: Lake, api_of: Any) -> None:
         assert findings(lake) == []
 
 
-def test_it_may_move_on_from_an_hour_that_never_served_it(
+def test_a_return_may_move_from_an_hour_that_never_served_it(
     folder: Path, lake: Lake, api_of: Any
 ) -> None:
     """FIVE says that it lives in SIX, whose poll has others only; then SEVEN serves it, later."""
@@ -123,7 +123,7 @@ MARKS = [
 @pytest.mark.parametrize("order", [[FIVE, TEN], [TEN, FIVE]], ids=["rising", "falling"])
 @pytest.mark.parametrize("lost", [MARKS[:1], MARKS[1:]], ids=["from", "to"])
 @pytest.mark.parametrize("made_meanwhile", [False, True])
-def test_a_lost_mark_is_found_and_put_back(
+def test_a_lost_mark_is_found_and_restored(
     *, order: list[Window], lost: list[str], made_meanwhile: bool, lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(10)}))
@@ -144,7 +144,7 @@ def test_a_lost_mark_is_found_and_put_back(
 
 @pytest.mark.parametrize("order", [[FIVE, TEN], [TEN, FIVE]], ids=["rising", "falling"])
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_the_marks_of_both_sides_are_put_back_as_the_hours_are_made_again(
+def test_the_marks_of_both_sides_are_restored_when_the_hours_are_made_again(
     order: list[Window], mended_by: str, lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(10)}))
@@ -165,7 +165,7 @@ def test_the_marks_of_both_sides_are_put_back_as_the_hours_are_made_again(
     assert findings(lake) == []
 
 
-def test_a_mark_without_a_cause_does_no_harm(lake: Lake, api_of: Any) -> None:
+def test_a_mark_without_a_cause_is_harmless(lake: Lake, api_of: Any) -> None:
     api = api_of(serving({FIVE: at(5)}))
     api.run(lake, [FIVE, SIX])
     before = tables_of(lake)
@@ -177,7 +177,7 @@ def test_a_mark_without_a_cause_does_no_harm(lake: Lake, api_of: Any) -> None:
     assert findings(lake) == []
 
 
-def test_a_run_that_was_killed_before_it_looked_looks_when_it_is_started_again(
+def test_a_run_killed_before_its_search_searches_when_it_is_repeated(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(10)}))
@@ -195,7 +195,7 @@ def test_a_run_that_was_killed_before_it_looked_looks_when_it_is_started_again(
 @pytest.mark.parametrize("other", [SIX, TEN, FAR], ids=["next", "same day", "far"])
 @pytest.mark.parametrize("moves", [True, False], ids=["moved", "changed"])
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_a_window_that_says_again_what_it_said_before_has_the_last_word(  # noqa: PLR0917 - what varies
+def test_a_window_that_repeats_an_earlier_reply_decides_as_the_newest(  # noqa: PLR0917 - what varies
     other: Window, moves: bool, mended_by: str, folder: Path, lake: Lake, api_of: Any
 ) -> None:
     """Its reply brings nothing new, and another window has said something else meanwhile."""
@@ -224,7 +224,7 @@ def test_a_window_that_says_again_what_it_said_before_has_the_last_word(  # noqa
 
 @pytest.mark.parametrize("linked", [True, False], ids=["linked hours", "hours apart"])
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "with the hour it lives in"])
-def test_a_window_that_served_what_others_moved_away_says_it_again(
+def test_a_window_serves_a_return_again_after_others_moved_it(
     linked: bool, alone: bool, folder: Path, lake: Lake, api_of: Any
 ) -> None:
     """Both ends of a window count: FIVE serves what lives in SIX, and SEVEN and EIGHT move it."""
@@ -250,7 +250,7 @@ def test_a_window_that_served_what_others_moved_away_says_it_again(
 
 
 @pytest.mark.parametrize("kept", ["from", "to"])
-def test_a_mark_of_which_a_killed_run_put_one_side_gets_the_other(
+def test_a_mark_with_one_side_left_by_a_killed_run_gets_the_other_side(
     kept: str, lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(5)}))
@@ -292,7 +292,7 @@ def moved_later(window: Window) -> list[Any]:
 
 
 @pytest.mark.parametrize("order", [(OTHER_DAY, TEN), (TEN, OTHER_DAY)])
-def test_a_day_counts_what_lives_on_another_and_no_longer_when_it_has_moved(
+def test_a_day_counts_returns_on_another_day_until_they_have_moved(
     order: tuple[Window, Window], folder: Path, lake: Lake, api_of: Any
 ) -> None:
     api = api_of(moved_later)
@@ -310,9 +310,7 @@ def test_a_day_counts_what_lives_on_another_and_no_longer_when_it_has_moved(
         assert before.items() <= bytes_of(lake.store).items()
 
 
-def test_hours_that_each_share_a_return_with_the_next_do_not_all_hang_together(
-    lake: Lake, api_of: Any
-) -> None:
+def test_a_chain_of_hours_that_share_returns_is_not_built_as_one(lake: Lake, api_of: Any) -> None:
     hours = [Window(at(hour)) for hour in range(8)]
     api = api_of(lambda w: [returned(f"R-{h.key}", w.start) for h in hours if h in {w, w.previous}])
     for window in hours:
@@ -324,9 +322,7 @@ def test_hours_that_each_share_a_return_with_the_next_do_not_all_hang_together(
     assert len(references(lake)) == 8
 
 
-def test_what_stands_further_apart_than_the_reach_is_left_alone_by_rebuild_too(
-    lake: Lake, api_of: Any
-) -> None:
+def test_rebuild_does_not_merge_copies_beyond_the_reach(lake: Lake, api_of: Any) -> None:
     hours = [FIVE, Window(at(5) + timedelta(days=20)), Window(at(5) + timedelta(days=40))]
     api = api_of(lambda w: [returned("M", w.start)] if w != hours[1] else [])
     api.run(lake, hours)
@@ -336,7 +332,7 @@ def test_what_stands_further_apart_than_the_reach_is_left_alone_by_rebuild_too(
     assert before.items() <= bytes_of(lake.store).items()
 
 
-def test_a_poll_that_a_killed_run_left_without_its_record_is_finished_without_a_call(
+def test_a_poll_left_without_its_record_by_a_killed_run_is_completed_without_a_call(
     lake: Lake, api_of: Any
 ) -> None:
     """Its mark in another hour stands already."""
@@ -355,7 +351,7 @@ def test_a_poll_that_a_killed_run_left_without_its_record_is_finished_without_a_
     assert api.states(lake, [FIVE, TEN]) == ["empty", "complete"]
 
 
-def test_a_damaged_day_that_counts_what_lives_on_another_is_named(lake: Lake, api_of: Any) -> None:
+def test_a_damaged_day_that_counts_returns_of_another_day_is_named(lake: Lake, api_of: Any) -> None:
     api = api_of(moved_later)
     api.run(lake, [OTHER_DAY])
     api.run(lake, [TEN])

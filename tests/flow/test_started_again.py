@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 HOURS = list(windows_between(at(1), at(6)))
 
 
-def test_windows_polled_since_the_first_start_are_not_asked_for_again(
-    lake: Lake, api_of: Any
-) -> None:
+def test_windows_polled_since_the_first_start_are_not_polled_again(lake: Lake, api_of: Any) -> None:
     api = api_of(lambda window: [returned(window.key, window.start)])
     api.errors = {HOURS[2]: ServerFault("It is down.")}
     started = at(100)
@@ -32,7 +30,7 @@ def test_windows_polled_since_the_first_start_are_not_asked_for_again(
     assert {o.window for o in again if isinstance(o, Made) and o.asked} == set(HOURS)
 
 
-def test_windows_polled_before_the_first_start_are_asked_for(lake: Lake, api_of: Any) -> None:
+def test_windows_polled_before_the_first_start_are_polled_again(lake: Lake, api_of: Any) -> None:
     api = api_of(lambda _: [])
     api.run(lake, HOURS)
     api.asked.clear()

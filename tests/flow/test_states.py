@@ -277,7 +277,7 @@ def scene(lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.plant.__name__}-{line.of.text}")
-def test_each_state_is_told_and_mended_by_one_run_of_what_is_missing(
+def test_each_state_is_reported_and_repaired_by_one_run_of_missing_hours(
     line: Line, scene: Scene
 ) -> None:
     lake, windows = scene.lake, sorted({*POLLED, line.of})
@@ -309,7 +309,7 @@ def test_each_state_is_told_and_mended_by_one_run_of_what_is_missing(
     assert bytes_of(lake.store) == before
 
 
-def test_only_what_is_not_whole_is_made_again(scene: Scene) -> None:
+def test_only_incomplete_hours_are_made_again(scene: Scene) -> None:
     poll_without_entry(scene)
     api = scene.api_of(reply)
     outcomes = api.run(scene.lake, POLLED, missing_only=True)
@@ -319,7 +319,7 @@ def test_only_what_is_not_whole_is_made_again(scene: Scene) -> None:
 
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
 @pytest.mark.parametrize("which", ["raw", "table"])
-def test_a_file_that_was_restored_takes_the_note_about_its_damage_away(
+def test_a_restored_file_removes_the_note_of_its_damage(
     which: str, mended_by: str, scene: Scene
 ) -> None:
     """An administrator has put it back from a copy."""
@@ -365,9 +365,7 @@ class ListedInBetween(FolderStore):
             then()
 
 
-def test_an_hour_that_is_published_while_status_looks_is_not_damaged(
-    folder: Path, api_of: Any
-) -> None:
+def test_an_hour_published_during_status_is_not_damaged(folder: Path, api_of: Any) -> None:
     store = ListedInBetween(folder)
     lake = Lake(store, lambda: at(20))
     api_of(reply, always_at=at(30)).run(lake, POLLED)
@@ -408,7 +406,7 @@ def of_again(lake: Lake, api_of: Any) -> OfAgain:
 
 @pytest.mark.parametrize("how", ["deleted", "altered"])
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_an_entry_of_a_repeated_reply_that_is_lost_has_its_hour_polled_again(
+def test_an_hour_is_polled_again_when_an_entry_of_a_repeated_reply_is_lost(
     how: str, mended_by: str, of_again: OfAgain
 ) -> None:
     lake, api, path = of_again.lake, of_again.api, of_again.path
@@ -434,7 +432,7 @@ def test_an_entry_of_a_repeated_reply_that_is_lost_has_its_hour_polled_again(
     assert list(Verifier(lake, INDIA).everything()) == []
 
 
-def test_a_correction_of_a_zone_that_is_deleted_is_put_again(lake: Lake, api_of: Any) -> None:
+def test_a_deleted_correction_of_a_zone_is_restored(lake: Lake, api_of: Any) -> None:
     record = returned("R-1", at(0)) | {"Return Request Timestamp": "2026-11-09 15:45:00"}
     api = api_of(lambda _: [record], always_at=at(30))
     api.run(lake, [TEN])
@@ -450,7 +448,7 @@ def test_a_correction_of_a_zone_that_is_deleted_is_put_again(lake: Lake, api_of:
     assert bytes_of(lake.store) == before
 
 
-def test_a_zone_that_this_machine_does_not_know_fails_the_hour_and_says_so(
+def test_a_zone_unknown_to_this_machine_fails_the_hour_and_is_named(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply, always_at=at(30), sent_under="UTC")

@@ -75,7 +75,7 @@ def lake_on(remote: MemoryStore) -> Lake:
     ],
 )
 @pytest.mark.parametrize("made_before", [True, False])
-def test_what_a_killed_writer_left_under_the_entry_of_another_is_seen_and_healed_without_a_call(
+def test_files_of_a_killed_writer_under_another_entry_are_found_and_repaired(
     *, moment: str, state: str, made_before: bool, api_of: Any
 ) -> None:
     remote = MemoryStore()

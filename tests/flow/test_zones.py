@@ -111,7 +111,7 @@ def test_every_record_is_in_one_hour_after_the_zone_was_changed(
             assert requested[name].replace(tzinfo=None) == moment - shift
 
 
-def test_an_hour_that_is_polled_again_under_another_zone_keeps_what_says_the_same(
+def test_an_hour_polled_again_under_another_zone_keeps_the_same_text(
     memory_lake: Lake, api_of: Any
 ) -> None:
     """The same text is another time: the poll is kept, although it brings no new text."""
@@ -127,9 +127,7 @@ def test_an_hour_that_is_polled_again_under_another_zone_keeps_what_says_the_sam
     assert frame.get_column("requested_at").to_list() == [at(4, 45)]
 
 
-def test_polls_that_were_rezoned_are_read_anew_without_a_call(
-    memory_lake: Lake, api_of: Any
-) -> None:
+def test_rezoned_polls_are_read_again_without_a_call(memory_lake: Lake, api_of: Any) -> None:
     """They were sent under the wrong zone: a person says of which one their times are."""
     lake = memory_lake
     wrong = api_under(UTC_KEY, api_of, at(50))
