@@ -44,7 +44,7 @@ def without_links(tmp_path: Path) -> Iterator[Path]:
         assert done("umount", str(folder))
 
 
-def test_a_create_names_the_missing_links_and_all_else_works(without_links: Path) -> None:
+def test_a_create_names_the_missing_links_and_other_calls_work(without_links: Path) -> None:
     store = FolderStore(without_links / "lake")
     store.put("t/f", b"put")
     store.put_many({"t/f": b"again", "t/h": b"put"})
@@ -57,7 +57,7 @@ def test_a_create_names_the_missing_links_and_all_else_works(without_links: Path
     assert not list((without_links / "lake" / "_tmp").iterdir())
 
 
-def test_what_doctor_tries_names_the_missing_links_and_leaves_nothing(without_links: Path) -> None:
+def test_doctor_names_the_missing_links_and_leaves_no_file(without_links: Path) -> None:
     store = FolderStore(without_links / "lake")
     with pytest.raises(LakeUnwritable, match="knows no hard links"):
         Lake(store).check_writable()

@@ -55,7 +55,7 @@ def test_an_address_that_may_hold_a_secret_is_refused_without_it(
 @pytest.mark.parametrize(
     "address", ["s3://bucket", "gs://bucket/a/b c".replace(" ", "-"), "s3://b/"]
 )
-def test_a_plain_address_is_let_be(address: str, tmp_path: Path) -> None:
+def test_a_plain_address_is_accepted(address: str, tmp_path: Path) -> None:
     settings = load_settings(env_file=tmp_path / "none", RETURNS_LAKE=address)
     assert settings.lake == address
 
@@ -95,7 +95,7 @@ def test_a_plain_address_is_let_be(address: str, tmp_path: Path) -> None:
         ("s3://b/l", {"AWS_PROXY_URL": f"{CANARY}:: "}, "the HTTP client cannot be set up"),
     ],
 )
-def test_a_variable_that_makes_no_sense_is_named_without_its_value(
+def test_an_invalid_variable_is_named_without_its_value(
     address: str, variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -107,7 +107,7 @@ def test_a_variable_that_makes_no_sense_is_named_without_its_value(
     assert raised.value.__context__ is None
 
 
-def test_the_file_of_a_service_account_is_judged_and_not_shown(
+def test_the_file_of_a_service_account_is_checked_and_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "account.json"

@@ -66,7 +66,7 @@ def test_a_failed_write_leaves_the_old_bytes_and_no_trace(
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EXDEV])
-def test_a_link_that_fails_in_one_folder_is_that_folders_fault(
+def test_a_failed_link_is_reported_for_its_folder(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -87,7 +87,7 @@ def test_a_link_that_fails_in_one_folder_is_that_folders_fault(
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
-def test_a_disk_that_refuses_every_link_is_not_one_without_links(
+def test_a_disk_that_refuses_every_link_does_not_count_as_one_without_links(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "hardlink_to", refuse(number))
@@ -109,7 +109,7 @@ def test_a_disk_that_refuses_every_link_is_not_one_without_links(
         errno.EACCES,
     ],
 )
-def test_a_file_system_without_hard_links_is_named_whatever_it_answers(
+def test_a_file_system_without_hard_links_is_named_whatever_its_error(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "hardlink_to", refuse(number))
@@ -145,7 +145,7 @@ def write_in_every_way(store: FolderStore) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS])
-def test_an_fsync_of_folders_that_the_system_does_not_know_is_passed_over(
+def test_an_unsupported_fsync_of_folders_is_ignored(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", fsync_of_folders_is(number))
@@ -155,7 +155,7 @@ def test_an_fsync_of_folders_that_the_system_does_not_know_is_passed_over(
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EROFS])
-def test_an_fsync_of_folders_that_fails_is_an_error(
+def test_a_failed_fsync_of_folders_is_an_error(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", fsync_of_folders_is(number))
@@ -163,7 +163,7 @@ def test_an_fsync_of_folders_that_fails_is_an_error(
         FolderStore(tmp_path / "lake").put(f"{TABLE}/f", b"put")
 
 
-def test_where_the_system_opens_no_folder_none_is_opened(
+def test_no_folder_is_opened_on_systems_that_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on Windows; elsewhere a folder that cannot be opened is one without permission."""
@@ -176,7 +176,7 @@ def test_where_the_system_opens_no_folder_none_is_opened(
     assert list(store.list("")) == [f"{TABLE}/g"]
 
 
-def test_a_lake_of_somebody_else_is_named_and_stays_as_it_was(tmp_path: Path) -> None:
+def test_a_lake_of_another_user_is_named_and_not_changed(tmp_path: Path) -> None:
     """No mock: who is root gives that up for a moment, since root may write anywhere."""
     store = FolderStore(tmp_path / "lake")
     store.put(f"{TABLE}/part-0.parquet", b"old")
@@ -213,7 +213,7 @@ def test_a_file_that_may_not_grow_is_named_and_the_old_one_stays(tmp_path: Path)
     assert [p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()] == [b"old"]
 
 
-def test_a_writer_that_is_killed_leaves_its_temporary_file_outside_the_tables(
+def test_a_killed_writer_leaves_its_temporary_file_outside_the_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -280,7 +280,7 @@ def test_many_files_are_made_durable_and_each_folder_once(
     assert sorted(synced) == ["hour=10", "hour=11"]
 
 
-def test_a_folder_whose_name_was_not_made_durable_is_seen_to_by_the_next_write(
+def test_the_next_write_makes_a_folder_name_durable_after_a_failure(
     tmp_path: Path, synced: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -297,7 +297,7 @@ def test_a_folder_whose_name_was_not_made_durable_is_seen_to_by_the_next_write(
     assert synced[1:] == ["date=2026-11-09"]
 
 
-def test_of_many_files_one_that_cannot_be_made_durable_keeps_all_from_being_put(
+def test_one_file_of_many_that_cannot_be_made_durable_stops_all_puts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -322,7 +322,7 @@ def test_of_many_files_one_that_cannot_be_made_durable_keeps_all_from_being_put(
     assert store.get_many([*new]) == [*new.values()]
 
 
-def test_of_many_files_one_that_cannot_be_named_is_told_and_the_others_are_put(
+def test_one_file_of_many_that_cannot_be_renamed_is_reported_and_the_others_are_put(
     tmp_path: Path, synced: list[str]
 ) -> None:
     """No mock: a folder stands where a file is to be."""
@@ -338,7 +338,7 @@ def test_of_many_files_one_that_cannot_be_named_is_told_and_the_others_are_put(
     assert not list((tmp_path / "_tmp").iterdir())
 
 
-def test_of_many_deletions_one_that_fails_is_told_and_the_others_are_done(tmp_path: Path) -> None:
+def test_one_failed_deletion_of_many_is_reported_and_the_others_are_done(tmp_path: Path) -> None:
     """No mock: root, too, may not unlink a folder."""
     store = FolderStore(tmp_path)
     store.put_many({"t/1": b"", "t/2/f": b"", "t/3": b""})
@@ -368,7 +368,7 @@ WRITES: list[Callable[[FolderStore], object]] = [
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_folder_that_somebody_removes_is_made_again(
+def test_a_removed_folder_is_made_again(
     write: Callable[[FolderStore], object], tmp_path: Path, synced: list[str]
 ) -> None:
     store = Raced(tmp_path)
@@ -387,7 +387,7 @@ def test_a_folder_that_somebody_removes_is_made_again(
     assert not files_in(tmp_path)
 
 
-def test_a_whole_lake_that_was_removed_is_made_again(tmp_path: Path, synced: list[str]) -> None:
+def test_a_removed_lake_is_made_again(tmp_path: Path, synced: list[str]) -> None:
     store = FolderStore(tmp_path / "lake")
     store.put("f", b"x")
     shutil.rmtree(tmp_path / "lake")
@@ -448,7 +448,7 @@ def test_a_killed_writer_of_many_leaves_no_torn_file(turns: int, tmp_path: Path)
     assert set(store.get_many(paths)) == {b"again"}
 
 
-def test_a_folder_that_cannot_be_listed_is_no_empty_folder(
+def test_an_unreadable_folder_is_not_an_empty_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -459,7 +459,7 @@ def test_a_folder_that_cannot_be_listed_is_no_empty_folder(
             list(look())
 
 
-def test_a_file_that_cannot_be_read_is_no_absent_file(
+def test_an_unreadable_file_is_not_an_absent_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -483,7 +483,7 @@ def test_a_file_that_cannot_be_read_is_no_absent_file(
         (lambda s: s.get_many(["f", "g"]), "get", LakeDamaged),
     ],
 )
-def test_an_object_store_that_refuses_says_so_without_its_own_words(
+def test_a_refusal_of_an_object_store_is_reported_without_its_own_words(
     call: Callable[[ObjectStore], object],
     function: str,
     expected: type[Exception],
