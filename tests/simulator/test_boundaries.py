@@ -38,7 +38,7 @@ def hour(api: Api, start: datetime) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_rule_counts_what_it_says(rule: Any) -> None:
+def test_a_rule_counts_the_edges_it_names(rule: Any) -> None:
     counted = {place for place in PLACES if inside(rule, place, 100 * SECOND, 200 * SECOND)}
     assert counted == {place for place, rules in PLACES.items() if rule in rules}
 
@@ -61,7 +61,7 @@ def test_contiguous_windows_serve_a_boundary_record_as_often_as_the_rule_says(
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("filter_on", ["requested", "timestamp"])
-def test_the_server_sends_exactly_what_the_dataset_says(
+def test_the_server_sends_exactly_the_records_of_the_dataset(
     start: Start, rule: str, filter_on: str
 ) -> None:
     api = start(returns_per_hour=30, edges=True, edge_rule=rule, filter_on=filter_on)
@@ -97,7 +97,7 @@ def test_by_timestamp_slow_awbs_are_found_hours_later(start: Start) -> None:
     assert asked == {"2026-11-09T08", "2026-11-09T11"}
 
 
-def test_orders(start: Start) -> None:
+def test_each_order_of_records_is_followed(start: Start) -> None:
     def references(order: str) -> list[list[str]]:
         api = start(returns_per_hour=200, rhythm=False, oddities=0, order=order)
         return [[one["return_reference_number"] for one in api.records()] for _ in range(2)]

@@ -101,7 +101,7 @@ def test_an_oddity_shows_on_every_record_it_is_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SIGNS)
-def test_clean_data_has_none_of_it(name: str) -> None:
+def test_clean_data_has_no_oddity(name: str) -> None:
     served, truth = both(oddities=0)
     assert not any(SIGNS[name](json.loads(one.json)) for one in served)
     assert {one.oddity for one in truth} == {""}
@@ -142,7 +142,7 @@ def test_unusable_records_lack_a_reference_or_a_readable_time() -> None:
 
 
 @pytest.mark.parametrize("name", ["whole-second-times", "epoch-times"])
-def test_times_without_a_fraction_are_true_to_the_second(name: str) -> None:
+def test_times_without_a_fraction_are_exact_to_the_second(name: str) -> None:
     served, truth = both(oddities=1, only_oddities=(name,))
     assert {one.requested_at.microsecond for one in truth} == {0}
     for one in served:

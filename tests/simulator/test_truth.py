@@ -92,7 +92,7 @@ def test_texts_are_folded_as_a_reader_should() -> None:
         assert one.items[0].return_reason == folded(one.items[0].return_reason)
 
 
-def test_served_names_the_time_it_was_found_by() -> None:
+def test_a_served_record_holds_the_time_it_was_found_by() -> None:
     data = dataset(filter_on="timestamp", awb_slow_share=0, mps_share=0)
     moved = 0
     for one in data.served(ELEVEN, NOON, LATER):
