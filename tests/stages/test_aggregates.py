@@ -122,7 +122,7 @@ def test_a_return_counts_once_under_each_of_its_reasons() -> None:
     assert counted == {"Size": (2, 3, 6), "Colour": (1, 1, 2)}
 
 
-def test_a_missing_reason_is_not_given() -> None:
+def test_a_missing_reason_counts_as_not_given() -> None:
     assert reasons({"R": (None, [(1, None, None), (1, None, None)])}) == {"Not given": (1, 2, 2)}
 
 
@@ -181,7 +181,7 @@ hours = st.dictionaries(
 
 
 @given(hours)
-def test_all_is_conserved(given: Any) -> None:
+def test_aggregates_count_every_return_and_item(given: Any) -> None:
     returns, items = frames(given)
     by_mode, by_reason = modes_of_hour(returns, items), reasons_of_hour(items)
     assert by_mode["returns"].sum() == returns.height

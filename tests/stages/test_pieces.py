@@ -145,7 +145,7 @@ def after(known: list[Typed], served: list[Typed]) -> list[Typed]:
     st.lists(st.lists(st.tuples(AWBS, TRACKING_IDS, ITEMS), max_size=7), min_size=1, max_size=4),
     st.booleans(),
 )
-def test_pieces_are_those_that_a_look_at_each_finds(
+def test_pieces_equal_those_found_by_comparing_each_pair(
     polls: list[list[tuple[str | None, int | None, list[tuple[str | None, int]]]]], named: bool
 ) -> None:
     numbers = count()
@@ -175,7 +175,7 @@ SECONDS, GROWTH, TRIES = 1.0, 2.5, 6
 @pytest.mark.parametrize("second", [None, "the same", "other"])
 @pytest.mark.parametrize("tracking", [True, False], ids=["tracking ids", "no tracking ids"])
 @pytest.mark.parametrize("equal", [True, False], ids=["equal items", "items of their own"])
-def test_thousands_of_pieces_cost_what_their_number_costs(
+def test_the_cost_of_thousands_of_pieces_is_linear(
     *, equal: bool, tracking: bool, second: str | None
 ) -> None:
     def seconds(number: int) -> float:
