@@ -148,19 +148,19 @@ def judging(frames: Frames, name: str) -> list[Claim]:
 
 
 @pytest.mark.parametrize("frames", [clean(), empty()], ids=["an hour", "an empty hour"])
-def test_every_claim_holds_over_clean_data(frames: Frames) -> None:
+def test_every_claim_passes_on_clean_data(frames: Frames) -> None:
     judged = [one for of_table in of_hour(HOUR, frames).values() for one in of_table]
     assert {one.figures: one.verdict for one in judged if not one.holds} == {}
     assert not any(one.blocks for one in judged)
 
 
-def test_no_claim_is_without_a_planted_defect() -> None:
+def test_every_claim_has_a_planted_defect() -> None:
     planted = {(table, name) for table, name, _, _ in PLANTED}
     assert planted == NAMES
 
 
 @pytest.mark.parametrize(("table", "name", "plant", "weight"), PLANTED)
-def test_a_claim_fails_over_its_defect(
+def test_a_claim_fails_on_its_defect(
     table: str, name: str, plant: Callable[[Frames], Frames], weight: str
 ) -> None:
     found = claim(plant(clean()), table, name)
@@ -187,7 +187,7 @@ def test_a_claim_without_its_table_cannot_tell(table: str, name: str) -> None:
     assert found.blocks is (found.weight == "blocks")
 
 
-def test_the_zone_is_told_by_the_references_of_most_returns_and_not_by_chance() -> None:
+def test_the_zone_follows_from_the_references_of_most_returns() -> None:
     frames = clean()
     one_off = changed(
         RETURNS, requested_at=pl.when(FIRST).then(off(hours=1)).otherwise("requested_at")
@@ -231,12 +231,12 @@ def test_every_served_record_is_accounted_for(numbers: tuple[int, ...], verdict:
     assert found.blocks is (verdict == "fails")
 
 
-def test_a_window_that_was_not_read_is_no_pass() -> None:
+def test_a_window_that_was_not_read_does_not_pass() -> None:
     found = unread("Hour 2026-11-09-11:00: no answer.")
     assert (found.verdict, found.holds) == ("cannot tell", False)
 
 
-def test_what_no_claim_reckons_with_is_not_hidden() -> None:
+def test_unexpected_exceptions_are_not_hidden() -> None:
     def broken() -> tuple[bool, str]:
         raise ZeroDivisionError
 

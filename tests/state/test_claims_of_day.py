@@ -123,18 +123,18 @@ LOOKS_AT = {
 
 
 @pytest.mark.parametrize("given", [clean(), empty()], ids=["a day", "an empty day"])
-def test_every_claim_holds_over_clean_data(given: Given) -> None:
+def test_every_claim_passes_on_clean_data(given: Given) -> None:
     found = judged(given)
     assert {one.figures for one in found.values() if not one.holds} == set()
     assert {table for table, _ in found} == AGGREGATES.keys()
 
 
-def test_no_claim_is_without_a_planted_defect() -> None:
+def test_every_claim_has_a_planted_defect() -> None:
     assert {(table, name) for table, name, _, _ in PLANTED} == judged(clean()).keys()
 
 
 @pytest.mark.parametrize(("table", "name", "plant", "weight"), PLANTED)
-def test_a_claim_fails_over_its_defect(
+def test_a_claim_fails_on_its_defect(
     table: str, name: str, plant: Callable[[Given], Given], weight: str
 ) -> None:
     found = judged(plant(clean()))[table, name]

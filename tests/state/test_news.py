@@ -30,7 +30,7 @@ def found(**columns: object) -> set[tuple[str, str]]:
     return {(name.kind, name.name) for name in new_names(frames(**columns), ())}
 
 
-def test_what_is_known_is_no_news() -> None:
+def test_known_names_are_not_news() -> None:
     assert new_names(frames_of_hour(HOUR, [folded(poll(assigned()))]), ()) == set()
     assert new_names(frames_of_hour(HOUR, []), ()) == set()
 
@@ -60,7 +60,7 @@ def test_a_new_code_or_mode_is_named_unless_it_may_be_personal(
     assert found(**{column: value}) == {(kind, name)}
 
 
-def test_the_check_says_what_happened() -> None:
+def test_the_check_describes_the_new_names() -> None:
     keys = [NewName(kind="key", name=f"record.k{n:02}") for n in range(12)]
     said = {claim.name: claim for claim in judged([*keys, NewName(kind="code", name="1005")])}
     of_keys = said["new_keys_are_acknowledged"]
@@ -76,7 +76,7 @@ def test_nothing_new_passes() -> None:
     assert all(claim.holds for claim in judged([]))
 
 
-def test_what_a_later_release_knows_is_no_news_any_more() -> None:
+def test_names_known_to_a_later_release_are_no_longer_news() -> None:
     known = [
         NewName(kind="key", name="webhook_payload.customer_name"),
         NewName(kind="code", name="1004"),
