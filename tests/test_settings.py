@@ -58,7 +58,7 @@ def test_the_variables_are_those_of_the_contract_in_its_order() -> None:
 
 
 @pytest.mark.parametrize("variable", DEFAULTS)
-def test_a_default_is_what_its_text_in_the_contract_means(
+def test_a_default_equals_its_text_in_the_contract(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_default = value(load_settings(), variable)
@@ -74,7 +74,7 @@ def test_a_copy_of_env_example_changes_nothing() -> None:
     assert load_settings(example) == load_settings()
 
 
-def test_defaults_have_the_types_that_the_code_reckons_with(project: Path) -> None:
+def test_defaults_have_the_declared_types(project: Path) -> None:
     settings = load_settings()
     assert settings.settle == timedelta(minutes=10)
     assert settings.start == datetime(2026, 1, 1, tzinfo=UTC)
@@ -142,7 +142,7 @@ def test_sensible_values_are_read(
         ("RETURNS_ALERT_QUIET_HOURS", "22-24", "22-8, or none"),
     ],
 )
-def test_nonsense_names_the_variable_and_what_is_allowed_and_no_secret(
+def test_an_invalid_value_names_the_variable_and_what_is_allowed_and_no_secret(
     variable: str, nonsense: str, allowed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for secret in ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_ALERT_URLS"):
@@ -156,7 +156,7 @@ def test_nonsense_names_the_variable_and_what_is_allowed_and_no_secret(
     assert CANARY not in str(raised.value)
 
 
-def test_every_variable_that_makes_no_sense_is_named_at_once() -> None:
+def test_every_invalid_variable_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
         load_settings(CLICKPOST_MAX_CONCURRENCY="0", RETURNS_START="soon")
     assert "CLICKPOST_MAX_CONCURRENCY" in str(raised.value)
@@ -177,7 +177,7 @@ def test_the_env_file_is_read_and_the_environment_wins(
     assert settings.lake == str(project / "data/lake")
 
 
-def test_an_empty_variable_is_an_absent_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in DEFAULTS:
         monkeypatch.setenv(name, "")
     settings = load_settings()
@@ -186,7 +186,7 @@ def test_an_empty_variable_is_an_absent_one(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("absent", ["CLICKPOST_KEY", "CLICKPOST_USER_NAME"])
-def test_absent_credentials_fail_only_when_asked_for_and_by_name(
+def test_absent_credentials_fail_only_when_needed_and_by_name(
     absent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in {"CLICKPOST_KEY", "CLICKPOST_USER_NAME"} - {absent}:
@@ -198,7 +198,7 @@ def test_absent_credentials_fail_only_when_asked_for_and_by_name(
     assert CANARY not in str(raised.value)
 
 
-def test_secrets_show_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_appear_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     for secret in ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_ALERT_URLS"):
         monkeypatch.setenv(secret, CANARY)
     settings = load_settings()
@@ -236,7 +236,7 @@ def test_loading_touches_nothing(project: Path) -> None:
     assert [path.name for path in project.iterdir()] == ["workspace.yaml"]
 
 
-def test_an_env_file_that_is_no_text_is_named_and_not_shown(project: Path) -> None:
+def test_an_env_file_that_is_not_text_is_named_and_not_shown(project: Path) -> None:
     (project / ".env").write_bytes(f"CLICKPOST_KEY={CANARY}".encode() + b"\xff")
     with pytest.raises(SettingsError, match=r"\.env holds bytes that are no UTF-8 text") as raised:
         load_settings()
@@ -252,9 +252,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="there are no modes")
     ("mode", "may"),
     [(0o644, "read"), (0o662, "write"), (0o666, "read and write"), (0o660, ""), (0o600, "")],
 )
-def test_an_env_file_with_secrets_is_nobody_elses_business(
-    project: Path, mode: int, may: str
-) -> None:
+def test_an_env_file_with_secrets_must_be_private(project: Path, mode: int, may: str) -> None:
     file = project / ".env"
     file.write_text(f"CLICKPOST_KEY={CANARY}\nRETURNS_LAKE=x\nRETURNS_ALERT_URLS=json://{CANARY}\n")
     file.chmod(mode)
@@ -277,7 +275,7 @@ def test_an_env_file_without_secrets_may_be_read_by_all(project: Path, text: str
     assert not exposed_env_file()
 
 
-def test_every_variable_that_is_hidden_is_looked_for_in_the_env_file() -> None:
+def test_every_secret_variable_is_checked_in_the_env_file() -> None:
     hidden = [str(f.alias) for f in Settings.model_fields.values() if "Secret" in str(f.annotation)]
     assert list(SECRET) == hidden
 
