@@ -1,4 +1,4 @@
-"""Delivery to real receivers: through Apprise, kept until it went through, without a secret."""
+"""Delivery to real receivers: through Apprise, kept until delivered, without a secret."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_an_outbox_is_bounded_and_counts_the_dropped_messages() -> None:
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
 @pytest.mark.parametrize("posted", [True, False])
@@ -166,7 +166,7 @@ def test_a_kill_between_post_and_mark_repeats_the_message_at_most_once(
 def test_a_kill_at_any_point_loses_or_doubles_no_row(
     desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every put and create of the lake is, one tick after another, the last thing that is done."""
+    """A kill after every put and create of the lake, one in each tick."""
     calls = 0
 
     def mortal(method: Callable[..., Any], before: bool, limit: int) -> Callable[..., Any]:

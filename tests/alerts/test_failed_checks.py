@@ -1,4 +1,4 @@
-"""Claims that fail: remembered by hour, open while they are news."""
+"""Claims that fail: remembered by hour, open while new failures come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hours that are not there: one incident, for the right reason, after the grace and not before."""
+"""Missing hours: one incident, for the right reason, after the grace and not before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from returns_orchestration.window import windows_between
 
 
 def failing(desk: Desk, cause: str) -> list[Evaluation]:
-    """Every missing hour was asked for just now, in vain."""
+    """Every missing hour was just polled without success."""
     return [
         unread(window, desk.now, cause) for window in sorted(desk.gone) if window.end < desk.now
     ]
@@ -58,7 +58,7 @@ def test_refused_credentials_are_notified_at_once_and_inhibit_missing_hours(
     assert "Missing so far: 1 hour" in desk.sent[0][1].text
     desk.tick(evaluated(hour(11), desk.now, asset="raw_returns"))
     assert desk.titles[1:] == ["[resolved] ClickPost accepts our key and user name"]
-    desk.live(1)  # the healing sensor brings the rest
+    desk.live(1)  # the sensor recovers the rest
     desk.gone = set()
     desk.live(5)
     assert len(desk.sent) == 2
@@ -136,14 +136,14 @@ def test_a_history_that_is_being_recovered_is_not_notified(desk: Desk, healing: 
         desk.tick(*touched)
     if healing:
         assert desk.sent == []
-    else:  # a week of it is sent, in one message; what is older is listed
+    else:  # the last week is sent, in one message; older hours are listed
         assert [title[:19] for title in desk.titles] == ["[problem] 168 hours"]
         listed = [i for i in desk.state.incidents if i.listed_only]
         assert [incident.size for incident in listed] == [720 - 168]
 
 
 def test_damage_is_notified_at_once_and_so_is_its_end(desk: Desk) -> None:
-    """Within the grace of missing hours, too: nothing is mended before."""
+    """Within the grace of missing hours, too: no hour is repaired before."""
     asked = evaluated(hour(0), START, asset="raw_returns")
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5, lambda: [asked])
@@ -204,7 +204,7 @@ def test_unreadable_findings_of_the_sensor_resolve_no_incident(desk: Desk, conte
 
 
 def test_hours_absent_from_a_restored_lake_are_missing(desk: Desk) -> None:
-    """The lake alone shows nothing; Dagster's log knows of a newer poll."""
+    """The lake alone shows no fault; Dagster's log holds a newer poll."""
     asked = evaluated(hour(0), START, asset="raw_returns")
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5, lambda: [asked])
@@ -215,7 +215,7 @@ def test_hours_absent_from_a_restored_lake_are_missing(desk: Desk) -> None:
 
 
 def test_hours_that_are_about_to_be_made_are_not_notified(desk: Desk) -> None:
-    """They were polled, and nothing of what ClickPost sent is lost."""
+    """They were polled, and all that ClickPost sent is kept."""
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5)
     names = desk.lake.names()

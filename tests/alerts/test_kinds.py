@@ -1,4 +1,4 @@
-"""Every message, by samples that the documents show, too; and what none of them may be or hold."""
+"""Every message, by samples that the documents also show; and their limits and exclusions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MORNING = [["2026-11-09-08:00", "2026-11-09-10:00"]]
 
 
 def incident(kind: type[Kind], over_after: float = 2, **facts: Any) -> Incident:
-    """An incident of nine o'clock, resolved so many hours later."""
+    """An incident of nine o'clock, resolved that many hours later."""
     finding = kind(**{"since": NINE} | facts)
     policy = AlertPolicy(timedelta(), timedelta(), QuietHours(0, 0, ZoneInfo("UTC")), timedelta())
     (opened,) = step([], Detected([finding]), NINE, policy).incidents
@@ -95,7 +95,7 @@ SAMPLES: list[Incident] = [
 """Each kind once at least, the most frequent ones first."""
 
 FREQUENT = 4
-"""So many of the samples are shown outside a fold."""
+"""The number of samples that are shown outside a fold."""
 
 
 def test_there_is_a_sample_of_every_kind() -> None:

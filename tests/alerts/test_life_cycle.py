@@ -1,4 +1,4 @@
-"""From findings to incidents: once, silently grown, closed; patience for what can wait."""
+"""From findings to incidents: once, silently grown, resolved; delays where a notice can wait."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def old_hours() -> Kind:
 
 
 class Watch:
-    """Steps one after another, with what each of them did."""
+    """Steps one after another, with the changes of each."""
 
     def __init__(self) -> None:
         self.incidents: list[Incident] = []

@@ -1,4 +1,4 @@
-"""Whatever is not sent has a named reason, and a kind that explains another inhibits it."""
+"""A finding that is not sent has a named reason, and a kind that explains another inhibits it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ BY_RANK = ("credentials refused", "nothing polled", "hours missing", "newest hou
 def test_the_first_of_kinds_that_explain_each_other_is_an_incident(
     earlier: set[str], now: set[str]
 ) -> None:
-    """Those below it open none and resolve none, as they cannot be known while it lasts."""
+    """Kinds below it open and resolve no incident: they cannot be judged while it lasts."""
     before = step([], Detected([made(name) for name in earlier]), START, POLICY).incidents
     later = START + timedelta(hours=3)
     done = step(before, Detected([made(name) for name in now]), later, POLICY)

@@ -1,4 +1,4 @@
-"""Planted in a real lake: a silent night, a surge, a size chart gone wrong; and what is no news."""
+"""Planted in a real lake: a silent night, a surge, a wrong size chart; and normal days."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def usual(window: Window, mean: float) -> int:
 
 
 def fill(desk: Desk, mean: float, until: Window) -> None:
-    """Hours as a merchant of so many returns an hour has them."""
+    """The hours of a merchant with that many returns an hour."""
     desk.publish({w: usual(w, mean) for w in windows_between(START, until.start)})
 
 
 def lived(desk: Desk, mean: float, silent: range) -> list[str]:
-    """The titles sent in a night whose ``silent`` hours, counted from its begin, have no return."""
+    """The titles sent in a night whose ``silent`` hours, counted from its start, have no return."""
     first = Window.of(NIGHT_BEGINS)
     fill(desk, mean, first)
     desk.now = NIGHT_BEGINS
@@ -167,7 +167,7 @@ def test_a_shift_names_the_values_that_changed() -> None:
 @pytest.mark.parametrize(
     ("today", "expected"),
     [
-        ({"Size Issue": 3, "Other": 4}, None),  # a handful says nothing
+        ({"Size Issue": 3, "Other": 4}, None),  # too few to judge
         ({"Size Issue": 14, "Too late": 50, "Other": 38}, []),  # 14 % against 12 %
         ({"New": 90, **USUAL}, ["New"]),
         ({"Size Issue": 48, "Other": 352}, ["Too late", "Other"]),

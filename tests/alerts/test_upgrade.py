@@ -1,4 +1,4 @@
-"""An upgrade loses no alert and repeats none: the files of release 0.2, as it wrote them."""
+"""An upgrade neither loses nor repeats an alert: the original files of release 0.2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from returns_orchestration.state.failing_claims import Evaluation
 
 BEFORE = Path(__file__).parents[1] / "data" / "alerts_of_0.2"
 """A tick that was killed after its state was put: hours 05 to 07 are missing, three incidents were
-told and their messages wait for a channel that was down, and six rows are in no file yet."""
+notified and their messages wait for a channel that was down, and six rows are in no file yet."""
 
 OPEN = ["hours missing", "returns rejected", "check failed", "channel down"]
 
@@ -37,7 +37,7 @@ def test_open_incidents_stay_and_are_not_notified_again(desk: Desk, folder: Path
     assert desk.kinds == OPEN
     assert not [path for path in desk.lake.store.list("_alerts") if "unreadable" in path]
     rows = pl.read_parquet(f"{folder}/alerts/**/*.parquet")
-    # Its unfiled rows are filed in its words, and no incident is opened or notified once more.
+    # Its unfiled rows are filed with its words, and no incident is opened or notified again.
     assert rows.get_column("event").to_list() == ["opened"] * 3 + ["told"] * 3 + ["failed"]
     assert [incident.number for incident in desk.state.incidents] == [0, 1, 2, 3, 4]
 

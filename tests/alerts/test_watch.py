@@ -1,4 +1,4 @@
-"""A look at the lake is bounded, whatever the lake's age, and forgets nothing by being so."""
+"""A look at the lake is bounded, whatever the lake's age, and still forgets nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from returns_orchestration.window import windows_between
 
 FIVE_YEARS = timedelta(hours=43_800)
 DATES = (NEW_HOURS + MISSING_AGAIN + RECENT) // 24 * 2
-"""Dates that a look lists at most: those of its hours, and the dates beside them for their days."""
+"""Dates that a look lists at most: those of its hours, and adjacent ones for their days."""
 
 
 def test_looks_at_five_years_are_bounded_and_finish(desk: Desk) -> None:
@@ -71,7 +71,7 @@ def test_hours_that_a_look_did_not_reach_are_not_missing(desk: Desk) -> None:
 
 
 def asked(desk: Desk) -> list[Evaluation]:
-    """That the pipeline is at work."""
+    """Let the pipeline be at work."""
     return [evaluated(hour(0), desk.now, asset="raw_returns")]
 
 
@@ -87,7 +87,7 @@ def test_an_hour_no_longer_complete_is_found_by_the_next_look_and_notified_after
 
 
 def test_a_lost_older_hour_is_found_by_the_run_that_polls_it(desk: Desk) -> None:
-    """The sensor `missing_hours` looks at it once a week, and what comes of that is a verdict."""
+    """The sensor `missing_hours` looks at it once a week, and its run gives a verdict."""
     desk.now = hour(RECENT + 20).start
     desk.tick(*asked(desk))
     desk.gone = {hour(3)}

@@ -1,4 +1,4 @@
-"""Whatever a server sends ends in records or in an error of ours."""
+"""Any bytes from a server give records or a project error."""
 
 from __future__ import annotations
 

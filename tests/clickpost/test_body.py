@@ -1,4 +1,4 @@
-"""The bytes of a body: unpacked whole, however it was packed, or refused and never cut short."""
+"""The bytes of a body: decompressed whole, in any coding, or refused and never cut short."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONCE = RetryPolicy(attempts=1)
 
 
 def packed(body: bytes, coding: str | None, status: int = 200) -> httpx.Response:
-    """A reply whose body is ``body`` as it is, whatever ``coding`` says."""
+    """A reply with the bytes of ``body`` unchanged, whatever ``coding`` declares."""
     headers = {} if coding is None else {"content-encoding": coding}
     return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
@@ -36,7 +36,7 @@ def in_hundreds(body: bytes) -> list[bytes]:
 
 
 def bare(body: bytes) -> bytes:
-    """Deflate without the head and the end that the standard asks for."""
+    """Deflate without the header and the checksum that the standard requires."""
     deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return deflate.compress(body) + deflate.flush()
 
@@ -79,7 +79,7 @@ def test_a_compressed_body_is_read_whole(
 def test_records_in_the_second_member_are_not_lost(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
-    """The first member alone is a good reply, so what is cut off would not be missed."""
+    """The first member alone is a good reply, so a lost second one would not be noticed."""
     body = gzip.compress(envelope(1)) + gzip.compress(b" ")
     assert ask(packed(body, "gzip")).client.poll(window).records == ("1",)
     twice = gzip.compress(envelope(1)) + gzip.compress(envelope(2))

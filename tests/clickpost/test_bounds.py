@@ -1,8 +1,8 @@
-"""What a reply may cost, however small it was packed: processor time and memory of a real poll.
+"""The cost of a reply, however small its compressed body: processor time and memory of a real poll.
 
-Each body comes over a loopback socket to the real client in a process of its own, and the time and
-memory of that process are held to a bound. What exceeds a bound of the client is refused and not
-asked for again.
+Each body comes over a loopback socket to the real client in a separate process, and the time and
+memory of that process must stay within a bound. A body beyond a bound of the client is refused and
+not requested again.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ REPEATED = {
     ),
     "page that is none": Served(b"<html>" + b"x" * MB),
 }
-"""Failures that are asked about again: all attempts together keep the bounds."""
+"""Failures that are repeated: all attempts together stay within the bounds."""
 
 READ = {
     "just few enough records": 98_000,

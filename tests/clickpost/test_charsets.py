@@ -1,4 +1,4 @@
-"""Replies in the charset that they declare or show, and bytes that are no text of it."""
+"""Replies in the charset that they declare or show, and bytes that are invalid in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One window, one logical request: what is sent, how often, and what comes back."""
+"""One window, one logical request: the requests, their number, and the result."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_a_silence_begun_by_a_clock_that_was_ahead_is_ignored(
 def test_the_longer_of_two_waits_silences(
     ask: Ask, window: Window, tmp_path: Path, waits: tuple[str, str]
 ) -> None:
-    """Requests are under way at once, and each may be told another wait."""
+    """Requests are concurrent, and each may get another wait."""
     now = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
     rate_limit = RateLimit(
@@ -242,7 +242,7 @@ def test_a_long_wait_in_a_fault_is_reported_and_ends_the_repeats_of_that_hour(
     asked = ask(failing, envelope(1), rate_limit_file=tmp_path / "rate-limit.json")
     with pytest.raises(ServerFault, match=r"asks to be asked again in 3,600 s"):
         asked.client.poll(window)
-    assert asked.client.poll(window).records == ("1",)  # others are not held back
+    assert asked.client.poll(window).records == ("1",)  # others are not delayed
 
 
 @pytest.mark.parametrize("minutes_off", [-400, -1, 0, 1, 400])
@@ -389,7 +389,7 @@ def test_a_body_that_outlasts_the_total_time_is_an_error(ask: Ask, window: Windo
 
     class Slow(httpx.SyncByteStream):
         def __iter__(self) -> Any:
-            while now[0] < 1_000:  # an end, so that a fault fails and does not hang
+            while now[0] < 1_000:  # an end, so that a fault makes the test fail and not hang
                 now[0] += 1
                 yield b" "
 

@@ -1,4 +1,4 @@
-"""By whose clock an hour was polled: the API's, where this machine's was wrong."""
+"""Polls are stamped with the API's time where this machine's clock was wrong."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def cached(
     reply_bytes: Callable[..., bytes],
     envelope: Callable[..., bytes],
 ) -> Callable[..., Any]:
-    """A client whose clock shows ``now``, behind a cache that answers with a reply of then."""
+    """A client whose clock shows ``now``, behind a cache that answers with an older reply."""
 
     def client(now: datetime, age: str, minutes: int = 30) -> Any:
         date = format_datetime(now - minutes * MINUTE, usegmt=True)

@@ -1,4 +1,4 @@
-"""Where values end, told by strings, brackets and commas: the same places as the JSON library."""
+"""The ends of values, found by strings, brackets and commas: the same as the JSON library's."""
 
 from __future__ import annotations
 

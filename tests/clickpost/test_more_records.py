@@ -1,4 +1,4 @@
-"""An hour of which the API has more than it served fails, however it says so; no whole one does."""
+"""An hour fails if the API shows in any form that it has more; a whole hour never does."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_a_real_header_passes_the_transport(
 
 
 class TestPages:
-    """Where meta.next leads on, only totals count, and they are held against all pages."""
+    """Where meta.next leads on, only totals count, and they are compared with all pages."""
 
     def test_a_whole_hour_of_pages_raises_no_alarm(self, ask: Ask, window: Window) -> None:
         told: dict[str, Any] = {"total": 9, "total_pages": 3}

@@ -15,7 +15,7 @@ from returns_orchestration.clickpost.rate_limit import FASTER_AFTER, SLOWEST, Ra
 
 
 class Ticking:
-    """Monotonic time that moves by sleeping, and by ``lag`` more at each sleep."""
+    """Monotonic time that advances by sleeping, and by ``lag`` more at each sleep."""
 
     def __init__(self, lag: float = 0) -> None:
         self.now = 50.0
@@ -67,7 +67,7 @@ def test_threads_share_one_rate() -> None:
 
 
 def test_turns_are_given_one_after_another() -> None:
-    """A thread that comes while another one sleeps for its turn stands behind it."""
+    """A thread that comes while another one sleeps for its turn waits behind it."""
     second: list[threading.Thread] = []
     stood_behind: list[bool] = []
 
@@ -153,7 +153,7 @@ def test_processes_share_one_rate(tmp_path: Path) -> None:
     turns = sorted(float(turn) for p in tmp_path.glob("turns-*") for turn in p.read_text().split())
     assert len(turns) == 30
     assert turns[0] >= began
-    # A turn is noted a moment after it was taken, so single gaps say little; the whole does.
+    # A turn is noted a moment after it was taken, so only the sum of the gaps is meaningful.
     assert turns[-1] - turns[0] >= 28 * 0.02
 
 

@@ -1,7 +1,7 @@
-"""The exact text of each record, and the line between an odd record and a body that is no JSON.
+"""The exact text of each record, and the line between an odd record and a body that is not JSON.
 
-What cannot be JSON, what is named twice and what is too large are told apart here by small bodies;
-``test_bounds.py`` holds large ones to their cost.
+Small bodies show here the difference between invalid JSON, duplicate members and too large values;
+``test_bounds.py`` bounds the cost of large ones.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def test_texts_differ_where_their_bytes_do(one: bytes, other: bytes, second_path
 
 
 def test_an_escaped_undecodable_byte_does_not_bypass_json_rules() -> None:
-    """A byte after a backslash is no escape of JSON, and must not become one."""
+    """A raw byte after a backslash is not a JSON escape, and must not become one."""
     with pytest.raises(NotJsonError, match="element 0"):
         records_of(around(b'"\\\xff"'))
 

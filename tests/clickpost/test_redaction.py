@@ -1,4 +1,4 @@
-"""What an error repeats of the API's message: what it says, and nothing that it tells back."""
+"""The part of the API's message that an error repeats: its statement, without any echoed value."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_no_part_of_a_credential_is_shown_in_any_spelling(
     spelling: str, value: str, frame: str
 ) -> None:
     told = quote(frame.format(SPELLINGS[spelling](value)))
-    said = told.replace("and", "***").replace("user", "***")  # what stands between pieces
+    said = told.replace("and", "***").replace("user", "***")  # the text between pieces
     assert not set(said) - {*frame, *"*[]()'\"<>=.,:;/- "}, told
     assert "***" in told
     assert all(word in told for word in frame.replace("({})", "").replace("{}", "").split())

@@ -1,4 +1,4 @@
-"""When a failed request is repeated, and how close together requests may start."""
+"""When a failed request is repeated, and how long it waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Key and user name in no text: exceptions, tracebacks, log records, reprs; on every path."""
+"""Key and user name are in no text: exceptions, tracebacks, log records, reprs; on every path."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def written_forms(canaries: tuple[str, str]) -> set[str]:
 
 @pytest.fixture
 def every_log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], str]]:
-    """All log records of all loggers at DEBUG and below, also of those set to it by name."""
+    """All log records of all loggers at DEBUG and below, also where a name sets that level."""
     names = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy")
     before = {name: logging.getLogger(name).level for name in names}
     with caplog.at_level(1):
@@ -42,7 +42,7 @@ def every_log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], str]]:
 
 
 def failures(key: str, user: str) -> dict[str, Any]:
-    """Every way in which a reply or the library can repeat what was asked."""
+    """Every way in which a reply or the library can repeat the request."""
     url = f"https://api.example/?key={quote(key)}&user_name={quote_plus(user)}"
     echo = f"{key} {user} {url}"
     request = httpx.Request("GET", "https://api.example/", params={"key": key, "user_name": user})
@@ -141,7 +141,7 @@ def test_debug_logs_of_real_sockets_show_no_credential(
     canaries: tuple[str, str],
     every_log: Callable[[], str],
 ) -> None:
-    """Heads that echo the address would be written by httpcore, if it were let."""
+    """Headers that echo the address would be logged by httpcore if its logger were open."""
     key, user = canaries
     echo = f"/?key={quote(key)}&user_name={quote(user)}"
     server = serve(
@@ -178,7 +178,7 @@ def test_hooks_and_responses_above_the_transport_see_no_credential(
 ) -> None:
     asked = ask(envelope(1))
     seen: list[str] = []
-    http = asked.client._http  # what a hook would see is the claim
+    http = asked.client._http  # the claim is about the content that a hook would see
     http.event_hooks = {
         "request": [lambda request: seen.append(f"{request.url} {request.headers}")],
         "response": [

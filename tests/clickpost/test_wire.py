@@ -1,4 +1,4 @@
-"""Real sockets: what a server, or the way to it, can do to a reply."""
+"""Real sockets: faults of a server or of the network on a reply."""
 
 from __future__ import annotations
 
