@@ -185,7 +185,7 @@ def test_altered_files_of_the_table_are_detected(
 def test_days_of_outages_are_two_incidents_and_four_messages(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
-    """The outages of test_unattended, closer together: what heals within the grace is no news."""
+    """The outages of test_unattended, closer together: recovery within the grace is no news."""
     daemon = watch(
         {"RETURNS_REPOLL_AFTER_HOURS": "1,6"},
         returns_per_hour=3,
@@ -193,7 +193,7 @@ def test_days_of_outages_are_two_incidents_and_four_messages(
         late_by=(timedelta(minutes=15), timedelta(hours=20)),
     )
     daemon.live_to(after(5))
-    daemon.world.simulator.faults = ["meta-400-repr:*"]  # the API is out for six hours
+    daemon.world.simulator.faults = ["meta-400-repr:*"]  # the API is down for six hours
     daemon.live_to(after(7))
     assert receiver.titles == []
     daemon.live_to(after(7) + timedelta(minutes=10))  # 04:00 was due at 05:10
@@ -205,7 +205,7 @@ def test_days_of_outages_are_two_incidents_and_four_messages(
     daemon.live_to(after(24))
     daemon.kill_next = True
     daemon.live_to(after(28))
-    daemon.world.simulator.faults = ["meta-400-repr:*:2026-11-02T05:00"]  # one hour is dead
+    daemon.world.simulator.faults = ["meta-400-repr:*:2026-11-02T05:00"]  # one hour always fails
     daemon.live_to(after(37))
     daemon.world.simulator.faults = []
     daemon.live_to(after(39))

@@ -22,7 +22,7 @@ WINDOWS = hours("2026-11-09T10:00", "2026-11-09T13:00")
 
 
 class Looking:
-    """The sensor, looked at by hand, with the cursor that Dagster would keep."""
+    """The sensor, evaluated by hand, with the cursor that Dagster would keep."""
 
     def __init__(self, world: World, instance: dg.DagsterInstance) -> None:
         self.world = world
@@ -139,7 +139,7 @@ def listed(world: World, *arguments: str) -> dict[str, Any]:
 
 
 def load(world: World, copy: Path, found: dict[str, Any]) -> None:
-    """As the page on warehouses says: the folder then has the files that are listed."""
+    """As described on the page about warehouses: the folder then has the listed files."""
     for change in found["changes"]:
         folder = copy / change["folder"]
         for file in folder.glob("*.parquet"):

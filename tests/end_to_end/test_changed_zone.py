@@ -1,4 +1,4 @@
-"""Hours that were polled under one CLICKPOST_TIME_ZONE, and a pipeline that is set to another."""
+"""Hours that were polled under one CLICKPOST_TIME_ZONE, and a pipeline with another setting."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_polls_of_two_zones_coexist_and_no_return_is_lost(
     before = world.files()
     assert india.run("rebuild", *SPAN).returncode == 0
     assert world.files() == before
-    assert not run(india, again)  # under the zone that they were polled under last
+    assert not run(india, again)  # under the zone of their last poll
     assert {p: c for p, c in world.files().items() if p in before} == before
 
 
 @pytest.fixture
 def misread(new_world: Callable[..., World]) -> World:
-    """A day of an API on India's time that writes no zone, polled under UTC."""
+    """A day of an API that uses India's time without writing a zone, polled under UTC."""
     made = new_world(
         {},
         zone="Asia/Kolkata",
@@ -126,7 +126,7 @@ def test_a_wrongly_set_zone_is_corrected_without_a_call(misread: World) -> None:
     assert again.returncode == 0, again.stdout + again.stderr
     assert "0 polls are now read" in again.stdout
     before = misread.files()
-    # What it was sent under, and what is set now, is nothing to it any more.
+    # The zone of the poll and the current setting no longer matter to it.
     assert misread.run("rebuild", *SPAN).returncode == 0
     assert {p: c for p, c in misread.files().items() if p[:8] != "lateness"} == {
         p: c for p, c in before.items() if p[:8] != "lateness"

@@ -1,4 +1,4 @@
-"""The commands as a user runs them: what they print, what they leave behind, how they exit."""
+"""The commands as a user runs them: their output, the files they leave, their exit codes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_backfill_keeps_good_hours_names_failed_ones_and_resumes(
 ) -> None:
     world = new_world({"CLICKPOST_MAX_REQUESTS_PER_SECOND": "500"}, returns_per_hour=4)
     dead = ("2026-11-07T03:00", "2026-11-07T11:00", "2026-11-07T20:00")
-    # A refusal that is not worth repeating keeps the test short; what it says is another test's.
+    # A permanent refusal keeps the test short; another test checks its text.
     world.simulator.faults = [f"meta-400-repr:*:{hour}" for hour in dead]
     done = world.run("backfill", FROM, TO)
     assert done.returncode == 1
@@ -150,7 +150,7 @@ def test_doctor_shows_what_works_and_what_fails(new_world: Callable[..., World])
 
 
 ON_S3 = {"RETURNS_LAKE": f"s3://{BUCKET}/lake"}
-"""The fixture `s3` leads the environment there."""
+"""The fixture `s3` sets the environment for it."""
 
 
 def test_a_lake_in_an_object_store_is_filled_and_verified(
@@ -260,7 +260,7 @@ def test_two_backfills_at_once_succeed_and_leave_one_consistent_lake(
     assert len(references) == len(set(references))
     sent = [request.time for request in world.simulator.requests]
     within = [sum(0 <= (t - s).total_seconds() < 1 for t in sent) for s in sent]
-    # 20 by the setting, a few more that the network bunched; without one rate limit it would be 40.
+    # 20 by the setting, a few more by network delays; without one rate limit it would be 40.
     assert max(within) <= 26
 
 

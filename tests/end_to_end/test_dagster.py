@@ -1,4 +1,4 @@
-"""Dagster's own command, real runs in a real instance: what a user sees there, hour by hour."""
+"""Dagster's own command, real runs in a real instance: the view of a user, hour by hour."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def materialized(instance: dg.DagsterInstance, asset: str) -> set[str]:
 
 
 def checked(instance: dg.DagsterInstance, asset: str) -> dict[str, bool]:
-    """Partition to whether its check passed, for the asset's check."""
+    """By partition, whether the asset's check passed."""
     records = instance.event_log_storage.get_asset_check_execution_history(
         AssetCheckKey(dg.AssetKey(asset), ASSETS[asset].check.name), limit=1000
     )
@@ -86,7 +86,7 @@ def test_a_range_reports_every_hour_of_every_asset_and_check(
 def test_the_ui_shows_a_check_for_every_hour(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
-    """It shows an evaluation that targets the newest materialization of its hour, and no other."""
+    """It shows only an evaluation that targets the newest materialization of its hour."""
     world = new_world()
     run(world, instance)
     run(world, instance)
@@ -185,7 +185,7 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
     assert keys == {table.name for table in tables.TABLES} | {CHANGED_HOURS.name}
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
-        if key.to_user_string() == CHANGED_HOURS.name:  # no table: it says that some were written
+        if key.to_user_string() == CHANGED_HOURS.name:  # no table: it reports written tables
             assert node.description == CHANGED_HOURS.meaning
             continue
         assert (node.description or "").startswith("One row per ")

@@ -1,4 +1,4 @@
-"""What goes wrong in one call of an hour is mended by the next; what stays wrong is named."""
+"""A fault in one call of an hour is repaired by the next call; a lasting fault is named."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PASSING = (
     "no-result",
     "echo",
 )
-"""Faults after which asking again helps."""
+"""Faults that a repeated request resolves."""
 
 SILENT = ("hang", "slow-hang")
 """Those of them that end with a time-out."""

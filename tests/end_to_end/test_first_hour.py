@@ -1,4 +1,4 @@
-"""A stranger's first hour: the demo and its commands, `dev`, odd settings, and Ctrl-C."""
+"""A new user's first hour: the demo and its commands, `dev`, odd settings, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_dev_serves_the_ui_by_one_command_and_leaves_nothing_behind(demo: Path) 
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=120)
     assert process.returncode == 0, rest
-    with socket.create_server(("127.0.0.1", port)):  # nobody listens there any more
+    with socket.create_server(("127.0.0.1", port)):  # the port is closed
         pass
 
 

@@ -1,4 +1,4 @@
-"""A run whose process was killed is ended, and asked for again without what it had landed."""
+"""A run whose process was killed is ended, and repeated without the hours it had landed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLL_ALL = {"ops": {"hourly_tables": {"config": {"missing_only": False}}}}
 
 
 class Killed:
-    """An instance in which a run of WINDOWS was killed while HANGING were being asked for."""
+    """An instance in which a run of WINDOWS was killed while HANGING were being polled."""
 
     def __init__(self, world: World, instance: dg.DagsterInstance, home: str) -> None:
         self.world = world

@@ -1,4 +1,4 @@
-"""What the lake remembers by itself: a lost DAGSTER_HOME costs no memory and no call."""
+"""The lake's own memory: a lost DAGSTER_HOME costs no memory and no call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Since when a repeated run asks for nothing twice: as far back as what it repeats had failed."""
+"""A repeated run does not poll again windows polled since the first failed run that it repeats."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BEGIN = datetime(2026, 11, 7, tzinfo=UTC)
 ATTEMPTS = [BEGIN + timedelta(hours=number) for number in range(4)]
 
 CHAINS = [
-    # How the attempts before ended, oldest first; which of them is the first in an unbroken row of
-    # failed ones, as the place in ATTEMPTS.
+    # The outcomes of the earlier attempts, oldest first; the place in ATTEMPTS of the first one of
+    # the unbroken row of failed ones.
     ("", None),
     ("failed", 0),
     ("succeeded", None),

@@ -1,4 +1,4 @@
-"""What is said where secrets are at stake; the proof `secrets` holds that none is told."""
+"""Messages where secrets are involved; the proof `secrets` shows that no secret appears."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`show` as support calls it: a story in time order, no personal data, and what is not known."""
+"""`show` as support calls it: a history in time order, no personal data, and unknown facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two deployments in one Dagster: a prefix each, a lake each, and neither sees the other's runs."""
+"""Two deployments in one Dagster, each with a prefix and a lake; neither sees the other's runs."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_an_hour_polled_by_one_is_missing_in_the_other(
     assert not asked_by(india, instance, "missing_hours").run_requests
 
     assert request.tags["dagster/asset_partition_range_start"] == WINDOWS[0].key
-    # A run of the one that is under way keeps none of the other's hours waiting.
+    # A run under way in one deployment does not delay the hours of the other.
     instance.create_run_for_job(
         europe.get_repository_def().get_job("hourly"),
         status=dg.DagsterRunStatus.STARTED,

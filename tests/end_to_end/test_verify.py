@@ -26,7 +26,7 @@ HOUR = "date=2026-11-07/hour=03"
 
 @contextmanager
 def disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
-    """A file system of ``size`` in the place of ``folder``; gives what changes its options."""
+    """A file system of ``size`` in place of ``folder``; gives a function to change its options."""
     folder.mkdir()
     try:
         subprocess.run(  # noqa: S603 - our own folder
@@ -47,7 +47,7 @@ def disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
 
 
 def said_well(done: subprocess.CompletedProcess[str]) -> str:
-    """All that was printed; it holds no traceback."""
+    """The whole output; it holds no traceback."""
     said = done.stdout + done.stderr
     assert "Traceback" not in said, said
     return said
@@ -98,7 +98,7 @@ def test_verify_names_damage_and_rebuild_or_backfill_repairs_it(
     assert world.run("verify").returncode == 0
     status = world.run("status", FROM, TO, "--json")
     assert status.returncode == 0
-    # The poll that stands for the lost one brought nothing late.
+    # The poll that replaces the lost one brought no late return.
     assert [hour["late"] for hour in json.loads(status.stdout)] == [0] * len(
         json.loads(status.stdout)
     )
@@ -110,7 +110,7 @@ def test_verify_and_rebuild_refuse_invalid_arguments(new_world: Callable[..., Wo
         done = world.run(*arguments)
         assert done.returncode == 2, done.stdout
         assert "returns-orchestration: FROM" in said_well(done)
-    assert world.run("verify").returncode == 0  # a lake that is not there yet holds nothing wrong
+    assert world.run("verify").returncode == 0  # a lake that does not exist yet has no fault
     assert not world.lake.exists()
 
 
@@ -157,7 +157,7 @@ def test_a_full_disk_of_dagster_is_named_and_the_same_command_then_completes(
 
 
 def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    """Other rows in `returns`, with an entry that says so, and days made of them."""
+    """Other rows in `returns`, with a matching entry, and days made of them."""
     pipeline = world.pipeline()
     lake, names = pipeline.lake, pipeline.lake.names()
     frame, made = lake.read(tables.RETURNS, window, names), lake.made(window, names)
@@ -177,7 +177,7 @@ def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFr
 def test_verify_checks_the_returns_of_an_hour_against_its_polls(
     new_world: Callable[..., World],
 ) -> None:
-    """Every file is what its entry says, and still a return is nowhere, or twice."""
+    """Every file matches its entry, and still a return is in no hour, or in two."""
     world = new_world(returns_per_hour=6, rhythm=False)
     windows = hours(FROM, TO)
     assert not [o for o in world.pipeline().run(windows) if isinstance(o, Failed | Stopped)]

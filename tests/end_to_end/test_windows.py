@@ -1,4 +1,4 @@
-"""Every return served is in `returns` once, each window asked for once, whatever the API does."""
+"""Every served return is in `returns` once, each window requested once, whatever the API does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULES = ("[)", "[]", "(]", "second", "()")
 
 
 def served(world: World, windows: list[Window]) -> set[str]:
-    """The references that the API serves in any of the windows, by the simulator's own account."""
+    """The references that the API serves in any of the windows, as the simulator reports them."""
     return {
         record.reference
         for window in windows
@@ -71,7 +71,7 @@ def test_a_return_is_filed_under_the_hour_it_was_requested_in(
 ) -> None:
     world = new_world(edge_rule="[]", filter_on="timestamp", edges=True, awb_slow_share=0.0)
     run(world, hours("2026-11-07T00:00", "2026-11-07T06:00"))
-    for hour in range(1, 5):  # what belongs before 00:00 stays there: its own hour is not polled
+    for hour in range(1, 5):  # returns from before 00:00 stay there: their own hour is not polled
         frame = world.scan(f"returns/date=2026-11-07/hour={hour:02d}")
         assert set(frame.get_column("requested_at").dt.hour()) == {hour}
 
