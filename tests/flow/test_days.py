@@ -1,4 +1,4 @@
-"""The daily tables: whatever the zone, they count the rows that users see, day by day."""
+"""The daily tables: in any zone, they count the rows that users see, day by day."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def reply(window: Window) -> list[Record]:
 
 
 def more(window: Window, moment: datetime) -> Callable[[Window], list[Record]]:
-    """The same, and in ``window`` one return more."""
+    """The same, and one return more in ``window``."""
     return lambda w: [*reply(w), *([numbered(7, moment)] if w == window else [])]
 
 
 def recount(folder: Path, zone: str) -> tuple[Rows, Rows]:
-    """Both daily tables from the rows that stand in the lake, row by row."""
+    """Both daily tables, counted from the rows in the lake, row by row."""
     local = pl.col("requested_at").dt.convert_time_zone(zone).dt.date().alias("day")
     returns = rows(folder, "returns").with_columns(local).to_dicts()
     items = defaultdict(list)
@@ -113,7 +113,7 @@ def days(outcomes: list[Outcome]) -> dict[date, set[str]]:
 
 
 def whole(lake: Lake, day: Day, now: datetime) -> tuple[str, str, str]:
-    """What the claim about the hours of the day says."""
+    """The result of the claim about the hours of the day."""
     claims = DayBuilder(lake, day.zone).build(lake.names(), day, now).claims
     assert claims["refund_modes_daily"][0] == claims["return_reasons_daily"][0]
     found = claims["refund_modes_daily"][0]
@@ -193,7 +193,7 @@ def test_the_rows_of_an_hour_that_was_never_polled_are_counted_in_their_day(
     assert daily(folder) == recount(folder, INDIA.key)
     assert lake.made(NINTH, lake.names()).facts["returns"] == 5 + 1  # type: ignore[union-attr]
     assert lake.made(TENTH, lake.names()).facts["returns"] == 2 * 5 + 1  # type: ignore[union-attr]
-    # Polled at last, the hour takes them back, and both days follow.
+    # Once polled, the hour takes them back, and both days follow.
     assert days(api.run(lake, [HOURS[2]])).keys() == {NINTH.date, TENTH.date}
     assert daily(folder) == recount(folder, INDIA.key)
     assert lake.made(TENTH, lake.names()).facts["returns"] == 3 + 2 * 5 + 1  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Days that a run left unmade, a record that was damaged, another process in between."""
+"""Days that a run left unmade, a damaged record, another process in between."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_damaged_entry_of_a_day_found_by_verify_is_repaired_by_the_next_run(
     (path,) = (path for path in before if path.startswith(ENTRY))
     lake.store.put(path, b"{")
     found = {finding.path: finding.kind for finding in Verifier(lake, INDIA).everything()}
-    # Its tables stand without one that can be read.
+    # Its tables exist without a readable entry.
     assert found.pop(path) == "torn"
     assert set(found.values()) == {"unfinished"}
     assert api.states(lake, HOURS) == ["complete", "unfinished", "unfinished"]
@@ -168,7 +168,7 @@ def test_an_hour_made_meanwhile_by_another_process_is_in_the_day(
 def test_a_day_waits_for_an_hour_that_another_process_is_publishing(
     lake: Lake, api_of: Any
 ) -> None:
-    """Its entry is taken away, then its files are put: in between they are not what was noted."""
+    """Its entry is removed, then its files are put: in between they do not match the entry."""
     api = api_of(reply)
     api.run(lake, HOURS)
     names = lake.names()
@@ -190,7 +190,7 @@ def test_a_day_waits_for_an_hour_that_another_process_is_publishing(
     built = DayBuilder(lake, INDIA, wait=wait).build(names, TENTH, at(20))
     assert built.record.facts["returns"] == 3
     assert waited == list(PAUSES[:1])
-    # It was not taken for damaged.
+    # It did not count as damaged.
     assert api.states(lake, HOURS) == ["complete"] * 3
     assert noted != published
 
@@ -211,7 +211,7 @@ def test_an_hour_that_does_not_match_its_entry_is_waited_for_and_then_damaged(
 def test_a_reference_in_two_hours_of_a_day_does_not_multiply_its_items(
     lake: Lake, api_of: Any
 ) -> None:
-    """A day may be made while another run is about to find them."""
+    """A day may be made while another run is about to find its returns."""
     moved = {w: [returned("R-1", w.start.replace(minute=5))] for w in HOURS[:2]}
     api = api_of(lambda w: moved.get(w, []))
     pipeline, names = api.pipeline(lake), lake.names()
@@ -292,7 +292,7 @@ def test_a_damaged_entry_of_an_adjacent_day_stops_neither_a_run_nor_a_rebuild(
 
 
 def test_a_day_of_a_zone_that_was_set_briefly_is_removed(lake: Lake, api_of: Any) -> None:
-    """One hour was made for another zone, whose day stands beside that of the first."""
+    """One hour was made for another zone, whose day is stored beside that of the first."""
     utc, indian = (api_of(reply, zone=zone) for zone in ("UTC", "Asia/Kolkata"))
     utc.run(lake, HOURS)
     indian.run(lake, HOURS[-1:], missing_only=True)

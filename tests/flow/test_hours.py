@@ -33,7 +33,7 @@ EMPTY = HOURS[3]
 
 
 def reply(window: Window) -> list[Any]:
-    """A return of several items, one at the next hour's begin, a duplicate and a broken record."""
+    """A return of several items, one at the next hour's start, a duplicate and a broken record."""
     if window == EMPTY:
         return []
     edge = returned(f"R-{window.end:%H}-00", window.end)
@@ -45,7 +45,7 @@ def reply(window: Window) -> list[Any]:
 
 
 def kinds(outcomes: list[Outcome]) -> list[tuple[type, Window | None]]:
-    """What became of the hours; of the days, which come after them, see test_days."""
+    """The outcomes of the hours; for the days, which come after them, see test_days."""
     of_hours = [outcome for outcome in outcomes if not isinstance(outcome, MadeDay)]
     return [(type(outcome), getattr(outcome, "window", None)) for outcome in of_hours]
 
@@ -209,7 +209,7 @@ def test_one_hour_without_a_connection_is_one_failed_hour(lake: Lake, api_of: An
 
 
 def alter(lake: Lake, path: str) -> bytes:
-    """Change one byte of a file, as a disk does, and give the file that it becomes."""
+    """Change one byte of a file, as a disk does; gives the changed file."""
     content = bytearray(lake.store.get(path) or b"")
     content[len(content) // 2] ^= 1
     lake.store.put(path, bytes(content))
@@ -219,7 +219,7 @@ def alter(lake: Lake, path: str) -> bytes:
 def test_an_altered_poll_fails_its_hour_and_no_other_until_it_is_quarantined(
     lake: Lake, api_of: Any
 ) -> None:
-    """Its size is right, so that only a reader can find it; the next run knows."""
+    """Its size is right, so only a reader can find it; the next run uses the note."""
     api = api_of(lambda w: [returned(f"R-{w.start:%H}", w.start)])
     api.run(lake, HOURS)
     path = lake.poll_path(HOURS[1], 1)
@@ -258,7 +258,7 @@ def test_a_poll_of_another_size_is_quarantined_and_polled_again_by_the_next_run(
 def test_an_hour_that_lost_a_poll_is_made_of_the_other_polls_while_the_api_fails(
     lake: Lake, api_of: Any
 ) -> None:
-    """At each run: else its day would be made without it, and `status` would count no return."""
+    """At each run: else its day would be made without it, and `status` would count no returns."""
     ten = HOURS[1]
     api_of(lambda w: [returned(f"R-{w.start:%H}", w.start)]).run(lake, HOURS)
     api = api_of(lambda w: [returned(f"R-{n}", w.start) for n in ("late", f"{w.start:%H}")])

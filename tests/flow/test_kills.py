@@ -35,13 +35,13 @@ def lake_on(remote: Remote) -> Lake:
 
 
 def polled(lake: Lake, window: Window) -> set[int]:
-    """The numbers of its polls, with those whose entry is still to come."""
+    """The numbers of its polls, also of those without an entry so far."""
     names = lake.names()
     return {poll.number for poll in names.hour(window).polls}.union(names.unnoted(window))
 
 
 def run(lake: Lake, api_of: Any) -> None:
-    """Two polls of each hour; each poll has one time, so that a repeated one is the same poll."""
+    """Two polls of each hour; each has a fixed time, so that a repeated one is the same poll."""
     api_of(first, always_at=at(30)).run(lake, HOURS)
     api_of(second, always_at=at(40)).run(lake, HOURS)
 

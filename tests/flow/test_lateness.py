@@ -1,4 +1,4 @@
-"""The table `lateness` against what was served when."""
+"""The table `lateness` compared with the served returns and their times."""
 
 from __future__ import annotations
 

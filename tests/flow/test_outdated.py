@@ -1,4 +1,4 @@
-"""An upgrade that changes columns, tables or rules: what was made before is made again."""
+"""An upgrade that changes columns, tables or rules: existing tables are made again."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def more(window: Window) -> list[Record]:
 
 
 def declare(patch: pytest.MonkeyPatch, hourly: tuple[tables.Table, ...]) -> None:
-    """These are the tables of an hour from now on."""
+    """Make these the tables of an hour from now on."""
     for table in hourly:
         patch.setitem(tables.BY_NAME, table.name, table)
     others = tuple(t for t in tables.TABLES if t.name not in {table.name for table in hourly})
@@ -65,7 +65,7 @@ def declare(patch: pytest.MonkeyPatch, hourly: tuple[tables.Table, ...]) -> None
 
 
 def a_column(patch: pytest.MonkeyPatch) -> None:
-    """Read from the record, which is in raw all the time."""
+    """Read from the record, which is in raw_returns all the time."""
     grown = tables.Table(tables.RETURNS.name, tables.RETURNS.grain, (*tables.RETURNS.columns, NOTE))
     fields = (*typing.RETURN_FIELDS, NOTE)
     for module in (typing, ownership):
@@ -120,7 +120,7 @@ UPGRADES = pytest.mark.parametrize("upgrade", [a_column, a_table, a_rule, a_rule
 
 
 def schemas(lake: Lake) -> set[tuple[str, pl.Schema]]:
-    """Of every file of every table that is made, its table and its schema."""
+    """The table and the schema of every file of every made table."""
     found = set()
     for table in (*tables.MADE_HOURLY, *tables.MADE_DAILY):
         for path in lake.store.list(table.name):
@@ -168,10 +168,10 @@ def test_hours_outdated_by_an_upgrade_are_reported_and_made_again_without_a_call
     api = api_of(more, always_at=at(40))
     assert api.states(lake, HOURS) == ["outdated"] * 5
     assert [line.returns for line in states(lake, HOURS, INDIA)] == [2] * 5
-    # What was made is whole, and nobody calls it altered.
+    # The existing tables are whole and do not count as altered.
     assert list(Verifier(lake, INDIA).everything()) == []
     assert bytes_of(lake.store) == before
-    # Meanwhile it is read in today's columns.
+    # Meanwhile it is read with the current columns.
     frame = lake.read(tables.RETURNS, HOURS[0], lake.names())
     assert frame is not None
     assert frame.schema == tables.RETURNS.schema
@@ -204,7 +204,7 @@ def test_days_count_hours_from_before_and_after_an_upgrade(
     assert fail(api.run(lake, HOURS[2:3])) == []
     assert api.states(lake, HOURS)[2] == "complete"
     # The day of its late return is made of hours of both releases; the other was not touched, or
-    # follows, too.
+    # also follows.
     after = counted(folder)
     assert sum(after.values()) == sum(before.values()) + 1
     if upgrade is not a_rule_of_days:
@@ -253,7 +253,7 @@ def test_a_new_rule_applies_to_every_hour_and_day(
 def test_an_earlier_release_makes_its_own_tables_again_after_a_downgrade(
     lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A table that it does not know stays where it is, and `verify` names it."""
+    """An unknown table stays where it is, and `verify` names it."""
     api = api_of(reply, always_at=at(30))
     api.run(lake, HOURS)
     before = bytes_of(lake.store)

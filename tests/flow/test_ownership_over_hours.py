@@ -35,7 +35,7 @@ OFFSETS = [
     timedelta(seconds=3599.5),
     timedelta(hours=1) - MICROSECOND,
 ]
-"""Where in an hour the returns are requested: around its edges, and one in the middle."""
+"""The request times within an hour: around its edges, and one in the middle."""
 
 
 def whole(moment: datetime) -> datetime:
@@ -105,7 +105,7 @@ def test_every_served_return_is_there_once_before_and_after_missing_hours_come( 
 
 
 def test_every_edge_rule_serves_returns_on_which_windows_disagree() -> None:
-    """Else the test above would prove nothing: some are served twice, some never."""
+    """Otherwise the test above would prove nothing: some are served twice, some never."""
     counts = {}
     for rule in EDGES:
         for filtered in (REQUEST, OWN):

@@ -1,4 +1,4 @@
-"""When a run is stopped: what is on the wire is kept, what waits is not sent."""
+"""When a run is stopped: replies in flight are kept, waiting requests are not sent."""
 
 from __future__ import annotations
 

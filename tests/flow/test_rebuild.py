@@ -1,4 +1,4 @@
-"""A rebuild that is killed anywhere, beside a run, and what it leaves to be polled again."""
+"""A rebuild that is killed anywhere, beside a run, and the hours that it leaves to poll again."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_bad_poll_is_quarantined_and_its_hour_polled_again(
     (nine, ten) = states(lake, HOURS, ZONE)
     assert (nine.state, ten.state) == ("missing", "complete")
     assert "quarantined" in (nine.error or "")
-    # What only the bad poll served is in no table; what the other window served is.
+    # Returns that only the bad poll served are in no table; those of the other window are.
     assert references(lake) == ["R-10", "R-E"]
     assert not found(lake)
 
@@ -119,7 +119,7 @@ def test_an_hour_is_made_of_the_remaining_polls_and_still_polled_again(
     assert rebuilt(lake, api_of).poll_again == [NINE]
     assert numbers(lake, NINE) == [3 - bad]
     assert ("R-L09" in references(lake)) is (bad == 1)
-    api = api_of(second, always_at=at(50))  # nothing new for the first: it is kept all the same
+    api = api_of(second, always_at=at(50))  # nothing new to the first: it is kept all the same
     assert api.states(lake, HOURS) == ["damaged", "complete"]
     assert api.pipeline(lake).states(HOURS).of(NINE).needs_poll
     api.run(lake, HOURS, missing_only=True)

@@ -39,7 +39,7 @@ def tables_of(lake: Lake) -> dict[str, bytes | None]:
 
 
 def serving(said: dict[Window, Any], **fields: Any) -> Any:
-    """The same return in each window, with a request time of the window's own; and another."""
+    """The same return in each window, with a different request time in each; and another."""
 
     def reply(window: Window) -> list[Any]:
         other = returned(f"O-{window.key}", window.start)
@@ -85,7 +85,7 @@ def test_values_from_an_earlier_window_are_kept(folder: Path, lake: Lake, api_of
 
 
 def test_a_return_may_move_several_times(folder: Path, lake: Lake, api_of: Any) -> None:
-    """Through hours, with a stray whose own hour was never polled, and back."""
+    """Through several hours, one of them never polled, and back."""
     moves = [(FIVE, at(5)), (TEN, at(10)), (SIX, at(6)), (SIX, at(3)), (TEN, at(10)), (FIVE, at(5))]
     said = iter(moves)
     api = api_of(lambda _: [returned("M", moment, status=f"{number}")])
@@ -99,11 +99,11 @@ def test_a_return_may_move_several_times(folder: Path, lake: Lake, api_of: Any) 
 def test_a_return_may_move_from_an_hour_that_never_served_it(
     folder: Path, lake: Lake, api_of: Any
 ) -> None:
-    """FIVE says that it lives in SIX, whose poll has others only; then SEVEN serves it, later."""
+    """FIVE puts it into SIX, whose poll has only others; then SEVEN serves it, later."""
     seven = SIX.next
     words = iter([(FIVE, at(6), "first"), (seven, seven.start, "moved"), (FIVE, at(6), "first")])
     said: dict[Window, list[Any]] = {}
-    between = returned("B", seven.start)  # served by SIX at its end, so that it knows of SEVEN
+    between = returned("B", seven.start)  # served by SIX at its end, so SIX has a mark of SEVEN
     api = api_of(lambda window: [*said.get(window, []), *([between] if window == SIX else [])])
     for window, moment, status in words:
         said = {window: [returned("M", moment, status=status)]}
@@ -117,7 +117,7 @@ MARKS = [
     From(period=TEN.key, hour=name_of_hour(FIVE)).path,
     To(period=FIVE.key, hour=name_of_hour(TEN)).path,
 ]
-"""Those that say on both sides that FIVE served what lives, or lived, in TEN."""
+"""The marks on both sides that FIVE served a return that is, or was, in TEN."""
 
 
 @pytest.mark.parametrize("order", [[FIVE, TEN], [TEN, FIVE]], ids=["rising", "falling"])
@@ -131,7 +131,7 @@ def test_a_lost_mark_is_found_and_restored(
     before = bytes_of(lake.store)
     lake.store.delete(*lost)
     assert findings(lake) == [f"missing {lost[0]}"]
-    # Where each moved it once, the marks of the other direction say the same.
+    # Where each moved it once, the marks of the other direction hold the same.
     assert ("unfinished" in api.states(lake, order)) == (order == [FIVE, TEN])
     if made_meanwhile:
         api.run(lake, order, missing_only=True)
@@ -159,7 +159,7 @@ def test_the_marks_of_both_sides_are_restored_when_the_hours_are_made_again(
     else:
         assert Rebuilder(api.pipeline(lake)).rebuild(FIVE.start, TEN.end).is_whole
     assert len(api.asked) == 2
-    # Which of two marks that say the same is put does not matter.
+    # Which of two equal marks is put does not matter.
     assert tables.items() <= tables_of(lake).items()
     assert any(".from-" in path for path in bytes_of(lake.store))
     assert findings(lake) == []
@@ -198,7 +198,7 @@ def test_a_run_killed_before_its_search_searches_when_it_is_repeated(
 def test_a_window_that_repeats_an_earlier_reply_decides_as_the_newest(  # noqa: PLR0917 - what varies
     other: Window, moves: bool, mended_by: str, folder: Path, lake: Lake, api_of: Any
 ) -> None:
-    """Its reply brings nothing new, and another window has said something else meanwhile."""
+    """Its reply brings nothing new, and another window served other values meanwhile."""
     first = returned("M", FIVE.start, status="A")
     second = returned("M", other.start if moves else FIVE.start, status="B")
     api = api_of(lambda window: [first if window == FIVE else second])
@@ -227,7 +227,7 @@ def test_a_window_that_repeats_an_earlier_reply_decides_as_the_newest(  # noqa: 
 def test_a_window_serves_a_return_again_after_others_moved_it(
     linked: bool, alone: bool, folder: Path, lake: Lake, api_of: Any
 ) -> None:
-    """Both ends of a window count: FIVE serves what lives in SIX, and SEVEN and EIGHT move it."""
+    """Both ends of a window count: FIVE serves a return of SIX, and SEVEN and EIGHT move it."""
     seven, eight = SIX.next, SIX.next.next
     said = {"M": at(6), "S": at(7) if linked else at(6, 30)}
 
@@ -268,7 +268,7 @@ def test_a_mark_with_one_side_left_by_a_killed_run_gets_the_other_side(
 
 @pytest.mark.parametrize("side", ["from", "to"])
 def test_a_mark_that_is_lost_loses_no_return(side: str, lake: Lake, api_of: Any) -> None:
-    """FIVE alone served what lives in TEN; what TEN was made of says so."""
+    """FIVE alone served the return in TEN; the inputs of TEN show it."""
     api = api_of(serving({FIVE: at(10, 30)}))
     api.run(lake, [FIVE, TEN])
     before = bytes_of(lake.store)
@@ -286,7 +286,7 @@ OTHER_DAY, LATER_DAY = Window(at(9) - timedelta(days=4)), Window(at(11) + timede
 
 
 def moved_later(window: Window) -> list[Any]:
-    """M is of an hour of an earlier day that is never polled, and in the end of another."""
+    """M belongs to an hour of an earlier day that is never polled, and finally to another."""
     said = {TEN: OTHER_DAY.next.start, LATER_DAY: LATER_DAY.start}
     return [returned("M", said[window])] if window in said else []
 
@@ -335,7 +335,7 @@ def test_rebuild_does_not_merge_copies_beyond_the_reach(lake: Lake, api_of: Any)
 def test_a_poll_left_without_its_record_by_a_killed_run_is_completed_without_a_call(
     lake: Lake, api_of: Any
 ) -> None:
-    """Its mark in another hour stands already."""
+    """Its mark in another hour exists already."""
     api = api_of(lambda w: [returned("M", w.start), returned("N", TEN.start, status="old")])
     api.run(lake, [FIVE, TEN])
     names, served = lake.names(), (on_the_wire(returned("M", TEN.start, status="new")),)

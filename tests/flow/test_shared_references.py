@@ -45,7 +45,7 @@ def test_pieces_requested_in_two_adjacent_hours_are_one_return(
 
 
 def test_hours_stay_complete_in_any_order_of_polls(lake: Lake, api_of: Any) -> None:
-    """The windows of a both-ends-included filter on the record's own time, 1.44 s later."""
+    """The windows of a filter with both ends included, on the record's own time, 1.44 s later."""
     late = returned("X", at(2) - MICROSECOND, timestamp="2026-11-09T02:00:00.440000Z")
     edge = returned("Z", at(1), timestamp="2026-11-09T01:00:00Z")
     served = {Window(at(0)): [edge], Window(at(1)): [edge], Window(at(2)): [late]}

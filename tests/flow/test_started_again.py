@@ -1,4 +1,4 @@
-"""A failed run that is started again asks only for what it had not landed."""
+"""A failed run that is repeated polls only the hours that it had not landed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_windows_polled_since_the_first_start_are_not_polled_again(lake: Lake, a
     api.asked.clear()
     again = api.run(lake, HOURS, polled_since=started)
     assert api.asked == [HOURS[2]]
-    # Every hour is made and reported again: the run that failed may not have come to that.
+    # Every hour is made and reported again: the failed run may not have done so.
     assert {o.window for o in again if isinstance(o, Made) and o.asked} == set(HOURS)
 
 

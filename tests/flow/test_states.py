@@ -1,4 +1,4 @@
-"""The table of states, line by line, in real lakes: what it is, what is asked, what mends it."""
+"""The table of states, line by line, in real lakes: the state, its requests, its repair."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def polled_too_early(scene: Scene) -> None:
 
 
 def restored_from_an_older_copy(scene: Scene) -> Known:
-    """Of the copy Dagster's log knows more than the lake."""
+    """Dagster's log holds more polls than the lake that was copied."""
     copy = bytes_of(scene.lake.store)
     scene.poll(TEN, serving=more, always_at=at(40))
     newest = scene.lake.names().hour(TEN).polls[-1]
@@ -196,7 +196,7 @@ def two_made_entries(scene: Scene) -> None:
 
 
 def made_by_other_rules(scene: Scene, **of_then: str) -> None:
-    """All is made again, as an earlier release made it."""
+    """Make all tables again, as an earlier release made them."""
     earlier = Rules.of_today()._replace(**of_then)
     with scene.monkeypatch.context() as then:
         then.setattr(Rules, "of_today", classmethod(lambda _: earlier))
@@ -222,9 +222,9 @@ def all_is_well(_: Scene) -> None:
 
 @dataclass(frozen=True)
 class Line:
-    """``of`` is in ``state``; ``asks`` says whether a run of what is missing asks for it.
+    """``of`` is in ``state``; ``asks`` is whether a run of missing hours polls it.
 
-    That may be so where ``needs_poll`` is not: whether the file of a poll is bad shows when it is
+    That may be true where ``needs_poll`` is not: a bad file of a poll is found only when it is
     read. ``beside`` are the states of the others.
     """
 
@@ -298,12 +298,12 @@ def test_each_state_is_reported_and_repaired_by_one_run_of_missing_hours(
     places = find_misplaced(lake, api.pipeline(lake).reader)
     assert (places.nowhere, places.repeated, places.unmade) == (0, 0, 0)
     assert places.served == len(set(references(lake)))
-    # Nothing is deleted: a poll that was bad stands in quarantine.
+    # Nothing is deleted: a bad poll is in quarantine.
     if line.state == "damaged" and line.asks and not line.needs_poll:
         quarantined = list(bytes_of(lake.store, "_quarantine/raw_returns").values())
         assert quarantined == bad
         assert lake.store.get(scene.raw) is None
-    # Once is enough: the same again asks nobody and makes nothing.
+    # Once is enough: a second run sends no request and makes no table.
     before = bytes_of(lake.store)
     assert api.run(lake, windows, missing_only=True, known=known) == []
     assert bytes_of(lake.store) == before
@@ -322,7 +322,7 @@ def test_only_incomplete_hours_are_made_again(scene: Scene) -> None:
 def test_a_restored_file_removes_the_note_of_its_damage(
     which: str, mended_by: str, scene: Scene
 ) -> None:
-    """An administrator has put it back from a copy."""
+    """An administrator has restored it from a copy."""
     lake = scene.lake
     before = bytes_of(lake.store)
     path = getattr(scene, which)
@@ -330,7 +330,7 @@ def test_a_restored_file_removes_the_note_of_its_damage(
     api = scene.api_of(reply)
     assert api.states(lake, [TEN]) == ["damaged"]
     lake.store.put(path, before[path] or b"")
-    assert api.states(lake, [TEN]) == ["damaged"]  # that it is right shows when it is read
+    assert api.states(lake, [TEN]) == ["damaged"]  # its content is checked when it is read
     if mended_by == "a run":
         api.run(lake, [TEN], missing_only=True)
     else:
@@ -378,7 +378,7 @@ def test_an_hour_published_during_status_is_not_damaged(folder: Path, api_of: An
 
 @dataclass
 class OfAgain:
-    """Two windows that contradict each other, and the entry that says which spoke last."""
+    """Two windows that contradict each other, and the entry that records the later one."""
 
     lake: Lake
     api: Any

@@ -1,4 +1,4 @@
-"""Polls whose times cannot be true: who polled later still has the last word."""
+"""Polls with impossible times: the later poll still decides."""
 
 from __future__ import annotations
 
