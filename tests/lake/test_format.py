@@ -1,4 +1,4 @@
-"""A lake of another format is refused before anything is written or asked; an empty one begins."""
+"""A lake of another format is refused before any write or request; an empty one gets a format."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def lake(request: pytest.FixtureRequest) -> Lake:
 
 @dataclass
 class Api:
-    """Answers that an hour is empty; notes which were asked for."""
+    """Answers every hour as empty; notes the requested hours."""
 
     asked: list[Window] = field(default_factory=list)
 
@@ -91,7 +91,7 @@ each_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
 
 
 def refused(lake: Lake, use: Callable[[Lake, Api], object], kind: type[LakeError]) -> LakeError:
-    """How ``use`` was refused; nothing was written and nothing asked for."""
+    """The refusal of ``use``; nothing was written and no request was sent."""
     before, api = bytes_of(lake.store), Api()
     log = list(lake.store.list("_poll_log"))
     with pytest.raises(kind) as raised:
@@ -141,7 +141,7 @@ def test_a_real_lake_of_an_earlier_release_is_refused(
 
 
 def test_a_lake_with_an_unfinished_upgrade_counts_as_an_earlier_one(lake: Lake) -> None:
-    """Its entries stand, and its marker does not: an upgrade was killed."""
+    """Its entries exist, and its marker does not: an upgrade was killed."""
     lake.store.put(OF_FORMAT_1, b"{}")
     lake.store.put(f"{JOURNAL}/date=2026-11-09/11.waived.json", b"{}")
     refused(lake, USES["status"], LakeOlder)
@@ -168,7 +168,7 @@ def test_an_empty_lake_gets_its_format_with_the_first_kept_poll(use: str, lake: 
 
 
 def test_the_format_is_written_before_the_first_poll(lake: Lake) -> None:
-    """Killed in between, an empty lake has a format; a poll never stands in a lake of none."""
+    """After a kill in between, an empty lake has a format; no lake has a poll without a format."""
     put: list[str] = []
     create = lake.store.create
 
@@ -193,7 +193,7 @@ def test_files_of_doctor_in_an_empty_lake_are_no_format(lake: Lake) -> None:
 
 
 class RacedStore(FolderStore):
-    """Another process begins the lake right after this one found no marker."""
+    """Another process creates the lake directly after this one found no marker."""
 
     def get(self, path: str) -> bytes | None:
         found = super().get(path)

@@ -1,4 +1,4 @@
-"""A real file system that knows no hard links: FAT or exFAT, mounted where the machine can."""
+"""A real file system without hard links: FAT or exFAT, mounted where the machine can."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore
 
 KINDS = (("mkfs.vfat", "vfat"), ("mkfs.exfat", "exfat"), ("mkfs.exfat", "exfat-fuse"))
-"""What makes the file system, and as what it is mounted: by the system itself or by FUSE."""
+"""The command that makes the file system, and its mount type: of the system itself or FUSE."""
 
 
 def done(*command: str) -> bool:
@@ -26,7 +26,7 @@ def done(*command: str) -> bool:
 
 @pytest.fixture
 def without_links(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system that knows no hard links."""
+    """A folder on a file system without hard links."""
     image, folder = tmp_path / "image", tmp_path / "mounted"
     folder.mkdir()
     for make, kind in KINDS:

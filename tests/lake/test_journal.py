@@ -1,4 +1,4 @@
-"""The name of an entry says all its arguments: what is written is read back, and nothing else."""
+"""The name of an entry holds all its arguments: each name is read back exactly, no other is."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def hexadecimal(length: int) -> st.SearchStrategy[str]:
     return st.text("0123456789abcdef", min_size=length, max_size=length)
 
 
-# Hypothesis wants its bounds naive.
+# Hypothesis needs naive bounds.
 FIRST, LAST = datetime(2000, 1, 1), datetime(2099, 12, 30)  # noqa: DTZ001
 windows = st.datetimes(FIRST, LAST).map(lambda moment: Window.of(moment.replace(tzinfo=UTC)))
 periods = windows.map(lambda window: window.key)
@@ -97,7 +97,7 @@ entries: dict[str, st.SearchStrategy[Entry]] = {
     ),
 }
 NAMED = frozenset({"poll", "lost", "from", "to", "rezoned"})
-"""Kinds whose name says everything."""
+"""Kinds whose name holds the whole entry."""
 
 each_kind = pytest.mark.parametrize("kind", entries)
 
@@ -157,7 +157,7 @@ def test_the_names_of_one_hour_are_contiguous_in_the_folder_of_its_date() -> Non
 
 
 def test_the_names_are_those_of_the_format() -> None:
-    """Any of these that changes is another format: see FORMAT."""
+    """A change of any of these is another format: see FORMAT."""
     poll = Poll(
         period=HOUR.key,
         number=1,

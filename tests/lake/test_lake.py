@@ -1,4 +1,4 @@
-"""Polls and tables of hours and days: what is put is read, and what is damaged is found."""
+"""Polls and tables of hours and days: files are read back, and damage is found."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def publish(
     made: dict[str, pl.DataFrame] | None = None,
     **more: Any,
 ) -> tuple[Made, set[str]]:
-    """Publish tables, those of HOUR unless others are given, as a process of its own would."""
+    """Publish tables, those of HOUR unless others are given, like a separate process."""
     said = {"facts": FACTS, **MADE, **more}
     return lake.publish(lake.names(), period, frames() if made is None else made, **said)
 
@@ -67,7 +67,7 @@ def read(lake: Lake, table: tables.Table, period: Window | Day | Ever = HOUR) ->
 
 @pytest.fixture
 def published(lake: Lake) -> Lake:
-    """Two hours, the later one empty, with a poll each; two days likewise; and one for ever."""
+    """Two hours, the later one empty, with a poll each; two days likewise; one table of all time."""
     names = lake.names()
     for window, full in ((HOUR, True), (HOUR.next, False)):
         kept = lake.create_poll(names, window, 1, at(20), ("{}",) if full else (), "UTC")
@@ -204,7 +204,7 @@ def test_the_name_of_an_entry_holds_the_facts_for_the_state_of_an_hour(published
 
 
 def test_two_entries_of_one_hour_count_as_none_until_it_is_published_again(published: Lake) -> None:
-    """As a killed run may leave them: which is true is not known."""
+    """As a killed run may leave them: it is not known which one is right."""
     names = published.names()
     made = published.made(HOUR, names)
     assert made
@@ -352,7 +352,7 @@ def test_a_poll_that_differs_from_its_record_is_damage(
         file.unlink()
     with pytest.raises(LakeDamaged, match=path):
         published.served(kept)
-    # A file that is absent shows in any listing; what only a reader can find is noted.
+    # An absent file shows in any listing; damage that only a reader can find is noted.
     noted = published.names().hour(HOUR).damaged
     assert noted == (
         [] if damage == "missing" else [Damaged(period=HOUR.key, file=path).path.rpartition("/")[2]]

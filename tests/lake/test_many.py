@@ -1,4 +1,4 @@
-"""Work done side by side: in order, in eight threads at most, and it ends as a whole."""
+"""Concurrent work: in order, in at most eight threads, and it ends as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from returns_orchestration.lake.many import THREADS, side_by_side
 
 
 class Killed(BaseException):
-    """What no code of ours catches, like the end of a process."""
+    """An exception that the package does not catch, like the end of a process."""
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

@@ -1,4 +1,4 @@
-"""What the names of the journal say, and that a look that is kept up agrees with a fresh one."""
+"""The facts in the names of the journal, and that updated names equal freshly listed ones."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ changes = st.tuples(st.sampled_from(["add", "discard", "add elsewhere", "look"])
 
 
 def everything(names: Names) -> dict[object, object]:
-    """All that names say of the two dates."""
+    """All facts of the names about the two dates."""
     hours: dict[object, object] = {window: names.hour(window) for window in WINDOWS}
     days = {day: (names.day(day), names.of(day)) for day in (TODAY, TOMORROW)}
     inputs = {(window, "inputs"): inputs_of(window, names) for window in WINDOWS}
@@ -281,7 +281,7 @@ def test_updated_names_equal_freshly_listed_ones(
             elsewhere |= change == "add elsewhere"
             if change == "add":
                 names.add(path)
-    if elsewhere:  # another process put it: it shows when its date is listed again
+    if elsewhere:  # another process put it: it appears when its date is listed again
         names.refresh(WINDOWS)
     assert everything(names) == everything(Names(store))
 
@@ -350,7 +350,7 @@ def test_an_hour_that_no_other_served_is_made_of_its_own_polls() -> None:
 
 
 def test_sources_are_hours_that_served_returns_of_this_hour_or_of_one_it_served() -> None:
-    """``far`` served what lives in ``home``, and so did this hour: they decide together."""
+    """``far`` and this hour both served returns of ``home``: they decide together."""
     home, far, stranger = HOUR.next, Window(at(40)), Window(at(5))
     names = names_of(
         To(period=HOUR.key, hour=name_of_hour(home)),
@@ -370,7 +370,7 @@ def test_sources_are_hours_that_served_returns_of_this_hour_or_of_one_it_served(
 def test_inputs_change_only_with_kinds_that_decide_the_content_of_an_hour(
     window: Window, kind: str
 ) -> None:
-    """``linked`` served what lives in the hour; what is noted of ``far`` is nothing to it."""
+    """``linked`` served returns of the hour; notes about ``far`` do not concern it."""
     linked = [
         From(period=HOUR.key, hour=name_of_hour(HOUR.next)),
         To(period=HOUR.next.key, hour=name_of_hour(HOUR)),
@@ -405,7 +405,7 @@ def test_the_same_poll_of_two_hours_is_two_inputs() -> None:
 
 
 def test_every_kind_is_either_an_input_or_not() -> None:
-    """A kind that is new has to be put into the tests above."""
+    """A new kind has to be added to the tests above."""
     kinds = {
         name.kind
         for entry in one_of_each().values()

@@ -1,4 +1,4 @@
-"""The memory of polls that left no poll behind: written once, folded, never believed when torn."""
+"""The log of polls that left no kept poll: written once, folded, ignored when torn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An object store that refuses: the reason in words, what to do, and no secret; over real HTTP."""
+"""An object store that refuses: reason, remedy, and no secret; over real HTTP."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ WRITES = ("put", "put_many", "create", *DELETES)
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request is sent once more and no oftener, so that no test waits."""
+    """A request is repeated only once, so that no test waits."""
     monkeypatch.setattr(remote, "RETRY", remote.RETRY | {"max_retries": 1})
 
 
 def refused(call: str, lake: str = LAKE) -> str:
-    """What is said of ``call``, which is refused; it is ours and holds no secret."""
+    """The message of the refused ``call``: a project error without a secret."""
     expected = LakeUnwritable if call in WRITES else LakeDamaged
     with pytest.raises(expected) as raised:
         CALLS[call](open_store(lake))
@@ -81,7 +81,7 @@ def test_the_code_of_the_store_is_shown_with_a_remedy(
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_missing_bucket_is_not_an_empty_lake(s3: S3Server, call: str) -> None:
-    if call in DELETES:  # there is nothing to remove, and nothing was
+    if call in DELETES:  # there was nothing to remove
         CALLS[call](open_store("s3://other/lake"))
         return
     said = refused(call, "s3://other/lake")
@@ -100,7 +100,7 @@ def test_a_bucket_of_another_region_is_named(s3: S3Server) -> None:
 
 
 def test_missing_credentials_are_named(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where none are set, the machine is asked for some; here it has none to give."""
+    """Where none are set, obstore asks the machine for some; here it has none."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", s3.url)
@@ -163,7 +163,7 @@ def test_a_transient_error_is_retried(s3: S3Server, call: str, hiccup: Any) -> N
 
 
 def test_a_create_with_a_lost_answer_has_succeeded(s3: S3Server) -> None:
-    """It is sent again and finds a file there: its own."""
+    """It is sent again and finds its own file there."""
     store = open_store(LAKE)
     s3.hiccups = ["reset after"]
     assert store.create("f", b"mine")
@@ -177,7 +177,7 @@ def test_a_create_with_a_lost_answer_has_succeeded(s3: S3Server) -> None:
 
 
 def test_a_create_that_conflicts_with_another_write_is_repeated(s3: S3Server) -> None:
-    """S3 answers 409 then, and has done nothing."""
+    """S3 then answers 409 without an effect."""
     store = open_store(LAKE)
     conflict = (409, "ConditionalRequestConflict")
     s3.hiccups = [conflict, conflict]
@@ -279,7 +279,7 @@ SENDING = f"{REQUEST}: error sending request\n\nDebug source:\nkind: Connect, so
 def test_messages_of_obstore_are_recognised_and_never_repeated(
     scheme: str, text: str, reason: str, advice: str
 ) -> None:
-    """As obstore 0.12 words it; these need a network or another store to come about."""
+    """Messages of obstore 0.12; they occur only with a network or another store."""
     refusal = refusal_of(GenericError(text), scheme)
     assert reason in refusal.reason
     assert advice in refusal.next_step

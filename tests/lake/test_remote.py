@@ -1,4 +1,4 @@
-"""Opening an object store: what makes no sense is refused in words and before anything is sent."""
+"""Opening an object store: invalid settings are refused in words, before any request."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_a_request_has_time_for_a_large_file_and_repeats_are_bounded(
 def test_options_of_the_http_client_may_be_set_as_variables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """obstore reads them itself, and forgets them where it is given a single other one."""
+    """obstore reads them itself, and ignores them if it gets a single other option."""
     chosen = {"allow_http": "true", "timeout": "7m", "proxy_url": "http://127.0.0.1:1"}
     for name, value in chosen.items():
         monkeypatch.setenv(f"AWS_{name.upper()}", value)

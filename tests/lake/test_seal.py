@@ -1,4 +1,4 @@
-"""An entry ends with its seal: whatever changes in it is found when it is read."""
+"""An entry ends with its seal: any change in it is found when it is read."""
 
 from __future__ import annotations
 

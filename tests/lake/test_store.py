@@ -1,4 +1,4 @@
-"""What every store does alike, whether the lake is a folder or an object store."""
+"""The behaviour of every store, whether the lake is a folder or an object store."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_many_are_put_got_and_deleted_in_one_call(store: Store) -> None:
 
 
 def test_an_absent_file_does_not_stop_other_deletions(tmp_path: Path) -> None:
-    """This store, like GCS and Azure and unlike S3, calls that an error."""
+    """This store, like GCS and Azure and unlike S3, reports that as an error."""
     store = ObjectStore(LocalStore(tmp_path), "file://lake")
     paths = [f"t/{number}" for number in range(40)]
     store.put_many(dict.fromkeys(paths[::2], b""))
@@ -234,7 +234,7 @@ def journal(days: int) -> dict[str, bytes]:
 def test_a_range_costs_the_requests_of_its_own_keys_only(
     start: str, stop: str, files: int, requests: int, s3: S3Server
 ) -> None:
-    """Twelve months stand before and behind; S3 gives 1,000 keys a request."""
+    """Twelve months of keys before and after it; S3 gives 1,000 keys a request."""
     s3.objects = journal(360) | {"lake/_quarantine/first": b"", "lake/returns/last": b""}
     store = open_store(f"s3://{BUCKET}/lake")
     stop = f"_journal/date={stop}" if stop else stop

@@ -1,4 +1,4 @@
-"""When the system refuses: the old content stays, and the error is ours and says what to do."""
+"""When the system refuses: the old content stays, and a project error names the remedy."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_failed_fsync_of_folders_is_an_error(
 def test_no_folder_is_opened_on_systems_that_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on Windows; elsewhere a folder that cannot be opened is one without permission."""
+    """As on Windows; on other systems a folder that cannot be opened lacks a permission."""
     monkeypatch.setattr(os, "open", refuse(errno.EACCES))
     with pytest.raises(LakeUnwritable, match="Permission denied"):
         FolderStore(tmp_path / "there").put(f"{TABLE}/f", b"put")
@@ -177,7 +177,7 @@ def test_no_folder_is_opened_on_systems_that_cannot(
 
 
 def test_a_lake_of_another_user_is_named_and_not_changed(tmp_path: Path) -> None:
-    """No mock: who is root gives that up for a moment, since root may write anywhere."""
+    """No mock: root drops its rights for a moment, since root may write anywhere."""
     store = FolderStore(tmp_path / "lake")
     store.put(f"{TABLE}/part-0.parquet", b"old")
     folders = [folder for folder in tmp_path.rglob("*") if folder.is_dir()]
@@ -325,7 +325,7 @@ def test_one_file_of_many_that_cannot_be_made_durable_stops_all_puts(
 def test_one_file_of_many_that_cannot_be_renamed_is_reported_and_the_others_are_put(
     tmp_path: Path, synced: list[str]
 ) -> None:
-    """No mock: a folder stands where a file is to be."""
+    """No mock: a folder is in the place of a file."""
     store = FolderStore(tmp_path)
     store.put_many({"t/2/f": b"x", "u/f": b"x"})
     synced.clear()
@@ -339,7 +339,7 @@ def test_one_file_of_many_that_cannot_be_renamed_is_reported_and_the_others_are_
 
 
 def test_one_failed_deletion_of_many_is_reported_and_the_others_are_done(tmp_path: Path) -> None:
-    """No mock: root, too, may not unlink a folder."""
+    """No mock: even root may not unlink a folder."""
     store = FolderStore(tmp_path)
     store.put_many({"t/1": b"", "t/2/f": b"", "t/3": b""})
     with pytest.raises(LakeUnwritable, match="t/2: "):
@@ -348,7 +348,7 @@ def test_one_failed_deletion_of_many_is_reported_and_the_others_are_done(tmp_pat
 
 
 class Raced(FolderStore):
-    """A folder whose new folders are removed by somebody else, ``left`` times."""
+    """A folder whose new folders another process removes, ``left`` times."""
 
     left = 0
 
@@ -376,7 +376,7 @@ def test_a_removed_folder_is_made_again(
     write(store)
     assert store.get("t/raced/f") == b"x"
     assert {"raced", "t"} <= set(synced), "its name is durable, too"
-    shutil.rmtree(tmp_path / "t")  # between two writes, as somebody who cleans up
+    shutil.rmtree(tmp_path / "t")  # between two writes, like a cleanup by another process
     shutil.rmtree(tmp_path / "_tmp")
     write(store)
     assert store.get("t/raced/f") == b"x"
@@ -427,13 +427,13 @@ for turn in itertools.count():
 
 @pytest.mark.parametrize("turns", [0, 1, 4])
 def test_a_killed_writer_of_many_leaves_no_torn_file(turns: int, tmp_path: Path) -> None:
-    """No mock: the process is killed while the next files are on their way."""
+    """No mock: the process is killed while it writes the next files."""
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:  # noqa: S603
         assert writer.stdout is not None
         for turn in range(turns + 1):
             assert writer.stdout.readline() == b"%d\n" % turn
-        # Begun is the next turn when its temporary files are there.
+        # The next round has begun when its temporary files exist.
         while writer.poll() is None and not any((tmp_path / "_tmp").iterdir()):
             pass
         writer.kill()

@@ -1,4 +1,4 @@
-"""What `doctor` and `backfill` try of a store: every promise that a poll needs of it."""
+"""The trial of a store by `doctor` and `backfill`: every guarantee that a poll needs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def store(request: pytest.FixtureRequest, folder: Path) -> Store:
 
 
 class Killed(Exception):
-    """The process ends here."""
+    """The end of the process."""
 
 
 def killed(*_: Any, **__: Any) -> NoReturn:
@@ -56,7 +56,7 @@ def test_a_correct_store_passes_and_no_file_is_left(store: Store) -> None:
 def test_it_costs_nine_requests(s3: S3Server) -> None:
     try_store(open_store(LAKE), NOW)
     sent = [request.split()[0] for request in s3.requests]
-    # Put, get, list, two creates and what stands then, two deletes, and one look for what was left.
+    # Put, get, list, two creates and a read of the result, two deletes, and one look for leftovers.
     assert sent == ["PUT", "GET", "GET", "PUT", "PUT", "GET", "POST", "POST", "GET"]
 
 
@@ -85,7 +85,7 @@ def test_files_of_a_killed_trial_are_no_finding_and_are_removed_a_day_later(
 def test_a_folder_that_confuses_two_creates_is_refused(
     replaces: bool, won: tuple[bool, bool], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a network file system might, whose link is no link."""
+    """Like a network file system whose links are not real links."""
 
     def create(self: FolderStore, path: str, content: bytes) -> bool:
         is_second = self.get(path) is not None
@@ -123,7 +123,7 @@ def test_a_store_without_if_none_match_is_refused(
 
 @pytest.mark.parametrize("step", range(9))
 def test_a_lost_answer_does_not_fail_the_trial(step: int, s3: S3Server) -> None:
-    """Each request in its turn is done, its answer is lost, and it is sent again."""
+    """Each request in turn is done, its answer is lost, and it is sent again."""
     s3.hiccups = [*["none"] * step, "reset after"]
     Lake(open_store(LAKE)).check_writable()
     assert not s3.hiccups
