@@ -1,4 +1,4 @@
-"""Edge rules, filters and orders, asked over HTTP with records on the very edges."""
+"""Edge rules, filters and orders, tested over HTTP with records exactly on the edges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ELEVEN = datetime(2026, 11, 9, 11, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 NOON = ELEVEN + HOUR
 SECOND = 1_000_000
-# Where a record may stand around a window of 100 s, and the rules that count it.
+# The places of a record around a window of 100 s, and the rules that count it.
 PLACES = {
     99 * SECOND: (),
     100 * SECOND - 1: (),
@@ -73,7 +73,7 @@ def test_the_server_sends_exactly_the_records_of_the_dataset(
 def test_by_timestamp_a_record_is_in_the_hour_of_its_awb(start: Start) -> None:
     api = start(returns_per_hour=0, edges=True, awb_never_share=0, filter_on="timestamp")
     first = min(record["Return Request Timestamp"] for record in hour(api, NOON))
-    assert first == "2026-11-09T11:59:59.000000Z"  # its AWB came at 12:00:00 sharp
+    assert first == "2026-11-09T11:59:59.000000Z"  # its AWB came at exactly 12:00:00
     assert len(hour(api, NOON)) == 5
 
 
@@ -90,8 +90,8 @@ def test_by_timestamp_slow_awbs_are_found_hours_later(start: Start) -> None:
     )
     asked = {record["Return Request Timestamp"][:13] for record in hour(api, ELEVEN + wait)}
     assert asked == {"2026-11-09T11"}
-    # At noon the AWBs of 08:00 are new, and those of 11:00 not yet there: the latter are found by
-    # the only time they have.
+    # At noon the AWBs of 08:00 are new, and those of 11:00 do not exist yet: their records are
+    # found by their only time.
     api.clock.now = NOON
     asked = {record["Return Request Timestamp"][:13] for record in hour(api, ELEVEN)}
     assert asked == {"2026-11-09T08", "2026-11-09T11"}

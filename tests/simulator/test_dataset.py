@@ -1,4 +1,4 @@
-"""The dataset: one answer for one question, whoever asks and whenever."""
+"""The dataset: the same question has the same answer, for any caller at any time."""
 
 from __future__ import annotations
 

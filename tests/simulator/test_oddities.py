@@ -1,4 +1,4 @@
-"""Every oddity: there when asked for, absent from clean data, and the truth agrees with it."""
+"""Every oddity: present when requested, absent from clean data, and the truth agrees with it."""
 
 from __future__ import annotations
 

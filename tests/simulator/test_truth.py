@@ -1,4 +1,4 @@
-"""The truth for tests: it agrees with what is served, read by rules of this file alone."""
+"""The truth for tests: it agrees with the served records, read by the rules of this file alone."""
 
 from __future__ import annotations
 
