@@ -20,11 +20,11 @@ ItemRow = tuple[int | None, str | None, str | None]
 """Quantity, reason, mode."""
 
 Given = dict[str, tuple[str | None, list[ItemRow]]]
-"""Reference to the return's own mode and its items."""
+"""By reference, the return's own mode and its items."""
 
 
 def frames(given: Given) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`returns` and `return_items`, as far as the aggregates look at them."""
+    """`returns` and `return_items`, with the columns that the aggregates read."""
     items = [
         (reference, index, at(11), f"S{index}", *row, [])
         for reference, (_, rows) in given.items()

@@ -44,7 +44,7 @@ def kept(lake: Lake) -> list[list[str]]:
 
 
 def entries(folder: Path, kind: str) -> list[Path]:
-    """The entries of that kind, whatever hour they are of."""
+    """The entries of that kind, for all hours."""
     return sorted(folder.glob(f"_journal/date=*/*.{kind}-*.json"))
 
 
@@ -297,7 +297,7 @@ def test_a_killed_poll_keeps_the_zone_under_which_it_was_sent(lake: Lake, folder
 def test_the_marks_of_a_killed_poll_are_restored_on_both_sides(
     lost: tuple[str, ...], lake: Lake, folder: Path
 ) -> None:
-    """What a kill leaves: the entry is written last. The marks alone come back when it is made."""
+    """After a kill: the entry is written last. The marks alone are restored when it is made."""
     poll(lake, A, returned("R-E", at(12)))
     whole = bytes_of(lake.store)
     for kind in lost:
@@ -370,7 +370,7 @@ def test_a_repetition_that_contradicts_nothing_is_not_noted(
 def test_a_clock_that_went_back_does_not_note_a_later_poll_again(
     lake: Lake,
 ) -> None:
-    """A note stands for what the window had said by then, and that was another word."""
+    """A note refers to the earlier reply of the window, and that had other values."""
     last = {**A, "status": "DELIVERED"}
     poll(lake, A)
     of_next(lake, OTHER_WORD, polled_at=at(13))

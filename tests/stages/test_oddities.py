@@ -1,4 +1,4 @@
-"""Each oddity that was seen or is plausible, by name: what the row holds, what `quality` lists."""
+"""Each seen or plausible oddity, by name: the values of the row, the list in `quality`."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def test_a_text_in_place_of_any_value_affects_no_other_value(record: Record) -> 
     for key in set(record) - {"return_reference_number", "Return Request Timestamp"}:
         row, _ = read({**record, key: "!"})
         changed = {name for name in row if row[name] != sound[name]}
-        # What a record nests in an object goes with the object.
+        # Values nested in an object are replaced with the object.
         nested = {"webhook_payload": ("webhook", "latest"), "additional": ("latest",)}.get(key)
         if nested is None:
             assert len(changed - {"quality", "awbs"}) <= 1, (key, changed)

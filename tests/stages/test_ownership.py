@@ -203,7 +203,7 @@ def test_rows_keep_the_order_of_their_returns_and_items_follow() -> None:
 
 
 class TestPiecesOfLaterPolls:
-    """One poll tells pieces apart; a later poll finds each again."""
+    """One poll distinguishes pieces; a later poll finds each again."""
 
     @staticmethod
     def carrying(*skus: str, **more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A reference is an identity: whatever JSON spells it, no two become one."""
+"""A reference is an identity: however JSON spells them, two never become one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change of what a record becomes is a change of the rules: a set of odd records holds it."""
+"""A change of a conversion is a change of the rules: a set of odd records proves it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 
-# ---- what odd records become
+# ---- the results for odd records
 
 
 def test_odd_records_match_the_noted_results_of_this_version_of_the_rules() -> None:
-    """The message says what to do."""
+    """The message names the remedy."""
     said = verdict(digests(), rules.VERSION, *noted())
     assert not said, said
 
@@ -53,7 +53,7 @@ def test_the_odd_records_are_many_and_their_names_are_unique() -> None:
 
 
 def test_every_column_that_a_record_fills_is_filled_by_one_of_them() -> None:
-    """A conversion that no record shows could change unseen."""
+    """A conversion without an odd record could change unnoticed."""
     filled: set[tuple[str, str]] = set()
     for case in cases():
         made = made_of(case)
@@ -111,7 +111,7 @@ def whole_seconds(zone: ZoneInfo) -> Callable[[object], tuple[Any, bool]]:
 
 
 def strictly(record: str) -> object:
-    """As ``decode`` where the faster library reads it; else none."""
+    """As ``decode`` where the faster library reads it; else None."""
     try:
         return msgspec.json.decode(record)
     except (msgspec.DecodeError, UnicodeError):
@@ -249,7 +249,7 @@ def test_noted_results_are_rewritten_only_under_a_new_version(
     assert (tmp_path / "rules.json").read_bytes() != before
 
 
-# ---- by which rules
+# ---- the digests of rules
 
 
 def with_columns(table: Table, columns: tuple[Column, ...]) -> tuple[Table, ...]:

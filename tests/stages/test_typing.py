@@ -273,7 +273,7 @@ def test_a_head_equals_that_of_the_whole_record() -> None:
 
 
 def test_a_raw_line_break_in_a_text_rejects_no_record() -> None:
-    """The reply is cut all the same, so its reference and time can be read."""
+    """The reply is still split, so its reference and time can be read."""
     text = json.dumps(assigned(refund_mode="Back @ source")).replace("@", "\n\tto\x01")
     found = READER.read(text)
     assert isinstance(found, Typed)

@@ -1,4 +1,4 @@
-"""Objects and lists that stand wrapped, doubled, by number or as text; deep records."""
+"""Objects and lists that are wrapped, doubled, by number or as text; deep records."""
 
 from __future__ import annotations
 
