@@ -71,7 +71,7 @@ def test_a_success_ends_the_pause_of_each_hour_once() -> None:
     found = learn({ONE: FAILED}, {ONE}, (), NOW, succeeded=True)
     assert found == {ONE: replace(FAILED, again_at=NOW, was_woken=True)}
     again = Attempt.after(found[ONE], NOW)
-    assert (again.tries, again.again_at) == (5, NOW + HOUR)  # its pauses go on
+    assert (again.tries, again.again_at) == (5, NOW + HOUR)  # its pauses continue
     later = NOW + 5 * MINUTE
     failed = learn({ONE: again}, {ONE}, (), later, succeeded=False)
     assert learn(failed, {ONE}, (), later, succeeded=True) == failed

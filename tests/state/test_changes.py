@@ -1,4 +1,4 @@
-"""What was written since a cursor: over a folder and an object store, with nothing but files."""
+"""The files written since a cursor: over a folder and an object store, from files alone."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_file_put_again_is_listed_even_with_the_same_name_and_size(store: Stor
 
 
 def test_a_file_that_changed_and_changed_back_is_listed(store: Store) -> None:
-    """Who copied the one in between must hear of it."""
+    """A loader that copied the one in between must get the change."""
     store.put(f"{HOUR}/part-0.parquet", b"one")
     since = changes_since(store).cursor
 
@@ -149,7 +149,7 @@ def test_a_foreign_file_is_listed_with_its_hour_or_day(
 
 
 def filled(store: Store, days: int) -> Cursor:
-    """An hour of a table and a day of another, on each of so many dates."""
+    """An hour of a table and a day of another, on each of that many dates."""
     for number in range(days):
         at = FIRST + timedelta(days=number)
         for table in ("raw_returns", "returns"):
@@ -185,7 +185,7 @@ def test_a_cursor_keeps_new_dates_by_table_then_by_hour_and_old_ones_by_date(lak
     assert {c.period for c in found.changes if c.files} == {
         f"{old}", f"{old}T03:00", f"{old}T04:00",
     }  # fmt: skip
-    # All that may have been there is listed, as the cursor does not know what was.
+    # All possible folders are listed, as the cursor does not hold the earlier files.
     assert len(found.changes) == len(tables.TABLES) + 24 * len(HOURLY)
 
 
@@ -255,7 +255,7 @@ def test_the_cursor_is_small_and_a_look_takes_a_request_for_a_thousand_files(
     assert len(found.cursor.text) < of_a_table * len(tables.TABLES)
 
 
-# ---- what the asset has reported
+# ---- the reports of the asset
 
 
 def test_the_reported_cursor_and_the_one_before_are_kept_and_no_others(lake: Store) -> None:

@@ -1,4 +1,4 @@
-"""For each claim: it holds over clean data, fails with its defect planted, and cannot be told where
+"""For each claim: it passes on clean data, fails with its defect planted, and cannot tell where
 there is nothing to look at."""
 
 from __future__ import annotations

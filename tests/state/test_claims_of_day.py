@@ -1,5 +1,5 @@
-"""For each claim about a day: it holds over clean rows, fails with its defect planted, and cannot
-be told where there is nothing to look at."""
+"""For each claim about a day: it passes on clean rows, fails with its defect planted, and cannot
+tell where there is nothing to look at."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHOLE = "every_hour_of_the_day_is_there"
 
 @dataclass(frozen=True)
 class Given:
-    """What the claims look at."""
+    """The tables that the claims look at."""
 
     frames: dict[str, pl.DataFrame]
     returns: pl.DataFrame

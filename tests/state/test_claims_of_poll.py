@@ -1,4 +1,4 @@
-"""Claims about one poll: each fails by a fact of its own."""
+"""Claims about one poll: each fails by a different fact."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ ELEVEN = Window(at(11))
 
 
 def attempt(minutes: float, tries: int = 1, **said: Any) -> Attempt:
-    """One that has failed and may be repeated so many minutes from now."""
+    """An hour that has failed and may be repeated that many minutes from now."""
     again_at = NOW + timedelta(minutes=minutes)
     return Attempt(
         **{"tries": tries, "since": SINCE, "again_at": again_at, "has_failed": True} | said
@@ -30,7 +30,7 @@ def attempt(minutes: float, tries: int = 1, **said: Any) -> Attempt:
 
 
 def choice(due: Any = (), attempts: Any = None, busy: Any = (), limit: int = 100) -> Choice:
-    """Of hours that were all looked at."""
+    """The choice among hours that were all looked at."""
     return choose(HOURS, due, attempts or {}, busy, NOW, limit)
 
 

@@ -1,4 +1,4 @@
-"""The index of hours: what a look found, since when, small, and the same after it was kept."""
+"""The index of hours: the findings of a look and their times, small, unchanged by storage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def noted(*states: State, index: HourIndex | None = None, minutes: float = 0) -> HourIndex:
-    """An index after a look at as many hours as there are states."""
+    """An index after a look at one hour of each state."""
     index = HourIndex() if index is None else index
     index.note(dict(zip(HOURS, states, strict=False)), NOW + minutes * MINUTE)
     return index

@@ -97,7 +97,7 @@ def test_attempts_of_an_earlier_release_are_forgotten_and_complete_hours_are_not
 
 
 def patrolled(memory: Memory, dates: int, ticks: Iterable[datetime]) -> list[tuple[date, datetime]]:
-    """Each date that had its turn, and when; the cursor is read anew at each tick."""
+    """Each date that had its turn, and when; the cursor is read again at each tick."""
     found = []
     for now in ticks:
         memory = Memory.read(memory.write())
@@ -138,7 +138,7 @@ def test_each_date_of_a_lake_that_grows_has_its_turn_within_a_week(dates: int) -
     for minute in range(30 * DAY // MINUTE):
         now = NOW + minute * MINUTE
         last = FIRST + (dates - 1 + (now - NOW).days) * DAY
-        begun.setdefault(last, now)  # until then each look is at it
+        begun.setdefault(last, now)  # until then each look includes it
         day = memory.patrol(FIRST, last, now)
         if day is not None:
             assert now - begun[day] <= 7 * DAY
@@ -158,14 +158,14 @@ def test_a_daemon_that_was_stopped_catches_up(dates: int) -> None:
 
 @pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400)])
 def test_a_clock_that_jumps_does_not_stop_the_patrol(jump: timedelta) -> None:
-    """It is wrong for a tick, and for the rest of the time: the turns go on as before."""
+    """It is wrong for a tick, and for the rest of the time: the turns continue as before."""
     for wrong in (1, 5_000):
         ticks = [NOW + n * MINUTE for n in range(10_000)]
         ticks[100 : 100 + wrong] = [now + jump for now in ticks[100 : 100 + wrong]]
         found = [day for day, _ in patrolled(Memory.read(None), 100, ticks)]
         assert set(found) == {FIRST + n * DAY for n in range(100)}
         assert found[:100] == sorted(found[:100])
-        # No more turns than the time has, and one for each jump.
+        # No more turns than fit into the time, and one for each jump.
         assert len(found) <= 10_000 * MINUTE / (ROUND / (100 + GROWTH)) + 3
 
 

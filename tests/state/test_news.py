@@ -1,4 +1,4 @@
-"""New keys, codes and modes: which are new, which may be named, and what is said of them."""
+"""New keys, codes and modes: which are new, which may be named, and the text about them."""
 
 from __future__ import annotations
 

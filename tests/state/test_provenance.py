@@ -1,6 +1,6 @@
-"""One return looked up: what each poll served of it, its row, and which poll each value is from.
+"""One return looked up: the records of each poll, its row, and the poll of each value.
 
-Random lives of whole lakes are in ``proof/showing.py``; here stands what a life does not meet.
+Random lives of whole lakes are in ``proof/showing.py``; here are the cases that a life lacks.
 """
 
 from __future__ import annotations
