@@ -1,4 +1,4 @@
-"""An address that holds the key or the user name is refused; a plain word in it is let be."""
+"""An address that holds the key or the user name is refused; a plain word in it is accepted."""
 
 from __future__ import annotations
 

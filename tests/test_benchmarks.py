@@ -1,4 +1,4 @@
-"""The benchmarks run, at a size at which their figures mean nothing; no timing is asserted."""
+"""The benchmarks run, at a size without meaningful figures; no timing is asserted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_every_part_gives_its_lines(tmp_path: Path) -> None:
         "| `return_reasons_hourly` by reason and month, DuckDB",
     ):
         assert what in table
-    # Of time and memory nothing was asked for at this size; alerts are counted at their own.
+    # At this size there is no target for time and memory; alerts are counted at their own size.
     timed = [line for line in table.splitlines() if not line.startswith("| alerts: ")]
     assert not [line for line in timed if ": met |" in line or "not met" in line]
     assert not list(work.iterdir())

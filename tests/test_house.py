@@ -1,4 +1,4 @@
-"""The house rules as tests: who imports whom, what the documents must name."""
+"""The house rules as tests: the order of imports, the contents of the documents."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_module_has_a_docstring_and_a_descriptive_name(path: Path) -> None:
 
 
 SIGNED = ("clickpost", "lake", "stages", "state", "flow", "alerts")
-"""Rooms whose sign is a contents page."""
+"""Rooms whose docstring is a contents page."""
 
 
 @pytest.mark.parametrize("name", SIGNED)

@@ -40,7 +40,7 @@ CANARY = "canary-9f3c"
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project folder of its own, and none of the variables set."""
+    """A separate project folder, and none of the variables set."""
     for name in DEFAULTS:
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "workspace.yaml").touch()

@@ -1,4 +1,4 @@
-"""Counts, times, lists and names as people read them."""
+"""Counts, times, lists and names as shown to people."""
 
 from __future__ import annotations
 
