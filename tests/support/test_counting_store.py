@@ -1,4 +1,4 @@
-"""The store that counts requests counts those that S3 gets."""
+"""The counting store counts the requests that S3 gets."""
 
 from __future__ import annotations
 

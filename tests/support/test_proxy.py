@@ -1,4 +1,4 @@
-"""The proxy of the tests does what its toxics say, as a plain socket sees it."""
+"""The proxy of the tests applies its toxics, as a plain socket sees it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def received(proxy: Proxy, seconds: float = 5.0) -> tuple[bytes, str, int]:
-    """What came, how it ended, and in how many pieces."""
+    """The received bytes, how they ended, and in how many pieces."""
     parts = urlsplit(proxy.base_url)
     address = (parts.hostname or "", parts.port or 0)
     with socket.create_connection(address, timeout=seconds) as client:

@@ -1,4 +1,4 @@
-"""The S3 server of the tests does what S3 does, as a plain HTTP client sees it."""
+"""The S3 server of the tests behaves like S3, as a plain HTTP client sees it."""
 
 from __future__ import annotations
 
