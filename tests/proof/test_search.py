@@ -1,4 +1,4 @@
-"""The search itself finds: a needle planted in each kind of place, and none where there is none."""
+"""The search itself: it finds a needle planted in each kind of place, and no false ones."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def database(file: Path, value: str | bytes) -> None:
 
 
 def planted(file: Path, text: str) -> dict[str, Callable[[], object]]:
-    """A file with ``text`` in it, by the way in which it holds it."""
+    """A file that holds ``text``, for each way of holding it."""
     secret = text.encode()
     odd = 'table odd "name'
     frame = pl.DataFrame({"other": ["x"] * 50, "value": [text] * 50})
