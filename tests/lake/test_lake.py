@@ -67,7 +67,7 @@ def read(lake: Lake, table: tables.Table, period: Window | Day | Ever = HOUR) ->
 
 @pytest.fixture
 def published(lake: Lake) -> Lake:
-    """Two hours, the later one empty, with a poll each; two days likewise; one table of all time."""
+    """Two hours, the later one empty, with a poll each; two days likewise; a table of all time."""
     names = lake.names()
     for window, full in ((HOUR, True), (HOUR.next, False)):
         kept = lake.create_poll(names, window, 1, at(20), ("{}",) if full else (), "UTC")
