@@ -114,7 +114,7 @@ class Alerts:
         return [name for name in known if self.post(name, LAKE_WORKS)]
 
     def _for(self, seconds: float) -> Callable[[], bool]:
-        """Whether less than so many seconds have passed since this call."""
+        """A function that returns whether less than ``seconds`` have passed since this call."""
         began = self.monotonic()
         return lambda: self.monotonic() - began < seconds
 

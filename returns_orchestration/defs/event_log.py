@@ -232,7 +232,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def _store_together(self, batch: _Batch) -> None:
         """One transaction of each database; that of the run's is committed first, as Dagster does.
 
-        Killed in between, the index does not know of the hour, and the next run reports it.
+        After a kill in between, the index lacks the hour, and the next run reports it.
         """
         # As many rows as possible are made now: the first id locks the index for other processes.
         batch.rows = {

@@ -85,7 +85,7 @@ def _evaluation(event: str, keys: Keys) -> Evaluation | None:
     noted = data.metadata.get(FAILED_CLAIMS)
     if data.passed:
         failed: tuple[FailedClaim, ...] = ()
-    elif noted is None:  # no claim of ours: the check itself is what failed
+    elif noted is None:  # without claims: the check itself failed
         failed = (FailedClaim(name=data.check_name, weight="error", verdict="fails", figures=""),)
     else:
         failed = tuple(FailedClaim(**claim) for claim in noted.value)

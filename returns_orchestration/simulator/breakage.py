@@ -144,7 +144,7 @@ def _next_loop(exchange: Exchange) -> Outcome:
 
 
 def _bad_record(exchange: Exchange) -> Outcome:
-    # Added and not put in a record's place: what is true stays served.
+    # Added and not put in a record's place: all true records stay served.
     records = list(exchange.records)
     records.insert(len(records) // 2, _BAD_RECORDS[exchange.call % len(_BAD_RECORDS)])
     return _json(replies.envelope(records, next_url=exchange.next_url))

@@ -64,7 +64,7 @@ class PlannedReturn(NamedTuple):
 
 
 def plan_hour(options: SimulatorOptions, hour: Micros) -> tuple[PlannedReturn, ...]:
-    """All returns requested in [hour, hour + 60 min), by request time, whatever the clock says."""
+    """All returns requested in [hour, hour + 60 min), by request time, at any clock time."""
     key = f"{options.seed}:{from_micros(hour).isoformat()}"
     rng = Random(key)
     # Drawn from a separate generator: a Poisson draw takes a varying number of values.

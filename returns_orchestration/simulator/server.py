@@ -53,7 +53,7 @@ class Simulator:
     """The API with one dataset. `faults` and `down` may be changed while it runs.
 
     options    see `SimulatorOptions`
-    clock      gives the aware UTC time the API lives at; a test passes its own
+    clock      gives the API's time, aware UTC; a test passes its own
     faults     `Fault` values or their texts
     log_file   where requests are appended as JSON lines while a server runs; None: nowhere
     monotonic  seconds, for the rate limit only
@@ -219,7 +219,7 @@ class _GatedServer(Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        await asyncio.sleep(0)  # closed transports say so in the loop's next round
+        await asyncio.sleep(0)  # closed transports report it in the loop's next round
         if self.server_state.connections or self.server_state.tasks:
             await super().shutdown(sockets=sockets)  # replies under way: wait for them
 
