@@ -121,11 +121,11 @@ class Site:
         process = self._start("returns-orchestration", "simulate", "--port", "0", *options)
         try:
             assert process.stdout
-            said = process.stdout.readline().decode()
-            if not said.startswith("CLICKPOST_BASE_URL="):
-                message = f"the simulator did not start: {said or process.stdout.read().decode()}"
+            line = process.stdout.readline().decode()
+            if not line.startswith("CLICKPOST_BASE_URL="):
+                message = f"the simulator did not start: {line or process.stdout.read().decode()}"
                 raise RuntimeError(message)
-            yield said.strip().split("=", 1)[1]
+            yield line.strip().split("=", 1)[1]
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate()

@@ -92,7 +92,7 @@ def _site(folder: Path, base_url: str) -> Site:
 
 def _backfill(site: Site, hours: int) -> Backfilled:
     done = Backfilled(site, hours_from(site.settings.start, hours))
-    # Hours are made in order but for a few in flight: the entry of the last hour of a month says
+    # Hours are made in order except a few in flight: the entry of the last hour of a month shows
     # that the month is done.
     ends = [folder_of(done.windows[mark - 1].key) for mark in done.marks[:-1]]
     began = time.perf_counter()
