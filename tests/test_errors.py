@@ -52,10 +52,10 @@ def test_an_api_error_gives_hour_cause_tries_and_next_step(kind: type[ApiError])
     error = kind("The cause.", http_status=503)
     error.window, error.attempts = "2026-11-09-11:00", 4
     assert kind.next_step
-    said = str(error)
-    assert said.startswith("Hour 2026-11-09-11:00: The cause")
-    assert "4 attempts" in said
-    assert said.endswith(f". {kind.next_step}")
+    text = str(error)
+    assert text.startswith("Hour 2026-11-09-11:00: The cause")
+    assert "4 attempts" in text
+    assert text.endswith(f". {kind.next_step}")
 
 
 def test_a_single_try_is_not_counted_and_an_absent_hour_is_not_named() -> None:

@@ -256,14 +256,14 @@ def test_an_env_file_with_secrets_must_be_private(project: Path, mode: int, may:
     file = project / ".env"
     file.write_text(f"CLICKPOST_KEY={CANARY}\nRETURNS_LAKE=x\nRETURNS_ALERT_URLS=json://{CANARY}\n")
     file.chmod(mode)
-    said = exposed_env_file()
+    warning = exposed_env_file()
     if may:
-        assert f"{file} holds CLICKPOST_KEY, RETURNS_ALERT_URLS" in said
-        assert f"may {may} it. To do: chmod 600 {file}" in said
+        assert f"{file} holds CLICKPOST_KEY, RETURNS_ALERT_URLS" in warning
+        assert f"may {may} it. To do: chmod 600 {file}" in warning
     else:
-        assert not said
-    assert CANARY not in said
-    assert "\n" not in said
+        assert not warning
+    assert CANARY not in warning
+    assert "\n" not in warning
 
 
 @POSIX

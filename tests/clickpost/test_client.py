@@ -158,15 +158,15 @@ def test_a_wait_longer_than_a_run_allows_silences_the_deployment(
 ) -> None:
     now = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
-    told = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
+    throttled = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
     with pytest.raises(AskedToWait) as caught:
-        told.client.poll(window)
+        throttled.client.poll(window)
     assert str(caught.value) == (
         "Hour 2026-11-09-11:00: ClickPost asks to wait 3,600 s: nothing is sent until "
         "2026-11-09 13:30 UTC. Nothing has to be done: missing hours are asked for after that. "
         "If it comes back, lower CLICKPOST_MAX_REQUESTS_PER_SECOND."
     )
-    assert (told.time.slept, len(told.requests)) == ([], 1)
+    assert (throttled.time.slept, len(throttled.requests)) == ([], 1)
 
     another = ask(envelope(1), **shared)  # of another process
     now += timedelta(minutes=59)
@@ -183,9 +183,9 @@ def test_a_silence_lasts_a_day_at_most_whatever_the_api_asks_or_the_clock_shows(
     right = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     now = right + timedelta(days=2)
     shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
-    told = ask(httpx.Response(429, headers={"retry-after": "999999"}), **shared)
+    throttled = ask(httpx.Response(429, headers={"retry-after": "999999"}), **shared)
     with pytest.raises(AskedToWait, match=r"until 2026-11-12 12:30 UTC. No more than a day"):
-        told.client.poll(window)
+        throttled.client.poll(window)
     now = right  # the clock was two days ahead
     good = ask(envelope(1), **shared)
     assert good.client.poll(window).records == ("1",)
@@ -197,9 +197,9 @@ def test_a_silence_begun_by_a_clock_that_was_ahead_is_ignored(
     right = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     now = right + timedelta(hours=20)
     shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
-    told = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
+    throttled = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
     with pytest.raises(AskedToWait):
-        told.client.poll(window)
+        throttled.client.poll(window)
     now = right
     assert ask(envelope(1), **shared).client.poll(window).records == ("1",)
 

@@ -161,9 +161,9 @@ def test_a_date_in_another_zone_is_ignored(window: Window, zone: str) -> None:
     ],
 )
 def test_the_age_of_a_cached_reply_is_added_to_its_date(age: str | None, later: int) -> None:
-    told = time_told("Mon, 09 Nov 2026 12:00:45 GMT", read_age(age))
+    shown = time_told("Mon, 09 Nov 2026 12:00:45 GMT", read_age(age))
     at = datetime(2026, 11, 9, 12, 0, 45, tzinfo=UTC)
-    assert told == at + timedelta(seconds=later)
+    assert shown == at + timedelta(seconds=later)
 
 
 def test_an_age_beyond_the_last_year_is_ignored() -> None:

@@ -41,7 +41,7 @@ MORE: dict[str, Any] = {
     "a token": {"nextPageToken": "abc"},
     "a number": {"next_page": 2},
     "a number as text": {"next_page": "2"},
-    "the page after the one told": {"page": 4, "next_page": 5},
+    "the page after the given one": {"page": 4, "next_page": 5},
     "the page after page 0": {"page": 0, "total": 3, "next_page": 1},
     "an offset": {"next_offset": 3},
     "a link as an object": {"next_page": {"href": NEXT}},
@@ -119,15 +119,15 @@ def test_each_sign_of_more_records_fails_the_hour_once(
     *, ask: Ask, window: Window, place: str, outside: bool
 ) -> None:
     for kind, signs in MORE.items():
-        told = PLACES[place](signs)
-        asked = ask(body(beside=told) if outside else body(meta=told))
+        shown = PLACES[place](signs)
+        asked = ask(body(beside=shown) if outside else body(meta=shown))
         with pytest.raises(RecordsLeftOut) as caught:
             asked.client.poll(window)
-        said = str(caught.value)
-        assert "served 3 records, " in said, kind
-        assert "indicates more, and meta.next leads to none" in said, kind
-        assert "abc" not in said
-        assert "page=2" not in said
+        failure = str(caught.value)
+        assert "served 3 records, " in failure, kind
+        assert "indicates more, and meta.next leads to none" in failure, kind
+        assert "abc" not in failure
+        assert "page=2" not in failure
         assert (len(asked.requests), caught.value.attempts) == (1, 1)
 
 
@@ -137,24 +137,24 @@ def test_a_reply_marked_as_complete_raises_no_alarm(
     *, ask: Ask, window: Window, place: str, outside: bool
 ) -> None:
     for kind, signs in ENOUGH.items():
-        told = PLACES[place](signs)
-        asked = ask(body(beside=told) if outside else body(meta=told))
+        shown = PLACES[place](signs)
+        asked = ask(body(beside=shown) if outside else body(meta=shown))
         assert len(asked.client.poll(window).records) == SERVED, kind
 
 
 def test_the_key_and_its_place_are_named(ask: Ask, window: Window) -> None:
-    def said(**parts: Any) -> str:
+    def failure(**parts: Any) -> str:
         with pytest.raises(RecordsLeftOut) as caught:
             ask(body(**parts)).client.poll(window)
         return str(caught.value)
 
-    assert ", `meta.has_more` indicates" in said(meta={"hasMore": True})
-    assert ", `meta.page_info.has_next_page` indicates" in said(
+    assert ", `meta.has_more` indicates" in failure(meta={"hasMore": True})
+    assert ", `meta.page_info.has_next_page` indicates" in failure(
         meta={"PageInfo": {"HasNextPage": True}}
     )
-    assert ", `total_count` indicates" in said(beside={"total_count": 9})
-    assert ", `pagination.next` indicates" in said(beside={"pagination": {"next": NEXT}})
-    assert said(meta={"total": 9}).endswith(
+    assert ", `total_count` indicates" in failure(beside={"total_count": 9})
+    assert ", `pagination.next` indicates" in failure(beside={"pagination": {"next": NEXT}})
+    assert failure(meta={"total": 9}).endswith(
         "Ask ClickPost how to read the rest of an hour; the window was not kept, as it would be "
         "short."
     )
@@ -164,9 +164,9 @@ def test_names_and_values_of_the_reply_are_not_repeated(
     ask: Ask, window: Window, canaries: tuple[str, str]
 ) -> None:
     for key in canaries:
-        told = {key: True, f"next_{key}": True, f"{key} total": 9, "next_token": key}
+        shown = {key: True, f"next_{key}": True, f"{key} total": 9, "next_token": key}
         with pytest.raises(RecordsLeftOut) as caught:
-            ask(body(meta=told | {"links": {key: 1, "next": key}})).client.poll(window)
+            ask(body(meta=shown | {"links": {key: 1, "next": key}})).client.poll(window)
         assert "`meta.next_token`" in str(caught.value)
         assert "canary" not in str(caught.value)
 
@@ -284,17 +284,17 @@ class TestPages:
     """Where meta.next leads on, only totals count, and they are compared with all pages."""
 
     def test_a_whole_hour_of_pages_raises_no_alarm(self, ask: Ask, window: Window) -> None:
-        told: dict[str, Any] = {"total": 9, "total_pages": 3}
+        shown: dict[str, Any] = {"total": 9, "total_pages": 3}
         pages = [
-            body({"next": "?page=2", "has_more": True, "page": 1, "next_page": 2, **told}),
-            body({"next": "?page=3", "has_more": True, "page": 2, "next_page": 3, **told}),
-            body({"next": None, "has_more": False, "page": 3, "next_page": None, **told}),
+            body({"next": "?page=2", "has_more": True, "page": 1, "next_page": 2, **shown}),
+            body({"next": "?page=3", "has_more": True, "page": 2, "next_page": 3, **shown}),
+            body({"next": None, "has_more": False, "page": 3, "next_page": None, **shown}),
         ]
         poll = ask(*pages).client.poll(window)
         assert (poll.pages, len(poll.records)) == (3, 9)
 
     @pytest.mark.parametrize(
-        "told",
+        "shown",
         [
             {"total": 7},
             {"total_pages": 3},
@@ -304,9 +304,9 @@ class TestPages:
         ],
     )
     def test_records_missing_after_the_last_page_are_noticed(
-        self, ask: Ask, window: Window, told: dict[str, Any]
+        self, ask: Ask, window: Window, shown: dict[str, Any]
     ) -> None:
-        asked = ask(body({"next": "?page=2"}), body({"next": "None", **told}))
+        asked = ask(body({"next": "?page=2"}), body({"next": "None", **shown}))
         with pytest.raises(RecordsLeftOut, match="served 6 records"):
             asked.client.poll(window)
         assert len(asked.requests) == 2

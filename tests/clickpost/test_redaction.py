@@ -57,24 +57,24 @@ def test_a_harmless_message_is_quoted_whole(message: str) -> None:
 def test_no_part_of_a_credential_is_shown_in_any_spelling(
     spelling: str, value: str, frame: str
 ) -> None:
-    told = quote(frame.format(SPELLINGS[spelling](value)))
-    said = told.replace("and", "***").replace("user", "***")  # the text between pieces
-    assert not set(said) - {*frame, *"*[]()'\"<>=.,:;/- "}, told
-    assert "***" in told
-    assert all(word in told for word in frame.replace("({})", "").replace("{}", "").split())
+    quoted = quote(frame.format(SPELLINGS[spelling](value)))
+    unmasked = quoted.replace("and", "***").replace("user", "***")  # the text between pieces
+    assert not set(unmasked) - {*frame, *"*[]()'\"<>=.,:;/- "}, quoted
+    assert "***" in quoted
+    assert all(word in quoted for word in frame.replace("({})", "").replace("{}", "").split())
 
 
 @pytest.mark.parametrize("frame", ["No return of {} found", "{}", "customer {}, order {}"])
 @pytest.mark.parametrize("case", PERSONAL)
 def test_personal_data_is_masked(case: str, frame: str) -> None:
     written, *pieces = PERSONAL[case]
-    told = quote(frame.replace("{}", written))
-    assert not [piece for piece in pieces if piece in told]
-    assert "***" in told
+    quoted = quote(frame.replace("{}", written))
+    assert not [piece for piece in pieces if piece in quoted]
+    assert "***" in quoted
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "quoted"),
     [
         ("No order of Jane Doe, Pune found", "No order of *** found"),
         ("at 4711, Zebra", "***"),
@@ -89,12 +89,12 @@ def test_personal_data_is_masked(case: str, frame: str) -> None:
         ("?!", "?!"),
     ],
 )
-def test_text_not_known_to_be_harmless_becomes_one_mask(message: str, told: str) -> None:
-    assert quote(message) == told
+def test_text_not_known_to_be_harmless_becomes_one_mask(message: str, quoted: str) -> None:
+    assert quote(message) == quoted
 
 
 @pytest.mark.parametrize(
-    ("key", "user", "message", "told"),
+    ("key", "user", "message", "quoted"),
     [
         ("k3y", "error", "Server ERROR, then errors", "Server ***, then ***"),
         ("k3y", "api", "Invalid Token or API Key", "Invalid Token or *** Key"),
@@ -109,9 +109,9 @@ def test_text_not_known_to_be_harmless_becomes_one_mask(message: str, told: str)
     ],
 )
 def test_a_credential_of_plain_words_is_masked(
-    key: str, user: str, message: str, told: str
+    key: str, user: str, message: str, quoted: str
 ) -> None:
-    assert quote(message, Secrets(key, user)) == told
+    assert quote(message, Secrets(key, user)) == quoted
 
 
 def test_known_words_that_form_a_credential_are_masked() -> None:
@@ -123,8 +123,8 @@ def test_known_words_that_form_a_credential_are_masked() -> None:
 
 
 def test_a_long_message_is_cut_after_it_is_masked() -> None:
-    told = quote("value " * 32 + KEY + " required" * 500)
-    assert told == ("value " * 32 + "*** required")[:199] + "…"
+    quoted = quote("value " * 32 + KEY + " required" * 500)
+    assert quoted == ("value " * 32 + "*** required")[:199] + "…"
 
 
 def test_the_list_holds_only_words() -> None:

@@ -172,9 +172,9 @@ def test_each_status_gives_its_verdict(http: int, body: object, kind: type[ApiEr
 
 def test_a_reply_without_an_answer_shows_its_status() -> None:
     assert str(refused(202, GOOD)).startswith("ClickPost has no answer yet (HTTP 202, meta.status")
-    said = str(refused(200, meta("", 202, success=True)))
-    assert said.startswith("ClickPost has no answer yet (HTTP 200, meta.status 202).")
-    assert "again later" in said
+    text = str(refused(200, meta("", 202, success=True)))
+    assert text.startswith("ClickPost has no answer yet (HTTP 200, meta.status 202).")
+    assert "again later" in text
 
 
 def test_facts_are_attributes() -> None:
@@ -190,11 +190,11 @@ def test_an_object_message_is_quoted_as_words() -> None:
 
 
 def test_a_message_is_quoted_on_one_line_and_shortened() -> None:
-    said = str(refused(200, meta("end\r\n\ttime\x1b[ \u2028start " + "value " * 900, 400)))
-    assert '"end time [ start value value' in said
-    assert said.isprintable()
-    assert "…" in said
-    assert len(said) < 450
+    text = str(refused(200, meta("end\r\n\ttime\x1b[ \u2028start " + "value " * 900, 400)))
+    assert '"end time [ start value value' in text
+    assert text.isprintable()
+    assert "…" in text
+    assert len(text) < 450
 
 
 @pytest.mark.parametrize(
@@ -211,24 +211,24 @@ def test_a_message_is_quoted_on_one_line_and_shortened() -> None:
     ],
 )
 def test_a_message_that_repeats_a_credential_is_masked(written: str) -> None:
-    said = str(refused(200, meta(f"Unknown <{written}>!", 400)))
-    assert "Unknown <***>!" in said
+    text = str(refused(200, meta(f"Unknown <{written}>!", 400)))
+    assert "Unknown <***>!" in text
 
 
 def test_a_credential_is_masked_before_the_message_is_cut() -> None:
-    said = str(refused(200, meta("value " * 32 + KEY, 400)))
-    assert KEY[:4] not in said
+    text = str(refused(200, meta("value " * 32 + KEY, 400)))
+    assert KEY[:4] not in text
 
 
 def test_personal_data_in_a_message_is_not_repeated() -> None:
-    said = str(refused(200, meta("No return of jo.doe+x@mail.example, +91 98765 43210", 400)))
-    assert '"No return of ***"' in said
+    text = str(refused(200, meta("No return of jo.doe+x@mail.example, +91 98765 43210", 400)))
+    assert '"No return of ***"' in text
 
 
 @pytest.mark.parametrize("status", [200, 301, 404, 500])
 def test_an_html_page_is_described_and_never_quoted(status: int) -> None:
-    said = str(refused(status, f"<html>SECRET {KEY} Jane</html>".encode()))
-    assert not any(word in said for word in ("SECRET", KEY, "Jane", "html"))
+    text = str(refused(status, f"<html>SECRET {KEY} Jane</html>".encode()))
+    assert not any(word in text for word in ("SECRET", KEY, "Jane", "html"))
 
 
 def test_the_exceeded_bound_of_a_reply_is_named() -> None:

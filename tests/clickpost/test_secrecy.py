@@ -102,7 +102,7 @@ def test_no_failure_shows_a_credential(
     with pytest.raises(ApiError) as caught:
         asked.client.poll(window)
     error = caught.value
-    told = [
+    leaks = [
         str(error),
         repr(error),
         repr(error.__dict__),
@@ -111,7 +111,7 @@ def test_no_failure_shows_a_credential(
         repr(asked.client.__dict__),
         every_log(),
     ]
-    assert not [form for form in written_forms(canaries) for text in told if form in text]
+    assert not [form for form in written_forms(canaries) for text in leaks if form in text]
     assert error.__cause__ is None
     assert error.__context__ is None
     assert all(canaries[0] == request.url.params["key"] for request in asked.requests)

@@ -77,10 +77,10 @@ def test_a_refused_write_is_named_and_a_rerun_completes_it(
         outcomes = api_of(second, always_at=at(40)).run(full, HOURS)
         if not isinstance(outcomes[-1], Stopped):
             break
-        said = str(outcomes[-1].error)
+        text = str(outcomes[-1].error)
         assert isinstance(outcomes[-1].error, LakeUnwritable)
-        assert os.strerror(number) in said
-        assert said.endswith(LakeUnwritable.next_step)
+        assert os.strerror(number) in text
+        assert text.endswith(LakeUnwritable.next_step)
         lake = lake_in(folder)
         # Every file is the old one or the new one, whole; there are no others.
         for path, content in bytes_of(lake.store).items():

@@ -344,14 +344,14 @@ def test_many_in_flight_give_the_same_lake_as_one(lake: Lake, tmp_path: Path, ap
 
 
 def test_progress_is_reported_before_an_outcome_is_given(lake: Lake, api_of: Any) -> None:
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     pipeline = api_of(reply).pipeline(lake)
-    pipeline._on_outcome = told.append
+    pipeline._on_outcome = reported.append
     given = []
     for outcome in pipeline.run(HOURS[:2]):
-        assert told[-1] is outcome
+        assert reported[-1] is outcome
         given.append(outcome)
-    assert told == given
+    assert reported == given
 
 
 def test_a_full_disk_stops_the_run_and_is_reported(

@@ -38,12 +38,12 @@ def tables_of(lake: Lake) -> dict[str, bytes | None]:
     return {p: c for p, c in bytes_of(lake.store).items() if not p.startswith("_")}
 
 
-def serving(said: dict[Window, Any], **fields: Any) -> Any:
+def serving(times: dict[Window, Any], **fields: Any) -> Any:
     """The same return in each window, with a different request time in each; and another."""
 
     def reply(window: Window) -> list[Any]:
         other = returned(f"O-{window.key}", window.start)
-        return [returned("M", said[window], **fields), other] if window in said else [other]
+        return [returned("M", times[window], **fields), other] if window in times else [other]
 
     return reply
 
@@ -54,15 +54,15 @@ def serving(said: dict[Window, Any], **fields: Any) -> Any:
 def test_the_window_polled_last_decides_the_hour_of_a_return(
     *, other: Window, first: int, runs: int, folder: Path, lake: Lake, api_of: Any
 ) -> None:
-    said = {FIVE: at(5, 59, 59) + timedelta(seconds=0.7), other: other.start}
+    times = {FIVE: at(5, 59, 59) + timedelta(seconds=0.7), other: other.start}
     order = [FIVE, other] if first == 0 else [other, FIVE]
-    api = api_of(serving(said))
+    api = api_of(serving(times))
     outcomes = []
     for windows in [order] if runs == 1 else [[order[0]], [order[1]]]:
         outcomes += api.run(lake, windows)
     assert not [o for o in outcomes if isinstance(o, Failed)]
     table = rows(folder, "returns").filter(return_reference_number="M")
-    assert table.get_column("requested_at").to_list() == [said[order[-1]]]
+    assert table.get_column("requested_at").to_list() == [times[order[-1]]]
     for name in ("refund_modes_hourly", "refund_modes_daily"):
         assert rows(folder, name).get_column("returns").sum() == 3, name
     assert findings(lake) == []
@@ -87,9 +87,9 @@ def test_values_from_an_earlier_window_are_kept(folder: Path, lake: Lake, api_of
 def test_a_return_may_move_several_times(folder: Path, lake: Lake, api_of: Any) -> None:
     """Through several hours, one of them never polled, and back."""
     moves = [(FIVE, at(5)), (TEN, at(10)), (SIX, at(6)), (SIX, at(3)), (TEN, at(10)), (FIVE, at(5))]
-    said = iter(moves)
+    upcoming = iter(moves)
     api = api_of(lambda _: [returned("M", moment, status=f"{number}")])
-    for number, (window, moment) in enumerate(said):
+    for number, (window, moment) in enumerate(upcoming):
         api.run(lake, [window])
         (row,) = rows(folder, "returns").to_dicts()
         assert (row["requested_at"], row["status"]) == (moment, str(number))
@@ -102,11 +102,11 @@ def test_a_return_may_move_from_an_hour_that_never_served_it(
     """FIVE puts it into SIX, whose poll has only others; then SEVEN serves it, later."""
     seven = SIX.next
     words = iter([(FIVE, at(6), "first"), (seven, seven.start, "moved"), (FIVE, at(6), "first")])
-    said: dict[Window, list[Any]] = {}
+    replies: dict[Window, list[Any]] = {}
     between = returned("B", seven.start)  # served by SIX at its end, so SIX has a mark of SEVEN
-    api = api_of(lambda window: [*said.get(window, []), *([between] if window == SIX else [])])
+    api = api_of(lambda window: [*replies.get(window, []), *([between] if window == SIX else [])])
     for window, moment, status in words:
-        said = {window: [returned("M", moment, status=status)]}
+        replies = {window: [returned("M", moment, status=status)]}
         api.run(lake, [window] if window == FIVE else [SIX, window])
         (row,) = rows(folder, "returns").filter(return_reference_number="M").to_dicts()
         assert (row["requested_at"], row["status"]) == (moment, status)
@@ -205,9 +205,9 @@ def test_a_window_that_repeats_an_earlier_reply_decides_as_the_newest(  # noqa: 
     for window, status in ((FIVE, "A"), (other, "B"), (FIVE, "A"), (other, "B"), (FIVE, "A")):
         api.run(lake, [window])
         (row,) = rows(folder, "returns").to_dicts()
-        said = first if status == "A" else second
+        record = first if status == "A" else second
         assert row["status"] == status
-        assert row["requested_at"].isoformat()[:19] == said["Return Request Timestamp"][:19]
+        assert row["requested_at"].isoformat()[:19] == record["Return Request Timestamp"][:19]
         assert rows(folder, "raw_returns").height == min(len(api.asked), 2)
     assert findings(lake) == []
     assert set(api.states(lake, [FIVE, other])) == {"complete", "empty"}
@@ -229,18 +229,18 @@ def test_a_window_serves_a_return_again_after_others_moved_it(
 ) -> None:
     """Both ends of a window count: FIVE serves a return of SIX, and SEVEN and EIGHT move it."""
     seven, eight = SIX.next, SIX.next.next
-    said = {"M": at(6), "S": at(7) if linked else at(6, 30)}
+    times = {"M": at(6), "S": at(7) if linked else at(6, 30)}
 
     def reply(window: Window) -> list[Any]:
-        inside = [n for n, moment in said.items() if window.start <= moment <= window.end]
-        return [returned(n, said[n], status=f"{said[n]:%H}") for n in inside]
+        inside = [n for n, moment in times.items() if window.start <= moment <= window.end]
+        return [returned(n, times[n], status=f"{times[n]:%H}") for n in inside]
 
     api = api_of(reply)
     api.run(lake, [FIVE, SIX])
-    said["M"] = at(8)
+    times["M"] = at(8)
     api.run(lake, [SIX, seven, eight])
     assert references(lake).count("M") == 1
-    said["M"] = at(6)
+    times["M"] = at(6)
     api.run(lake, [FIVE] if alone else [FIVE, SIX])
     (row,) = rows(folder, "returns").filter(pl.col("return_reference_number") == "M").to_dicts()
     assert (row["requested_at"], row["status"]) == (at(6), "06")
@@ -287,8 +287,8 @@ OTHER_DAY, LATER_DAY = Window(at(9) - timedelta(days=4)), Window(at(11) + timede
 
 def moved_later(window: Window) -> list[Any]:
     """M belongs to an hour of an earlier day that is never polled, and finally to another."""
-    said = {TEN: OTHER_DAY.next.start, LATER_DAY: LATER_DAY.start}
-    return [returned("M", said[window])] if window in said else []
+    times = {TEN: OTHER_DAY.next.start, LATER_DAY: LATER_DAY.start}
+    return [returned("M", times[window])] if window in times else []
 
 
 @pytest.mark.parametrize("order", [(OTHER_DAY, TEN), (TEN, OTHER_DAY)])

@@ -108,10 +108,10 @@ def test_a_lake_of_an_earlier_release_is_refused_and_not_changed(
 ) -> None:
     lake.store.put(OF_FORMAT_1, b"{}")
     lake.store.put(f"raw_returns/{HOUR.path}/poll-0001.parquet", b"PAR1")
-    said = str(refused(lake, use, LakeOlder))
-    assert "was made by an earlier release" in said
-    assert "`returns-orchestration upgrade`" in said
-    assert lake.store.uri("") in said
+    text = str(refused(lake, use, LakeOlder))
+    assert "was made by an earlier release" in text
+    assert "`returns-orchestration upgrade`" in text
+    assert lake.store.uri("") in text
 
 
 @each_use
@@ -125,9 +125,9 @@ def test_a_lake_of_a_later_release_is_refused_and_not_changed(
     error = refused(lake, use, LakeNewer)
     assert isinstance(error, LakeNewer)
     assert error.found == "format-3.json"
-    said = str(error)
-    assert "made by a later release (format-3.json)" in said
-    assert "Install the newest release" in said
+    text = str(error)
+    assert "made by a later release (format-3.json)" in text
+    assert "Install the newest release" in text
 
 
 @each_use

@@ -113,8 +113,10 @@ def test_an_entry_is_read_from_its_name_and_from_its_content(
     assert read
     assert read.kind == kind
     assert f"{folder}/{read.at}." == folder_of(entry.period)
-    said = entry.arguments
-    assert all(value in said or value.lstrip("0") in said for value in read.arguments.values())
+    arguments = entry.arguments
+    assert all(
+        value in arguments or value.lstrip("0") in arguments for value in read.arguments.values()
+    )
     assert decode(encode(entry), entry.path) == entry
 
 

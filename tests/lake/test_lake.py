@@ -51,8 +51,8 @@ def publish(
     **more: Any,
 ) -> tuple[Made, set[str]]:
     """Publish tables, those of HOUR unless others are given, like a separate process."""
-    said = {"facts": FACTS, **MADE, **more}
-    return lake.publish(lake.names(), period, frames() if made is None else made, **said)
+    fields = {"facts": FACTS, **MADE, **more}
+    return lake.publish(lake.names(), period, frames() if made is None else made, **fields)
 
 
 def polls(lake: Lake, window: Window = HOUR) -> list[Poll]:

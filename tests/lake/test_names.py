@@ -45,7 +45,7 @@ TODAY, TOMORROW = date(2026, 11, 9), date(2026, 11, 10)
 
 
 def a_poll(window: Window = HOUR, number: int = 1, **more: Any) -> Poll:
-    said = {
+    fields = {
         "polled_at": window.end + timedelta(minutes=10 * number),
         "noted_at": window.end + timedelta(minutes=10 * number, seconds=1),
         "rows": 2,
@@ -53,14 +53,14 @@ def a_poll(window: Window = HOUR, number: int = 1, **more: Any) -> Poll:
         "sha256": f"{number:016x}",
         "zone": "UTC",
     }
-    return Poll(period=window.key, number=number, **(said | more))
+    return Poll(period=window.key, number=number, **(fields | more))
 
 
 def made_of(window: Window | date = HOUR, inputs: str = "0a" * 6, returns: int = 0) -> Made:
     period = window.key if isinstance(window, Window) else window.isoformat()
     facts = {"returns": returns}
-    said = {"made_of": [], "files": {}, "facts": facts, "written_at": at(20)}
-    return Made(period=period, inputs=inputs, rules="0b" * 4, **said)  # type: ignore[arg-type]
+    fields = {"made_of": [], "files": {}, "facts": facts, "written_at": at(20)}
+    return Made(period=period, inputs=inputs, rules="0b" * 4, **fields)  # type: ignore[arg-type]
 
 
 def one_of_each(window: Window = HOUR, other: Window = FAR) -> dict[str, Entry]:
@@ -89,7 +89,7 @@ def names_of(*entries: Entry) -> Names:
     return Names(store_of(*entries))
 
 
-def said(*entries: Entry, window: Window = HOUR) -> HourNames:
+def hour_of(*entries: Entry, window: Window = HOUR) -> HourNames:
     return names_of(*entries).hour(window)
 
 
@@ -104,18 +104,18 @@ def test_names_of_an_hour_without_entries_are_empty() -> None:
 
 def test_polls_are_read_from_the_names_in_order() -> None:
     polls = [a_poll(number=number) for number in (1, 2, 10, 12345)]
-    hour = said(*reversed(polls))
+    hour = hour_of(*reversed(polls))
     assert hour.polls == polls
     assert (hour.next_number, hour.has_lost_a_poll) == (12346, False)
 
 
 def test_a_quarantined_poll_is_lost_even_if_its_entry_still_exists() -> None:
     lost = Lost(period=HOUR.key, number=2, sha256="0c" * 8, next_number=3)
-    hour = said(a_poll(number=1), a_poll(number=2), lost)
+    hour = hour_of(a_poll(number=1), a_poll(number=2), lost)
     assert [poll.number for poll in hour.polls] == [1]
     assert hour.lost == [(2, "0c" * 8, 3)]
     assert (hour.next_number, hour.has_lost_a_poll) == (3, True)
-    hour = said(a_poll(number=1), lost, a_poll(number=3))
+    hour = hour_of(a_poll(number=1), lost, a_poll(number=3))
     assert (hour.next_number, hour.has_lost_a_poll) == (4, False)
 
 
@@ -124,17 +124,17 @@ def test_a_lost_number_is_never_reused_however_many_are_lost() -> None:
         Lost(period=HOUR.key, number=number, sha256="0c" * 8, next_number=following)
         for number, following in ((1, 2), (2, 3), (3, 9))
     ]
-    hour = said(*lost)
+    hour = hour_of(*lost)
     assert (hour.next_number, hour.has_lost_a_poll, hour.polls) == (9, True, [])
-    assert said(*lost, a_poll(number=8)).has_lost_a_poll
-    assert not said(*lost, a_poll(number=9)).has_lost_a_poll
+    assert hour_of(*lost, a_poll(number=8)).has_lost_a_poll
+    assert not hour_of(*lost, a_poll(number=9)).has_lost_a_poll
 
 
 def test_marks_are_read_on_both_sides() -> None:
     marks = one_of_each()
-    hour = said(marks["from"], marks["to"])
+    hour = hour_of(marks["from"], marks["to"])
     assert (hour.came_from, hour.went_to) == ({FAR}, {FAR})
-    assert said(marks["from"], marks["to"], window=FAR) == HourNames()
+    assert hour_of(marks["from"], marks["to"], window=FAR) == HourNames()
 
 
 def test_the_zone_of_a_poll_is_its_own_or_that_of_its_last_correction() -> None:
@@ -143,15 +143,15 @@ def test_the_zone_of_a_poll_is_its_own_or_that_of_its_last_correction() -> None:
         Rezoned(period=HOUR.key, number=1, change=change, zone=zone)
         for change, zone in ((1, "Asia/Kolkata"), (2, "UTC"), (10, "Etc/GMT+5"))
     ]
-    hour = said(first, second, *changes)
+    hour = hour_of(first, second, *changes)
     assert hour.zone_of(first) == "Etc/GMT+5"
     assert hour.zone_of(second) == "America/Port-au-Prince"
-    assert said(first, second, *changes[:2]).zone_of(first) == "UTC"
+    assert hour_of(first, second, *changes[:2]).zone_of(first) == "UTC"
 
 
 def test_entries_of_each_other_kind_are_read() -> None:
     each = one_of_each()
-    hour = said(each["waived"], each["damaged"], each["again"], made_of(returns=3))
+    hour = hour_of(each["waived"], each["damaged"], each["again"], made_of(returns=3))
     assert hour.waived
     assert hour.damaged == [each["damaged"].path.rpartition("/")[2]]
     assert hour.again == [each["again"].path.rpartition("/")[2]]
@@ -161,9 +161,9 @@ def test_entries_of_each_other_kind_are_read() -> None:
 def test_an_hour_was_last_polled_at_the_earlier_of_two_clocks() -> None:
     ahead = a_poll(number=1, polled_at=at(40), noted_at=at(13))
     other = a_poll(number=2, polled_at=at(14), noted_at=at(50))
-    assert said().last_polled() is None
-    assert said(ahead).last_polled() == at(13)
-    assert said(ahead, other).last_polled() == at(14)
+    assert hour_of().last_polled() is None
+    assert hour_of(ahead).last_polled() == at(13)
+    assert hour_of(ahead, other).last_polled() == at(14)
 
 
 def test_a_day_is_beside_its_hours_and_is_not_an_hour() -> None:
@@ -211,7 +211,7 @@ def test_all_names_of_a_date_are_listed_also_foreign_ones(below: str) -> None:
     assert found == sorted([a_poll().path.rpartition("/")[2], below])
 
 
-# ---- what is listed, and kept up
+# ---- listed and updated names
 
 WINDOWS = [Window(at(hour)) for hour in (0, 11, 12, 23, 24, 35, 47)]
 some_windows = st.sampled_from(WINDOWS)

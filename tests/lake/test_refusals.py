@@ -46,12 +46,12 @@ def refused(call: str, lake: str = LAKE) -> str:
     expected = LakeUnwritable if call in WRITES else LakeDamaged
     with pytest.raises(expected) as raised:
         CALLS[call](open_store(lake))
-    said = str(raised.value)
-    assert f"{lake}/t" in said
+    shown = str(raised.value)
+    assert f"{lake}/t" in shown
     for hidden in (SECRET, KEY_ID, "127.0.0.1", "Message", "free space", "GenericError"):
-        assert hidden not in said
+        assert hidden not in shown
     assert raised.value.__context__ is None
-    return said
+    return shown
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -74,9 +74,9 @@ def test_the_code_of_the_store_is_shown_with_a_remedy(
     s3: S3Server, call: str, status: int, code: str, advice: str
 ) -> None:
     s3.refusal = (status, code)
-    said = refused(call)
-    assert f": the store answers {code} (HTTP {status}). " in said
-    assert advice in said
+    shown = refused(call)
+    assert f": the store answers {code} (HTTP {status}). " in shown
+    assert advice in shown
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -84,8 +84,8 @@ def test_a_missing_bucket_is_not_an_empty_lake(s3: S3Server, call: str) -> None:
     if call in DELETES:  # there was nothing to remove
         CALLS[call](open_store("s3://other/lake"))
         return
-    said = refused(call, "s3://other/lake")
-    assert "the store answers NoSuchBucket (HTTP 404). Make the bucket" in said
+    shown = refused(call, "s3://other/lake")
+    assert "the store answers NoSuchBucket (HTTP 404). Make the bucket" in shown
     assert not s3.objects
 
 
@@ -104,10 +104,10 @@ def test_missing_credentials_are_named(s3: S3Server, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", s3.url)
-    said = refused("put")
-    assert "no credentials were found" in said
-    assert "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment" in said
-    assert "AWS_ENDPOINT" in said
+    shown = refused("put")
+    assert "no credentials were found" in shown
+    assert "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment" in shown
+    assert "AWS_ENDPOINT" in shown
     assert s3.requests == ["PUT api/token"]
 
 
@@ -115,8 +115,8 @@ def test_http_that_is_not_allowed_is_named_at_once(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ALLOW_HTTP")
-    said = refused("put")
-    assert "begins with http://, which is not allowed. Set AWS_ALLOW_HTTP=true" in said
+    shown = refused("put")
+    assert "begins with http://, which is not allowed. Set AWS_ALLOW_HTTP=true" in shown
     assert not s3.requests
 
 
@@ -126,10 +126,10 @@ def test_an_unreachable_store_is_named_within_ten_seconds(
     with socket.create_server(("127.0.0.1", 0)) as closed:
         monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
     begun = time.monotonic()
-    said = refused("put")
+    shown = refused("put")
     assert time.monotonic() - begun < 10
-    assert "connection refused. Check the network, AWS_REGION and" in said
-    assert "AWS_ENDPOINT" in said
+    assert "connection refused. Check the network, AWS_REGION and" in shown
+    assert "AWS_ENDPOINT" in shown
     assert not s3.requests
 
 
@@ -207,9 +207,9 @@ def test_a_put_that_conflicts_is_repeated_and_counts_only_when_done(s3: S3Server
 @pytest.mark.usefixtures("impatient")
 def test_a_store_without_if_none_match_is_named(s3: S3Server) -> None:
     s3.if_none_match = "unknown"
-    said = refused("create")
-    assert "NotImplemented (HTTP 501). It does not know If-None-Match" in said
-    assert "Use a store that honours If-None-Match" in said
+    shown = refused("create")
+    assert "NotImplemented (HTTP 501). It does not know If-None-Match" in shown
+    assert "Use a store that honours If-None-Match" in shown
 
 
 @pytest.mark.usefixtures("impatient")

@@ -61,7 +61,7 @@ def test_a_plain_address_is_accepted(address: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "variables", "said"),
+    ("address", "variables", "text"),
     [
         ("s3://bucket/a//b", {}, "the address makes no sense"),
         ("az://container/lake", {}, "AZURE_STORAGE_ACCOUNT_NAME is not set"),
@@ -96,13 +96,13 @@ def test_a_plain_address_is_accepted(address: str, tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_variable_is_named_without_its_value(
-    address: str, variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+    address: str, variables: dict[str, str], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as raised:
         open_store(address)
-    assert said in str(raised.value)
+    assert text in str(raised.value)
     assert CANARY not in str(raised.value)
     assert raised.value.__context__ is None
 

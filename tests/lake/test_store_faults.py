@@ -116,10 +116,10 @@ def test_a_file_system_without_hard_links_is_named_whatever_its_error(
     store = FolderStore(tmp_path)
     with pytest.raises(LakeUnwritable) as raised:
         store.create(f"{TABLE}/f", b"new")
-    said = str(raised.value)
-    assert f"knows no hard links ({os.strerror(number)})" in said
-    assert "Move RETURNS_LAKE to a local file system" in said
-    assert "free space" not in said
+    text = str(raised.value)
+    assert f"knows no hard links ({os.strerror(number)})" in text
+    assert "Move RETURNS_LAKE to a local file system" in text
+    assert "free space" not in text
     assert not files_in(tmp_path)
     store.put(f"{TABLE}/f", b"put")
     assert store.get(f"{TABLE}/f") == b"put"
@@ -242,7 +242,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         real(descriptor)
 
     if not Path("/proc/self/fd").exists():
-        pytest.skip("the names of open files are told by /proc only")
+        pytest.skip("the names of open files are given by /proc only")
     monkeypatch.setattr(os, "fsync", noted)
     return names
 

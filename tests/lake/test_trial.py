@@ -104,10 +104,10 @@ def test_a_store_that_ignores_if_none_match_is_refused(s3: S3Server) -> None:
     s3.if_none_match = "ignored"
     with pytest.raises(LakeUnwritable) as raised:
         Lake(open_store(LAKE)).check_writable()
-    said = str(raised.value)
-    assert "two runs could take one poll's number, and one reply of ClickPost would be lost" in said
-    assert "Use a store that honours If-None-Match" in said
-    assert LAKE in said
+    text = str(raised.value)
+    assert "two runs could take one poll's number, and one reply of ClickPost would be lost" in text
+    assert "Use a store that honours If-None-Match" in text
+    assert LAKE in text
     assert not s3.objects
 
 
@@ -131,7 +131,7 @@ def test_a_lost_answer_does_not_fail_the_trial(step: int, s3: S3Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "does", "error", "said"),
+    ("name", "does", "error", "text"),
     [
         ("get", lambda *_: b"other", LakeUnwritable, "does not give back what was put"),
         ("children", lambda *_: ([], []), LakeUnwritable, "does not list what was put"),
@@ -141,14 +141,14 @@ def test_a_store_that_gives_back_or_lists_something_else_is_refused(  # noqa: PL
     name: str,
     does: Callable[..., Any],
     error: type[Exception],
-    said: str,
+    text: str,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = FolderStore(folder)
     with monkeypatch.context() as broken:
         broken.setattr(FolderStore, name, does)
-        with pytest.raises(error, match=said):
+        with pytest.raises(error, match=text):
             try_store(store, NOW)
     assert not list(store.list(""))
 

@@ -63,7 +63,7 @@ def nobody_listens(scene: Scene) -> None:
 
 
 def unknown_host(scene: Scene) -> None:
-    """A host that no name server knows: only the name may be shown."""
+    """A host that no name server resolves: only the name may be shown."""
     scene.world.variables["CLICKPOST_BASE_URL"] = "http://no-such-host.invalid/api"
     scene.pipeline()
     scene.each(("doctor",))

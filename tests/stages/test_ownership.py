@@ -257,8 +257,8 @@ class TestPiecesOfLaterPolls:
             item("A", return_reason="x"),
         ]
         found = items_of(folded(poll(with_items(before)), poll(with_items(after), number=2)))
-        told = [(one["sku"], one["return_reason"]) for one in found]
-        assert told[1:] == [("A", "y"), ("A", "x")]
+        reasons = [(one["sku"], one["return_reason"]) for one in found]
+        assert reasons[1:] == [("A", "y"), ("A", "x")]
         assert found[0]["quantity"] == item("B")["quantity"]
 
     @pytest.mark.parametrize("order", [[0, 1], [1, 0]])

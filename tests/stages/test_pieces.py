@@ -98,8 +98,8 @@ def skus(piece: Typed) -> set[object]:
 
 def first_of(value: int, record: Typed, pieces: list[Typed]) -> int | None:
     """The first with the same AWB or tracking id."""
-    told = record.values[value]
-    alike = [place for place, other in enumerate(pieces) if told and other.values[value] == told]
+    own = record.values[value]
+    alike = [place for place, other in enumerate(pieces) if own and other.values[value] == own]
     return next(iter(alike), None)
 
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 def test_odd_records_match_the_noted_results_of_this_version_of_the_rules() -> None:
     """The message names the remedy."""
-    said = verdict(digests(), rules.VERSION, *noted())
-    assert not said, said
+    advice = verdict(digests(), rules.VERSION, *noted())
+    assert not advice, advice
 
 
 def test_the_odd_records_are_many_and_their_names_are_unique() -> None:
@@ -199,11 +199,11 @@ def test_a_change_of_a_conversion_without_a_new_version_is_found(
     before, version = noted()
     monkeypatch.setattr(owner, name, other)
     found = before | digests(of)
-    said = verdict(found, version, before, version)
-    assert "odd records become something else than under version" in said
-    assert f"{of}:" in said
-    assert "raise VERSION in returns_orchestration/stages/rules.py by one" in said
-    assert odd_records.COMMAND in said
+    advice = verdict(found, version, before, version)
+    assert "odd records become something else than under version" in advice
+    assert f"{of}:" in advice
+    assert "raise VERSION in returns_orchestration/stages/rules.py by one" in advice
+    assert odd_records.COMMAND in advice
 
 
 def test_the_test_fails_when_a_conversion_changes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def test_the_test_fails_when_a_conversion_changes(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("found", "version", "said"),
+    ("found", "version", "advice"),
     [
         ({"a": "1", "b": "2"}, 3, ""),
         ({"a": "1", "b": "other"}, 3, "raise VERSION"),
@@ -225,10 +225,10 @@ def test_the_test_fails_when_a_conversion_changes(monkeypatch: pytest.MonkeyPatc
     ],
     ids=["same", "changed", "gone", "new", "changed and raised", "raised alone", "older"],
 )
-def test_the_verdict_gives_a_remedy(found: dict[str, str], version: int, said: str) -> None:
+def test_the_verdict_gives_a_remedy(found: dict[str, str], version: int, advice: str) -> None:
     words = verdict(found, version, {"a": "1", "b": "2"}, 3)
-    assert said in words
-    assert bool(words) == bool(said)
+    assert advice in words
+    assert bool(words) == bool(advice)
 
 
 def test_noted_results_are_rewritten_only_under_a_new_version(

@@ -229,7 +229,7 @@ def test_a_truncated_or_altered_cursor_is_refused_with_a_remedy(lake: Store) -> 
 
 
 class Years(ObjectStore):
-    """Lists an hour's and a day's file of each table for so many days, without putting them."""
+    """Lists an hour's and a day's file of each table for that many days, without putting them."""
 
     def __init__(self, days: int) -> None:
         super().__init__(MemoryStore(), "memory://lake")

@@ -209,9 +209,9 @@ def test_no_sentence_repeats_a_value_of_a_record() -> None:
     frames = changed(RETURNS, refund_mode=pl.lit("canary mode"), source=pl.lit("canary"))(clean())
     frames = rejecting(frames)
     judged = [one for of_table in of_hour(HOUR, frames).values() for one in of_table]
-    said = " ".join(one.figures for one in judged)
-    assert "canary" not in said
-    assert not any(reference in said for reference in frames[RETURNS]["return_reference_number"])
+    figures = " ".join(one.figures for one in judged)
+    assert "canary" not in figures
+    assert not any(reference in figures for reference in frames[RETURNS]["return_reference_number"])
 
 
 @pytest.mark.parametrize(

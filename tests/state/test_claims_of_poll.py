@@ -38,5 +38,5 @@ def test_each_claim_about_a_poll_passes_and_fails_by_its_own_fact(fact: str) -> 
 )
 def test_a_wrong_clock_is_reported_in_words(minutes: int, side: str) -> None:
     found = of_poll(**{**SOUND, "clock_ahead": timedelta(minutes=minutes)})  # type: ignore[arg-type]
-    (said,) = [one.figures for one in found if not one.holds]
-    assert said == f"this machine's clock is {side} ClickPost's; set it right"
+    (figures,) = [one.figures for one in found if not one.holds]
+    assert figures == f"this machine's clock is {side} ClickPost's; set it right"

@@ -21,11 +21,11 @@ ELEVEN = Window(at(11))
 """Ends at 12:00: its ages are 13:00, 18:00, 12:00 tomorrow and 12:00 in three days."""
 
 
-def attempt(minutes: float, tries: int = 1, **said: Any) -> Attempt:
+def attempt(minutes: float, tries: int = 1, **changes: Any) -> Attempt:
     """An hour that has failed and may be repeated that many minutes from now."""
     again_at = NOW + timedelta(minutes=minutes)
     return Attempt(
-        **{"tries": tries, "since": SINCE, "again_at": again_at, "has_failed": True} | said
+        **{"tries": tries, "since": SINCE, "again_at": again_at, "has_failed": True} | changes
     )
 
 

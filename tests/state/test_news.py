@@ -62,14 +62,14 @@ def test_a_new_code_or_mode_is_named_unless_it_may_be_personal(
 
 def test_the_check_describes_the_new_names() -> None:
     keys = [NewName(kind="key", name=f"record.k{n:02}") for n in range(12)]
-    said = {claim.name: claim for claim in judged([*keys, NewName(kind="code", name="1005")])}
-    of_keys = said["new_keys_are_acknowledged"]
+    claims = {claim.name: claim for claim in judged([*keys, NewName(kind="code", name="1005")])}
+    of_keys = claims["new_keys_are_acknowledged"]
     assert (of_keys.verdict, of_keys.weight) == ("fails", "warning")
     assert of_keys.figures.startswith("ClickPost sends 12 new keys: record.k00, record.k01, ")
     assert of_keys.figures.endswith("record.k09 and 2 more")
-    of_codes = said["new_codes_are_acknowledged"]
+    of_codes = claims["new_codes_are_acknowledged"]
     assert of_codes.figures == "ClickPost sends 1 unknown status code: 1005"
-    assert said["new_modes_are_acknowledged"].holds
+    assert claims["new_modes_are_acknowledged"].holds
 
 
 def test_nothing_new_passes() -> None:

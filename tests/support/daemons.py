@@ -109,8 +109,8 @@ def daemon(world: World, form: str) -> Iterator[Daemon]:
                 workspace = world.folder / "workspace.yaml"
                 address = f"host: localhost, port: {port}, location_name: returns"
                 workspace.write_text(f"load_from:\n  - grpc_server: {{{address}}}\n")
-            told = ("run", "-w", str(workspace))
-            found.processes.append(stack.enter_context(_process(world, "dagster-daemon", *told)))
+            command = ("run", "-w", str(workspace))
+            found.processes.append(stack.enter_context(_process(world, "dagster-daemon", *command)))
             yield found
     finally:
         os.environ.pop("DAGSTER_HOME")

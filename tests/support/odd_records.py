@@ -113,9 +113,9 @@ def write() -> str:
     """Note the results of the current rules; gives the reason where the version was not raised."""
     found = digests()
     if NOTED.exists():
-        said = verdict(found, rules.VERSION, *noted())
-        if "raise VERSION" in said:
-            return said
+        advice = verdict(found, rules.VERSION, *noted())
+        if "raise VERSION" in advice:
+            return advice
     content = {"version": rules.VERSION, "records": found}
     NOTED.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return ""

@@ -180,8 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, body)
 
     def _refuse(self, code: str, status: int | None = None) -> None:
-        told = f"<Error><Code>{code}</Code><Message>by {SECRET}</Message></Error>"
-        self._answer(status or STATUSES[code], told.encode())
+        content = f"<Error><Code>{code}</Code><Message>by {SECRET}</Message></Error>"
+        self._answer(status or STATUSES[code], content.encode())
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)

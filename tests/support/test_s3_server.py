@@ -55,9 +55,9 @@ def test_an_object_is_returned_until_it_is_deleted(server: S3Server) -> None:
 def test_several_are_deleted_at_once(server: S3Server) -> None:
     server.objects = {"a&b": b"", "c": b"", "d": b""}
     body = b"<Delete><Object><Key>a&amp;b</Key></Object><Object><Key>d</Key></Object></Delete>"
-    status, said = ask(server, "POST", "?delete", body)
+    status, content = ask(server, "POST", "?delete", body)
     assert status == 200
-    assert said.count("<Deleted>") == 2
+    assert content.count("<Deleted>") == 2
     assert list(server.objects) == ["c"]
 
 
