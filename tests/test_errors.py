@@ -62,7 +62,7 @@ def test_a_single_try_is_not_counted_and_an_absent_hour_is_not_named() -> None:
     assert str(Throttled("Slow down.", next_step="Wait.")) == "Slow down. Wait."
 
 
-def test_errors_about_data_name_the_hour_and_what_to_do() -> None:
+def test_errors_about_data_name_the_hour_and_the_remedy() -> None:
     blocked = HourBlocked("2026-11-09-11:00", {"returns": []}, "returns are conserved: fails")
     assert "2026-11-09-11:00" in str(blocked)
     assert "returns are conserved: fails" in str(blocked)
@@ -78,7 +78,7 @@ def test_a_damaged_lake_names_the_remedy() -> None:
     assert "rebuild FROM TO" in str(LakeDamaged("The file x is missing."))
 
 
-def test_a_lake_of_another_format_is_named_with_what_to_do() -> None:
+def test_a_lake_of_another_format_is_named_with_a_remedy() -> None:
     older, newer = LakeOlder("s3://b/lake"), LakeNewer("s3://b/lake", "format-3.json")
     assert "s3://b/lake was made by an earlier release" in str(older)
     assert "`returns-orchestration upgrade`" in str(older)

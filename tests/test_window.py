@@ -95,7 +95,7 @@ def test_a_window_begins_on_a_whole_utc_hour_or_not_at_all(start: datetime) -> N
         Window(start)
 
 
-def test_neighbours_and_order() -> None:
+def test_windows_have_adjacent_windows_and_an_order() -> None:
     assert ELEVEN.next.previous == ELEVEN
     assert ELEVEN.next.start == ELEVEN.end
     assert min([ELEVEN.next, ELEVEN, ELEVEN.previous]) == ELEVEN.previous

@@ -147,7 +147,7 @@ def test_a_zone_without_an_offset_is_not_repeated() -> None:
     assert text.startswith("Since 2026-11-09 09:00 UTC.\n")
 
 
-def test_the_title_of_a_failed_check_is_what_happened_and_never_the_negated_claim() -> None:
+def test_the_title_of_a_failed_check_is_the_event_and_never_the_negated_claim() -> None:
     sample = of_claim_named("references_are_unique_and_present", "returns", "2 of 40 are repeated.")
     message = AUTHOR.opened(sample)
     assert message.title == "[problem] returns: 2 of 40 are repeated, in 2 hours"

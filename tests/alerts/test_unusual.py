@@ -98,7 +98,7 @@ def test_a_sale_that_raises_all_hours_is_not_a_surge(factor: float, found: bool)
     assert bool(rhythm.surge(counts, last)) is found
 
 
-def test_one_odd_week_does_not_change_what_is_usual() -> None:
+def test_one_odd_week_does_not_change_the_usual_counts() -> None:
     counts = level(40)
     last = max(counts)
     counts[last - 168] = 4_000

@@ -177,7 +177,7 @@ def test_a_lake_in_an_object_store_is_filled_and_verified(
         ({"AWS_SECRET_ACCESS_KEY": f" {SECRET}"}, {}, "AWS_SECRET_ACCESS_KEY has white space"),
     ],
 )
-def test_an_object_store_that_refuses_is_named_before_the_api_is_asked(
+def test_a_refusing_object_store_is_named_before_any_api_request(
     new_world: Callable[..., World],
     s3: S3Server,
     variables: dict[str, str],

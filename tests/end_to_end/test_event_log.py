@@ -225,7 +225,7 @@ def shown(world: World, instance: dg.DagsterInstance, result: RangeResult) -> di
     return {"checks": checks, "current": current, "states": states, "tags": versions, "log": log}
 
 
-def test_the_ui_shows_what_it_shows_with_dagsters_own(
+def test_the_ui_shows_the_same_as_with_dagsters_own(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []

@@ -58,7 +58,7 @@ def test_each_hour_is_requested_once_polled_and_made(lake: Lake, api_of: Any) ->
     assert [window for kind, window in kinds(outcomes) if kind is Polled] == HOURS
 
 
-def test_an_hour_is_made_as_soon_as_its_neighbours_have_landed(lake: Lake, api_of: Any) -> None:
+def test_an_hour_is_made_as_soon_as_adjacent_hours_have_landed(lake: Lake, api_of: Any) -> None:
     outcomes = kinds(api_of(reply).run(lake, HOURS))
     assert outcomes.index((Made, HOURS[0])) < outcomes.index((Polled, HOURS[3]))
     assert outcomes.index((Made, HOURS[1])) > outcomes.index((Polled, HOURS[2]))
@@ -169,7 +169,9 @@ def test_a_late_return_is_added_and_counted_as_late(lake: Lake, api_of: Any) -> 
     assert made.built.frames["returns"]["first_polled_at"].to_list()[1] == at(200)
 
 
-def test_a_neighbour_whose_poll_changes_an_hour_makes_it_due(lake: Lake, api_of: Any) -> None:
+def test_a_poll_of_an_adjacent_hour_that_changes_an_hour_makes_it_due(
+    lake: Lake, api_of: Any
+) -> None:
     api_of(reply).run(lake, HOURS[1:2])
     made = [o for o in api_of(reply).run(lake, HOURS[:1]) if isinstance(o, Made)]
     assert {o.window for o in made} == set(HOURS[:2])

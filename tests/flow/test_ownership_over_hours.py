@@ -214,7 +214,7 @@ POORER = {"refund_mode": None, "awb": None, "webhook_payload": None}
 
 
 @pytest.mark.parametrize("order", [[9, 10, 8], [9, 8, 10], [8, 9, 10], [10, 8, 9], [8, 10, 9]])
-def test_a_null_never_erases_in_whatever_order_hours_are_polled(
+def test_a_null_never_erases_in_any_order_of_polls(
     order: list[int], memory_lake: Lake, api_of: Any
 ) -> None:
     """Another window served it in full, and those at its hour's edge serve it with nulls."""

@@ -175,7 +175,7 @@ def test_a_rebuild_killed_at_any_change_is_completed_by_the_same_command(api_of:
     assert killed >= 12
 
 
-def test_an_hour_that_lost_its_only_poll_while_a_neighbour_served_its_edge_counts_it_once(
+def test_an_edge_return_counts_once_after_its_hour_lost_its_only_poll(
     memory_lake: Lake, api_of: Any
 ) -> None:
     lake = memory_lake

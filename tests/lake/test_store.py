@@ -231,7 +231,7 @@ def journal(days: int) -> dict[str, bytes]:
         ("2026-06-01", "2026-06-01", 0, 0),
     ],
 )
-def test_a_range_costs_the_requests_of_its_own_keys_only(
+def test_a_range_costs_only_the_requests_for_its_keys(
     start: str, stop: str, files: int, requests: int, s3: S3Server
 ) -> None:
     """Twelve months of keys before and after it; S3 gives 1,000 keys a request."""

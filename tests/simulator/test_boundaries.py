@@ -44,7 +44,7 @@ def test_a_rule_counts_the_edges_it_names(rule: Any) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_contiguous_windows_serve_a_boundary_record_as_often_as_the_rule_says(
+def test_contiguous_windows_serve_a_boundary_record_as_often_as_the_rule_implies(
     start: Start, rule: str
 ) -> None:
     api = start(returns_per_hour=20, edges=True, oddities=0, mps_share=0, edge_rule=rule)
@@ -109,7 +109,7 @@ def test_each_order_of_records_is_followed(start: Start) -> None:
     assert references("shuffled") == mixed
 
 
-def test_the_zone_moves_what_a_window_means(start: Start) -> None:
+def test_the_zone_shifts_the_window(start: Start) -> None:
     api = start(returns_per_hour=50, rhythm=False, oddities=0, zone="Asia/Kolkata")
     utc = start(returns_per_hour=50, rhythm=False, oddities=0)
     five_thirty = api.records(start_time="2026-11-09T16:30:00", end_time="2026-11-09T17:30:00")

@@ -61,7 +61,7 @@ def test_a_short_body_breaks_off(api: Api) -> None:
         struck(api, "short-body")
 
 
-def test_a_long_body_ends_where_its_length_says_and_the_next_call_works(api: Api) -> None:
+def test_a_long_body_ends_at_its_declared_length_and_the_next_call_works(api: Api) -> None:
     response = struck(api, "long-body")
     assert int(response.headers["content-length"]) == len(response.content)
     with pytest.raises(json.JSONDecodeError):

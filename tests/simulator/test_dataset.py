@@ -134,7 +134,7 @@ def test_edge_returns_surround_every_boundary_to_the_microsecond() -> None:
         assert beyond == [True, True]
 
 
-def test_nothing_requested_after_now_exists() -> None:
+def test_no_return_is_requested_after_now() -> None:
     data = dataset(returns_per_hour=600, rhythm=False)
     now = ELEVEN + timedelta(minutes=20)
     seen = data.returns_between(ELEVEN, ELEVEN + HOUR, now)

@@ -151,6 +151,6 @@ def test_times_without_a_fraction_are_exact_to_the_second(name: str) -> None:
         assert (read or datetime.fromisoformat(written)) == one.requested_at
 
 
-def test_clean_times_are_all_spelled_alike() -> None:
+def test_clean_times_have_one_spelling() -> None:
     served, _ = both(oddities=0)
     assert all(ZULU.fullmatch(time_text(json.loads(one.json))) for one in served)

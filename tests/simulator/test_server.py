@@ -107,9 +107,7 @@ def test_latency_comes_before_the_reply(start: Start) -> None:
     assert api.poll().elapsed.total_seconds() >= 0.05
 
 
-def test_nothing_is_logged_that_holds_the_key(
-    start: Start, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_log_line_holds_the_key(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     httpx_log = logging.getLogger("httpx")
     httpx_log.disabled = True  # the client's own log is not tested here
     try:

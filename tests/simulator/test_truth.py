@@ -39,7 +39,7 @@ def listed(records: list[dict[str, Any]]) -> list[TrueItem]:
     ]
 
 
-def test_the_truth_is_what_the_records_of_a_return_add_up_to() -> None:
+def test_the_truth_equals_the_sum_of_the_records_of_a_return() -> None:
     data = dataset(mps_share=0.3)
     records = defaultdict(list)
     for served in data.served(ELEVEN, NOON, LATER):

@@ -161,7 +161,7 @@ def test_every_aggregate_is_counted() -> None:
     assert list(COUNTED) == [aggregate.name for aggregate in tables.AGGREGATES]
 
 
-def test_the_rows_of_a_day_are_counted_alike_with_the_day_in_the_place_of_the_hour() -> None:
+def test_rows_of_a_day_are_counted_the_same_way_with_the_day_instead_of_the_hour() -> None:
     returns, items = frames({"1": ("b", [(2, "y", None)]), "2": ("a", [(None, None, "b")])})
     for aggregate in tables.AGGREGATES:
         hourly = count(aggregate, HOUR.start, returns, items)

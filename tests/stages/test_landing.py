@@ -94,7 +94,7 @@ def test_the_pieces_of_a_return_in_another_order_bring_nothing_new(lake: Lake) -
     assert bytes_of(lake.store) == before
 
 
-def test_a_poll_of_fewer_returns_counts_what_vanished_over_all_polls(lake: Lake) -> None:
+def test_a_poll_of_fewer_returns_counts_vanished_returns_over_all_polls(lake: Lake) -> None:
     poll(lake, A, B)
     poll(lake, A, C, polled_at=at(13))
     landed = poll(lake, C, polled_at=at(14))
@@ -211,7 +211,7 @@ def test_the_second_of_two_writers_of_one_reply_adds_nothing(folder: Path) -> No
     assert kept(lake) == [texts(A, B)]
 
 
-def test_the_second_of_two_writers_keeps_what_only_it_brought(folder: Path) -> None:
+def test_the_second_of_two_writers_keeps_its_own_returns(folder: Path) -> None:
     lake = Lake(OneMore(folder, (A,)), lambda: at(20))
     landed = poll(lake, B)
     assert (landed.kept, landed.first) == (True, False)
@@ -247,7 +247,7 @@ def _landed_at(lake: Lake, moment: datetime) -> list[Poll]:
     return polls(lake)
 
 
-def test_after_a_poll_that_was_sent_too_early_the_next_is_kept_whatever_it_brings(
+def test_the_poll_after_one_sent_too_early_is_always_kept(
     lake: Lake,
 ) -> None:
     poll(lake, A, polled_at=at(11, 30))
@@ -255,7 +255,7 @@ def test_after_a_poll_that_was_sent_too_early_the_next_is_kept_whatever_it_bring
     assert not poll(lake, A, polled_at=at(13)).kept
 
 
-def test_after_a_poll_that_was_quarantined_the_next_is_kept_whatever_it_brings(lake: Lake) -> None:
+def test_the_poll_after_a_quarantined_one_is_always_kept(lake: Lake) -> None:
     poll(lake, A)
     poll(lake, B, polled_at=at(13))
     lake.quarantine_poll(lake.names(), HOUR, 2)

@@ -199,7 +199,7 @@ def test_the_zone_follows_from_the_references_of_most_returns() -> None:
     assert "CLICKPOST_TIME_ZONE" in found.figures
 
 
-def test_a_neighbour_s_return_is_near_enough() -> None:
+def test_a_return_of_an_adjacent_hour_is_near_enough() -> None:
     for hours in (-1, 1):
         frames = changed(RETURNS, requested_at=off(hours=hours))(clean())
         assert claim(frames, RETURNS, "every_return_is_inside_its_hour_or_next_to_it").holds
