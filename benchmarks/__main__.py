@@ -1,8 +1,8 @@
 """`python -m benchmarks`: run the parts, print the table; see --help.
 
 Everything is made in a new folder beside the lake's default place, so on the same kind of disk, and
-taken away at the end. Nothing else should run on the machine meanwhile; where the processor's
-seconds are much fewer than those that passed, something did.
+removed at the end. The machine should run no other work meanwhile; processor seconds far below the
+elapsed seconds show that it did.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def measure(
     single_runs: int = SINGLE_RUNS,
     say: Callable[[str], None] = print,
 ) -> list[Figure]:
-    """Every figure, of ``hours`` and five times as many; ``folder`` is made use of and left."""
+    """Every figure, for ``hours`` and five times as many; ``folder`` is used and not removed."""
     of_looks = looks.measure(folder / "looks", hours, say)
     of_year, lake = year.measure(folder / "year", hours, single_runs, say)
     of_alerts = quarter.measure(say)
@@ -55,7 +55,7 @@ def main(
     ] = ROOT / "data",
     out: Annotated[Path | None, typer.Option(help="File for the table, in Markdown.")] = None,
 ) -> None:
-    """Measure and print one table: each figure, what stands beside it, and the ratio."""
+    """Measure and print one table: each figure, its comparison, and the ratio."""
     if quick:
         hours, single_runs = QUICK_HOURS, QUICK_RUNS
     folder.mkdir(exist_ok=True)

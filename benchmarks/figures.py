@@ -1,7 +1,7 @@
-"""The table: each figure with what stands beside it, how they compare, and what was asked for.
+"""The table: each figure with its comparison, their ratio, and the target.
 
-A peer does the same work another way; a floor does the least that any way would have to do. Both
-are taken in the same run on the same machine, since seconds alone say more about the machine.
+A peer does the same work another way; a floor does the minimum that any way needs. Both are
+measured in the same run on the same machine, since seconds alone depend mostly on the machine.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ YEAR_HOURS = 8_760
 class Figure:
     """One line: ``what`` was measured, ``beside`` what, and the first as a multiple of the second.
 
-    ``asked`` says what was asked for and ``met`` whether it is so; None at a size for which nothing
-    was asked.
+    ``asked`` is the target and ``met`` whether it is reached; None at a size without a target.
     """
 
     what: str
@@ -52,7 +51,7 @@ def table(figures: Iterable[Figure]) -> str:
 
 
 def timed(work: Callable[[], R], times: int = 1) -> tuple[float, R]:
-    """Seconds of ``work``, the median of ``times`` goes, and what the last one gave."""
+    """Seconds of ``work``, the median of ``times`` runs, and the result of the last one."""
     seconds: list[float] = []
     for _ in range(times):
         began = time.perf_counter()
@@ -62,7 +61,7 @@ def timed(work: Callable[[], R], times: int = 1) -> tuple[float, R]:
 
 
 def in_words(seconds: float) -> str:
-    """Seconds to three digits, in a unit that suits them."""
+    """Seconds to three digits, in a suitable unit."""
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 600:

@@ -1,10 +1,10 @@
 """Years of history without years of work: the journal of hours and days, and Dagster's events.
 
-The entries go through the lake's own calls and say what those of a real hour say; the files of
-hours that they name have the size that they say and no content, so this serves only what reads the
-journal and the days, and lists files. What is written is not synced, or making five years would
-take longer than looking at them. The events are copies of one that Dagster itself stored, put into
-its tables in bulk.
+The entries go through the lake's own calls and equal those of a real hour; the files of hours that
+they name have the recorded size and no content, so this serves only code that reads the journal and
+the days, and lists files. Writes are not synced, or making five years would take longer than
+looking at them. The events are copies of one that Dagster itself stored, put into its tables in
+bulk.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 RETURNS_AN_HOUR = 20
 STRAY_EVERY = 24
-"""Each so many hours a window served a return of the hour before: an edge shared by two windows."""
+"""Every that many hours a window served a return of the hour before: an edge of two windows."""
 
 AGES = (0, 1, 6, 24, 72)
-"""Hours after its end at which an hour is polled unattended; up to so many polls an hour."""
+"""Hours after its end at which an hour is polled unattended; at most one poll at each."""
 
 ROWS_OF_EVENTS = 2_000
 """Rows of one INSERT."""
@@ -107,7 +107,7 @@ def make_history(site: Site, hours: int, polls_an_hour: int = 1) -> list[Window]
 
 
 def _polled_at(window: Window, polls: int) -> list[datetime]:
-    """When each of ``polls`` polls was, oldest first: a little after the last of AGES."""
+    """The times of ``polls`` polls, oldest first: a little after the last of AGES."""
     return [window.end + timedelta(hours=age, minutes=11) for age in AGES[-polls:]]
 
 
@@ -123,7 +123,7 @@ class _History:
         self._names.load_hours(windows)
 
     def poll(self, window: Window, polls: int) -> Poll:
-        """The polls of an hour, and the marks of what they served; the newest one."""
+        """The polls of an hour, and the marks of the returns they served; the newest one."""
         if window != self._first and window.start.hour % STRAY_EVERY == 0:
             self.lake.mark(self._names, window, [window.previous])
         for number, polled_at in enumerate(_polled_at(window, polls), start=1):
@@ -143,7 +143,7 @@ class _History:
         return poll
 
     def make(self, window: Window, polls: int) -> None:
-        """What was made of an hour."""
+        """The tables of an hour."""
         made = Made(
             period=window.key,
             inputs=inputs_of(window, self._names),
@@ -162,7 +162,7 @@ class _History:
         self.lake.put_entry(self._names, made)
 
     def make_day(self, day: Day) -> None:
-        """What was made of a day."""
+        """The tables of a day."""
         hours = len(sources_of_day(day, self._names))
         rows = RETURNS_AN_HOUR * hours
         counts: dict[str, list[object]] = {

@@ -1,12 +1,12 @@
-"""What looks at every hour there is: `status`, `lateness`, the ticks of sensors and schedules.
+"""Code that looks at every hour: `status`, `lateness`, the ticks of sensors and schedules.
 
 Measured over a history of ``hours`` (a year) and of five times as many, each hour complete with one
-poll and one event, and once more over five years as they are lived unattended, with five polls and
-events an hour. Three ticks are told apart: the first, without a cursor; the next, with the cursor
-of the one before, while older hours are still unread; and one when all has been read, which is how
-a sensor spends its life. One that keeps its state in the lake goes on from there at each.
+poll and one event, and once more over five years as in unattended operation, with five polls and
+events an hour. Three ticks are distinguished: the first, without a cursor; the next, with the
+cursor of the one before, while older hours are still unread; and one when all hours have been read,
+the usual tick of a sensor. One that keeps its state in the lake continues from there at each.
 
-Beside them stand: for `status` a bare read of the same journal, for a tick the same tick over a
+The comparisons are: for `status` a bare read of the same journal, for a tick the same tick over a
 fifth of the hours, and over as many with one poll; a sensor that does nothing shows what any tick
 costs. Medians of five, with the files in the system's cache.
 """
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 START = "2021-01-01T00:00:00Z"
 YEARS = 5
 LOOKED_AT_LEAST = 500
-"""Hours of which every sensor reads more in a tick: so it is known when all have been read."""
+"""Every sensor reads more hours than that in a tick: so it is known when all have been read."""
 
 POLLS_LIVED = 5
 GOES = 5
@@ -49,11 +49,11 @@ FIRST, NEXT, ALL_READ = "first tick", "next tick", "all read"
 IDLE = "a sensor that does nothing"
 
 DERIVATION_ASKED = {YEAR_HOURS: 1.0, YEARS * YEAR_HOURS: 5.0}
-"""Hours to the seconds in which their states are to be known."""
+"""From a number of hours to the seconds in which their states must be derived."""
 TICK_ASKED = 2.0
 FLAT_ASKED = 2.0
 FLAT_AT_ONCE = 0.05
-"""Seconds below which a tick counts as flat: there the machine's own noise is a factor of two."""
+"""Seconds below which a tick counts as flat: there the noise of the machine is a factor of two."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Looked:
 
 
 def measure(folder: Path, hours: int, say: Callable[[str], None]) -> list[Figure]:
-    """All looks over three histories, each made in ``folder`` and taken away again."""
+    """All looks over three histories, each made in ``folder`` and removed again."""
     sizes = [(hours, 1), (YEARS * hours, 1), (YEARS * hours, POLLS_LIVED)]
     found = [_looked(folder / f"history-{h}-{polls}", h, polls, say) for h, polls in sizes]
     year, years, lived = found
@@ -113,7 +113,7 @@ def _of_status(looked: Looked) -> Iterator[Figure]:
 
 def _of_tick(name: str, looked: Looked, beside: Looked) -> Figure:
     seconds, less = looked.ticks[name], beside.ticks[name]
-    # The first tick of a process also opens what the later ones find open.
+    # The first tick of a process also opens files and databases for the later ones.
     flat = seconds < max(FLAT_ASKED * less, FLAT_AT_ONCE) or name.endswith(FIRST) or name == IDLE
     judged = looked.hours == YEARS * YEAR_HOURS and looked.polls == 1
     return Figure(
@@ -145,7 +145,7 @@ def _looked(folder: Path, hours: int, polls: int, say: Callable[[str], None]) ->
 
 
 def _read_all(folder: Path) -> int:
-    """Read every file below ``folder`` and do nothing with it; the bytes read."""
+    """Read every file below ``folder`` and discard it; gives the bytes read."""
     read = 0
     for inside, _, names in os.walk(folder):
         for name in names:

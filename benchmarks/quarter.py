@@ -1,4 +1,4 @@
-"""A quarter of alerts: how many are false in a normal one, and how many of 20 planted are found.
+"""A quarter of alerts: false ones in a normal quarter, and how many of 20 planted are found.
 
 2,160 hours after eight weeks of history, by the simulator's rhythm of days, nights and weekends,
 with days that differ (a fifth up or down) and a sale week at three times the usual. Then the same
@@ -41,7 +41,7 @@ QUARTER = 2_160
 HISTORY = 8 * 168
 SALE = range(1_000, 1_000 + 168)
 SETTINGS = load_settings(Path(os.devnull))
-"""The usual ones."""
+"""The usual shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Merchant:
         for number, planted in enumerate(shifts):
             if hour not in planted.hours:
                 continue
-            if number < 3:  # a third of all others are of the wrong size now
+            if number < 3:  # a third of all others have the wrong size now
                 reasons = Counter(
                     "Size Issue" if rng.random() < 0.33 else r for r in reasons.elements()
                 )
@@ -125,7 +125,7 @@ class Merchant:
 
 
 def live(merchant: Merchant) -> list[Incident]:
-    """The incidents of the quarter, an hour after another."""
+    """The incidents of the quarter, hour by hour."""
     first = START - timedelta(hours=HISTORY)
     watch = Watch.first(first)
     watch.asked_at = first
@@ -223,7 +223,7 @@ def _verdicts(merchant: Merchant, hour: int, window: Window, now: datetime) -> l
 
 
 def measure(say: Callable[[str], object] = lambda _: None) -> list[Figure]:
-    """False incidents of a normal quarter by the size of the merchant, and what was found."""
+    """False incidents of a normal quarter by the size of the merchant, and planted ones found."""
     figures: list[Figure] = []
     months = QUARTER / 24 / 30
     for mean in (2.0, 16.0, 137.0):

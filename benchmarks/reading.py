@@ -1,9 +1,9 @@
 """A year's returns by reason and month, as a reader asks for them, from hourly and daily files.
 
-polars and DuckDB read `return_reasons_hourly` (a file an hour), beside the same rows in one file,
-which is what so many files cost the reader; and `return_reasons_daily` (a file a day, in the
-report's zone, so its months begin some hours apart), beside the hourly files. Medians of three,
-after the files were read once.
+polars and DuckDB read `return_reasons_hourly` (a file an hour), compared with the same rows in one
+file: this shows the cost of so many files; and `return_reasons_daily` (a file a day, in the
+report's zone, so its months begin some hours apart), compared with the hourly files. Medians of
+three, after the files were read once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""One place to measure in: a lake, a DAGSTER_HOME, and settings that come from nowhere else.
+"""One place to measure in: a lake, a DAGSTER_HOME, and settings without outside influence.
 
-Commands run in processes of their own, as a user runs them, without the variables of the caller's
-shell. A process's peak is the VmHWM of /proc, which an exec resets; resource usage would hand down
-the peak of the process that started it.
+Commands run in separate processes, as a user runs them, without the variables of the caller's
+shell. A process's peak is the VmHWM of /proc, which an exec resets; resource usage would inherit
+the peak of the parent process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 LOOK_SECONDS = 0.05
-"""How long to wait for the end of a process before its memory is looked at again."""
+"""Time between two looks at the memory of a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Ended:
     output: str
 
     def or_die(self) -> Ended:
-        """Itself; RuntimeError with its last words if it failed: no figure of a failure counts."""
+        """Itself; RuntimeError with its last output if it failed: a failure gives no figure."""
         if self.code:
             last = "\n".join(self.output.splitlines()[-20:])
             message = f"a measured process ended with {self.code}:\n{last}"
@@ -84,7 +84,7 @@ class Site:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """DAGSTER_HOME is this one's, for what is measured in this process."""
+        """Set DAGSTER_HOME to this one, for measurements in this process."""
         before = os.environ.get("DAGSTER_HOME")
         os.environ["DAGSTER_HOME"] = str(self.home)
         try:
@@ -117,15 +117,15 @@ class Site:
 
     @contextmanager
     def simulator(self, *options: str) -> Iterator[str]:
-        """The bundled simulator in a process of its own; gives its base URL."""
+        """The bundled simulator in a separate process; gives its base URL."""
         process = self._start("returns-orchestration", "simulate", "--port", "0", *options)
         try:
             assert process.stdout
-            said = process.stdout.readline().decode()
-            if not said.startswith("CLICKPOST_BASE_URL="):
-                message = f"the simulator did not start: {said or process.stdout.read().decode()}"
+            line = process.stdout.readline().decode()
+            if not line.startswith("CLICKPOST_BASE_URL="):
+                message = f"the simulator did not start: {line or process.stdout.read().decode()}"
                 raise RuntimeError(message)
-            yield said.strip().split("=", 1)[1]
+            yield line.strip().split("=", 1)[1]
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate()
@@ -149,7 +149,7 @@ class Site:
 
 
 def _processor_seconds() -> float:
-    """What all processes that have ended took of the processor; one at a time is run here."""
+    """Processor seconds of all ended processes; only one runs here at a time."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return ended.ru_utime + ended.ru_stime
 
@@ -162,14 +162,14 @@ class Memory:
         self._peak = 0.0
 
     def look(self, pid: int) -> None:
-        """Note the most that was held so far; a process that has just ended tells nothing."""
+        """Note the most that was held so far; a process that has just ended gives no value."""
         with suppress(OSError):
             lines = Path(f"/proc/{pid}/status").read_text().splitlines()
             held = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
             self._peak = max(self._peak, *(int(kilobytes) / 1024 for kilobytes in held), 0.0)
 
     def mark(self, pid: int | None = None) -> None:
-        """Begin anew, at what the process ``pid`` holds now."""
+        """Begin again, at the current memory of the process ``pid``."""
         self.peaks.append(self._peak)
         self._peak = 0.0
         if pid is not None:

@@ -1,12 +1,12 @@
-"""A year from the simulator through `backfill`, beside a run an hour and beside bare work.
+"""A year from the simulator through `backfill`, compared with a run an hour and with bare work.
 
 ``backfill`` runs as a user runs it, over a new lake and a new DAGSTER_HOME, against the simulator
-in a process of its own that takes 20 ms to answer. Its memory is the most the process held up to
-one month, from there to four, and from there to the end, each taken anew. The peer makes hours one
-by one, a process and a run for each, as Dagster does without ranges; few of them are made and the
-time of a year is that of one hour times its hours. The floor sends the same requests with the same
-client, as many at once, and puts the same bytes as the same files; it decodes, judges and records
-nothing.
+in a separate process that takes 20 ms to answer. Its memory is the most the process held up to one
+month, from there to four, and from there to the end, each measured separately. The peer makes hours
+one by one, a process and a run for each, as Dagster does without ranges; it makes only a few, and
+the time of a year is that of one hour times its hours. The floor sends the same requests with the
+same client, as many at once, and puts the same bytes as the same files; it does not decode, judge
+or record.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MONTHS = (1, 4, 12)
 SECONDS_ASKED = 15 * 60
 PEAK_ASKED_MB = 600
 SAME_MEMORY = 1.05
-"""Two peaks of one process differ by so much without any cause."""
+"""Two peaks of one process can differ by that much without a cause."""
 TIMES_ASKED = 40
 
 
@@ -56,12 +56,12 @@ class Backfilled:
 
     @property
     def seconds_an_hour(self) -> float:
-        """Its time by hours."""
+        """Its time for each hour."""
         return self.seconds / len(self.windows)
 
     @property
     def marks(self) -> list[int]:
-        """How many hours are MONTHS of it."""
+        """The numbers of hours in MONTHS of it."""
         return [max(1, len(self.windows) * month // MONTHS[-1]) for month in MONTHS]
 
 
@@ -92,7 +92,7 @@ def _site(folder: Path, base_url: str) -> Site:
 
 def _backfill(site: Site, hours: int) -> Backfilled:
     done = Backfilled(site, hours_from(site.settings.start, hours))
-    # Hours are made in order but for a few in flight: the entry of the last hour of a month says
+    # Hours are made in order except a few in flight: the entry of the last hour of a month shows
     # that the month is done.
     ends = [folder_of(done.windows[mark - 1].key) for mark in done.marks[:-1]]
     began = time.perf_counter()
@@ -107,14 +107,14 @@ def _backfill(site: Site, hours: int) -> Backfilled:
     span = done.windows[0].text, done.windows[-1].next.text
     ended = site.product("backfill", *span, at_look=at_look).or_die()
     done.seconds, done.processor_seconds = ended.seconds, ended.processor_seconds
-    while len(done.reached) < len(MONTHS):  # the end, and what was too short to be seen
+    while len(done.reached) < len(MONTHS):  # the end, and parts too short to be seen
         done.memory.mark()
         done.reached.append(done.seconds)
     return done
 
 
 def _single_runs(site: Site, windows: Sequence[Window]) -> Ended:
-    """An hour where each of ``windows`` is a run and a process of its own: the mean."""
+    """The mean time of an hour where each of ``windows`` is a separate run and process."""
     module = "-m", "returns_orchestration.definitions"
     ended = [
         site.run(

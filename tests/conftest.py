@@ -1,4 +1,4 @@
-"""What the tests of several rooms share: lakes, and hypothesis with few examples."""
+"""Fixtures that several rooms share: lakes, and hypothesis with few examples."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lake(folder: Path) -> Lake:
-    """A lake in a folder; its clock stands still, so that what is written twice is the same."""
+    """A lake in a folder; its clock does not move, so that two writes give the same bytes."""
     return Lake(FolderStore(folder), lambda: at(20))
 
 
@@ -41,7 +41,7 @@ def memory_lake() -> Lake:
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    """A store that speaks S3 on loopback; the environment leads to it and to no other."""
+    """An S3 server on loopback; the environment leads to it and to no other."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     with S3Server().running() as server:
@@ -51,5 +51,5 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes is begun first, so that no core is left alone with it at the end."""
+    """Start tests that take minutes first, so that they do not end the run on one core."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)

@@ -1,4 +1,4 @@
-"""An address that holds the key or the user name is refused; a plain word in it is let be."""
+"""An address that holds the key or the user name is refused; a plain word in it is accepted."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_address_with_a_secret_in_it_is_refused_and_neither_is_shown(
         ("", " ", "http://127.0.0.1:8000/api"),
     ],
 )
-def test_a_word_of_the_address_that_tells_nothing_is_let_be(
+def test_an_address_with_a_harmless_word_is_accepted(
     key: str, user_name: str, address: str
 ) -> None:
     settings = load_settings(

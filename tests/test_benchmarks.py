@@ -1,4 +1,4 @@
-"""The benchmarks run, at a size at which their figures mean nothing; no timing is asserted."""
+"""The benchmarks run, at a size without meaningful figures; no timing is asserted."""
 
 from __future__ import annotations
 
@@ -38,16 +38,14 @@ def test_every_part_gives_its_lines(tmp_path: Path) -> None:
         "| `return_reasons_hourly` by reason and month, DuckDB",
     ):
         assert what in table
-    # Of time and memory nothing was asked for at this size; alerts are counted at their own.
+    # At this size there is no target for time and memory; alerts are counted at their own size.
     timed = [line for line in table.splitlines() if not line.startswith("| alerts: ")]
     assert not [line for line in timed if ": met |" in line or "not met" in line]
     assert not list(work.iterdir())
 
 
 @pytest.mark.parametrize("polls", [1, 5])
-def test_a_history_that_was_made_is_as_complete_as_one_that_was_lived(
-    tmp_path: Path, polls: int
-) -> None:
+def test_a_generated_history_is_as_complete_as_a_polled_one(tmp_path: Path, polls: int) -> None:
     variables = {"RETURNS_START": looks.START, "CLICKPOST_KEY": "-", "CLICKPOST_USER_NAME": "-"}
     site = Site(tmp_path / "site", variables)
     windows = make_history(site, 50, polls)
@@ -62,7 +60,7 @@ def test_a_history_that_was_made_is_as_complete_as_one_that_was_lived(
     assert {states.of(window) for window in windows} == {Verdict("complete")}
 
 
-def test_a_process_that_fails_gives_no_figure(tmp_path: Path) -> None:
+def test_a_failed_process_gives_no_figure(tmp_path: Path) -> None:
     site = Site(tmp_path / "site")
     ended = site.product("status", "nonsense", "nonsense")
     with pytest.raises(RuntimeError, match="is not an hour"):
@@ -70,7 +68,7 @@ def test_a_process_that_fails_gives_no_figure(tmp_path: Path) -> None:
     assert Ended(1.0, 0.5, 0, "").or_die().seconds == 1.0
 
 
-def test_a_verdict_is_given_only_where_something_was_asked() -> None:
+def test_a_verdict_is_given_only_where_a_target_exists() -> None:
     met = Figure("a", "1 s", "b: 2 s", 0.5, "< 2 s", met=True)
     missed = Figure("a", "3 s", asked="< 2 s", met=False)
     not_judged = Figure("a", "3 s", asked="< 2 s")
@@ -85,7 +83,7 @@ def test_a_verdict_is_given_only_where_something_was_asked() -> None:
     ("seconds", "words"),
     [(0.0123, "12.3 ms"), (4.567, "4.57 s"), (599, "599 s"), (900, "15 min"), (36_000, "10 h")],
 )
-def test_seconds_are_told_in_a_unit_that_suits_them(seconds: float, words: str) -> None:
+def test_seconds_are_shown_in_a_suitable_unit(seconds: float, words: str) -> None:
     assert figures.in_words(seconds) == words
 
 

@@ -97,7 +97,7 @@ def test_a_day_holds_its_begin_and_not_its_end(moment: datetime, zone: ZoneInfo,
         (29, NEW_YORK, [TENTH]),
     ],
 )
-def test_an_hour_in_which_a_day_begins_lies_in_two(
+def test_an_hour_in_which_a_day_begins_lies_in_two_days(
     hour: int, zone: ZoneInfo, days: list[date]
 ) -> None:
     assert [day.date for day in days_of(Window(at(hour)), zone)] == days
@@ -115,7 +115,7 @@ def test_every_moment_lies_in_its_day_and_in_one_of_its_hours(
 
 
 @given(moments, zones)
-def test_hours_know_their_days_as_days_know_their_hours(moment: datetime, zone: ZoneInfo) -> None:
+def test_hours_and_days_refer_to_each_other(moment: datetime, zone: ZoneInfo) -> None:
     window = Window.of(moment)
     near = [Day(moment.date() + timedelta(days=step), zone) for step in range(-2, 3)]
     assert days_of(window, zone) == [day for day in near if window in day.windows]

@@ -1,4 +1,4 @@
-"""The house rules as tests: who imports whom, what the documents must name."""
+"""The house rules as tests: the order of imports, the contents of the documents."""
 
 from __future__ import annotations
 
@@ -93,27 +93,27 @@ def test_a_room_imports_only_from_rooms_above_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
-def test_dagster_is_known_in_one_place(path: Path) -> None:
+def test_dagster_is_imported_in_one_place(path: Path) -> None:
     dagster = {name for name in imports(path) if name.split(".")[0].startswith("dagster")}
     assert not dagster or room(path) in MAY_IMPORT_DAGSTER
 
 
-def test_every_room_has_its_place_in_the_order() -> None:
+def test_every_room_has_a_place_in_the_order() -> None:
     assert {room(path) for path in MODULES} == {*ORDER, "simulator", "__init__"}
 
 
 @pytest.mark.parametrize("path", [*MODULES, *BENCHMARKS], ids=str)
-def test_a_module_says_what_lives_in_it_and_has_a_telling_name(path: Path) -> None:
+def test_a_module_has_a_docstring_and_a_descriptive_name(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
     assert not NOT_NAMES & set(re.split(r"[_/]", str(path.relative_to(ROOT).with_suffix(""))))
 
 
 SIGNED = ("clickpost", "lake", "stages", "state", "flow", "alerts")
-"""Rooms whose sign is a contents page."""
+"""Rooms whose docstring is a contents page."""
 
 
 @pytest.mark.parametrize("name", SIGNED)
-def test_the_sign_of_a_room_names_its_modules_and_no_others(name: str) -> None:
+def test_the_docstring_of_a_room_names_its_modules_and_no_others(name: str) -> None:
     sign = ast.get_docstring(ast.parse((PACKAGE / name / "__init__.py").read_text())) or ""
     named = set(re.findall(r"``([a-z][a-z0-9_]*)(?:\.py)?``", sign))
     there = {path.stem for path in (PACKAGE / name).glob("*.py")} - {"__init__"}
@@ -129,7 +129,7 @@ def test_the_map_of_the_package_names_every_room_in_order() -> None:
     assert [room for room in named if room != "simulator"] == list(ORDER)
 
 
-def test_the_top_level_holds_what_earns_its_place() -> None:
+def test_the_top_level_holds_only_listed_files() -> None:
     ignored = {
         ".git",
         ".venv",
@@ -145,7 +145,7 @@ def test_the_top_level_holds_what_earns_its_place() -> None:
     assert {name for name in found if not name.endswith(".egg-info")} <= TOP_LEVEL
 
 
-def test_every_error_is_drawn_in_the_tree() -> None:
+def test_every_error_is_in_the_tree_of_the_docstring() -> None:
     drawing = ast.get_docstring(ast.parse((PACKAGE / "errors.py").read_text())) or ""
     waiting = [ReturnsError]
     while waiting:
@@ -155,7 +155,7 @@ def test_every_error_is_drawn_in_the_tree() -> None:
         waiting += error.__subclasses__()
 
 
-def test_the_documents_show_the_code_of_today() -> None:
+def test_the_documents_match_the_code() -> None:
     for path, text in documents.pages().items():
         assert text == path.read_text(), f"{path}: make docs writes it anew"
 
@@ -201,7 +201,7 @@ def test_every_pinned_version_is_within_the_bounds_of_the_package() -> None:
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
 
 
-def test_nothing_names_an_address_of_a_package_registry_or_a_path_of_one_machine() -> None:
+def test_no_file_names_a_package_registry_or_a_path_of_one_machine() -> None:
     for name in ("constraints.txt", "pyproject.toml"):
         assert not re.search(r"https?://|file:", (ROOT / name).read_text()), name
     for path in (*documents.pages(), ROOT / "data" / "README.md", ROOT / "constraints.txt"):

@@ -39,7 +39,7 @@ CANARY = "canary-9f3c"
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project folder of its own, and none of the variables set."""
+    """A separate project folder, and none of the variables set."""
     for name in DEFAULTS:
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "workspace.yaml").touch()
@@ -57,7 +57,7 @@ def test_the_variables_are_those_of_the_contract_in_its_order() -> None:
 
 
 @pytest.mark.parametrize("variable", DEFAULTS)
-def test_a_default_is_what_its_text_in_the_contract_means(
+def test_a_default_equals_its_text_in_the_contract(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_default = value(load_settings(), variable)
@@ -73,7 +73,7 @@ def test_a_copy_of_env_example_changes_nothing() -> None:
     assert load_settings(example) == load_settings()
 
 
-def test_defaults_have_the_types_that_the_code_reckons_with(project: Path) -> None:
+def test_defaults_have_the_declared_types(project: Path) -> None:
     settings = load_settings()
     assert settings.settle == timedelta(minutes=10)
     assert settings.start == datetime(2026, 1, 1, tzinfo=UTC)
@@ -141,7 +141,7 @@ def test_sensible_values_are_read(
         ("RETURNS_ALERT_QUIET_HOURS", "22-24", "22-8, or none"),
     ],
 )
-def test_nonsense_names_the_variable_and_what_is_allowed_and_no_secret(
+def test_an_invalid_value_names_the_variable_and_what_is_allowed_and_no_secret(
     variable: str, nonsense: str, allowed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for secret in ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_ALERT_URLS"):
@@ -155,7 +155,7 @@ def test_nonsense_names_the_variable_and_what_is_allowed_and_no_secret(
     assert CANARY not in str(raised.value)
 
 
-def test_every_variable_that_makes_no_sense_is_named_at_once() -> None:
+def test_every_invalid_variable_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
         load_settings(CLICKPOST_MAX_CONCURRENCY="0", RETURNS_START="soon")
     assert "CLICKPOST_MAX_CONCURRENCY" in str(raised.value)
@@ -176,7 +176,7 @@ def test_the_env_file_is_read_and_the_environment_wins(
     assert settings.lake == str(project / "data/lake")
 
 
-def test_an_empty_variable_is_an_absent_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in DEFAULTS:
         monkeypatch.setenv(name, "")
     settings = load_settings()
@@ -185,7 +185,7 @@ def test_an_empty_variable_is_an_absent_one(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("absent", ["CLICKPOST_KEY", "CLICKPOST_USER_NAME"])
-def test_absent_credentials_fail_only_when_asked_for_and_by_name(
+def test_absent_credentials_fail_only_when_needed_and_by_name(
     absent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in {"CLICKPOST_KEY", "CLICKPOST_USER_NAME"} - {absent}:
@@ -197,7 +197,7 @@ def test_absent_credentials_fail_only_when_asked_for_and_by_name(
     assert CANARY not in str(raised.value)
 
 
-def test_secrets_show_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_appear_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     for secret in ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_ALERT_URLS"):
         monkeypatch.setenv(secret, CANARY)
     settings = load_settings()
@@ -241,7 +241,7 @@ def test_loading_touches_nothing(project: Path) -> None:
     assert [path.name for path in project.iterdir()] == ["workspace.yaml"]
 
 
-def test_an_env_file_that_is_no_text_is_named_and_not_shown(project: Path) -> None:
+def test_an_env_file_that_is_not_text_is_named_and_not_shown(project: Path) -> None:
     (project / ".env").write_bytes(f"CLICKPOST_KEY={CANARY}".encode() + b"\xff")
     with pytest.raises(SettingsError, match=r"\.env holds bytes that are no UTF-8 text") as raised:
         load_settings()
@@ -249,7 +249,7 @@ def test_an_env_file_that_is_no_text_is_named_and_not_shown(project: Path) -> No
     assert CANARY not in repr(raised.value)
 
 
-def test_every_variable_that_is_hidden_is_looked_for_in_the_env_file() -> None:
+def test_every_secret_variable_is_checked_in_the_env_file() -> None:
     hidden = [str(f.alias) for f in Settings.model_fields.values() if "Secret" in str(f.annotation)]
     assert list(SECRET) == hidden
 

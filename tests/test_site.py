@@ -49,7 +49,7 @@ def test_a_page_fetches_nothing_from_another_host(site: Path) -> None:
         assert not re.search(r"url\(['\"]?https?:|@import", sheet.read_text()), sheet
 
 
-def test_the_search_knows_every_setting(site: Path) -> None:
+def test_the_search_finds_every_setting(site: Path) -> None:
     index = json.loads((site / "search" / "search_index.json").read_text())
     found = " ".join(entry["text"] for entry in index["docs"])
     for word in ("RETURNS_SETTLE_MINUTES", "return_reasons_daily", "missing_hours"):

@@ -94,7 +94,7 @@ TIMES = {"timestamp", "Return Request Timestamp"}
 COLUMNS = [(table, column) for table in TABLES for column in table.columns]
 
 
-def test_the_tables_of_the_contract_are_there_with_their_columns() -> None:
+def test_the_tables_of_the_contract_exist_with_their_columns() -> None:
     assert {table.name for table in TABLES} >= AT_LEAST.keys()
     for table in TABLES:
         if table.name in AT_LEAST:

@@ -30,7 +30,7 @@ def test_a_window_is_the_hour_of_its_partition_key() -> None:
 
 
 @given(moments)
-def test_every_hour_there_is_has_one_key_and_one_path(moment: datetime) -> None:
+def test_every_hour_has_one_key_and_one_path(moment: datetime) -> None:
     window = Window.of(moment)
     assert window.holds(moment)
     assert window.hours_to(moment) == 0
@@ -39,7 +39,7 @@ def test_every_hour_there_is_has_one_key_and_one_path(moment: datetime) -> None:
     assert read_hour(window.text) == window.start
 
 
-def test_the_hours_of_a_time_are_told_from_its_utc_and_not_from_its_own_clock() -> None:
+def test_the_hour_of_a_time_follows_from_utc_and_not_from_its_own_zone() -> None:
     assert Window.of(datetime(2026, 11, 9, 17, 15, tzinfo=INDIA)) == ELEVEN
 
 
@@ -95,7 +95,7 @@ def test_a_window_begins_on_a_whole_utc_hour_or_not_at_all(start: datetime) -> N
         Window(start)
 
 
-def test_neighbours_and_order() -> None:
+def test_windows_have_adjacent_windows_and_an_order() -> None:
     assert ELEVEN.next.previous == ELEVEN
     assert ELEVEN.next.start == ELEVEN.end
     assert min([ELEVEN.next, ELEVEN, ELEVEN.previous]) == ELEVEN.previous
@@ -116,7 +116,9 @@ def test_windows_between_are_half_open() -> None:
         (at(13, 10), ELEVEN.next),
     ],
 )
-def test_an_hour_is_settled_so_long_after_its_end(now: datetime, newest: Window) -> None:
+def test_an_hour_is_settled_the_configured_time_after_its_end(
+    now: datetime, newest: Window
+) -> None:
     assert last_settled(now, timedelta(minutes=10)) == newest
 
 
@@ -137,7 +139,7 @@ def test_an_hour_is_read_as_a_user_writes_it(text: str, hour: datetime) -> None:
     "text",
     ["", "yesterday", "2026-11-09T11:30", "2026-13-01", "0001-01-01T00:00+05:30", "11:00"],
 )
-def test_what_is_no_hour_is_refused_with_both_forms(text: str) -> None:
+def test_invalid_text_for_an_hour_is_refused_with_both_forms(text: str) -> None:
     with pytest.raises(SettingsError, match=r"2026-11-09T11:00, or a day, 2026-11-09"):
         read_hour(text)
 

@@ -1,4 +1,4 @@
-"""Counts, times, lists and names as people read them."""
+"""Counts, times, lists and names as shown to people."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_durations_use_the_unit_that_fits(seconds: int, text: str) -> None:
     assert words.duration(timedelta(seconds=seconds)) == text
 
 
-def test_lists_count_what_they_leave_out() -> None:
+def test_lists_count_the_omitted_items() -> None:
     assert words.listed("abc", most=2) == "a, b and 1 more"
     assert words.listed("abc") == "a, b, c"
     assert words.newest(["1", "2", "3", "4", "5"], "spans") == "3, 4, 5 and 2 earlier spans"

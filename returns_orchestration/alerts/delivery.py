@@ -1,9 +1,9 @@
 """Delivery by Apprise, one channel for each URL of RETURNS_ALERT_URLS, and the heartbeat.
 
-A channel is named by its scheme and its place among those of its scheme (`slack 1`, `jsons 2`): all
-else in such a URL can be a secret. Apprise and the HTTP libraries put URLs into their log lines, so
-while this module calls them, their loggers are muted in this thread; of a failure only its HTTP
-status or its kind is repeated.
+A channel is named by its scheme and its place among those of its scheme (`slack 1`, `jsons 2`): the
+rest of such a URL can be a secret. Apprise and the HTTP libraries put URLs into their log lines, so
+while this module calls them, their loggers are muted in this thread; a failure is reported only by
+its HTTP status or its kind.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ LOUD: Final = (
 """Loggers that may write a URL."""
 
 ANSWER_SECONDS: Final = 15.0
-"""How long a receiver may take to answer. One that has the message and is slower gets it again."""
+"""How long a receiver may take to answer. A slower one gets the same message again."""
 
 TYPES: Final = {
     "notice": "info", "problem": "warning", "urgent": "failure", "resolved": "success",
     "test": "info", "over": "success",
 }  # fmt: skip
-"""Tones in Apprise's words, which give colours and symbols; `over` is from before 0.3."""
+"""Tones as types of Apprise, which give colours and symbols; `over` is from before 0.3."""
 
 
 class _Mute(logging.Filter):
-    """Drops the lines of threads that are posting, and keeps the fault that they name."""
+    """Drops the log lines of threads that are posting, and keeps the fault in these lines."""
 
     faults: ClassVar[dict[int, str]] = {}
 
@@ -68,10 +68,10 @@ MUTE: Final = _Mute()
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    """Nothing that the libraries log in this thread reaches any log."""
+    """Keep the libraries' log lines of this thread out of every log."""
     for name in LOUD:
         logging.getLogger(name).addFilter(MUTE)  # a filter that is there is not added twice
-    # Alembic, which Dagster calls, disables every logger there is; then no fault would be noted.
+    # Alembic, which Dagster calls, disables all existing loggers; then no fault would be noted.
     logging.getLogger("apprise").disabled = False
     MUTE.faults[threading.get_ident()] = ""
     try:
@@ -101,14 +101,14 @@ class Channels:
         return list(self._urls)
 
     def post(self, name: str, message: Message) -> str:
-        """Send one message to one channel: "" if it went through, else why not, in words."""
+        """Send one message to one channel; gives "" if it was delivered, else why not, in words."""
         import apprise  # noqa: PLC0415 - half a second, and only where something is sent
 
         share_certificates()
         with _muted():
             try:
                 asset = apprise.AppriseAsset(app_id="returns-orchestration", async_mode=False)
-                # One URL to a channel, all in this thread.
+                # One URL for each channel, all in this thread.
                 one = apprise.Apprise(asset=asset)
                 if not one.add(self._urls[name].get_secret_value()):
                     return "its URL is none that Apprise knows"
@@ -137,7 +137,7 @@ def beat(url: SecretStr | None, transport: httpx.BaseTransport | None = None) ->
             with httpx.Client(timeout=HEARTBEAT_SECONDS, transport=below) as client:
                 status = client.get(url.get_secret_value()).status_code
             why = "" if status < 400 else f"HTTP {status}"
-        except Exception as error:  # noqa: BLE001 - it must not end the tick it tells of
+        except Exception as error:  # noqa: BLE001 - it must not end the tick that it reports
             why = type(error).__name__
     if why:
         log.warning("The address of RETURNS_HEARTBEAT_URL could not be called: %s.", why)

@@ -1,8 +1,8 @@
 """What is wrong now: the findings of every detector, and what could not be judged.
 
-A detector looks at the situation and adds to what is detected. Hours that are not there have their
-own file, ``gaps``; here are claims that fail, unusual hours and mixes, outdated hours, new names
-and channels.
+A detector looks at the situation and adds its findings. Missing and damaged hours have their own
+file, ``gaps``; here are claims that fail, unusual hours and mixes, outdated hours, new names and
+channels.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from returns_orchestration.lake.news import NewName
 
 LATE_SILENCE: Final = timedelta(minutes=90)
-"""After its end an hour is judged silent at the earliest: its first late returns are in then."""
+"""How long after its end an hour may first be judged silent: its first late returns are in then."""
 
 
 def detect(at: Situation) -> Detected:
@@ -48,7 +48,7 @@ def detect(at: Situation) -> Detected:
 
 
 def failed_claims(at: Situation, detected: Detected) -> None:
-    """One finding for each kind, and one for each claim without a kind of its own."""
+    """One finding for each kind, and one for each claim that has no kind."""
     grouped: dict[Key, OfClaims] = {}
     # The digits of the references show by how much times are off, so that claim comes first.
     failing = at.watch.failing.values()
@@ -71,8 +71,8 @@ def failed_claims(at: Situation, detected: Detected) -> None:
         grouped[found.key] = replace(first, since=since, periods=periods, size=len(periods))
     detected.findings += grouped.values()
     if at.now - at.watch.began_at < NEWS:
-        # The memory was lost, and with it what failed before. For a day, after which each incident
-        # of a claim is over, none of them is resolved because it is merely forgotten.
+        # The memory was lost, and with it the earlier failures. For a day, after which every
+        # incident of a claim is over, a forgotten failure does not resolve its incident.
         detected.unjudged |= {
             key
             for key, incident in at.opened.items()
@@ -81,7 +81,7 @@ def failed_claims(at: Situation, detected: Detected) -> None:
 
 
 def unusual_hours(at: Situation, detected: Detected) -> None:
-    """Silence and a surge, of the newest hour that can be judged."""
+    """Silence and a surge, in the newest hour that can be judged."""
     counts, settled = at.watch.counts, last_settled(at.now, LATE_SILENCE).number
     newest = max(counts, default=0)
     for kind, number, judge in (
@@ -131,7 +131,7 @@ def outdated_hours(at: Situation, detected: Detected) -> None:
 
 
 def new_names(at: Situation, detected: Detected) -> None:
-    """Names not acknowledged, by their hour's UTC date; all from before the watch are one."""
+    """Names not acknowledged, by their hour's UTC date; those from before the watch together."""
     by_date: dict[str, list[NewName]] = {}
     for name in at.watch.new_names:
         date = max(name.hour[: len("2026-11-09")], f"{at.watch.began_at:%Y-%m-%d}")

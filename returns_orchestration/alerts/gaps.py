@@ -1,10 +1,10 @@
-"""Hours that are not there: since when, for which reason, and which of four kinds that is.
+"""Missing and damaged hours: since when, for which reason, and the kind of their incident.
 
-An hour counts a grace period after it was due. What was due before the watch began, or began again
-after a pause, is left to the sensor `missing_hours`, and counts only once that has recovered none
-of it for a grace period; what is older than a week by then is listed only. What was complete and is
-not any more gets a grace period from then, as a run may be at work on it. Of several kinds that are
-found at once, one inhibits the others; see ``kinds``.
+An hour counts a grace period after it was due. Hours that were due before the watch began, or began
+again after a pause, are left to the sensor `missing_hours`, and count only once it has recovered
+none of them for a grace period; those older than a week by then are only listed. An hour that is
+no longer complete gets a grace period from then, as a run may be at work on it. Of several kinds
+that are found at once, one inhibits the others; see ``kinds``.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from returns_orchestration.alerts.watch import Situation, Watch
 
 HISTORY_AGE: Final = timedelta(days=7)
-"""What was due that long before the watch began is history: listed, not sent."""
+"""Hours that were due that long before the watch began are history: listed, not sent."""
 
 MOMENT: Final = timedelta(minutes=15)
-"""An hour that is due for less than that is being polled, and named nowhere."""
+"""An hour that is due for less than that is being polled, and is not listed."""
 
 TOO_OLD: Final = timedelta(hours=1)
 """On top of an hour's grace: how old the newest complete hour may be."""
@@ -66,7 +66,7 @@ def gaps(at: Situation, detected: Detected) -> None:
         spans, size = missing.pairs(), len(missing)
         detected.add(CredentialsRefused(since=since, size=size, spans=spans, absent=at.absent))
     elif REFUSED in at.opened or (NOT_POLLED in at.opened and not dead):
-        # What had kept hours from coming is over: `missing_hours` gets its time to recover them.
+        # The cause of missing hours is over: `missing_hours` gets its time to recover them.
         watch.relieved_at = now
         overdue = overdue if MISSING in at.opened else Spans()
     old = _missing(due.before(edge), watch, HISTORY)
@@ -78,7 +78,7 @@ def gaps(at: Situation, detected: Detected) -> None:
         detected.add(waiting, Reason.RECOVERING if late else Reason.GRACE)
         return
     detected.unjudged.add(TOO_OLD_HOUR)
-    # Whether no request is made any more is known a little later; until then neither is sent.
+    # Whether requests have stopped is known only a little later; until then neither is sent.
     soon = now + policy.grace / 2
     if not dead and MISSING not in at.opened and _is_dead(at, overdue, soon):
         detected.unjudged |= {NOT_POLLED, MISSING}
@@ -91,7 +91,7 @@ def gaps(at: Situation, detected: Detected) -> None:
 
 
 def _overdue(at: Situation, recent: Spans, *, stalled: bool) -> Spans:
-    """The hours whose grace is over; for those of an open incident it is not given again."""
+    """The hours whose grace is over; hours of an open incident get no second grace."""
     policy = at.settings.alert_policy
     late = recent.before(Window.of(at.now - policy.settle - policy.grace))
     if stalled or MISSING in at.opened or NOT_POLLED in at.opened:
@@ -102,16 +102,16 @@ def _overdue(at: Situation, recent: Spans, *, stalled: bool) -> Spans:
 
 
 def _is_dead(at: Situation, overdue: Spans, now: datetime) -> bool:
-    """Whether no request of any outcome was made, although hours wait for one."""
+    """Whether no request was made, with any outcome, although hours wait for one."""
     if any(Window.from_key(key) in overdue for key in at.watch.causes):
         return False
     return at.watch.asked_at is None or now - at.watch.asked_at >= at.settings.alert_policy.grace
 
 
 def _missing(hours: Spans, watch: Watch, subject: str = "") -> HoursMissing | None:
-    """One finding for all missing hours, with the newest cause that is known of any of them.
+    """One finding for all missing hours, with the newest known cause among them.
 
-    Hours that a failed check blocks are found as that check.
+    Hours that a failed check blocks are reported as that check.
     """
     causes = [cause for key, cause in watch.causes.items() if Window.from_key(key) in hours]
     blocked = causes and all(c.error == "HourBlocked" for c in causes) and len(causes) == len(hours)
@@ -128,7 +128,7 @@ def _missing(hours: Spans, watch: Watch, subject: str = "") -> HoursMissing | No
 
 
 def _too_old(at: Situation, due: Spans) -> NewestHourTooOld | None:
-    """The newest complete hour is old and no missing hour explains it: waived, or not looked at."""
+    """The newest complete hour is old, though no hour is missing: waived, or not looked at."""
     last = next(iter(at.watch.whole.newest(1)), None)
     if last is None or due or last >= at.newest:
         return None

@@ -1,12 +1,12 @@
 """Every kind of incident, whole: its facts, severity, what inhibits it, its words and its page.
 
 An instance of a kind is a finding; an incident keeps its facts as plain JSON, and ``read`` makes
-the same instance of them again. The first line of a kind's docstring stands in the documents. Words
-are for a reader who has never seen the code: hours are in UTC, as partitions are; there is no
-secret and no value of a record, and names of reasons and modes are truncated and redacted.
+the same instance from them. The documents quote the first line of a kind's docstring. Words are for
+a reader who has never seen the code: hours are in UTC, like partitions; there is no secret and no
+value of a record, and names of reasons and modes are truncated and redacted.
 
-To add a kind: write its class here, find it in ``detection`` (a kind with ``claims`` is found by
-itself), and give a sample of it in its test.
+To add a kind: write its class here, find it in ``detection`` (a kind with ``claims`` is found
+automatically), and give a sample of it in its test.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Severity = Literal["urgent", "problem", "notice"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("notice", "problem", "urgent")
 SHIFTS_SHOWN: Final = 3
 HISTORY: Final = "history"
-"""The subject of what is older than the watch by more than a week: listed, not sent."""
+"""The subject of hours older than the watch by more than a week: listed, not sent."""
 
 
 class Reason(StrEnum):
@@ -69,7 +69,7 @@ class Words(NamedTuple):
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """What all kinds share: since when, of what, and how much, so that growth is noticed."""
+    """The facts that all kinds share: since when, the subject, and the size, which shows growth."""
 
     name: ClassVar[str] = ""
     usual_severity: ClassVar[Severity] = "problem"
@@ -98,7 +98,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What only this kind has, as plain JSON."""
+        """The facts that only this kind has, as plain JSON."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return {name: plain[name] for name in plain if name not in Kind.__struct_fields__}
 
@@ -273,7 +273,7 @@ class OfClaims(Kind, frozen=True, kw_only=True):
 
     @property
     def happened(self) -> str:
-        """The figures; what follows a semicolon is advice, which the message has of its own."""
+        """The figures without the advice after a semicolon: the message gives its own advice."""
         return self.figures.split(";", maxsplit=1)[0].rstrip(". ")
 
     @property
@@ -362,7 +362,7 @@ class CheckFailed(OfClaims, frozen=True, kw_only=True):
 
     def words(self) -> Words:
         claim = self.claim.replace("_", " ")
-        # A claim says what is true when it holds; its figures say what happened.
+        # A claim's name states what is true when it holds; its figures show what happened.
         happened = self.happened or f"its check did not pass ('{claim}')"
         periods = [period for period in self.periods if period]
         means = {

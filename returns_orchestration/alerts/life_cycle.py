@@ -1,9 +1,9 @@
-"""Findings become incidents: opened once, grown silently, resolved; and which of it is sent.
+"""Findings become incidents: opened once, grown silently, resolved; and which of them are sent.
 
-``step`` is a pure function of the incidents so far, what was detected and the time. What can wait
-is sent after the quiet hours, and not at all if it is resolved by then; what comes back within the
-cooldown is sent only if it outlasts that; what is listed only is never sent. Whatever is not sent
-has a ``Reason``, and what became no incident is kept with it, for the list.
+``step`` is a pure function of the incidents so far, the findings and the time. A finding that can
+wait is sent after the quiet hours, and not at all if it is resolved by then; one that comes back
+within the cooldown is sent only if it outlasts it; one that is listed only is never sent. Each that
+is not sent has a ``Reason``, and a finding that became no incident is kept with it, for the list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Event = Literal["opened", "grew", "notified", "resolved", "resolution notified"]
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
     """A finding as it is kept: its kind by name, and its facts as plain JSON.
 
-    ``silent`` is the reason why it was not sent; empty where it was, or may be at once.
+    ``silent`` is the reason why it was not sent; empty where it was sent or may be sent at once.
     """
 
     kind: str
@@ -45,7 +45,7 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
     silent: str = ""
 
     def __post_init__(self) -> None:
-        _ = self.finding  # so that a state with facts that no kind has is unreadable as a whole
+        _ = self.finding  # a state with facts that no kind has must be unreadable as a whole
 
     @property
     def key(self) -> Key:
@@ -79,7 +79,7 @@ class Incident(Noted, frozen=True, kw_only=True):
 class Detected:
     """What is wrong now: findings, and those that wait in silence, with the reason.
 
-    ``unjudged`` are keys that could not be judged: an open incident of theirs stays open.
+    ``unjudged`` are keys that could not be judged: their open incidents stay open.
     """
 
     findings: list[Kind] = field(default_factory=list)

@@ -23,7 +23,7 @@ LONGEST_LINE: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Words messages for one deployment: its Dagster's address, and the zone of its people."""
+    """Writes messages for one deployment: its Dagster's address, and the zone of its people."""
 
     dagster_url: str
     zone: ZoneInfo
@@ -46,7 +46,7 @@ class Author:
         return _message(tone, title, [*lines, look], incident.number)
 
     def _both(self, moment: datetime) -> str:
-        """UTC, as the hours are called, and the local time where that differs."""
+        """UTC, as in the names of hours, and the local time where that differs."""
         there = moment.astimezone(self.zone)
         if not there.utcoffset():
             return f"{utc(moment)} UTC"
@@ -54,7 +54,7 @@ class Author:
 
 
 def _message(tone: str, title: str, lines: list[str], incident: int = 0) -> Message:
-    """At most nine lines below the title, each cut to a bearable length."""
+    """At most nine lines below the title, each cut to ``LONGEST_LINE`` characters."""
     title, *cut = [
         line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
         for line in (f"[{tone}] {title}", *lines[:9])
@@ -74,6 +74,6 @@ LAKE_WORKS: Final = _message("resolved", "The lake can be read and written", [RE
 
 
 def lake_fails(error: str) -> Message:
-    """The one message of which nothing can be kept: the lake itself fails."""
+    """The one message that cannot be kept: the lake itself fails."""
     why = "No new returns are kept, and no other alert is sent."
     return _message("urgent", "The lake cannot be read or written", [error, why])

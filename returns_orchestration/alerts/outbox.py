@@ -1,7 +1,7 @@
-"""What waits for which channel: in order, each channel by itself, with growing pauses.
+"""Messages that wait for each channel: in order, each channel by itself, with growing pauses.
 
-A message is stored here before it is posted and taken out after it went through; what is killed in
-between is posted once more. A channel that fails keeps its messages, and the others do not wait.
+A message is stored here before it is posted and removed after it is delivered; after a kill in
+between it is posted once more. A failing channel keeps its messages, and the others do not wait.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ DOWN: Final = timedelta(minutes=30)
 """How long a channel may fail before the others are notified."""
 
 MOST_WAITING: Final = 200
-"""Messages that wait for one channel; beyond, the oldest half becomes one that counts them."""
+"""Messages that wait for one channel; beyond it, one that counts them replaces the oldest half."""
 
 ROUNDS: Final = 20
-"""Messages to one channel in one tick: a receiver that comes back is not flooded."""
+"""Messages to one channel in one tick, so that a receiver that comes back is not flooded."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sent: a title, at most nine lines of text, and how it is meant.
+    """A message: a title, at most nine lines of text, and its tone.
 
-    ``tone`` is a severity, resolved or test; `over` in what a release before 0.3 left waiting.
+    ``tone`` is a severity, resolved or test; `over` in messages left by a release before 0.3.
     """
 
     incident: int
@@ -43,7 +43,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outbox(msgspec.Struct, kw_only=True):
-    """One channel: what waits for it, and since when it fails, if it does."""
+    """One channel: the messages that wait for it, and since when it fails, if it does."""
 
     waiting: list[Message] = []
     tries: int = 0
@@ -54,29 +54,29 @@ class Outbox(msgspec.Struct, kw_only=True):
     def is_due(self, now: datetime) -> bool:
         """Whether there is something to send and no pause in force.
 
-        A pause that is too long was set by a clock that was ahead.
+        A pause longer than the longest was set by a clock that was ahead, and does not count.
         """
         pauses = self.again_at is not None and now < self.again_at <= now + LONGEST_PAUSE
         return bool(self.waiting) and not pauses
 
     def is_down(self, now: datetime) -> bool:
-        """Whether it has failed for so long that somebody should know."""
+        """Whether it has failed for so long that the other channels are notified."""
         return self.failing_since is not None and now - self.failing_since >= DOWN
 
     def add(self, message: Message) -> None:
-        """Put ``message`` last; where too many wait, the oldest ones become a count."""
+        """Put ``message`` last; where too many wait, a count replaces the oldest ones."""
         self.waiting.append(message)
         if len(self.waiting) > MOST_WAITING:
             half = MOST_WAITING // 2
             self.waiting[:half] = [_counted(self.waiting[:half])]
 
     def sent(self) -> None:
-        """The first message went through."""
+        """The first message was delivered."""
         self.waiting = self.waiting[1:]
         self.tries, self.again_at, self.failing_since, self.fault = 0, None, None, ""
 
     def failed(self, fault: str, now: datetime) -> None:
-        """The first message did not go through: pause, twice as long each time."""
+        """The first message was not delivered: pause, twice as long each time."""
         self.tries += 1
         self.again_at = now + pause_after(self.tries, FIRST_PAUSE, LONGEST_PAUSE)
         self.failing_since = min(self.failing_since or now, now)
@@ -89,9 +89,9 @@ def deliver(
     now: datetime,
     may_go_on: Callable[[], bool],
 ) -> Iterator[Sequence[tuple[str, Message, str]]]:
-    """Post what is due; yields after each round what became of it, to be stored before the next.
+    """Post what is due; yields the outcomes of each round, to be stored before the next round.
 
-    ``post`` sends one message to one channel and gives "" or, in words, why it did not go through.
+    ``post`` sends one message to one channel and gives "" or, in words, why it was not delivered.
     In a round each channel gets one message, all at the same time, so that a slow one costs the
     others nothing; a channel that failed gets no more.
     """

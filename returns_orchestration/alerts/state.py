@@ -1,8 +1,8 @@
-"""What is kept of alerts in the lake, under ``_alerts/``: the incidents, and what waits to be sent.
+"""The alerts' files in the lake, under ``_alerts/``: the incidents, and messages yet to be sent.
 
 ``state.json`` holds incidents, outboxes and the rows of the `alerts` table that are not yet in a
 file; ``seen.json`` the watch. Both are put whole, so a lost DAGSTER_HOME loses no alert. A file
-that cannot be read is copied and begun anew, since silence would be worse than a repeat.
+that cannot be read is copied and started afresh: silence would be worse than a repeated message.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     def of_change(
         cls, event: str, incident: Incident, now: datetime, message: Message | None
     ) -> Row:
-        """What happened to an incident, with the message about it, if there is one."""
+        """An event of an incident, with the message about it, if there is one."""
         return cls(
             noted_at=now,
             event=event,
@@ -63,7 +63,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     def of_attempt(
         cls, event: str, channel: str, message: Message, now: datetime, fault: str = ""
     ) -> Row:
-        """What became of a message in one channel."""
+        """The outcome of a message in one channel."""
         text = message.title + (f": {fault}" if fault else "")
         number = message.incident or None
         return cls(noted_at=now, event=event, incident=number, channel=channel, text=text)
@@ -96,15 +96,15 @@ class Kept:
         self.watch.correct_clock(now)
 
     def save(self) -> None:
-        """Put what changed; the watch first, from which the incidents follow again."""
+        """Put what changed; the watch first, since the incidents can be derived from it again."""
         self._put(WATCH, self.watch)
         self._put(STATE, self.state)
 
     def file_rows(self) -> int:
-        """Put the rows that wait into a file of the `alerts` table of their own; how many.
+        """Put the waiting rows into a new file of the `alerts` table; gives how many.
 
-        The file is named by a number that only moves once the rows are no longer in the state, so
-        that a tick that was killed in between writes the same rows to the same file.
+        The number in the file's name grows only once the rows are no longer in the state. So the
+        tick after a killed one writes the same rows to the same file.
         """
         rows = self.state.rows
         if rows:
@@ -113,7 +113,7 @@ class Kept:
             }
             day = Day.of(rows[0].noted_at, tables.UTC_DAYS)
             content = to_parquet(tables.ALERTS.frame(columns))
-            # No record stands beside it: its name says what it holds, and `verify` reads that.
+            # It has no record beside it: its name holds its digest, and `verify` checks that.
             name = f"{self.state.files + 1:08d}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
             self._lake.store.create(self._lake.path(tables.ALERTS, day, name), content)
             self.state.files += 1
@@ -146,7 +146,7 @@ def is_notified(lake: Lake, kind: type[Kind]) -> bool:
 
 
 def read_state(lake: Lake) -> State | None:
-    """The state as it stands, without copying anything; None if nobody ever looked."""
+    """The current state, without copying anything; None if alerts never ran on this lake."""
     content = lake.store.get(STATE)
     return None if content is None else _decoded(content, State)
 

@@ -1,9 +1,9 @@
 """One tick: take in the facts, decide, keep, deliver, note. Safe to be killed anywhere.
 
 In this order: rows left by a killed tick are filed; evaluations and hours are taken in; findings
-become incidents and messages; all of it is put into the lake, and only then posted; what went
-through is put before anything else is posted. So a message whose tick is killed is sent once more,
-and none is lost.
+become incidents and messages; all of it is put into the lake, and only then posted; each delivery
+is put before the next post. So a message whose tick is killed is sent once more, and no message is
+lost.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from returns_orchestration.state.failing_claims import Evaluation
 
 LOOK_SECONDS: Final = 0.8
-"""What a tick spends on looking at hours; what is left over comes next."""
+"""Time that a tick spends on looking at hours; the remaining hours come next."""
 
 POST_SECONDS: Final = 20.0
 PAUSE: Final = timedelta(minutes=15)
-"""Ticks further apart than that were interrupted: hours due meanwhile get their grace anew."""
+"""Ticks further apart than that were interrupted: hours due meanwhile get a new grace period."""
 
 SIGN_OF_LIFE: Final = timedelta(minutes=5)
 
@@ -54,7 +54,7 @@ class Outcome:
 
 @dataclass(kw_only=True, slots=True)
 class Alerts:
-    """The alerts of one lake. ``post`` sends a message to a channel and says why it could not."""
+    """The alerts of one lake. ``post`` sends a message to a channel; gives "" or why it failed."""
 
     settings: Settings
     lake: Lake
@@ -73,8 +73,8 @@ class Alerts:
     ) -> Outcome:
         """Everything, once.
 
-        ``absent`` names credentials that are not set; ``last_tick`` is when this was done last;
-        ``known`` gives the polls of hours that Dagster knows of, see States.
+        ``absent`` names credentials that are not set; ``last_tick`` is the time of the last tick;
+        ``known`` gives the polls of hours that Dagster has recorded, see States.
         """
         may_go_on = self._for(LOOK_SECONDS)
         kept = Kept(self.lake, now)
@@ -104,17 +104,17 @@ class Alerts:
         return outcome
 
     def report_lake_failure(self, error: str, notified: Sequence[str]) -> list[str]:
-        """Notify the channels not yet ``notified`` that the lake fails; those that were reached."""
+        """Notify the channels not yet ``notified`` that the lake fails; gives those reached."""
         message = lake_fails(error)
         return [n for n in self.channels if n not in notified and not self.post(n, message)]
 
     def report_lake_works(self, notified: Sequence[str]) -> list[str]:
-        """Notify those who were ``notified`` that it works again; those not reached this time."""
+        """Notify the ``notified`` channels that it works again; gives those not reached."""
         known = [name for name in notified if name in self.channels]
         return [name for name in known if self.post(name, LAKE_WORKS)]
 
     def _for(self, seconds: float) -> Callable[[], bool]:
-        """Whether less than so many seconds have passed since this call."""
+        """A function that returns whether less than ``seconds`` have passed since this call."""
         began = self.monotonic()
         return lambda: self.monotonic() - began < seconds
 
@@ -123,7 +123,7 @@ class Alerts:
     ) -> None:
         """Note what changed, and put its messages into the outbox of each configured channel."""
         author = Author(self.settings.dagster_url, self.settings.report_time_zone)
-        for name in state.outboxes.keys() - set(self.channels):  # went out of the settings
+        for name in state.outboxes.keys() - set(self.channels):  # removed from the settings
             waiting = state.outboxes.pop(name).waiting
             state.rows += [Row.of_attempt("dropped", name, message, now) for message in waiting]
         for name in self.channels:

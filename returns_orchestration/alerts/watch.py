@@ -1,8 +1,8 @@
 """What alerts remember of one lake besides its index of hours, and one look that refreshes it.
 
-What became of requests, which claims fail, the returns of each hour of the last ten weeks and the
-mix of each day of the last month. A look stops when its time is up: what it did not come to is
-unknown and comes next.
+The outcomes of requests, the claims that fail, the returns of each hour of the last ten weeks and
+the mix of each day of the last month. A look stops when its time is up: the hours that it did not
+reach are unknown and come next.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Watch(HourIndex, kw_only=True):
 
     ``began_at`` is when the watch began on this lake, ``resumed_at`` when it last began again after
     a pause; ``progress_at`` when an hour that was missing then was last recovered; ``relieved_at``
-    when what had kept hours from coming was over; ``asked_at`` the newest outcome of any request,
-    and ``refused`` the refusal of credentials that no later outcome contradicts.
+    when the cause of missing hours was over; ``asked_at`` the time of the newest outcome of any
+    request, and ``refused`` the refusal of credentials that no later outcome contradicts.
     ``new_names`` wait to be acknowledged.
     """
 
@@ -71,7 +71,7 @@ class Watch(HourIndex, kw_only=True):
         return cls(began_at=now, resumed_at=now, progress_at=now, relieved_at=now)
 
     def correct_clock(self, now: datetime) -> None:
-        """Take what lies ahead for ``now``: nothing may wait for a clock that was ahead."""
+        """Replace times in the future by ``now``: a clock that was ahead must delay nothing."""
         super().correct_clock(now)
         for name in ("began_at", "resumed_at", "progress_at", "relieved_at", "asked_at"):
             setattr(self, name, (moment := getattr(self, name)) and min(moment, now))
@@ -102,7 +102,7 @@ class Situation:
 class Look:
     """One look at the hours of a lake: takes in new evaluations and the hours they touch.
 
-    ``may_go_on`` tells whether there is time for more hours; ``known`` is for States.
+    ``may_go_on`` returns whether there is time for more hours; ``known`` is for States.
     """
 
     at: Situation
@@ -116,7 +116,7 @@ class Look:
         watch, found = self.at.watch, self.at.found
         remember(watch.failing, evaluations)
         forget(watch.failing, self.at.now)
-        # A check without a partition is of all time, and tells nothing of one hour.
+        # A check without a partition is about all time and gives no verdict on one hour.
         partitioned = [evaluation for evaluation in evaluations if evaluation.period]
         for evaluation in partitioned:
             if evaluation.asset == READ:
@@ -134,7 +134,7 @@ class Look:
             if not self.may_go_on():
                 break
             some = ordered[begin : begin + AT_ONCE]
-            known = self.known(some)  # first, or a poll kept in between seems to be lost
+            known = self.known(some)  # first, else a poll kept in between seems to be lost
             self.names.load_hours(some)
             states = States(self.lake, self.names, self.at.settings.report_time_zone, known)
             self._note({window: states.of(window) for window in some})
@@ -157,7 +157,7 @@ class Look:
             return
         cause = watch.causes[period] = Cause(error=unread.cause, at=evaluation.at, check=check)
         if unread.cause == "CredentialsRefused":
-            # Since when, not how often: the first refusal of a row is kept.
+            # The first of several refusals in a row is kept: it shows since when.
             watch.refused = watch.refused or cause
         elif unread.cause in {"HourBlocked", "LakeDamaged", "RequestRefused"}:
             watch.refused = None  # it was answered, or not even asked for

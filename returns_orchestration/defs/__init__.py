@@ -1,10 +1,10 @@
-"""The Dagster project: the only room that knows Dagster, with ``definitions.py`` and ``cli/``.
+"""The Dagster project: only this room, ``definitions.py`` and ``cli/`` import Dagster.
 
 ``registry`` is the contents page: every asset, declared once. ``assets`` defines them,
-``automation`` says what runs by itself, with ``alerting`` (incidents), ``changes`` (what was
-written) and ``lost_runs``; ``step`` runs ``flow/`` over the hours of a run, ``repeats`` says what a
-run repeats, ``events`` turns outcomes into events; ``checks`` and ``metadata`` say how claims and
-figures appear in the UI; ``keys`` puts a prefix before each asset; ``instance`` drives ranges of
-hours for the command line; ``history`` and ``event_log`` are where Dagster's own tables are named.
+``automation`` holds the schedules and sensors, with ``alerting`` (incidents), ``changes`` (written
+tables) and ``lost_runs``; ``step`` runs ``flow/`` over the hours of a run, ``repeats`` finds the
+runs that a run repeats, ``events`` turns outcomes into events; ``checks`` and ``metadata`` show
+claims and figures in the UI; ``keys`` puts a prefix before each asset; ``instance`` runs ranges of
+hours for the command line; only ``history`` and ``event_log`` name Dagster's own tables.
 Loading opens no socket, file or secret.
 """

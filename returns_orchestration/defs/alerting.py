@@ -1,8 +1,8 @@
 """Alerts in Dagster: the sensor that looks, decides and delivers, and the asset that shows it.
 
-The sensor hands over the evaluations that the event log gained since its cursor; all else, what is
-open and what waits to be sent, stands in the lake. The cursor moves when the tick is done, so a
-tick that was killed is done again, which changes nothing that was done already.
+The sensor hands over the evaluations that the event log gained since its cursor; all else, the open
+incidents and the messages yet to be sent, is kept in the lake. The cursor moves when the tick is
+done, so a killed tick is repeated, and repeats have no further effect.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FIRST_EVENTS: Final = 3_000
 
 
 def alerts_asset(keys: Keys) -> dg.AssetSpec:
-    """The table of alerts; the sensor writes it and says so here, with what is open."""
+    """The table of alerts; the sensor writes it and reports it, with the open incidents."""
     return dg.AssetSpec(
         keys.of(ALERTS),
         description=metadata.description(tables.ALERTS)
@@ -94,9 +94,9 @@ def incident_sensor(
                 known=lambda windows: history.newest_polls(context.instance, windows, keys),
             )
         except LakeError as error:
-            # Nothing can be kept, so who was notified of this alone is in the cursor.
+            # The lake can keep nothing, so the channels notified of this are in the cursor.
             cursor.notified += alerts.report_lake_failure(str(error), cursor.notified)
-            context.log.error(str(error))  # noqa: TRY400 - it says all, and a trace would not
+            context.log.error(str(error))  # noqa: TRY400 - it gives the cause, a trace would not
             return dg.SensorResult(cursor=cursor.write(), skip_reason=str(error))
         cursor.notified = alerts.report_lake_works(cursor.notified)
         for message in outcome.messages:
@@ -115,7 +115,7 @@ def incident_sensor(
 
 
 class _Cursor:
-    """Up to which event evaluations were taken in, when, who was notified that the lake fails.
+    """The last event taken in, the time, and the channels notified that the lake fails.
 
     ``rules`` is the digest of the settings and the package that wrote it.
     """
@@ -129,7 +129,7 @@ class _Cursor:
         self.rules: str = plain.get("rules", "")
 
     def has_just_looked(self, now: datetime) -> bool:
-        """Whether the lake was looked at so shortly ago that it need not be without an event."""
+        """Whether the last look is so recent that, without an event, no other is needed."""
         at = self.ticked_at
         return at is not None and not self.notified and timedelta(0) <= now - at < LOOK_EVERY
 

@@ -1,8 +1,8 @@
 """The definitions of the assets, top to bottom as the data flows; ``registry`` declares each.
 
-All hourly assets are made by one step. Dagster skips every step downstream of a failed one for the
-whole range of a run; in one step a bad hour takes nothing but itself along, each hour is reported
-as it is done, and re-executing a backfill from failure asks for the failed hours only.
+One step makes all hourly assets. Dagster skips every step downstream of a failed one for the whole
+range of a run; in one step a bad hour fails alone, each hour is reported as it is done, and
+re-executing a backfill from failure asks for the failed hours only.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ CHUNK_DAYS = 90
 
 
 class StepConfig(dg.Config):
-    """What a run may be told in the launchpad."""
+    """The configuration of a run in the launchpad."""
 
     missing_only: bool = False
     """Ask only for hours that have no poll in the lake yet; False polls every hour of the run."""
@@ -68,7 +68,7 @@ def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Poll each hour, keep what is new, make its tables, judge them, publish them."""
         run_partitions(context, context.resources.pipeline, missing_only=config.missing_only)
-        yield from ()  # every hour has been reported when it was done; nothing is left to return
+        yield from ()  # each hour was reported when it was done; nothing is left to return
 
     return hourly_tables
 
@@ -76,7 +76,7 @@ def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
 def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     """The daily assets; a run of hours makes the days it touches, and any day can be made alone."""
     days = daily_partitions(settings)
-    # A day of another zone is no whole number of UTC hours: Dagster's mapping by time refuses it.
+    # A day of another zone is not whole UTC hours: Dagster's mapping by time refuses it.
     rows = [
         dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
         for name in dict.fromkeys(name for asset in DAILY.values() for name in asset.inputs)
@@ -92,9 +92,9 @@ def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
         required_resource_keys={"pipeline"},
     )
     def daily_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """Count each day's returns and items anew."""
+        """Count each day's returns and items again."""
         run_days(context, context.resources.pipeline)
-        yield from ()  # every day has been reported when it was done
+        yield from ()  # each day was reported when it was done
 
     return daily_tables
 

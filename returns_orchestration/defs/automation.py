@@ -1,7 +1,7 @@
-"""What runs by itself: the live hour, the healing of missing hours, the polls for late returns.
+"""The automation: the live hour, the recovery of missing hours, the polls for late returns.
 
-Each asks for hours by the pure decisions of ``state/due.py``; what a sensor must remember stands in
-its cursor, which moves with the runs it asks for. All are on by default.
+Each asks for hours by the pure decisions of ``state/due.py``; a sensor keeps its memory in its
+cursor, which moves with the runs that it requests. All are on by default.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ HEAL_LIMIT: Final = 336
 LOOK_LIMIT: Final = 2_000
 """Unknown hours that one tick looks at, so that it is as fast in the fifth year as in the first.
 
-What is complete is remembered as spans."""
+Complete hours are remembered as spans."""
 
 RECENT: Final = timedelta(days=3)
 """The newest days are looked at by each tick, all others in turn within a week."""
@@ -176,10 +176,10 @@ def healing_sensor(
         damaged = [w for w in missing if verdicts[w].state == "damaged"]
         newly = any(window not in hours.complete for window in succeeded)
         hours.note({window: verdict.state for window, verdict in verdicts.items()}, now)
-        hours.complete.discard(missing)  # those of which Dagster's log lost the events, too
+        hours.complete.discard(missing)  # also those whose events Dagster's log lost
         _hand_over(pipeline.lake, memory, now)
         if damaged and not is_notified(pipeline.lake, HoursDamaged):
-            # The cause is found as long as nothing is mended; after the grace it is, all the same.
+            # Repaired after the alert, so that the cause can be found, or after the grace period.
             early = {w for w in damaged if now - hours.damaged[w.key] < settings.alert_grace}
             missing = [window for window in missing if window not in early]
         busy = _busy(context.instance, keys)
@@ -230,7 +230,7 @@ def repoll_sensor(
         memory.wake_on_change(rules, now)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
-        # Of what the cursor knows, only hours that seem due are looked up in the lake.
+        # Of the hours in the cursor, only those that seem due are looked up in the lake.
         known = {w: at for w, at in memory.polled.items() if not due.is_due_again(w, at, ages, now)}
         to_look_up = [window for window in looked_at if window not in known]
         names = pipeline.lake.names()
@@ -284,14 +284,14 @@ def _confirmed(
 ) -> dict[Window, Verdict]:
     """The states of hours that a listing shows damaged, by a second look.
 
-    What is damaged then is noted in the lake: the next look lists no files, nor do the alerts.
+    Hours found damaged are noted in the lake: then the next look and the alerts list no files.
     """
     again: dict[Window, Verdict] = {}
     lake = pipeline.lake
     for second in looked_twice(lake, names, verdicts, pipeline.days.zone, known):
         again[second.window] = second.verdict
         if second.verdict.state == "damaged":
-            # Where its entry cannot be read either, which file it is cannot be told.
+            # Where its entry cannot be read either, the damaged file is not known.
             files = second.files or [lake.path(tables.RETURNS, second.window)]
             with suppress(LakeError):  # the alerts report a lake that cannot be written
                 for path in files:
@@ -300,9 +300,9 @@ def _confirmed(
 
 
 def _hand_over(lake: Lake, memory: Memory, now: datetime) -> None:
-    """Give the alerts what they do not look for themselves, where it is another than before.
+    """Give the alerts the findings that they do not look for themselves, when these change.
 
-    As long as there is anything, once an hour all the same: the file may have been damaged.
+    Unless there are none, also once an hour without a change: the file may have been damaged.
     """
     found = Found(damaged=sorted(memory.hours.damaged), outdated=len(memory.hours.outdated))
     text = "" if found == Found() else f"{found} {now:%Y-%m-%dT%H}"
@@ -313,14 +313,14 @@ def _hand_over(lake: Lake, memory: Memory, now: datetime) -> None:
 
 
 def _is_to_be_run(window: Window, verdict: Verdict, unreported: Collection[Window]) -> bool:
-    """Whether ``window`` is to be asked for, or made, or reported again where Dagster lost it."""
+    """Whether to poll or make ``window``, or to report it again where Dagster lost it."""
     if verdict.state in {"complete", "empty"}:
         return window in unreported
     return verdict.state != "waived"
 
 
 def _busy(instance: dg.DagsterInstance, keys: Keys) -> set[Window]:
-    """The hours of runs that are queued or under way, whoever asked for them."""
+    """The hours of all runs that are queued or under way, automatic or manual."""
     busy: set[Window] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)):
         if not keys.is_run(run, (HOURLY_JOB, REPOLL_JOB), HOURLY):

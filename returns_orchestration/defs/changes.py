@@ -1,9 +1,9 @@
 """The asset `changed_hours`: materialized when tables of the lake were written.
 
-Whoever loads the lake elsewhere depends on it, and asks `changes` for what is new to them. It has
-no partitions and no run: a sensor compares the lake with the cursor that it reported last, and says
-what differs. That cursor stands in the lake, and Dagster keeps its name: a tick that was killed is
-done again, and reports the same once more.
+Assets that load the lake elsewhere depend on it, and ask `changes` for the files that are new to
+them. It has no partitions and no run: a sensor compares the lake with the cursor that it reported
+last, and reports the differences. That cursor is kept in the lake, and Dagster keeps its name: a
+tick that was killed is done again, and reports the same once more.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def changes_sensor(
             if found.cursor.name != cursor.name:
                 report(store, found.cursor, cursor.name)
         except LakeError as error:
-            context.log.error(str(error))  # noqa: TRY400 - it says all, and a trace would not
+            context.log.error(str(error))  # noqa: TRY400 - it gives the cause, a trace would not
             return dg.SensorResult(cursor=cursor.write(), skip_reason=str(error))
         cursor.name, cursor.event = found.cursor.name, event
         cursor.whole_at = now if is_whole or since is None else cursor.whole_at

@@ -1,9 +1,9 @@
 """The asset checks, with their claims and figures as a table in the metadata.
 
-Each asset has one that guards its numbers, and some have one more for what is news.
+Each asset has one that guards its numbers, and some have one more for news.
 
-They are recorded hour by hour inside the step that makes the asset, since a check that is a step of
-its own does not run when a range fails in part, and an evaluation of a range has no partition.
+They are recorded hour by hour inside the step that makes the asset, since a check in a separate
+step does not run when a range fails in part, and an evaluation of a range has no partition.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def evaluations(
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """The evaluations of an asset's checks for one hour or day; no claims is "cannot tell".
 
-    What is wrong or missing and what is news are judged apart.
+    Wrong or missing numbers and news are judged separately.
 
     ``target`` is the materialization that is judged: Dagster shows an evaluation for an hour only
     if it targets the hour's newest one.

@@ -66,13 +66,13 @@ OPEN_RUNS = 4
 BUSY_SECONDS = 60
 
 BATCH_SIZE: Final = "DAGSTER_EVENT_BATCH_SIZE"
-"""How Dagster is told how many events that are logged in a row it may hand over in one call."""
+"""The variable that limits how many consecutive events Dagster hands over in one call."""
 
 PLANNED_AT_ONCE = 2_000
 """More than a run of a week plans: 6 materializations an hour, and 6 checks."""
 
 MIRRORED = {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
-"""What the index holds, too; all else is in the database of its run alone."""
+"""The events that the index holds, too; all others are only in the database of their run."""
 
 COLUMNS = {
     SqlEventLogStorageTable: {
@@ -117,7 +117,7 @@ UPDATE_CHECK = AssetCheckExecutionsTable.update().where(
 def stored_together(instance: DagsterInstance) -> Iterator[None]:
     """Events that this thread logs meanwhile are stored at the end, in one transaction.
 
-    In a storage of another class, or of another Dagster, each is stored as it comes.
+    A storage of another class, or of another Dagster, stores each event as it comes.
     """
     storage = instance.event_log_storage
     if isinstance(storage, PooledSqliteEventLogStorage):
@@ -140,7 +140,7 @@ def awaiting_storage(instance: DagsterInstance, partition: str) -> set[str]:
 
 
 class PooledSqliteEventLogStorage(SqliteEventLogStorage):
-    """Stands in the same files as the storage it extends, so either may be used at any time.
+    """Uses the same files as the storage it extends, so either may be used at any time.
 
     ``home`` in dagster.yaml is DAGSTER_HOME.
     """
@@ -162,7 +162,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> Self:
         """See Dagster's ConfigurableClass."""
-        # Dagster reads it anew for each planned event, and knows no other way to be told.
+        # Dagster reads it again for each planned event, and has no other way to set it.
         os.environ.setdefault(BATCH_SIZE, str(PLANNED_AT_ONCE))
         return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
 
@@ -181,12 +181,12 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     @property
     def held(self) -> list[EventLogEntry] | None:
-        """What this thread logged and is yet to be stored; None while each is stored at once."""
+        """The events of this thread yet to be stored; None while each is stored at once."""
         return getattr(self._of_thread, "held", None)
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Hold what this thread logs, then store it together; what an error cuts short, too."""
+        """Hold this thread's events, then store them together, also after an error."""
         if self.held is not None or not self._is_as_known:
             yield
             return
@@ -209,7 +209,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store what Dagster hands over in one call: the planned events of a run."""
         for run_id, of_run in groupby(events, _run):
-            # What is of no run has rules of its own, and comes one by one.
+            # Events without a run have other rules, and come one by one.
             if self.held is not None or not run_id or not self._is_as_known:
                 super().store_event_batch(list(of_run))
             else:
@@ -217,7 +217,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     @cached_property
     def _is_as_known(self) -> bool:
-        """Whether Dagster's tables are those that are written here, and the index has them all."""
+        """Whether Dagster's tables are those known here, and the index has them all."""
         if not all(hasattr(self, name) for name in INHERITED):
             return False
         with self.index_connection() as connection:
@@ -232,9 +232,9 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def _store_together(self, batch: _Batch) -> None:
         """One transaction of each database; that of the run's is committed first, as Dagster does.
 
-        Killed in between, the index does not know of the hour, and the next run reports it.
+        After a kill in between, the index lacks the hour, and the next run reports it.
         """
-        # What can be made before is: nobody else writes to the index from the first id on.
+        # As many rows as possible are made now: the first id locks the index for other processes.
         batch.rows = {
             n: self._event_to_row(event)
             for n, event in enumerate(batch.events)
@@ -248,7 +248,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             self._engine(batch.run_id).begin() as run,
         ):
             if mirrored:
-                # Until the commit nobody else writes, so the others' ids follow the first one's.
+                # No other process writes until the commit, so the ids follow the first one's.
                 first: Any = index.execute(INSERT_EVENT, batch.rows[mirrored[0]])
                 ids = count(first.inserted_primary_key[0])
                 batch.ids = dict(zip(mirrored, ids, strict=False))
@@ -266,19 +266,20 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             raise DagsterInvariantViolationError(doubled[0])
 
     def _note_assets(self, index: sa.Connection, batch: _Batch) -> None:
-        """The tags of the batch's events, and what the index says of each asset, once for each."""
+        """The tags of the batch's events, and the index's row of each asset, once for each."""
         found = [(batch.events[n], i) for n, i in batch.ids.items()]
         found = [(event, i) for event, i in found if event.dagster_event_type in ASSET_EVENTS]
         self._store_asset_event_tags(index, [e for e, _ in found], [i for _, i in found])
-        said: dict[str, dict[str, Any]] = {
+        entries: dict[str, dict[str, Any]] = {
             asset: {} for asset in map(_asset, batch.events) if asset
         }
-        # Of each type an asset's last event counts; types write different columns, or the same.
+        # An asset's last event of each type counts; types write different columns, or the same.
         newest = {(_asset(event), event.dagster_event_type): (event, i) for event, i in found}
         for (asset, _), (event, i) in sorted(newest.items(), key=lambda pair: pair[1][1]):
             if asset:
-                said[asset] |= self._get_asset_entry_values(event, i, has_asset_key_index_cols=True)
-        for asset, values in said.items():
+                values = self._get_asset_entry_values(event, i, has_asset_key_index_cols=True)
+                entries[asset] |= values
+        for asset, values in entries.items():
             # There nearly always is a row: Dagster inserts first, fails and updates then.
             if values and not index.execute(UPDATE_ASSET, {"of_asset": asset, **values}).rowcount:
                 index.execute(INSERT_ASSET, {"asset_key": asset, **values})
@@ -286,12 +287,12 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def _note_checks(self, index: sa.Connection, batch: _Batch) -> list[str]:
         """A row for each planned check and partition, which its evaluation then replaces.
 
-        Gives what is wrong where there were several to replace, in Dagster's own words.
+        Gives Dagster's own error messages where there were several rows to replace.
         """
         doubled = []
         for n, i in batch.ids.items():
             event = batch.events[n]
-            said: Any = event.dagster_event and event.dagster_event.event_specific_data
+            data: Any = event.dagster_event and event.dagster_event.event_specific_data
             moment: Any = self._event_insert_timestamp(event)  # type: ignore[no-untyped-call]
             row = {
                 "evaluation_event": batch.rows[n]["event"],
@@ -299,24 +300,24 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
                 "evaluation_event_storage_id": i,
             }
             if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
-                planned = [{**row, **part} for part in _planned(said, batch.run_id)]
+                planned = [{**row, **part} for part in _planned(data, batch.run_id)]
                 if planned:
                     index.execute(INSERT_CHECK, planned)
             elif event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
-                row |= _evaluated(said)
+                row |= _evaluated(data)
                 of = {
-                    "of_asset": said.asset_key.to_string(),
-                    "of_check": said.check_name,
+                    "of_asset": data.asset_key.to_string(),
+                    "of_check": data.check_name,
                     "of_run": batch.run_id,
-                    "of_partition": said.partition,
+                    "of_partition": data.partition,
                 }
                 replaced = index.execute(UPDATE_CHECK, {**of, **row}).rowcount
                 if not replaced:
-                    index.execute(INSERT_CHECK, {**_named(said, batch.run_id), **row})
+                    index.execute(INSERT_CHECK, {**_named(data, batch.run_id), **row})
                 elif replaced > 1:
                     doubled.append(
                         f"Updated {replaced} rows for asset check evaluation "
-                        f"{said.asset_check_key} as a result of duplicate AssetCheckPlanned events."
+                        f"{data.asset_check_key} as a result of duplicate AssetCheckPlanned events."
                     )
         return doubled
 
@@ -332,7 +333,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
                 self.conn_string_for_shard(shard),
                 poolclass=QueuePool,
                 pool_size=1,
-                # One thread at a time has it: the lock of the caller sees to that.
+                # One thread at a time has it: the caller holds a lock.
                 connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
             )
             sa.event.listen(engine, "connect", _write_ahead)
@@ -367,10 +368,10 @@ class _Batch:
     run_id: str
     events: list[EventLogEntry]
     targets: Mapping[int, int] = field(default_factory=dict)
-    """Evaluation to the materialization of the batch that it judges."""
+    """From an evaluation to the materialization of the batch that it judges."""
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     ids: dict[int, int] = field(default_factory=dict)
-    """In the index, of those that are mirrored there."""
+    """Ids in the index, of the events that are mirrored there."""
 
 
 def _run(event: EventLogEntry) -> str:
@@ -384,59 +385,59 @@ def _asset(event: EventLogEntry) -> str | None:
 
 def _materialized(event: EventLogEntry) -> tuple[str, str | None] | None:
     """Asset and partition if it is a materialization."""
-    told = event.dagster_event
-    if told is None or event.dagster_event_type != DagsterEventType.ASSET_MATERIALIZATION:
+    inner = event.dagster_event
+    if inner is None or event.dagster_event_type != DagsterEventType.ASSET_MATERIALIZATION:
         return None
-    assert told.asset_key
-    return told.asset_key.to_user_string(), told.partition
+    assert inner.asset_key
+    return inner.asset_key.to_user_string(), inner.partition
 
 
 def _targets(events: Iterable[EventLogEntry]) -> dict[int, int]:
-    """Evaluation without a target to the last materialization before it that it is of."""
+    """From an evaluation without a target to the last earlier materialization of its asset."""
     made: dict[tuple[str, str | None], int] = {}
     targets = {}
     for n, event in enumerate(events):
         found = _materialized(event)
         if found:
             made[found] = n
-        said: Any = event.dagster_event and event.dagster_event.event_specific_data
-        if isinstance(said, AssetCheckEvaluation) and said.target_materialization_data is None:
-            judged = made.get((said.asset_key.to_user_string(), said.partition))
+        data: Any = event.dagster_event and event.dagster_event.event_specific_data
+        if isinstance(data, AssetCheckEvaluation) and data.target_materialization_data is None:
+            judged = made.get((data.asset_key.to_user_string(), data.partition))
             if judged is not None:
                 targets[n] = judged
     return targets
 
 
 def _targeting(event: EventLogEntry, storage_id: int) -> EventLogEntry:
-    told: Any = event.dagster_event
+    inner: Any = event.dagster_event
     target = Target(storage_id=storage_id, run_id=event.run_id, timestamp=event.timestamp)
-    said = replace(told.event_specific_data, target_materialization_data=target)
-    return event._replace(dagster_event=told._replace(event_specific_data=said))
+    data = replace(inner.event_specific_data, target_materialization_data=target)
+    return event._replace(dagster_event=inner._replace(event_specific_data=data))
 
 
-def _named(said: AssetCheckEvaluation | AssetCheckEvaluationPlanned, run_id: str) -> dict[str, Any]:
+def _named(data: AssetCheckEvaluation | AssetCheckEvaluationPlanned, run_id: str) -> dict[str, Any]:
     return {
-        "asset_key": said.asset_key.to_string(),
-        "check_name": said.check_name,
+        "asset_key": data.asset_key.to_string(),
+        "check_name": data.check_name,
         "run_id": run_id,
     }
 
 
-def _planned(said: AssetCheckEvaluationPlanned, run_id: str) -> Iterator[dict[str, Any]]:
+def _planned(data: AssetCheckEvaluationPlanned, run_id: str) -> Iterator[dict[str, Any]]:
     """The rows of a planned check, one for each partition."""
-    parts = said.partitions_subset.get_partition_keys() if said.partitions_subset else [None]
+    parts = data.partitions_subset.get_partition_keys() if data.partitions_subset else [None]
     for partition in parts:
         yield {
-            **_named(said, run_id),
+            **_named(data, run_id),
             "partition": partition,
             "execution_status": Status.PLANNED.value,
         }
 
 
-def _evaluated(said: AssetCheckEvaluation) -> dict[str, Any]:
-    target = said.target_materialization_data
+def _evaluated(data: AssetCheckEvaluation) -> dict[str, Any]:
+    target = data.target_materialization_data
     return {
-        "partition": said.partition,
-        "execution_status": (Status.SUCCEEDED if said.passed else Status.FAILED).value,
+        "partition": data.partition,
+        "execution_status": (Status.SUCCEEDED if data.passed else Status.FAILED).value,
         "materialization_event_storage_id": target and target.storage_id,
     }

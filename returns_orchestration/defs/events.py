@@ -1,9 +1,9 @@
 """Outcomes of the pipeline become events of Dagster, hour by hour, as they happen.
 
 Events are logged at once and not returned, so that the hours that are done stay done when a later
-one fails or the process is killed. An hour that failed gets a failed check that says why. No
-message here holds a value of a record; the words of errors are made in ``errors``. Where the event
-log can, the events of an hour are stored in one transaction, as soon as the last one is logged.
+one fails or the process is killed. An hour that failed gets a failed check that gives the reason.
+No message here holds a value of a record; the words of errors are made in ``errors``. Where the
+event log can, it stores the events of an hour in one transaction, once the last one is logged.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ class StepEvents:
         return bool((self._selected | self._judged) & set(MADE))
 
     def together(self) -> AbstractContextManager[None]:
-        """The events of one hour or day, which are logged meanwhile, are stored together."""
+        """Store the events that are logged meanwhile, those of one hour or day, together."""
         return stored_together(self._context.instance)
 
     def add(self, outcome: Outcome) -> None:
-        """Log what became of one hour."""
+        """Log the outcome of one hour."""
         if isinstance(outcome, Polled):
             if self.makes:
                 self._polled[outcome.window] = outcome
@@ -99,8 +99,8 @@ class StepEvents:
                 self._log_raw(outcome.window, outcome.kept, outcome)
                 self._check(outcome.window, {RAW: self._claims_of_poll(outcome)})
         elif isinstance(outcome, Made):
-            # An asset's page shows the newest event, so that one alone carries the picture of the
-            # day, which costs more than an hour itself; which is the newest shows with the next.
+            # An asset's page shows the newest event, so only that one carries the picture of the
+            # day, which costs more than an hour itself. The next hour shows which is the newest.
             held, self._held = self._held, outcome
             if held is not None:
                 self._made(held)
@@ -112,7 +112,7 @@ class StepEvents:
             self._stop(outcome.error)
 
     def finish(self) -> dg.Failure | None:
-        """Log the last hour, with its pictures; gives what ends the step if not all is well."""
+        """Log the last hour, with its pictures; gives the failure that ends the step, if any."""
         if self._held is not None:
             self._made(self._held, newest=True)
         self._check_names()
@@ -148,8 +148,8 @@ class StepEvents:
             if new or (made.asked and name in self._judged):
                 judged[name] = built.claims[name]
         self._check(window, judged)
-        # Last, since an hour whose polls Dagster knows of counts as reported: a run that is killed
-        # in between has not reported it, and the next one does.
+        # Last, since an hour whose polls Dagster has recorded counts as reported: a run that is
+        # killed in between has not reported it, and the next one does.
         if made.asked and RAW in self._selected:
             polled = self._polled.pop(window, None)
             if polled is not None or RAW not in self._targets([RAW], window):
@@ -165,7 +165,7 @@ class StepEvents:
         self._check(Day(date.fromisoformat(error.window), self._zone), error.judged)
 
     def log_day(self, built: BuiltDay) -> None:
-        """Log the tables of a day that changed, and what its claims say."""
+        """Log the tables of a day that changed, and the results of its claims."""
         for table in tables.MADE_DAILY:
             name, record = table.name, built.record
             if name in built.changed or name in self._selected:
@@ -241,7 +241,7 @@ class StepEvents:
         )
 
     def _stop(self, error: ReturnsError) -> None:
-        """Note the hour that showed what is wrong with all, so that its status tells why."""
+        """Note the hour that showed a fault of all hours, so that its status gives the reason."""
         self._stopped = error
         window = getattr(error, "window", "")
         if window:
@@ -253,11 +253,11 @@ class StepEvents:
         if isinstance(error, HourBlocked):
             self._block(window, error)
         else:
-            said = claims.unread if isinstance(error, ApiError) else claims.unpublished
-            self._check(window, {RAW: [said(error)]})
+            claim = claims.unread if isinstance(error, ApiError) else claims.unpublished
+            self._check(window, {RAW: [claim(error)]})
 
     def _block(self, window: Window, error: HourBlocked) -> None:
-        """An hour or day whose tables must not be shown: its own checks say why, and no other."""
+        """An hour or day whose tables must not be shown: only its own checks give the reason."""
         if error.window != window.key:
             self.block_day(error)
             return

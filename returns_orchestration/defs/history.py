@@ -1,7 +1,7 @@
-"""What only Dagster's instance knows about hours: how often each was polled, and the last error.
+"""Facts about hours that only Dagster's instance holds: how often each was polled, the last error.
 
-They read the event log's tables directly, grouped in the database: Dagster's public calls load
-every event, which for years of hours takes minutes. The tables' names and columns are not public
+These functions read the event log's tables directly, grouped in the database: Dagster's public
+calls load every event: minutes for years of hours. The tables' names and columns are not public
 (Dagster 1.13); only this file and ``event_log`` name them.
 """
 
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
 
 RAW = "raw_returns"
 PLAIN = Keys()
-"""The keys of a deployment without a prefix, as those of the commands are."""
+"""The keys of a deployment without a prefix, like those of the commands."""
 
 OVERLAP = 50
-"""Events read twice, in case one that was written at the same time was not to be seen yet."""
+"""Events read twice, in case one that was written at the same time was not yet visible."""
 
 BATCH = 500
 """Partitions in one query: below what any database allows as parameters."""
 
 
 def newest_event(instance: dg.DagsterInstance) -> int:
-    """The id of the newest event there is; 0 if there is none."""
+    """The id of the newest event; 0 if there is none."""
     found = _rows(instance, sa.select(sa.func.max(SqlEventLogStorageTable.c.id)))
     return int(found[0][0] or 0)
 
@@ -71,30 +71,30 @@ def evaluations(
         .limit(limit)
     )
     rows = _rows(instance, query)
-    found = [said for _, event in rows if (said := _evaluation(event, keys))]
+    found = [judged for _, event in rows if (judged := _evaluation(event, keys))]
     return found, max(after, rows[-1][0] if rows else after)
 
 
 def _evaluation(event: str, keys: Keys) -> Evaluation | None:
     """The verdict of an event; None where it is about an asset of another deployment."""
     entry: Any = deserialize_value(event)
-    said = entry.dagster_event.event_specific_data
-    asset = keys.name(said.asset_key)
+    data = entry.dagster_event.event_specific_data
+    asset = keys.name(data.asset_key)
     if asset is None:
         return None
-    noted = said.metadata.get(FAILED_CLAIMS)
-    if said.passed:
+    noted = data.metadata.get(FAILED_CLAIMS)
+    if data.passed:
         failed: tuple[FailedClaim, ...] = ()
-    elif noted is None:  # no claim of ours: the check itself is what failed
-        failed = (FailedClaim(name=said.check_name, weight="error", verdict="fails", figures=""),)
+    elif noted is None:  # without claims: the check itself failed
+        failed = (FailedClaim(name=data.check_name, weight="error", verdict="fails", figures=""),)
     else:
         failed = tuple(FailedClaim(**claim) for claim in noted.value)
     return Evaluation(
         asset,
-        said.partition or "",
+        data.partition or "",
         datetime.fromtimestamp(entry.timestamp, UTC),
         failed,
-        said.check_name,
+        data.check_name,
     )
 
 
@@ -103,7 +103,7 @@ def newest_materializations(
 ) -> dict[str, Target]:
     """By asset, its newest materialization of one hour or day, as a check in ``run_id`` targets it.
 
-    One question for all assets of an hour: asking for each was a tenth of an hour's time. Without
+    One query for all assets of an hour: a query for each took a tenth of an hour's time. Without
     those that were logged and are yet to be stored, see ``awaiting_storage``.
     """
     events = SqlEventLogStorageTable.c
@@ -127,7 +127,7 @@ def newest_materializations(
 def unreported(
     instance: dg.DagsterInstance, windows: Sequence[Window], keys: Keys = PLAIN
 ) -> list[Window]:
-    """Those of ``windows`` of which Dagster knows no poll: a run was killed, or the home is new."""
+    """The ``windows`` without a poll in Dagster's log: a run was killed, or the home is new."""
     known: set[str] = set()
     for some in _batches([window.key for window in windows]):
         events = SqlEventLogStorageTable.c
@@ -140,7 +140,7 @@ def unreported(
 def is_unpublished(instance: dg.DagsterInstance, window: Window, keys: Keys = PLAIN) -> bool:
     """Whether the check of `raw_returns` fails for an hour only because it was not published.
 
-    Then it passes once the hour is made, though no poll is made that would judge it anew.
+    Then it passes once the hour is made, though no new poll judges it again.
     """
     checks = AssetCheckExecutionsTable.c
     query = (
@@ -153,14 +153,14 @@ def is_unpublished(instance: dg.DagsterInstance, window: Window, keys: Keys = PL
         .limit(1)
     )
     newest = [event for status, event in _rows(instance, query) if status == "FAILED"]
-    found = [said for event in newest if (said := _evaluation(event, keys)) is not None]
-    return any({claim.name for claim in said.failed} <= claims.OF_PUBLISHING for said in found)
+    found = [judged for event in newest if (judged := _evaluation(event, keys)) is not None]
+    return any({claim.name for claim in judged.failed} <= claims.OF_PUBLISHING for judged in found)
 
 
 def newest_polls(
     instance: dg.DagsterInstance, windows: Sequence[Window], keys: Keys = PLAIN
 ) -> dict[Window, str]:
-    """Of ``windows``, the beginning of the sha256 of the newest kept poll that Dagster knows of.
+    """By window, the beginning of the sha256 of the newest kept poll in Dagster's log.
 
     It is the data version of the newest materialization of `raw_returns`.
     """
@@ -187,9 +187,9 @@ def newest_polls(
 
 
 def answers_of(instance: dg.DagsterInstance) -> Iterator[Answer]:
-    """What the log remembers of polls that left nothing in the lake of an earlier release.
+    """The log's facts about polls that left nothing in the lake of an earlier release.
 
-    Those that brought nothing new, and of each hour the last error that no poll has followed.
+    Those that brought nothing new, and by hour the last error that no poll has followed.
     """
     events = SqlEventLogStorageTable.c
     kind = events.dagster_event_type
@@ -224,16 +224,16 @@ def answers_of(instance: dg.DagsterInstance) -> Iterator[Answer]:
 
 
 def _answer(event: str) -> Answer | None:
-    """The poll that an event of `raw_returns` tells of, if it brought nothing new or failed."""
+    """The poll that an event of `raw_returns` reports, if it brought nothing new or failed."""
     entry: Any = deserialize_value(event)
     noted_at = datetime.fromtimestamp(entry.timestamp, UTC)
     if entry.dagster_event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        said = _evaluation(event, PLAIN)
-        failed = said.failed if said else ()
+        judged = _evaluation(event, PLAIN)
+        failed = judged.failed if judged else ()
         unread = next((claim for claim in failed if claim.name in UNREAD), None)
-        if said is None or unread is None or said.asset != RAW or not said.period:
+        if judged is None or unread is None or judged.asset != RAW or not judged.period:
             return None
-        return Answer(hour=said.period, at=noted_at, error=unread.figures)
+        return Answer(hour=judged.period, at=noted_at, error=unread.figures)
     materialization = entry.dagster_event.event_specific_data.materialization
     shown, partition = materialization.metadata, materialization.partition
     if partition is None or POLLED_AT not in shown:

@@ -1,7 +1,7 @@
 """Dagster's instance for the command line, and ranges of hours run in it.
 
-A run starts in this process, on the instance that DAGSTER_HOME names, so that the UI shows it as
-any other. Without DAGSTER_HOME the instance stands beside the lake.
+A run starts in this process, on the instance that DAGSTER_HOME names, so that the UI shows it like
+any other. Without DAGSTER_HOME the instance is beside the lake.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG})
-"""What a disk says that is full, read-only or somebody else's."""
+"""Errors of a disk that is full, read-only or owned by another user."""
 
 HEARTBEAT_SECONDS = 90
 """A daemon gives a sign of life every 30 seconds."""
@@ -63,7 +63,7 @@ OPENING = ".opening"
 
 @dataclass(frozen=True, slots=True)
 class RangeResult:
-    """How the run of one range ended; ``failure`` holds its words where it did not succeed."""
+    """How the run of one range ended; ``failure`` holds the message where it did not succeed."""
 
     run_id: str
     success: bool
@@ -136,7 +136,7 @@ def _opened(home: Path) -> dg.DagsterInstance:
 
 
 def _in_short(error: Exception) -> str:
-    """What is wrong with a configuration, without a value of it, which may be a password."""
+    """The faults of a configuration, without its values: a value may be a password."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"it is no YAML at line {error.problem_mark.line + 1}"
     absent = [link.name for link in _links(error) if isinstance(link, ImportError) and link.name]
@@ -160,9 +160,9 @@ def shipped_configuration() -> str:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """No other process opens the instance meanwhile.
+    """Keep other processes from opening the instance meanwhile.
 
-    Two that make Dagster's tables at once leave a database that it refuses ever after.
+    Two that make Dagster's tables at once leave a database that Dagster refuses from then on.
     """
     with (home / OPENING).open("a") as file:
         if fcntl is not None:
@@ -171,9 +171,9 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
-    """What a refusal of the instance's own storage means to a user; None for any other error.
+    """The meaning of a refusal by the instance's own storage; None for any other error.
 
-    Dagster lets such an error through as it is, wherever it happens to write.
+    Dagster lets such an error through as it is, wherever it writes.
     """
     if type(error).__name__ == "CommandError":  # Alembic's, whose tables two processes made at once
         return LakeUnwritable(
@@ -202,7 +202,7 @@ def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
 
 
 def at_work(instance: dg.DagsterInstance) -> str:
-    """What is at work in the instance: a daemon, or runs; "" where nothing is."""
+    """The daemon or the runs that are at work in the instance; "" if there are none."""
     now = time.time()
     beats = instance.get_daemon_heartbeats().values()
     if any(now - beat.timestamp < HEARTBEAT_SECONDS for beat in beats):
@@ -223,7 +223,7 @@ def ranges(windows: Sequence[Window], chunk: int = CHUNK_HOURS) -> Iterator[list
 
 
 def range_tags(windows: Sequence[Window]) -> dict[str, str]:
-    """The tags by which Dagster knows a run's range of hours; ``windows`` has no gap."""
+    """The tags that give Dagster a run's range of hours; ``windows`` has no gap."""
     return {
         "dagster/asset_partition_range_start": windows[0].key,
         "dagster/asset_partition_range_end": windows[-1].key,
@@ -256,5 +256,5 @@ def run_range(
         for event in result.all_events
         if event.is_step_failure
     ]
-    said = "\n".join(data.description or "" for data in failures if data)
-    return RangeResult(result.run_id, result.success, said or "The run failed; see it in the UI.")
+    text = "\n".join(data.description or "" for data in failures if data)
+    return RangeResult(result.run_id, result.success, text or "The run failed; see it in the UI.")

@@ -1,7 +1,7 @@
 """Asset keys: the name of each asset behind the prefix of its deployment.
 
-With a prefix of its own each, two deployments can stand in one Dagster: their assets have different
-keys, and each looks at its own events and runs alone.
+With different prefixes, two deployments can share one Dagster: their assets have different keys,
+and each looks only at its own events and runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Keys(NamedTuple):
 
     @classmethod
     def around(cls, keys: Iterable[dg.AssetKey]) -> Keys:
-        """Those of the deployment that one of ``keys`` is of."""
+        """The keys of the deployment that one of ``keys`` belongs to."""
         key = next(iter(keys), None)
         return cls(() if key is None else tuple(key.path[:-1]))
 
@@ -46,7 +46,7 @@ class Keys(NamedTuple):
 
     @property
     def tags(self) -> dict[str, str]:
-        """By which a run is known to be this deployment's; none without a prefix."""
+        """The tags that mark a run as this deployment's; none without a prefix."""
         return {DEPLOYMENT_TAG: "/".join(self.prefix)} if self.prefix else {}
 
     def is_run(self, run: dg.DagsterRun, jobs: Sequence[str], assets: Iterable[str]) -> bool:

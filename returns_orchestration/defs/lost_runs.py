@@ -1,9 +1,9 @@
-"""Runs whose process is gone, ended here since nobody else does it.
+"""Runs whose process is gone: they are ended here, since Dagster does not end them.
 
-Dagster notices that a run's process died as long as the code server lives that started it. After a
-restart of the machine, or where a command was killed, the record says for ever that the run is
-under way: its hours count as busy, its backfill waits, and as it holds the one place of the pool
-no other run starts. What the run had landed is kept; the rest is asked for like any missing hour.
+Dagster notices that a run's process died only while the code server that started it lives. After a
+restart of the machine, or where a command was killed, the run stays under way in its record: its
+hours count as busy, its backfill waits, and as it holds the one place of the pool no other run
+starts. The hours that the run had landed are kept; the rest is asked for like any missing hour.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 SILENCE: Final = timedelta(minutes=20)
 """How long a run may log no event before it counts as lost.
 
-The slowest poll there can be is given up after 5 minutes (120 s of waiting, 180 s of reading), and
-an hour is logged when the next two were polled: a living run speaks every quarter of an hour at the
-very least. A run that is ended here and lives all the same goes on and keeps what it lands."""
+The slowest poll is given up after 5 minutes (120 s of waiting, 180 s of reading), and an hour is
+logged when the next two were polled: a living run logs an event at least every quarter of an hour.
+A run that is ended here although it lives goes on and keeps the hours that it lands."""
 
 JOBS: Final = (HOURLY_JOB, REPOLL_JOB)
 ASSETS: Final = (*HOURLY, *DAILY)
@@ -57,7 +57,7 @@ def _lost(instance: dg.DagsterInstance, now: datetime, keys: Keys) -> Iterator[d
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
         run = record.dagster_run
         ours = keys.is_run(run, JOBS, ASSETS)
-        # A sign far ahead is of a clock that was wrong: nobody would see that such a run is lost.
+        # An event far ahead is from a wrong clock: such a run would never count as lost.
         if ours and abs(now - _last_sign(instance, record)) >= SILENCE:
             yield run
 

@@ -1,4 +1,4 @@
-"""What the UI shows about an asset and about each hour of it: schema, figures, a small picture."""
+"""Metadata of an asset and of its hours, for the UI: schema, figures, a small picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LATENESS_ROWS: Final = 50
 """Ages listed on the asset's page; the file has all."""
 
 CHART_BARS: Final = 8
-"""Bars in a picture; what is less frequent shares the last one."""
+"""Bars in a picture; the less frequent groups share the last one."""
 
 
 def description(table: Table) -> str:
@@ -139,7 +139,7 @@ def chart_of_lateness(frame: pl.DataFrame, ages: Sequence[int]) -> dg.MetadataVa
 
 
 def of_lateness(frame: pl.DataFrame, uri: str) -> Shown:
-    """The rows of `lateness` that tell something, as a table, and where it lies."""
+    """The informative rows of `lateness`, as a table, and where it lies."""
     shown = frame.filter((pl.col("late") > 0) | (pl.col("polls") > 1)).head(LATENESS_ROWS)
     lines = ["| poll age (hours) | polls | returns | late |", "|---|---|---|---|"]
     lines += [

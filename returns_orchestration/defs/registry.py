@@ -1,7 +1,7 @@
-"""Every asset, declared once: its table, what it is made of, its check, its group, its picture.
+"""Every asset, declared once: its table, its inputs, its check, its group, its picture.
 
-What an aggregate is stands in ``tables/counts.py``, by hour and by day at once; its two assets
-follow from that. The definitions in ``assets`` and all that goes over assets ask here.
+``tables/counts.py`` defines each aggregate, by hour and by day at once; its two assets follow from
+that. The definitions in ``assets`` and all code that iterates over assets use this module.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OWNER: Final = "team:returns"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An asset check: ``name`` says what is true when it passes, ``meaning`` says it in words."""
+    """An asset check: ``name`` states what is true when it passes, ``meaning`` explains it."""
 
     name: str
     meaning: str
@@ -31,7 +31,7 @@ class Check:
 class Asset:
     """One asset; ``inputs`` names the assets it is made of, ``chart_by`` the column it is drawn by.
 
-    ``check`` guards that its numbers are right and complete; ``news`` warns of what is unusual,
+    ``check`` guards that its numbers are right and complete; ``news`` warns of unusual facts,
     where no number is wrong.
     """
 
@@ -147,7 +147,7 @@ LATENESS: Final = Asset(
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """An asset without a table: ``meaning`` says when it is materialized, ``inputs`` of what."""
+    """An asset without a table: ``meaning`` gives when it is materialized, ``inputs`` from what."""
 
     name: str
     group: str
@@ -162,14 +162,14 @@ CHANGED_HOURS: Final = Signal(
     "cursor; one whose text begins with `1.` and the `cursor` shown here has all of it.",
     inputs=(*HOURLY, *DAILY, LATENESS.name, tables.ALERTS.name),
 )
-"""What loaders depend on; see ``changes``."""
+"""The asset that loaders depend on; see ``changes``."""
 
 NEW_NAMES: Final = Check(
     news.CHECK,
     "Every key, status code and refund mode that ClickPost sends is known to this release or was "
     "acknowledged.",
 )
-"""The check of `returns` as a whole, of no hour: judged at the end of each run."""
+"""The check of `returns` as a whole, without a partition: judged at the end of each run."""
 
 ASSETS: Final = {**HOURLY, **DAILY, LATENESS.name: LATENESS}
 """Every asset that has a check, by name."""

@@ -1,7 +1,7 @@
-"""What a run repeats: since when a window that was polled need not be asked for a second time.
+"""The runs that a run repeats: a window polled since the first of them is not polled again.
 
-A run or backfill that failed is repeated for what it did not bring; one that succeeded is repeated
-in order to poll again. Where a repetition failed, too, the first of those that failed counts.
+A failed run or backfill is repeated for the hours it did not bring; a successful one is repeated in
+order to poll again. Where a repetition failed, too, the first of the failed ones counts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PARENT_BACKFILL: Final = "dagster/parent_backfill_id"
 
 SUCCEEDED: Final = {BulkActionStatus.COMPLETED_SUCCESS, BulkActionStatus.COMPLETED}
-"""The second is what older releases of Dagster wrote."""
+"""Older releases of Dagster wrote the second one."""
 
 
 def failing_since(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime | None:

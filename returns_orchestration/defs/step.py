@@ -29,7 +29,7 @@ def run_partitions(
     of_checks = {key.asset_key for key in context.selected_asset_check_keys}
     keys = Keys.around(context.selected_asset_keys | of_checks)
     selected = keys.names(context.selected_asset_keys)
-    # A check executed by itself makes the tables anew, which changes nothing, and judges them.
+    # A check executed alone makes the tables again, which changes nothing, and judges them.
     events = StepEvents(context, pipeline, selected, keys.names(of_checks), keys)
     run_hours(
         events,
@@ -66,7 +66,7 @@ def run_days(context: dg.AssetExecutionContext, pipeline: HourPipeline) -> None:
         raise dg.Failure("\n".join(faults))
 
 
-def run_hours(  # noqa: PLR0913 - what HourPipeline.run may be told
+def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
     events: StepEvents,
     pipeline: HourPipeline,
     windows: Sequence[Window],

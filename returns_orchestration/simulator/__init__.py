@@ -3,16 +3,16 @@
 Reading order:
   settings   `options` (what can be set), `moments` (clock arithmetic, time spellings)
   dataset    `rhythm` (how many returns an hour has), `planning` (which), `catalogue` and
-             `contents` (what is in them), `oddities` (what is strange about some) with
-             `oddity_truths` and `oddity_spellings`, `lifecycle` and `records` (what a record
-             says at a moment), `boundaries` (which records a window gets), `truth` (what a
-             perfect reader would know), `dataset` (all of these together)
+             `contents` (what is in them), `oddities` (the odd ones among them) with
+             `oddity_truths` and `oddity_spellings`, `lifecycle` and `records` (the JSON of a record
+             at a moment), `boundaries` (which records a window gets), `truth` (what a
+             perfect reader would find), `dataset` (all of these together)
   server     `replies` (envelopes, refusals, pages), `faults` and `breakage` (what goes wrong,
              and how), `polls` (what is remembered), `journal` (what was asked), `app`, `wire`
              (the socket), `server`
 
-Not here: anything of the pipeline. This room imports nothing from its neighbours, so that an
-error in their understanding of the API cannot agree with itself.
+Not here: the pipeline. This room does not import from it, so that an error in the pipeline's
+understanding of the API does not recur here and stay hidden.
 """
 
 from returns_orchestration.simulator.dataset import Dataset, ServedRecord

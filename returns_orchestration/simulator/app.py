@@ -84,7 +84,7 @@ def build_app(desk: Desk) -> Starlette:
 
 
 def _dated(response: Response, now: datetime) -> Response:
-    """With the server's time, as every HTTP server tells it: the time that the API lives at."""
+    """Add a Date header with the API's time, as every HTTP server does."""
     response.headers["date"] = format_datetime(now.astimezone(UTC), usegmt=True)
     return response
 
@@ -116,7 +116,7 @@ class PollEndpoint:
         request = Request(scope, receive)
         if self._desk.options.latency:
             await asyncio.sleep(self._desk.options.latency)
-        now = self._desk.clock()  # one moment, for what is shown, noted and told
+        now = self._desk.clock()  # one moment for the records, the log and the Date header
         outcome = self._judge(request, now)
         if isinstance(outcome, RawReply):
             connection = request.scope.get("state", {}).get(CONNECTION)

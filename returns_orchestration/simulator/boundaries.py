@@ -92,7 +92,7 @@ def pieces_served(
 def in_order(
     options: SimulatorOptions, pieces: list[Piece], start: Micros, call: int
 ) -> list[Piece]:
-    """The pieces as the `call`-th reply to the window has them; the argument is left alone."""
+    """The pieces as the `call`-th reply to the window has them; the argument does not change."""
     if options.order == "desc":
         return pieces[::-1]
     if options.order == "shuffled":

@@ -49,14 +49,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """Bytes for the socket, and what becomes of the connection after them."""
+    """Bytes for the socket, and how the connection continues after them."""
 
     data: bytes
     ending: Ending
 
     @property
     def status_code(self) -> int | None:
-        """The status the bytes claim; None where there are none."""
+        """The HTTP status in the bytes; None where there are no bytes."""
         return 200 if self.data else None
 
 
@@ -64,7 +64,7 @@ Outcome: TypeAlias = Response | RawReply
 
 
 def _head(length: int) -> bytes:
-    # Said aloud that the connection ends, so that what a client's pool does next is no race.
+    # `connection: close` announces the end, so that a client's pool does not race with it.
     lines = (
         "HTTP/1.1 200 OK",
         "content-type: application/json",
@@ -144,7 +144,7 @@ def _next_loop(exchange: Exchange) -> Outcome:
 
 
 def _bad_record(exchange: Exchange) -> Outcome:
-    # Added and not put in a record's place: what is true stays served.
+    # Added and not put in a record's place: all true records stay served.
     records = list(exchange.records)
     records.insert(len(records) // 2, _BAD_RECORDS[exchange.call % len(_BAD_RECORDS)])
     return _json(replies.envelope(records, next_url=exchange.next_url))

@@ -1,8 +1,8 @@
 """The invented stock from which returns are made: people, places, products, reasons, couriers.
 
-All of it is fictitious on sight: reserved example domains, phone numbers that no network gives
-out, streets that no map has. Weighted choices are tuples in which an entry stands as often as it
-weighs.
+All of it is visibly fictitious: reserved example domains, phone numbers that no network assigns,
+streets that no map has. Weighted choices are tuples in which an entry occurs as often as its
+weight.
 """
 
 from __future__ import annotations

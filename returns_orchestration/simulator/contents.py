@@ -1,6 +1,6 @@
 """What one return contains: people, courier, items. Follows from its salt alone.
 
-These are the true values; how a record spells them is the business of `records` and `oddities`.
+These are the true values; `records` and `oddities` decide how a record spells them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _RETURN_MODE = {"Exchange": "EXCHANGE"}
 class Dice:
     """Fair choices taken from one large number, digit by digit in ever changing bases.
 
-    Ten times cheaper than a random generator of its own for each return, which matters when a
-    window holds 12,000 of them.
+    Ten times cheaper than a separate random generator for each return, which matters when a window
+    holds 12,000 of them.
     """
 
     __slots__ = ("_left",)

@@ -1,8 +1,8 @@
-"""The dataset: every return there is, at any moment, for any window. The truth for tests, too.
+"""The dataset: every return, at any moment, for any window. The truth for tests, too.
 
 A pure function of options and time: two datasets of the same options agree on every machine, and
-no hour depends on another having been asked for. Plans of the latest hours are kept, a fixed
-number of them; records are made anew for each reply.
+no hour depends on an earlier request for another. Plans of the latest hours are kept, a fixed
+number of them; records are made again for each reply.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _HOURS_KEPT = 12
 
 @dataclass(frozen=True, slots=True)
 class ServedRecord:
-    """One record of a reply: whose it is, and its exact JSON.
+    """One record of a reply: its return and piece, and its exact JSON.
 
     `compared_at` is the time that the filter judged it by; `piece` counts from 0.
     """

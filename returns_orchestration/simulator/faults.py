@@ -1,4 +1,4 @@
-"""Faults as values: what goes wrong, in which call of which window. Parsed from text, too.
+"""Faults as values: the kind of fault, in which call of which window. Also parsed from text.
 
 Not here: what each fault does on the wire; that is `breakage`.
 """
@@ -81,7 +81,7 @@ class Fault:
         return _ABOUT[self.name]
 
     def strikes(self, start: Micros, page: int, call: int) -> bool:
-        """Whether it befalls the `call`-th request of that page of the window."""
+        """Whether it strikes the `call`-th request of that page of the window."""
         if self.calls is not None and call not in self.calls:
             return False
         if page not in self.pages:
@@ -116,7 +116,7 @@ def as_faults(faults: Iterable[Fault | str]) -> tuple[Fault, ...]:
 
 
 def striking(faults: Iterable[Fault], start: Micros, page: int, call: int) -> Fault | None:
-    """The first fault that befalls the request, if any."""
+    """The first fault that strikes the request, if any."""
     return next((fault for fault in faults if fault.strikes(start, page, call)), None)
 
 

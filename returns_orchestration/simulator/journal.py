@@ -1,7 +1,7 @@
 """The request log: every request as a record, in memory and, if wanted, in a file of JSON lines.
 
-It never holds the key or the user name: only what was understood of a request is kept, never
-text as the client sent it.
+It never holds the key or the user name: only the parsed values of a request are kept, never the
+client's text.
 """
 
 from __future__ import annotations

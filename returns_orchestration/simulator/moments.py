@@ -1,7 +1,7 @@
 """Moments as whole microseconds since 1970 in UTC, and how the API spells and reads them.
 
-Integers, because an edge of one microsecond is what the boundary rules are about, and because
-they compare and add faster than datetimes. Datetimes appear only at the room's outer surface.
+Integers, because the boundary rules depend on single microseconds, and because integers compare and
+add faster than datetimes. Datetimes appear only at the room's outer surface.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def spell(moment: Micros, zone: tzinfo, style: TimeStyle = "zulu") -> str | int:
 def read_query_time(text: str, zone: tzinfo) -> Micros:
     """start_time or end_time, strictly YYYY-MM-DDThh:mm:ss, as wall time of `zone`.
 
-    ValueError when the text is anything else: no fraction, no zone and no space is forgiven, so
-    that a client that sends them is found out here and not in production.
+    ValueError when the text is anything else: a fraction, a zone or a space is refused, so that a
+    client that sends them fails here and not in production.
     """
     if len(text) != _QUERY_LENGTH or not text.isascii():
         message = "not YYYY-MM-DDThh:mm:ss"

@@ -1,4 +1,4 @@
-"""The strange records, by name: each either seen in the vendor's data or plausible from it.
+"""The odd records, by name: each was seen in the vendor's data or is plausible from it.
 
 An oddity may change the true values (`truth`, before a record is made), how they are written
 (`spelling`, on the finished record), or how its times are spelled. The functions themselves are
@@ -26,7 +26,7 @@ def _as_it_is(_subject: Contents | dict[str, Any], _salt: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Oddity:
-    """One strangeness. The salt chooses among its variants."""
+    """One oddity. The salt chooses among its variants."""
 
     about: str
     truth: Callable[[Contents, int], None] = _as_it_is

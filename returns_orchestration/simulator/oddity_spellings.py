@@ -44,7 +44,7 @@ def no_source(record: Record, _salt: int) -> None:
 
 
 def none_text(record: Record, _salt: int) -> None:
-    """None, as text, for what is not known."""
+    """The text None for unknown values."""
     record["refund_mode"] = record["source"] = _additional(record)["source"] = "None"
     _additional(record)["drop_store_id"] = "None"
 

@@ -1,7 +1,7 @@
 """What oddities do to the true contents of a return, before any record is made of it.
 
 Each takes the contents, which it changes in place, and the return's salt, which chooses among
-variants. What these write is what the truth for tests says, white space folded.
+variants. The truth for tests has the values that they write, white space folded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def no_source(contents: Contents, _salt: int) -> None:
 
 
 def nothing_chosen(contents: Contents, _salt: int) -> None:
-    """Neither refund mode nor source is known, though text will stand in their place."""
+    """Refund mode and source are unknown, although their fields will hold text."""
     contents.refund_mode = contents.source = None
 
 
@@ -44,7 +44,7 @@ def padded(contents: Contents, _salt: int) -> None:
 
 
 def wild_text(contents: Contents, salt: int) -> None:
-    """Text that breaks naive readers, spreadsheets and terminals."""
+    """Text that breaks simple parsers, spreadsheets and terminals."""
     wild = _WILD[salt % len(_WILD)]
     contents.items[0].reason = wild
     contents.items[0].comment = wild
@@ -52,7 +52,7 @@ def wild_text(contents: Contents, salt: int) -> None:
 
 
 def hide_items(contents: Contents, _salt: int) -> None:
-    """The records do not show the items, so nobody can know them."""
+    """The records do not show the items, so a reader cannot know them."""
     contents.items_hidden = True
 
 
@@ -67,7 +67,7 @@ def bare_item(contents: Contents, _salt: int) -> None:
 
 
 def same_sku(contents: Contents, _salt: int) -> None:
-    """The first item once more, as an item of its own with another reason."""
+    """The first item once more, as a separate item with another reason."""
     again = copy(contents.items[0])
     again.number += 7  # the last of the eight numbers a return has for its items
     again.line_item += 7

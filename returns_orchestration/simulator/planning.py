@@ -1,8 +1,8 @@
 """Which returns an hour has: a pure function of the options and the hour.
 
-Only what decides *whether and when* a return is served is planned here; what it contains follows
-from its `salt` (see `contents`). Every return takes the same number of draws whatever the shares
-are, so that changing one option leaves the rest of the dataset as it was.
+Only the facts that decide *whether and when* a return is served are planned here; its contents
+follow from its `salt` (see `contents`). Every return takes the same number of draws whatever the
+shares are, so that changing one option leaves the rest of the dataset as it was.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _EDGES_BEFORE: tuple[tuple[Micros, Micros | None], ...] = (
 
 
 class PlannedReturn(NamedTuple):
-    """One return request, as far as time and identity go. All times are microseconds."""
+    """The time and identity of one return request. All times are microseconds."""
 
     reference: str
     number: int  # first piece's tracking id; further pieces count on from it
@@ -64,10 +64,10 @@ class PlannedReturn(NamedTuple):
 
 
 def plan_hour(options: SimulatorOptions, hour: Micros) -> tuple[PlannedReturn, ...]:
-    """All returns requested in [hour, hour + 60 min), by request time, whatever the clock says."""
+    """All returns requested in [hour, hour + 60 min), by request time, at any clock time."""
     key = f"{options.seed}:{from_micros(hour).isoformat()}"
     rng = Random(key)
-    # Drawn from its own source: a Poisson draw takes a varying number of values.
+    # Drawn from a separate generator: a Poisson draw takes a varying number of values.
     if options.rhythm:
         count = lively_count(hour, options.returns_per_hour, Random(f"{key}:count"))
     else:
@@ -100,7 +100,7 @@ def _plan(
     if not never and mps_chance < options.mps_share:
         pieces = 2 + mps_kind // 2
     oddity = unusable = ""
-    # A strange return of several pieces would leave no certain answer to what it contains.
+    # The contents of an odd return of several pieces would be ambiguous.
     if pieces == 1 and odd_chance < options.oddities:
         names = options.only_oddities or ODDITY_NAMES
         oddity = names[int(odd_place * len(names))]
@@ -137,7 +137,7 @@ def _plan(
 
 
 def _moved(drawn: PlannedReturn, requested: Micros, awb: Micros | None) -> PlannedReturn:
-    """The drawn return at an exact place: one piece, nothing odd that could blur its times."""
+    """The drawn return at an exact time: one piece, without an oddity that changes its times."""
     prefix = int(drawn.reference[-16:-10])
     return drawn._replace(
         reference=_reference(requested, prefix - 100_000, drawn.salt),

@@ -1,4 +1,4 @@
-"""What the server remembers between requests: polls of each window, and the pace of them all.
+"""The server's memory between requests: polls of each window, and the rate of all requests.
 
 A poll is one request for a window's first page and the requests for its further pages. Its
 number decides which faults strike and how a shuffled reply is ordered; its moment is kept so that
@@ -32,12 +32,12 @@ class Polls:
     """Counts the polls of every window; keeps the records of the latest ones that have pages."""
 
     def __init__(self) -> None:
-        """Nothing polled yet."""
+        """Start without polls."""
         self._latest: dict[tuple[Micros, Micros], Poll] = {}
         self._records: OrderedDict[tuple[Micros, Micros, int], list[bytes]] = OrderedDict()
 
     def register(self, start: Micros, end: Micros, page: int, now: Micros) -> tuple[Poll, int]:
-        """The poll a request belongs to, and the how many-th request for its page this is.
+        """The poll of a request, and the number of requests for its page so far, with this one.
 
         A request for page 1 begins a new poll; any other page belongs to the latest one.
         """
@@ -61,7 +61,7 @@ class Polls:
         return self._records[key]
 
     def clear(self) -> None:
-        """Begin counting anew."""
+        """Begin counting again."""
         self._latest.clear()
         self._records.clear()
 

@@ -184,7 +184,7 @@ def _item(item: Item, *, brief: bool) -> Record:
 
 
 def _spoil(record: Record, planned: PlannedReturn) -> None:
-    """Make the record one that nobody can use: no reference anywhere, or no request time."""
+    """Make the record unusable: no reference anywhere, or no request time."""
     payload = record["webhook_payload"]
     if planned.unusable == "no-reference":
         nothing = _NO_REFERENCE[planned.salt % len(_NO_REFERENCE)]

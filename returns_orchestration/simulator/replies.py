@@ -22,7 +22,7 @@ PARAMETERS = ("key", "user_name", "start_time", "end_time")
 
 
 class RefusedError(Exception):
-    """The API says no, with both of its statuses. `kind` is the word for it in the request log."""
+    """The API refuses, with both of its statuses. `kind` is the word for it in the request log."""
 
     def __init__(self, kind: str, http_status: int, meta_status: int, message: Message) -> None:
         """Keep the facts; `message` is a text or an object, as documented."""

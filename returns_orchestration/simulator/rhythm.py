@@ -1,7 +1,7 @@
 """How many returns an hour has: the day and the week of an Indian shop.
 
-Evenings and weekends are busy, the small hours of the night all but empty. The weights average
-one over a week, so that `returns_per_hour` stays the mean whatever the rhythm.
+Evenings and weekends are busy, the hours after midnight almost empty. The weights average one over
+a week, so that `returns_per_hour` stays the mean whatever the rhythm.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _BY_HOUR = (
 _BY_DAY = (1.00, 0.95, 0.92, 0.92, 0.98, 1.15, 1.25)  # Monday to Sunday
 _MEAN_HOUR = sum(_BY_HOUR) / len(_BY_HOUR)
 _MEAN_DAY = sum(_BY_DAY) / len(_BY_DAY)
-_LARGE = 50.0  # from this mean on a rounded normal draw stands for the Poisson one
+_LARGE = 50.0  # from this mean on a rounded normal draw replaces the Poisson one
 
 
 def weight(hour: Micros) -> float:
     """The factor on the mean for the UTC hour that begins at `hour`."""
-    # A UTC hour covers two halves of India's hours; the hour at its middle stands for both.
+    # A UTC hour covers two halves of India's hours; the hour at its middle represents both.
     middle = (from_micros(hour) + timedelta(minutes=30)).astimezone(INDIA)
     return _BY_HOUR[middle.hour] / _MEAN_HOUR * _BY_DAY[middle.weekday()] / _MEAN_DAY
 

@@ -40,10 +40,10 @@ _TICK = 0.1  # seconds until a signal is noticed
 
 
 class AddressTakenError(OSError):
-    """Another program listens where the simulator should. Choose another port, or end it."""
+    """Another program listens on the simulator's port. Choose another port, or end it."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Say where, and what to do."""
+        """Name the address and the remedy."""
         super().__init__(errno.EADDRINUSE, f"{host}:{port} is taken; choose another port")
         self.host = host
         self.port = port
@@ -53,7 +53,7 @@ class Simulator:
     """The API with one dataset. `faults` and `down` may be changed while it runs.
 
     options    see `SimulatorOptions`
-    clock      gives the aware UTC time the API lives at; a test passes its own
+    clock      gives the API's time, aware UTC; a test passes its own
     faults     `Fault` values or their texts
     log_file   where requests are appended as JSON lines while a server runs; None: nowhere
     monotonic  seconds, for the rate limit only
@@ -108,7 +108,7 @@ class Simulator:
         return self._journal.records()
 
     def forget(self) -> None:
-        """Clear the requests in memory and begin counting polls anew, as between two tests."""
+        """Clear the requests in memory and begin counting polls again, as between two tests."""
         self._journal.clear()
         self._desk.polls.clear()
 
@@ -180,14 +180,14 @@ class Simulator:
             access_log=False,
             log_config=None,
             server_header=False,
-            date_header=False,  # the API tells the time that it lives at
+            date_header=False,  # the app sends the API's own time
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE,
         )
 
 
 class _GatedServer(Server):
-    """uvicorn's server that says when it is ready, lets go of held connections, ends quietly."""
+    """uvicorn's server that signals when it is ready, drops held connections, ends quietly."""
 
     def __init__(self, config: Config, gate: Gate, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -219,13 +219,13 @@ class _GatedServer(Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        await asyncio.sleep(0)  # closed transports say so in the loop's next round
+        await asyncio.sleep(0)  # closed transports report it in the loop's next round
         if self.server_state.connections or self.server_state.tasks:
             await super().shutdown(sockets=sockets)  # replies under way: wait for them
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """As uvicorn's, but the signal is not raised again: being told to stop is a clean end."""
+        """Like uvicorn's, but the signal is not raised again: a stop by signal is a clean end."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

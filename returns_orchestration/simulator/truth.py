@@ -1,4 +1,4 @@
-"""What a perfect reader of the API would know about a return at a moment: the measure for tests.
+"""The facts that a perfect reader of the API would find about a return at a moment, for tests.
 
 Made from the planned values, never by reading a record back, so that an error in spelling and an
 error in reading cannot cancel out.
@@ -23,7 +23,7 @@ _UNREADABLE_TIMESTAMP = "unreadable-timestamp"
 
 @dataclass(frozen=True, slots=True)
 class TrueItem:
-    """One item; texts trimmed and inner white space folded, None for what is not known."""
+    """One item; texts trimmed and inner white space folded, None for unknown values."""
 
     sku: str
     quantity: int | None
@@ -67,7 +67,7 @@ class TrueReturn:
 
 
 def folded(text: str | None) -> str | None:
-    """Text without outer and with single inner blanks; None for nothing and for `None`."""
+    """Text without outer and with single inner blanks; None for no text and for `None`."""
     if text is None:
         return None
     clean = " ".join(text.split())

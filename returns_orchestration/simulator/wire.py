@@ -1,7 +1,7 @@
 """The socket under the server: bytes that no well-behaved server would send, and resets.
 
-uvicorn's protocol hides its transport from the application. This one hands itself over in the
-ASGI scope's state, under `CONNECTION`, so that a fault can write raw bytes, reset, or hold on.
+uvicorn's protocol hides its transport from the application. This one puts itself into the ASGI
+scope's state, under `CONNECTION`, so that a fault can write raw bytes, reset, or hold on.
 """
 
 from __future__ import annotations

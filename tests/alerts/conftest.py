@@ -31,9 +31,9 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 class Hours(FolderStore):
-    """A lake of any age: its journal says of every hour, but for those ``gone``, that all is well.
+    """A lake of any age: its journal shows every hour as complete, except those ``gone``.
 
-    Each was waived, which takes the least; what a test has published stands beside.
+    Each was waived, the cheapest entry; the tables that a test published are also there.
     """
 
     def __init__(self, root: Path) -> None:
@@ -61,7 +61,7 @@ class Hours(FolderStore):
 
 @dataclass
 class Desk:
-    """One lake whose hours are there or not, as the test says, and the alerts about them."""
+    """One lake whose hours exist or not, as the test decides, and the alerts about them."""
 
     settings: Settings
     store: Hours
@@ -72,7 +72,7 @@ class Desk:
     down: dict[str, str] = field(default_factory=dict)
     last_tick: datetime | None = None
     known: dict[Window, str] = field(default_factory=dict)
-    """The newest polls that Dagster's log knows of."""
+    """The newest polls in Dagster's log."""
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.store, lambda: START)
@@ -87,7 +87,7 @@ class Desk:
         )
 
     def publish(self, returns: Mapping[Window, int]) -> None:
-        """Hours that were polled and hold so many returns, and days that count them."""
+        """Hours that were polled and hold that many returns, and days that count them."""
         names = self.lake.names()
         for window, count in returns.items():
             poll = Poll(
@@ -173,7 +173,7 @@ class Desk:
 
 
 def situation_of(watch: Watch, now: datetime, **more: Any) -> Situation:
-    """What detectors look at, on a lake where nothing is open and all settings are the usual."""
+    """The situation for detectors on a lake without open incidents, with the usual settings."""
     settings = load_settings(RETURNS_START=START.isoformat())
     given = {
         "watch": watch,
@@ -189,7 +189,7 @@ def situation_of(watch: Watch, now: datetime, **more: Any) -> Situation:
 
 
 def hour(number: float) -> Window:
-    """The hour that begins so many hours after the start."""
+    """The hour that begins that many hours after the start."""
     return Window.of(START + timedelta(hours=number))
 
 
@@ -203,7 +203,7 @@ def evaluated(
 
 
 def unread(window: Window, at: datetime, cause: str) -> Evaluation:
-    """That an hour could not be read, and which error it was."""
+    """The evaluation of an hour that could not be read, with its error."""
     return evaluated(window, at, "the_hour_was_read", asset="raw_returns", cause=cause)
 
 

@@ -1,4 +1,4 @@
-"""Delivery to real receivers: through Apprise, kept until it went through, without a secret."""
+"""Delivery to real receivers: through Apprise, kept until delivered, without a secret."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows(folder: Path) -> pl.DataFrame:
     return pl.read_parquet(f"{folder}/alerts/**/*.parquet")
 
 
-def test_a_channel_is_called_by_its_scheme_and_number() -> None:
+def test_a_channel_is_named_by_its_scheme_and_number() -> None:
     named = channels(
         f"slack://{CANARY}/B/C", "json://a.example/x", f"JSON://{CANARY}@b.example", CANARY
     )
@@ -85,7 +85,7 @@ def test_loggers_are_muted_only_while_something_is_sent(caplog: pytest.LogCaptur
     assert "an ordinary line" in caplog.text
 
 
-def test_a_heartbeat_without_an_address_is_no_failure() -> None:
+def test_a_heartbeat_without_an_address_does_not_fail() -> None:
     assert beat(None)
 
 
@@ -121,7 +121,7 @@ def test_pauses_grow_to_a_quarter_of_an_hour_and_stay_there(desk: Desk) -> None:
     assert not box.is_due(desk.now)
 
 
-def test_a_pause_that_a_clock_ahead_has_set_is_none(desk: Desk) -> None:
+def test_a_pause_set_by_a_clock_that_was_ahead_is_ignored(desk: Desk) -> None:
     box = Outbox(waiting=[MESSAGE])
     box.failed("x", desk.now + timedelta(days=365))
     assert box.is_due(desk.now)
@@ -130,7 +130,7 @@ def test_a_pause_that_a_clock_ahead_has_set_is_none(desk: Desk) -> None:
     assert not box.is_due(desk.now)
 
 
-def test_an_outbox_is_bounded_and_says_what_it_left_out() -> None:
+def test_an_outbox_is_bounded_and_counts_the_dropped_messages() -> None:
     box = Outbox()
     for number in range(MOST_WAITING + 1):
         box.add(Message(incident=number, tone="problem", title=str(number), text=""))
@@ -140,11 +140,11 @@ def test_an_outbox_is_bounded_and_says_what_it_left_out() -> None:
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
 @pytest.mark.parametrize("posted", [True, False])
-def test_killed_between_post_and_mark_a_message_arrives_and_at_most_twice(
+def test_a_kill_between_post_and_mark_repeats_the_message_at_most_once(
     desk: Desk, receiver: Receiver, posted: bool
 ) -> None:
     desk.channels = ["json 1"]
@@ -163,10 +163,10 @@ def test_killed_between_post_and_mark_a_message_arrives_and_at_most_twice(
     assert len({message["title"] for message in receiver.messages}) == 1
 
 
-def test_killed_anywhere_no_row_of_the_table_is_lost_or_there_twice(
+def test_a_kill_at_any_point_loses_or_doubles_no_row(
     desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every put and create of the lake is, one tick after another, the last thing that is done."""
+    """A kill after every put and create of the lake, one in each tick."""
     calls = 0
 
     def mortal(method: Callable[..., Any], before: bool, limit: int) -> Callable[..., Any]:
@@ -220,9 +220,7 @@ def test_every_attempt_is_a_row(desk: Desk, folder: Path) -> None:
     assert found.get_column("text").to_list()[2].endswith("in 1 hour: it answered HTTP 500")
 
 
-def test_messages_of_a_channel_that_is_gone_are_noted_and_forgotten(
-    desk: Desk, folder: Path
-) -> None:
+def test_messages_of_a_removed_channel_are_noted_and_dropped(desk: Desk, folder: Path) -> None:
     desk.down = {"mail 1": "x"}
     desk.tick(bad(desk, 0))
     desk.channels = ["json 1"]
@@ -231,7 +229,7 @@ def test_messages_of_a_channel_that_is_gone_are_noted_and_forgotten(
     assert rows(folder).filter(event="dropped").height == 1
 
 
-def test_a_state_that_cannot_be_read_is_set_aside_and_alerts_go_on(desk: Desk) -> None:
+def test_an_unreadable_state_is_copied_and_alerts_continue(desk: Desk) -> None:
     desk.lake.store.put("_alerts/state.json", b"{")
     desk.lake.store.put("_alerts/seen.json", b"\xff")
     desk.tick(bad(desk, 0))

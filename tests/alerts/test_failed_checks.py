@@ -1,4 +1,4 @@
-"""Claims that fail: remembered by hour, open while they are news."""
+"""Claims that fail: remembered by hour, open while new failures come."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_hours_that_fail_the_same_claim_are_one_finding() -> None:
     assert findings(failing, NOON)[0].periods == [hour(1).key, hour(2).key]
 
 
-def test_an_hour_that_holds_when_it_is_judged_anew_is_mended() -> None:
+def test_an_hour_that_passes_when_judged_again_is_resolved() -> None:
     failing = known(evaluated(hour(1), NOON, CLAIM), evaluated(hour(2), NOON, CLAIM))
     remember(failing, [evaluated(hour(1), after(1))])
     assert found(failing) == [("returns rejected", "problem", 1)]
@@ -73,7 +73,7 @@ def test_a_check_clears_only_its_own_claims() -> None:
     assert failing == {}
 
 
-def test_another_check_of_an_hour_that_was_not_read_tells_nothing_of_the_cause(desk: Desk) -> None:
+def test_another_check_of_an_unread_hour_does_not_clear_its_cause(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(5)}
     desk.live(4, lambda: [unread(hour(5), desk.now, "CredentialsRefused")])
@@ -82,7 +82,7 @@ def test_another_check_of_an_hour_that_was_not_read_tells_nothing_of_the_cause(d
     assert desk.watch.causes[hour(5).key].error == "CredentialsRefused"
 
 
-def test_a_check_of_all_time_of_an_hourly_asset_tells_nothing_of_its_hours(desk: Desk) -> None:
+def test_a_check_without_a_partition_changes_no_cause_of_an_hour(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(5)}
     desk.live(1, lambda: [unread(hour(5), desk.now, "CredentialsRefused")])
@@ -106,13 +106,13 @@ def test_an_hour_that_was_not_read_was_not_judged() -> None:
     assert found(failing) == [("returns vanished", "problem", 1)]
 
 
-def test_what_no_hour_newly_failed_for_a_day_is_no_news() -> None:
+def test_a_claim_without_a_new_failure_for_a_day_is_resolved() -> None:
     failing = known(evaluated(hour(1), NOON, CLAIM), evaluated(hour(2), after(20), CLAIM))
     assert found(failing, 43) == [("returns rejected", "problem", 2)]
     assert found(failing, 45) == []
 
 
-def test_a_later_poll_of_the_same_hour_is_no_news() -> None:
+def test_a_later_poll_of_a_failing_hour_is_not_a_new_failure() -> None:
     failing = known(evaluated(hour(1), NOON, CLAIM))
     remember(failing, [evaluated(hour(1), after(72), CLAIM)])
     forget(failing, after(72))
@@ -133,7 +133,7 @@ def test_the_same_evaluations_again_change_nothing() -> None:
     assert found(once, 3) == found(twice, 3) == [("returns rejected", "problem", 1)]
 
 
-def test_claims_about_times_are_one_incident_and_the_digits_speak_first() -> None:
+def test_claims_about_times_are_one_incident_led_by_the_digits() -> None:
     failing = known(
         evaluated(hour(1), NOON, "every_return_is_inside_its_hour_or_next_to_it", figures="9 off"),
         evaluated(
@@ -159,7 +159,7 @@ def test_claims_about_times_are_one_incident_and_the_digits_speak_first() -> Non
 @pytest.mark.parametrize(
     "claim", ["the_hour_was_read", "the_hour_was_published", "every_hour_of_the_day_is_there"]
 )
-def test_claims_about_missing_hours_are_no_incident_of_a_check(claim: str) -> None:
+def test_claims_about_missing_hours_open_no_check_incident(claim: str) -> None:
     assert known(evaluated(hour(1), NOON, claim)) == {}
 
 
@@ -167,14 +167,14 @@ def test_claims_about_missing_hours_are_no_incident_of_a_check(claim: str) -> No
     ("weight", "severity"),
     [("blocks", "urgent"), ("error", "problem"), ("warning", "notice"), ("?", "problem")],
 )
-def test_the_weight_of_a_claim_is_the_severity(weight: str, severity: str) -> None:
+def test_the_weight_of_a_claim_decides_the_severity(weight: str, severity: str) -> None:
     facts: dict[str, Any] = {"weight": weight}
     assert found(known(evaluated(hour(1), NOON, "the_text_is_utf_8", **facts))) == [
         ("check failed", severity, 1)
     ]
 
 
-def test_what_a_lost_memory_forgot_is_not_resolved(desk: Desk) -> None:
+def test_incidents_forgotten_with_a_lost_memory_are_not_resolved(desk: Desk) -> None:
     desk.live(2)
     desk.tick(evaluated(hour(1), desk.now, "returns_are_conserved"))
     assert len(desk.titles) == 1

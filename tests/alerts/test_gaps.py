@@ -1,4 +1,4 @@
-"""Hours that are not there: one incident, for the right reason, after the grace and not before."""
+"""Missing hours: one incident, for the right reason, after the grace and not before."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from returns_orchestration.window import windows_between
 
 
 def failing(desk: Desk, cause: str) -> list[Evaluation]:
-    """Every missing hour was asked for just now, in vain."""
+    """Every missing hour was just polled without success."""
     return [
         unread(window, desk.now, cause) for window in sorted(desk.gone) if window.end < desk.now
     ]
 
 
-def test_hours_that_come_within_the_grace_are_no_news(desk: Desk) -> None:
+def test_hours_that_come_within_the_grace_are_not_notified(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(5)}
     desk.live(3, lambda: failing(desk, "ServerFault"))
@@ -48,7 +48,7 @@ def test_an_outage_is_notified_once_and_so_is_its_end(desk: Desk) -> None:
     assert "2026-11-01 05:00 to 2026-11-01 07:00" in desk.sent[0][1].text
 
 
-def test_refused_credentials_are_notified_at_once_and_inhibit_the_hours_they_cost(
+def test_refused_credentials_are_notified_at_once_and_inhibit_missing_hours(
     desk: Desk,
 ) -> None:
     desk.live(5)
@@ -58,13 +58,13 @@ def test_refused_credentials_are_notified_at_once_and_inhibit_the_hours_they_cos
     assert "Missing so far: 1 hour" in desk.sent[0][1].text
     desk.tick(evaluated(hour(11), desk.now, asset="raw_returns"))
     assert desk.titles[1:] == ["[resolved] ClickPost accepts our key and user name"]
-    desk.live(1)  # the healing sensor brings the rest
+    desk.live(1)  # the sensor recovers the rest
     desk.gone = set()
     desk.live(5)
     assert len(desk.sent) == 2
 
 
-def test_hours_that_do_not_follow_after_the_credentials_are_right_are_notified(desk: Desk) -> None:
+def test_hours_still_missing_after_the_credentials_are_corrected_are_notified(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(5)}
     desk.live(3, lambda: failing(desk, "CredentialsRefused"))
@@ -82,7 +82,7 @@ def test_absent_credentials_are_named(desk: Desk) -> None:
     assert desk.titles == ["[urgent] No returns arrive: CLICKPOST_KEY not set"]
 
 
-def test_a_pipeline_that_polls_nothing_is_notified_as_that(desk: Desk) -> None:
+def test_a_pipeline_that_polls_nothing_is_notified_as_nothing_polled(desk: Desk) -> None:
     desk.live(5, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     desk.gone = {hour(n) for n in range(5, 20)}
     desk.live(4)
@@ -103,7 +103,7 @@ def test_a_standstill_just_after_an_hour_was_due_is_one_incident(desk: Desk) -> 
     assert desk.kinds == ["nothing polled"]
 
 
-def test_after_a_pause_of_the_daemon_its_hours_get_their_grace(desk: Desk) -> None:
+def test_hours_missed_in_a_pause_of_the_daemon_get_their_grace(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(n) for n in range(5, 12)}
     desk.now += timedelta(hours=6)
@@ -124,7 +124,7 @@ def test_an_open_incident_outlives_a_pause_of_the_daemon(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("healing", [True, False])
-def test_a_history_that_is_being_healed_is_no_news(desk: Desk, healing: bool) -> None:
+def test_a_history_that_is_being_recovered_is_not_notified(desk: Desk, healing: bool) -> None:
     """The watch begins on a lake of a month whose hours are all missing."""
     desk.now = START + timedelta(days=30)
     desk.gone = set(windows_between(START, desk.now))
@@ -136,14 +136,14 @@ def test_a_history_that_is_being_healed_is_no_news(desk: Desk, healing: bool) ->
         desk.tick(*touched)
     if healing:
         assert desk.sent == []
-    else:  # a week of it is sent, in one message; what is older is listed
+    else:  # the last week is sent, in one message; older hours are listed
         assert [title[:19] for title in desk.titles] == ["[problem] 168 hours"]
         listed = [i for i in desk.state.incidents if i.listed_only]
         assert [incident.size for incident in listed] == [720 - 168]
 
 
-def test_what_is_damaged_is_notified_at_once_and_so_is_its_end(desk: Desk) -> None:
-    """Within the grace of missing hours, too: nothing is mended before."""
+def test_damage_is_notified_at_once_and_so_is_its_end(desk: Desk) -> None:
+    """Within the grace of missing hours, too: no hour is repaired before."""
     asked = evaluated(hour(0), START, asset="raw_returns")
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5, lambda: [asked])
@@ -160,7 +160,7 @@ def test_what_is_damaged_is_notified_at_once_and_so_is_its_end(desk: Desk) -> No
     assert desk.titles[1].startswith("[resolved] ")
 
 
-def test_what_the_sensor_finds_damaged_in_old_hours_is_notified(desk: Desk) -> None:
+def test_damage_that_the_sensor_finds_in_old_hours_is_notified(desk: Desk) -> None:
     """The alerts themselves look at the newest hours only."""
     desk.publish({hour(n): 4 for n in range(RECENT + 10)})
     desk.live(RECENT + 10)
@@ -177,7 +177,7 @@ def test_what_the_sensor_finds_damaged_in_old_hours_is_notified(desk: Desk) -> N
     assert [title[:6] for title in desk.titles] == ["[probl", "[resol"]
 
 
-def test_hours_that_new_rules_outdate_are_one_notice(desk: Desk) -> None:
+def test_hours_outdated_by_new_rules_are_one_notice(desk: Desk) -> None:
     desk.live(5)
     for outdated in (2_000, 1_700, 40):
         hand_over(desk.lake, Found(outdated=outdated))
@@ -192,7 +192,7 @@ def test_hours_that_new_rules_outdate_are_one_notice(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "content", [b"\xff", b'{"damaged":["2026-11-0y-11:00"]}', b'{"outdated":-3}', b"[]"]
 )
-def test_what_cannot_be_read_of_the_sensor_ends_no_incident(desk: Desk, content: bytes) -> None:
+def test_unreadable_findings_of_the_sensor_resolve_no_incident(desk: Desk, content: bytes) -> None:
     desk.live(5)
     hand_over(desk.lake, Found(outdated=3))
     desk.live(1 / 2)
@@ -203,8 +203,8 @@ def test_what_cannot_be_read_of_the_sensor_ends_no_incident(desk: Desk, content:
     assert len(desk.sent) == 1
 
 
-def test_hours_that_a_restored_lake_lacks_are_missing(desk: Desk) -> None:
-    """The lake alone shows nothing; Dagster's log knows of a newer poll."""
+def test_hours_absent_from_a_restored_lake_are_missing(desk: Desk) -> None:
+    """The lake alone shows no fault; Dagster's log holds a newer poll."""
     asked = evaluated(hour(0), START, asset="raw_returns")
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5, lambda: [asked])
@@ -214,8 +214,8 @@ def test_hours_that_a_restored_lake_lacks_are_missing(desk: Desk) -> None:
     assert desk.watch.missing.pairs() == [[hour(3).key, hour(4).key]]
 
 
-def test_hours_that_are_about_to_be_made_are_no_news(desk: Desk) -> None:
-    """They were polled, and nothing of what ClickPost sent is lost."""
+def test_hours_that_are_about_to_be_made_are_not_notified(desk: Desk) -> None:
+    """They were polled, and all that ClickPost sent is kept."""
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5)
     names = desk.lake.names()

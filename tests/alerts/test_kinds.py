@@ -1,4 +1,4 @@
-"""Every message, by samples that the documents show, too; and what none of them may be or hold."""
+"""Every message, by samples that the documents also show; and their limits and exclusions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MORNING = [["2026-11-09-08:00", "2026-11-09-10:00"]]
 
 
 def incident(kind: type[Kind], over_after: float = 2, **facts: Any) -> Incident:
-    """An incident of nine o'clock, resolved so many hours later."""
+    """An incident of nine o'clock, resolved that many hours later."""
     finding = kind(**{"since": NINE} | facts)
     policy = AlertPolicy(timedelta(), timedelta(), QuietHours(0, 0, ZoneInfo("UTC")), timedelta())
     (opened,) = step([], Detected([finding]), NINE, policy).incidents
@@ -95,14 +95,14 @@ SAMPLES: list[Incident] = [
 """Each kind once at least, the most frequent ones first."""
 
 FREQUENT = 4
-"""So many of the samples are shown outside a fold."""
+"""The number of samples that are shown outside a fold."""
 
 
 def test_there_is_a_sample_of_every_kind() -> None:
     assert {sample.kind for sample in SAMPLES} == set(KINDS)
 
 
-def test_a_kind_that_inhibits_is_known_and_a_claim_has_one_kind() -> None:
+def test_inhibiting_kinds_exist_and_a_claim_has_one_kind() -> None:
     for kind in KINDS.values():
         assert all(KINDS[other.name] is other for other in kind.inhibited_by)
     claims = [c for kind in KINDS.values() for c in getattr(kind, "claims", ())]
@@ -110,7 +110,7 @@ def test_a_kind_that_inhibits_is_known_and_a_claim_has_one_kind() -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind)
-def test_a_message_is_short_and_says_since_when_what_to_do_and_where_to_look(
+def test_a_message_is_short_and_gives_since_when_what_to_do_and_where_to_look(
     sample: Incident,
 ) -> None:
     opened, resolved = AUTHOR.opened(sample), AUTHOR.resolved(sample)
@@ -129,7 +129,7 @@ def test_a_message_is_short_and_says_since_when_what_to_do_and_where_to_look(
     assert len(listing.cells(sample)) == len(listing.HEADER)
 
 
-def test_no_figure_makes_a_message_endless() -> None:
+def test_long_figures_are_cut_in_a_message() -> None:
     long = of_claim_named("the_text_is_utf_8", "raw_returns", "k" * 5_000)
     many = incident(
         kinds.HoursMissing,
@@ -147,7 +147,7 @@ def test_a_zone_without_an_offset_is_not_repeated() -> None:
     assert text.startswith("Since 2026-11-09 09:00 UTC.\n")
 
 
-def test_the_title_of_a_failed_check_is_what_happened_and_never_the_negated_claim() -> None:
+def test_the_title_of_a_failed_check_is_the_event_and_never_the_negated_claim() -> None:
     sample = of_claim_named("references_are_unique_and_present", "returns", "2 of 40 are repeated.")
     message = AUTHOR.opened(sample)
     assert message.title == "[problem] returns: 2 of 40 are repeated, in 2 hours"
@@ -163,12 +163,12 @@ def test_the_title_of_a_failed_check_is_what_happened_and_never_the_negated_clai
         ("", "[problem] lateness: 3 of 9"),
     ],
 )
-def test_a_check_of_an_hour_a_day_or_of_all_time(period: str, expected: str) -> None:
+def test_a_failed_check_names_its_hour_its_day_or_neither(period: str, expected: str) -> None:
     facts = {"asset": "lateness", "claim": "x", "figures": "3 of 9", "periods": [period]}
     assert AUTHOR.opened(incident(kinds.CheckFailed, **facts)).title == expected
 
 
-def test_a_check_without_figures_of_ours_is_named() -> None:
+def test_a_check_without_figures_is_named() -> None:
     facts = {"asset": "returns", "claim": "theirs", "periods": ["2026-11-09-09:00"]}
     title = AUTHOR.opened(incident(kinds.CheckFailed, **facts)).title
     assert title == "[problem] returns: its check did not pass ('theirs'), in 1 hour"
@@ -182,7 +182,7 @@ def test_missing_hours_name_their_cause_in_the_words_of_the_error(error: str) ->
     assert words.to_do
 
 
-def test_a_kind_is_read_back_from_its_facts() -> None:
+def test_a_kind_is_restored_from_its_facts() -> None:
     for sample in SAMPLES:
         finding = sample.finding
         assert (type(finding), finding.facts) == (KINDS[sample.kind], sample.facts)
@@ -190,7 +190,7 @@ def test_a_kind_is_read_back_from_its_facts() -> None:
         kinds.read("odd", {"since": NINE})
 
 
-def test_the_list_says_why_nothing_was_sent() -> None:
+def test_the_list_shows_why_a_finding_was_not_sent() -> None:
     silent = msgspec.structs.replace(SAMPLES[0], notified_at=None, silent=Reason.COOLDOWN.value)
     assert listing.cells(silent)[4] == "no: came back within the cooldown"
     assert listing.plain(silent)["silent"] == "came back within the cooldown"

@@ -1,4 +1,4 @@
-"""From findings to incidents: once, silently grown, closed; patience for what can wait."""
+"""From findings to incidents: once, silently grown, resolved; delays where a notice can wait."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def old_hours() -> Kind:
 
 
 class Watch:
-    """Steps one after another, with what each of them did."""
+    """Steps one after another, with the changes of each."""
 
     def __init__(self) -> None:
         self.incidents: list[Incident] = []
@@ -77,14 +77,14 @@ def test_two_subjects_are_two_incidents() -> None:
     assert [incident.number for incident in watch.incidents] == [1, 2]
 
 
-def test_what_cannot_be_judged_stays_open() -> None:
+def test_an_incident_that_cannot_be_judged_stays_open() -> None:
     watch = Watch()
     watch.step(finding())
     assert watch.step(unjudged=(Key("check failed", "x"),)) == []
     assert watch.incidents[0].is_open
 
 
-def test_what_comes_back_within_the_cooldown_is_sent_only_if_it_outlasts_it() -> None:
+def test_a_return_within_the_cooldown_is_sent_only_if_it_outlasts_it() -> None:
     watch = Watch()
     watch.step(finding())
     watch.step()
@@ -95,7 +95,7 @@ def test_what_comes_back_within_the_cooldown_is_sent_only_if_it_outlasts_it() ->
     assert watch.step(finding(), minutes=1) == ["notified"]
 
 
-def test_a_cooldown_of_a_clock_that_was_ahead_keeps_nothing_back() -> None:
+def test_a_cooldown_set_by_a_clock_that_was_ahead_delays_no_message() -> None:
     watch = Watch()
     watch.step(finding())
     watch.step(minutes=100_000)
@@ -103,14 +103,14 @@ def test_a_cooldown_of_a_clock_that_was_ahead_keeps_nothing_back() -> None:
     assert watch.step(finding()) == ["opened", "notified"]
 
 
-def test_what_comes_back_after_the_cooldown_is_sent_at_once() -> None:
+def test_a_return_after_the_cooldown_is_sent_at_once() -> None:
     watch = Watch()
     watch.step(finding())
     watch.step()
     assert watch.step(finding(), minutes=61) == ["opened", "notified"]
 
 
-def test_what_can_wait_is_sent_in_the_morning_and_not_at_all_if_it_is_resolved() -> None:
+def test_a_notice_waits_for_the_morning_and_is_not_sent_if_it_is_resolved() -> None:
     watch = Watch()
     watch.now = NIGHT
     notice = finding(severity="notice")
@@ -134,13 +134,13 @@ def test_a_notice_that_becomes_urgent_waits_no_longer() -> None:
     assert watch.incidents[0].severity == "urgent"
 
 
-def test_what_is_listed_only_is_never_sent() -> None:
+def test_a_listed_only_finding_is_never_sent() -> None:
     watch = Watch()
     assert watch.step(old_hours()) == ["opened"]
     assert watch.step() == ["resolved"]
 
 
-def test_closed_incidents_are_forgotten_and_numbers_are_not_given_twice() -> None:
+def test_resolved_incidents_expire_and_numbers_are_never_reused() -> None:
     watch = Watch()
     watch.step(finding())
     watch.step(finding(), finding(subject="y"))
@@ -169,7 +169,7 @@ looks = st.lists(
 
 
 @given(looks)
-def test_whatever_is_found_each_incident_is_sent_at_most_once_each_way(
+def test_each_incident_is_notified_and_resolved_at_most_once(
     found: list[tuple[set[str], set[str], int]],
 ) -> None:
     watch, sent = Watch(), []

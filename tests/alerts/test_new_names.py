@@ -28,7 +28,7 @@ def test_the_new_names_of_a_date_are_one_notice(desk: Desk) -> None:
     assert desk.kinds == ["new names"]
 
 
-def test_names_of_a_later_date_are_a_notice_of_their_own(desk: Desk) -> None:
+def test_names_of_a_later_date_are_a_separate_notice(desk: Desk) -> None:
     desk.live(3)
     desk.lake.news.note([FEE])
     look(desk, "new_keys_are_acknowledged")

@@ -1,4 +1,4 @@
-"""Whatever is not sent has a named reason, and a kind that explains another inhibits it."""
+"""A finding that is not sent has a named reason, and a kind that explains another inhibits it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def silent(desk: Desk) -> dict[str, str]:
     return {noted.kind: noted.silent for noted in desk.state.silent}
 
 
-def test_hours_within_the_grace_are_listed_with_it(desk: Desk) -> None:
+def test_hours_within_the_grace_are_listed_with_that_reason(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(5)}
     desk.live(1.2, lambda: failing(desk))
@@ -49,7 +49,7 @@ def test_hours_within_the_grace_are_listed_with_it(desk: Desk) -> None:
     assert (silent(desk), desk.kinds) == ({}, ["hours missing"])
 
 
-def test_hours_that_refused_credentials_explain_are_listed_as_inhibited(desk: Desk) -> None:
+def test_hours_explained_by_refused_credentials_are_listed_as_inhibited(desk: Desk) -> None:
     desk.live(5)
     desk.gone = {hour(n) for n in range(5, 12)}
     desk.live(4, lambda: failing(desk, "CredentialsRefused"))
@@ -57,7 +57,7 @@ def test_hours_that_refused_credentials_explain_are_listed_as_inhibited(desk: De
     assert silent(desk) == {"hours missing": "inhibited by credentials refused"}
 
 
-def test_hours_that_a_standstill_explains_are_listed_as_inhibited(desk: Desk) -> None:
+def test_hours_explained_by_a_standstill_are_listed_as_inhibited(desk: Desk) -> None:
     desk.live(5, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     desk.gone = {hour(n) for n in range(4, 20)}
     desk.live(1 / 3, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
@@ -68,7 +68,7 @@ def test_hours_that_a_standstill_explains_are_listed_as_inhibited(desk: Desk) ->
     assert silent(desk) == {"hours missing": "inhibited by nothing polled"}
 
 
-def test_a_history_that_is_being_recovered_is_listed_with_that(desk: Desk) -> None:
+def test_a_history_that_is_being_recovered_is_listed_with_that_reason(desk: Desk) -> None:
     desk.now = START + timedelta(days=30)
     desk.gone = {hour(n) for n in range(24 * 29, 24 * 30)}
     desk.live(1 / 6)
@@ -79,14 +79,14 @@ def test_a_history_that_is_being_recovered_is_listed_with_that(desk: Desk) -> No
 @pytest.mark.parametrize(
     ("at", "expected"), [(2, Reason.QUIET_HOURS), (12, "")], ids=["at night", "by day"]
 )
-def test_a_notice_in_quiet_hours_says_so(at: int, expected: str) -> None:
+def test_a_notice_in_quiet_hours_is_listed_with_that_reason(at: int, expected: str) -> None:
     now = START + timedelta(hours=at) - timedelta(hours=5.5)
     notice = kinds.HoursOutdated(since=now, size=3)
     (incident,) = step([], Detected([notice]), now, POLICY).incidents
     assert (incident.silent, incident.notified_at is None) == (expected, bool(expected))
 
 
-def test_what_comes_back_within_the_cooldown_says_so_until_it_is_sent() -> None:
+def test_a_return_within_the_cooldown_has_that_reason_until_it_is_sent() -> None:
     down = kinds.ChannelDown(since=START, subject="mail 1", fault="x", waiting=1)
     incidents, reasons = [], []
     for minutes, found in ((0, True), (10, False), (20, True), (100, True)):
@@ -106,10 +106,10 @@ BY_RANK = ("credentials refused", "nothing polled", "hours missing", "newest hou
 
 
 @given(st.sets(st.sampled_from(BY_RANK)), st.sets(st.sampled_from(BY_RANK)))
-def test_of_kinds_that_explain_one_another_the_first_one_is_an_incident(
+def test_the_first_of_kinds_that_explain_each_other_is_an_incident(
     earlier: set[str], now: set[str]
 ) -> None:
-    """Those below it open none and resolve none, as they cannot be known while it lasts."""
+    """Kinds below it open and resolve no incident: they cannot be judged while it lasts."""
     before = step([], Detected([made(name) for name in earlier]), START, POLICY).incidents
     later = START + timedelta(hours=3)
     done = step(before, Detected([made(name) for name in now]), later, POLICY)

@@ -1,4 +1,4 @@
-"""Planted in a real lake: a silent night, a surge, a size chart gone wrong; and what is no news."""
+"""Planted in a real lake: a silent night, a surge, a wrong size chart; and normal days."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def usual(window: Window, mean: float) -> int:
 
 
 def fill(desk: Desk, mean: float, until: Window) -> None:
-    """Hours as a merchant of so many returns an hour has them."""
+    """The hours of a merchant with that many returns an hour."""
     desk.publish({w: usual(w, mean) for w in windows_between(START, until.start)})
 
 
 def lived(desk: Desk, mean: float, silent: range) -> list[str]:
-    """The titles sent in a night whose ``silent`` hours, counted from its begin, have no return."""
+    """The titles sent in a night whose ``silent`` hours, counted from its start, have no return."""
     first = Window.of(NIGHT_BEGINS)
     fill(desk, mean, first)
     desk.now = NIGHT_BEGINS
@@ -55,11 +55,11 @@ def test_a_silent_night_at_a_busy_merchant_is_notified_once_and_so_is_its_end(de
     assert {incident.kind for incident in desk.state.incidents} == {"silence"}
 
 
-def test_a_quiet_night_at_a_small_merchant_wakes_nobody(desk: Desk) -> None:
+def test_a_quiet_night_at_a_small_merchant_is_not_notified(desk: Desk) -> None:
     assert lived(desk, 2, range(4, 11)) == []
 
 
-def test_ordinary_nights_wake_nobody(desk: Desk) -> None:
+def test_ordinary_nights_are_not_notified(desk: Desk) -> None:
     assert lived(desk, 16, range(0)) == []
 
 
@@ -80,14 +80,16 @@ def level(count: int, weeks: int = 9) -> dict[int, int]:
     ("before", "now", "found"),
     [(1, 3, False), (0, 19, False), (0, 25, True), (40, 120, False), (40, 160, True)],
 )
-def test_a_surge_is_large_in_numbers_and_in_proportion(before: int, now: int, found: bool) -> None:
+def test_a_surge_must_be_large_in_numbers_and_in_proportion(
+    before: int, now: int, found: bool
+) -> None:
     counts = level(before)
     last = max(counts)
     assert bool(rhythm.surge({**counts, last: now}, last)) is found
 
 
 @pytest.mark.parametrize(("factor", "found"), [(3.0, False), (6.0, True)])
-def test_a_sale_lifts_all_hours_and_is_no_surge(factor: float, found: bool) -> None:
+def test_a_sale_that_raises_all_hours_is_not_a_surge(factor: float, found: bool) -> None:
     counts = level(30)
     last = max(counts)
     for hour in range(last - 6, last):
@@ -96,7 +98,7 @@ def test_a_sale_lifts_all_hours_and_is_no_surge(factor: float, found: bool) -> N
     assert bool(rhythm.surge(counts, last)) is found
 
 
-def test_one_odd_week_does_not_change_what_is_usual() -> None:
+def test_one_odd_week_does_not_change_the_usual_counts() -> None:
     counts = level(40)
     last = max(counts)
     counts[last - 168] = 4_000
@@ -105,7 +107,7 @@ def test_one_odd_week_does_not_change_what_is_usual() -> None:
     assert known.count == 40
 
 
-def test_nothing_is_judged_before_enough_is_known() -> None:
+def test_hours_are_not_judged_before_enough_history_exists() -> None:
     few = dict.fromkeys(range(4 * 24), 50)
     assert rhythm.usual(few, max(few)) is None
     assert rhythm.silence({**few, max(few): 0}, max(few)) is None
@@ -122,7 +124,7 @@ def test_missing_hours_are_not_silence() -> None:
     assert not rhythm.can_be_judged(counts, last - 1)
 
 
-def test_silence_is_counted_over_the_hours_that_make_it_sure() -> None:
+def test_silence_spans_the_hours_needed_for_certainty() -> None:
     counts = level(6)
     last = max(counts)
     for hour in range(last - 5, last + 1):
@@ -156,7 +158,7 @@ def judged(
     return None if shifts is None else [shift.name for shift in shifts]
 
 
-def test_a_shift_names_what_moved() -> None:
+def test_a_shift_names_the_values_that_changed() -> None:
     assert judged(days(WRONG_SIZES)) == ["Size Issue"]
     assert judged(days(WRONG_SIZES), "refund modes") == []
     assert judged(days(USUAL)) == []
@@ -165,26 +167,26 @@ def test_a_shift_names_what_moved() -> None:
 @pytest.mark.parametrize(
     ("today", "expected"),
     [
-        ({"Size Issue": 3, "Other": 4}, None),  # a handful says nothing
+        ({"Size Issue": 3, "Other": 4}, None),  # too few to judge
         ({"Size Issue": 14, "Too late": 50, "Other": 38}, []),  # 14 % against 12 %
         ({"New": 90, **USUAL}, ["New"]),
         ({"Size Issue": 48, "Other": 352}, ["Too late", "Other"]),
     ],
 )
-def test_a_shift_is_large_in_points_proportion_and_numbers(
+def test_a_shift_must_be_large_in_points_proportion_and_numbers(
     today: dict[str, int], expected: list[str] | None
 ) -> None:
     found = judged(days(today))
     assert found == expected or (found and expected and set(found) == set(expected))
 
 
-def test_a_week_of_days_is_needed_and_a_week_makes_a_new_mix_the_usual_one() -> None:
+def test_a_mix_needs_a_week_of_days_and_becomes_usual_after_a_week() -> None:
     assert judged(days(WRONG_SIZES, before=6)) is None
     assert judged(days(*[WRONG_SIZES] * 7)) == ["Size Issue"]
     assert judged(days(*[WRONG_SIZES] * 9)) == []
 
 
-def test_a_size_chart_gone_wrong_is_one_incident_and_over_the_day_after(desk: Desk) -> None:
+def test_a_wrong_size_chart_is_one_incident_and_resolved_the_day_after(desk: Desk) -> None:
     first = Day.of(START, INDIA)
     for number in range(18):
         day = Day(first.date + timedelta(days=number), INDIA)

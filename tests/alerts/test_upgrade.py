@@ -1,4 +1,4 @@
-"""An upgrade loses no alert and repeats none: the files of release 0.2, as it wrote them."""
+"""An upgrade neither loses nor repeats an alert: the original files of release 0.2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from returns_orchestration.state.failing_claims import Evaluation
 
 BEFORE = Path(__file__).parents[1] / "data" / "alerts_of_0.2"
 """A tick that was killed after its state was put: hours 05 to 07 are missing, three incidents were
-told and their messages wait for a channel that was down, and six rows are in no file yet."""
+notified and their messages wait for a channel that was down, and six rows are in no file yet."""
 
 OPEN = ["hours missing", "returns rejected", "check failed", "channel down"]
 
@@ -37,12 +37,12 @@ def test_open_incidents_stay_and_are_not_notified_again(desk: Desk, folder: Path
     assert desk.kinds == OPEN
     assert not [path for path in desk.lake.store.list("_alerts") if "unreadable" in path]
     rows = pl.read_parquet(f"{folder}/alerts/**/*.parquet")
-    # Its unfiled rows are filed in its words, and no incident is opened or notified once more.
+    # Its unfiled rows are filed with its words, and no incident is opened or notified again.
     assert rows.get_column("event").to_list() == ["opened"] * 3 + ["told"] * 3 + ["failed"]
     assert [incident.number for incident in desk.state.incidents] == [0, 1, 2, 3, 4]
 
 
-def test_waiting_messages_are_delivered_as_they_were_worded(desk: Desk) -> None:
+def test_waiting_messages_are_delivered_with_their_old_words(desk: Desk) -> None:
     upgraded(desk)
     desk.tick(*failing(desk))
     assert desk.titles == [
@@ -53,7 +53,7 @@ def test_waiting_messages_are_delivered_as_they_were_worded(desk: Desk) -> None:
     ]
 
 
-def test_what_was_open_is_resolved_once_by_the_words_of_today(desk: Desk) -> None:
+def test_open_incidents_are_resolved_once_with_current_words(desk: Desk) -> None:
     upgraded(desk)
     desk.tick(*failing(desk))
     desk.gone = set()
@@ -67,7 +67,7 @@ def test_what_was_open_is_resolved_once_by_the_words_of_today(desk: Desk) -> Non
     ]
 
 
-def test_a_claim_that_another_check_of_its_asset_clears_and_its_own_fails_is_no_news(
+def test_a_claim_that_only_moved_to_another_check_is_not_notified(
     desk: Desk,
 ) -> None:
     """The release before did not note the check of a claim, as each asset had one."""
@@ -83,7 +83,7 @@ def test_a_claim_that_another_check_of_its_asset_clears_and_its_own_fails_is_no_
     assert desk.kinds == []
 
 
-def test_hours_that_were_known_are_not_looked_at_once_more(desk: Desk) -> None:
+def test_known_hours_are_not_looked_at_again(desk: Desk) -> None:
     upgraded(desk)
     desk.tick()
     assert desk.watch.complete.pairs() == [[hour(0).key, hour(5).key]]

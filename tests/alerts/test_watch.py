@@ -1,4 +1,4 @@
-"""A look at the lake is bounded, whatever the lake's age, and forgets nothing by being so."""
+"""A look at the lake is bounded, whatever the lake's age, and still forgets nothing."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from returns_orchestration.window import windows_between
 
 FIVE_YEARS = timedelta(hours=43_800)
 DATES = (NEW_HOURS + MISSING_AGAIN + RECENT) // 24 * 2
-"""Dates that a look lists at most: those of its hours, and the dates beside them for their days."""
+"""Dates that a look lists at most: those of its hours, and adjacent ones for their days."""
 
 
-def test_a_look_at_five_years_is_bounded_and_gets_through_them(desk: Desk) -> None:
+def test_looks_at_five_years_are_bounded_and_finish(desk: Desk) -> None:
     desk.now = START + FIVE_YEARS
     for _ in range(43_800 // NEW_HOURS + 1):
         desk.now += timedelta(seconds=30)
@@ -32,7 +32,7 @@ def test_a_look_at_five_years_is_bounded_and_gets_through_them(desk: Desk) -> No
     assert len(content) < 100_000
 
 
-def test_a_look_at_five_years_that_are_missing_is_bounded(desk: Desk) -> None:
+def test_a_look_at_five_missing_years_is_bounded(desk: Desk) -> None:
     desk.gone = set(windows_between(START, START + FIVE_YEARS))
     desk.now = START + FIVE_YEARS
     for _ in range(3):
@@ -42,7 +42,7 @@ def test_a_look_at_five_years_that_are_missing_is_bounded(desk: Desk) -> None:
     assert desk.sent == []
 
 
-def test_a_clock_that_was_ahead_for_a_tick_delays_no_message_afterwards(desk: Desk) -> None:
+def test_a_clock_that_was_ahead_for_a_tick_delays_no_later_message(desk: Desk) -> None:
     plain = desk.now
     desk.gone = set(windows_between(START, START + timedelta(days=400)))
     desk.now = plain + timedelta(days=365)
@@ -52,7 +52,7 @@ def test_a_clock_that_was_ahead_for_a_tick_delays_no_message_afterwards(desk: De
     assert [m.tone for _, m in desk.sent] == ["urgent"]
 
 
-def test_what_a_look_did_not_come_to_is_not_missing(desk: Desk) -> None:
+def test_hours_that_a_look_did_not_reach_are_not_missing(desk: Desk) -> None:
     desk.gone = {hour(n) for n in range(10)}
     desk.now = START + timedelta(hours=10)
     seconds = iter(range(100_000))
@@ -71,11 +71,11 @@ def test_what_a_look_did_not_come_to_is_not_missing(desk: Desk) -> None:
 
 
 def asked(desk: Desk) -> list[Evaluation]:
-    """That the pipeline is at work."""
+    """Let the pipeline be at work."""
     return [evaluated(hour(0), desk.now, asset="raw_returns")]
 
 
-def test_what_is_no_longer_complete_is_found_by_the_next_look_and_notified_after_a_grace(
+def test_an_hour_no_longer_complete_is_found_by_the_next_look_and_notified_after_a_grace(
     desk: Desk,
 ) -> None:
     desk.live(40, lambda: asked(desk))
@@ -86,8 +86,8 @@ def test_what_is_no_longer_complete_is_found_by_the_next_look_and_notified_after
     assert desk.now >= START + timedelta(hours=42)
 
 
-def test_an_older_hour_that_is_lost_is_found_by_the_run_that_asks_for_it(desk: Desk) -> None:
-    """The sensor `missing_hours` looks at it once a week, and what comes of that is a verdict."""
+def test_a_lost_older_hour_is_found_by_the_run_that_polls_it(desk: Desk) -> None:
+    """The sensor `missing_hours` looks at it once a week, and its run gives a verdict."""
     desk.now = hour(RECENT + 20).start
     desk.tick(*asked(desk))
     desk.gone = {hour(3)}
@@ -101,7 +101,7 @@ def test_an_older_hour_that_is_lost_is_found_by_the_run_that_asks_for_it(desk: D
     ]
 
 
-def test_an_hour_that_a_run_is_at_work_on_is_no_news(desk: Desk) -> None:
+def test_an_hour_in_a_run_is_not_notified(desk: Desk) -> None:
     desk.live(20, lambda: asked(desk))
     for _ in range(6):
         desk.gone = {hour(3)}  # polled again, and its tables not yet made
@@ -113,7 +113,7 @@ def test_an_hour_that_a_run_is_at_work_on_is_no_news(desk: Desk) -> None:
     assert desk.state.incidents == []
 
 
-def test_an_hour_that_a_run_made_is_found_at_once(desk: Desk) -> None:
+def test_an_hour_that_a_run_made_is_seen_at_once(desk: Desk) -> None:
     desk.gone = {hour(n) for n in range(900)}
     desk.now = START + timedelta(hours=900)
     desk.tick()

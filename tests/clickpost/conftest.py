@@ -41,7 +41,7 @@ class FakeTime:
 
 @dataclass
 class Asked:
-    """A client whose scripted replies come from memory, and the requests as they left it."""
+    """A client whose scripted replies come from memory, and the requests it sent."""
 
     client: ClickPostClient
     requests: list[httpx.Request]
@@ -108,7 +108,7 @@ class Loopback:
 
 
 def http(body: bytes, *head: str, status: str = "200 OK", length: int | None = None) -> bytes:
-    """One HTTP/1.1 reply as bytes; ``length`` lies about the body's."""
+    """One HTTP/1.1 reply as bytes; ``length`` is a false Content-Length."""
     lines = [
         f"HTTP/1.1 {status}",
         *head,
@@ -196,7 +196,7 @@ def serve() -> Iterator[Callable[..., Loopback]]:
 def connect(
     canaries: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., ClickPostClient]]:
-    """Make a client that speaks to a real address; it waits neither between requests nor long."""
+    """Make a client for a real address, without waits between requests, with short timeouts."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

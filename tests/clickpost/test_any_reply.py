@@ -1,4 +1,4 @@
-"""Whatever a server sends ends in records or in an error of ours."""
+"""Any bytes from a server give records or a project error."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ HEAD = st.lists(
     spoil=st.tuples(st.integers(0, 400), st.binary(max_size=3)) | st.none(),
     good=st.booleans(),
 )
-def test_a_reply_is_records_or_an_error_of_ours(
+def test_any_reply_gives_records_or_a_project_error(
     *,
     status: int,
     meta: dict[str, Any],

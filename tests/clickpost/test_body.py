@@ -1,4 +1,4 @@
-"""The bytes of a body: unpacked whole, however it was packed, or refused and never cut short."""
+"""The bytes of a body: decompressed whole, in any coding, or refused and never cut short."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONCE = RetryPolicy(attempts=1)
 
 
 def packed(body: bytes, coding: str | None, status: int = 200) -> httpx.Response:
-    """A reply whose body is ``body`` as it is, whatever ``coding`` says."""
+    """A reply with the bytes of ``body`` unchanged, whatever ``coding`` declares."""
     headers = {} if coding is None else {"content-encoding": coding}
     return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
@@ -36,7 +36,7 @@ def in_hundreds(body: bytes) -> list[bytes]:
 
 
 def bare(body: bytes) -> bytes:
-    """Deflate without the head and the end that the standard asks for."""
+    """Deflate without the header and the checksum that the standard requires."""
     deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return deflate.compress(body) + deflate.flush()
 
@@ -64,7 +64,7 @@ def bare(body: bytes) -> bytes:
         (bytes, ""),
     ],
 )
-def test_a_packed_body_is_read_whole(
+def test_a_compressed_body_is_read_whole(
     ask: Ask,
     window: Window,
     envelope: Callable[..., bytes],
@@ -79,7 +79,7 @@ def test_a_packed_body_is_read_whole(
 def test_records_in_the_second_member_are_not_lost(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
-    """The first member alone is a good reply, so what is cut off would not be missed."""
+    """The first member alone is a good reply, so a lost second one would not be noticed."""
     body = gzip.compress(envelope(1)) + gzip.compress(b" ")
     assert ask(packed(body, "gzip")).client.poll(window).records == ("1",)
     twice = gzip.compress(envelope(1)) + gzip.compress(envelope(2))
@@ -105,7 +105,7 @@ def test_records_in_the_second_member_are_not_lost(
         (lambda body: gzip.compress(gzip.compress(body)), "gzip, gzip, gzip, gzip"),
     ],
 )
-def test_what_cannot_be_unpacked_to_its_end_is_malformed(
+def test_a_body_that_cannot_be_fully_decompressed_is_malformed(
     ask: Ask,
     window: Window,
     envelope: Callable[..., bytes],
@@ -118,7 +118,7 @@ def test_what_cannot_be_unpacked_to_its_end_is_malformed(
     assert caught.value.__context__ is None
 
 
-def test_a_body_is_bounded_by_what_it_expands_to(
+def test_a_body_is_bounded_by_its_decompressed_size(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
     body = envelope("x" * 3_000_000)
@@ -135,7 +135,7 @@ def test_a_body_is_bounded_by_what_it_expands_to(
         assert exact.client.poll(window).bytes == len(body)
 
 
-def test_the_pages_of_an_hour_are_bounded_together(
+def test_all_pages_of_an_hour_share_one_bound(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
     pages = [envelope("x" * 1_000_000, next=f"?page={number}") for number in (2, 3, 4)]
@@ -145,7 +145,7 @@ def test_the_pages_of_an_hour_are_bounded_together(
     assert len(asked.requests) == 3
 
 
-def test_members_are_bounded_in_number(
+def test_the_number_of_members_is_bounded(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
     body = gzip.compress(b"") * 10_000 + gzip.compress(envelope(1))
@@ -156,7 +156,7 @@ def test_members_are_bounded_in_number(
 
 
 @pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"x" * 9_000_000), b"x" * 5_000_000])
-def test_an_error_counts_by_its_status_whatever_its_body(
+def test_an_error_is_judged_by_its_status_whatever_its_body(
     ask: Ask, window: Window, body: bytes
 ) -> None:
     with pytest.raises(CredentialsRefused):

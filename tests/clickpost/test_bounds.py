@@ -1,8 +1,8 @@
-"""What a reply may cost, however small it was packed: processor time and memory of a real poll.
+"""The cost of a reply, however small its compressed body: processor time and memory of a real poll.
 
-Each body comes over a loopback socket to the real client in a process of its own, and the time and
-memory of that process are held to a bound. What exceeds a bound of the client is refused and not
-asked for again.
+Each body comes over a loopback socket to the real client in a separate process, and the time and
+memory of that process must stay within a bound. A body beyond a bound of the client is refused and
+not requested again.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ REPEATED = {
     ),
     "page that is none": Served(b"<html>" + b"x" * MB),
 }
-"""Failures that are asked about again: all attempts together keep the bounds."""
+"""Failures that are repeated: all attempts together stay within the bounds."""
 
 READ = {
     "just few enough records": 98_000,
@@ -116,7 +116,7 @@ def figures() -> dict[str, Figures]:
     return measure(CASES | REPEATED)
 
 
-def test_each_is_cheap(figures: dict[str, Figures]) -> None:
+def test_each_hostile_body_is_cheap(figures: dict[str, Figures]) -> None:
     dear = {
         kind: (round(found.seconds, 2), round(found.megabytes))
         for kind, found in figures.items()
@@ -125,7 +125,7 @@ def test_each_is_cheap(figures: dict[str, Figures]) -> None:
     assert not dear
 
 
-def test_each_is_read_or_refused_for_good(figures: dict[str, Figures]) -> None:
+def test_each_hostile_body_is_read_or_permanently_refused(figures: dict[str, Figures]) -> None:
     asked = {kind: figures[kind].asked for kind in CASES if figures[kind].asked > TIMES_ASKED}
     assert not asked
     assert {kind: figures[kind].records for kind in READ} == READ
@@ -137,7 +137,7 @@ def test_each_is_read_or_refused_for_good(figures: dict[str, Figures]) -> None:
     assert {figures[kind].outcome for kind in REPEATED} == {"ServerFault", "MalformedReply"}
 
 
-def test_a_body_is_unpacked_no_further_than_to_its_bound() -> None:
+def test_a_body_is_decompressed_only_up_to_its_bound() -> None:
     found = measure({"zeros": packed(b"0" * 200 * MB)})["zeros"]
     assert (found.outcome, found.asked) == ("RequestRefused", 1)
     assert found.megabytes < MEGABYTES

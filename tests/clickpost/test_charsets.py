@@ -1,4 +1,4 @@
-"""Replies in the charset that they declare or show, and bytes that are no text of it."""
+"""Replies in the charset that they declare or show, and bytes that are invalid in it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_declared_charset_is_read_as_declared(
         "ä",
     ],
 )
-def test_a_charset_that_does_not_fit_is_passed_over(ask: Ask, window: Window, charset: str) -> None:
+def test_a_charset_that_does_not_fit_is_ignored(ask: Ask, window: Window, charset: str) -> None:
     for text in ("serré \\u00e9 +2AA- \\\\n", "छोटा"):
         reply = declared((GOOD % text).encode(), f"application/json; charset={charset}")
         poll = ask(reply).client.poll(window)
@@ -143,14 +143,14 @@ def test_the_charset_of_a_content_type(
         ("windows-1252", "utf-32-le"),
     ],
 )
-def test_what_shows_itself_is_believed_before_what_is_declared(
+def test_a_detected_encoding_overrides_the_declared_one(
     ask: Ask, window: Window, charset: str, encoding: str
 ) -> None:
     reply = declared((GOOD % "serré").encode(encoding), f"text/json; charset={charset}")
     assert ask(reply).client.poll(window).records[0] == '{"reason": "serré"}'
 
 
-def test_two_replies_that_differ_in_one_bad_byte_stay_two(ask: Ask, window: Window) -> None:
+def test_two_replies_that_differ_in_one_bad_byte_stay_different(ask: Ask, window: Window) -> None:
     def polled(bad: bytes, charset: str) -> Any:
         reply = declared((GOOD % "serr@").encode().replace(b"@", bad), f"a/b; charset={charset}")
         return ask(reply).client.poll(window)
@@ -167,7 +167,7 @@ def test_two_replies_that_differ_in_one_bad_byte_stay_two(ask: Ask, window: Wind
 
 
 @given(st.binary(max_size=40))
-def test_every_byte_can_be_had_back(content: bytes) -> None:
+def test_every_byte_can_be_recovered(content: bytes) -> None:
     reader = TextReader()
     text = reader.read(content)
     assert text.encode("utf-8") or not content
@@ -188,7 +188,7 @@ def _is_utf_8(content: bytes) -> bool:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
-def test_half_a_character_costs_its_record_only(ask: Ask, window: Window, encoding: str) -> None:
+def test_half_a_character_affects_only_its_record(ask: Ask, window: Window, encoding: str) -> None:
     bodies = [(GOOD % f"a{half}b").encode(encoding, "surrogatepass") for half in "\ud800\udfff"]
     texts = [ask(body).client.poll(window) for body in bodies]
     assert texts[0].records[0] == r'{"reason": "a\udced\udca0\udc80b"}'
@@ -196,7 +196,7 @@ def test_half_a_character_costs_its_record_only(ask: Ask, window: Window, encodi
     assert [poll.damaged_text for poll in texts] == [1, 1]
 
 
-def test_broken_text_of_two_or_four_bytes_is_told(ask: Ask, window: Window) -> None:
+def test_broken_utf_16_or_utf_32_text_is_reported(ask: Ask, window: Window) -> None:
     cut = (GOOD % "x").encode("utf-16")[:-1]
     beyond = (GOOD % "@").encode("utf-32-le").replace(b"@\0\0\0", b"\xff\xff\xff\x7f")
     for body in (cut, beyond):
@@ -207,7 +207,7 @@ def test_broken_text_of_two_or_four_bytes_is_told(ask: Ask, window: Window) -> N
             ask(body, retry=RetryPolicy(attempts=1)).client.poll(window)
 
 
-def test_halves_of_characters_are_bounded(ask: Ask, window: Window) -> None:
+def test_the_number_of_half_characters_is_bounded(ask: Ask, window: Window) -> None:
     body = bytearray((GOOD % ("\ud800" * 100_001)).encode("utf-16", "surrogatepass"))
     with pytest.raises(BeyondBoundsError, match="100,000 halves"):
         as_utf8(body, "")
@@ -217,7 +217,7 @@ def test_halves_of_characters_are_bounded(ask: Ask, window: Window) -> None:
     assert len(asked.requests) == 1
 
 
-def test_a_refusal_is_read_in_its_charset_too(
+def test_a_refusal_is_also_read_in_its_charset(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
     body = envelope(success=False, status=400, message="Start time is wrong").decode()
@@ -230,7 +230,7 @@ def test_a_refusal_is_read_in_its_charset_too(
     ("charset", "letter"),
     [("shift_jis", "日"), ("gb18030", "𠮷"), ("euc-kr", "가"), ("cp1252", "é")],
 )
-def test_a_long_text_is_read_whole_wherever_it_is_parted(charset: str, letter: str) -> None:
+def test_a_long_text_is_read_whole_wherever_it_is_split(charset: str, letter: str) -> None:
     for before in range(4):
         text = '{"a": "' + " " * before + letter * 100_000 + '"}'
         assert as_utf8(bytearray(text.encode(charset)), charset) == text.encode()

@@ -1,4 +1,4 @@
-"""One window, one logical request: what is sent, how often, and what comes back."""
+"""One window, one logical request: the requests, their number, and the result."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_window_is_written_in_the_zone_of_the_account(
     assert asked.requests[0].url.params["start_time"] == "2026-11-09T16:30:00"
 
 
-def test_values_are_percent_encoded_so_that_no_server_reads_them_otherwise(
+def test_values_are_percent_encoded_without_ambiguity(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
     asked = ask(envelope())
@@ -113,7 +113,7 @@ def test_the_last_failure_is_raised_with_its_facts(ask: Ask, window: Window) -> 
 
 
 @pytest.mark.parametrize("status", [201, 202, 203, 204, 206])
-def test_what_is_no_answer_yet_is_asked_for_again(
+def test_a_reply_without_an_answer_is_repeated(
     ask: Ask, window: Window, envelope: Callable[..., bytes], status: int
 ) -> None:
     pending = httpx.Response(status, content=envelope())
@@ -153,20 +153,20 @@ def test_retry_after_is_honoured(ask: Ask, window: Window, envelope: Callable[..
     assert asked.time.slept == [7.5, 40, 60]
 
 
-def test_a_wait_longer_than_a_run_waits_silences_the_deployment(
+def test_a_wait_longer_than_a_run_allows_silences_the_deployment(
     ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
 ) -> None:
     now = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
-    told = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
+    throttled = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
     with pytest.raises(AskedToWait) as caught:
-        told.client.poll(window)
+        throttled.client.poll(window)
     assert str(caught.value) == (
         "Hour 2026-11-09-11:00: ClickPost asks to wait 3,600 s: nothing is sent until "
         "2026-11-09 13:30 UTC. Nothing has to be done: missing hours are asked for after that. "
         "If it comes back, lower CLICKPOST_MAX_REQUESTS_PER_SECOND."
     )
-    assert (told.time.slept, len(told.requests)) == ([], 1)
+    assert (throttled.time.slept, len(throttled.requests)) == ([], 1)
 
     another = ask(envelope(1), **shared)  # of another process
     now += timedelta(minutes=59)
@@ -177,38 +177,38 @@ def test_a_wait_longer_than_a_run_waits_silences_the_deployment(
     assert another.client.poll(window).records == ("1",)
 
 
-def test_a_silence_lasts_a_day_at_most_whatever_is_asked_for_and_whatever_a_clock_said(
+def test_a_silence_lasts_a_day_at_most_whatever_the_api_asks_or_the_clock_shows(
     ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
 ) -> None:
     right = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     now = right + timedelta(days=2)
     shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
-    told = ask(httpx.Response(429, headers={"retry-after": "999999"}), **shared)
+    throttled = ask(httpx.Response(429, headers={"retry-after": "999999"}), **shared)
     with pytest.raises(AskedToWait, match=r"until 2026-11-12 12:30 UTC. No more than a day"):
-        told.client.poll(window)
+        throttled.client.poll(window)
     now = right  # the clock was two days ahead
     good = ask(envelope(1), **shared)
     assert good.client.poll(window).records == ("1",)
 
 
-def test_a_silence_that_a_clock_ahead_began_is_not_waited_for(
+def test_a_silence_begun_by_a_clock_that_was_ahead_is_ignored(
     ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
 ) -> None:
     right = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     now = right + timedelta(hours=20)
     shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
-    told = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
+    throttled = ask(httpx.Response(429, headers={"retry-after": "3600"}), **shared)
     with pytest.raises(AskedToWait):
-        told.client.poll(window)
+        throttled.client.poll(window)
     now = right
     assert ask(envelope(1), **shared).client.poll(window).records == ("1",)
 
 
 @pytest.mark.parametrize("waits", [("3600", "61"), ("61", "3600")])
-def test_of_two_waits_the_longer_one_silences(
+def test_the_longer_of_two_waits_silences(
     ask: Ask, window: Window, tmp_path: Path, waits: tuple[str, str]
 ) -> None:
-    """Requests are under way at once, and each may be told another wait."""
+    """Requests are concurrent, and each may get another wait."""
     now = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
     rate_limit = RateLimit(
@@ -227,7 +227,7 @@ def test_of_two_waits_the_longer_one_silences(
     "content",
     ['{"silent_until": 1e300}', '{"silent_from": -1e18, "silent_until": 1e18}', "{", "null"],
 )
-def test_a_damaged_file_of_the_pace_stops_no_request(
+def test_a_damaged_rate_limit_file_stops_no_request(
     ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path, content: str
 ) -> None:
     file = tmp_path / "rate-limit.json"
@@ -235,18 +235,18 @@ def test_a_damaged_file_of_the_pace_stops_no_request(
     assert ask(envelope(1), rate_limit_file=file).client.poll(window).records == ("1",)
 
 
-def test_a_long_wait_that_a_fault_asks_for_is_told_and_ends_the_repeats_of_that_hour(
+def test_a_long_wait_in_a_fault_is_reported_and_ends_the_repeats_of_that_hour(
     ask: Ask, window: Window, envelope: Callable[..., bytes], tmp_path: Path
 ) -> None:
     failing = httpx.Response(503, headers={"retry-after": "3600"})
     asked = ask(failing, envelope(1), rate_limit_file=tmp_path / "rate-limit.json")
     with pytest.raises(ServerFault, match=r"asks to be asked again in 3,600 s"):
         asked.client.poll(window)
-    assert asked.client.poll(window).records == ("1",)  # others are not held back
+    assert asked.client.poll(window).records == ("1",)  # others are not delayed
 
 
 @pytest.mark.parametrize("minutes_off", [-400, -1, 0, 1, 400])
-def test_a_date_to_wait_for_is_of_the_clock_of_the_reply(
+def test_a_retry_after_date_is_read_by_the_clock_of_the_reply(
     ask: Ask, window: Window, envelope: Callable[..., bytes], minutes_off: int
 ) -> None:
     theirs = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
@@ -272,7 +272,7 @@ def test_total_time_ends_the_repeats_before_the_attempts_do(ask: Ask, window: Wi
     assert (caught.value.attempts, caught.value.retry_after) == (3, 50)
 
 
-def test_every_request_takes_a_turn_repeats_and_pages_included(
+def test_every_request_takes_a_turn_also_repeats_and_pages(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
     asked = ask(
@@ -286,7 +286,7 @@ def test_every_request_takes_a_turn_repeats_and_pages_included(
     assert [seconds for seconds in asked.time.slept if seconds] == [2, 2]
 
 
-def test_null_result_is_told(ask: Ask, window: Window) -> None:
+def test_a_null_result_is_reported(ask: Ask, window: Window) -> None:
     asked = ask(b'{"meta": {"success": true, "status": 200}, "result": null}')
     poll = asked.client.poll(window)
     assert (poll.records, poll.null_result) == ((), True)
@@ -298,7 +298,7 @@ def test_damaged_text_is_counted_over_all_pages(ask: Ask, window: Window) -> Non
     assert (poll.damaged_text, len(poll.records)) == (2, 4)
 
 
-def test_a_body_beyond_the_cap_is_an_error_and_not_a_shorter_window(
+def test_a_body_beyond_the_bound_is_an_error_and_not_a_shorter_window(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
     body = envelope("x" * 3_000_000)
@@ -308,7 +308,7 @@ def test_a_body_beyond_the_cap_is_an_error_and_not_a_shorter_window(
     assert ask(body, max_body_bytes=len(body)).client.poll(window).bytes == len(body)
 
 
-def test_the_records_of_all_pages_are_bounded_together(
+def test_the_records_of_all_pages_share_one_bound(
     ask: Ask, window: Window, envelope: Callable[..., bytes]
 ) -> None:
     page = envelope(*[1] * 50_000, next="?page=2")
@@ -319,7 +319,7 @@ def test_the_records_of_all_pages_are_bounded_together(
     assert len(asked.requests) == 2
 
 
-def test_an_error_reply_counts_by_its_status_also_when_its_body_is_huge(
+def test_an_error_reply_is_judged_by_its_status_also_with_a_huge_body(
     ask: Ask, window: Window
 ) -> None:
     asked = ask(httpx.Response(403, content=b"x" * 5_000_000), max_body_bytes=1_000)
@@ -327,7 +327,7 @@ def test_an_error_reply_counts_by_its_status_also_when_its_body_is_huge(
         asked.client.poll(window)
 
 
-def test_absent_credentials_pass_through_and_nothing_is_sent(window: Window) -> None:
+def test_absent_credentials_are_raised_and_nothing_is_sent(window: Window) -> None:
     def absent() -> tuple[str, str]:
         message = "CLICKPOST_KEY not set."
         raise SettingsError(message)
@@ -345,7 +345,7 @@ def test_absent_credentials_pass_through_and_nothing_is_sent(window: Window) -> 
 @pytest.mark.parametrize(
     "base_url", ["", "clickpost.in/api", "ftp://a.example", "https://", "https://u:p@a.example"]
 )
-def test_an_address_that_is_none_is_refused_at_once(base_url: str) -> None:
+def test_an_invalid_address_is_refused_at_once(base_url: str) -> None:
     with pytest.raises(SettingsError, match="CLICKPOST_BASE_URL") as caught:
         ClickPostClient(base_url, lambda: ("k", "u"), zone=UTC_ZONE)
     assert caught.value.__context__ is None
@@ -389,7 +389,7 @@ def test_a_body_that_outlasts_the_total_time_is_an_error(ask: Ask, window: Windo
 
     class Slow(httpx.SyncByteStream):
         def __iter__(self) -> Any:
-            while now[0] < 1_000:  # an end, so that a fault fails and does not hang
+            while now[0] < 1_000:  # an end, so that a fault makes the test fail and not hang
                 now[0] += 1
                 yield b" "
 
@@ -416,7 +416,7 @@ def test_malformed_replies_hold_no_body_while_waiting(ask: Ask, window: Window) 
 
 
 @pytest.mark.parametrize(("size", "asked_for"), [(2**20 + 1, 2), (1_000, 5)])
-def test_a_large_reply_that_is_no_json_is_asked_for_once_more_and_not_four_times(
+def test_a_large_reply_that_is_not_json_is_repeated_only_once(
     ask: Ask, window: Window, size: int, asked_for: int
 ) -> None:
     asked = ask(*[b"\0" * size] * 5)

@@ -1,4 +1,4 @@
-"""By whose clock an hour was polled: the API's, where this machine's was wrong."""
+"""Polls are stamped with the API's time where this machine's clock was wrong."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def polled(
 
 
 @pytest.mark.parametrize("minutes", [-4, -1, 0, 5])
-def test_clocks_that_agree_leave_the_time_as_it_is(
+def test_clocks_that_agree_do_not_change_the_time(
     polled: Callable[..., Any], window: Window, minutes: float
 ) -> None:
     ours = window.end + timedelta(minutes=30, microseconds=7)
@@ -44,7 +44,7 @@ def test_clocks_that_agree_leave_the_time_as_it_is(
 
 
 @pytest.mark.parametrize("minutes", [-44_000, -330, -6, 6, 330, 44_000])
-def test_a_poll_has_its_time_by_the_clock_of_the_api(
+def test_a_poll_is_stamped_with_the_time_of_the_api(
     polled: Callable[..., Any], window: Window, minutes: float
 ) -> None:
     theirs = window.end + 30 * MINUTE
@@ -52,7 +52,7 @@ def test_a_poll_has_its_time_by_the_clock_of_the_api(
     assert (poll.polled_at, poll.clock_ahead) == (theirs, minutes * MINUTE)
 
 
-def test_an_hour_that_is_not_over_there_is_refused_and_says_why(
+def test_an_hour_not_over_at_the_api_is_refused_with_the_reason(
     polled: Callable[..., Any], window: Window
 ) -> None:
     with pytest.raises(ClockAhead) as caught:
@@ -70,7 +70,7 @@ def test_an_hour_that_is_not_over_there_is_refused_and_says_why(
     [(-10, -10), (-400, -10), (-1 / 60, 4), (-60 * 24 * 32, 1)],
     ids=["both early", "behind", "early by a second", "a date that is not believed"],
 )
-def test_no_poll_counts_that_was_sent_before_its_window_ended(
+def test_a_poll_sent_before_the_end_of_its_window_does_not_count(
     polled: Callable[..., Any], window: Window, ours: float, theirs: float
 ) -> None:
     with pytest.raises(NotOver, match=r"before its end at 2026-11-09 12:00 UTC"):
@@ -98,7 +98,7 @@ def test_no_other_reply_is_refused_for_its_date(
 
 
 @pytest.mark.parametrize("date", ["gärbäge ١", "ü"])
-def test_a_date_that_is_no_ascii_costs_no_reply(
+def test_a_date_that_is_not_ascii_is_ignored(
     *,
     serve: Callable[..., Any],
     connect: Callable[..., Any],
@@ -112,7 +112,7 @@ def test_a_date_that_is_no_ascii_costs_no_reply(
 
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Nov 2026 12:00:45 GMT"])
-def test_a_date_that_is_none_changes_nothing(window: Window, date: str | None) -> None:
+def test_an_invalid_date_changes_nothing(window: Window, date: str | None) -> None:
     assert time_told(date, 7 * MINUTE) is None
     headers = {} if date is None else {"date": date}
     assert ReplyTimes.of(window.end, headers).polled_at == window.end
@@ -135,7 +135,7 @@ def test_every_form_of_an_http_date_is_read(date: str) -> None:
 
 
 @pytest.mark.parametrize("zone", ["IST", "EST", "+0530", "-0800", "GMT+5", "XYZ", "Z", ""])
-def test_a_date_of_another_zone_is_not_believed(window: Window, zone: str) -> None:
+def test_a_date_in_another_zone_is_ignored(window: Window, zone: str) -> None:
     date = f"Mon, 09 Nov 2026 12:00:45 {zone}"
     assert read_http_date(date) is None
     assert ReplyTimes.of(window.end, {"date": date}).polled_at == window.end
@@ -161,12 +161,12 @@ def test_a_date_of_another_zone_is_not_believed(window: Window, zone: str) -> No
     ],
 )
 def test_the_age_of_a_cached_reply_is_added_to_its_date(age: str | None, later: int) -> None:
-    told = time_told("Mon, 09 Nov 2026 12:00:45 GMT", read_age(age))
+    shown = time_told("Mon, 09 Nov 2026 12:00:45 GMT", read_age(age))
     at = datetime(2026, 11, 9, 12, 0, 45, tzinfo=UTC)
-    assert told == at + timedelta(seconds=later)
+    assert shown == at + timedelta(seconds=later)
 
 
-def test_an_age_beyond_the_last_year_there_is_tells_nothing() -> None:
+def test_an_age_beyond_the_last_year_is_ignored() -> None:
     assert time_told("Fri, 31 Dec 9999 23:59:59 GMT", MINUTE) is None
 
 
@@ -175,7 +175,7 @@ def test_an_age_beyond_the_last_year_there_is_tells_nothing() -> None:
     [("1800", 0), ("1500", 0), ("600", 20)],
     ids=["cached", "agree", "cached, and ahead all the same"],
 )
-def test_a_cached_reply_is_of_its_own_time_and_does_not_blame_this_machines_clock(
+def test_a_cached_reply_has_its_own_time_and_does_not_count_as_a_wrong_clock(
     cached: Callable[..., Any], window: Window, age: str, ahead: int
 ) -> None:
     now = window.end + 90 * MINUTE
@@ -185,7 +185,7 @@ def test_a_cached_reply_is_of_its_own_time_and_does_not_blame_this_machines_cloc
 
 
 @pytest.mark.parametrize("minutes", [0, 30], ids=["a date of the cache's own", "of the reply"])
-def test_what_a_cache_had_before_the_hour_was_over_is_refused(
+def test_a_reply_cached_before_the_end_of_the_hour_is_refused(
     cached: Callable[..., Any], window: Window, minutes: int
 ) -> None:
     with pytest.raises(StaleReply, match="30 minutes ago, when the hour was not over"):
@@ -199,7 +199,7 @@ def cached(
     reply_bytes: Callable[..., bytes],
     envelope: Callable[..., bytes],
 ) -> Callable[..., Any]:
-    """A client whose clock shows ``now``, behind a cache that answers with a reply of then."""
+    """A client whose clock shows ``now``, behind a cache that answers with an older reply."""
 
     def client(now: datetime, age: str, minutes: int = 30) -> Any:
         date = format_datetime(now - minutes * MINUTE, usegmt=True)

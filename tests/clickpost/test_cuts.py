@@ -1,4 +1,4 @@
-"""Where values end, told by strings, brackets and commas: the same places as the JSON library."""
+"""The ends of values, found by strings, brackets and commas: the same as the JSON library's."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_a_list_is_cut_where_its_elements_end(
         b"[[[[",
     ],
 )
-def test_what_does_not_end_as_it_began_is_told(text: bytes) -> None:
+def test_a_mismatched_bracket_is_reported(text: bytes) -> None:
     with pytest.raises(NotJsonError, match=r"cut short|does not end as it began \(byte [0-9]+\)"):
         list(Cutter(memoryview(text)).elements(0))
 
 
 @pytest.mark.parametrize("text", [b"", b'"a', b"1", b"[", b'{"a"', b"[}", b"{]", b'[{"a": ["b}]'])
-def test_a_value_without_an_end_is_told(text: bytes) -> None:
+def test_a_value_without_an_end_is_reported(text: bytes) -> None:
     with pytest.raises(NotJsonError):
         Cutter(memoryview(text)).end(0)

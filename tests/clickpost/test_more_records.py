@@ -1,4 +1,4 @@
-"""An hour of which the API has more than it served fails, however it says so; no whole one does."""
+"""An hour fails if the API shows in any form that it has more; a whole hour never does."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MORE: dict[str, Any] = {
     "a token": {"nextPageToken": "abc"},
     "a number": {"next_page": 2},
     "a number as text": {"next_page": "2"},
-    "the page after the one told": {"page": 4, "next_page": 5},
+    "the page after the given one": {"page": 4, "next_page": 5},
     "the page after page 0": {"page": 0, "total": 3, "next_page": 1},
     "an offset": {"next_offset": 3},
     "a link as an object": {"next_page": {"href": NEXT}},
@@ -115,46 +115,46 @@ PLACES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("outside", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-def test_each_word_for_more_fails_the_hour_once(
+def test_each_sign_of_more_records_fails_the_hour_once(
     *, ask: Ask, window: Window, place: str, outside: bool
 ) -> None:
     for kind, signs in MORE.items():
-        told = PLACES[place](signs)
-        asked = ask(body(beside=told) if outside else body(meta=told))
+        shown = PLACES[place](signs)
+        asked = ask(body(beside=shown) if outside else body(meta=shown))
         with pytest.raises(RecordsLeftOut) as caught:
             asked.client.poll(window)
-        said = str(caught.value)
-        assert "served 3 records, " in said, kind
-        assert "indicates more, and meta.next leads to none" in said, kind
-        assert "abc" not in said
-        assert "page=2" not in said
+        failure = str(caught.value)
+        assert "served 3 records, " in failure, kind
+        assert "indicates more, and meta.next leads to none" in failure, kind
+        assert "abc" not in failure
+        assert "page=2" not in failure
         assert (len(asked.requests), caught.value.attempts) == (1, 1)
 
 
 @pytest.mark.parametrize("outside", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-def test_what_says_that_it_is_all_is_no_alarm(
+def test_a_reply_marked_as_complete_raises_no_alarm(
     *, ask: Ask, window: Window, place: str, outside: bool
 ) -> None:
     for kind, signs in ENOUGH.items():
-        told = PLACES[place](signs)
-        asked = ask(body(beside=told) if outside else body(meta=told))
+        shown = PLACES[place](signs)
+        asked = ask(body(beside=shown) if outside else body(meta=shown))
         assert len(asked.client.poll(window).records) == SERVED, kind
 
 
-def test_the_word_and_its_place_are_named(ask: Ask, window: Window) -> None:
-    def said(**parts: Any) -> str:
+def test_the_key_and_its_place_are_named(ask: Ask, window: Window) -> None:
+    def failure(**parts: Any) -> str:
         with pytest.raises(RecordsLeftOut) as caught:
             ask(body(**parts)).client.poll(window)
         return str(caught.value)
 
-    assert ", `meta.has_more` indicates" in said(meta={"hasMore": True})
-    assert ", `meta.page_info.has_next_page` indicates" in said(
+    assert ", `meta.has_more` indicates" in failure(meta={"hasMore": True})
+    assert ", `meta.page_info.has_next_page` indicates" in failure(
         meta={"PageInfo": {"HasNextPage": True}}
     )
-    assert ", `total_count` indicates" in said(beside={"total_count": 9})
-    assert ", `pagination.next` indicates" in said(beside={"pagination": {"next": NEXT}})
-    assert said(meta={"total": 9}).endswith(
+    assert ", `total_count` indicates" in failure(beside={"total_count": 9})
+    assert ", `pagination.next` indicates" in failure(beside={"pagination": {"next": NEXT}})
+    assert failure(meta={"total": 9}).endswith(
         "Ask ClickPost how to read the rest of an hour; the window was not kept, as it would be "
         "short."
     )
@@ -164,14 +164,14 @@ def test_names_and_values_of_the_reply_are_not_repeated(
     ask: Ask, window: Window, canaries: tuple[str, str]
 ) -> None:
     for key in canaries:
-        told = {key: True, f"next_{key}": True, f"{key} total": 9, "next_token": key}
+        shown = {key: True, f"next_{key}": True, f"{key} total": 9, "next_token": key}
         with pytest.raises(RecordsLeftOut) as caught:
-            ask(body(meta=told | {"links": {key: 1, "next": key}})).client.poll(window)
+            ask(body(meta=shown | {"links": {key: 1, "next": key}})).client.poll(window)
         assert "`meta.next_token`" in str(caught.value)
         assert "canary" not in str(caught.value)
 
 
-def test_a_list_of_links_is_looked_through(ask: Ask, window: Window) -> None:
+def test_a_list_of_links_is_searched(ask: Ask, window: Window) -> None:
     for place in ("meta", "beside"):
         links = [{"rel": "self", "href": HERE}, {"rel": "next", "href": NEXT}]
         with pytest.raises(RecordsLeftOut, match="links"):
@@ -181,7 +181,7 @@ def test_a_list_of_links_is_looked_through(ask: Ask, window: Window) -> None:
         assert ask(body(**{place: {"links": links}})).client.poll(window).pages == 1
 
 
-def test_deeper_objects_and_the_records_themselves_say_nothing(ask: Ask, window: Window) -> None:
+def test_deeper_objects_and_records_are_not_searched(ask: Ask, window: Window) -> None:
     deep = {"pagination": {"links": {"next": NEXT, "total": 9}}, "debug": {"has_more": True}}
     records = b'[{"has_more": true, "total": 9, "next": "x"}]'
     for text in (body(deep, deep), body().replace(b"[0, 1, 2]", records)):
@@ -235,7 +235,7 @@ HEADS_OF_ALL = [
 
 
 @pytest.mark.parametrize("head", HEADS_OF_MORE)
-def test_a_head_that_indicates_more_fails_the_hour(
+def test_a_header_that_indicates_more_fails_the_hour(
     ask: Ask, window: Window, head: dict[str, str]
 ) -> None:
     asked = ask(httpx.Response(200, headers=head, content=body()))
@@ -246,12 +246,14 @@ def test_a_head_that_indicates_more_fails_the_hour(
 
 
 @pytest.mark.parametrize("head", HEADS_OF_ALL)
-def test_a_head_of_a_whole_hour_is_no_alarm(ask: Ask, window: Window, head: dict[str, str]) -> None:
+def test_a_header_of_a_whole_hour_raises_no_alarm(
+    ask: Ask, window: Window, head: dict[str, str]
+) -> None:
     reply = httpx.Response(200, headers=head, content=body())
     assert len(ask(reply).client.poll(window).records) == SERVED
 
 
-def test_signs_of_a_head_hold_no_text_of_it(canaries: tuple[str, str]) -> None:
+def test_reported_signs_hold_no_text_of_a_header(canaries: tuple[str, str]) -> None:
     for value in canaries:
         head = [
             ("link", f"<https://a.example/?key={value}>; rel=next"),
@@ -265,7 +267,7 @@ def test_signs_of_a_head_hold_no_text_of_it(canaries: tuple[str, str]) -> None:
         assert value not in repr(signs)
 
 
-def test_a_real_head_passes_the_transport(
+def test_a_real_header_passes_the_transport(
     *,
     serve: Callable[..., Any],
     connect: Callable[..., Any],
@@ -279,20 +281,20 @@ def test_a_real_head_passes_the_transport(
 
 
 class TestPages:
-    """Where meta.next leads on, only totals count, and they are held against all pages."""
+    """Where meta.next leads on, only totals count, and they are compared with all pages."""
 
-    def test_a_whole_hour_of_pages_is_no_alarm(self, ask: Ask, window: Window) -> None:
-        told: dict[str, Any] = {"total": 9, "total_pages": 3}
+    def test_a_whole_hour_of_pages_raises_no_alarm(self, ask: Ask, window: Window) -> None:
+        shown: dict[str, Any] = {"total": 9, "total_pages": 3}
         pages = [
-            body({"next": "?page=2", "has_more": True, "page": 1, "next_page": 2, **told}),
-            body({"next": "?page=3", "has_more": True, "page": 2, "next_page": 3, **told}),
-            body({"next": None, "has_more": False, "page": 3, "next_page": None, **told}),
+            body({"next": "?page=2", "has_more": True, "page": 1, "next_page": 2, **shown}),
+            body({"next": "?page=3", "has_more": True, "page": 2, "next_page": 3, **shown}),
+            body({"next": None, "has_more": False, "page": 3, "next_page": None, **shown}),
         ]
         poll = ask(*pages).client.poll(window)
         assert (poll.pages, len(poll.records)) == (3, 9)
 
     @pytest.mark.parametrize(
-        "told",
+        "shown",
         [
             {"total": 7},
             {"total_pages": 3},
@@ -301,26 +303,26 @@ class TestPages:
             {"next_url": "?page=3"},
         ],
     )
-    def test_what_the_last_page_leaves_out_is_noticed(
-        self, ask: Ask, window: Window, told: dict[str, Any]
+    def test_records_missing_after_the_last_page_are_noticed(
+        self, ask: Ask, window: Window, shown: dict[str, Any]
     ) -> None:
-        asked = ask(body({"next": "?page=2"}), body({"next": "None", **told}))
+        asked = ask(body({"next": "?page=2"}), body({"next": "None", **shown}))
         with pytest.raises(RecordsLeftOut, match="served 6 records"):
             asked.client.poll(window)
         assert len(asked.requests) == 2
 
-    def test_a_total_of_the_first_page_counts_to_the_end(self, ask: Ask, window: Window) -> None:
+    def test_a_total_on_the_first_page_counts_for_all_pages(self, ask: Ask, window: Window) -> None:
         asked = ask(body({"next": "?page=2", "total": 9}), body())
         with pytest.raises(RecordsLeftOut, match=r"`meta\.total`"):
             asked.client.poll(window)
 
-    def test_a_link_to_the_last_page_from_itself_is_no_alarm(
+    def test_a_link_from_the_last_page_to_itself_raises_no_alarm(
         self, ask: Ask, window: Window
     ) -> None:
         asked = ask(body({"next": "?page=2"}), body({"next_url": "?page=2", "next_page": 2}))
         assert asked.client.poll(window).pages == 2
 
-    def test_ranges_are_held_against_all_pages(self, ask: Ask, window: Window) -> None:
+    def test_ranges_are_compared_with_all_pages(self, ask: Ask, window: Window) -> None:
         def ranged(text: str, **meta: Any) -> httpx.Response:
             head = {"content-range": f"items {text}"}
             return httpx.Response(200, headers=head, content=body(meta))
@@ -329,7 +331,7 @@ class TestPages:
         assert ask(*pages).client.poll(window).pages == 2
 
 
-def test_what_cannot_be_read_about_pages_is_no_answer(ask: Ask, window: Window) -> None:
+def test_unreadable_facts_about_pages_make_a_reply_malformed(ask: Ask, window: Window) -> None:
     good = b'{"meta": {"success": true, "status": 200%b}, %b "result": [NaN]}'
     for text in (
         good % (b"", b'"has_more": True,'),
@@ -345,10 +347,10 @@ def test_what_cannot_be_read_about_pages_is_no_answer(ask: Ask, window: Window) 
 
 
 @pytest.mark.parametrize("value", [None, False, "", " ", "None", "NULL", " undefined\n", "False"])
-def test_what_names_no_page(value: object) -> None:
+def test_texts_that_name_no_page(value: object) -> None:
     assert names_nothing(value)
 
 
 @pytest.mark.parametrize("value", [0, 1, True, "0", "no", [], {}, "?page=2"])
-def test_what_may_name_a_page(value: object) -> None:
+def test_texts_that_may_name_a_page(value: object) -> None:
     assert not names_nothing(value)

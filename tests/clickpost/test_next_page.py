@@ -30,7 +30,7 @@ def trail(max_pages: int = 5) -> PageTrail:
 @pytest.mark.parametrize(
     "link", [None, "", " ", "None", "none", "NULL", "null\n", "undefined", "False", False]
 )
-def test_no_link_is_the_end(link: object) -> None:
+def test_a_page_without_a_link_is_the_last(link: object) -> None:
     assert trail().follow(link, SECRETS) is None
 
 
@@ -131,7 +131,7 @@ def test_other_links_are_refused(link: object, words: str | None) -> None:
         ("http://a.example:8080/", "https://a.example:8080/?page=2", None),
     ],
 )
-def test_a_link_by_http_is_followed_as_it_was_asked_and_never_less_safely(
+def test_an_http_link_is_followed_with_the_scheme_of_the_request(
     asked: str, link: str, target: str | None
 ) -> None:
     pages = PageTrail(httpx.URL(asked), max_pages=5)
@@ -142,7 +142,7 @@ def test_a_link_by_http_is_followed_as_it_was_asked_and_never_less_safely(
         assert str(pages.follow(link, SECRETS)) == target
 
 
-def test_the_newest_page_is_told_from_others() -> None:
+def test_a_repeated_page_is_distinguished_from_a_new_one() -> None:
     pages = trail()
     assert pages.is_here(f"?{TIMES}")
     assert pages.is_here(f"?{TIMES}&key={KEY}")
@@ -154,7 +154,7 @@ def test_the_newest_page_is_told_from_others() -> None:
         assert not pages.is_here(link)
 
 
-def test_a_circle_is_noticed_whatever_the_order_of_its_parameters() -> None:
+def test_a_loop_is_noticed_whatever_the_order_of_parameters() -> None:
     pages = trail()
     pages.follow("?a=1&b=2", SECRETS)
     pages.follow("?a=1&b=3", SECRETS)
@@ -162,7 +162,7 @@ def test_a_circle_is_noticed_whatever_the_order_of_its_parameters() -> None:
         pages.follow("?b=2&a=1", SECRETS)
 
 
-def test_a_relative_link_starts_from_the_page_it_stood_on() -> None:
+def test_a_relative_link_starts_from_its_page() -> None:
     pages = trail()
     pages.follow("more/2", SECRETS)
     assert str(pages.follow("3", SECRETS)) == f"{HERE}more/3"
@@ -197,14 +197,14 @@ def test_a_poll_reads_all_pages_and_counts_them(
 
 
 @pytest.mark.parametrize("none", ["None", "null", " undefined ", "FALSE", "", False, None])
-def test_a_poll_ends_where_no_page_is_named(
+def test_a_poll_ends_at_a_page_without_a_link(
     ask: Callable[..., Any], window: Window, envelope: Callable[..., bytes], none: object
 ) -> None:
     asked = ask(envelope(1, next="?page=2"), envelope(2, next=none))
     assert asked.client.poll(window).records == ("1", "2")
 
 
-def test_a_link_by_http_never_carries_the_key_in_the_clear(
+def test_an_http_link_never_sends_the_key_unencrypted(
     ask: Callable[..., Any], window: Window, envelope: Callable[..., bytes]
 ) -> None:
     link = "http://api.example/api/v1/return_order_poll/?page=2"

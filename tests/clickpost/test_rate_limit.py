@@ -15,7 +15,7 @@ from returns_orchestration.clickpost.rate_limit import FASTER_AFTER, SLOWEST, Ra
 
 
 class Ticking:
-    """Monotonic time that moves by sleeping, and by ``lag`` more at each sleep."""
+    """Monotonic time that advances by sleeping, and by ``lag`` more at each sleep."""
 
     def __init__(self, lag: float = 0) -> None:
         self.now = 50.0
@@ -29,7 +29,7 @@ class Ticking:
 
 
 @pytest.mark.parametrize("lag", [0, 0.03])
-def test_turns_are_evenly_paced_also_when_a_sleep_lasts_too_long(lag: float) -> None:
+def test_turns_are_evenly_spaced_also_when_a_sleep_lasts_too_long(lag: float) -> None:
     time = Ticking(lag)
     rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
     turns = []
@@ -42,7 +42,7 @@ def test_turns_are_evenly_paced_also_when_a_sleep_lasts_too_long(lag: float) -> 
     assert max(gaps) <= 0.1 + lag + 1e-9
 
 
-def test_idle_time_is_not_saved_up_for_a_burst() -> None:
+def test_idle_time_allows_no_burst() -> None:
     time = Ticking()
     rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
     rate_limit.wait_turn()
@@ -55,7 +55,7 @@ def test_idle_time_is_not_saved_up_for_a_burst() -> None:
     assert turns == [0, 0.1, 0.2]
 
 
-def test_threads_share_one_pace() -> None:
+def test_threads_share_one_rate() -> None:
     time = Ticking()
     rate_limit = RateLimit(4, sleep=time.sleep, monotonic=time.monotonic)
     threads = [threading.Thread(target=rate_limit.wait_turn) for _ in range(21)]
@@ -66,8 +66,8 @@ def test_threads_share_one_pace() -> None:
     assert time.now - 50 == pytest.approx(20 / 4)
 
 
-def test_no_turn_is_given_while_another_is_waited_for() -> None:
-    """A thread that comes while another one sleeps for its turn stands behind it."""
+def test_turns_are_given_one_after_another() -> None:
+    """A thread that comes while another one sleeps for its turn waits behind it."""
     second: list[threading.Thread] = []
     stood_behind: list[bool] = []
 
@@ -87,7 +87,7 @@ def test_no_turn_is_given_while_another_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
-def test_a_rate_without_sense_is_refused(rate: float) -> None:
+def test_an_invalid_rate_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="positive"):
         RateLimit(rate, sleep=lambda _: None, monotonic=lambda: 0.0)
 
@@ -100,7 +100,7 @@ def gap_of(rate_limit: RateLimit, time: Ticking) -> float:
     return time.now - before
 
 
-def test_a_429_widens_the_space_once_for_all_requests_in_flight() -> None:
+def test_a_429_widens_the_interval_once_for_all_requests_in_flight() -> None:
     time = Ticking()
     rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
     sent_at = time.now
@@ -120,7 +120,7 @@ def test_all_wait_as_long_as_the_api_asks() -> None:
     assert time.now == pytest.approx(57)
 
 
-def test_the_pace_recovers_by_steps_and_not_beyond_the_ceiling() -> None:
+def test_the_rate_recovers_by_steps_up_to_the_ceiling() -> None:
     time = Ticking()
     rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
     rate_limit.slow_down(time.now, None)
@@ -130,7 +130,7 @@ def test_the_pace_recovers_by_steps_and_not_beyond_the_ceiling() -> None:
         assert gap_of(rate_limit, time) == pytest.approx(expected)
 
 
-def test_it_never_becomes_slower_than_its_bound() -> None:
+def test_the_rate_never_becomes_slower_than_its_bound() -> None:
     time = Ticking()
     rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
     for _ in range(20):
@@ -140,7 +140,7 @@ def test_it_never_becomes_slower_than_its_bound() -> None:
     assert gap_of(rate_limit, time) == pytest.approx(SLOWEST)
 
 
-def test_processes_share_one_pace(tmp_path: Path) -> None:
+def test_processes_share_one_rate(tmp_path: Path) -> None:
     file = tmp_path / "home" / "rate-limit.json"
     context = multiprocessing.get_context("spawn")
     began = clock.monotonic()
@@ -153,7 +153,7 @@ def test_processes_share_one_pace(tmp_path: Path) -> None:
     turns = sorted(float(turn) for p in tmp_path.glob("turns-*") for turn in p.read_text().split())
     assert len(turns) == 30
     assert turns[0] >= began
-    # A turn is noted a moment after it was taken, so single gaps say little; the whole does.
+    # A turn is noted a moment after it was taken, so only the sum of the gaps is meaningful.
     assert turns[-1] - turns[0] >= 28 * 0.02
 
 
@@ -168,7 +168,7 @@ def take_turns(file: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b'{"due": 1e12, "gap": 0.2}'])
-def test_a_torn_file_or_one_from_before_a_restart_stops_nobody(
+def test_a_torn_file_or_one_from_before_a_restart_delays_no_request(
     tmp_path: Path, content: bytes
 ) -> None:
     file = tmp_path / "rate-limit.json"
@@ -178,7 +178,7 @@ def test_a_torn_file_or_one_from_before_a_restart_stops_nobody(
     assert time.now == 50
 
 
-def test_a_reply_is_taken_note_of_while_another_thread_waits_for_its_turn() -> None:
+def test_a_reply_is_noted_while_another_thread_waits_for_its_turn() -> None:
     asleep, wake = threading.Event(), threading.Event()
 
     def sleep(_seconds: float) -> None:

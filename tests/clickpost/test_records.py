@@ -1,7 +1,7 @@
-"""The exact text of each record, and the line between an odd record and a body that is no JSON.
+"""The exact text of each record, and the line between an odd record and a body that is not JSON.
 
-What cannot be JSON, what is named twice and what is too large are told apart here by small bodies;
-``test_bounds.py`` holds large ones to their cost.
+Small bodies show here the difference between invalid JSON, duplicate members and too large values;
+``test_bounds.py`` bounds the cost of large ones.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 @given(records=st.lists(VALUES), ascii_only=st.booleans(), indent=st.sampled_from([None, 2]))
-def test_texts_decode_to_what_was_sent(
+def test_texts_decode_to_the_sent_values(
     *, records: list[Any], ascii_only: bool, indent: int
 ) -> None:
     sent = json.dumps({"meta": {}, "result": records}, ensure_ascii=ascii_only, indent=indent)
@@ -57,7 +57,7 @@ def test_texts_decode_to_what_was_sent(
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=9), VALUES, max_size=5), max_size=5))
-def test_both_cuts_agree(records: list[Any]) -> None:
+def test_both_splitters_agree(records: list[Any]) -> None:
     """A NaN at the end sends the same records down the second path."""
     pieces = [json.dumps(record, allow_nan=True).encode() for record in records]
     texts = records_of(around(*pieces, b"NaN"))
@@ -90,7 +90,7 @@ def test_both_cuts_agree(records: list[Any]) -> None:
         '{"name": "नमस्ते 🙂"}'.encode(),
     ],
 )
-def test_an_odd_record_is_kept_as_it_came_and_harms_no_neighbour(odd: bytes) -> None:
+def test_an_odd_record_is_kept_as_received_and_affects_no_other(odd: bytes) -> None:
     before, after = b'{"sku": "A"}', b'{"sku": "Z"}'
     assert records_of(around(before, odd, after)) == tuple(
         piece.decode() for piece in (before, odd, after)
@@ -98,7 +98,7 @@ def test_an_odd_record_is_kept_as_it_came_and_harms_no_neighbour(odd: bytes) -> 
 
 
 @pytest.mark.parametrize("second_path", [False, True])
-def test_bytes_that_are_no_text_are_kept_as_escapes_and_counted(*, second_path: bool) -> None:
+def test_undecodable_bytes_are_kept_as_escapes_and_counted(*, second_path: bool) -> None:
     pieces = [b'{"a": "\xff\xfe"}', b'{"b": "fine"}', b'{"c": "\xc3"}', b'{"d": "\xed\xa0\x80"}']
     texts = texts_of(around(*pieces, *([b"NaN"] if second_path else [])))
     assert texts.damaged == 3
@@ -121,8 +121,8 @@ def test_texts_differ_where_their_bytes_do(one: bytes, other: bytes, second_path
     assert json.loads(first, strict=False) is not None
 
 
-def test_an_escape_of_a_byte_that_is_no_text_is_no_way_around_json() -> None:
-    """A byte after a backslash is no escape of JSON, and must not become one."""
+def test_an_escaped_undecodable_byte_does_not_bypass_json_rules() -> None:
+    """A raw byte after a backslash is not a JSON escape, and must not become one."""
     with pytest.raises(NotJsonError, match="element 0"):
         records_of(around(b'"\\\xff"'))
 
@@ -133,7 +133,7 @@ def test_a_byte_order_mark_and_wide_encodings_are_read(encoding: str) -> None:
     assert records_of(body) == ('{"name": "é"}',)
 
 
-def test_order_of_the_parts_and_unknown_parts_do_not_matter() -> None:
+def test_the_order_of_parts_and_unknown_parts_do_not_matter() -> None:
     parts = split_reply(bytearray(b' {"x": {"result": [9]}, "result": [1], "meta": {"a": 2}} \n'))
     assert parts.meta == '{"a": 2}'
     assert bytes(parts.result) == b"[1]"
@@ -146,7 +146,7 @@ def test_an_odd_unknown_part_does_not_hide_the_others() -> None:
     assert list(parts.beside) == ["x"]
 
 
-def test_what_stands_beside_is_kept_as_it_came() -> None:
+def test_members_beside_the_records_are_kept_as_received() -> None:
     beside = b'"next" : "?page=2" , "n" :12 ,"o": {"a" : [1]} ,"l":[ ],"t":true, "z" :null'
     for odd in (b"", b', "odd": NaN'):
         body = b'{"meta": {}, ' + beside + odd + b', "result": []}'
@@ -182,18 +182,18 @@ TWICE = [
 
 @pytest.mark.parametrize("odd", [b"", b', "odd": NaN', b', "odd": "\\ud800"'])
 @pytest.mark.parametrize("body", TWICE)
-def test_an_envelope_that_names_a_member_twice_is_no_answer(body: bytes, odd: bytes) -> None:
+def test_an_envelope_with_a_duplicate_member_is_no_answer(body: bytes, odd: bytes) -> None:
     with pytest.raises(NotJsonError, match="twice"):
         split_reply(bytearray(body[:-1] + odd + b"}"))
 
 
-def test_a_member_named_twice_within_a_record_is_the_records_own_matter() -> None:
+def test_a_duplicate_member_within_a_record_is_kept() -> None:
     body = b'{"meta": {}, "result": [{"result": [1], "result": 2}], "x": {"result": 1, "meta": 2}}'
     assert records_of(body) == ('{"result": [1], "result": 2}',)
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 1}', '{"a": 1, "\\u0061": 2}'])
-def test_an_object_that_names_a_member_twice_can_be_told(text: str) -> None:
+def test_an_object_with_a_duplicate_member_is_detected(text: str) -> None:
     assert type(plain_json(text)).__name__ == "Repeating"
     assert type(plain_json('{"a": {"a": 1}}')) is dict
 
@@ -227,13 +227,13 @@ def test_an_empty_list_holds_no_records(blank: bytes) -> None:
         b'{"' + b"a" * 100_000,
     ],
 )
-def test_a_body_that_is_no_json_object_is_told_apart(body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_distinguished(body: bytes) -> None:
     with pytest.raises(NotJsonError):
         split_reply(bytearray(body))
 
 
 @pytest.mark.parametrize("wrong", [b"{'a': 1}", b'{"a": tru}', b'{"a": 1 "b": 2}', b"", b'{"a"}'])
-def test_an_element_that_is_no_json_is_an_error_and_names_its_position(wrong: bytes) -> None:
+def test_an_element_that_is_not_json_is_an_error_with_its_position(wrong: bytes) -> None:
     parts = split_reply(bytearray(around(b"1", wrong, b"2")))
     with pytest.raises(NotJsonError, match="element 1") as caught:
         split_records(parts.result, parts.elements)
@@ -248,7 +248,7 @@ NO_VALUES = [
 
 
 @pytest.mark.parametrize("wrong", NO_VALUES)
-def test_what_is_read_in_place_of_json_is_read_nowhere_else(wrong: bytes) -> None:
+def test_malformed_json_extensions_are_refused(wrong: bytes) -> None:
     with pytest.raises(NotJsonError):
         records_of(around(b"NaN", wrong))
     with pytest.raises(json.JSONDecodeError):
@@ -256,7 +256,7 @@ def test_what_is_read_in_place_of_json_is_read_nowhere_else(wrong: bytes) -> Non
 
 
 @pytest.mark.parametrize("result", [b"{}", b'"x"', b"7", b"null", b""])
-def test_what_is_no_list_has_no_records(result: bytes) -> None:
+def test_a_result_that_is_not_a_list_has_no_records(result: bytes) -> None:
     assert split_records(result) is None
 
 
@@ -277,13 +277,13 @@ BEYOND = {
 
 
 @pytest.mark.parametrize("kind", BEYOND)
-def test_what_exceeds_a_bound_is_refused(kind: str) -> None:
+def test_a_body_beyond_a_bound_is_refused(kind: str) -> None:
     with pytest.raises(BeyondBoundsError) as caught:
         records_of(BEYOND[kind])
     assert caught.value.__context__ is None
 
 
-def test_what_is_just_within_the_bounds_is_read() -> None:
+def test_a_body_just_within_the_bounds_is_read() -> None:
     for record in (b"{}", b"1", b"NaN", b"{}, 1"):
         count = bounds.MAX_RECORDS // (1 + record.count(b","))
         assert len(records_of(around(*[record] * count))) == bounds.MAX_RECORDS

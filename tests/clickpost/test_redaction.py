@@ -1,4 +1,4 @@
-"""What an error repeats of the API's message: what it says, and nothing that it tells back."""
+"""The part of the API's message that an error repeats: its statement, without any echoed value."""
 
 from __future__ import annotations
 
@@ -47,34 +47,34 @@ def quote(message: str, secrets: Secrets = SECRETS) -> str:
 
 
 @pytest.mark.parametrize("message", SEEN)
-def test_a_message_that_tells_nothing_is_quoted_whole(message: str) -> None:
+def test_a_harmless_message_is_quoted_whole(message: str) -> None:
     assert quote(message) == message
 
 
 @pytest.mark.parametrize("frame", ["Invalid key: {}", "{} is not valid", "Unknown ({})", "{}"])
 @pytest.mark.parametrize("value", [KEY, USER], ids=["key", "user name"])
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_no_piece_of_a_credential_is_told_in_any_spelling(
+def test_no_part_of_a_credential_is_shown_in_any_spelling(
     spelling: str, value: str, frame: str
 ) -> None:
-    told = quote(frame.format(SPELLINGS[spelling](value)))
-    said = told.replace("and", "***").replace("user", "***")  # what stands between pieces
-    assert not set(said) - {*frame, *"*[]()'\"<>=.,:;/- "}, told
-    assert "***" in told
-    assert all(word in told for word in frame.replace("({})", "").replace("{}", "").split())
+    quoted = quote(frame.format(SPELLINGS[spelling](value)))
+    unmasked = quoted.replace("and", "***").replace("user", "***")  # the text between pieces
+    assert not set(unmasked) - {*frame, *"*[]()'\"<>=.,:;/- "}, quoted
+    assert "***" in quoted
+    assert all(word in quoted for word in frame.replace("({})", "").replace("{}", "").split())
 
 
 @pytest.mark.parametrize("frame", ["No return of {} found", "{}", "customer {}, order {}"])
 @pytest.mark.parametrize("case", PERSONAL)
-def test_nobody_is_told_by(case: str, frame: str) -> None:
+def test_personal_data_is_masked(case: str, frame: str) -> None:
     written, *pieces = PERSONAL[case]
-    told = quote(frame.replace("{}", written))
-    assert not [piece for piece in pieces if piece in told]
-    assert "***" in told
+    quoted = quote(frame.replace("{}", written))
+    assert not [piece for piece in pieces if piece in quoted]
+    assert "***" in quoted
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "quoted"),
     [
         ("No order of Jane Doe, Pune found", "No order of *** found"),
         ("at 4711, Zebra", "***"),
@@ -89,12 +89,12 @@ def test_nobody_is_told_by(case: str, frame: str) -> None:
         ("?!", "?!"),
     ],
 )
-def test_what_is_not_known_to_be_harmless_is_one_mask(message: str, told: str) -> None:
-    assert quote(message) == told
+def test_text_not_known_to_be_harmless_becomes_one_mask(message: str, quoted: str) -> None:
+    assert quote(message) == quoted
 
 
 @pytest.mark.parametrize(
-    ("key", "user", "message", "told"),
+    ("key", "user", "message", "quoted"),
     [
         ("k3y", "error", "Server ERROR, then errors", "Server ***, then ***"),
         ("k3y", "api", "Invalid Token or API Key", "Invalid Token or *** Key"),
@@ -108,13 +108,13 @@ def test_what_is_not_known_to_be_harmless_is_one_mask(message: str, told: str) -
         ("required", "u7", "key, is re-quired, not deriuqer", "key, is ***, not ***"),
     ],
 )
-def test_a_credential_of_plain_words_is_no_word(
-    key: str, user: str, message: str, told: str
+def test_a_credential_of_plain_words_is_masked(
+    key: str, user: str, message: str, quoted: str
 ) -> None:
-    assert quote(message, Secrets(key, user)) == told
+    assert quote(message, Secrets(key, user)) == quoted
 
 
-def test_known_words_that_add_up_to_a_credential_are_not_told() -> None:
+def test_known_words_that_form_a_credential_are_masked() -> None:
     assert quote("type: date, time, zone", Secrets("datetimezonetypes1", "x9")) == quote(
         "type: date, time, zone"
     )
@@ -123,16 +123,16 @@ def test_known_words_that_add_up_to_a_credential_are_not_told() -> None:
 
 
 def test_a_long_message_is_cut_after_it_is_masked() -> None:
-    told = quote("value " * 32 + KEY + " required" * 500)
-    assert told == ("value " * 32 + "*** required")[:199] + "…"
+    quoted = quote("value " * 32 + KEY + " required" * 500)
+    assert quoted == ("value " * 32 + "*** required")[:199] + "…"
 
 
-def test_the_list_is_of_words() -> None:
+def test_the_list_holds_only_words() -> None:
     assert all(word == word.casefold() and word.isascii() and len(word) > 1 for word in VOCABULARY)
     assert not [word for word in VOCABULARY if any(letter.isdigit() for letter in word)]
 
 
 @pytest.mark.parametrize("message", [replies.TOO_WIDE, replies.REVERSED])
-def test_the_simulators_objects_are_among_what_is_seen(message: Any) -> None:
+def test_the_simulators_messages_are_tested(message: Any) -> None:
     ((name, (text,)),) = message.items()
     assert f"{name}: {text}" in SEEN

@@ -61,7 +61,7 @@ def test_status_may_be_absent() -> None:
     assert judged(200, {"meta": {"success": True}, "result": []}).records == ()
 
 
-def test_null_result_is_an_empty_hour_and_says_so() -> None:
+def test_a_null_result_is_an_empty_hour_and_is_reported() -> None:
     page = judged(200, meta("SUCCESS", 200, success=True) | {"result": None})
     assert (page.records, page.null_result) == ((), True)
     assert not judged(200, meta("SUCCESS", 200, success=True) | {"result": []}).null_result
@@ -166,15 +166,15 @@ def test_success_without_a_list_is_malformed(result: dict[str, object], words: s
         (403, b'{"meta": {"status": 301, "status": 200}, "result": []}', CredentialsRefused),
     ],
 )
-def test_verdicts(http: int, body: object, kind: type[ApiError]) -> None:
+def test_each_status_gives_its_verdict(http: int, body: object, kind: type[ApiError]) -> None:
     assert type(refused(http, body)) is kind
 
 
-def test_no_answer_yet_is_said_with_its_status() -> None:
+def test_a_reply_without_an_answer_shows_its_status() -> None:
     assert str(refused(202, GOOD)).startswith("ClickPost has no answer yet (HTTP 202, meta.status")
-    said = str(refused(200, meta("", 202, success=True)))
-    assert said.startswith("ClickPost has no answer yet (HTTP 200, meta.status 202).")
-    assert "again later" in said
+    text = str(refused(200, meta("", 202, success=True)))
+    assert text.startswith("ClickPost has no answer yet (HTTP 200, meta.status 202).")
+    assert "again later" in text
 
 
 def test_facts_are_attributes() -> None:
@@ -190,11 +190,11 @@ def test_an_object_message_is_quoted_as_words() -> None:
 
 
 def test_a_message_is_quoted_on_one_line_and_shortened() -> None:
-    said = str(refused(200, meta("end\r\n\ttime\x1b[ \u2028start " + "value " * 900, 400)))
-    assert '"end time [ start value value' in said
-    assert said.isprintable()
-    assert "…" in said
-    assert len(said) < 450
+    text = str(refused(200, meta("end\r\n\ttime\x1b[ \u2028start " + "value " * 900, 400)))
+    assert '"end time [ start value value' in text
+    assert text.isprintable()
+    assert "…" in text
+    assert len(text) < 450
 
 
 @pytest.mark.parametrize(
@@ -211,27 +211,27 @@ def test_a_message_is_quoted_on_one_line_and_shortened() -> None:
     ],
 )
 def test_a_message_that_repeats_a_credential_is_masked(written: str) -> None:
-    said = str(refused(200, meta(f"Unknown <{written}>!", 400)))
-    assert "Unknown <***>!" in said
+    text = str(refused(200, meta(f"Unknown <{written}>!", 400)))
+    assert "Unknown <***>!" in text
 
 
 def test_a_credential_is_masked_before_the_message_is_cut() -> None:
-    said = str(refused(200, meta("value " * 32 + KEY, 400)))
-    assert KEY[:4] not in said
+    text = str(refused(200, meta("value " * 32 + KEY, 400)))
+    assert KEY[:4] not in text
 
 
 def test_personal_data_in_a_message_is_not_repeated() -> None:
-    said = str(refused(200, meta("No return of jo.doe+x@mail.example, +91 98765 43210", 400)))
-    assert '"No return of ***"' in said
+    text = str(refused(200, meta("No return of jo.doe+x@mail.example, +91 98765 43210", 400)))
+    assert '"No return of ***"' in text
 
 
 @pytest.mark.parametrize("status", [200, 301, 404, 500])
-def test_a_page_is_described_and_never_quoted(status: int) -> None:
-    said = str(refused(status, f"<html>SECRET {KEY} Jane</html>".encode()))
-    assert not any(word in said for word in ("SECRET", KEY, "Jane", "html"))
+def test_an_html_page_is_described_and_never_quoted(status: int) -> None:
+    text = str(refused(status, f"<html>SECRET {KEY} Jane</html>".encode()))
+    assert not any(word in text for word in ("SECRET", KEY, "Jane", "html"))
 
 
-def test_what_a_reply_exceeds_is_named() -> None:
+def test_the_exceeded_bound_of_a_reply_is_named() -> None:
     body = b'{"meta": {"success": true}, "result": [' + b"0," * 100_000 + b"0]}"
     error = refused(200, body)
     assert str(error) == (
@@ -241,18 +241,18 @@ def test_what_a_reply_exceeds_is_named() -> None:
     assert not isinstance(error, MalformedReply)
 
 
-def test_a_message_of_many_levels_is_quoted_as_far_as_it_is_read() -> None:
+def test_a_nested_message_is_quoted_to_its_read_depth() -> None:
     message: Any = "wrong end time"
     for _ in range(5):
         message = {"error": [message]}
     assert "wrong end time" in str(refused(400, meta(message, 400)))
 
 
-def test_a_redirect_names_where_it_leads() -> None:
+def test_a_redirect_names_its_target() -> None:
     error = refused(302, b"", redirected_to="https://api.clickpost.in")
     assert "redirect to https://api.clickpost.in (HTTP 302)" in str(error)
 
 
-def test_the_next_link_is_handed_on_as_it_stands() -> None:
+def test_the_next_link_is_passed_on_unchanged() -> None:
     good = {"meta": {"success": True, "next": 7}, "result": []}
     assert judged(200, good).next_link == 7

@@ -1,4 +1,4 @@
-"""When a failed request is repeated, and how close together requests may start."""
+"""When a failed request is repeated, and how long it waits."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_wait_that_would_overrun_the_total_gives_up(elapsed: float, wait: floa
     "wrong",
     [{"attempts": 0}, {"total_seconds": -1}, {"cap_seconds": float("nan")}, {"base_seconds": -0.1}],
 )
-def test_a_policy_without_sense_is_refused(wrong: dict[str, float]) -> None:
+def test_an_invalid_policy_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"attempt|finite"):
         RetryPolicy(**wrong)
 
@@ -86,5 +86,5 @@ def test_a_policy_without_sense_is_refused(wrong: dict[str, float]) -> None:
         ("Mon, 99 Nov 2026 12:00:45 GMT", None),
     ],
 )
-def test_retry_after(text: str | None, seconds: float | None) -> None:
+def test_every_form_of_retry_after_is_read(text: str | None, seconds: float | None) -> None:
     assert read_retry_after(text, NOW) == seconds

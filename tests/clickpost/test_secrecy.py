@@ -1,4 +1,4 @@
-"""Key and user name in no text: exceptions, tracebacks, log records, reprs; on every path."""
+"""Key and user name are in no text: exceptions, tracebacks, log records, reprs; on every path."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def written_forms(canaries: tuple[str, str]) -> set[str]:
 
 @pytest.fixture
 def every_log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], str]]:
-    """All log records of all loggers at DEBUG and below, also of those set to it by name."""
+    """All log records of all loggers at DEBUG and below, also where a name sets that level."""
     names = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy")
     before = {name: logging.getLogger(name).level for name in names}
     with caplog.at_level(1):
@@ -42,7 +42,7 @@ def every_log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], str]]:
 
 
 def failures(key: str, user: str) -> dict[str, Any]:
-    """Every way in which a reply or the library can repeat what was asked."""
+    """Every way in which a reply or the library can repeat the request."""
     url = f"https://api.example/?key={quote(key)}&user_name={quote_plus(user)}"
     echo = f"{key} {user} {url}"
     request = httpx.Request("GET", "https://api.example/", params={"key": key, "user_name": user})
@@ -89,7 +89,7 @@ def failures(key: str, user: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", failures("k", "u"))
-def test_no_failure_tells_a_credential(
+def test_no_failure_shows_a_credential(
     *,
     case: str,
     ask: Callable[..., Any],
@@ -102,7 +102,7 @@ def test_no_failure_tells_a_credential(
     with pytest.raises(ApiError) as caught:
         asked.client.poll(window)
     error = caught.value
-    told = [
+    leaks = [
         str(error),
         repr(error),
         repr(error.__dict__),
@@ -111,7 +111,7 @@ def test_no_failure_tells_a_credential(
         repr(asked.client.__dict__),
         every_log(),
     ]
-    assert not [form for form in written_forms(canaries) for text in told if form in text]
+    assert not [form for form in written_forms(canaries) for text in leaks if form in text]
     assert error.__cause__ is None
     assert error.__context__ is None
     assert all(canaries[0] == request.url.params["key"] for request in asked.requests)
@@ -131,7 +131,7 @@ def test_log_lines_of_the_http_library_are_kept_without_credentials(
     assert not [form for form in written_forms(canaries) if form in log]
 
 
-def test_real_sockets_at_debug_level_tell_nothing(
+def test_debug_logs_of_real_sockets_show_no_credential(
     *,
     serve: Callable[..., Any],
     connect: Callable[..., Any],
@@ -141,7 +141,7 @@ def test_real_sockets_at_debug_level_tell_nothing(
     canaries: tuple[str, str],
     every_log: Callable[[], str],
 ) -> None:
-    """Heads that echo the address would be written by httpcore, if it were let."""
+    """Headers that echo the address would be logged by httpcore if its logger were open."""
     key, user = canaries
     echo = f"/?key={quote(key)}&user_name={quote(user)}"
     server = serve(
@@ -178,7 +178,7 @@ def test_hooks_and_responses_above_the_transport_see_no_credential(
 ) -> None:
     asked = ask(envelope(1))
     seen: list[str] = []
-    http = asked.client._http  # what a hook would see is the claim
+    http = asked.client._http  # the claim is about the content that a hook would see
     http.event_hooks = {
         "request": [lambda request: seen.append(f"{request.url} {request.headers}")],
         "response": [
@@ -192,7 +192,7 @@ def test_hooks_and_responses_above_the_transport_see_no_credential(
     assert not [form for form in written_forms(canaries) for text in seen if form in text]
 
 
-def test_a_credential_that_is_no_text_is_named_and_not_shown(
+def test_a_credential_that_is_not_text_is_named_and_not_shown(
     ask: Callable[..., Any], window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ask()
@@ -203,7 +203,7 @@ def test_a_credential_that_is_no_text_is_named_and_not_shown(
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_reprs_hide_both(canaries: tuple[str, str]) -> None:
+def test_reprs_hide_both_credentials(canaries: tuple[str, str]) -> None:
     secrets = Secrets(*canaries)
     assert not [form for form in written_forms(canaries) if form in f"{secrets!r}{secrets.mask}"]
     assert secrets.mask("") == ""

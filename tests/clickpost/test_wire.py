@@ -1,4 +1,4 @@
-"""Real sockets: what a server, or the way to it, can do to a reply."""
+"""Real sockets: faults of a server or of the network on a reply."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Http = Any
 ONCE = RetryPolicy(attempts=1)
 
 
-def test_a_connection_is_used_again(
+def test_a_connection_is_reused(
     *, serve: Serve, connect: Connect, reply_bytes: Http, envelope: Any, window: Window
 ) -> None:
     server = serve(*[reply_bytes(envelope(number)) for number in range(5)])
@@ -90,7 +90,7 @@ def sends(data: bytes, end: Callable[[socket.socket], None] = socket.socket.clos
     return step
 
 
-def test_replies_that_break_off_are_transient(
+def test_truncated_replies_are_transient(
     *,
     serve: Serve,
     connect: Connect,
@@ -142,7 +142,7 @@ def test_only_200_is_an_answer(
         connect(serve(reply_bytes(body, status=status)).url, retry=ONCE).poll(window)
 
 
-def test_a_refused_key_counts_although_its_page_breaks_off(
+def test_a_refused_key_counts_although_its_page_is_truncated(
     serve: Serve, connect: Connect, reply_bytes: Http, window: Window
 ) -> None:
     server = serve(sends(reply_bytes(b"<ht", status="403 Forbidden", length=900)))
@@ -161,7 +161,9 @@ def test_a_redirect_is_never_followed(
     assert (len(server.requests), elsewhere.connections) == (1, 0)
 
 
-def test_silence_is_named_by_its_time(serve: Serve, connect: Connect, window: Window) -> None:
+def test_a_silent_server_is_reported_with_the_time_waited(
+    serve: Serve, connect: Connect, window: Window
+) -> None:
     server = serve()
     server.steps.append(lambda _connection: server.stop.wait(5))
     with pytest.raises(Unreachable, match=r"no reply within 0\.3 s"):
@@ -237,7 +239,7 @@ def test_a_proxy_from_the_environment_is_used_and_bounded(
 
 
 @pytest.mark.parametrize("address", ["nonsense://canary:1", "http://canary:port"])
-def test_a_proxy_that_makes_no_sense_is_named_by_its_variable(
+def test_an_invalid_proxy_is_named_by_its_variable(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setenv("http_proxy", address)
@@ -247,7 +249,7 @@ def test_a_proxy_that_makes_no_sense_is_named_by_its_variable(
     assert caught.value.__context__ is None
 
 
-def test_no_proxy_is_honoured(
+def test_the_no_proxy_variable_is_honoured(
     *,
     serve: Serve,
     connect: Connect,

@@ -40,6 +40,6 @@ def new_world(tmp_path: Path) -> Iterator[Worlds]:
 
 @pytest.fixture(scope="module")
 def new_world_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
-    """The same for worlds that all tests of a file look at and none changes."""
+    """The same for worlds that all tests of a file read and do not change."""
     with ExitStack() as stack:
         yield Worlds(tmp_path_factory.mktemp("worlds"), stack)

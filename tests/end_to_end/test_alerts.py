@@ -20,7 +20,7 @@ def after(hours: float) -> Any:
     return START + timedelta(hours=hours)
 
 
-def test_messages_reach_a_receiver_that_was_down_once_it_is_back_each_once_and_in_order(
+def test_messages_reach_a_receiver_that_was_down_once_each_and_in_order(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch({"RETURNS_ALERT_GRACE_MINUTES": "30"})
@@ -42,7 +42,7 @@ def test_messages_reach_a_receiver_that_was_down_once_it_is_back_each_once_and_i
     assert set(attempts.get_column("channel")) == {"json 1"}
 
 
-def test_a_wrong_key_is_notified_at_once_and_a_right_one_too(
+def test_a_wrong_key_is_notified_at_once_and_so_is_its_correction(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch()
@@ -57,7 +57,7 @@ def test_a_wrong_key_is_notified_at_once_and_a_right_one_too(
     assert not [incident for incident in daemon.state.incidents if incident.is_open]
 
 
-def test_an_api_on_india_time_is_one_incident_and_no_other(
+def test_an_api_on_india_time_is_exactly_one_incident(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch(zone="Asia/Kolkata", returns_per_hour=6, rhythm=False)
@@ -91,7 +91,7 @@ def test_records_that_cannot_be_used_are_notified(
     ]
 
 
-def test_what_is_open_stands_in_the_ui_and_in_the_lake_and_on_the_command_line(
+def test_open_incidents_are_shown_in_the_ui_the_lake_and_the_command_line(
     watch: Callable[..., Watched],
 ) -> None:
     daemon = watch({"RETURNS_ALERT_URLS": ""}, returns_per_hour=5, rhythm=False, unusable=0.5)
@@ -143,7 +143,7 @@ def test_no_secret_is_in_any_message_log_or_file(
     assert failed.get_column("text").str.ends_with(": no connection, or no answer in time").all()
 
 
-def test_the_commands_say_what_is_open_and_that_nobody_looks(
+def test_the_commands_show_open_incidents_and_report_a_stopped_sensor(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     daemon = watch()
@@ -162,7 +162,7 @@ def test_the_commands_say_what_is_open_and_that_nobody_looks(
     assert daemon.world.run("alert", "--test", RETURNS_ALERT_URLS="").returncode == 2
 
 
-def test_the_files_of_the_table_tell_when_they_were_altered(
+def test_altered_files_of_the_table_are_detected(
     watch: Callable[..., Watched],
 ) -> None:
     daemon = watch()
@@ -185,7 +185,7 @@ def test_the_files_of_the_table_tell_when_they_were_altered(
 def test_days_of_outages_are_two_incidents_and_four_messages(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
-    """The outages of test_unattended, closer together: what heals within the grace is no news."""
+    """The outages of test_unattended, closer together: recovery within the grace is no news."""
     daemon = watch(
         {"RETURNS_REPOLL_AFTER_HOURS": "1,6"},
         returns_per_hour=3,
@@ -193,7 +193,7 @@ def test_days_of_outages_are_two_incidents_and_four_messages(
         late_by=(timedelta(minutes=15), timedelta(hours=20)),
     )
     daemon.live_to(after(5))
-    daemon.world.simulator.faults = ["meta-400-repr:*"]  # the API is out for six hours
+    daemon.world.simulator.faults = ["meta-400-repr:*"]  # the API is down for six hours
     daemon.live_to(after(7))
     assert receiver.titles == []
     daemon.live_to(after(7) + timedelta(minutes=10))  # 04:00 was due at 05:10
@@ -205,7 +205,7 @@ def test_days_of_outages_are_two_incidents_and_four_messages(
     daemon.live_to(after(24))
     daemon.kill_next = True
     daemon.live_to(after(28))
-    daemon.world.simulator.faults = ["meta-400-repr:*:2026-11-02T05:00"]  # one hour is dead
+    daemon.world.simulator.faults = ["meta-400-repr:*:2026-11-02T05:00"]  # one hour always fails
     daemon.live_to(after(37))
     daemon.world.simulator.faults = []
     daemon.live_to(after(39))
@@ -222,7 +222,7 @@ def test_days_of_outages_are_two_incidents_and_four_messages(
     ]
 
 
-def test_a_check_that_fails_is_notified_and_one_that_can_wait_waits_for_the_morning(
+def test_a_failed_check_is_notified_and_a_notice_waits_for_the_morning(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:
     # It is half past five in the morning in India.

@@ -1,4 +1,4 @@
-"""Single ticks of what runs by itself, over a real instance and a real lake."""
+"""Single ticks of the schedules and sensors, over a real instance and a real lake."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def asked_for(data: dg.SensorResult) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_complete_hour_that_is_so_no_longer_is_found_again(
+def test_an_hour_that_is_no_longer_complete_is_found(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     now = END.end + timedelta(minutes=30)
@@ -77,7 +77,7 @@ def test_a_complete_hour_that_is_so_no_longer_is_found_again(
     first = tick(definitions, instance, None)
     assert not first.run_requests
 
-    # A later poll that brings something lands, and its run is killed before it makes anything.
+    # A later poll with changes lands, and its run is killed before it makes a table.
     world.set_clock(lambda: END.end + WEEK)
     odd = windows[5]
     [(_, poll)] = pipeline.poll_all([odd])
@@ -85,7 +85,7 @@ def test_a_complete_hour_that_is_so_no_longer_is_found_again(
     data = tick(definitions, instance, first.cursor)
     assert (odd.key, odd.key) in asked_for(data)
     assert all(start == end for start, end in asked_for(data))
-    assert len(asked_for(data)) <= 3  # its neighbours, where they depend on its polls
+    assert len(asked_for(data)) <= 3  # adjacent hours that depend on its polls
 
 
 def test_lateness_is_an_asset_with_its_picture_and_its_check(
@@ -112,11 +112,11 @@ def test_lateness_is_an_asset_with_its_picture_and_its_check(
 
 
 def test_the_definitions_load_as_a_whole(world: World) -> None:
-    """As the daemon loads them: names of jobs and steps are one space."""
+    """As the daemon loads them: names of jobs and steps share one namespace."""
     dg.Definitions.validate_loadable(build_defs(world.settings))
 
 
-def test_hours_of_which_dagster_was_not_told_are_reported_without_a_call(
+def test_hours_unknown_to_dagster_are_reported_without_a_call(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     """A run was killed between an hour's files and its events, or DAGSTER_HOME was lost."""
@@ -136,7 +136,7 @@ def test_hours_of_which_dagster_was_not_told_are_reported_without_a_call(
     assert not tick(definitions, instance, data.cursor).run_requests
 
 
-def test_an_hour_that_dagster_was_told_of_late_is_still_polled_again(
+def test_an_hour_reported_late_to_dagster_is_still_polled_again(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     now = END.end + timedelta(minutes=30)
@@ -194,7 +194,7 @@ def states_of(world: World, windows: list[Window]) -> set[str]:
 def test_outdated_hours_are_made_again_newest_first_and_without_a_call(
     world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, recent: timedelta
 ) -> None:
-    """A release with other rules: the tables stay readable until they are made by these."""
+    """A release with other rules: the tables stay readable until they are rebuilt by them."""
     monkeypatch.setattr(automation, "RECENT", recent)
     now = END.end + timedelta(minutes=30)
     world.set_clock(lambda: now)
@@ -224,10 +224,10 @@ def test_outdated_hours_are_made_again_newest_first_and_without_a_call(
     assert world.scan("returns").equals(tables)
 
 
-def test_what_the_patrol_finds_in_an_old_hour_is_notified_first_and_then_mended(
+def test_damage_that_the_patrol_finds_is_notified_first_and_then_repaired(
     world: World, instance: dg.DagsterInstance
 ) -> None:
-    """The alerts do not look there by themselves."""
+    """The alerts themselves do not look at these hours."""
     windows = list(windows_between(START.start, START.start + timedelta(days=6)))
     now = windows[-1].end + timedelta(minutes=30)
     world.set_clock(lambda: now)
@@ -242,7 +242,7 @@ def test_what_the_patrol_finds_in_an_old_hour_is_notified_first_and_then_mended(
         now, ticks = now + timedelta(hours=4), ticks + 1
         missing = tick(definitions, instance, missing.cursor)
         incidents = tick(definitions, instance, incidents.cursor, "incidents")
-        if (odd.key, odd.key) in asked_for(missing):  # besides those that are new by now
+        if (odd.key, odd.key) in asked_for(missing):  # besides the hours that are new since then
             assert is_notified(world.pipeline().lake, HoursDamaged)
             assert run_range(definitions, instance, [odd], missing_only=True).success
         assert ticks < 7 * 6
@@ -250,7 +250,7 @@ def test_what_the_patrol_finds_in_an_old_hour_is_notified_first_and_then_mended(
     assert states_of(world, windows) <= {"complete", "empty"}
 
 
-def test_a_file_that_is_gone_is_notified_first_and_then_mended_without_a_call(
+def test_a_lost_file_is_notified_first_and_then_repaired_without_a_call(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     now = END.end + timedelta(minutes=30)

@@ -1,4 +1,4 @@
-"""Backfills as the UI launches and repeats them: in processes of their own, by Dagster's daemon."""
+"""Backfills as the UI launches and repeats them: in separate processes, by Dagster's daemon."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BAD = [WEEK[at] for at in (3, 4, 5, 99, 167)]
 HOURS = WEEK[:14]
 LANDED, HANGING = HOURS[:6], HOURS[6:]
 
-# Dagster's GraphQL server calls a function of its own that is to go.
+# Dagster's GraphQL server calls one of its own deprecated functions.
 pytestmark = pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is deprecated")
 
 
@@ -43,7 +43,7 @@ def deployment(world: World) -> Iterator[Deployment]:
 
 
 def asked(world: World) -> list[str]:
-    """The windows asked for since the last look, in order of time; one for every request."""
+    """The windows requested since the last call, in order of time; one for every request."""
     found = sorted(world.asked())
     world.simulator.forget()
     return found
@@ -65,7 +65,7 @@ def windows_of(instance: dg.DagsterInstance, backfill: str) -> list[Window]:
 
 
 def failed(backfill: PartitionBackfill, deployment: Deployment) -> dict[str, set[str]]:
-    """Asset to the hours that the backfill names as failed."""
+    """By asset, the hours that the backfill shows as failed."""
     graph = deployment._workspace.create_request_context().asset_graph
     data = backfill.get_asset_backfill_data(graph)
     found: dict[str, set[str]] = {}
@@ -74,7 +74,7 @@ def failed(backfill: PartitionBackfill, deployment: Deployment) -> dict[str, set
     return found
 
 
-def test_a_backfill_keeps_the_good_hours_and_is_repeated_for_the_bad_ones_alone(
+def test_a_backfill_keeps_the_good_hours_and_is_repeated_only_for_the_bad_ones(
     world: World, deployment: Deployment
 ) -> None:
     world.simulator.faults = [f"503:*:{','.join(window.text for window in BAD)}"]
@@ -99,7 +99,7 @@ def test_a_backfill_keeps_the_good_hours_and_is_repeated_for_the_bad_ones_alone(
 
 
 def killed(world: World, deployment: Deployment) -> tuple[str, str]:
-    """A backfill, and its run, which was killed while HANGING were being asked for."""
+    """A backfill, and its run, which was killed while HANGING were being polled."""
     world.simulator.faults = [f"hang:*:{','.join(window.text for window in HANGING)}"]
     reached = world.when_asked(len(HOURS))
     backfill = deployment.backfill(HOURS)
@@ -114,23 +114,23 @@ def killed(world: World, deployment: Deployment) -> tuple[str, str]:
     return backfill, run.run_id
 
 
-def test_a_backfill_whose_run_was_killed_is_repeated_without_what_had_landed(
+def test_a_backfill_with_a_killed_run_is_repeated_without_the_landed_hours(
     world: World, deployment: Deployment
 ) -> None:
     backfill, _ = killed(world, deployment)
     again = deployment.finish(deployment.repeat(backfill, "FROM_FAILURE"))
     assert again.status is BulkActionStatus.COMPLETED_SUCCESS
     assert asked(world) == times(HANGING)
-    # How many of the landed hours Dagster had been told of is for the kill to say.
+    # The moment of the kill decides how many of the landed hours Dagster has recorded.
     targets = windows_of(deployment.instance, again.backfill_id)
     assert set(HANGING) <= set(targets) <= set(HOURS)
     once_more = deployment.finish(deployment.repeat(again.backfill_id, "ALL_STEPS"))
     assert once_more.status is BulkActionStatus.COMPLETED_SUCCESS
-    # What it repeats had succeeded, so this is to poll again all that was asked for then.
+    # The repeated run had succeeded, so all its hours are polled again.
     assert asked(world) == times(targets)
 
 
-def test_a_killed_run_is_repeated_without_what_had_landed(
+def test_a_killed_run_is_repeated_without_the_landed_hours(
     world: World, deployment: Deployment
 ) -> None:
     _, run = killed(world, deployment)

@@ -22,7 +22,7 @@ WINDOWS = hours("2026-11-09T10:00", "2026-11-09T13:00")
 
 
 class Looking:
-    """The sensor, looked at by hand, with the cursor that Dagster would keep."""
+    """The sensor, evaluated by hand, with the cursor that Dagster would keep."""
 
     def __init__(self, world: World, instance: dg.DagsterInstance) -> None:
         self.world = world
@@ -67,7 +67,7 @@ def shown(found: Any) -> dict[str, Any]:
     return {name: value.value for name, value in event.metadata.items()}
 
 
-def test_it_is_materialized_when_tables_were_written_and_else_not(looking: Looking) -> None:
+def test_it_is_materialized_only_when_tables_were_written(looking: Looking) -> None:
     polled(looking.world, WINDOWS)
     looking.happens()
 
@@ -86,7 +86,7 @@ def test_it_is_materialized_when_tables_were_written_and_else_not(looking: Looki
     assert second["cursor"] != first["cursor"]
 
 
-def test_a_tick_that_dagster_did_not_note_reports_the_same_again(looking: Looking) -> None:
+def test_a_tick_that_dagster_did_not_record_reports_the_same_again(looking: Looking) -> None:
     polled(looking.world, WINDOWS[:1])
     looking.happens()
     looking.look()
@@ -139,7 +139,7 @@ def listed(world: World, *arguments: str) -> dict[str, Any]:
 
 
 def load(world: World, copy: Path, found: dict[str, Any]) -> None:
-    """As the page on warehouses says: the folder then has the files that are listed."""
+    """As described on the page about warehouses: the folder then has the listed files."""
     for change in found["changes"]:
         folder = copy / change["folder"]
         for file in folder.glob("*.parquet"):
@@ -154,7 +154,7 @@ def copied(copy: Path) -> dict[str, bytes]:
     return {str(path.relative_to(copy)): path.read_bytes() for path in files}
 
 
-def test_a_loader_that_follows_has_what_the_lake_has(
+def test_a_loader_that_follows_the_changes_has_the_same_files_as_the_lake(
     new_world: Callable[..., World], tmp_path: Path
 ) -> None:
     world, copy = new_world(returns_per_hour=4, progress=False), tmp_path / "copy"

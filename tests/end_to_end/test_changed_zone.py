@@ -1,4 +1,4 @@
-"""Hours that were polled under one CLICKPOST_TIME_ZONE, and a pipeline that is set to another."""
+"""Hours that were polled under one CLICKPOST_TIME_ZONE, and a pipeline with another setting."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def world(new_world: Callable[..., World]) -> World:
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/New_York", "GMT"])
-def test_a_naive_time_means_the_zone_of_its_poll_whatever_the_setting_says(
+def test_a_naive_time_is_read_in_the_zone_of_its_poll_whatever_the_setting(
     world: World, zone: str
 ) -> None:
     assert world.run("rebuild", *SPAN).returncode == 0
@@ -64,7 +64,7 @@ def test_a_naive_time_means_the_zone_of_its_poll_whatever_the_setting_says(
 
 
 @pytest.mark.parametrize("again", [DAY[6:12], DAY, [DAY[-1].next]], ids=["some", "all", "new"])
-def test_polls_of_two_zones_stand_beside_each_other_and_no_return_is_lost(
+def test_polls_of_two_zones_coexist_and_no_return_is_lost(
     world: World, again: list[Window]
 ) -> None:
     held = set(world.scan("returns").get_column("return_reference_number"))
@@ -78,13 +78,13 @@ def test_polls_of_two_zones_stand_beside_each_other_and_no_return_is_lost(
     before = world.files()
     assert india.run("rebuild", *SPAN).returncode == 0
     assert world.files() == before
-    assert not run(india, again)  # under the zone that they were polled under last
+    assert not run(india, again)  # under the zone of their last poll
     assert {p: c for p, c in world.files().items() if p in before} == before
 
 
 @pytest.fixture
 def misread(new_world: Callable[..., World]) -> World:
-    """A day of an API on India's time that writes no zone, polled under UTC."""
+    """A day of an API that uses India's time without writing a zone, polled under UTC."""
     made = new_world(
         {},
         zone="Asia/Kolkata",
@@ -109,7 +109,7 @@ def far_off(world: World) -> int:
     return sum(requested[reference] != at for reference, at in rows)
 
 
-def test_a_zone_that_was_set_wrongly_is_corrected_without_a_call(misread: World) -> None:
+def test_a_wrongly_set_zone_is_corrected_without_a_call(misread: World) -> None:
     rows, calls = misread.scan("returns").height, len(misread.asked())
     assert rows
     assert far_off(misread) == rows
@@ -126,7 +126,7 @@ def test_a_zone_that_was_set_wrongly_is_corrected_without_a_call(misread: World)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "0 polls are now read" in again.stdout
     before = misread.files()
-    # What it was sent under, and what is set now, is nothing to it any more.
+    # The zone of the poll and the current setting no longer matter to it.
     assert misread.run("rebuild", *SPAN).returncode == 0
     assert {p: c for p, c in misread.files().items() if p[:8] != "lateness"} == {
         p: c for p, c in before.items() if p[:8] != "lateness"
@@ -135,7 +135,7 @@ def test_a_zone_that_was_set_wrongly_is_corrected_without_a_call(misread: World)
     assert {p: c for p, c in misread.files().items() if p.startswith("raw_returns")} == raw
 
 
-def test_a_poll_that_a_killed_run_left_is_corrected_with_the_others(misread: World) -> None:
+def test_a_poll_left_by_a_killed_run_is_corrected_with_the_others(misread: World) -> None:
     next(misread.lake.glob("_journal/*/09.poll-0001-*")).unlink()
     done = in_zone(misread, "Asia/Kolkata").run("rezone", *SPAN, "--time-zone", "Asia/Kolkata")
     assert "24 polls are now read in the zone Asia/Kolkata." in done.stdout, (
@@ -145,7 +145,7 @@ def test_a_poll_that_a_killed_run_left_is_corrected_with_the_others(misread: Wor
 
 
 @pytest.mark.parametrize("zone", ["Asia/Nowhere", "", "+05:30"])
-def test_a_zone_that_is_none_corrects_nothing(world: World, zone: str) -> None:
+def test_an_invalid_zone_corrects_nothing(world: World, zone: str) -> None:
     before = world.files()
     done = world.run("rezone", *SPAN, "--time-zone", zone)
     assert done.returncode == 2, done.stdout

@@ -35,7 +35,7 @@ def world(new_world: Callable[..., World]) -> World:
 
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[dg.DagsterInstance]:
-    """The one beside the lake, as the commands take it."""
+    """The instance beside the lake, which the commands use."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with open_instance(world.settings) as opened:
         yield opened
@@ -47,7 +47,7 @@ def run(world: World, instance: dg.DagsterInstance) -> bool:
 
 
 def newest(instance: dg.DagsterInstance) -> dict[Check, dict[str | None, tuple[bool, str]]]:
-    """By check and partition: whether its newest evaluation passed, and what it says."""
+    """By check and partition: whether its newest evaluation passed, and its text."""
     found: dict[Check, dict[str | None, tuple[bool, str]]] = {}
     records = instance.event_log_storage.get_event_records(
         dg.EventRecordsFilter(dg.DagsterEventType.ASSET_CHECK_EVALUATION), ascending=True
@@ -85,7 +85,7 @@ def test_a_healthy_shop_is_green_from_end_to_end(
 
 
 def lose(window: Any, found: list[Any], rejected: Any) -> dict[str, pl.DataFrame]:
-    """A return that was served is in no table, and nothing else shows it."""
+    """A served return is in no table, and no other sign shows it."""
     return MADE(window, found[1:], rejected)
 
 
@@ -94,7 +94,7 @@ WHOLE_DAYS = {(a.daily.name, f"{a.name}_of_the_day_are_whole") for a in tables.A
 
 
 def double(window: Any, found: list[Any], rejected: Any) -> dict[str, pl.DataFrame]:
-    """A return is there twice, and is counted twice."""
+    """A return is in the tables twice, and is counted twice."""
     frames = MADE(window, found, rejected)
     twice = pl.concat([frames["returns"], frames["returns"].head(1)])
     first = (pl.int_range(pl.len()) == 0).cast(pl.Int64)
@@ -144,7 +144,7 @@ def test_a_planted_defect_turns_its_check_red_and_no_other(  # noqa: PLR0917 - w
     monkeypatch.setattr(build, "frames_of_hour", planted)
     assert not run(world, instance)
     found = red(instance)
-    assert found.keys() - WHOLE_DAYS == {check}  # and the day misses the hour, which is true
+    assert found.keys() - WHOLE_DAYS == {check}  # and the day reports the missing hour correctly
     assert found[check] == {BAD.key}
     assert said in newest(instance)[check][BAD.key][1]
     monkeypatch.setattr(build, "frames_of_hour", MADE)

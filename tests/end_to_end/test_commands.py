@@ -1,4 +1,4 @@
-"""The commands as a user runs them: what they print, what they leave behind, how they exit."""
+"""The commands as a user runs them: their output, the files they leave, their exit codes."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_the_version_and_help_are_printed_without_any_setting(
         assert "Usage: returns-orchestration" in short.stdout
 
 
-def test_backfill_keeps_what_is_good_names_what_is_not_and_resumes(
+def test_backfill_keeps_good_hours_names_failed_ones_and_resumes(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world({"CLICKPOST_MAX_REQUESTS_PER_SECOND": "500"}, returns_per_hour=4)
     dead = ("2026-11-07T03:00", "2026-11-07T11:00", "2026-11-07T20:00")
-    # A refusal that is not worth repeating keeps the test short; what it says is another test's.
+    # A permanent refusal keeps the test short; another test checks its text.
     world.simulator.faults = [f"meta-400-repr:*:{hour}" for hour in dead]
     done = world.run("backfill", FROM, TO)
     assert done.returncode == 1
@@ -70,7 +70,7 @@ def test_backfill_keeps_what_is_good_names_what_is_not_and_resumes(
     assert not world.asked()
 
 
-def test_status_tells_empty_from_missing_and_counts_polls_and_late_returns(
+def test_status_distinguishes_empty_from_missing_and_counts_polls_and_late_returns(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(returns_per_hour=6, progress=False)
@@ -106,7 +106,7 @@ def test_status_tells_empty_from_missing_and_counts_polls_and_late_returns(
         ({"RETURNS_LAKE": "/dev/null/lake"}, 1, "RETURNS_LAKE"),
     ],
 )
-def test_what_cannot_work_is_one_message_and_leaves_nothing(
+def test_an_impossible_command_is_one_message_and_writes_nothing(
     new_world: Callable[..., World], variables: dict[str, str], code: int, said: str
 ) -> None:
     world = new_world(variables)
@@ -127,7 +127,7 @@ def test_what_cannot_work_is_one_message_and_leaves_nothing(
         (("2099-01-01", "2099-01-02"), "not over yet"),
     ],
 )
-def test_a_span_that_makes_no_sense_is_refused(
+def test_an_invalid_span_is_refused(
     new_world: Callable[..., World], span: tuple[str, str], said: str
 ) -> None:
     done = new_world().run("backfill", *span)
@@ -136,7 +136,7 @@ def test_a_span_that_makes_no_sense_is_refused(
     assert "Traceback" not in done.stderr
 
 
-def test_doctor_says_what_works_and_what_does_not(new_world: Callable[..., World]) -> None:
+def test_doctor_shows_what_works_and_what_fails(new_world: Callable[..., World]) -> None:
     well = new_world().run("doctor")
     assert well.returncode == 0, well.stdout + well.stderr
     assert [line[:5] for line in well.stdout.splitlines()] == ["ok   ", "warn ", *["ok   "] * 4]
@@ -150,10 +150,10 @@ def test_doctor_says_what_works_and_what_does_not(new_world: Callable[..., World
 
 
 ON_S3 = {"RETURNS_LAKE": f"s3://{BUCKET}/lake"}
-"""The fixture `s3` leads the environment there."""
+"""The fixture `s3` sets the environment for it."""
 
 
-def test_a_lake_in_an_object_store_is_filled_and_found_whole(
+def test_a_lake_in_an_object_store_is_filled_and_verified(
     new_world: Callable[..., World], s3: S3Server
 ) -> None:
     world = new_world(ON_S3, returns_per_hour=4)
@@ -177,7 +177,7 @@ def test_a_lake_in_an_object_store_is_filled_and_found_whole(
         ({"AWS_SECRET_ACCESS_KEY": f" {SECRET}"}, {}, "AWS_SECRET_ACCESS_KEY has white space"),
     ],
 )
-def test_an_object_store_that_refuses_is_named_before_the_api_is_asked(
+def test_a_refusing_object_store_is_named_before_any_api_request(
     new_world: Callable[..., World],
     s3: S3Server,
     variables: dict[str, str],
@@ -222,13 +222,13 @@ def test_every_command_has_help(new_world: Callable[..., World]) -> None:
         assert "Usage: returns-orchestration " + command in done.stdout
 
 
-def test_simulate_refuses_an_option_that_makes_no_sense(new_world: Callable[..., World]) -> None:
+def test_simulate_refuses_an_invalid_option(new_world: Callable[..., World]) -> None:
     done = new_world().run("simulate", "--edge-rule", "both", "--port", "0")
     assert done.returncode == 2
     assert "edge_rule must be one of" in done.stderr
 
 
-def test_a_waived_hour_says_so_and_is_not_missing(new_world: Callable[..., World]) -> None:
+def test_a_waived_hour_is_shown_as_waived_and_not_missing(new_world: Callable[..., World]) -> None:
     world = new_world(returns_per_hour=2)
     hour = "2026-11-07T01:00"
     assert world.run("backfill", FROM, hour).returncode == 0
@@ -248,7 +248,7 @@ def test_a_waived_hour_says_so_and_is_not_missing(new_world: Callable[..., World
     assert "was polled" in refused.stderr
 
 
-def test_two_backfills_at_once_end_well_and_leave_one_truth(
+def test_two_backfills_at_once_succeed_and_leave_one_consistent_lake(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world({"CLICKPOST_MAX_REQUESTS_PER_SECOND": "20"}, returns_per_hour=4)
@@ -260,7 +260,7 @@ def test_two_backfills_at_once_end_well_and_leave_one_truth(
     assert len(references) == len(set(references))
     sent = [request.time for request in world.simulator.requests]
     within = [sum(0 <= (t - s).total_seconds() < 1 for t in sent) for s in sent]
-    # 20 by the setting, a few more that the network bunched; without one rate limit it would be 40.
+    # 20 by the setting, a few more by network delays; without one rate limit it would be 40.
     assert max(within) <= 26
 
 

@@ -1,4 +1,4 @@
-"""Dagster's own command, real runs in a real instance: what a user sees there, hour by hour."""
+"""Dagster's own command, real runs in a real instance: the view of a user, hour by hour."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def materialized(instance: dg.DagsterInstance, asset: str) -> set[str]:
 
 
 def checked(instance: dg.DagsterInstance, asset: str) -> dict[str, bool]:
-    """Partition to whether its check passed, for the asset's check."""
+    """By partition, whether the asset's check passed."""
     records = instance.event_log_storage.get_asset_check_execution_history(
         AssetCheckKey(dg.AssetKey(asset), ASSETS[asset].check.name), limit=1000
     )
@@ -86,7 +86,7 @@ def test_a_range_reports_every_hour_of_every_asset_and_check(
 def test_the_ui_shows_a_check_for_every_hour(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
-    """It shows an evaluation that targets the newest materialization of its hour, and no other."""
+    """It shows only an evaluation that targets the newest materialization of its hour."""
     world = new_world()
     run(world, instance)
     run(world, instance)
@@ -98,7 +98,7 @@ def test_the_ui_shows_a_check_for_every_hour(
     assert shown == {(asset, window.key) for asset in HOURLY for window in WINDOWS}
 
 
-def test_one_bad_hour_takes_nothing_but_itself_along(
+def test_one_bad_hour_fails_alone(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
     world = new_world()
@@ -118,7 +118,7 @@ def test_one_bad_hour_takes_nothing_but_itself_along(
     assert materialized(instance, "return_reasons_hourly") == good | {bad.key}
 
 
-def test_one_bad_day_takes_nothing_but_itself_along(
+def test_one_bad_day_fails_alone(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
     definitions = build_defs(new_world().settings, retry=HASTY)
@@ -140,7 +140,7 @@ def test_one_bad_day_takes_nothing_but_itself_along(
     assert days == ["2026-11-07"] * len(DAILY) + ["2026-11-09"] * len(DAILY)
 
 
-def test_metadata_says_where_the_records_of_the_window_went(
+def test_metadata_accounts_for_the_records_of_the_window(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
     world = new_world(edge_rule="[]", edges=True, unusable=0.2, returns_per_hour=20)
@@ -166,7 +166,7 @@ def latest(instance: dg.DagsterInstance, asset: str, key: str) -> dict[str, dg.M
     return dict(found.records[0].asset_materialization.metadata)
 
 
-def test_the_aggregates_show_the_day_as_a_picture_on_the_newest_hour(
+def test_the_newest_hour_of_an_aggregate_shows_a_picture_of_the_day(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
     run(new_world(), instance)
@@ -185,7 +185,7 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
     assert keys == {table.name for table in tables.TABLES} | {CHANGED_HOURS.name}
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
-        if key.to_user_string() == CHANGED_HOURS.name:  # no table: it says that some were written
+        if key.to_user_string() == CHANGED_HOURS.name:  # no table: it reports written tables
             assert node.description == CHANGED_HOURS.meaning
             continue
         assert (node.description or "").startswith("One row per ")
@@ -196,7 +196,7 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
         assert [c.name for c in columns] == tables.BY_NAME[key.to_user_string()].schema.names()
 
 
-def test_hours_without_a_gap_run_together_and_gaps_divide() -> None:
+def test_contiguous_hours_share_a_run_and_gaps_split_runs() -> None:
     windows = hours("2026-11-01", "2026-11-02")
     assert list(ranges(windows)) == [windows]
     holes = [w for w in windows if w.start.hour not in (3, 4, 9)]

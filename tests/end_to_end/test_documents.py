@@ -81,7 +81,7 @@ class Block:
 
     @property
     def reason(self) -> str:
-        """Why it is not run; "" where it is."""
+        """Why it is not run; "" where it is run."""
         return self.mark.removeprefix("not run: ") if self.mark.startswith("not run: ") else ""
 
     def __str__(self) -> str:
@@ -123,7 +123,7 @@ def make_project(folder: Path) -> Path:
 
 
 class Reader:
-    """Somebody who does what a page says, block by block."""
+    """A reader who follows a page, block by block."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -153,7 +153,7 @@ class Reader:
         self._run(block, sys.executable, "-c", block.text)
 
     def sql(self, block: Block) -> None:
-        # DuckDB has its paths from the folder of the process.
+        # DuckDB takes relative paths from the folder of the process.
         text = re.sub(r"'(data/[^']*)'", rf"'{self.folder}/\1'", block.text)
         assert duckdb.sql(text).fetchall(), f"{block}: no rows"
 
@@ -197,11 +197,11 @@ class Reader:
 
 
 THIS_MACHINE = re.compile("warn .*is this machine and not")
-"""What `doctor` says of every simulator."""
+"""The output of `doctor` for every simulator."""
 
 
 def plain(text: str) -> list[str]:
-    """The lines of an output without what differs from run to run: addresses, paths, durations."""
+    """The lines of an output without varying parts: addresses, paths, durations."""
     text = re.sub(r"https?://\S+", "URL", text)
     text = re.sub(r"(?<![\w.])/[\w./-]+", "PATH", text)
     text = re.sub(r"\b\d+(\.\d+)? s(econds?)?\b", "N s", text)
@@ -225,7 +225,7 @@ def lake_of_a_day(new_world_of_module: Callable[..., World]) -> Path:
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
-def test_what_a_page_says_can_be_done(
+def test_the_commands_of_a_page_work(
     page: str,
     new_world: Callable[..., World],
     lake_of_a_day: Path,
@@ -246,7 +246,7 @@ def test_what_a_page_says_can_be_done(
         reader.follow(block)
 
 
-def test_a_block_that_is_not_run_says_why_and_is_listed() -> None:
+def test_a_block_that_is_not_run_gives_a_reason_and_is_listed() -> None:
     marked = [block for blocks in BLOCKS.values() for block in blocks if block.reason]
     found = {(b.page, b.text.split("\n")[0].split("  ")[0], b.reason) for b in marked}
     assert found == NOT_RUN

@@ -1,6 +1,6 @@
-"""The event log that stores an hour at once holds what Dagster's own holds; either reads the other.
+"""The event log that stores an hour at once equals Dagster's own; either reads the other.
 
-Events are those of real runs. Where two storages are compared, it is row by row.
+The events come from real runs. Two storages are compared row by row.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def commits(connection):
 
 app()
 """
-"""The command line, which dies when a database is about to hold the second hour that it polled."""
+"""The command line, which dies before a database commits the second hour that it polled."""
 
 
 def home(folder: Path, configuration: str, monkeypatch: pytest.MonkeyPatch) -> dg.DagsterInstance:
@@ -81,7 +81,7 @@ def numbers() -> int:
 
 
 @pytest.mark.parametrize(("first", "second"), [(OURS, DAGSTERS), (DAGSTERS, OURS)])
-def test_either_storage_goes_on_where_the_other_stopped(
+def test_either_storage_continues_after_the_other(
     first: str, second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for configuration, partitions in ((first, "012"), (second, "345")):
@@ -120,7 +120,7 @@ def events_of(instance: dg.DagsterInstance, run_id: str) -> list[EventLogEntry]:
 
 
 def rows(database: Path, table: str) -> list[dict[str, Any]]:
-    """All rows in their order, but for the moment at which SQLite was told of them."""
+    """All rows in order, without the moment of their insertion into SQLite."""
     with closing(sqlite3.connect(database)) as connection:
         connection.row_factory = sqlite3.Row
         found = connection.execute(f"SELECT * FROM {table} ORDER BY id")  # noqa: S608 - our words
@@ -182,7 +182,7 @@ def test_every_row_is_as_dagster_stores_it_one_by_one(
 
 
 def shown(world: World, instance: dg.DagsterInstance, result: RangeResult) -> dict[str, Any]:
-    """What the UI shows of a run: events of each hour, states of hours, what checks are about."""
+    """The UI's view of a run: events of each hour, states of hours, targets of checks."""
     storage: Any = instance.event_log_storage
     index = Path(storage.path_for_shard("index"))
     of_id = {
@@ -225,7 +225,7 @@ def shown(world: World, instance: dg.DagsterInstance, result: RangeResult) -> di
     return {"checks": checks, "current": current, "states": states, "tags": versions, "log": log}
 
 
-def test_the_ui_shows_what_it_shows_with_dagsters_own(
+def test_the_ui_shows_the_same_as_with_dagsters_own(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
@@ -248,7 +248,7 @@ def test_the_ui_shows_what_it_shows_with_dagsters_own(
 def test_an_hour_is_one_transaction_of_each_database(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what a run plans for all its hours is one more, without anybody's setting anything."""
+    """The planned events of a run for all its hours are one more, without any setting."""
     monkeypatch.delenv(BATCH_SIZE, raising=False)
     world = new_world()
     with home(tmp_path / "home", OURS, monkeypatch) as instance, writes_counted() as counted:
@@ -259,10 +259,10 @@ def test_an_hour_is_one_transaction_of_each_database(
 
 
 @pytest.mark.parametrize("database", ["run", "index"])
-def test_killed_before_a_commit_an_hour_is_there_whole_or_not_at_all(
+def test_after_a_kill_before_a_commit_an_hour_is_whole_or_absent(
     database: str, new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dying at the second hour's: the run's database has it only if its own commit was before."""
+    """A kill at the second hour: the run's database has it only if its own commit came before."""
     world = new_world()
     span = WINDOWS[0].text, WINDOWS[-1].next.text
     base = world.folder / "dagster_home" / "history" / "runs"
@@ -277,10 +277,10 @@ def test_killed_before_a_commit_an_hour_is_there_whole_or_not_at_all(
             made.setdefault(row["partition"], set()).add(row["asset_key"])
         polled = [hour for hour, assets in made.items() if assets == KEYS]
         assert len(polled) == (2 if name != "index" and database == "index" else 1)
-        # A neighbour that was made anew was not polled, and what was polled is last of all.
+        # An adjacent hour that was made again was not polled, and the polled hour comes last.
         assert all(assets in (KEYS, KEYS - {RAW}) for assets in made.values())
         judged = of_type(told, "ASSET_CHECK_EVALUATION")
-        # An asset has its check for each hour that was made of it, and some have one for news.
+        # An asset has its check for each of its made hours, and some have one for news.
         made_of = Counter(row["asset_key"] for row in of_type(told, "ASSET_MATERIALIZATION"))
         checks = {dg.AssetKey(name).to_string(): asset for name, asset in ASSETS.items()}
         assert len(judged) == sum(
@@ -304,7 +304,7 @@ def test_killed_before_a_commit_an_hour_is_there_whole_or_not_at_all(
             assert known == {window.key for window in WINDOWS}
 
 
-def test_several_write_at_once_and_every_check_is_about_its_own_runs_hour(
+def test_every_check_targets_an_hour_of_its_own_run_with_several_writers(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with home(tmp_path / "home", OURS, monkeypatch) as instance:
@@ -337,10 +337,10 @@ def test_several_write_at_once_and_every_check_is_about_its_own_runs_hour(
         assert [judged[name] for name in same] == [check[name] for name in same]
 
 
-def test_where_the_tables_are_others_events_are_stored_as_dagster_does(
+def test_with_other_tables_events_are_stored_as_dagster_stores_them(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here a table is missing that older releases did not have."""
+    """A table is missing here that older releases did not have."""
     world = new_world()
     index = tmp_path / "home" / "history" / "runs" / "index.db"
     with home(tmp_path / "home", OURS, monkeypatch) as instance:
@@ -360,7 +360,7 @@ def test_where_the_tables_are_others_events_are_stored_as_dagster_does(
     assert all(row["materialization_event_storage_id"] for row in of_hours)
 
 
-def test_what_an_error_cuts_short_is_stored(
+def test_events_before_an_error_are_stored(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with home(tmp_path / "home", OURS, monkeypatch) as instance:

@@ -1,4 +1,4 @@
-"""What goes wrong in one call of an hour is mended by the next; what stays wrong is named."""
+"""A fault in one call of an hour is repaired by the next call; a lasting fault is named."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PASSING = (
     "no-result",
     "echo",
 )
-"""Faults after which asking again helps."""
+"""Faults that a repeated request resolves."""
 
 SILENT = ("hang", "slow-hang")
 """Those of them that end with a time-out."""
@@ -69,7 +69,7 @@ def test_an_odd_form_of_a_good_reply_is_read_at_once(
 
 
 @pytest.mark.parametrize("fault", ["redirect", "next-elsewhere", "next-loop", "meta-400-repr"])
-def test_a_reply_that_cannot_be_trusted_is_no_short_window(
+def test_an_untrustworthy_reply_is_not_a_short_window(
     new_world: Callable[..., World], fault: str
 ) -> None:
     world = new_world()
@@ -79,7 +79,7 @@ def test_a_reply_that_cannot_be_trusted_is_no_short_window(
     assert not world.files()
 
 
-def test_pages_are_read_to_the_last(new_world: Callable[..., World]) -> None:
+def test_all_pages_are_read(new_world: Callable[..., World]) -> None:
     world = new_world(returns_per_hour=25, rhythm=False, page_size=4, mps_share=0.0)
     outcomes = [type(o).__name__ for o in world.pipeline().run(DAY[:1])]
     assert outcomes == ["Polled", "Made", "MadeDay"]
@@ -132,7 +132,7 @@ def test_absent_credentials_stop_the_run_before_anything_is_sent(
     assert not world.simulator.requests
 
 
-def test_a_host_that_does_not_answer_is_not_asked_for_every_hour(
+def test_a_silent_host_is_not_called_for_every_hour(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world({"CLICKPOST_BASE_URL": "http://127.0.0.1:9/api"})
@@ -151,7 +151,7 @@ def test_an_unwritable_lake_stops_the_run(new_world: Callable[..., World]) -> No
     assert world.lake.read_text() == "a file where the folder should be"
 
 
-def test_what_landed_before_a_stop_is_made_all_the_same(new_world: Callable[..., World]) -> None:
+def test_hours_that_landed_before_a_stop_are_made(new_world: Callable[..., World]) -> None:
     world = new_world({"CLICKPOST_MAX_CONCURRENCY": "1"}, returns_per_hour=2)
     world.simulator.faults = [f"auth:*:{DAY[4].text}"]
     outcomes = list(world.pipeline().run(DAY))

@@ -1,4 +1,4 @@
-"""A stranger's first hour: the demo and its commands, `dev`, odd settings, and Ctrl-C."""
+"""A new user's first hour: the demo and its commands, `dev`, odd settings, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_demo_uses_none_of_the_real_settings(demo: Path) -> None:
     assert CANARY not in done.stdout
 
 
-def test_without_a_demo_a_command_tells_how_to_make_one(tmp_path: Path) -> None:
+def test_without_a_demo_a_command_names_the_command_that_makes_one(tmp_path: Path) -> None:
     done = run(tmp_path, "status", "--demo")
     assert done.returncode == 2
     assert "Make one with `returns-orchestration demo`" in done.stderr
@@ -130,14 +130,14 @@ def test_unknown_variables_are_named_with_the_nearest_one(tmp_path: Path) -> Non
     assert "RETURNS_SETTLE_MINUTES?" in loaded.stderr
 
 
-def test_a_lake_in_a_chance_folder_is_named(tmp_path: Path) -> None:
+def test_a_lake_in_an_accidental_folder_is_named(tmp_path: Path) -> None:
     assert f"the lake is {tmp_path / 'data' / 'lake'}" in run(tmp_path, "config").stderr
     assert not run(tmp_path, "config", RETURNS_LAKE=str(tmp_path / "lake")).stderr
     (tmp_path / "workspace.yaml").touch()
     assert not run(tmp_path, "config").stderr
 
 
-def test_another_file_of_settings_must_be_there(tmp_path: Path) -> None:
+def test_a_named_settings_file_must_exist(tmp_path: Path) -> None:
     done = run(tmp_path, "status", RETURNS_ENV_FILE=str(tmp_path / "absent"))
     assert done.returncode == 2
     assert "RETURNS_ENV_FILE names" in done.stderr
@@ -172,7 +172,9 @@ def test_dev_reads_the_env_file_as_the_settings_do(
     assert ("this is the demo" in done.stdout) == is_demo
 
 
-def test_dev_does_not_use_a_stranger_on_the_simulator_s_port(tmp_path: Path, taken: int) -> None:
+def test_dev_does_not_use_another_program_on_the_simulator_s_port(
+    tmp_path: Path, taken: int
+) -> None:
     done = run(tmp_path, "dev", "--port", str(free_port()), "--simulator-port", str(taken))
     assert done.returncode == 2
     assert "--simulator-port" in done.stderr
@@ -184,7 +186,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def test_dev_serves_the_ui_in_one_line_and_leaves_nothing_behind(demo: Path) -> None:
+def test_dev_serves_the_ui_by_one_command_and_leaves_nothing_behind(demo: Path) -> None:
     port = free_port()
     with subprocess.Popen(  # noqa: S603 - our own command
         [SCRIPT, "dev", "--demo", "--port", str(port), "--simulator-port", str(free_port())],
@@ -208,7 +210,7 @@ def test_dev_serves_the_ui_in_one_line_and_leaves_nothing_behind(demo: Path) -> 
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=120)
     assert process.returncode == 0, rest
-    with socket.create_server(("127.0.0.1", port)):  # nobody listens there any more
+    with socket.create_server(("127.0.0.1", port)):  # the port is closed
         pass
 
 
@@ -239,7 +241,7 @@ def test_the_environment_has_priority_over_the_env_file_in_dev_too(
     assert not other.exists()
 
 
-def test_ctrl_c_in_a_backfill_keeps_what_came_in(new_world: Callable[..., World]) -> None:
+def test_ctrl_c_in_a_backfill_keeps_the_hours_so_far(new_world: Callable[..., World]) -> None:
     world = new_world({"CLICKPOST_MAX_CONCURRENCY": "2"}, returns_per_hour=4, latency=0.1)
     printed: list[str] = []
     with subprocess.Popen(  # noqa: S603 - our own command

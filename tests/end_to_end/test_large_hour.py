@@ -18,7 +18,7 @@ app(["backfill", "2026-11-07T11:00", "2026-11-07T12:00"], standalone_mode=False)
 held = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print("peak", int(held["VmHWM"].split()[0]) // 1024)
 """
-"""Usage of resources would hand down the peak of the process that runs the tests."""
+"""Resource usage would inherit the peak of the process that runs the tests."""
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="the peak of a process is read from /proc")

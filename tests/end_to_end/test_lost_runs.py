@@ -1,4 +1,4 @@
-"""A run whose process was killed is ended, and asked for again without what it had landed."""
+"""A run whose process was killed is ended, and repeated without the hours it had landed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLL_ALL = {"ops": {"hourly_tables": {"config": {"missing_only": False}}}}
 
 
 class Killed:
-    """An instance in which a run of WINDOWS was killed while HANGING were being asked for."""
+    """An instance in which a run of WINDOWS was killed while HANGING were being polled."""
 
     def __init__(self, world: World, instance: dg.DagsterInstance, home: str) -> None:
         self.world = world
@@ -79,7 +79,7 @@ def test_a_run_that_was_killed_while_the_clock_was_ahead_is_ended_too(killed: Ki
     assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
 
 
-def test_only_what_a_killed_run_had_not_landed_is_asked_for_again(killed: Killed) -> None:
+def test_only_hours_that_a_killed_run_had_not_landed_are_polled_again(killed: Killed) -> None:
     assert killed.world.landed(WINDOWS) == LANDED
     killed.now = NOW + SILENCE
     killed.tick("lost_runs")

@@ -1,4 +1,4 @@
-"""What the lake remembers by itself: a lost DAGSTER_HOME costs no memory and no call."""
+"""The lake's own memory: a lost DAGSTER_HOME costs no memory and no call."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def status(world: World) -> list[dict[str, object]]:
     return list(json.loads(world.run("status", FROM, TO, "--json").stdout))
 
 
-def test_polls_that_brought_nothing_new_and_errors_outlive_dagster_home(world: World) -> None:
+def test_polls_without_news_and_errors_survive_a_lost_dagster_home(world: World) -> None:
     before = status(world)
     assert [line["polls"] for line in before] == [2, 2, 2, 0, 2, 2]
     assert "refuses the request" in str(before[3]["error"])
@@ -51,7 +51,7 @@ def test_polls_that_brought_nothing_new_and_errors_outlive_dagster_home(world: W
     assert status(world) == before
 
 
-def test_no_hour_is_polled_again_for_an_age_at_which_it_was_because_dagster_home_is_lost(
+def test_a_lost_dagster_home_repeats_no_poll_of_an_age(
     unpolled: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, windows = unpolled, hours(FROM, TO)
@@ -75,7 +75,7 @@ def test_no_hour_is_polled_again_for_an_age_at_which_it_was_because_dagster_home
     assert set(polled.values()) == {now}
 
 
-def test_a_damaged_line_of_memory_is_named_and_quarantined(world: World) -> None:
+def test_a_damaged_line_of_the_poll_log_is_named_and_quarantined(world: World) -> None:
     torn = min((world.lake / POLL_LOG).rglob("*.json"))
     torn.write_bytes(torn.read_bytes()[:-5])
     found = world.run("verify")

@@ -22,12 +22,12 @@ from returns_orchestration.state import lateness
 
 Rows = Counter[tuple[Any, ...]]
 READ = [table for table in tables.TABLES if table is not tables.ALERTS]
-"""Of alerts there are none here; their files are as those of the others."""
+"""There are no alerts here; their files have the same form as the others."""
 
 
 @pytest.fixture(scope="module")
 def lake(new_world_of_module: Callable[..., World]) -> World:
-    """Eight hours over the end of a day of India's, with an hour of no returns among them."""
+    """Eight hours around the end of a day in India, one of them without returns."""
     windows = hours("2026-11-07T15:00", "2026-11-07T23:00")
     world = new_world_of_module(
         {"RETURNS_START": windows[0].start.isoformat()}, returns_per_hour=4, unusable=0.2
@@ -143,7 +143,7 @@ def spark() -> Iterator[Any]:
 def test_spark_reads_the_rows_as_they_are(
     table: tables.Table, how: str, lake: World, spark: Any
 ) -> None:
-    """It knows no ``**``, so the glob names each level."""
+    """It does not support ``**``, so the glob names each level."""
     folder = lake.lake / table.name
     levels = len(next(folder.rglob("*.parquet")).relative_to(folder).parts)
     path = str(folder) if how == "folder" else str(folder.joinpath(*["*"] * levels))

@@ -1,4 +1,4 @@
-"""Since when a repeated run asks for nothing twice: as far back as what it repeats had failed."""
+"""A repeated run does not poll again windows polled since the first failed run that it repeats."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BEGIN = datetime(2026, 11, 7, tzinfo=UTC)
 ATTEMPTS = [BEGIN + timedelta(hours=number) for number in range(4)]
 
 CHAINS = [
-    # How the attempts before ended, oldest first; which of them is the first in an unbroken row of
-    # failed ones, as the place in ATTEMPTS.
+    # The outcomes of the earlier attempts, oldest first; the place in ATTEMPTS of the first one of
+    # the unbroken row of failed ones.
     ("", None),
     ("failed", 0),
     ("succeeded", None),
@@ -107,6 +107,6 @@ def test_a_failed_run_of_a_repeated_backfill_counts_from_the_backfill_that_faile
     assert failing_since(instance, again) == BEGIN
 
 
-def test_what_is_no_longer_in_the_instance_spares_nothing(instance: dg.DagsterInstance) -> None:
+def test_a_run_deleted_from_the_instance_spares_no_poll(instance: dg.DagsterInstance) -> None:
     run = create_run_for_test(instance, tags={PARENT_BACKFILL: "wiped"})
     assert failing_since(instance, run) is None

@@ -1,7 +1,7 @@
-"""Requests to the store: what a backfill and idle sensors cost where each takes 30 ms.
+"""Requests to the store: the cost of a backfill and of idle sensors where each takes 30 ms.
 
-Counted at the store's interface, as an object store would count them; the time that they would take
-is added up and not waited for.
+Counted at the store's interface, as an object store would count them; their time is added up and
+not waited for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OLDER = 240
 
 
 class Counted:
-    """All stores that were opened, and what they were asked for."""
+    """All stores that were opened, and the requests to them."""
 
     def __init__(self) -> None:
         self.stores: list[CountingStore] = []
@@ -100,7 +100,7 @@ def test_idle_sensors_take_under_10_requests_a_minute(
     world.variables["RETURNS_START"] = older[0].start.isoformat()
     life = Unattended(world, instance, str(tmp_path / "dagster_home"))
     life.live_to(START + timedelta(hours=12), step=timedelta(minutes=30))
-    for _ in range(20):  # so that every sensor has read what it did not know
+    for _ in range(20):  # so that every sensor has read all unknown hours
         life.look("missing_hours")
     counted.clear()
 

@@ -1,6 +1,6 @@
-"""A lake that was put back from an older copy, while DAGSTER_HOME stayed as it was.
+"""A lake that was restored from an older copy, while DAGSTER_HOME did not change.
 
-What the copy lacks Dagster's log knows of: it is missing, and asked for again.
+Hours that the copy lacks are in Dagster's log: they are missing, and polled again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EARLY, LATE = WINDOWS[-1].end, datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def status(world: World) -> dict[str, tuple[object, object]]:
-    """Hour to its state and error."""
+    """By hour, its state and error."""
     done = world.run("status", FROM, TO, "--json")
     lines = json.loads(done.stdout)
     assert done.returncode == int(any(line["state"] == "missing" for line in lines))
@@ -38,7 +38,7 @@ def well(world: World, *command: str) -> None:
 
 
 def asked(world: World) -> list[Window]:
-    """The windows asked for since the last look."""
+    """The windows requested since the last call."""
     found = sorted(Window.from_key(text.replace("T", "-")[:16]) for text in world.asked())
     world.simulator.forget()
     return found
@@ -46,13 +46,13 @@ def asked(world: World) -> list[Window]:
 
 @pytest.fixture
 def restored(new_world: Callable[..., World]) -> World:
-    """The copy knows UNCHANGED and an earlier poll of CHANGED; NEW were polled after it."""
+    """The copy holds UNCHANGED and an earlier poll of CHANGED; NEW were polled after it."""
     world = new_world({"RETURNS_START": FROM}, returns_per_hour=4, rhythm=False)
     world.set_clock(lambda: EARLY)
     well(world, "backfill", FROM, NEW[0].text)
     copy = world.folder / "copy"
     shutil.copytree(world.lake, copy)
-    world.set_clock(lambda: LATE)  # meanwhile the returns have gone on
+    world.set_clock(lambda: LATE)  # meanwhile the returns have changed
     well(world, "backfill", CHANGED[0].text, TO, "--repoll")
     assert {state for state, _ in status(world).values()} == {"complete"}
     shutil.rmtree(world.lake)
@@ -61,7 +61,7 @@ def restored(new_world: Callable[..., World]) -> World:
     return world
 
 
-def test_status_names_what_an_older_copy_lacks_and_backfill_asks_for_it_again(
+def test_status_names_hours_absent_from_an_older_copy_and_backfill_polls_them_again(
     restored: World,
 ) -> None:
     world = restored
@@ -87,7 +87,7 @@ def test_status_names_what_an_older_copy_lacks_and_backfill_asks_for_it_again(
     assert sorted(found_now) == sorted(one.reference for one in served)
 
 
-def test_the_sensor_asks_again_for_what_an_older_copy_lacks(
+def test_the_sensor_polls_hours_absent_from_an_older_copy_again(
     restored: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = restored
@@ -117,10 +117,10 @@ def test_the_sensor_asks_again_for_what_an_older_copy_lacks(
     assert set(status(world).values()) == {("complete", None)}
 
 
-def test_an_older_copy_whose_hours_say_again_what_it_knows_is_complete_with_it(
+def test_an_older_copy_is_complete_when_new_replies_match_it(
     restored: World,
 ) -> None:
-    """The API says what it said before: nothing is kept, and nothing is missing any more."""
+    """The API sends the same as before: no poll is kept, and no hour is missing any more."""
     world = restored
     world.set_clock(lambda: EARLY)
     before = {p: c for p, c in world.files().items() if p.startswith("raw_returns")}
@@ -131,7 +131,7 @@ def test_an_older_copy_whose_hours_say_again_what_it_knows_is_complete_with_it(
     assert {found[window.text] for window in (*UNCHANGED, *CHANGED)} == {("complete", None)}
 
 
-def test_a_lost_lake_is_asked_for_again_and_a_lost_dagster_home_costs_no_call(
+def test_a_lost_lake_is_polled_again_and_a_lost_dagster_home_costs_no_call(
     restored: World,
 ) -> None:
     world = restored

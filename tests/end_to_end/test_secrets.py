@@ -1,4 +1,4 @@
-"""What is said where secrets are at stake; the proof `secrets` holds that none is told."""
+"""Messages where secrets are involved; the proof `secrets` shows that no secret appears."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_channel_that_fails_is_named_by_its_scheme(new_world: Callable[..., Wo
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no modes")
-def test_an_env_file_that_others_may_read_is_warned_of(new_world: Callable[..., World]) -> None:
+def test_an_env_file_that_others_may_read_gives_a_warning(new_world: Callable[..., World]) -> None:
     world = new_world()
     hour = ("2026-11-07T00:00", "2026-11-07T01:00")
     (world.folder / "workspace.yaml").touch()

@@ -1,4 +1,4 @@
-"""`show` as support calls it: a story in time order, no personal data, and what is not known."""
+"""`show` as support calls it: a history in time order, no personal data, and unknown facts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def keep(world: World, minute: int, **changes: Any) -> None:
     list(pipeline.run([HOUR], poll=False, missing_only=True))
 
 
-def test_a_return_is_a_story_in_time_order_without_personal_data(
+def test_the_history_of_a_return_is_in_time_order_without_personal_data(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
@@ -110,7 +110,7 @@ def test_an_unknown_return_names_the_hours_that_are_missing(
     assert (found["known"], found["missing"]) == (False, ["2026-11-09T10:00", "2026-11-09T12:00"])
 
 
-def test_a_search_of_no_hour_is_a_wrong_call(new_world: Callable[..., World]) -> None:
+def test_a_search_of_no_hour_is_a_usage_error(new_world: Callable[..., World]) -> None:
     world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
     done = world.run("show", "R-2", "--from", "2026-11-09T10:00", "--to", "2026-11-09T10:00")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Two deployments in one Dagster: a prefix each, a lake each, and neither sees the other's runs."""
+"""Two deployments in one Dagster, each with a prefix and a lake; neither sees the other's runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def instance(
         yield opened
 
 
-def test_each_makes_its_own_assets_into_its_own_lake(
+def test_each_deployment_makes_its_own_assets_in_its_own_lake(
     both: tuple[World, World], instance: dg.DagsterInstance
 ) -> None:
     for world, keys in zip(both, (INDIA, EUROPE), strict=True):
@@ -70,7 +70,7 @@ def test_each_makes_its_own_assets_into_its_own_lake(
         assert {said.asset for said in evaluations} <= {*HOURLY, *DAILY}
 
 
-def test_what_one_has_polled_is_missing_in_the_other(
+def test_an_hour_polled_by_one_is_missing_in_the_other(
     both: tuple[World, World], instance: dg.DagsterInstance
 ) -> None:
     india, europe = (
@@ -82,7 +82,7 @@ def test_what_one_has_polled_is_missing_in_the_other(
     assert not asked_by(india, instance, "missing_hours").run_requests
 
     assert request.tags["dagster/asset_partition_range_start"] == WINDOWS[0].key
-    # A run of the one that is under way keeps none of the other's hours waiting.
+    # A run under way in one deployment does not delay the hours of the other.
     instance.create_run_for_job(
         europe.get_repository_def().get_job("hourly"),
         status=dg.DagsterRunStatus.STARTED,
@@ -92,7 +92,7 @@ def test_what_one_has_polled_is_missing_in_the_other(
     assert asked_by(europe, instance, "incidents").cursor
 
 
-def test_no_prefix_leaves_the_keys_as_they_were(new_world: Callable[..., World]) -> None:
+def test_without_a_prefix_the_keys_do_not_change(new_world: Callable[..., World]) -> None:
     definitions = defs_of(new_world(), Keys())
 
     found = {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()}

@@ -1,6 +1,6 @@
-"""A week without hands: a clock drives every schedule and sensor, and the test runs what they ask.
+"""A week without intervention: a clock drives every schedule and sensor; the test runs the runs.
 
-The simulator, the pipeline and the automation live by one clock that the test sets. Nothing sleeps.
+The simulator, the pipeline and the automation use one clock that the test sets. There is no sleep.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def unattended(
 
 
 def a_run_fails_in_part(unattended: Unattended) -> None:
-    """The run that heals five hours; in two of them the API fails."""
+    """The run that recovers five hours; in two of them the API fails."""
     first = Window.of(unattended.now - timedelta(hours=6))
     outage = list(windows_between(first.start, unattended.now - timedelta(hours=1)))
     bad, good = [outage[1], outage[3]], [outage[0], outage[2], outage[4]]
@@ -58,9 +58,9 @@ def a_run_fails_in_part(unattended: Unattended) -> None:
 
 
 def a_run_is_killed(unattended: Unattended) -> None:
-    """The run that heals sixteen hours, when it has landed eight, at twenty past the hour.
+    """The run that recovers sixteen hours, when it has landed eight, at twenty past the hour.
 
-    All that follows comes to pass before the next hour, in which hours come of age.
+    All later steps happen before the next hour, in which hours reach an age.
     """
     first = Window.of(unattended.now - timedelta(hours=16))
     outage = list(windows_between(first.start, unattended.now))
@@ -80,10 +80,10 @@ def a_run_is_killed(unattended: Unattended) -> None:
 
 
 @pytest.mark.long
-def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) -> None:
+def test_a_week_with_outages_is_completed_automatically(unattended: Unattended) -> None:
     world = unattended.world
     unattended.live_to(START + timedelta(hours=30))
-    world.simulator.faults = ["meta-400-repr:*"]  # the API is out for eight hours
+    world.simulator.faults = ["meta-400-repr:*"]  # the API is down for eight hours
     unattended.live_to(START + timedelta(hours=38))
     world.simulator.faults = []
     unattended.live_to(START + timedelta(hours=60))
@@ -95,7 +95,7 @@ def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) 
     unattended.live_to(START + timedelta(hours=95), daemon=False)
     a_run_is_killed(unattended)
     unattended.live_to(START + timedelta(hours=100))
-    world.simulator.faults = ["503:*:2026-11-05T05:00"]  # one hour dead for two days
+    world.simulator.faults = ["503:*:2026-11-05T05:00"]  # one hour fails for two days
     unattended.live_to(START + timedelta(hours=150))
     world.simulator.faults = []
     unattended.live_to(START + timedelta(hours=168 + 73))
@@ -115,17 +115,17 @@ def test_a_week_with_outages_is_complete_without_a_hand(unattended: Unattended) 
 
 
 @pytest.mark.long
-def test_one_hour_that_always_fails_costs_little_however_well_the_others_are(
+def test_one_hour_that_always_fails_costs_few_requests(
     unattended: Unattended,
 ) -> None:
-    """Pauses grow to an hour, a success wakes it once, and after a day it is asked for daily."""
+    """Pauses grow to an hour, a success ends its pause once, and after a day it is polled daily."""
     bad = Window(START + timedelta(hours=2))
     unattended.world.simulator.faults = [f"503:*:{bad.text}"]
     unattended.only = {"missing_hours"}
     unattended.live_to(START + timedelta(days=3, hours=4))
     start = bad.start.strftime("%Y-%m-%dT%H:%M:%S")
     asked = [r.time for r in unattended.world.simulator.requests if r.start_time == start]
-    attempts = sorted(set(asked))  # the repeats of one attempt are of one moment of this clock
+    attempts = sorted(set(asked))  # the repeats of one attempt share one moment of this clock
     days = Counter((at - attempts[0]) // timedelta(days=1) for at in attempts)
     assert 24 <= days[0] <= 29
     assert 1 <= days[1] <= 2
@@ -134,7 +134,7 @@ def test_one_hour_that_always_fails_costs_little_however_well_the_others_are(
     assert {w for w in others if not unattended.landed([w])} == {bad}
 
 
-def test_five_years_of_hours_are_asked_for_in_bounded_ticks(unattended: Unattended) -> None:
+def test_five_years_of_hours_are_polled_in_bounded_ticks(unattended: Unattended) -> None:
     sensor = unattended.repository.get_sensor_def("missing_hours")
     unattended.now = START + timedelta(days=5 * 365)
     with dg.build_sensor_context(

@@ -1,6 +1,6 @@
-"""A lake of the release before, with every oddity: brought over, killed, undone, dropped.
+"""A lake of the previous release, with every oddity: upgraded, killed, undone, dropped.
 
-No server listens at CLICKPOST_BASE_URL: whatever asked for an hour would fail.
+No server listens at CLICKPOST_BASE_URL: any request for an hour would fail.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from returns_orchestration.window import Window, read_hour
 ARCHIVE = Path(__file__).parents[1] / "data" / "lake-format-1.tar.xz"
 SPAN = ("2026-11-01T00:00", "2026-11-02T09:00")
 NOT_MADE_BEFORE = {f"2026-11-02T0{hour}:00" for hour in (2, 3, 4)}
-"""Hours that the release before had not made of all their polls."""
+"""Hours that the previous release had not made of all their polls."""
 
 RENAMED = ("refund_modes_hourly", "return_reasons_hourly")
-"""Tables of which a column has another name since then."""
+"""Tables with a column that has been renamed since then."""
 
 LOST_A_POLL = "2026-11-01T07:00"
 WITHOUT_TABLES = (
@@ -108,7 +108,7 @@ def old(tmp_path: Path) -> OldLake:
     return OldLake(tmp_path / "old")
 
 
-def test_no_command_takes_it_for_a_lake_of_today(old: OldLake) -> None:
+def test_every_command_refuses_an_old_lake(old: OldLake) -> None:
     before = files_of(old.lake)
 
     for command in (("status", *SPAN), ("verify",), ("rebuild", *SPAN), ("backfill", *SPAN)):
@@ -131,7 +131,7 @@ def test_each_row_and_each_state_reads_as_before(old: OldLake) -> None:
     assert "67 polls" in said
     changed = {path for path in tables | old.tables() if old.tables().get(path) != tables.get(path)}
     assert changed
-    # Elsewhere only `hour` has another name since then.
+    # In other tables only `hour` has been renamed since then.
     for path in (path for path in changed if "date=2026-11-02" not in path):
         assert path.startswith(RENAMED), path
         was_read, is_read = (pl.read_parquet(io.BytesIO(f[path])) for f in (tables, old.tables()))
@@ -154,7 +154,9 @@ def test_each_row_and_each_state_reads_as_before(old: OldLake) -> None:
 
 
 @pytest.mark.long
-def test_killed_anywhere_the_same_again_ends_it(old: OldLake, tmp_path: Path) -> None:
+def test_an_upgrade_killed_anywhere_is_completed_by_the_same_command(
+    old: OldLake, tmp_path: Path
+) -> None:
     other = OldLake(tmp_path / "whole")
     shutil.copytree(old.folder, other.folder)
     assert other.run("upgrade")[0] == 0
@@ -178,7 +180,7 @@ def test_killed_anywhere_the_same_again_ends_it(old: OldLake, tmp_path: Path) ->
 
 
 @pytest.mark.long
-def test_undo_gives_every_byte_back_until_the_first_new_poll(old: OldLake) -> None:
+def test_undo_restores_every_byte_until_the_first_new_poll(old: OldLake) -> None:
     before = files_of(old.lake)
     assert old.run("upgrade")[0] == 0
     assert old.run("upgrade", "--undo")[0] == 0

@@ -26,7 +26,7 @@ HOUR = "date=2026-11-07/hour=03"
 
 @contextmanager
 def disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
-    """A file system of ``size`` in the place of ``folder``; gives what changes its options."""
+    """A file system of ``size`` in place of ``folder``; gives a function to change its options."""
     folder.mkdir()
     try:
         subprocess.run(  # noqa: S603 - our own folder
@@ -47,13 +47,13 @@ def disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
 
 
 def said_well(done: subprocess.CompletedProcess[str]) -> str:
-    """All that was printed; it holds no traceback."""
+    """The whole output; it holds no traceback."""
     said = done.stdout + done.stderr
     assert "Traceback" not in said, said
     return said
 
 
-def test_verify_names_what_is_damaged_rebuild_mends_it_and_backfill_what_it_cannot(
+def test_verify_names_damage_and_rebuild_or_backfill_repairs_it(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(returns_per_hour=6)
@@ -98,23 +98,23 @@ def test_verify_names_what_is_damaged_rebuild_mends_it_and_backfill_what_it_cann
     assert world.run("verify").returncode == 0
     status = world.run("status", FROM, TO, "--json")
     assert status.returncode == 0
-    # The poll that stands for the lost one brought nothing late.
+    # The poll that replaces the lost one brought no late return.
     assert [hour["late"] for hour in json.loads(status.stdout)] == [0] * len(
         json.loads(status.stdout)
     )
 
 
-def test_verify_and_rebuild_refuse_what_makes_no_sense(new_world: Callable[..., World]) -> None:
+def test_verify_and_rebuild_refuse_invalid_arguments(new_world: Callable[..., World]) -> None:
     world = new_world()
     for arguments in (("verify", FROM), ("verify", TO, FROM), ("rebuild", TO, FROM)):
         done = world.run(*arguments)
         assert done.returncode == 2, done.stdout
         assert "returns-orchestration: FROM" in said_well(done)
-    assert world.run("verify").returncode == 0  # a lake that is not there yet holds nothing wrong
+    assert world.run("verify").returncode == 0  # a lake that does not exist yet has no fault
     assert not world.lake.exists()
 
 
-def test_a_full_and_a_read_only_disk_are_named_and_healed_by_the_same_again(
+def test_a_full_or_read_only_disk_is_named_and_the_same_command_then_completes(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(returns_per_hour=6)
@@ -141,7 +141,7 @@ def test_a_full_and_a_read_only_disk_are_named_and_healed_by_the_same_again(
     [("16k", "disk is full"), ("800k", "disk is full"), ("1100k", "disk ")],
     ids=["at its start", "in a run", "later, when SQLite may say: I/O error"],
 )
-def test_a_full_disk_of_dagster_is_named_and_healed_by_the_same_again(
+def test_a_full_disk_of_dagster_is_named_and_the_same_command_then_completes(
     size: str, said: str, new_world: Callable[..., World]
 ) -> None:
     world = new_world(returns_per_hour=6)
@@ -157,7 +157,7 @@ def test_a_full_disk_of_dagster_is_named_and_healed_by_the_same_again(
 
 
 def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    """Other rows in `returns`, with an entry that says so, and days made of them."""
+    """Other rows in `returns`, with a matching entry, and days made of them."""
     pipeline = world.pipeline()
     lake, names = pipeline.lake, pipeline.lake.names()
     frame, made = lake.read(tables.RETURNS, window, names), lake.made(window, names)
@@ -174,10 +174,10 @@ def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFr
         pipeline.days.build(names, day, datetime(2026, 11, 23, tzinfo=UTC))
 
 
-def test_verify_believes_no_entry_about_which_returns_an_hour_holds(
+def test_verify_checks_the_returns_of_an_hour_against_its_polls(
     new_world: Callable[..., World],
 ) -> None:
-    """Every file is what its entry says, and still a return is nowhere, or twice."""
+    """Every file matches its entry, and still a return is in no hour, or in two."""
     world = new_world(returns_per_hour=6, rhythm=False)
     windows = hours(FROM, TO)
     assert not [o for o in world.pipeline().run(windows) if isinstance(o, Failed | Stopped)]
@@ -202,7 +202,7 @@ def test_verify_believes_no_entry_about_which_returns_an_hour_holds(
     assert f"OK: each of {served} served returns is in exactly one hour." in whole.stdout
 
 
-def test_what_is_still_to_be_made_is_counted_and_is_no_fault(
+def test_hours_yet_to_be_made_are_counted_and_are_no_fault(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(returns_per_hour=6, rhythm=False)

@@ -1,4 +1,4 @@
-"""Every return served is in `returns` once, each window asked for once, whatever the API does."""
+"""Every served return is in `returns` once, each window requested once, whatever the API does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULES = ("[)", "[]", "(]", "second", "()")
 
 
 def served(world: World, windows: list[Window]) -> set[str]:
-    """The references that the API serves in any of the windows, by the simulator's own account."""
+    """The references that the API serves in any of the windows, as the simulator reports them."""
     return {
         record.reference
         for window in windows
@@ -31,7 +31,7 @@ def run(world: World, windows: list[Window]) -> None:
 
 @pytest.mark.parametrize("filter_on", ["requested", "timestamp"])
 @pytest.mark.parametrize("rule", RULES)
-def test_every_return_served_is_there_exactly_once(
+def test_every_served_return_is_there_exactly_once(
     new_world: Callable[..., World], rule: str, filter_on: str
 ) -> None:
     world = new_world(
@@ -71,12 +71,12 @@ def test_a_return_is_filed_under_the_hour_it_was_requested_in(
 ) -> None:
     world = new_world(edge_rule="[]", filter_on="timestamp", edges=True, awb_slow_share=0.0)
     run(world, hours("2026-11-07T00:00", "2026-11-07T06:00"))
-    for hour in range(1, 5):  # what belongs before 00:00 stays there: its own hour is not polled
+    for hour in range(1, 5):  # returns from before 00:00 stay there: their own hour is not polled
         frame = world.scan(f"returns/date=2026-11-07/hour={hour:02d}")
         assert set(frame.get_column("requested_at").dt.hour()) == {hour}
 
 
-def test_what_was_served_is_what_stands_in_the_tables(new_world: Callable[..., World]) -> None:
+def test_the_tables_hold_the_served_values(new_world: Callable[..., World]) -> None:
     world = new_world(mps_share=0.3, oddities=0.3, returns_per_hour=20)
     windows = hours("2026-11-07T10:00", "2026-11-07T16:00")
     run(world, windows)
@@ -95,7 +95,7 @@ def test_what_was_served_is_what_stands_in_the_tables(new_world: Callable[..., W
     assert items.get_column("quantity").sum() == sum(truth.quantity for truth in truths)
 
 
-def test_twice_over_unchanged_replies_gives_the_same_bytes(
+def test_two_runs_over_unchanged_replies_give_the_same_bytes(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(progress=False, edges=True)
@@ -107,7 +107,7 @@ def test_twice_over_unchanged_replies_gives_the_same_bytes(
     assert len(world.asked()) == 2 * len(windows)
 
 
-def test_late_returns_reach_every_table_without_a_double(new_world: Callable[..., World]) -> None:
+def test_late_returns_reach_every_table_without_duplicates(new_world: Callable[..., World]) -> None:
     world = new_world(late_share=0.5, returns_per_hour=20, late_by=(timedelta(hours=1),) * 2)
     windows = hours("2026-11-07T10:00", "2026-11-07T13:00")
     moment = windows[-1].end

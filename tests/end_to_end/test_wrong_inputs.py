@@ -23,7 +23,7 @@ CANARY = "canary-7f3a"
 
 @dataclass(frozen=True)
 class Wrong:
-    """What is wrong: variables, a `.env`, or something done to the folder; and what is said."""
+    """The fault: variables, a `.env`, or a change of the folder; and the expected message."""
 
     said: str
     command: tuple[str, ...] = ("status", *HOUR)
@@ -208,7 +208,7 @@ CASES = [(f"{kind} {n}", wrong) for kind, cases in KINDS.items() for n, wrong in
 
 
 IN_PROCESS = ("settings", "arguments", "env")
-"""Refused before anything is opened, so a process of its own for each would only take time."""
+"""Refused before anything is opened, so a separate process for each would only take time."""
 
 
 @pytest.mark.parametrize(("name", "wrong"), CASES, ids=[name for name, _ in CASES])
@@ -280,7 +280,7 @@ def called(
 
 
 def environment(world: World, variables: dict[str, str], *, from_file: bool) -> dict[str, str]:
-    """The world's settings and ``variables``; of the world's only what no file is to set."""
+    """The world's settings and ``variables``; only those of the world that no file sets."""
     kept = world.environment_of_processes
     if from_file:
         kept = {n: v for n, v in kept.items() if not n.startswith("CLICKPOST_")}

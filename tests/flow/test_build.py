@@ -42,7 +42,7 @@ def test_an_hour_that_was_never_polled_is_not_made(lake: Lake) -> None:
     assert bytes_of(lake.store) == {}
 
 
-def test_what_is_built_is_published_and_recorded(lake: Lake) -> None:
+def test_a_built_hour_is_published_and_recorded(lake: Lake) -> None:
     made = built(lake, landed(lake, A, B))
     assert made.changed == {table.name for table in tables.MADE_HOURLY}
     for table in tables.MADE_HOURLY:
@@ -62,7 +62,7 @@ def test_an_hour_with_a_new_poll_is_not_built(lake: Lake) -> None:
     assert is_made(HOUR, lake.names())
 
 
-def test_rows_are_in_the_order_of_their_requests_whatever_order_they_came_in(lake: Lake) -> None:
+def test_rows_are_in_the_order_of_their_request_times(lake: Lake) -> None:
     made = built(lake, landed(lake, B, returned("R-0", at(11, 2)), A))
     assert made.frames["returns"]["return_reference_number"].to_list() == ["R-A", "R-0", "R-B"]
 
@@ -135,7 +135,7 @@ def retyped(function: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame
         (ownership, "items_frame", doubled, "items_are_numbered_from_0"),
     ],
 )
-def test_a_blocking_claim_that_fails_leaves_every_file_as_it_was(  # noqa: PLR0917 - what varies
+def test_a_failed_blocking_claim_changes_no_file(  # noqa: PLR0917 - what varies
     stage: Any, function: str, defect: Any, claim: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built(lake, landed(lake, A, B))
@@ -155,7 +155,9 @@ def test_a_blocking_claim_that_fails_leaves_every_file_as_it_was(  # noqa: PLR09
     assert built(lake, again).frames["returns"]["status"].to_list()[0] == "NEW"
 
 
-def test_a_claim_that_cannot_look_blocks_too(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blocking_claim_that_cannot_tell_also_blocks(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     poll = landed(lake, A)
     real = aggregates.count
     monkeypatch.setattr(aggregates, "count", lambda *given: real(*given).drop("returns"))
@@ -164,7 +166,7 @@ def test_a_claim_that_cannot_look_blocks_too(lake: Lake, monkeypatch: pytest.Mon
     assert lake.made(HOUR, lake.names()) is None
 
 
-def test_a_served_return_that_is_nowhere_blocks_the_hour(lake: Lake) -> None:
+def test_a_served_return_in_no_hour_blocks_the_hour(lake: Lake) -> None:
     poll = landed(lake, A)
     lost = Landed(
         window=HOUR, polled_at=poll.polled_at, kept=True, first=True, served=2,

@@ -1,4 +1,4 @@
-"""The daily tables: whatever the zone, they count the rows that users see, day by day."""
+"""The daily tables: in any zone, they count the rows that users see, day by day."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def reply(window: Window) -> list[Record]:
 
 
 def more(window: Window, moment: datetime) -> Callable[[Window], list[Record]]:
-    """The same, and in ``window`` one return more."""
+    """The same, and one return more in ``window``."""
     return lambda w: [*reply(w), *([numbered(7, moment)] if w == window else [])]
 
 
 def recount(folder: Path, zone: str) -> tuple[Rows, Rows]:
-    """Both daily tables from the rows that stand in the lake, row by row."""
+    """Both daily tables, counted from the rows in the lake, row by row."""
     local = pl.col("requested_at").dt.convert_time_zone(zone).dt.date().alias("day")
     returns = rows(folder, "returns").with_columns(local).to_dicts()
     items = defaultdict(list)
@@ -113,7 +113,7 @@ def days(outcomes: list[Outcome]) -> dict[date, set[str]]:
 
 
 def whole(lake: Lake, day: Day, now: datetime) -> tuple[str, str, str]:
-    """What the claim about the hours of the day says."""
+    """The result of the claim about the hours of the day."""
     claims = DayBuilder(lake, day.zone).build(lake.names(), day, now).claims
     assert claims["refund_modes_daily"][0] == claims["return_reasons_daily"][0]
     found = claims["refund_modes_daily"][0]
@@ -170,7 +170,7 @@ def test_a_day_follows_a_change_of_any_of_its_hours(
     assert made.facts["returns"] == rows(folder, f"refund_modes_daily/{day.path}")["returns"].sum()
 
 
-def test_twice_gives_the_same_bytes_and_no_file(lake: Lake, api_of: Any) -> None:
+def test_a_second_build_gives_the_same_bytes_and_no_new_file(lake: Lake, api_of: Any) -> None:
     api = api_of(reply)
     api.run(lake, HOURS)
     before = bytes_of(lake.store)
@@ -193,13 +193,13 @@ def test_the_rows_of_an_hour_that_was_never_polled_are_counted_in_their_day(
     assert daily(folder) == recount(folder, INDIA.key)
     assert lake.made(NINTH, lake.names()).facts["returns"] == 5 + 1  # type: ignore[union-attr]
     assert lake.made(TENTH, lake.names()).facts["returns"] == 2 * 5 + 1  # type: ignore[union-attr]
-    # Polled at last, the hour takes them back, and both days follow.
+    # Once polled, the hour takes them back, and both days follow.
     assert days(api.run(lake, [HOURS[2]])).keys() == {NINTH.date, TENTH.date}
     assert daily(folder) == recount(folder, INDIA.key)
     assert lake.made(TENTH, lake.names()).facts["returns"] == 3 + 2 * 5 + 1  # type: ignore[union-attr]
 
 
-def test_a_row_filed_in_an_hour_of_another_day_is_counted_in_its_own_once_that_is_made(
+def test_a_row_in_an_hour_of_another_day_is_counted_in_its_own_day_once_made(
     lake: Lake, folder: Path, api_of: Any
 ) -> None:
     edge = returned("R-EDGE", at(24))
@@ -268,7 +268,7 @@ def test_in_another_zone_all_days_are_due_and_made_without_a_poll(
         (range(23), at(2000), ("fails", "error", "1 hour of the day is missing: 2026-11-09T23:00")),
     ],
 )
-def test_missing_hours_of_a_day_are_named_and_those_to_come_are_not(
+def test_missing_hours_of_a_day_are_named_and_future_hours_are_not(
     polled: list[int], now: datetime, expected: tuple[str, str, str], lake: Lake, api_of: Any
 ) -> None:
     api_of(lambda _: [], zone="UTC").run(lake, [Window(at(hour)) for hour in polled])

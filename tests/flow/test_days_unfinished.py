@@ -1,4 +1,4 @@
-"""Days that a run left unmade, a record that was damaged, another process in between."""
+"""Days that a run left unmade, a damaged record, another process in between."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def lake_on(remote: MemoryStore) -> Lake:
         ENTRY,
     ],
 )
-def test_days_that_a_kill_left_unmade_are_made_by_the_next_run_without_a_poll(
+def test_days_left_unmade_by_a_kill_are_made_by_the_next_run_without_a_poll(
     fatal: str, api_of: Any
 ) -> None:
     whole = lake_on(MemoryStore())
@@ -88,7 +88,7 @@ def _days(window: Window) -> list[Day]:
     return [day for day in (NINTH, TENTH) if window in day.windows]
 
 
-def test_the_days_of_what_had_landed_are_made_before_a_run_stops(lake: Lake, api_of: Any) -> None:
+def test_the_days_of_landed_hours_are_made_before_a_run_stops(lake: Lake, api_of: Any) -> None:
     api = api_of(reply, errors={HOURS[2]: CredentialsRefused("Refused.")})
     outcomes = api.run(lake, HOURS)
     assert [type(outcome) for outcome in outcomes[-3:]] == [MadeDay, MadeDay, Stopped]
@@ -102,7 +102,7 @@ def test_a_run_that_only_polls_makes_no_day(lake: Lake, api_of: Any) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"poll": False}, {"missing_only": True}], ids=str)
-def test_a_damaged_entry_of_a_day_that_verify_found_is_mended_by_the_next_run(
+def test_a_damaged_entry_of_a_day_found_by_verify_is_repaired_by_the_next_run(
     options: dict[str, bool], lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply, always_at=at(30))
@@ -111,7 +111,7 @@ def test_a_damaged_entry_of_a_day_that_verify_found_is_mended_by_the_next_run(
     (path,) = (path for path in before if path.startswith(ENTRY))
     lake.store.put(path, b"{")
     found = {finding.path: finding.kind for finding in Verifier(lake, INDIA).everything()}
-    # Its tables stand without one that can be read.
+    # Its tables exist without a readable entry.
     assert found.pop(path) == "torn"
     assert set(found.values()) == {"unfinished"}
     assert api.states(lake, HOURS) == ["complete", "unfinished", "unfinished"]
@@ -124,7 +124,7 @@ def test_a_damaged_entry_of_a_day_that_verify_found_is_mended_by_the_next_run(
     assert after == before
 
 
-def test_a_day_whose_hour_is_damaged_fails_and_stays_as_it_stood(lake: Lake, api_of: Any) -> None:
+def test_a_day_with_a_damaged_hour_fails_and_does_not_change(lake: Lake, api_of: Any) -> None:
     api_of(reply).run(lake, HOURS)
     path = lake.path(tables.RETURNS, HOURS[0])
     before = lake.read(tables.REFUND_MODES.daily, NINTH, lake.names())
@@ -141,7 +141,7 @@ def test_a_day_whose_hour_is_damaged_fails_and_stays_as_it_stood(lake: Lake, api
     assert changed.states(lake, HOURS) == ["damaged", "unfinished", "complete"]
 
 
-def test_an_hour_that_another_process_makes_meanwhile_is_in_the_day(
+def test_an_hour_made_meanwhile_by_another_process_is_in_the_day(
     lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_of(reply).run(lake, HOURS[:2])
@@ -165,8 +165,10 @@ def test_an_hour_that_another_process_makes_meanwhile_is_in_the_day(
     assert States(lake, lake.names(), INDIA).is_followed(HOURS[2])
 
 
-def test_an_hour_that_another_process_is_publishing_is_waited_for(lake: Lake, api_of: Any) -> None:
-    """Its entry is taken away, then its files are put: in between they are not what was noted."""
+def test_a_day_waits_for_an_hour_that_another_process_is_publishing(
+    lake: Lake, api_of: Any
+) -> None:
+    """Its entry is removed, then its files are put: in between they do not match the entry."""
     api = api_of(reply)
     api.run(lake, HOURS)
     names = lake.names()
@@ -188,12 +190,12 @@ def test_an_hour_that_another_process_is_publishing_is_waited_for(lake: Lake, ap
     built = DayBuilder(lake, INDIA, wait=wait).build(names, TENTH, at(20))
     assert built.record.facts["returns"] == 3
     assert waited == list(PAUSES[:1])
-    # It was not taken for damaged.
+    # It did not count as damaged.
     assert api.states(lake, HOURS) == ["complete"] * 3
     assert noted != published
 
 
-def test_an_hour_whose_files_are_not_what_its_entry_says_is_waited_for_and_then_damaged(
+def test_an_hour_that_does_not_match_its_entry_is_waited_for_and_then_damaged(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply)
@@ -206,10 +208,10 @@ def test_an_hour_whose_files_are_not_what_its_entry_says_is_waited_for_and_then_
     assert api.states(lake, HOURS)[2] == "damaged"
 
 
-def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(
+def test_a_reference_in_two_hours_of_a_day_does_not_multiply_its_items(
     lake: Lake, api_of: Any
 ) -> None:
-    """A day may be made while another run is about to find them."""
+    """A day may be made while another run is about to find its returns."""
     moved = {w: [returned("R-1", w.start.replace(minute=5))] for w in HOURS[:2]}
     api = api_of(lambda w: moved.get(w, []))
     pipeline, names = api.pipeline(lake), lake.names()
@@ -223,7 +225,7 @@ def test_a_reference_that_two_hours_of_a_day_hold_does_not_multiply_its_items(
     assert built.frames["return_reasons_daily"].row(0)[2:] == (2, 2, 2)
 
 
-def test_hours_before_the_first_there_is_are_not_missing(lake: Lake, api_of: Any) -> None:
+def test_hours_before_the_first_hour_are_not_missing(lake: Lake, api_of: Any) -> None:
     """The day of Asia/Kolkata that holds the first hour, a UTC midnight, begins 5.5 h before it."""
     first = Window(at(0))
     day = days_of(first, INDIA)[0]
@@ -236,7 +238,7 @@ def test_hours_before_the_first_there_is_are_not_missing(lake: Lake, api_of: Any
         assert whole.holds is holds
 
 
-def test_a_day_that_would_not_add_up_is_not_published(
+def test_an_inconsistent_day_is_not_published(
     lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = Window(at(11))
@@ -256,7 +258,7 @@ def test_a_day_without_a_polled_hour_is_missing_and_not_empty(lake: Lake) -> Non
 
 
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_a_day_that_another_zone_left_behind_is_taken_away(
+def test_a_day_of_an_earlier_zone_is_removed(
     lake: Lake, folder: Path, api_of: Any, mended_by: str
 ) -> None:
     """The first hours of a day of UTC are still the day before in New York."""
@@ -276,7 +278,7 @@ def test_a_day_that_another_zone_left_behind_is_taken_away(
 
 
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_a_damaged_entry_of_the_day_beside_ends_neither_a_run_nor_a_rebuild(
+def test_a_damaged_entry_of_an_adjacent_day_stops_neither_a_run_nor_a_rebuild(
     lake: Lake, api_of: Any, mended_by: str
 ) -> None:
     api = api_of(reply, zone="Asia/Kolkata")
@@ -289,8 +291,8 @@ def test_a_damaged_entry_of_the_day_beside_ends_neither_a_run_nor_a_rebuild(
         assert Rebuilder(api.pipeline(lake)).rebuild(at(18), at(19)).is_whole
 
 
-def test_a_day_of_a_zone_that_was_given_up_again_is_taken_away(lake: Lake, api_of: Any) -> None:
-    """One hour was made for another zone, whose day stands beside that of the first."""
+def test_a_day_of_a_zone_that_was_set_briefly_is_removed(lake: Lake, api_of: Any) -> None:
+    """One hour was made for another zone, whose day is stored beside that of the first."""
     utc, indian = (api_of(reply, zone=zone) for zone in ("UTC", "Asia/Kolkata"))
     utc.run(lake, HOURS)
     indian.run(lake, HOURS[-1:], missing_only=True)

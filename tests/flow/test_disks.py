@@ -30,7 +30,7 @@ ZONE = ZoneInfo("Asia/Kolkata")
 
 
 class Refusing(FolderStore):
-    """A folder that takes ``left`` writes and refuses all further ones, as a disk does."""
+    """A folder that accepts ``left`` writes and refuses all further ones, like a disk."""
 
     def __init__(self, root: Path, left: int, number: int = errno.ENOSPC) -> None:
         super().__init__(root)
@@ -60,10 +60,10 @@ def lake_in(folder: Path) -> Lake:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
-def test_a_disk_that_refuses_any_write_is_named_and_healed_by_a_rerun(
+def test_a_refused_write_is_named_and_a_rerun_completes_it(
     number: int, tmp_path: Path, api_of: Any
 ) -> None:
-    """The second poll of each hour meets a disk that takes ``writes`` more."""
+    """The second poll of each hour meets a disk that accepts ``writes`` more."""
     before, whole = tmp_path / "before", tmp_path / "whole"
     for folder in (before, whole):
         api_of(first, always_at=at(30)).run(lake_in(folder), HOURS)
@@ -77,12 +77,12 @@ def test_a_disk_that_refuses_any_write_is_named_and_healed_by_a_rerun(
         outcomes = api_of(second, always_at=at(40)).run(full, HOURS)
         if not isinstance(outcomes[-1], Stopped):
             break
-        said = str(outcomes[-1].error)
+        text = str(outcomes[-1].error)
         assert isinstance(outcomes[-1].error, LakeUnwritable)
-        assert os.strerror(number) in said
-        assert said.endswith(LakeUnwritable.next_step)
+        assert os.strerror(number) in text
+        assert text.endswith(LakeUnwritable.next_step)
         lake = lake_in(folder)
-        # Every file is the old one or the new one, whole; nothing else is there.
+        # Every file is the old one or the new one, whole; there are no others.
         for path, content in bytes_of(lake.store).items():
             assert content in (old.get(path), new.get(path)), path
         found = Verifier(lake, ZONE).everything()
@@ -93,7 +93,9 @@ def test_a_disk_that_refuses_any_write_is_named_and_healed_by_a_rerun(
     assert writes >= 10
 
 
-def test_a_rebuild_on_a_full_disk_is_ended_by_the_same_again(tmp_path: Path, api_of: Any) -> None:
+def test_a_rebuild_stopped_by_a_full_disk_is_completed_by_the_same_command(
+    tmp_path: Path, api_of: Any
+) -> None:
     api = api_of(first, always_at=at(30))
     whole = lake_in(tmp_path / "whole")
     api.run(whole, HOURS)
@@ -121,7 +123,7 @@ def test_a_rebuild_on_a_full_disk_is_ended_by_the_same_again(tmp_path: Path, api
 
 
 def test_a_slow_disk_slows_the_polling_and_loses_no_reply(tmp_path: Path, api_of: Any) -> None:
-    """While one write does not end, no more is asked for than is held in flight."""
+    """While one write does not end, no more hours are requested than may be in flight."""
     begun, ended = threading.Event(), threading.Event()
 
     class Slow(FolderStore):

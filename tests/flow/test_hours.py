@@ -33,7 +33,7 @@ EMPTY = HOURS[3]
 
 
 def reply(window: Window) -> list[Any]:
-    """A return of several items, one at the next hour's begin, a duplicate and a broken record."""
+    """A return of several items, one at the next hour's start, a duplicate and a broken record."""
     if window == EMPTY:
         return []
     edge = returned(f"R-{window.end:%H}-00", window.end)
@@ -45,12 +45,12 @@ def reply(window: Window) -> list[Any]:
 
 
 def kinds(outcomes: list[Outcome]) -> list[tuple[type, Window | None]]:
-    """What became of the hours; of the days, which come after them, see test_days."""
+    """The outcomes of the hours; for the days, which come after them, see test_days."""
     of_hours = [outcome for outcome in outcomes if not isinstance(outcome, MadeDay)]
     return [(type(outcome), getattr(outcome, "window", None)) for outcome in of_hours]
 
 
-def test_each_hour_is_asked_for_once_polled_and_made(lake: Lake, api_of: Any) -> None:
+def test_each_hour_is_requested_once_polled_and_made(lake: Lake, api_of: Any) -> None:
     api = api_of(reply)
     outcomes = api.run(lake, HOURS)
     assert set(api.times_asked.items()) == {(window, 1) for window in HOURS}
@@ -58,7 +58,7 @@ def test_each_hour_is_asked_for_once_polled_and_made(lake: Lake, api_of: Any) ->
     assert [window for kind, window in kinds(outcomes) if kind is Polled] == HOURS
 
 
-def test_an_hour_is_made_as_soon_as_its_neighbours_have_landed(lake: Lake, api_of: Any) -> None:
+def test_an_hour_is_made_as_soon_as_adjacent_hours_have_landed(lake: Lake, api_of: Any) -> None:
     outcomes = kinds(api_of(reply).run(lake, HOURS))
     assert outcomes.index((Made, HOURS[0])) < outcomes.index((Polled, HOURS[3]))
     assert outcomes.index((Made, HOURS[1])) > outcomes.index((Polled, HOURS[2]))
@@ -87,7 +87,7 @@ def test_every_poll_is_accounted_for(lake: Lake, api_of: Any) -> None:
     assert numbers == {**dict.fromkeys(HOURS[:3], (5, 3, 1, 1)), EMPTY: (0, 0, 0, 0)}
 
 
-def test_twice_over_unchanged_replies_gives_the_same_bytes_and_no_file(
+def test_two_runs_over_unchanged_replies_give_the_same_bytes_and_no_new_file(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply)
@@ -118,7 +118,7 @@ def test_an_empty_hour_has_files_of_no_rows_and_a_failed_one_has_none(
     assert {o.window for o in outcomes if isinstance(o, Made)} == set(HOURS) - {HOURS[1]}
 
 
-def test_only_what_is_missing_is_asked_for(lake: Lake, api_of: Any) -> None:
+def test_only_missing_hours_are_polled(lake: Lake, api_of: Any) -> None:
     api_of(reply, errors={HOURS[1]: MalformedReply("No JSON.")}).run(lake, HOURS)
     again = api_of(reply)
     again.run(lake, HOURS, missing_only=True)
@@ -131,7 +131,7 @@ def test_only_what_is_missing_is_asked_for(lake: Lake, api_of: Any) -> None:
     assert references(lake) == references(whole)
 
 
-def test_tables_that_were_not_made_yet_are_made_without_asking(lake: Lake, api_of: Any) -> None:
+def test_tables_not_yet_made_are_made_without_a_call(lake: Lake, api_of: Any) -> None:
     api_of(reply).run(lake, HOURS, make=False)
     assert references(lake) == []
     api = api_of(reply)
@@ -140,7 +140,7 @@ def test_tables_that_were_not_made_yet_are_made_without_asking(lake: Lake, api_o
     assert set(kinds(made)) == {(Made, window) for window in HOURS}
 
 
-def test_a_rebuild_asks_nobody_and_gives_the_same_bytes(
+def test_a_rebuild_sends_no_request_and_gives_the_same_bytes(
     lake: Lake, folder: Path, api_of: Any
 ) -> None:
     api_of(reply).run(lake, HOURS)
@@ -169,7 +169,9 @@ def test_a_late_return_is_added_and_counted_as_late(lake: Lake, api_of: Any) -> 
     assert made.built.frames["returns"]["first_polled_at"].to_list()[1] == at(200)
 
 
-def test_a_neighbour_whose_poll_changes_an_hour_makes_it_due(lake: Lake, api_of: Any) -> None:
+def test_a_poll_of_an_adjacent_hour_that_changes_an_hour_makes_it_due(
+    lake: Lake, api_of: Any
+) -> None:
     api_of(reply).run(lake, HOURS[1:2])
     made = [o for o in api_of(reply).run(lake, HOURS[:1]) if isinstance(o, Made)]
     assert {o.window for o in made} == set(HOURS[:2])
@@ -183,7 +185,7 @@ def test_a_neighbour_whose_poll_changes_an_hour_makes_it_due(lake: Lake, api_of:
     [CredentialsRefused("Refused."), SettingsError("CLICKPOST_KEY not set."), NoConnection("No.")],
     ids=lambda error: type(error).__name__,
 )
-def test_what_concerns_every_hour_stops_the_run_at_once(
+def test_an_error_of_every_hour_stops_the_run_at_once(
     error: Exception, lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply, errors=dict.fromkeys(HOURS, error))
@@ -193,7 +195,7 @@ def test_what_concerns_every_hour_stops_the_run_at_once(
     assert api.asked == HOURS[:1]
 
 
-def test_what_had_landed_before_the_run_was_stopped_is_made(lake: Lake, api_of: Any) -> None:
+def test_hours_that_landed_before_the_stop_are_made(lake: Lake, api_of: Any) -> None:
     api = api_of(reply, errors={HOURS[2]: CredentialsRefused("Refused.")})
     outcomes = api.run(lake, HOURS)
     assert kinds(outcomes)[-1] == (Stopped, None)
@@ -201,7 +203,7 @@ def test_what_had_landed_before_the_run_was_stopped_is_made(lake: Lake, api_of: 
     assert HOURS[3] not in api.asked
 
 
-def test_one_hour_that_finds_nobody_is_one_failed_hour(lake: Lake, api_of: Any) -> None:
+def test_one_hour_without_a_connection_is_one_failed_hour(lake: Lake, api_of: Any) -> None:
     api = api_of(reply, errors={HOURS[1]: NoConnection("No.")})
     outcomes = api.run(lake, HOURS)
     assert [o.window for o in outcomes if isinstance(o, Failed)] == [HOURS[1]]
@@ -209,7 +211,7 @@ def test_one_hour_that_finds_nobody_is_one_failed_hour(lake: Lake, api_of: Any) 
 
 
 def alter(lake: Lake, path: str) -> bytes:
-    """Change one byte of a file, as a disk does, and give the file that it becomes."""
+    """Change one byte of a file, as a disk does; gives the changed file."""
     content = bytearray(lake.store.get(path) or b"")
     content[len(content) // 2] ^= 1
     lake.store.put(path, bytes(content))
@@ -219,7 +221,7 @@ def alter(lake: Lake, path: str) -> bytes:
 def test_an_altered_poll_fails_its_hour_and_no_other_until_it_is_quarantined(
     lake: Lake, api_of: Any
 ) -> None:
-    """Its size is right, so that only a reader can find it; the next run knows."""
+    """Its size is right, so only a reader can find it; the next run uses the note."""
     api = api_of(lambda w: [returned(f"R-{w.start:%H}", w.start)])
     api.run(lake, HOURS)
     path = lake.poll_path(HOURS[1], 1)
@@ -240,7 +242,7 @@ def test_an_altered_poll_fails_its_hour_and_no_other_until_it_is_quarantined(
     assert references(lake) == [f"R-{w.start:%H}" for w in HOURS]
 
 
-def test_a_poll_of_another_size_is_quarantined_and_asked_for_by_the_next_run(
+def test_a_poll_of_another_size_is_quarantined_and_polled_again_by_the_next_run(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply)
@@ -255,10 +257,10 @@ def test_a_poll_of_another_size_is_quarantined_and_asked_for_by_the_next_run(
     assert api.states(lake, HOURS) == ["complete"] * 4
 
 
-def test_an_hour_that_lost_a_poll_is_made_of_the_others_while_the_api_fails(
+def test_an_hour_that_lost_a_poll_is_made_of_the_other_polls_while_the_api_fails(
     lake: Lake, api_of: Any
 ) -> None:
-    """At each run: else its day would be made without it, and `status` would count no return."""
+    """At each run: else its day would be made without it, and `status` would count no returns."""
     ten = HOURS[1]
     api_of(lambda w: [returned(f"R-{w.start:%H}", w.start)]).run(lake, HOURS)
     api = api_of(lambda w: [returned(f"R-{n}", w.start) for n in ("late", f"{w.start:%H}")])
@@ -279,7 +281,7 @@ def test_an_hour_that_lost_a_poll_is_made_of_the_others_while_the_api_fails(
     assert references(lake) == [*(f"R-{w.start:%H}" for w in HOURS), "R-late"]
 
 
-def test_a_poll_that_cannot_be_read_now_is_not_quarantined(
+def test_a_poll_that_cannot_be_read_for_now_is_not_quarantined(
     lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its hour is damaged for another cause, and the disk does not answer."""
@@ -307,7 +309,7 @@ def test_a_poll_that_cannot_be_read_now_is_not_quarantined(
     assert len(api.asked) == 4
 
 
-def test_a_damaged_entry_of_an_hour_s_tables_that_a_reader_found_is_mended_by_the_next_run(
+def test_a_damaged_entry_of_tables_found_by_a_reader_is_repaired_by_the_next_run(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply)
@@ -343,18 +345,18 @@ def test_many_in_flight_give_the_same_lake_as_one(lake: Lake, tmp_path: Path, ap
     assert bytes_of(other.store) == bytes_of(lake.store)
 
 
-def test_progress_is_told_before_an_outcome_is_given(lake: Lake, api_of: Any) -> None:
-    told: list[Outcome] = []
+def test_progress_is_reported_before_an_outcome_is_given(lake: Lake, api_of: Any) -> None:
+    reported: list[Outcome] = []
     pipeline = api_of(reply).pipeline(lake)
-    pipeline._on_outcome = told.append
+    pipeline._on_outcome = reported.append
     given = []
     for outcome in pipeline.run(HOURS[:2]):
-        assert told[-1] is outcome
+        assert reported[-1] is outcome
         given.append(outcome)
-    assert told == given
+    assert reported == given
 
 
-def test_a_full_disk_stops_the_run_and_says_so(
+def test_a_full_disk_stops_the_run_and_is_reported(
     lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_of(reply).run(lake, HOURS[:1])

@@ -35,18 +35,18 @@ def lake_on(remote: Remote) -> Lake:
 
 
 def polled(lake: Lake, window: Window) -> set[int]:
-    """The numbers of its polls, with those whose entry is still to come."""
+    """The numbers of its polls, also of those without an entry so far."""
     names = lake.names()
     return {poll.number for poll in names.hour(window).polls}.union(names.unnoted(window))
 
 
 def run(lake: Lake, api_of: Any) -> None:
-    """Two polls of each hour; each poll has one time, so that a repeated one is the same poll."""
+    """Two polls of each hour; each has a fixed time, so that a repeated one is the same poll."""
     api_of(first, always_at=at(30)).run(lake, HOURS)
     api_of(second, always_at=at(40)).run(lake, HOURS)
 
 
-def test_a_run_that_was_killed_at_any_change_ends_as_one_that_was_not(api_of: Any) -> None:
+def test_a_run_killed_at_any_change_ends_like_one_without_a_kill(api_of: Any) -> None:
     whole = lake_on(MemoryStore())
     run(whole, api_of)
     expected = bytes_of(whole.store)
@@ -73,7 +73,7 @@ def test_a_run_that_was_killed_at_any_change_ends_as_one_that_was_not(api_of: An
     assert killed >= len(expected)
 
 
-def test_a_backfill_that_was_killed_is_finished_by_one_that_asks_for_what_is_missing(
+def test_a_killed_backfill_is_completed_by_one_for_the_missing_hours(
     api_of: Any,
 ) -> None:
     api = api_of(first, always_at=at(30))

@@ -1,4 +1,4 @@
-"""The table `lateness` against what was served when."""
+"""The table `lateness` compared with the served returns and their times."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_returns_are_counted_at_the_age_of_the_poll_that_served_them_first(polle
     assert measure(polled).rows() == BY_AGE
 
 
-def test_a_folded_log_of_polls_says_the_same(polled: Lake) -> None:
+def test_a_folded_log_of_polls_gives_the_same_table(polled: Lake) -> None:
     (day,) = polled.poll_log.dates()
     assert len(list(polled.store.list(POLL_LOG))) > 1
     polled.poll_log.fold(day)
@@ -65,7 +65,7 @@ def test_a_folded_log_of_polls_says_the_same(polled: Lake) -> None:
     assert measure(polled).rows() == BY_AGE
 
 
-def test_what_a_backfill_brings_is_not_late(lake: Lake, api_of: Any) -> None:
+def test_returns_of_a_backfill_are_not_late(lake: Lake, api_of: Any) -> None:
     api_of(lambda window: [returned(window.key, window.start)], always_at=at(1000)).run(
         lake, [TWO, THREE]
     )
@@ -85,7 +85,7 @@ def test_the_table_is_one_file_that_is_replaced(polled: Lake, folder: Path) -> N
     assert made.startswith("ever.made-")
 
 
-def test_ages_are_summed_up_to_those_configured() -> None:
+def test_ages_are_summed_into_the_configured_ages() -> None:
     frame = table((0, 9, 90, 1), (1, 9, 2, 2), (5, 1, 1, 1), (6, 9, 3, 3), (90, 1, 5, 4))
     assert by_configured_age(frame, AGES) == {
         0: (9, 1), 1: (10, 3), 6: (9, 3), 24: (0, 0), 72: (1, 4),
@@ -93,7 +93,7 @@ def test_ages_are_summed_up_to_those_configured() -> None:
 
 
 @pytest.mark.parametrize(("late", "holds"), [(0, True), (1, True), (2, False)])
-def test_returns_that_come_at_the_last_age_say_that_it_is_too_early(late: int, holds: bool) -> None:
+def test_returns_at_the_last_age_show_that_it_is_too_early(late: int, holds: bool) -> None:
     claim = seen_by_the_last_age(table((0, 9, 1000 - late, 0), (73, 9, late, late)), AGES)
     assert claim.holds is holds
     assert f"{late} of 1,000 returns" in claim.figures

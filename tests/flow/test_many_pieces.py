@@ -1,4 +1,4 @@
-"""One return of thousands of pieces, the whole way: nothing on it looks at each piece for each."""
+"""One return of thousands of pieces, end to end: no step compares each piece with each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MANY = 4_000
 SECONDS = 12
-"""Generous: a look at each piece for each takes minutes."""
+"""Generous: a comparison of each piece with each takes minutes."""
 
 
 def served(prefix: str, status: str) -> list[Record]:

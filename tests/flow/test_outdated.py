@@ -1,4 +1,4 @@
-"""An upgrade that changes columns, tables or rules: what was made before is made again."""
+"""An upgrade that changes columns, tables or rules: existing tables are made again."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def more(window: Window) -> list[Record]:
 
 
 def declare(patch: pytest.MonkeyPatch, hourly: tuple[tables.Table, ...]) -> None:
-    """These are the tables of an hour from now on."""
+    """Make these the tables of an hour from now on."""
     for table in hourly:
         patch.setitem(tables.BY_NAME, table.name, table)
     others = tuple(t for t in tables.TABLES if t.name not in {table.name for table in hourly})
@@ -65,7 +65,7 @@ def declare(patch: pytest.MonkeyPatch, hourly: tuple[tables.Table, ...]) -> None
 
 
 def a_column(patch: pytest.MonkeyPatch) -> None:
-    """Read from the record, which is in raw all the time."""
+    """Read from the record, which is in raw_returns all the time."""
     grown = tables.Table(tables.RETURNS.name, tables.RETURNS.grain, (*tables.RETURNS.columns, NOTE))
     fields = (*typing.RETURN_FIELDS, NOTE)
     for module in (typing, ownership):
@@ -120,7 +120,7 @@ UPGRADES = pytest.mark.parametrize("upgrade", [a_column, a_table, a_rule, a_rule
 
 
 def schemas(lake: Lake) -> set[tuple[str, pl.Schema]]:
-    """Of every file of every table that is made, its table and its schema."""
+    """The table and the schema of every file of every made table."""
     found = set()
     for table in (*tables.MADE_HOURLY, *tables.MADE_DAILY):
         for path in lake.store.list(table.name):
@@ -154,7 +154,7 @@ def fail(outcomes: list[Any]) -> list[Any]:
 
 @UPGRADES
 @pytest.mark.parametrize("remade_by", ["a run", "rebuild"])
-def test_what_an_upgrade_outdates_is_told_and_made_again_without_a_call(  # noqa: PLR0917 - what varies
+def test_hours_outdated_by_an_upgrade_are_reported_and_made_again_without_a_call(  # noqa: PLR0917 - what varies
     upgrade: Upgrade,
     remade_by: str,
     lake: Lake,
@@ -168,10 +168,10 @@ def test_what_an_upgrade_outdates_is_told_and_made_again_without_a_call(  # noqa
     api = api_of(more, always_at=at(40))
     assert api.states(lake, HOURS) == ["outdated"] * 5
     assert [line.returns for line in states(lake, HOURS, INDIA)] == [2] * 5
-    # What was made is whole, and nobody calls it altered.
+    # The existing tables are whole and do not count as altered.
     assert list(Verifier(lake, INDIA).everything()) == []
     assert bytes_of(lake.store) == before
-    # Meanwhile it is read in today's columns.
+    # Meanwhile it is read with the current columns.
     frame = lake.read(tables.RETURNS, HOURS[0], lake.names())
     assert frame is not None
     assert frame.schema == tables.RETURNS.schema
@@ -193,7 +193,7 @@ def test_what_an_upgrade_outdates_is_told_and_made_again_without_a_call(  # noqa
 
 
 @UPGRADES
-def test_days_count_hours_of_before_and_after_an_upgrade(
+def test_days_count_hours_from_before_and_after_an_upgrade(
     upgrade: Upgrade, lake: Lake, folder: Path, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An hour is polled again in the first minutes of a new release."""
@@ -204,7 +204,7 @@ def test_days_count_hours_of_before_and_after_an_upgrade(
     assert fail(api.run(lake, HOURS[2:3])) == []
     assert api.states(lake, HOURS)[2] == "complete"
     # The day of its late return is made of hours of both releases; the other was not touched, or
-    # follows, too.
+    # also follows.
     after = counted(folder)
     assert sum(after.values()) == sum(before.values()) + 1
     if upgrade is not a_rule_of_days:
@@ -229,7 +229,7 @@ def test_a_new_column_is_filled_from_raw(
     assert found.get_column("note").min() == "at 16:10"
 
 
-def test_a_new_table_is_there_for_every_hour(
+def test_a_new_table_is_made_for_every_hour(
     lake: Lake, folder: Path, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_of(reply).run(lake, HOURS)
@@ -239,7 +239,7 @@ def test_a_new_table_is_there_for_every_hour(
     assert rows(folder, SOURCES.name).get_column("returns").sum() == 2 * len(HOURS)
 
 
-def test_a_new_rule_holds_for_every_hour_and_day(
+def test_a_new_rule_applies_to_every_hour_and_day(
     lake: Lake, folder: Path, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_of(reply).run(lake, HOURS)
@@ -250,10 +250,10 @@ def test_a_new_rule_holds_for_every_hour_and_day(
         assert set(rows(folder, table)["return_reason"]) == {"OTHER REASON"}
 
 
-def test_a_release_that_was_taken_back_makes_its_own_tables_again(
+def test_an_earlier_release_makes_its_own_tables_again_after_a_downgrade(
     lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A table that it does not know stays where it is, and `verify` names it."""
+    """An unknown table stays where it is, and `verify` names it."""
     api = api_of(reply, always_at=at(30))
     api.run(lake, HOURS)
     before = bytes_of(lake.store)

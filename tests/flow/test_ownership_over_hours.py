@@ -35,7 +35,7 @@ OFFSETS = [
     timedelta(seconds=3599.5),
     timedelta(hours=1) - MICROSECOND,
 ]
-"""Where in an hour the returns are requested: around its edges, and one in the middle."""
+"""The request times within an hour: around its edges, and one in the middle."""
 
 
 def whole(moment: datetime) -> datetime:
@@ -87,7 +87,7 @@ def served(rule: str, filtered: str) -> Callable[[Window], list[Record]]:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("filtered", [REQUEST, OWN])
 @pytest.mark.parametrize("rule", EDGES)
-def test_every_served_return_is_there_once_with_hours_missing_and_when_they_come(  # noqa: PLR0917 - what varies
+def test_every_served_return_is_there_once_before_and_after_missing_hours_come(  # noqa: PLR0917 - what varies
     rule: str,
     filtered: str,
     order: str,
@@ -104,8 +104,8 @@ def test_every_served_return_is_there_once_with_hours_missing_and_when_they_come
     assert set(api.asked) == set(HOURS)
 
 
-def test_every_rule_puts_returns_on_edges_where_windows_disagree() -> None:
-    """Else the test above would prove nothing: some are served twice, some never."""
+def test_every_edge_rule_serves_returns_on_which_windows_disagree() -> None:
+    """Otherwise the test above would prove nothing: some are served twice, some never."""
     counts = {}
     for rule in EDGES:
         for filtered in (REQUEST, OWN):
@@ -125,7 +125,7 @@ def test_every_rule_puts_returns_on_edges_where_windows_disagree() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_after_every_single_poll_all_that_was_served_is_there_once(
+def test_after_each_poll_every_served_return_is_there_once(
     seed: int, memory_lake: Lake, api_of: Any
 ) -> None:
     draw = random.Random(seed)
@@ -178,7 +178,7 @@ def test_a_return_of_no_polled_hour_lives_in_the_earliest_window_that_served_it(
 @pytest.mark.parametrize(
     "moment", [datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 12, 31, 23, tzinfo=UTC)]
 )
-def test_a_request_time_at_the_end_of_what_is_believed_is_kept_too(
+def test_a_request_time_at_the_limits_of_valid_times_is_kept(
     moment: datetime, memory_lake: Lake, api_of: Any
 ) -> None:
     text = f"{moment.year:04d}{moment:-%m-%dT%H:%M:%SZ}"
@@ -187,7 +187,7 @@ def test_a_request_time_at_the_end_of_what_is_believed_is_kept_too(
     assert references(memory_lake) == ["R-000", "R-ODD"]
 
 
-def test_two_copies_of_one_reply_requested_on_both_sides_of_an_hour_are_one_return(
+def test_two_copies_in_one_reply_with_requests_in_two_hours_are_one_return(
     memory_lake: Lake, api_of: Any
 ) -> None:
     before, after = (returned("R-1", at(10) + d) for d in (-MICROSECOND, timedelta()))
@@ -196,7 +196,7 @@ def test_two_copies_of_one_reply_requested_on_both_sides_of_an_hour_are_one_retu
     assert references(memory_lake) == ["R-1"]
 
 
-def test_a_request_time_that_moves_to_another_hour_takes_the_return_with_it(
+def test_a_request_time_that_moves_to_another_hour_moves_the_return(
     memory_lake: Lake, api_of: Any
 ) -> None:
     api_of(lambda _: []).run(memory_lake, HOURS[:3])
@@ -206,7 +206,7 @@ def test_a_request_time_that_moves_to_another_hour_takes_the_return_with_it(
         assert references(memory_lake) == ["R-1"], moment
 
 
-def test_the_hours_of_this_file_are_neighbours() -> None:
+def test_the_hours_of_this_file_are_contiguous() -> None:
     assert all(one.next == other for one, other in pairwise(HOURS))
 
 
@@ -214,7 +214,7 @@ POORER = {"refund_mode": None, "awb": None, "webhook_payload": None}
 
 
 @pytest.mark.parametrize("order", [[9, 10, 8], [9, 8, 10], [8, 9, 10], [10, 8, 9], [8, 10, 9]])
-def test_a_null_never_erases_in_whatever_order_hours_are_polled(
+def test_a_null_never_erases_in_any_order_of_polls(
     order: list[int], memory_lake: Lake, api_of: Any
 ) -> None:
     """Another window served it in full, and those at its hour's edge serve it with nulls."""

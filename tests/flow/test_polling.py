@@ -1,4 +1,4 @@
-"""When a run is stopped: what is on the wire is kept, what waits is not sent."""
+"""When a run is stopped: replies in flight are kept, waiting requests are not sent."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Client:
         pass
 
 
-def test_a_refusal_keeps_what_is_on_the_wire_and_sends_nothing_more() -> None:
+def test_a_refusal_keeps_replies_in_flight_and_sends_nothing_more() -> None:
     clients: list[Client] = []
 
     def open_client(sleep: Callable[[float], None]) -> Any:

@@ -1,4 +1,4 @@
-"""A rebuild that is killed anywhere, beside a run, and what it leaves to be polled again."""
+"""A rebuild that is killed anywhere, beside a run, and the hours that it leaves to poll again."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def found(lake: Lake) -> list[str]:
     return [finding.text for finding in Verifier(lake, ZONE).everything()]
 
 
-def test_a_poll_that_is_bad_is_quarantined_and_its_hour_polled_again(
+def test_a_bad_poll_is_quarantined_and_its_hour_polled_again(
     memory_lake: Lake, api_of: Any
 ) -> None:
     lake = memory_lake
@@ -95,7 +95,7 @@ def test_a_poll_that_is_bad_is_quarantined_and_its_hour_polled_again(
     (nine, ten) = states(lake, HOURS, ZONE)
     assert (nine.state, ten.state) == ("missing", "complete")
     assert "quarantined" in (nine.error or "")
-    # What only the bad poll served is in no table; what the other window served is.
+    # Returns that only the bad poll served are in no table; those of the other window are.
     assert references(lake) == ["R-10", "R-E"]
     assert not found(lake)
 
@@ -109,7 +109,7 @@ def test_a_poll_that_is_bad_is_quarantined_and_its_hour_polled_again(
 
 
 @pytest.mark.parametrize("bad", [1, 2])
-def test_an_hour_is_made_of_the_polls_that_are_left_and_asked_for_all_the_same(
+def test_an_hour_is_made_of_the_remaining_polls_and_still_polled_again(
     bad: int, memory_lake: Lake, api_of: Any
 ) -> None:
     lake = memory_lake
@@ -119,7 +119,7 @@ def test_an_hour_is_made_of_the_polls_that_are_left_and_asked_for_all_the_same(
     assert rebuilt(lake, api_of).poll_again == [NINE]
     assert numbers(lake, NINE) == [3 - bad]
     assert ("R-L09" in references(lake)) is (bad == 1)
-    api = api_of(second, always_at=at(50))  # nothing new for the first: it is kept all the same
+    api = api_of(second, always_at=at(50))  # nothing new to the first: it is kept all the same
     assert api.states(lake, HOURS) == ["damaged", "complete"]
     assert api.pipeline(lake).states(HOURS).of(NINE).needs_poll
     api.run(lake, HOURS, missing_only=True)
@@ -131,7 +131,7 @@ def test_an_hour_is_made_of_the_polls_that_are_left_and_asked_for_all_the_same(
     assert rebuilt(lake, api_of).is_whole
 
 
-def test_a_damaged_record_of_a_good_poll_is_written_anew(memory_lake: Lake, api_of: Any) -> None:
+def test_a_damaged_record_of_a_good_poll_is_rewritten(memory_lake: Lake, api_of: Any) -> None:
     lake = memory_lake
     api_of(first).run(lake, HOURS)
     before = bytes_of(lake.store, "raw_returns") | bytes_of(lake.store, "returns")
@@ -143,7 +143,7 @@ def test_a_damaged_record_of_a_good_poll_is_written_anew(memory_lake: Lake, api_
     assert not found(lake)
 
 
-def test_a_rebuild_that_was_killed_at_any_change_is_ended_by_the_same_again(api_of: Any) -> None:
+def test_a_rebuild_killed_at_any_change_is_completed_by_the_same_command(api_of: Any) -> None:
     def damaged(remote: Remote) -> Lake:
         lake = polled_twice(remote, api_of)
         for path in bad_of(lake):
@@ -175,7 +175,7 @@ def test_a_rebuild_that_was_killed_at_any_change_is_ended_by_the_same_again(api_
     assert killed >= 12
 
 
-def test_an_hour_that_lost_its_only_poll_while_a_neighbour_served_its_edge_counts_it_once(
+def test_an_edge_return_counts_once_after_its_hour_lost_its_only_poll(
     memory_lake: Lake, api_of: Any
 ) -> None:
     lake = memory_lake

@@ -38,12 +38,12 @@ def tables_of(lake: Lake) -> dict[str, bytes | None]:
     return {p: c for p, c in bytes_of(lake.store).items() if not p.startswith("_")}
 
 
-def serving(said: dict[Window, Any], **fields: Any) -> Any:
-    """The same return in each window, with a request time of the window's own; and another."""
+def serving(times: dict[Window, Any], **fields: Any) -> Any:
+    """The same return in each window, with a different request time in each; and another."""
 
     def reply(window: Window) -> list[Any]:
         other = returned(f"O-{window.key}", window.start)
-        return [returned("M", said[window], **fields), other] if window in said else [other]
+        return [returned("M", times[window], **fields), other] if window in times else [other]
 
     return reply
 
@@ -51,18 +51,18 @@ def serving(said: dict[Window, Any], **fields: Any) -> Any:
 @pytest.mark.parametrize("other", [SIX, TEN, FAR], ids=["next", "same day", "far"])
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("runs", [1, 2])
-def test_the_window_polled_last_says_where_it_is(
+def test_the_window_polled_last_decides_the_hour_of_a_return(
     *, other: Window, first: int, runs: int, folder: Path, lake: Lake, api_of: Any
 ) -> None:
-    said = {FIVE: at(5, 59, 59) + timedelta(seconds=0.7), other: other.start}
+    times = {FIVE: at(5, 59, 59) + timedelta(seconds=0.7), other: other.start}
     order = [FIVE, other] if first == 0 else [other, FIVE]
-    api = api_of(serving(said))
+    api = api_of(serving(times))
     outcomes = []
     for windows in [order] if runs == 1 else [[order[0]], [order[1]]]:
         outcomes += api.run(lake, windows)
     assert not [o for o in outcomes if isinstance(o, Failed)]
     table = rows(folder, "returns").filter(return_reference_number="M")
-    assert table.get_column("requested_at").to_list() == [said[order[-1]]]
+    assert table.get_column("requested_at").to_list() == [times[order[-1]]]
     for name in ("refund_modes_hourly", "refund_modes_daily"):
         assert rows(folder, name).get_column("returns").sum() == 3, name
     assert findings(lake) == []
@@ -74,7 +74,7 @@ def test_the_window_polled_last_says_where_it_is(
     assert findings(lake) == []
 
 
-def test_what_an_earlier_window_said_of_it_is_kept(folder: Path, lake: Lake, api_of: Any) -> None:
+def test_values_from_an_earlier_window_are_kept(folder: Path, lake: Lake, api_of: Any) -> None:
     modes = {FIVE: "UPI", TEN: None}
     api = api_of(lambda window: [returned("M", window.start, refund_mode=modes[window])])
     for window in (FIVE, TEN):
@@ -84,29 +84,29 @@ def test_what_an_earlier_window_said_of_it_is_kept(folder: Path, lake: Lake, api
     assert row["first_polled_at"] < row["last_polled_at"]
 
 
-def test_it_may_move_on_and_on(folder: Path, lake: Lake, api_of: Any) -> None:
-    """Through hours, with a stray whose own hour was never polled, and back."""
+def test_a_return_may_move_several_times(folder: Path, lake: Lake, api_of: Any) -> None:
+    """Through several hours, one of them never polled, and back."""
     moves = [(FIVE, at(5)), (TEN, at(10)), (SIX, at(6)), (SIX, at(3)), (TEN, at(10)), (FIVE, at(5))]
-    said = iter(moves)
+    upcoming = iter(moves)
     api = api_of(lambda _: [returned("M", moment, status=f"{number}")])
-    for number, (window, moment) in enumerate(said):
+    for number, (window, moment) in enumerate(upcoming):
         api.run(lake, [window])
         (row,) = rows(folder, "returns").to_dicts()
         assert (row["requested_at"], row["status"]) == (moment, str(number))
         assert findings(lake) == []
 
 
-def test_it_may_move_on_from_an_hour_that_never_served_it(
+def test_a_return_may_move_from_an_hour_that_never_served_it(
     folder: Path, lake: Lake, api_of: Any
 ) -> None:
-    """FIVE says that it lives in SIX, whose poll has others only; then SEVEN serves it, later."""
+    """FIVE puts it into SIX, whose poll has only others; then SEVEN serves it, later."""
     seven = SIX.next
     words = iter([(FIVE, at(6), "first"), (seven, seven.start, "moved"), (FIVE, at(6), "first")])
-    said: dict[Window, list[Any]] = {}
-    between = returned("B", seven.start)  # served by SIX at its end, so that it knows of SEVEN
-    api = api_of(lambda window: [*said.get(window, []), *([between] if window == SIX else [])])
+    replies: dict[Window, list[Any]] = {}
+    between = returned("B", seven.start)  # served by SIX at its end, so SIX has a mark of SEVEN
+    api = api_of(lambda window: [*replies.get(window, []), *([between] if window == SIX else [])])
     for window, moment, status in words:
-        said = {window: [returned("M", moment, status=status)]}
+        replies = {window: [returned("M", moment, status=status)]}
         api.run(lake, [window] if window == FIVE else [SIX, window])
         (row,) = rows(folder, "returns").filter(return_reference_number="M").to_dicts()
         assert (row["requested_at"], row["status"]) == (moment, status)
@@ -117,13 +117,13 @@ MARKS = [
     From(period=TEN.key, hour=name_of_hour(FIVE)).path,
     To(period=FIVE.key, hour=name_of_hour(TEN)).path,
 ]
-"""Those that say on both sides that FIVE served what lives, or lived, in TEN."""
+"""The marks on both sides that FIVE served a return that is, or was, in TEN."""
 
 
 @pytest.mark.parametrize("order", [[FIVE, TEN], [TEN, FIVE]], ids=["rising", "falling"])
 @pytest.mark.parametrize("lost", [MARKS[:1], MARKS[1:]], ids=["from", "to"])
 @pytest.mark.parametrize("made_meanwhile", [False, True])
-def test_a_lost_mark_is_found_and_put_back(
+def test_a_lost_mark_is_found_and_restored(
     *, order: list[Window], lost: list[str], made_meanwhile: bool, lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(10)}))
@@ -131,7 +131,7 @@ def test_a_lost_mark_is_found_and_put_back(
     before = bytes_of(lake.store)
     lake.store.delete(*lost)
     assert findings(lake) == [f"missing {lost[0]}"]
-    # Where each moved it once, the marks of the other direction say the same.
+    # Where each moved it once, the marks of the other direction hold the same.
     assert ("unfinished" in api.states(lake, order)) == (order == [FIVE, TEN])
     if made_meanwhile:
         api.run(lake, order, missing_only=True)
@@ -144,7 +144,7 @@ def test_a_lost_mark_is_found_and_put_back(
 
 @pytest.mark.parametrize("order", [[FIVE, TEN], [TEN, FIVE]], ids=["rising", "falling"])
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_the_marks_of_both_sides_are_put_back_as_the_hours_are_made_again(
+def test_the_marks_of_both_sides_are_restored_when_the_hours_are_made_again(
     order: list[Window], mended_by: str, lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(10)}))
@@ -159,13 +159,13 @@ def test_the_marks_of_both_sides_are_put_back_as_the_hours_are_made_again(
     else:
         assert Rebuilder(api.pipeline(lake)).rebuild(FIVE.start, TEN.end).is_whole
     assert len(api.asked) == 2
-    # Which of two marks that say the same is put does not matter.
+    # Which of two equal marks is put does not matter.
     assert tables.items() <= tables_of(lake).items()
     assert any(".from-" in path for path in bytes_of(lake.store))
     assert findings(lake) == []
 
 
-def test_a_mark_without_a_cause_does_no_harm(lake: Lake, api_of: Any) -> None:
+def test_a_mark_without_a_cause_is_harmless(lake: Lake, api_of: Any) -> None:
     api = api_of(serving({FIVE: at(5)}))
     api.run(lake, [FIVE, SIX])
     before = tables_of(lake)
@@ -177,7 +177,7 @@ def test_a_mark_without_a_cause_does_no_harm(lake: Lake, api_of: Any) -> None:
     assert findings(lake) == []
 
 
-def test_a_run_that_was_killed_before_it_looked_looks_when_it_is_started_again(
+def test_a_run_killed_before_its_search_searches_when_it_is_repeated(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(10)}))
@@ -195,19 +195,19 @@ def test_a_run_that_was_killed_before_it_looked_looks_when_it_is_started_again(
 @pytest.mark.parametrize("other", [SIX, TEN, FAR], ids=["next", "same day", "far"])
 @pytest.mark.parametrize("moves", [True, False], ids=["moved", "changed"])
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_a_window_that_says_again_what_it_said_before_has_the_last_word(  # noqa: PLR0917 - what varies
+def test_a_window_that_repeats_an_earlier_reply_decides_as_the_newest(  # noqa: PLR0917 - what varies
     other: Window, moves: bool, mended_by: str, folder: Path, lake: Lake, api_of: Any
 ) -> None:
-    """Its reply brings nothing new, and another window has said something else meanwhile."""
+    """Its reply brings nothing new, and another window served other values meanwhile."""
     first = returned("M", FIVE.start, status="A")
     second = returned("M", other.start if moves else FIVE.start, status="B")
     api = api_of(lambda window: [first if window == FIVE else second])
     for window, status in ((FIVE, "A"), (other, "B"), (FIVE, "A"), (other, "B"), (FIVE, "A")):
         api.run(lake, [window])
         (row,) = rows(folder, "returns").to_dicts()
-        said = first if status == "A" else second
+        record = first if status == "A" else second
         assert row["status"] == status
-        assert row["requested_at"].isoformat()[:19] == said["Return Request Timestamp"][:19]
+        assert row["requested_at"].isoformat()[:19] == record["Return Request Timestamp"][:19]
         assert rows(folder, "raw_returns").height == min(len(api.asked), 2)
     assert findings(lake) == []
     assert set(api.states(lake, [FIVE, other])) == {"complete", "empty"}
@@ -224,23 +224,23 @@ def test_a_window_that_says_again_what_it_said_before_has_the_last_word(  # noqa
 
 @pytest.mark.parametrize("linked", [True, False], ids=["linked hours", "hours apart"])
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "with the hour it lives in"])
-def test_a_window_that_served_what_others_moved_away_says_it_again(
+def test_a_window_serves_a_return_again_after_others_moved_it(
     linked: bool, alone: bool, folder: Path, lake: Lake, api_of: Any
 ) -> None:
-    """Both ends of a window count: FIVE serves what lives in SIX, and SEVEN and EIGHT move it."""
+    """Both ends of a window count: FIVE serves a return of SIX, and SEVEN and EIGHT move it."""
     seven, eight = SIX.next, SIX.next.next
-    said = {"M": at(6), "S": at(7) if linked else at(6, 30)}
+    times = {"M": at(6), "S": at(7) if linked else at(6, 30)}
 
     def reply(window: Window) -> list[Any]:
-        inside = [n for n, moment in said.items() if window.start <= moment <= window.end]
-        return [returned(n, said[n], status=f"{said[n]:%H}") for n in inside]
+        inside = [n for n, moment in times.items() if window.start <= moment <= window.end]
+        return [returned(n, times[n], status=f"{times[n]:%H}") for n in inside]
 
     api = api_of(reply)
     api.run(lake, [FIVE, SIX])
-    said["M"] = at(8)
+    times["M"] = at(8)
     api.run(lake, [SIX, seven, eight])
     assert references(lake).count("M") == 1
-    said["M"] = at(6)
+    times["M"] = at(6)
     api.run(lake, [FIVE] if alone else [FIVE, SIX])
     (row,) = rows(folder, "returns").filter(pl.col("return_reference_number") == "M").to_dicts()
     assert (row["requested_at"], row["status"]) == (at(6), "06")
@@ -250,7 +250,7 @@ def test_a_window_that_served_what_others_moved_away_says_it_again(
 
 
 @pytest.mark.parametrize("kept", ["from", "to"])
-def test_a_mark_of_which_a_killed_run_put_one_side_gets_the_other(
+def test_a_mark_with_one_side_left_by_a_killed_run_gets_the_other_side(
     kept: str, lake: Lake, api_of: Any
 ) -> None:
     api = api_of(serving({FIVE: at(5), TEN: at(5)}))
@@ -268,7 +268,7 @@ def test_a_mark_of_which_a_killed_run_put_one_side_gets_the_other(
 
 @pytest.mark.parametrize("side", ["from", "to"])
 def test_a_mark_that_is_lost_loses_no_return(side: str, lake: Lake, api_of: Any) -> None:
-    """FIVE alone served what lives in TEN; what TEN was made of says so."""
+    """FIVE alone served the return in TEN; the inputs of TEN show it."""
     api = api_of(serving({FIVE: at(10, 30)}))
     api.run(lake, [FIVE, TEN])
     before = bytes_of(lake.store)
@@ -286,13 +286,13 @@ OTHER_DAY, LATER_DAY = Window(at(9) - timedelta(days=4)), Window(at(11) + timede
 
 
 def moved_later(window: Window) -> list[Any]:
-    """M is of an hour of an earlier day that is never polled, and in the end of another."""
-    said = {TEN: OTHER_DAY.next.start, LATER_DAY: LATER_DAY.start}
-    return [returned("M", said[window])] if window in said else []
+    """M belongs to an hour of an earlier day that is never polled, and finally to another."""
+    times = {TEN: OTHER_DAY.next.start, LATER_DAY: LATER_DAY.start}
+    return [returned("M", times[window])] if window in times else []
 
 
 @pytest.mark.parametrize("order", [(OTHER_DAY, TEN), (TEN, OTHER_DAY)])
-def test_a_day_counts_what_lives_on_another_and_no_longer_when_it_has_moved(
+def test_a_day_counts_returns_on_another_day_until_they_have_moved(
     order: tuple[Window, Window], folder: Path, lake: Lake, api_of: Any
 ) -> None:
     api = api_of(moved_later)
@@ -310,9 +310,7 @@ def test_a_day_counts_what_lives_on_another_and_no_longer_when_it_has_moved(
         assert before.items() <= bytes_of(lake.store).items()
 
 
-def test_hours_that_each_share_a_return_with_the_next_do_not_all_hang_together(
-    lake: Lake, api_of: Any
-) -> None:
+def test_a_chain_of_hours_that_share_returns_is_not_built_as_one(lake: Lake, api_of: Any) -> None:
     hours = [Window(at(hour)) for hour in range(8)]
     api = api_of(lambda w: [returned(f"R-{h.key}", w.start) for h in hours if h in {w, w.previous}])
     for window in hours:
@@ -324,9 +322,7 @@ def test_hours_that_each_share_a_return_with_the_next_do_not_all_hang_together(
     assert len(references(lake)) == 8
 
 
-def test_what_stands_further_apart_than_the_reach_is_left_alone_by_rebuild_too(
-    lake: Lake, api_of: Any
-) -> None:
+def test_rebuild_does_not_merge_copies_beyond_the_reach(lake: Lake, api_of: Any) -> None:
     hours = [FIVE, Window(at(5) + timedelta(days=20)), Window(at(5) + timedelta(days=40))]
     api = api_of(lambda w: [returned("M", w.start)] if w != hours[1] else [])
     api.run(lake, hours)
@@ -336,10 +332,10 @@ def test_what_stands_further_apart_than_the_reach_is_left_alone_by_rebuild_too(
     assert before.items() <= bytes_of(lake.store).items()
 
 
-def test_a_poll_that_a_killed_run_left_without_its_record_is_finished_without_a_call(
+def test_a_poll_left_without_its_record_by_a_killed_run_is_completed_without_a_call(
     lake: Lake, api_of: Any
 ) -> None:
-    """Its mark in another hour stands already."""
+    """Its mark in another hour exists already."""
     api = api_of(lambda w: [returned("M", w.start), returned("N", TEN.start, status="old")])
     api.run(lake, [FIVE, TEN])
     names, served = lake.names(), (on_the_wire(returned("M", TEN.start, status="new")),)
@@ -355,7 +351,7 @@ def test_a_poll_that_a_killed_run_left_without_its_record_is_finished_without_a_
     assert api.states(lake, [FIVE, TEN]) == ["empty", "complete"]
 
 
-def test_a_damaged_day_that_counts_what_lives_on_another_is_named(lake: Lake, api_of: Any) -> None:
+def test_a_damaged_day_that_counts_returns_of_another_day_is_named(lake: Lake, api_of: Any) -> None:
     api = api_of(moved_later)
     api.run(lake, [OTHER_DAY])
     api.run(lake, [TEN])

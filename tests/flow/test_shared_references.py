@@ -29,7 +29,7 @@ def piece(number: int, requested: Any, *skus: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("order", [(FIVE, SIX), (SIX, FIVE)], ids=["rising", "falling"])
-def test_pieces_requested_on_both_sides_of_an_hour_are_one_return(
+def test_pieces_requested_in_two_adjacent_hours_are_one_return(
     order: tuple[Window, Window], first: int, folder: Path, lake: Lake, api_of: Any
 ) -> None:
     before, exact = piece(1, at(6) - MICROSECOND, "a"), piece(2, at(6), "b")
@@ -44,10 +44,8 @@ def test_pieces_requested_on_both_sides_of_an_hour_are_one_return(
     assert sorted(rows(folder, "return_items").get_column("sku")) == ["a", "b"]
 
 
-def test_hours_stay_complete_in_whatever_order_their_neighbours_are_polled(
-    lake: Lake, api_of: Any
-) -> None:
-    """The windows of a both-ends-included filter on the record's own time, 1.44 s later."""
+def test_hours_stay_complete_in_any_order_of_polls(lake: Lake, api_of: Any) -> None:
+    """The windows of a filter with both ends included, on the record's own time, 1.44 s later."""
     late = returned("X", at(2) - MICROSECOND, timestamp="2026-11-09T02:00:00.440000Z")
     edge = returned("Z", at(1), timestamp="2026-11-09T01:00:00Z")
     served = {Window(at(0)): [edge], Window(at(1)): [edge], Window(at(2)): [late]}
@@ -63,7 +61,7 @@ def test_hours_stay_complete_in_whatever_order_their_neighbours_are_polled(
     assert bytes_of(lake.store) == before
 
 
-def test_a_new_piece_takes_no_other_pieces_items_away(
+def test_a_new_piece_removes_no_items_of_another_piece(
     folder: Path, lake: Lake, api_of: Any
 ) -> None:
     polls = [
@@ -77,7 +75,7 @@ def test_a_new_piece_takes_no_other_pieces_items_away(
     assert rows(folder, "returns").get_column("pieces").to_list() == [3]
 
 
-def test_another_courier_for_the_same_items_is_no_new_piece(
+def test_another_courier_for_the_same_items_adds_no_piece(
     folder: Path, lake: Lake, api_of: Any
 ) -> None:
     polls = [[piece(1, at(5, 10), "a")], [piece(2, at(5, 10), "a")]]
@@ -88,7 +86,7 @@ def test_another_courier_for_the_same_items_is_no_new_piece(
     assert (row["pieces"], row["awbs"]) == (1, ["P2"])
 
 
-def test_a_number_of_thousands_of_digits_is_unreadable_and_no_reason_to_reject(
+def test_a_number_of_thousands_of_digits_is_unreadable_and_does_not_reject_the_record(
     folder: Path, lake: Lake, api_of: Any
 ) -> None:
     text = '{"return_reference_number": "L", "Return Request Timestamp": "2026-11-09T05:10:00Z", '

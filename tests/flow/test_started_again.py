@@ -1,4 +1,4 @@
-"""A failed run that is started again asks only for what it had not landed."""
+"""A failed run that is repeated polls only the hours that it had not landed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 HOURS = list(windows_between(at(1), at(6)))
 
 
-def test_windows_polled_since_the_first_start_are_not_asked_for_again(
-    lake: Lake, api_of: Any
-) -> None:
+def test_windows_polled_since_the_first_start_are_not_polled_again(lake: Lake, api_of: Any) -> None:
     api = api_of(lambda window: [returned(window.key, window.start)])
     api.errors = {HOURS[2]: ServerFault("It is down.")}
     started = at(100)
@@ -28,11 +26,11 @@ def test_windows_polled_since_the_first_start_are_not_asked_for_again(
     api.asked.clear()
     again = api.run(lake, HOURS, polled_since=started)
     assert api.asked == [HOURS[2]]
-    # Every hour is made and reported again: the run that failed may not have come to that.
+    # Every hour is made and reported again: the failed run may not have done so.
     assert {o.window for o in again if isinstance(o, Made) and o.asked} == set(HOURS)
 
 
-def test_windows_polled_before_the_first_start_are_asked_for(lake: Lake, api_of: Any) -> None:
+def test_windows_polled_before_the_first_start_are_polled_again(lake: Lake, api_of: Any) -> None:
     api = api_of(lambda _: [])
     api.run(lake, HOURS)
     api.asked.clear()

@@ -1,4 +1,4 @@
-"""The table of states, line by line, in real lakes: what it is, what is asked, what mends it."""
+"""The table of states, line by line, in real lakes: the state, its requests, its repair."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def polled_too_early(scene: Scene) -> None:
 
 
 def restored_from_an_older_copy(scene: Scene) -> Known:
-    """Of the copy Dagster's log knows more than the lake."""
+    """Dagster's log holds more polls than the lake that was copied."""
     copy = bytes_of(scene.lake.store)
     scene.poll(TEN, serving=more, always_at=at(40))
     newest = scene.lake.names().hour(TEN).polls[-1]
@@ -196,7 +196,7 @@ def two_made_entries(scene: Scene) -> None:
 
 
 def made_by_other_rules(scene: Scene, **of_then: str) -> None:
-    """All is made again, as an earlier release made it."""
+    """Make all tables again, as an earlier release made them."""
     earlier = Rules.of_today()._replace(**of_then)
     with scene.monkeypatch.context() as then:
         then.setattr(Rules, "of_today", classmethod(lambda _: earlier))
@@ -222,9 +222,9 @@ def all_is_well(_: Scene) -> None:
 
 @dataclass(frozen=True)
 class Line:
-    """``of`` is in ``state``; ``asks`` says whether a run of what is missing asks for it.
+    """``of`` is in ``state``; ``asks`` is whether a run of missing hours polls it.
 
-    That may be so where ``needs_poll`` is not: whether the file of a poll is bad shows when it is
+    That may be true where ``needs_poll`` is not: a bad file of a poll is found only when it is
     read. ``beside`` are the states of the others.
     """
 
@@ -277,7 +277,7 @@ def scene(lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.plant.__name__}-{line.of.text}")
-def test_each_state_is_told_and_mended_by_one_run_of_what_is_missing(
+def test_each_state_is_reported_and_repaired_by_one_run_of_missing_hours(
     line: Line, scene: Scene
 ) -> None:
     lake, windows = scene.lake, sorted({*POLLED, line.of})
@@ -298,18 +298,18 @@ def test_each_state_is_told_and_mended_by_one_run_of_what_is_missing(
     places = find_misplaced(lake, api.pipeline(lake).reader)
     assert (places.nowhere, places.repeated, places.unmade) == (0, 0, 0)
     assert places.served == len(set(references(lake)))
-    # Nothing is deleted: a poll that was bad stands in quarantine.
+    # Nothing is deleted: a bad poll is in quarantine.
     if line.state == "damaged" and line.asks and not line.needs_poll:
         quarantined = list(bytes_of(lake.store, "_quarantine/raw_returns").values())
         assert quarantined == bad
         assert lake.store.get(scene.raw) is None
-    # Once is enough: the same again asks nobody and makes nothing.
+    # Once is enough: a second run sends no request and makes no table.
     before = bytes_of(lake.store)
     assert api.run(lake, windows, missing_only=True, known=known) == []
     assert bytes_of(lake.store) == before
 
 
-def test_only_what_is_not_whole_is_made_again(scene: Scene) -> None:
+def test_only_incomplete_hours_are_made_again(scene: Scene) -> None:
     poll_without_entry(scene)
     api = scene.api_of(reply)
     outcomes = api.run(scene.lake, POLLED, missing_only=True)
@@ -319,10 +319,10 @@ def test_only_what_is_not_whole_is_made_again(scene: Scene) -> None:
 
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
 @pytest.mark.parametrize("which", ["raw", "table"])
-def test_a_file_that_was_restored_takes_the_note_about_its_damage_away(
+def test_a_restored_file_removes_the_note_of_its_damage(
     which: str, mended_by: str, scene: Scene
 ) -> None:
-    """An administrator has put it back from a copy."""
+    """An administrator has restored it from a copy."""
     lake = scene.lake
     before = bytes_of(lake.store)
     path = getattr(scene, which)
@@ -330,7 +330,7 @@ def test_a_file_that_was_restored_takes_the_note_about_its_damage_away(
     api = scene.api_of(reply)
     assert api.states(lake, [TEN]) == ["damaged"]
     lake.store.put(path, before[path] or b"")
-    assert api.states(lake, [TEN]) == ["damaged"]  # that it is right shows when it is read
+    assert api.states(lake, [TEN]) == ["damaged"]  # its content is checked when it is read
     if mended_by == "a run":
         api.run(lake, [TEN], missing_only=True)
     else:
@@ -365,9 +365,7 @@ class ListedInBetween(FolderStore):
             then()
 
 
-def test_an_hour_that_is_published_while_status_looks_is_not_damaged(
-    folder: Path, api_of: Any
-) -> None:
+def test_an_hour_published_during_status_is_not_damaged(folder: Path, api_of: Any) -> None:
     store = ListedInBetween(folder)
     lake = Lake(store, lambda: at(20))
     api_of(reply, always_at=at(30)).run(lake, POLLED)
@@ -380,7 +378,7 @@ def test_an_hour_that_is_published_while_status_looks_is_not_damaged(
 
 @dataclass
 class OfAgain:
-    """Two windows that contradict each other, and the entry that says which spoke last."""
+    """Two windows that contradict each other, and the entry that records the later one."""
 
     lake: Lake
     api: Any
@@ -408,7 +406,7 @@ def of_again(lake: Lake, api_of: Any) -> OfAgain:
 
 @pytest.mark.parametrize("how", ["deleted", "altered"])
 @pytest.mark.parametrize("mended_by", ["a run", "rebuild"])
-def test_an_entry_of_a_repeated_reply_that_is_lost_has_its_hour_polled_again(
+def test_an_hour_is_polled_again_when_an_entry_of_a_repeated_reply_is_lost(
     how: str, mended_by: str, of_again: OfAgain
 ) -> None:
     lake, api, path = of_again.lake, of_again.api, of_again.path
@@ -434,7 +432,7 @@ def test_an_entry_of_a_repeated_reply_that_is_lost_has_its_hour_polled_again(
     assert list(Verifier(lake, INDIA).everything()) == []
 
 
-def test_a_correction_of_a_zone_that_is_deleted_is_put_again(lake: Lake, api_of: Any) -> None:
+def test_a_deleted_correction_of_a_zone_is_restored(lake: Lake, api_of: Any) -> None:
     record = returned("R-1", at(0)) | {"Return Request Timestamp": "2026-11-09 15:45:00"}
     api = api_of(lambda _: [record], always_at=at(30))
     api.run(lake, [TEN])
@@ -450,7 +448,7 @@ def test_a_correction_of_a_zone_that_is_deleted_is_put_again(lake: Lake, api_of:
     assert bytes_of(lake.store) == before
 
 
-def test_a_zone_that_this_machine_does_not_know_fails_the_hour_and_says_so(
+def test_a_zone_unknown_to_this_machine_fails_the_hour_and_is_named(
     lake: Lake, api_of: Any
 ) -> None:
     api = api_of(reply, always_at=at(30), sent_under="UTC")

@@ -37,7 +37,7 @@ def second(_: Window) -> list[Record]:
 
 
 class Dying(ObjectStore):
-    """Dies where the entry of what was made is to be put."""
+    """Dies where the entry of the made tables is to be put."""
 
     def _put(self, path: str, content: bytes, *, create: bool) -> bool:
         if "made-" in path:
@@ -46,7 +46,7 @@ class Dying(ObjectStore):
 
 
 class Slow(Lake):
-    """Calls ``meanwhile`` before or after it takes the entry of what was made away."""
+    """Calls ``meanwhile`` before or after it removes the entry of the made tables."""
 
     def __init__(self, remote: MemoryStore, moment: str, meanwhile: Callable[[], object]) -> None:
         super().__init__(Dying(remote, "memory://lake"), lambda: at(20))
@@ -68,14 +68,14 @@ def lake_on(remote: MemoryStore) -> Lake:
 @pytest.mark.parametrize(
     ("moment", "state"),
     [
-        # The entry of the faster one is taken away, and then its tables are replaced.
+        # The entry of the faster one is removed, and then its tables are replaced.
         ("before", "unfinished"),
-        # Its entry stands over tables of the slower one, which have other sizes.
+        # Its entry names tables that the slower one replaced, with other sizes.
         ("after", "damaged"),
     ],
 )
 @pytest.mark.parametrize("made_before", [True, False])
-def test_what_a_killed_writer_left_under_the_entry_of_another_is_seen_and_healed_without_a_call(
+def test_files_of_a_killed_writer_under_another_entry_are_found_and_repaired(
     *, moment: str, state: str, made_before: bool, api_of: Any
 ) -> None:
     remote = MemoryStore()
@@ -101,7 +101,7 @@ def test_what_a_killed_writer_left_under_the_entry_of_another_is_seen_and_healed
     assert frame.get_column("status").to_list() == ["new", "SUCCESS"]
     assert find_misplaced(lake, api.pipeline(lake).reader) == Places(2, 0, 0, 0)
     assert list(Verifier(lake, INDIA).everything()) == []
-    # As if it had never been killed.
+    # The same state as without the kill.
     whole = lake_on(MemoryStore())
     for reply, polled_at in ((lambda _: [], at(30)), (first, at(40)), (second, at(50))):
         api_of(reply, always_at=polled_at).run(whole, [TEN])

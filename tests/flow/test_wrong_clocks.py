@@ -1,4 +1,4 @@
-"""Polls whose times cannot be true: who polled later still has the last word."""
+"""Polls with impossible times: the later poll still decides."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def statuses(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("hours", [1, 24, 365 * 24, 60_000_000])
-def test_what_a_clock_ahead_has_polled_is_replaced_like_all_else(
+def test_polls_of_a_clock_that_was_ahead_are_replaced_like_others(
     lake: Lake, folder: Path, api_of: Any, hours: int
 ) -> None:
     ahead = at(20) + timedelta(hours=hours)
@@ -43,7 +43,7 @@ def test_what_a_clock_ahead_has_polled_is_replaced_like_all_else(
     assert bytes_of(lake.store) == before
 
 
-def test_of_two_polls_at_once_the_later_wins_whichever_lands_first(
+def test_the_later_of_two_concurrent_polls_wins_whichever_lands_first(
     lake: Lake, folder: Path, api_of: Any
 ) -> None:
     api_of(served("later"), always_at=at(20, 0, 30)).run(lake, [NINE])

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 UTC_KEY, INDIA = "UTC", "Asia/Kolkata"
 DAY = list(windows_between(at(0), at(24)))
 NAIVE = [datetime(2026, 11, 9) + timedelta(minutes=20 * n) for n in range(3 * 32)]  # noqa: DTZ001
-"""Times of requests as the API writes them, of a zone that it does not name, over 32 hours."""
+"""Request times as the API writes them, without their zone, over 32 hours."""
 
 ALL = sorted(f"R-{moment:%d-%H%M}" for moment in NAIVE)
 
 
 def serving(zone: str) -> Callable[[Window], list[Record]]:
-    """What the API serves to windows that are written in ``zone``."""
+    """The records that the API serves to windows written in ``zone``."""
 
     def reply(window: Window) -> list[Record]:
         start, end = map(datetime.fromisoformat, window.on_the_wire(ZoneInfo(zone)))
@@ -50,7 +50,7 @@ def api_under(zone: str, api_of: Any, always_at: datetime) -> Any:
 
 
 def in_place(lake: Lake, api: Any) -> list[str]:
-    """The references of the lake, after it was held against raw and against its journal."""
+    """The references of the lake, after a comparison with raw_returns and with its journal."""
     places = find_misplaced(lake, api.pipeline(lake).reader)
     assert (places.nowhere, places.repeated, places.unmade) == (0, 0, 0)
     found = references(lake)
@@ -60,7 +60,7 @@ def in_place(lake: Lake, api: Any) -> list[str]:
 
 
 def times(lake: Lake) -> dict[str, datetime]:
-    """When each return was requested, as `returns` has it; each inside its own hour."""
+    """The request time of each return in `returns`; each inside its own hour."""
     names, found = lake.names(), {}
     for path in lake.store.list("returns"):
         window = Window.from_path(path)
@@ -85,7 +85,7 @@ def test_every_record_is_in_one_hour_after_the_zone_was_changed(
     assert known
 
     later = api_under(after, api_of, at(60))
-    # Nothing is due because of the change, and nothing is asked for.
+    # No hour is due because of the change, and no request is sent.
     assert later.run(lake, DAY, missing_only=True) == []
     assert later.asked == []
     assert in_place(lake, later) == known
@@ -100,7 +100,7 @@ def test_every_record_is_in_one_hour_after_the_zone_was_changed(
     assert Rebuilder(later.pipeline(lake)).rebuild(at(0), at(24)).is_whole
     assert made.items() <= bytes_of(lake.store).items()
     assert in_place(lake, later) == found
-    # Who served a return last says of which zone its time is.
+    # The poll that served a return last decides the zone of its time.
     offset = ZoneInfo(INDIA).utcoffset(at(0).replace(tzinfo=None)) or timedelta()
     requested = times(lake)
     for moment in NAIVE:
@@ -111,7 +111,7 @@ def test_every_record_is_in_one_hour_after_the_zone_was_changed(
             assert requested[name].replace(tzinfo=None) == moment - shift
 
 
-def test_an_hour_that_is_polled_again_under_another_zone_keeps_what_says_the_same(
+def test_an_hour_polled_again_under_another_zone_keeps_the_same_text(
     memory_lake: Lake, api_of: Any
 ) -> None:
     """The same text is another time: the poll is kept, although it brings no new text."""
@@ -127,10 +127,8 @@ def test_an_hour_that_is_polled_again_under_another_zone_keeps_what_says_the_sam
     assert frame.get_column("requested_at").to_list() == [at(4, 45)]
 
 
-def test_polls_that_were_rezoned_are_read_anew_without_a_call(
-    memory_lake: Lake, api_of: Any
-) -> None:
-    """They were sent under the wrong zone: a person says of which one their times are."""
+def test_rezoned_polls_are_read_again_without_a_call(memory_lake: Lake, api_of: Any) -> None:
+    """They were sent under the wrong zone: a person names the zone of their times."""
     lake = memory_lake
     wrong = api_under(UTC_KEY, api_of, at(50))
     wrong.run(lake, DAY)

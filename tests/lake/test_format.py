@@ -1,4 +1,4 @@
-"""A lake of another format is refused before anything is written or asked; an empty one begins."""
+"""A lake of another format is refused before any write or request; an empty one gets a format."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def lake(request: pytest.FixtureRequest) -> Lake:
 
 @dataclass
 class Api:
-    """Answers that an hour is empty; notes which were asked for."""
+    """Answers every hour as empty; notes the requested hours."""
 
     asked: list[Window] = field(default_factory=list)
 
@@ -91,7 +91,7 @@ each_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
 
 
 def refused(lake: Lake, use: Callable[[Lake, Api], object], kind: type[LakeError]) -> LakeError:
-    """How ``use`` was refused; nothing was written and nothing asked for."""
+    """The refusal of ``use``; nothing was written and no request was sent."""
     before, api = bytes_of(lake.store), Api()
     log = list(lake.store.list("_poll_log"))
     with pytest.raises(kind) as raised:
@@ -103,20 +103,20 @@ def refused(lake: Lake, use: Callable[[Lake, Api], object], kind: type[LakeError
 
 
 @each_use
-def test_a_lake_of_an_earlier_release_is_refused_and_left_as_it_is(
+def test_a_lake_of_an_earlier_release_is_refused_and_not_changed(
     use: Callable[[Lake, Api], object], lake: Lake
 ) -> None:
     lake.store.put(OF_FORMAT_1, b"{}")
     lake.store.put(f"raw_returns/{HOUR.path}/poll-0001.parquet", b"PAR1")
-    said = str(refused(lake, use, LakeOlder))
-    assert "was made by an earlier release" in said
-    assert "`returns-orchestration upgrade`" in said
-    assert lake.store.uri("") in said
+    text = str(refused(lake, use, LakeOlder))
+    assert "was made by an earlier release" in text
+    assert "`returns-orchestration upgrade`" in text
+    assert lake.store.uri("") in text
 
 
 @each_use
 @pytest.mark.parametrize("beside", [(), (OF_FORMAT_1,)], ids=["alone", "beside an earlier one"])
-def test_a_lake_of_a_later_release_is_refused_and_left_as_it_is(
+def test_a_lake_of_a_later_release_is_refused_and_not_changed(
     use: Callable[[Lake, Api], object], beside: tuple[str, ...], lake: Lake
 ) -> None:
     for path in beside:
@@ -125,13 +125,13 @@ def test_a_lake_of_a_later_release_is_refused_and_left_as_it_is(
     error = refused(lake, use, LakeNewer)
     assert isinstance(error, LakeNewer)
     assert error.found == "format-3.json"
-    said = str(error)
-    assert "made by a later release (format-3.json)" in said
-    assert "Install the newest release" in said
+    text = str(error)
+    assert "made by a later release (format-3.json)" in text
+    assert "Install the newest release" in text
 
 
 @each_use
-def test_the_lake_that_an_earlier_release_really_made_is_refused(
+def test_a_real_lake_of_an_earlier_release_is_refused(
     use: Callable[[Lake, Api], object], tmp_path: Path
 ) -> None:
     with tarfile.open(DATA / "lake-format-1.tar.xz") as archive:
@@ -140,8 +140,8 @@ def test_the_lake_that_an_earlier_release_really_made_is_refused(
     refused(Lake(FolderStore(tmp_path / "lake")), use, LakeOlder)
 
 
-def test_a_lake_that_is_half_way_to_today_s_format_is_still_an_earlier_one(lake: Lake) -> None:
-    """Its entries stand, and its marker does not: an upgrade was killed."""
+def test_a_lake_with_an_unfinished_upgrade_counts_as_an_earlier_one(lake: Lake) -> None:
+    """Its entries exist, and its marker does not: an upgrade was killed."""
     lake.store.put(OF_FORMAT_1, b"{}")
     lake.store.put(f"{JOURNAL}/date=2026-11-09/11.waived.json", b"{}")
     refused(lake, USES["status"], LakeOlder)
@@ -149,7 +149,7 @@ def test_a_lake_that_is_half_way_to_today_s_format_is_still_an_earlier_one(lake:
     assert [line.state for line in states(lake, [HOUR], ZONE)] == ["waived"]
 
 
-def test_an_empty_lake_is_looked_at_without_a_trace(lake: Lake) -> None:
+def test_reading_an_empty_lake_leaves_no_trace(lake: Lake) -> None:
     for use in ("a look at the journal", "status", "verify", "verify of a span"):
         USES[use](lake, Api())
     assert [line.state for line in states(lake, [HOUR], ZONE)] == ["missing"]
@@ -157,7 +157,7 @@ def test_an_empty_lake_is_looked_at_without_a_trace(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("use", ["a run", "a poll that lands", "waive"])
-def test_an_empty_lake_gets_its_format_with_the_first_that_is_kept(use: str, lake: Lake) -> None:
+def test_an_empty_lake_gets_its_format_with_the_first_kept_poll(use: str, lake: Lake) -> None:
     USES[use](lake, Api())
     assert lake.store.get(MARKER) == b'{"format": %d}\n' % FORMAT
     assert lake.store.children(JOURNAL)[1][-1:] == [f"format-{FORMAT}.json"]
@@ -167,8 +167,8 @@ def test_an_empty_lake_gets_its_format_with_the_first_that_is_kept(use: str, lak
     assert not list(Verifier(lake, ZONE).everything())
 
 
-def test_the_format_stands_before_the_first_poll_does(lake: Lake) -> None:
-    """Killed in between, an empty lake has a format; a poll never stands in a lake of none."""
+def test_the_format_is_written_before_the_first_poll(lake: Lake) -> None:
+    """After a kill in between, an empty lake has a format; no lake has a poll without a format."""
     put: list[str] = []
     create = lake.store.create
 
@@ -186,14 +186,14 @@ def test_trials_of_doctor_give_an_empty_lake_no_format(lake: Lake) -> None:
     assert not list(lake.store.list(""))
 
 
-def test_what_doctor_left_in_an_empty_lake_is_no_format(lake: Lake) -> None:
+def test_files_of_doctor_in_an_empty_lake_are_no_format(lake: Lake) -> None:
     lake.store.put(f"{JOURNAL}/.writable-20261109T200000-1a2b3c4d-put", b"x")
     lake.store.put(f"{JOURNAL}/ever.made-{'0' * 12}-{'0' * 8}-{'0' * 8}-0.json", b"x")
     assert lake.names().hours() == []
 
 
 class RacedStore(FolderStore):
-    """Another process begins the lake right after this one found no marker."""
+    """Another process creates the lake directly after this one found no marker."""
 
     def get(self, path: str) -> bytes | None:
         found = super().get(path)
@@ -202,7 +202,7 @@ class RacedStore(FolderStore):
         return found
 
 
-def test_a_lake_that_another_process_begins_at_this_moment_is_no_newer_one(tmp_path: Path) -> None:
+def test_a_lake_that_another_process_is_creating_is_not_a_newer_one(tmp_path: Path) -> None:
     lake = Lake(RacedStore(tmp_path), lambda: at(20))
     lake.ensure_format(begin=True)
     assert lake.names().hours() == []

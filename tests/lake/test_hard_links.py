@@ -1,4 +1,4 @@
-"""A real file system that knows no hard links: FAT or exFAT, mounted where the machine can."""
+"""A real file system without hard links: FAT or exFAT, mounted where the machine can."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore
 
 KINDS = (("mkfs.vfat", "vfat"), ("mkfs.exfat", "exfat"), ("mkfs.exfat", "exfat-fuse"))
-"""What makes the file system, and as what it is mounted: by the system itself or by FUSE."""
+"""The command that makes the file system, and its mount type: of the system itself or FUSE."""
 
 
 def done(*command: str) -> bool:
@@ -26,7 +26,7 @@ def done(*command: str) -> bool:
 
 @pytest.fixture
 def without_links(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system that knows no hard links."""
+    """A folder on a file system without hard links."""
     image, folder = tmp_path / "image", tmp_path / "mounted"
     folder.mkdir()
     for make, kind in KINDS:
@@ -44,7 +44,7 @@ def without_links(tmp_path: Path) -> Iterator[Path]:
         assert done("umount", str(folder))
 
 
-def test_a_create_names_the_missing_links_and_all_else_works(without_links: Path) -> None:
+def test_a_create_names_the_missing_links_and_other_calls_work(without_links: Path) -> None:
     store = FolderStore(without_links / "lake")
     store.put("t/f", b"put")
     store.put_many({"t/f": b"again", "t/h": b"put"})
@@ -57,7 +57,7 @@ def test_a_create_names_the_missing_links_and_all_else_works(without_links: Path
     assert not list((without_links / "lake" / "_tmp").iterdir())
 
 
-def test_what_doctor_tries_names_the_missing_links_and_leaves_nothing(without_links: Path) -> None:
+def test_doctor_names_the_missing_links_and_leaves_no_file(without_links: Path) -> None:
     store = FolderStore(without_links / "lake")
     with pytest.raises(LakeUnwritable, match="knows no hard links"):
         Lake(store).check_writable()

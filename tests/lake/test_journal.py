@@ -1,4 +1,4 @@
-"""The name of an entry says all its arguments: what is written is read back, and nothing else."""
+"""The name of an entry holds all its arguments: each name is read back exactly, no other is."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def hexadecimal(length: int) -> st.SearchStrategy[str]:
     return st.text("0123456789abcdef", min_size=length, max_size=length)
 
 
-# Hypothesis wants its bounds naive.
+# Hypothesis needs naive bounds.
 FIRST, LAST = datetime(2000, 1, 1), datetime(2099, 12, 30)  # noqa: DTZ001
 windows = st.datetimes(FIRST, LAST).map(lambda moment: Window.of(moment.replace(tzinfo=UTC)))
 periods = windows.map(lambda window: window.key)
@@ -97,14 +97,14 @@ entries: dict[str, st.SearchStrategy[Entry]] = {
     ),
 }
 NAMED = frozenset({"poll", "lost", "from", "to", "rezoned"})
-"""Kinds whose name says everything."""
+"""Kinds whose name holds the whole entry."""
 
 each_kind = pytest.mark.parametrize("kind", entries)
 
 
 @each_kind
 @given(data=st.data())
-def test_what_was_written_is_read_from_its_name_and_from_its_content(
+def test_an_entry_is_read_from_its_name_and_from_its_content(
     kind: str, data: st.DataObject
 ) -> None:
     entry = data.draw(entries[kind])
@@ -113,29 +113,29 @@ def test_what_was_written_is_read_from_its_name_and_from_its_content(
     assert read
     assert read.kind == kind
     assert f"{folder}/{read.at}." == folder_of(entry.period)
-    said = entry.arguments
-    assert all(value in said or value.lstrip("0") in said for value in read.arguments.values())
+    arguments = entry.arguments
+    assert all(
+        value in arguments or value.lstrip("0") in arguments for value in read.arguments.values()
+    )
     assert decode(encode(entry), entry.path) == entry
 
 
 @each_kind
 @given(data=st.data())
-def test_the_entry_is_known_from_its_name_where_that_says_everything(
-    kind: str, data: st.DataObject
-) -> None:
+def test_an_entry_is_read_from_a_name_that_holds_all_of_it(kind: str, data: st.DataObject) -> None:
     entry = data.draw(entries[kind])
     assert entry_named(entry.path) == (entry if kind in NAMED else None)
 
 
 @given(entry=entries["poll"])
-def test_a_poll_is_read_of_the_hour_in_whose_place_it_stands(entry: Poll) -> None:
+def test_the_place_of_a_poll_gives_its_hour(entry: Poll) -> None:
     read = read_name(entry.path.rpartition("/")[2])
     assert read
     assert read_poll(Window.from_key(entry.period), read.arguments) == entry
 
 
 @given(entry=entries["made"])
-def test_the_name_of_what_was_made_leads_to_it(entry: Made) -> None:
+def test_the_name_of_a_made_entry_gives_its_path(entry: Made) -> None:
     assert entry.path == f"{folder_of(entry.period)}made-{entry.name.text}.json"
     if len(entry.period) > 10:
         assert entry.path == made_path(Window.from_key(entry.period), entry.name)
@@ -143,7 +143,7 @@ def test_the_name_of_what_was_made_leads_to_it(entry: Made) -> None:
 
 @each_kind
 @given(data=st.data())
-def test_two_entries_that_differ_in_an_argument_never_share_a_name(
+def test_two_entries_that_differ_in_an_argument_have_different_names(
     kind: str, data: st.DataObject
 ) -> None:
     first, second = data.draw(entries[kind]), data.draw(entries[kind])
@@ -151,7 +151,7 @@ def test_two_entries_that_differ_in_an_argument_never_share_a_name(
         assert first.path != second.path
 
 
-def test_the_names_of_one_hour_stand_together_in_the_folder_of_its_date() -> None:
+def test_the_names_of_one_hour_are_contiguous_in_the_folder_of_its_date() -> None:
     assert folder_of(HOUR.key) == f"{FOLDER}/11."
     assert folder_of("2026-11-09") == f"{FOLDER}/day."
     assert folder_of("ever") == "_journal/ever."
@@ -159,7 +159,7 @@ def test_the_names_of_one_hour_stand_together_in_the_folder_of_its_date() -> Non
 
 
 def test_the_names_are_those_of_the_format() -> None:
-    """Any of these that changes is another format: see FORMAT."""
+    """A change of any of these is another format: see FORMAT."""
     poll = Poll(
         period=HOUR.key,
         number=1,
@@ -253,13 +253,13 @@ POLL = "poll-0001-20261109T121003000000-20261109T121004-23-4711-9f86d081884c7d65
         ".writable-20261109T200000-1a2b3c4d-put",
     ],
 )
-def test_the_name_of_a_stranger_is_none(name: str) -> None:
+def test_a_foreign_name_is_no_entry(name: str) -> None:
     assert read_name(name) is None
     assert entry_named(f"{FOLDER}/{name}") is None
 
 
 @given(st.text(st.characters()) | st.from_regex(r"\d\d\.[a-z]+-[0-9a-fT-]*\.json", fullmatch=True))
-def test_any_name_is_read_or_none_and_never_an_exception(name: str) -> None:
+def test_any_name_is_an_entry_or_none_and_raises_no_exception(name: str) -> None:
     read_name(name)
     entry_named(f"{FOLDER}/{name}")
     entry_named(name)
@@ -277,17 +277,17 @@ def test_any_name_is_read_or_none_and_never_an_exception(name: str) -> None:
         "day.from-2026-11-09T12.json",
     ],
 )
-def test_a_name_of_a_time_that_there_is_not_is_no_entry(name: str) -> None:
+def test_a_name_with_an_impossible_time_is_no_entry(name: str) -> None:
     assert entry_named(f"{FOLDER}/{name}") is None
 
 
-def test_a_name_outside_the_folder_of_a_date_is_no_entry() -> None:
+def test_a_name_outside_a_date_folder_is_no_entry() -> None:
     for folder in ("_journal", "_journal/date=2026-99-99", "_journal/2026-11-09", ""):
         assert entry_named(f"{folder}/11.{POLL}.json") is None
 
 
 @given(entry=st.one_of(*entries.values()), data=st.data())
-def test_a_flipped_bit_and_a_cut_end_are_damage(entry: Entry, data: st.DataObject) -> None:
+def test_a_flipped_bit_and_a_truncation_are_damage(entry: Entry, data: st.DataObject) -> None:
     content = encode(entry)
     place = data.draw(st.integers(0, len(content) - 1))
     bit = 1 << data.draw(st.integers(0, 7))
@@ -308,17 +308,17 @@ def test_a_whole_entry_in_another_place_is_damage(entry: Entry) -> None:
 
 
 @given(windows)
-def test_an_hour_is_read_as_it_is_named(window: Window) -> None:
+def test_the_name_of_an_hour_is_read_as_that_hour(window: Window) -> None:
     assert hour_named(name_of_hour(window)) == window
 
 
 @pytest.mark.parametrize("text", ["", "2026-11-09", "2026-11-09T", "2026-11-09T99", "x" * 13])
-def test_an_hour_that_there_is_not_is_none(text: str) -> None:
+def test_an_invalid_name_of_an_hour_gives_none(text: str) -> None:
     assert hour_named(text) is None
 
 
 @given(st.lists(st.text("abc/-", min_size=1), unique=True), st.randoms())
-def test_the_digest_of_inputs_changes_with_any_and_not_with_their_order(
+def test_the_digest_of_inputs_depends_on_each_input_and_not_on_order(
     names: list[str], shuffler: object
 ) -> None:
     digest = digest_of_inputs(names)
@@ -330,7 +330,7 @@ def test_the_digest_of_inputs_changes_with_any_and_not_with_their_order(
         assert digest_of_inputs(names[:place] + names[place + 1 :]) != digest
 
 
-def test_the_digest_of_sizes_changes_with_a_size_or_a_place() -> None:
+def test_the_digest_of_sizes_depends_on_sizes_and_places() -> None:
     sizes = {"returns/a": 1, "returns/b": 23}
     digest = digest_of_sizes(sizes)
     assert digest_of_sizes(dict(reversed(sizes.items()))) == digest

@@ -1,4 +1,4 @@
-"""Polls and tables of hours and days: what is put is read, and what is damaged is found."""
+"""Polls and tables of hours and days: files are read back, and damage is found."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def publish(
     made: dict[str, pl.DataFrame] | None = None,
     **more: Any,
 ) -> tuple[Made, set[str]]:
-    """Publish tables, those of HOUR unless others are given, as a process of its own would."""
-    said = {"facts": FACTS, **MADE, **more}
-    return lake.publish(lake.names(), period, frames() if made is None else made, **said)
+    """Publish tables, those of HOUR unless others are given, like a separate process."""
+    fields = {"facts": FACTS, **MADE, **more}
+    return lake.publish(lake.names(), period, frames() if made is None else made, **fields)
 
 
 def polls(lake: Lake, window: Window = HOUR) -> list[Poll]:
@@ -67,7 +67,7 @@ def read(lake: Lake, table: tables.Table, period: Window | Day | Ever = HOUR) ->
 
 @pytest.fixture
 def published(lake: Lake) -> Lake:
-    """Two hours, the later one empty, with a poll each; two days likewise; and one for ever."""
+    """Two hours, the later one empty, with a poll each; two days likewise; a table of all time."""
     names = lake.names()
     for window, full in ((HOUR, True), (HOUR.next, False)):
         kept = lake.create_poll(names, window, 1, at(20), ("{}",) if full else (), "UTC")
@@ -89,13 +89,13 @@ def test_a_path_is_made_of_table_and_hour(lake: Lake) -> None:
     assert lake.uri(tables.RETURNS, HOUR).endswith("/lake/returns/date=2026-11-09/hour=11")
 
 
-def test_what_was_published_is_read_and_what_never_was_is_none(published: Lake) -> None:
+def test_published_tables_are_read_and_others_are_none(published: Lake) -> None:
     for name, frame in frames().items():
         assert read(published, tables.BY_NAME[name]).equals(frame)
     assert published.read(tables.RETURNS, Window(at(3)), published.names()) is None
 
 
-def test_a_day_stands_beside_its_hours_and_is_none_of_them(published: Lake, folder: Path) -> None:
+def test_a_day_is_stored_beside_its_hours_and_is_not_an_hour(published: Lake, folder: Path) -> None:
     path = "refund_modes_daily/date=2026-11-09/part-0.parquet"
     assert published.path(tables.REFUND_MODES.daily, DAY) == path
     assert published.uri(tables.REFUND_MODES.daily, DAY).endswith(path.rpartition("/")[0])
@@ -167,7 +167,7 @@ def test_a_table_published_twice_is_written_once(
     assert now == stamps
 
 
-def test_only_the_table_that_differs_is_written_again(published: Lake, folder: Path) -> None:
+def test_only_a_changed_table_is_written_again(published: Lake, folder: Path) -> None:
     stamps = {file: file.stat().st_mtime_ns for file in folder.glob("*/*/*/part-0.parquet")}
     other = frames() | {"returns": frames()["returns"].with_columns(status=pl.lit("NEW"))}
     made, changed = publish(published, made=other)
@@ -182,7 +182,7 @@ def test_only_the_table_that_differs_is_written_again(published: Lake, folder: P
     "other",
     [{"inputs": "f" * 12}, {"rules": "f" * 8}, {"made_of": ["q"]}, {"first_seen": {1: (1, 0)}}],
 )
-def test_tables_made_of_something_else_get_another_entry_and_keep_their_files(
+def test_tables_with_other_inputs_get_another_entry_and_keep_their_files(
     other: dict[str, Any], published: Lake
 ) -> None:
     before = bytes_of(published.store, "returns")
@@ -195,7 +195,7 @@ def test_tables_made_of_something_else_get_another_entry_and_keep_their_files(
     assert published.made(HOUR, names) == made
 
 
-def test_an_entry_says_in_its_name_what_the_state_of_an_hour_needs(published: Lake) -> None:
+def test_the_name_of_an_entry_holds_the_facts_for_the_state_of_an_hour(published: Lake) -> None:
     names = published.names()
     (name,), (empty,) = names.hour(HOUR).made, names.hour(HOUR.next).made
     assert (name.inputs, name.rules, name.returns) == (MADE["inputs"], MADE["rules"], 1)
@@ -203,8 +203,8 @@ def test_an_entry_says_in_its_name_what_the_state_of_an_hour_needs(published: La
     assert name.sizes != empty.sizes
 
 
-def test_two_entries_of_one_hour_are_none_until_it_is_published_again(published: Lake) -> None:
-    """As a killed run may leave them: which is true is not known."""
+def test_two_entries_of_one_hour_count_as_none_until_it_is_published_again(published: Lake) -> None:
+    """As a killed run may leave them: it is not known which one is right."""
     names = published.names()
     made = published.made(HOUR, names)
     assert made
@@ -224,7 +224,7 @@ def test_two_entries_of_one_hour_are_none_until_it_is_published_again(published:
     assert published.made(HOUR, published.names()) == made
 
 
-def test_what_is_withdrawn_is_gone_with_its_files(published: Lake, folder: Path) -> None:
+def test_a_withdrawn_entry_is_deleted_with_its_files(published: Lake, folder: Path) -> None:
     names = published.names()
     published.withdraw(names, DAY)
     assert names.day(DAY.date) == published.names().day(DAY.date) == []
@@ -234,7 +234,7 @@ def test_what_is_withdrawn_is_gone_with_its_files(published: Lake, folder: Path)
     published.withdraw(names, DAY)
 
 
-def test_a_file_of_an_earlier_release_is_read_in_todays_columns(published: Lake) -> None:
+def test_a_file_of_an_earlier_release_is_read_with_current_columns(published: Lake) -> None:
     older = frames() | {"returns": frames()["returns"].drop("awbs").with_columns(gone=pl.lit(1))}
     publish(published, made=older)
     found = read(published, tables.RETURNS)
@@ -285,7 +285,7 @@ def test_a_flipped_bit_anywhere_in_a_file_is_damage(
     assert read(published, table) is not None
 
 
-def test_what_a_reader_finds_damaged_is_noted_until_it_is_mended(
+def test_damage_found_by_a_reader_is_noted_until_it_is_repaired(
     published: Lake, folder: Path
 ) -> None:
     path = published.path(tables.RETURNS, HOUR)
@@ -305,9 +305,7 @@ def test_what_a_reader_finds_damaged_is_noted_until_it_is_mended(
     assert names.hour(HOUR).damaged == published.names().hour(HOUR).damaged == []
 
 
-def test_a_day_of_which_a_file_is_found_damaged_counts_as_not_made(
-    published: Lake, folder: Path
-) -> None:
+def test_a_day_with_a_damaged_file_counts_as_not_made(published: Lake, folder: Path) -> None:
     file = folder / published.path(tables.REFUND_MODES.daily, DAY)
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(LakeDamaged, match="rebuild 2026-11-09 2026-11-10"):
@@ -335,7 +333,7 @@ def test_a_file_that_differs_from_its_entry_is_written_again_where_files_are_che
 
 
 @pytest.mark.parametrize("damage", ["flipped", "torn", "missing", "swapped"])
-def test_a_poll_that_is_not_as_recorded_is_damage(
+def test_a_poll_that_differs_from_its_record_is_damage(
     damage: str, published: Lake, folder: Path
 ) -> None:
     (kept,) = polls(published)
@@ -354,7 +352,7 @@ def test_a_poll_that_is_not_as_recorded_is_damage(
         file.unlink()
     with pytest.raises(LakeDamaged, match=path):
         published.served(kept)
-    # A file that is absent shows in any listing; what only a reader can find is noted.
+    # An absent file shows in any listing; damage that only a reader can find is noted.
     noted = published.names().hour(HOUR).damaged
     assert noted == (
         [] if damage == "missing" else [Damaged(period=HOUR.key, file=path).path.rpartition("/")[2]]
@@ -362,7 +360,7 @@ def test_a_poll_that_is_not_as_recorded_is_damage(
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["its only poll", "its second poll"])
-def test_a_poll_that_is_quarantined_is_lost_and_its_number_is_never_given_again(
+def test_a_quarantined_poll_is_lost_and_its_number_is_never_reused(
     number: int, published: Lake, folder: Path
 ) -> None:
     names = published.names()
@@ -385,7 +383,7 @@ def test_a_poll_that_is_quarantined_is_lost_and_its_number_is_never_given_again(
     assert bytes_of(published.store) == before
 
 
-def test_a_poll_without_its_entry_is_quarantined_as_well(published: Lake, folder: Path) -> None:
+def test_a_poll_without_its_entry_is_also_quarantined(published: Lake, folder: Path) -> None:
     names = published.names()
     assert published.create_poll(names, HOUR, 2, at(21), (), "UTC")
     (moved,) = published.quarantine_poll(names, HOUR, 2)
@@ -433,7 +431,7 @@ def test_a_damaged_entry_of_tables_is_replaced_by_the_next_publish(published: La
     assert read(published, tables.RETURNS) is not None
 
 
-def test_new_data_without_its_own_time_is_damage(lake: Lake) -> None:
+def test_a_new_poll_without_its_own_time_is_damage(lake: Lake) -> None:
     path = lake.path(tables.RAW_RETURNS, HOUR, "poll-0001.parquet")
     lake.store.put(path, to_parquet(tables.RAW_RETURNS.empty()))
     assert lake.names().unnoted(HOUR) == [1]
@@ -444,7 +442,7 @@ def test_new_data_without_its_own_time_is_damage(lake: Lake) -> None:
 # ---- names and files of others
 
 
-def test_names_say_polls_tables_and_marks_of_every_hour(published: Lake) -> None:
+def test_names_show_polls_tables_and_marks_of_every_hour(published: Lake) -> None:
     names = published.names()
     kept = published.create_poll(names, HOUR.next, 12, at(21), (), "Asia/Kolkata")
     assert kept
@@ -463,7 +461,7 @@ def test_names_say_polls_tables_and_marks_of_every_hour(published: Lake) -> None
 
 
 @pytest.mark.parametrize("stranger", ["poll-x.json", "poll-0001 (1).json", "from-x", "a"])
-def test_files_of_others_among_the_entries_are_no_polls(stranger: str, published: Lake) -> None:
+def test_foreign_files_among_the_entries_are_no_polls(stranger: str, published: Lake) -> None:
     before = published.names().hour(HOUR)
     folder = f"_journal/date={HOUR.start.date()}"
     published.store.put(f"{folder}/{stranger}", b"?")

@@ -1,4 +1,4 @@
-"""Work done side by side: in order, in eight threads at most, and it ends as a whole."""
+"""Concurrent work: in order, in at most eight threads, and it ends as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from returns_orchestration.lake.many import THREADS, side_by_side
 
 
 class Killed(BaseException):
-    """What no code of ours catches, like the end of a process."""
+    """An exception that the package does not catch, like the end of a process."""
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -34,7 +34,7 @@ def test_one_thread_is_the_callers_own() -> None:
     assert set(side_by_side(lambda _: threading.get_ident(), [0])) == own
 
 
-def test_the_first_error_is_raised_when_the_others_have_ended() -> None:
+def test_the_first_error_is_raised_after_the_other_calls_have_ended() -> None:
     failed = threading.Event()
     ended: list[int] = []
 
@@ -53,7 +53,7 @@ def test_the_first_error_is_raised_when_the_others_have_ended() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, THREADS])
-def test_the_end_of_the_process_begins_nothing_more(threads: int) -> None:
+def test_no_call_starts_at_the_end_of_the_process(threads: int) -> None:
     begun: list[int] = []
 
     def work(number: int) -> None:
@@ -91,7 +91,7 @@ if child:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows forks nothing")
-def test_a_forked_child_works_in_threads_of_its_own_and_both_processes_end(tmp_path: Path) -> None:
+def test_a_forked_child_has_separate_threads_and_both_processes_end(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path)]
     subprocess.run(command, check=True, timeout=120)  # noqa: S603
     for folder, files in (("parent", 20), ("child", 20), ("later", 20), ("at exit", 2)):

@@ -1,4 +1,4 @@
-"""What the names of the journal say, and that a look that is kept up agrees with a fresh one."""
+"""The facts in the names of the journal, and that updated names equal freshly listed ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TODAY, TOMORROW = date(2026, 11, 9), date(2026, 11, 10)
 
 
 def a_poll(window: Window = HOUR, number: int = 1, **more: Any) -> Poll:
-    said = {
+    fields = {
         "polled_at": window.end + timedelta(minutes=10 * number),
         "noted_at": window.end + timedelta(minutes=10 * number, seconds=1),
         "rows": 2,
@@ -53,14 +53,14 @@ def a_poll(window: Window = HOUR, number: int = 1, **more: Any) -> Poll:
         "sha256": f"{number:016x}",
         "zone": "UTC",
     }
-    return Poll(period=window.key, number=number, **(said | more))
+    return Poll(period=window.key, number=number, **(fields | more))
 
 
 def made_of(window: Window | date = HOUR, inputs: str = "0a" * 6, returns: int = 0) -> Made:
     period = window.key if isinstance(window, Window) else window.isoformat()
     facts = {"returns": returns}
-    said = {"made_of": [], "files": {}, "facts": facts, "written_at": at(20)}
-    return Made(period=period, inputs=inputs, rules="0b" * 4, **said)  # type: ignore[arg-type]
+    fields = {"made_of": [], "files": {}, "facts": facts, "written_at": at(20)}
+    return Made(period=period, inputs=inputs, rules="0b" * 4, **fields)  # type: ignore[arg-type]
 
 
 def one_of_each(window: Window = HOUR, other: Window = FAR) -> dict[str, Entry]:
@@ -89,52 +89,52 @@ def names_of(*entries: Entry) -> Names:
     return Names(store_of(*entries))
 
 
-def said(*entries: Entry, window: Window = HOUR) -> HourNames:
+def hour_of(*entries: Entry, window: Window = HOUR) -> HourNames:
     return names_of(*entries).hour(window)
 
 
 # ---- each kind
 
 
-def test_of_an_hour_of_which_nothing_is_noted_the_names_say_nothing() -> None:
+def test_names_of_an_hour_without_entries_are_empty() -> None:
     names = names_of()
     assert names.hour(HOUR) == HourNames()
     assert (names.hours(), names.day(TODAY), names.of(TODAY)) == ([], [], [])
 
 
-def test_polls_are_those_of_the_names_in_order() -> None:
+def test_polls_are_read_from_the_names_in_order() -> None:
     polls = [a_poll(number=number) for number in (1, 2, 10, 12345)]
-    hour = said(*reversed(polls))
+    hour = hour_of(*reversed(polls))
     assert hour.polls == polls
     assert (hour.next_number, hour.has_lost_a_poll) == (12346, False)
 
 
-def test_a_poll_that_was_quarantined_is_lost_even_if_its_entry_still_stands() -> None:
+def test_a_quarantined_poll_is_lost_even_if_its_entry_still_exists() -> None:
     lost = Lost(period=HOUR.key, number=2, sha256="0c" * 8, next_number=3)
-    hour = said(a_poll(number=1), a_poll(number=2), lost)
+    hour = hour_of(a_poll(number=1), a_poll(number=2), lost)
     assert [poll.number for poll in hour.polls] == [1]
     assert hour.lost == [(2, "0c" * 8, 3)]
     assert (hour.next_number, hour.has_lost_a_poll) == (3, True)
-    hour = said(a_poll(number=1), lost, a_poll(number=3))
+    hour = hour_of(a_poll(number=1), lost, a_poll(number=3))
     assert (hour.next_number, hour.has_lost_a_poll) == (4, False)
 
 
-def test_a_lost_number_is_never_given_again_however_many_are_lost() -> None:
+def test_a_lost_number_is_never_reused_however_many_are_lost() -> None:
     lost = [
         Lost(period=HOUR.key, number=number, sha256="0c" * 8, next_number=following)
         for number, following in ((1, 2), (2, 3), (3, 9))
     ]
-    hour = said(*lost)
+    hour = hour_of(*lost)
     assert (hour.next_number, hour.has_lost_a_poll, hour.polls) == (9, True, [])
-    assert said(*lost, a_poll(number=8)).has_lost_a_poll
-    assert not said(*lost, a_poll(number=9)).has_lost_a_poll
+    assert hour_of(*lost, a_poll(number=8)).has_lost_a_poll
+    assert not hour_of(*lost, a_poll(number=9)).has_lost_a_poll
 
 
 def test_marks_are_read_on_both_sides() -> None:
     marks = one_of_each()
-    hour = said(marks["from"], marks["to"])
+    hour = hour_of(marks["from"], marks["to"])
     assert (hour.came_from, hour.went_to) == ({FAR}, {FAR})
-    assert said(marks["from"], marks["to"], window=FAR) == HourNames()
+    assert hour_of(marks["from"], marks["to"], window=FAR) == HourNames()
 
 
 def test_the_zone_of_a_poll_is_its_own_or_that_of_its_last_correction() -> None:
@@ -143,15 +143,15 @@ def test_the_zone_of_a_poll_is_its_own_or_that_of_its_last_correction() -> None:
         Rezoned(period=HOUR.key, number=1, change=change, zone=zone)
         for change, zone in ((1, "Asia/Kolkata"), (2, "UTC"), (10, "Etc/GMT+5"))
     ]
-    hour = said(first, second, *changes)
+    hour = hour_of(first, second, *changes)
     assert hour.zone_of(first) == "Etc/GMT+5"
     assert hour.zone_of(second) == "America/Port-au-Prince"
-    assert said(first, second, *changes[:2]).zone_of(first) == "UTC"
+    assert hour_of(first, second, *changes[:2]).zone_of(first) == "UTC"
 
 
-def test_waived_damaged_again_and_made_are_read() -> None:
+def test_entries_of_each_other_kind_are_read() -> None:
     each = one_of_each()
-    hour = said(each["waived"], each["damaged"], each["again"], made_of(returns=3))
+    hour = hour_of(each["waived"], each["damaged"], each["again"], made_of(returns=3))
     assert hour.waived
     assert hour.damaged == [each["damaged"].path.rpartition("/")[2]]
     assert hour.again == [each["again"].path.rpartition("/")[2]]
@@ -161,12 +161,12 @@ def test_waived_damaged_again_and_made_are_read() -> None:
 def test_an_hour_was_last_polled_at_the_earlier_of_two_clocks() -> None:
     ahead = a_poll(number=1, polled_at=at(40), noted_at=at(13))
     other = a_poll(number=2, polled_at=at(14), noted_at=at(50))
-    assert said().last_polled() is None
-    assert said(ahead).last_polled() == at(13)
-    assert said(ahead, other).last_polled() == at(14)
+    assert hour_of().last_polled() is None
+    assert hour_of(ahead).last_polled() == at(13)
+    assert hour_of(ahead, other).last_polled() == at(14)
 
 
-def test_a_day_is_beside_its_hours_and_none_of_them() -> None:
+def test_a_day_is_beside_its_hours_and_is_not_an_hour() -> None:
     day, hour = made_of(TODAY), made_of(HOUR)
     names = names_of(day, hour)
     assert names.day(TODAY) == [day.name]  # type: ignore[attr-defined]
@@ -189,7 +189,7 @@ def test_a_day_is_beside_its_hours_and_none_of_them() -> None:
         "_journal/date=2026-11-09/11.poll-0001-20269999T000000000000-20261109T000000-0-0-{sha}-UTC.json",
     ],
 )
-def test_what_a_stranger_put_there_changes_nothing(path: str) -> None:
+def test_foreign_files_change_nothing(path: str) -> None:
     path = path.format(poll=a_poll().path.rpartition("/")[2], sha="0" * 16)
     store = store_of(a_poll(number=2))
     before, inputs = Names(store).hour(HOUR), inputs_of(HOUR, Names(store))
@@ -204,14 +204,14 @@ def test_what_a_stranger_put_there_changes_nothing(path: str) -> None:
 
 
 @pytest.mark.parametrize("below", ["a", "old/a", f"old/{'x' * 9}/11.poll.json"])
-def test_all_names_of_a_date_are_listed_strangers_too(below: str) -> None:
+def test_all_names_of_a_date_are_listed_also_foreign_ones(below: str) -> None:
     store = store_of(a_poll())
     store.put(f"_journal/date=2026-11-09/{below}", b"")
     found = Names(store).of(TODAY)
     assert found == sorted([a_poll().path.rpartition("/")[2], below])
 
 
-# ---- what is listed, and kept up
+# ---- listed and updated names
 
 WINDOWS = [Window(at(hour)) for hour in (0, 11, 12, 23, 24, 35, 47)]
 some_windows = st.sampled_from(WINDOWS)
@@ -248,7 +248,7 @@ changes = st.tuples(st.sampled_from(["add", "discard", "add elsewhere", "look"])
 
 
 def everything(names: Names) -> dict[object, object]:
-    """All that names say of the two dates."""
+    """All facts of the names about the two dates."""
     hours: dict[object, object] = {window: names.hour(window) for window in WINDOWS}
     days = {day: (names.day(day), names.of(day)) for day in (TODAY, TOMORROW)}
     inputs = {(window, "inputs"): inputs_of(window, names) for window in WINDOWS}
@@ -261,7 +261,7 @@ def everything(names: Names) -> dict[object, object]:
     loaded=st.sampled_from([[], [TODAY], [TODAY, TOMORROW]]),
     made=st.lists(changes, max_size=12),
 )
-def test_a_look_that_takes_note_of_changes_agrees_with_a_fresh_one(
+def test_updated_names_equal_freshly_listed_ones(
     first: list[str], loaded: list[date], made: list[tuple[str, str]]
 ) -> None:
     store = store_of()
@@ -281,13 +281,13 @@ def test_a_look_that_takes_note_of_changes_agrees_with_a_fresh_one(
             elsewhere |= change == "add elsewhere"
             if change == "add":
                 names.add(path)
-    if elsewhere:  # another process put it: it shows when its date is listed again
+    if elsewhere:  # another process put it: it appears when its date is listed again
         names.refresh(WINDOWS)
     assert everything(names) == everything(Names(store))
 
 
 @given(entries=st.lists(some_entries, max_size=12), shuffler=st.randoms())
-def test_what_names_say_does_not_depend_on_the_order_in_which_they_came(
+def test_names_do_not_depend_on_the_order_of_their_arrival(
     entries: list[Entry], shuffler: Any
 ) -> None:
     names = names_of()
@@ -298,7 +298,7 @@ def test_what_names_say_does_not_depend_on_the_order_in_which_they_came(
     assert everything(names) == everything(names_of(*entries))
 
 
-def test_what_another_process_wrote_shows_when_its_date_is_listed_again() -> None:
+def test_entries_of_another_process_appear_when_their_date_is_listed_again() -> None:
     store = store_of(a_poll())
     names = Names(store)
     assert names.hour(HOUR).polls == [a_poll()]
@@ -314,7 +314,7 @@ def test_what_another_process_wrote_shows_when_its_date_is_listed_again() -> Non
     assert names.hour(HOUR).polls == [a_poll(number=2)], "a whole date is listed at once"
 
 
-def test_the_last_name_that_is_removed_leaves_an_hour_of_which_nothing_is_known() -> None:
+def test_an_hour_is_unknown_after_its_last_name_is_removed() -> None:
     names = names_of(a_poll())
     assert names.hour(HOUR).polls
     names.discard(a_poll().path)
@@ -322,7 +322,7 @@ def test_the_last_name_that_is_removed_leaves_an_hour_of_which_nothing_is_known(
     assert names.hours() == []
 
 
-def test_hours_are_listed_with_the_dates_beside_them_in_one_range_where_they_are_near() -> None:
+def test_near_hours_are_listed_with_adjacent_dates_in_one_range() -> None:
     store = CountingStore(store_of(a_poll(HOUR), made_of(TOMORROW)))
     names = Names(store)
     names.load_hours([HOUR, Window(at(11 + 24 * 5)), Window(at(11 + 24 * 60))])
@@ -349,8 +349,8 @@ def test_an_hour_that_no_other_served_is_made_of_its_own_polls() -> None:
     assert sources_of(HOUR, names) == [HOUR]
 
 
-def test_sources_are_whoever_served_what_lives_here_or_in_an_hour_that_this_one_served() -> None:
-    """``far`` served what lives in ``home``, and so did this hour: they decide together."""
+def test_sources_are_hours_that_served_returns_of_this_hour_or_of_one_it_served() -> None:
+    """``far`` and this hour both served returns of ``home``: they decide together."""
     home, far, stranger = HOUR.next, Window(at(40)), Window(at(5))
     names = names_of(
         To(period=HOUR.key, hour=name_of_hour(home)),
@@ -367,10 +367,10 @@ def test_sources_are_whoever_served_what_lives_here_or_in_an_hour_that_this_one_
 
 @pytest.mark.parametrize("kind", one_of_each())
 @pytest.mark.parametrize("window", [HOUR, HOUR.next, Window(at(20))], ids=["own", "linked", "far"])
-def test_inputs_change_with_each_kind_that_decides_what_an_hour_holds_and_with_no_other(
+def test_inputs_change_only_with_kinds_that_decide_the_content_of_an_hour(
     window: Window, kind: str
 ) -> None:
-    """``linked`` served what lives in the hour; what is noted of ``far`` is nothing to it."""
+    """``linked`` served returns of the hour; notes about ``far`` do not concern it."""
     linked = [
         From(period=HOUR.key, hour=name_of_hour(HOUR.next)),
         To(period=HOUR.next.key, hour=name_of_hour(HOUR)),
@@ -390,7 +390,7 @@ def test_inputs_change_with_each_kind_that_decides_what_an_hour_holds_and_with_n
 
 
 @pytest.mark.parametrize("has_polls", [True, False])
-def test_a_new_source_changes_the_inputs_as_far_as_it_was_polled(has_polls: bool) -> None:
+def test_a_new_source_changes_the_inputs_only_if_it_was_polled(has_polls: bool) -> None:
     names = names_of(a_poll(HOUR), *([a_poll(FAR)] if has_polls else []))
     before = inputs_of(HOUR, names)
     names.add(From(period=HOUR.key, hour=name_of_hour(FAR)).path)
@@ -405,7 +405,7 @@ def test_the_same_poll_of_two_hours_is_two_inputs() -> None:
 
 
 def test_every_kind_is_either_an_input_or_not() -> None:
-    """A kind that is new has to be put into the tests above."""
+    """A new kind has to be added to the tests above."""
     kinds = {
         name.kind
         for entry in one_of_each().values()
@@ -418,7 +418,7 @@ def test_every_kind_is_either_an_input_or_not() -> None:
 # ---- files
 
 
-def test_an_unnoted_poll_is_a_file_without_its_entry(lake: Lake) -> None:
+def test_a_poll_file_without_its_entry_is_unnoted(lake: Lake) -> None:
     def unnoted(window: Window = HOUR) -> list[int]:
         return lake.names().unnoted(window)
 
@@ -439,12 +439,12 @@ def test_an_unnoted_poll_is_a_file_without_its_entry(lake: Lake) -> None:
     "name",
     ["poll-001.parquet", "poll-0001.parquet.tmp", "poll-0001 (1).parquet", "x/poll-0001.parquet"],
 )
-def test_a_stranger_s_file_among_the_polls_is_none(name: str, lake: Lake) -> None:
+def test_a_foreign_file_among_the_polls_is_no_poll(name: str, lake: Lake) -> None:
     lake.store.put(f"raw_returns/{HOUR.path}/{name}", b"")
     assert lake.names().unnoted(HOUR) == []
 
 
-def test_files_are_as_they_were_listed_until_they_are_forgotten(lake: Lake) -> None:
+def test_listed_files_are_cached_until_they_are_forgotten(lake: Lake) -> None:
     names = lake.names()
     path = lake.poll_path(HOUR, 1)
     assert names.files("raw_returns", TODAY) is None
@@ -457,7 +457,7 @@ def test_files_are_as_they_were_listed_until_they_are_forgotten(lake: Lake) -> N
     assert names.files("raw_returns", TODAY) == {path: 4}
 
 
-def test_what_this_process_put_is_among_the_files_that_were_listed(lake: Lake) -> None:
+def test_files_put_by_this_process_are_among_the_listed_files(lake: Lake) -> None:
     names = lake.names()
     path = lake.poll_path(HOUR, 1)
     names.add_file("raw_returns", path, 4)
@@ -487,7 +487,7 @@ def test_the_files_of_a_table_are_listed_by_date_with_their_sizes(lake: Lake) ->
     assert names.files("return_items", TODAY) is None
 
 
-def test_verify_names_what_stands_in_a_stranger_s_folder_of_the_journal(lake: Lake) -> None:
+def test_verify_names_files_in_a_foreign_folder_of_the_journal(lake: Lake) -> None:
     names = lake.names()
     kept = lake.create_poll(names, HOUR, 1, at(12), (), "UTC")
     assert kept

@@ -22,7 +22,7 @@ def test_a_name_is_noted_with_the_hour_that_first_had_it(lake: Lake) -> None:
     assert News(lake.store).waiting() == [NewName(kind="code", name="1005"), key("a")]
 
 
-def test_an_acknowledged_name_does_not_wait_any_more(lake: Lake) -> None:
+def test_an_acknowledged_name_no_longer_waits(lake: Lake) -> None:
     news = News(lake.store)
     news.note([key("a"), key("b")])
     news.acknowledge(key("a"))
@@ -32,7 +32,7 @@ def test_an_acknowledged_name_does_not_wait_any_more(lake: Lake) -> None:
     assert News(lake.store).waiting() == [key("b")]
 
 
-def test_beyond_the_bound_one_file_stands_for_all_others(lake: Lake) -> None:
+def test_beyond_the_bound_one_file_replaces_all_others(lake: Lake) -> None:
     News(lake.store).note(key(f"k{n:03}") for n in range(MOST_NAMES + 50))
     News(lake.store).note([key("one more"), NewName(kind="mode", name="Barter")])
     waiting = lake.news.waiting()
@@ -40,7 +40,7 @@ def test_beyond_the_bound_one_file_stands_for_all_others(lake: Lake) -> None:
     assert {name.name for name in waiting} >= {OTHERS, "Barter"}
 
 
-def test_a_damaged_file_hides_no_name_for_ever(lake: Lake) -> None:
+def test_a_later_note_restores_the_name_of_a_damaged_file(lake: Lake) -> None:
     lake.news.note([key("a"), key("b")])
     lake.store.put(f"{key('a').path}.json", b"torn")
     assert lake.news.waiting() == [key("b")]
@@ -59,7 +59,7 @@ def test_hours_without_news_cost_no_request(lake: Lake) -> None:
     assert store.requests.total() == 2  # a listing and a put
 
 
-def test_the_folder_is_no_stranger_to_verify(lake: Lake) -> None:
+def test_verify_accepts_the_folder(lake: Lake) -> None:
     lake.news.note([key("a")])
     assert list(lake.store.list(NEWS))
     assert list(strangers(lake.store)) == []

@@ -1,4 +1,4 @@
-"""The memory of polls that left no poll behind: written once, folded, never believed when torn."""
+"""The log of polls that left no kept poll: written once, folded, ignored when torn."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def files(lake: Lake) -> list[str]:
     return list(lake.store.list(POLL_LOG))
 
 
-def test_what_is_noted_is_read_by_hour_and_oldest_first(lake: Lake) -> None:
+def test_notes_are_read_by_hour_and_oldest_first(lake: Lake) -> None:
     lake.poll_log.add([good(TWO, 5), bad(THREE, 1), good(TOMORROW, 0)])
     lake.poll_log.add([good(TWO, 3)])
     assert lake.poll_log.of(TODAY) == {TWO: [good(TWO, 3), good(TWO, 5)], THREE: [bad(THREE, 1)]}
@@ -45,21 +45,21 @@ def test_what_is_noted_is_read_by_hour_and_oldest_first(lake: Lake) -> None:
     assert both.keys() == {TWO, THREE, TOMORROW}
 
 
-def test_nothing_noted_is_nothing(lake: Lake) -> None:
+def test_a_log_without_notes_is_empty(lake: Lake) -> None:
     lake.poll_log.add([])
     assert not files(lake)
     assert lake.poll_log.of(TODAY) == {}
     assert lake.poll_log.dates() == []
 
 
-def test_twice_is_once(lake: Lake) -> None:
+def test_a_note_made_twice_counts_once(lake: Lake) -> None:
     for _ in range(2):
         lake.poll_log.add([good(TWO, 5), bad(THREE, 1)])
     lake.poll_log.add([bad(THREE, 1), good(TWO, 5)])
     assert len(files(lake)) == 1
 
 
-def test_a_fold_leaves_one_file_and_only_errors_that_stand(lake: Lake) -> None:
+def test_a_fold_leaves_one_file_and_only_unresolved_errors(lake: Lake) -> None:
     lake.poll_log.add([bad(TWO, 1), bad(THREE, 1)])
     lake.poll_log.add([good(TWO, 5), bad(THREE, 6, "It is still down.")])
     lake.poll_log.fold(TODAY)
@@ -72,7 +72,7 @@ def test_a_fold_leaves_one_file_and_only_errors_that_stand(lake: Lake) -> None:
     assert files(lake) == [whole]
 
 
-def test_a_fold_that_was_killed_before_it_deleted_doubles_nothing(lake: Lake) -> None:
+def test_a_fold_killed_before_its_deletions_doubles_no_note(lake: Lake) -> None:
     lake.poll_log.add([good(TWO, 1)])
     lake.poll_log.add([good(TWO, 2)])
     parts = {path: lake.store.get(path) or b"" for path in files(lake)}
@@ -84,7 +84,7 @@ def test_a_fold_that_was_killed_before_it_deleted_doubles_nothing(lake: Lake) ->
     assert len(files(lake)) == 1
 
 
-def test_what_came_while_it_folded_stays(lake: Lake) -> None:
+def test_notes_made_during_a_fold_are_kept(lake: Lake) -> None:
     lake.poll_log.add([good(TWO, 1)])
     lake.poll_log.add([good(TWO, 2)])
     delete = lake.store.delete
@@ -99,9 +99,7 @@ def test_what_came_while_it_folded_stays(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff", b'{"answers": []}'])
-def test_a_file_that_is_not_what_was_written_is_not_believed_and_not_folded_away(
-    lake: Lake, content: bytes
-) -> None:
+def test_an_altered_file_is_neither_read_nor_folded(lake: Lake, content: bytes) -> None:
     lake.poll_log.add([good(TWO, 1)])
     (torn,) = files(lake)
     lake.store.put(torn, content)
@@ -113,7 +111,7 @@ def test_a_file_that_is_not_what_was_written_is_not_believed_and_not_folded_away
 
 
 @pytest.mark.parametrize("name", ["date=2026-99-99", "date=", "strangers", "date=2026-11-09x"])
-def test_a_folder_of_no_date_is_passed_over(lake: Lake, name: str) -> None:
+def test_a_folder_without_a_date_is_ignored(lake: Lake, name: str) -> None:
     lake.poll_log.add([good(TWO, 1)])
     lake.store.put(f"{POLL_LOG}/{name}/x.json", b"{}")
     assert lake.poll_log.dates() == [TODAY]

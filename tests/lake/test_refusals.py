@@ -1,4 +1,4 @@
-"""An object store that refuses: the reason in words, what to do, and no secret; over real HTTP."""
+"""An object store that refuses: reason, remedy, and no secret; over real HTTP."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ WRITES = ("put", "put_many", "create", *DELETES)
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request is sent once more and no oftener, so that no test waits."""
+    """A request is repeated only once, so that no test waits."""
     monkeypatch.setattr(remote, "RETRY", remote.RETRY | {"max_retries": 1})
 
 
 def refused(call: str, lake: str = LAKE) -> str:
-    """What is said of ``call``, which is refused; it is ours and holds no secret."""
+    """The message of the refused ``call``: a project error without a secret."""
     expected = LakeUnwritable if call in WRITES else LakeDamaged
     with pytest.raises(expected) as raised:
         CALLS[call](open_store(lake))
-    said = str(raised.value)
-    assert f"{lake}/t" in said
+    shown = str(raised.value)
+    assert f"{lake}/t" in shown
     for hidden in (SECRET, KEY_ID, "127.0.0.1", "Message", "free space", "GenericError"):
-        assert hidden not in said
+        assert hidden not in shown
     assert raised.value.__context__ is None
-    return said
+    return shown
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -70,22 +70,22 @@ def refused(call: str, lake: str = LAKE) -> str:
     ],
 )
 @pytest.mark.usefixtures("impatient")
-def test_the_stores_own_code_is_told_with_what_to_do(
+def test_the_code_of_the_store_is_shown_with_a_remedy(
     s3: S3Server, call: str, status: int, code: str, advice: str
 ) -> None:
     s3.refusal = (status, code)
-    said = refused(call)
-    assert f": the store answers {code} (HTTP {status}). " in said
-    assert advice in said
+    shown = refused(call)
+    assert f": the store answers {code} (HTTP {status}). " in shown
+    assert advice in shown
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_bucket_that_is_not_there_is_no_empty_lake(s3: S3Server, call: str) -> None:
-    if call in DELETES:  # there is nothing to remove, and nothing was
+def test_a_missing_bucket_is_not_an_empty_lake(s3: S3Server, call: str) -> None:
+    if call in DELETES:  # there was nothing to remove
         CALLS[call](open_store("s3://other/lake"))
         return
-    said = refused(call, "s3://other/lake")
-    assert "the store answers NoSuchBucket (HTTP 404). Make the bucket" in said
+    shown = refused(call, "s3://other/lake")
+    assert "the store answers NoSuchBucket (HTTP 404). Make the bucket" in shown
     assert not s3.objects
 
 
@@ -99,17 +99,15 @@ def test_a_bucket_of_another_region_is_named(s3: S3Server) -> None:
     assert "the bucket is in another region. Set AWS_REGION and" in refused("put")
 
 
-def test_credentials_that_are_not_there_are_named(
-    s3: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where none are set, the machine is asked for some; here it has none to give."""
+def test_missing_credentials_are_named(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none are set, obstore asks the machine for some; here it has none."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", s3.url)
-    said = refused("put")
-    assert "no credentials were found" in said
-    assert "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment" in said
-    assert "AWS_ENDPOINT" in said
+    shown = refused("put")
+    assert "no credentials were found" in shown
+    assert "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment" in shown
+    assert "AWS_ENDPOINT" in shown
     assert s3.requests == ["PUT api/token"]
 
 
@@ -117,25 +115,25 @@ def test_http_that_is_not_allowed_is_named_at_once(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ALLOW_HTTP")
-    said = refused("put")
-    assert "begins with http://, which is not allowed. Set AWS_ALLOW_HTTP=true" in said
+    shown = refused("put")
+    assert "begins with http://, which is not allowed. Set AWS_ALLOW_HTTP=true" in shown
     assert not s3.requests
 
 
-def test_a_store_that_is_not_there_is_named_within_ten_seconds(
+def test_an_unreachable_store_is_named_within_ten_seconds(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
     begun = time.monotonic()
-    said = refused("put")
+    shown = refused("put")
     assert time.monotonic() - begun < 10
-    assert "connection refused. Check the network, AWS_REGION and" in said
-    assert "AWS_ENDPOINT" in said
+    assert "connection refused. Check the network, AWS_REGION and" in shown
+    assert "AWS_ENDPOINT" in shown
     assert not s3.requests
 
 
-def test_a_store_that_says_nothing_is_named_when_its_time_is_over(
+def test_a_silent_store_is_named_after_the_timeout(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_TIMEOUT", "200ms")
@@ -147,7 +145,7 @@ def test_a_store_that_says_nothing_is_named_when_its_time_is_over(
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("hiccup", [(503, "SlowDown"), (429, "TooManyRequests"), "reset"])
-def test_a_hiccup_is_ridden_out(s3: S3Server, call: str, hiccup: Any) -> None:
+def test_a_transient_error_is_retried(s3: S3Server, call: str, hiccup: Any) -> None:
     store = open_store(LAKE)
     s3.objects = {"lake/t/f": b"content"} if call not in WRITES else {}
     s3.hiccups = [hiccup]
@@ -164,8 +162,8 @@ def test_a_hiccup_is_ridden_out(s3: S3Server, call: str, hiccup: Any) -> None:
     assert s3.objects == ({} if call in DELETES else {"lake/t/f": b"content"})
 
 
-def test_a_create_whose_answer_was_lost_has_won(s3: S3Server) -> None:
-    """It is sent again and finds a file there: its own."""
+def test_a_create_with_a_lost_answer_has_succeeded(s3: S3Server) -> None:
+    """It is sent again and finds its own file there."""
     store = open_store(LAKE)
     s3.hiccups = ["reset after"]
     assert store.create("f", b"mine")
@@ -178,8 +176,8 @@ def test_a_create_whose_answer_was_lost_has_won(s3: S3Server) -> None:
     assert s3.requests == ["PUT lake/f"]
 
 
-def test_a_create_that_met_another_write_is_sent_again(s3: S3Server) -> None:
-    """S3 answers 409 then, and has done nothing."""
+def test_a_create_that_conflicts_with_another_write_is_repeated(s3: S3Server) -> None:
+    """S3 then answers 409 without an effect."""
     store = open_store(LAKE)
     conflict = (409, "ConditionalRequestConflict")
     s3.hiccups = [conflict, conflict]
@@ -193,7 +191,7 @@ def test_a_create_that_met_another_write_is_sent_again(s3: S3Server) -> None:
     assert len(s3.requests) == ATTEMPTS
 
 
-def test_a_put_that_met_another_write_is_sent_again_and_is_no_put_until_done(s3: S3Server) -> None:
+def test_a_put_that_conflicts_is_repeated_and_counts_only_when_done(s3: S3Server) -> None:
     conflict = (409, "OperationAborted")
     s3.refusal = conflict
     assert "OperationAborted (HTTP 409)" in refused("put")
@@ -207,15 +205,15 @@ def test_a_put_that_met_another_write_is_sent_again_and_is_no_put_until_done(s3:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_store_that_does_not_know_if_none_match_is_named(s3: S3Server) -> None:
+def test_a_store_without_if_none_match_is_named(s3: S3Server) -> None:
     s3.if_none_match = "unknown"
-    said = refused("create")
-    assert "NotImplemented (HTTP 501). It does not know If-None-Match" in said
-    assert "Use a store that honours If-None-Match" in said
+    shown = refused("create")
+    assert "NotImplemented (HTTP 501). It does not know If-None-Match" in shown
+    assert "Use a store that honours If-None-Match" in shown
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_store_that_does_not_know_the_bulk_delete_is_told_another_way(
+def test_a_store_without_bulk_delete_gets_single_deletes_by_a_setting(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.refusal = (501, "NotImplemented")
@@ -278,10 +276,10 @@ SENDING = f"{REQUEST}: error sending request\n\nDebug source:\nkind: Connect, so
         ("memory", "canary", "GenericError", "Check RETURNS_LAKE"),
     ],
 )
-def test_what_obstore_says_is_recognised_and_never_repeated(
+def test_messages_of_obstore_are_recognised_and_never_repeated(
     scheme: str, text: str, reason: str, advice: str
 ) -> None:
-    """As obstore 0.12 words it; these need a network or another store to come about."""
+    """Messages of obstore 0.12; they occur only with a network or another store."""
     refusal = refusal_of(GenericError(text), scheme)
     assert reason in refusal.reason
     assert advice in refusal.next_step
@@ -289,13 +287,13 @@ def test_what_obstore_says_is_recognised_and_never_repeated(
     assert "{" not in refusal.reason + refusal.next_step
 
 
-def test_what_stands_in_an_address_is_no_reason() -> None:
+def test_words_in_an_address_are_no_reason() -> None:
     text = f"{REQUEST.replace('/lake/', '/ConnectionRefused/')}: no more is said"
     assert refusal_of(GenericError(text), "s3").reason == "GenericError"
 
 
 @pytest.mark.usefixtures("impatient")
-def test_of_many_puts_the_refused_one_is_told_when_the_others_are_done(s3: S3Server) -> None:
+def test_one_refused_put_of_many_is_reported_after_the_others_are_done(s3: S3Server) -> None:
     s3.hiccups = ["none", "none", (403, "AccessDenied")]
     paths = [f"t/{number}" for number in range(20)]
     with pytest.raises(LakeUnwritable, match="AccessDenied") as raised:

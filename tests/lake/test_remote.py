@@ -1,4 +1,4 @@
-"""Opening an object store: what makes no sense is refused in words and before anything is sent."""
+"""Opening an object store: invalid settings are refused in words, before any request."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def test_an_address_that_may_hold_a_secret_is_refused_without_it(
 @pytest.mark.parametrize(
     "address", ["s3://bucket", "gs://bucket/a/b c".replace(" ", "-"), "s3://b/"]
 )
-def test_a_plain_address_is_let_be(address: str, tmp_path: Path) -> None:
+def test_a_plain_address_is_accepted(address: str, tmp_path: Path) -> None:
     settings = load_settings(env_file=tmp_path / "none", RETURNS_LAKE=address)
     assert settings.lake == address
 
 
 @pytest.mark.parametrize(
-    ("address", "variables", "said"),
+    ("address", "variables", "text"),
     [
         ("s3://bucket/a//b", {}, "the address makes no sense"),
         ("az://container/lake", {}, "AZURE_STORAGE_ACCOUNT_NAME is not set"),
@@ -95,19 +95,19 @@ def test_a_plain_address_is_let_be(address: str, tmp_path: Path) -> None:
         ("s3://b/l", {"AWS_PROXY_URL": f"{CANARY}:: "}, "the HTTP client cannot be set up"),
     ],
 )
-def test_a_variable_that_makes_no_sense_is_named_without_its_value(
-    address: str, variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+def test_an_invalid_variable_is_named_without_its_value(
+    address: str, variables: dict[str, str], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as raised:
         open_store(address)
-    assert said in str(raised.value)
+    assert text in str(raised.value)
     assert CANARY not in str(raised.value)
     assert raised.value.__context__ is None
 
 
-def test_the_file_of_a_service_account_is_judged_and_not_shown(
+def test_the_file_of_a_service_account_is_checked_and_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "account.json"
@@ -137,7 +137,7 @@ def test_a_request_has_time_for_a_large_file_and_repeats_are_bounded(
 def test_options_of_the_http_client_may_be_set_as_variables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """obstore reads them itself, and forgets them where it is given a single other one."""
+    """obstore reads them itself, and ignores them if it gets a single other option."""
     chosen = {"allow_http": "true", "timeout": "7m", "proxy_url": "http://127.0.0.1:1"}
     for name, value in chosen.items():
         monkeypatch.setenv(f"AWS_{name.upper()}", value)

@@ -1,4 +1,4 @@
-"""An entry ends with its seal: whatever changes in it is found when it is read."""
+"""An entry ends with its seal: any change in it is found when it is read."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def damaged(content: bytes, step: int = 1) -> Iterator[bytes]:
 
 
 @each_kind
-def test_a_sealed_entry_is_json_for_everyone_and_reads_as_what_was_written(entry: Entry) -> None:
+def test_a_sealed_entry_is_standard_json_and_reads_back_unchanged(entry: Entry) -> None:
     content = encode(entry)
     assert decode(content, entry.path) == entry
     read = msgspec.json.decode(content)
@@ -93,7 +93,7 @@ def test_a_sealed_entry_is_json_for_everyone_and_reads_as_what_was_written(entry
 
 
 @each_kind
-def test_any_bit_and_any_cut_is_found_and_named_with_what_to_do(entry: Entry) -> None:
+def test_any_flipped_bit_or_truncation_is_found_and_named_with_a_remedy(entry: Entry) -> None:
     for content in damaged(encode(entry), step=1 if entry is MADE else 13):
         with pytest.raises(LakeDamaged) as raised:
             decode(content, entry.path)
@@ -101,20 +101,20 @@ def test_any_bit_and_any_cut_is_found_and_named_with_what_to_do(entry: Entry) ->
         assert "rebuild 2026-11-09T11:00 2026-11-09T12:00" in str(raised.value)
 
 
-def test_the_advice_about_the_entry_of_a_day_is_that_day() -> None:
+def test_the_remedy_for_the_entry_of_a_day_names_that_day() -> None:
     day = Made(**{**msgspec.structs.asdict(MADE), "period": "2026-11-09"})
     with pytest.raises(LakeDamaged, match="rebuild 2026-11-09 2026-11-10"):
         decode(b"", day.path)
 
 
-def test_an_entry_that_lost_its_end_is_torn_and_one_with_other_bytes_is_not() -> None:
+def test_a_truncated_entry_is_torn_and_an_altered_one_is_not() -> None:
     content = encode(MADE)
     assert all(is_torn(content[:place]) for place in range(len(content)))
     assert not is_torn(content)
     assert not is_torn(b"?" + content[1:])
 
 
-def test_an_entry_without_a_seal_is_none() -> None:
+def test_an_entry_without_a_seal_is_damage() -> None:
     plain = msgspec.json.format(msgspec.json.encode(MADE), indent=1) + b"\n"
     with pytest.raises(LakeDamaged):
         decode(plain, MADE.path)
@@ -122,7 +122,7 @@ def test_an_entry_without_a_seal_is_none() -> None:
 
 @each_kind
 @pytest.mark.parametrize("other", ENTRIES.values(), ids=ENTRIES)
-def test_a_sealed_entry_is_believed_in_its_own_place_only(entry: Entry, other: Entry) -> None:
+def test_a_sealed_entry_is_valid_only_in_its_own_place(entry: Entry, other: Entry) -> None:
     assert decode(encode(entry), entry.path) == entry
     if other is not entry:
         with pytest.raises(LakeDamaged):
@@ -139,9 +139,7 @@ def test_a_whole_entry_in_the_place_of_another_hour_s_is_damage(lake: Lake) -> N
         lake.made(HOUR.next, names)
 
 
-def test_a_poll_without_its_entry_tells_by_itself_whether_it_is_whole(
-    lake: Lake, folder: Path
-) -> None:
+def test_a_poll_without_its_entry_shows_whether_it_is_whole(lake: Lake, folder: Path) -> None:
     names = lake.names()
     served = ('{"a": "one"}', '{"b": "two"}')
     kept = lake.create_poll(names, HOUR, 1, at(12, 10), served, "Asia/Kolkata")
@@ -159,7 +157,7 @@ def test_a_poll_without_its_entry_tells_by_itself_whether_it_is_whole(
         assert path in str(raised.value)
 
 
-def test_a_poll_copied_to_another_place_is_no_poll_there(lake: Lake) -> None:
+def test_a_poll_copied_to_another_place_is_damage(lake: Lake) -> None:
     assert lake.create_poll(lake.names(), HOUR, 1, at(20), (), "UTC")
     content = lake.store.get(lake.poll_path(HOUR, 1)) or b""
     for window, number in ((HOUR, 2), (HOUR.next, 1)):

@@ -1,4 +1,4 @@
-"""What every store does alike, whether the lake is a folder or an object store."""
+"""The behaviour of every store, whether the lake is a folder or an object store."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return ObjectStore(MemoryStore(), "memory://lake/")
 
 
-def test_what_is_put_is_got(store: Store) -> None:
+def test_a_file_that_was_put_is_returned(store: Store) -> None:
     content = bytes(range(256)) * 1000
     store.put("t/date=2026-11-09/hour=11/part-0.parquet", content)
     assert store.get("t/date=2026-11-09/hour=11/part-0.parquet") == content
 
 
-def test_what_was_never_put_is_none_and_not_an_error(store: Store) -> None:
+def test_an_absent_file_is_none_and_not_an_error(store: Store) -> None:
     assert store.get("t/nothing") is None
     store.put("t/file", b"x")
     assert store.get("t/file/below") is None
@@ -80,7 +80,7 @@ def test_create_never_replaces(store: Store) -> None:
     assert list(store.list("")) == ["a/f", "a/g"]
 
 
-def test_of_many_that_create_at_once_one_succeeds_and_its_content_stands(store: Store) -> None:
+def test_exactly_one_of_many_concurrent_creates_succeeds(store: Store) -> None:
     writers = 8
     barrier = threading.Barrier(writers)
 
@@ -113,12 +113,12 @@ def test_children_are_the_names_of_folders_and_files_right_in_a_folder(store: St
     assert store.children("nowhere") == ([], [])
 
 
-def test_a_folder_that_is_not_there_has_no_paths(store: Store) -> None:
+def test_a_missing_folder_has_no_paths(store: Store) -> None:
     assert list(store.list("nowhere")) == []
     assert list(store.list("")) == []
 
 
-def test_delete_removes_and_is_content_with_nothing(store: Store) -> None:
+def test_delete_removes_a_file_and_accepts_an_absent_one(store: Store) -> None:
     store.put("a/f", b"x")
     store.put("a/g", b"y")
     store.delete("a/f")
@@ -165,7 +165,7 @@ BOUNDS = [
 
 
 @pytest.mark.parametrize("prefix", ["", "_journal", "returns", "returns2", "nowhere"])
-def test_files_between_two_paths_are_those_a_sorted_list_has_there(
+def test_files_between_two_paths_equal_that_range_of_a_sorted_list(
     prefix: str, store: Store
 ) -> None:
     sizes = {path: number for number, path in enumerate(PATHS)}
@@ -199,8 +199,8 @@ def test_many_are_put_got_and_deleted_in_one_call(store: Store) -> None:
     assert store.get_many([]) == []
 
 
-def test_what_is_not_there_keeps_none_of_the_others_from_being_deleted(tmp_path: Path) -> None:
-    """This store, like GCS and Azure and unlike S3, calls that an error."""
+def test_an_absent_file_does_not_stop_other_deletions(tmp_path: Path) -> None:
+    """This store, like GCS and Azure and unlike S3, reports that as an error."""
     store = ObjectStore(LocalStore(tmp_path), "file://lake")
     paths = [f"t/{number}" for number in range(40)]
     store.put_many(dict.fromkeys(paths[::2], b""))
@@ -231,10 +231,10 @@ def journal(days: int) -> dict[str, bytes]:
         ("2026-06-01", "2026-06-01", 0, 0),
     ],
 )
-def test_a_range_costs_the_requests_of_its_own_keys_only(
+def test_a_range_costs_only_the_requests_for_its_keys(
     start: str, stop: str, files: int, requests: int, s3: S3Server
 ) -> None:
-    """Twelve months stand before and behind; S3 gives 1,000 keys a request."""
+    """Twelve months of keys before and after it; S3 gives 1,000 keys a request."""
     s3.objects = journal(360) | {"lake/_quarantine/first": b"", "lake/returns/last": b""}
     store = open_store(f"s3://{BUCKET}/lake")
     stop = f"_journal/date={stop}" if stop else stop
@@ -244,7 +244,7 @@ def test_a_range_costs_the_requests_of_its_own_keys_only(
     assert len(s3.requests) == requests
 
 
-def test_of_a_range_that_no_path_below_the_folder_is_in_nothing_is_asked(s3: S3Server) -> None:
+def test_a_range_outside_the_folder_sends_no_request(s3: S3Server) -> None:
     s3.objects = journal(1)
     store = open_store(f"s3://{BUCKET}/lake")
     for start, stop in (("returns", ""), ("", "_journal/"), ("_journal0", "z"), ("z", "a")):
@@ -252,7 +252,7 @@ def test_of_a_range_that_no_path_below_the_folder_is_in_nothing_is_asked(s3: S3S
     assert not s3.requests
 
 
-def test_a_store_that_keeps_no_order_is_asked_for_all_pages(s3: S3Server) -> None:
+def test_a_store_without_order_is_listed_on_all_pages(s3: S3Server) -> None:
     """Azure with its hierarchical namespace, and a directory bucket of S3."""
     s3.objects = journal(20)
     s3.page = CHUNK
@@ -316,7 +316,7 @@ def test_a_listing_of_several_pages_is_whole(s3: S3Server) -> None:
     assert store.children("t") == (["0", "1", "2", "3"], ["top"])
 
 
-def test_a_folder_out_of_range_is_not_looked_into(
+def test_a_folder_out_of_range_is_not_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -349,12 +349,12 @@ def test_temporary_files_are_not_listed_whatever_the_range(tmp_path: Path) -> No
         assert not list(store.between("", start, "_tmp0"))
 
 
-def test_an_address_is_told_for_a_user(tmp_path: Path) -> None:
+def test_an_address_is_shown_to_a_user(tmp_path: Path) -> None:
     assert FolderStore(tmp_path).uri("t/f") == f"{tmp_path}/t/f"
     assert ObjectStore(MemoryStore(), "s3://bucket/lake/").uri("t/f") == "s3://bucket/lake/t/f"
 
 
-def test_the_setting_says_which_store_it_is_and_opens_nothing(tmp_path: Path) -> None:
+def test_the_setting_selects_the_store_and_opens_nothing(tmp_path: Path) -> None:
     assert isinstance(open_store(str(tmp_path / "lake")), FolderStore)
     assert not (tmp_path / "lake").exists()
     assert isinstance(open_store("s3://bucket/lake"), ObjectStore)

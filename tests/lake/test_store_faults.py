@@ -1,4 +1,4 @@
-"""When the system refuses: the old content stays, and the error is ours and says what to do."""
+"""When the system refuses: the old content stays, and a project error names the remedy."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_failed_write_leaves_the_old_bytes_and_no_trace(
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EXDEV])
-def test_a_link_that_fails_in_one_folder_is_that_folders_fault(
+def test_a_failed_link_is_reported_for_its_folder(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -87,7 +87,7 @@ def test_a_link_that_fails_in_one_folder_is_that_folders_fault(
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
-def test_a_disk_that_refuses_every_link_is_not_one_without_links(
+def test_a_disk_that_refuses_every_link_does_not_count_as_one_without_links(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "hardlink_to", refuse(number))
@@ -109,17 +109,17 @@ def test_a_disk_that_refuses_every_link_is_not_one_without_links(
         errno.EACCES,
     ],
 )
-def test_a_file_system_without_hard_links_is_named_whatever_it_answers(
+def test_a_file_system_without_hard_links_is_named_whatever_its_error(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "hardlink_to", refuse(number))
     store = FolderStore(tmp_path)
     with pytest.raises(LakeUnwritable) as raised:
         store.create(f"{TABLE}/f", b"new")
-    said = str(raised.value)
-    assert f"knows no hard links ({os.strerror(number)})" in said
-    assert "Move RETURNS_LAKE to a local file system" in said
-    assert "free space" not in said
+    text = str(raised.value)
+    assert f"knows no hard links ({os.strerror(number)})" in text
+    assert "Move RETURNS_LAKE to a local file system" in text
+    assert "free space" not in text
     assert not files_in(tmp_path)
     store.put(f"{TABLE}/f", b"put")
     assert store.get(f"{TABLE}/f") == b"put"
@@ -145,7 +145,7 @@ def write_in_every_way(store: FolderStore) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS])
-def test_an_fsync_of_folders_that_the_system_does_not_know_is_passed_over(
+def test_an_unsupported_fsync_of_folders_is_ignored(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", fsync_of_folders_is(number))
@@ -155,7 +155,7 @@ def test_an_fsync_of_folders_that_the_system_does_not_know_is_passed_over(
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EROFS])
-def test_an_fsync_of_folders_that_fails_is_an_error(
+def test_a_failed_fsync_of_folders_is_an_error(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", fsync_of_folders_is(number))
@@ -163,10 +163,10 @@ def test_an_fsync_of_folders_that_fails_is_an_error(
         FolderStore(tmp_path / "lake").put(f"{TABLE}/f", b"put")
 
 
-def test_where_the_system_opens_no_folder_none_is_opened(
+def test_no_folder_is_opened_on_systems_that_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on Windows; elsewhere a folder that cannot be opened is one without permission."""
+    """As on Windows; on other systems a folder that cannot be opened lacks a permission."""
     monkeypatch.setattr(os, "open", refuse(errno.EACCES))
     with pytest.raises(LakeUnwritable, match="Permission denied"):
         FolderStore(tmp_path / "there").put(f"{TABLE}/f", b"put")
@@ -176,8 +176,8 @@ def test_where_the_system_opens_no_folder_none_is_opened(
     assert list(store.list("")) == [f"{TABLE}/g"]
 
 
-def test_a_lake_of_somebody_else_is_named_and_stays_as_it_was(tmp_path: Path) -> None:
-    """No mock: who is root gives that up for a moment, since root may write anywhere."""
+def test_a_lake_of_another_user_is_named_and_not_changed(tmp_path: Path) -> None:
+    """No mock: root drops its rights for a moment, since root may write anywhere."""
     store = FolderStore(tmp_path / "lake")
     store.put(f"{TABLE}/part-0.parquet", b"old")
     folders = [folder for folder in tmp_path.rglob("*") if folder.is_dir()]
@@ -213,7 +213,7 @@ def test_a_file_that_may_not_grow_is_named_and_the_old_one_stays(tmp_path: Path)
     assert [p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()] == [b"old"]
 
 
-def test_a_writer_that_is_killed_leaves_its_temporary_file_outside_the_tables(
+def test_a_killed_writer_leaves_its_temporary_file_outside_the_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -242,7 +242,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         real(descriptor)
 
     if not Path("/proc/self/fd").exists():
-        pytest.skip("the names of open files are told by /proc only")
+        pytest.skip("the names of open files are given by /proc only")
     monkeypatch.setattr(os, "fsync", noted)
     return names
 
@@ -280,7 +280,7 @@ def test_many_files_are_made_durable_and_each_folder_once(
     assert sorted(synced) == ["hour=10", "hour=11"]
 
 
-def test_a_folder_whose_name_was_not_made_durable_is_seen_to_by_the_next_write(
+def test_the_next_write_makes_a_folder_name_durable_after_a_failure(
     tmp_path: Path, synced: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -297,7 +297,7 @@ def test_a_folder_whose_name_was_not_made_durable_is_seen_to_by_the_next_write(
     assert synced[1:] == ["date=2026-11-09"]
 
 
-def test_of_many_files_one_that_cannot_be_made_durable_keeps_all_from_being_put(
+def test_one_file_of_many_that_cannot_be_made_durable_stops_all_puts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -322,10 +322,10 @@ def test_of_many_files_one_that_cannot_be_made_durable_keeps_all_from_being_put(
     assert store.get_many([*new]) == [*new.values()]
 
 
-def test_of_many_files_one_that_cannot_be_named_is_told_and_the_others_are_put(
+def test_one_file_of_many_that_cannot_be_renamed_is_reported_and_the_others_are_put(
     tmp_path: Path, synced: list[str]
 ) -> None:
-    """No mock: a folder stands where a file is to be."""
+    """No mock: a folder is in the place of a file."""
     store = FolderStore(tmp_path)
     store.put_many({"t/2/f": b"x", "u/f": b"x"})
     synced.clear()
@@ -338,8 +338,8 @@ def test_of_many_files_one_that_cannot_be_named_is_told_and_the_others_are_put(
     assert not list((tmp_path / "_tmp").iterdir())
 
 
-def test_of_many_deletions_one_that_fails_is_told_and_the_others_are_done(tmp_path: Path) -> None:
-    """No mock: root, too, may not unlink a folder."""
+def test_one_failed_deletion_of_many_is_reported_and_the_others_are_done(tmp_path: Path) -> None:
+    """No mock: even root may not unlink a folder."""
     store = FolderStore(tmp_path)
     store.put_many({"t/1": b"", "t/2/f": b"", "t/3": b""})
     with pytest.raises(LakeUnwritable, match="t/2: "):
@@ -348,7 +348,7 @@ def test_of_many_deletions_one_that_fails_is_told_and_the_others_are_done(tmp_pa
 
 
 class Raced(FolderStore):
-    """A folder whose new folders are removed by somebody else, ``left`` times."""
+    """A folder whose new folders another process removes, ``left`` times."""
 
     left = 0
 
@@ -368,7 +368,7 @@ WRITES: list[Callable[[FolderStore], object]] = [
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_folder_that_somebody_removes_is_made_again(
+def test_a_removed_folder_is_made_again(
     write: Callable[[FolderStore], object], tmp_path: Path, synced: list[str]
 ) -> None:
     store = Raced(tmp_path)
@@ -376,7 +376,7 @@ def test_a_folder_that_somebody_removes_is_made_again(
     write(store)
     assert store.get("t/raced/f") == b"x"
     assert {"raced", "t"} <= set(synced), "its name is durable, too"
-    shutil.rmtree(tmp_path / "t")  # between two writes, as somebody who cleans up
+    shutil.rmtree(tmp_path / "t")  # between two writes, like a cleanup by another process
     shutil.rmtree(tmp_path / "_tmp")
     write(store)
     assert store.get("t/raced/f") == b"x"
@@ -387,7 +387,7 @@ def test_a_folder_that_somebody_removes_is_made_again(
     assert not files_in(tmp_path)
 
 
-def test_a_whole_lake_that_was_removed_is_made_again(tmp_path: Path, synced: list[str]) -> None:
+def test_a_removed_lake_is_made_again(tmp_path: Path, synced: list[str]) -> None:
     store = FolderStore(tmp_path / "lake")
     store.put("f", b"x")
     shutil.rmtree(tmp_path / "lake")
@@ -427,13 +427,13 @@ for turn in itertools.count():
 
 @pytest.mark.parametrize("turns", [0, 1, 4])
 def test_a_killed_writer_of_many_leaves_no_torn_file(turns: int, tmp_path: Path) -> None:
-    """No mock: the process is killed while the next files are on their way."""
+    """No mock: the process is killed while it writes the next files."""
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:  # noqa: S603
         assert writer.stdout is not None
         for turn in range(turns + 1):
             assert writer.stdout.readline() == b"%d\n" % turn
-        # Begun is the next turn when its temporary files are there.
+        # The next round has begun when its temporary files exist.
         while writer.poll() is None and not any((tmp_path / "_tmp").iterdir()):
             pass
         writer.kill()
@@ -448,7 +448,7 @@ def test_a_killed_writer_of_many_leaves_no_torn_file(turns: int, tmp_path: Path)
     assert set(store.get_many(paths)) == {b"again"}
 
 
-def test_a_folder_that_cannot_be_listed_is_no_empty_folder(
+def test_an_unreadable_folder_is_not_an_empty_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -459,7 +459,7 @@ def test_a_folder_that_cannot_be_listed_is_no_empty_folder(
             list(look())
 
 
-def test_a_file_that_cannot_be_read_is_no_absent_file(
+def test_an_unreadable_file_is_not_an_absent_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path)
@@ -483,7 +483,7 @@ def test_a_file_that_cannot_be_read_is_no_absent_file(
         (lambda s: s.get_many(["f", "g"]), "get", LakeDamaged),
     ],
 )
-def test_an_object_store_that_refuses_says_so_without_its_own_words(
+def test_a_refusal_of_an_object_store_is_reported_without_its_own_words(
     call: Callable[[ObjectStore], object],
     function: str,
     expected: type[Exception],

@@ -1,4 +1,4 @@
-"""What `doctor` and `backfill` try of a store: every promise that a poll needs of it."""
+"""The trial of a store by `doctor` and `backfill`: every guarantee that a poll needs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def store(request: pytest.FixtureRequest, folder: Path) -> Store:
 
 
 class Killed(Exception):
-    """The process ends here."""
+    """The end of the process."""
 
 
 def killed(*_: Any, **__: Any) -> NoReturn:
@@ -48,7 +48,7 @@ def trials(store: Store) -> list[str]:
     return [name for name in store.children(JOURNAL)[1] if name.startswith(TRIAL)]
 
 
-def test_a_store_that_keeps_its_promises_passes_and_nothing_is_left(store: Store) -> None:
+def test_a_correct_store_passes_and_no_file_is_left(store: Store) -> None:
     Lake(store, lambda: NOW).check_writable()
     assert not list(store.list(""))
 
@@ -56,11 +56,11 @@ def test_a_store_that_keeps_its_promises_passes_and_nothing_is_left(store: Store
 def test_it_costs_nine_requests(s3: S3Server) -> None:
     try_store(open_store(LAKE), NOW)
     sent = [request.split()[0] for request in s3.requests]
-    # Put, get, list, two creates and what stands then, two deletes, and one look for what was left.
+    # Put, get, list, two creates and a read of the result, two deletes, and one look for leftovers.
     assert sent == ["PUT", "GET", "GET", "PUT", "PUT", "GET", "POST", "POST", "GET"]
 
 
-def test_what_a_killed_trial_left_is_no_finding_and_is_removed_a_day_later(
+def test_files_of_a_killed_trial_are_no_finding_and_are_removed_a_day_later(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
@@ -85,7 +85,7 @@ def test_what_a_killed_trial_left_is_no_finding_and_is_removed_a_day_later(
 def test_a_folder_that_confuses_two_creates_is_refused(
     replaces: bool, won: tuple[bool, bool], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a network file system might, whose link is no link."""
+    """Like a network file system whose links are not real links."""
 
     def create(self: FolderStore, path: str, content: bytes) -> bool:
         is_second = self.get(path) is not None
@@ -104,14 +104,14 @@ def test_a_store_that_ignores_if_none_match_is_refused(s3: S3Server) -> None:
     s3.if_none_match = "ignored"
     with pytest.raises(LakeUnwritable) as raised:
         Lake(open_store(LAKE)).check_writable()
-    said = str(raised.value)
-    assert "two runs could take one poll's number, and one reply of ClickPost would be lost" in said
-    assert "Use a store that honours If-None-Match" in said
-    assert LAKE in said
+    text = str(raised.value)
+    assert "two runs could take one poll's number, and one reply of ClickPost would be lost" in text
+    assert "Use a store that honours If-None-Match" in text
+    assert LAKE in text
     assert not s3.objects
 
 
-def test_a_store_that_does_not_know_if_none_match_is_refused(
+def test_a_store_without_if_none_match_is_refused(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "RETRY", remote.RETRY | {"max_retries": 0})
@@ -122,8 +122,8 @@ def test_a_store_that_does_not_know_if_none_match_is_refused(
 
 
 @pytest.mark.parametrize("step", range(9))
-def test_an_answer_that_was_lost_is_no_broken_promise(step: int, s3: S3Server) -> None:
-    """Each request in its turn is done, its answer is lost, and it is sent again."""
+def test_a_lost_answer_does_not_fail_the_trial(step: int, s3: S3Server) -> None:
+    """Each request in turn is done, its answer is lost, and it is sent again."""
     s3.hiccups = [*["none"] * step, "reset after"]
     Lake(open_store(LAKE)).check_writable()
     assert not s3.hiccups
@@ -131,7 +131,7 @@ def test_an_answer_that_was_lost_is_no_broken_promise(step: int, s3: S3Server) -
 
 
 @pytest.mark.parametrize(
-    ("name", "does", "error", "said"),
+    ("name", "does", "error", "text"),
     [
         ("get", lambda *_: b"other", LakeUnwritable, "does not give back what was put"),
         ("children", lambda *_: ([], []), LakeUnwritable, "does not list what was put"),
@@ -141,20 +141,20 @@ def test_a_store_that_gives_back_or_lists_something_else_is_refused(  # noqa: PL
     name: str,
     does: Callable[..., Any],
     error: type[Exception],
-    said: str,
+    text: str,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = FolderStore(folder)
     with monkeypatch.context() as broken:
         broken.setattr(FolderStore, name, does)
-        with pytest.raises(error, match=said):
+        with pytest.raises(error, match=text):
             try_store(store, NOW)
     assert not list(store.list(""))
 
 
 @pytest.mark.parametrize("allowed", ["PUT", "PUT GET"])
-def test_a_right_that_is_not_given_is_named(allowed: str, s3: S3Server) -> None:
+def test_a_missing_permission_is_named(allowed: str, s3: S3Server) -> None:
     """Credentials that may put and not get, or put and get and not delete."""
     s3.allowed = allowed
     with pytest.raises((LakeUnwritable, LakeDamaged), match="AccessDenied") as raised:
@@ -162,14 +162,14 @@ def test_a_right_that_is_not_given_is_named(allowed: str, s3: S3Server) -> None:
     assert "s3:GetObject, s3:PutObject and s3:DeleteObject" in str(raised.value)
 
 
-def test_a_lake_that_cannot_be_written_is_left_at_once(s3: S3Server) -> None:
+def test_an_unwritable_lake_ends_the_trial_at_once(s3: S3Server) -> None:
     s3.refusal = (403, "AccessDenied")
     with pytest.raises(LakeUnwritable, match="AccessDenied"):
         Lake(open_store(LAKE)).check_writable()
     assert len(s3.requests) == 1
 
 
-def test_a_folder_in_the_place_of_which_a_file_stands_is_refused(folder: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_refused(folder: Path) -> None:
     folder.write_text("no folder")
     with pytest.raises(LakeUnwritable, match=os.strerror(20)):
         Lake(FolderStore(folder)).check_writable()

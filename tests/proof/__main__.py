@@ -1,6 +1,6 @@
-"""`make prove`: every proof in its long profile, three at a time, and the table of what came out.
+"""`make prove`: every proof in its long profile, three at a time, and the table of results.
 
-Each runs in a process of its own, so that no proof lives in what another left behind.
+Each runs in a separate process, so that no proof depends on the state left by another.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def row(proof: Proof, result: Result) -> str:
 
 
 def prove(proof: Proof, cases: int, seed: int) -> tuple[Proof, Result, float]:
-    """Run one proof in a process of its own; that it dies is a fault of its own."""
+    """Run one proof in a separate process; the death of the process is a fault of that proof."""
     began = time.monotonic()
     command = [sys.executable, "-m", "proof", "--alone", proof.name]
     done = subprocess.run(  # noqa: S603 - this very file
         [*command, "--cases", str(cases), "--seed", str(seed)],
-        capture_output=True,  # what the product logs is of no interest, unless the proof dies
+        capture_output=True,  # the product's logs are needed only if the proof dies
         text=True,
         check=False,
     )
@@ -51,7 +51,7 @@ def prove(proof: Proof, cases: int, seed: int) -> tuple[Proof, Result, float]:
 
 
 def main() -> int:
-    """What was asked for; 1 where a promise did not hold."""
+    """Run the requested proofs; gives 1 where a promise did not hold."""
     parser = argparse.ArgumentParser(prog="make prove", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=sorted(BY_NAME), default=sorted(BY_NAME))
     parser.add_argument("--short", action="store_true", help="what `make test` runs")

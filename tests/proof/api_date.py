@@ -1,7 +1,7 @@
-"""An API whose ``Date`` is wrong, no date at all, absent, old or stepping back; our clock is right.
+"""An API whose ``Date`` is wrong, invalid, absent, old or stepping back; our clock is right.
 
-Until it is right again, a date that is believed moves the times of polls, and hours that are not
-over by it are refused in words; nothing of what was served may be lost, doubled or out of order.
+Until it is right again, an accepted date moves the times of polls, and hours that are not over by
+it are refused in words; no served return may be lost, doubled or out of order.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from returns_orchestration.words import duration
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 OFF = [MINUTE * n for n in (4, 6, 50, 330)] + [DAY * n for n in (1, 20, 30, 32, 400)]
 NO_DATES = None, "", "garbage", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 99 Foo 2026", "0", "\xff"
-"""What tells no time that can be believed; None: the header is absent."""
+"""Dates that must be ignored; None: the header is absent."""
 
 
 class Misdated:
-    """An API's application that tells for each hour the ``Date`` that it was given for it."""
+    """An API's application that sends for each hour the ``Date`` set for it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -53,7 +53,7 @@ class Misdated:
 
 
 class Moods:
-    """What the API's dates are like for a while: how far off the next one is, or which text."""
+    """The API's dates for a while: how far off the next one is, or which text."""
 
     def __init__(self, dice: random.Random, now: datetime) -> None:
         self._dice = dice
@@ -121,7 +121,7 @@ def _polled(
     plan: dict[Window, timedelta | str | None],
     now: datetime,
 ) -> Iterator[str]:
-    """Poll the hours of ``plan`` while the API tells its dates; each outcome as it must be."""
+    """Poll the hours of ``plan`` while the API sends its dates; check each outcome."""
     world.set_clock(lambda: now)
     misdated.told = {
         window.on_the_wire(world.settings.time_zone)[0]: (

@@ -1,6 +1,6 @@
-"""Nothing is told: each way to fail with fresh canaries for secrets, and all it left searched.
+"""Secrets stay hidden: each way to fail with fresh canaries for secrets, and its traces searched.
 
-Also for what is personal: the returns that every path is served are odd and partly unusable.
+Also for personal data: the returns that every path gets are odd and partly unusable.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from proof.warm import Warm, warm
 GOOD_ALL_THE_SAME = frozenset(
     f"fault {name}" for name in ("null-result", "bom", "gzip", "bad-record", "not-json-utf8")
 )
-"""Replies that are odd and usable: nothing fails, and nothing may be told all the same."""
+"""Replies that are odd and usable: no call fails, and still no secret may appear."""
 
 
 def nothing_is_told(cases: int, seed: int) -> Result:
-    """So many failure paths, in an order of the dice's; after as many as there are, all of them."""
+    """That many failure paths, in random order; all of them once in each full round."""
     dice, result, seen = random.Random(seed), Result(seed), Counter[str]()
     order = sorted(PATHS)
     dice.shuffle(order)
@@ -35,7 +35,7 @@ def nothing_is_told(cases: int, seed: int) -> Result:
             result.faults += [f"{name}: {'; '.join(wrong)}"] if wrong else []
             result.tried += 1
     if cases >= len(PATHS) and seen["served"] < len(PATHS) // 2:
-        # What is personal must stand where it may: a search that knew nothing would find nothing.
+        # Personal data must be found where it is allowed: a broken search would find nothing.
         result.faults.append(f"personal data was served on {seen['served']} paths only")
     result.notes = (
         f"{seen['files']:,} files of {seen['bytes'] / 1e6:,.0f} MB, {seen['texts']:,} outputs, "
@@ -45,7 +45,7 @@ def nothing_is_told(cases: int, seed: int) -> Result:
     return result
 
 
-def _played(  # noqa: PLR0917 - what a path is played with
+def _played(  # noqa: PLR0917 - the parts of a path
     name: str,
     path: FailurePath,
     folder: Path,
@@ -53,12 +53,12 @@ def _played(  # noqa: PLR0917 - what a path is played with
     commands: Warm,
     seen: Counter[str],
 ) -> list[str]:
-    """What is wrong after one path, shortened to a line."""
+    """The faults after one path, shortened to a line."""
     with played(folder, dice, commands) as scene:
         with processes_seen() as lines:
             try:
                 path(scene)
-            except Exception as error:  # noqa: BLE001 - a path that breaks is a fault of its own
+            except Exception as error:  # noqa: BLE001 - a path that breaks is a separate fault
                 return [f"broke: {type(error).__name__} {str(error)[:300]!r}"]
         wrong = _found(scene, lines)
         if scene.failed == (name in GOOD_ALL_THE_SAME):

@@ -1,7 +1,7 @@
-"""Whatever clocks and calendars do: ends of years, leap days and seconds, zones, clocks set wrong.
+"""Clocks and calendars: ends of years, leap days and seconds, zones, clocks set wrong.
 
-Each case is a scene of its own, in turn: a calendar's, a zone's, a second's, a clock's, the API's
-date's, and now and then a daemon whose machine has a wrong clock for some hours.
+Each case is a separate scene, in turn: of a calendar, a zone, a second, a clock, the API's date,
+and sometimes a daemon whose machine has a wrong clock for some hours.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ EVENTS = (
     ("2026-12-31T18:15", "Asia/Kathmandu"),
     ("2026-12-31T10:00", "Pacific/Kiritimati"),
 )
-"""Moments at which a calendar does something, each with the zone in which it does."""
+"""Moments at which a calendar changes, each with its zone."""
 
 NAIVE_ZONES = ("UTC", "Asia/Kolkata", "Asia/Kathmandu")
-"""Zones in which an API may live that writes no zone: none of them changes its clocks."""
+"""Zones for an API that writes no zone: none of them changes its clocks."""
 
 
 def whatever_the_clock(cases: int, seed: int) -> Result:
-    """``cases`` scenes; every twelfth is a daemon's, the others take their turns."""
+    """``cases`` scenes; every twelfth is of a daemon, the others alternate."""
     dice, result, seen = random.Random(seed), Result(seed), Counter[str]()
     logging.getLogger("returns_orchestration").setLevel(logging.CRITICAL)
     turns, steps = itertools.cycle(SCENES), itertools.cycle(daemon_clock.STEPS)
@@ -75,7 +75,7 @@ def whatever_the_clock(cases: int, seed: int) -> Result:
 
 @contextmanager
 def simulated(folder: Path, variables: dict[str, str], **options: object) -> Iterator[World]:
-    """A simulator with returns at every edge, and settings of the scene's choice."""
+    """A simulator with returns at every edge, and the settings of the scene."""
     chosen = {"returns_per_hour": 4, "edges": True, "oddities": 0, "rhythm": False} | options
     simulator = Simulator(SimulatorOptions(**chosen))  # type: ignore[arg-type]
     with simulator.running() as base_url:
@@ -97,7 +97,7 @@ def calendar(folder: Path, dice: random.Random) -> Iterator[str]:
         "zone": api_zone,
         "oddities": 1,
         "only_oddities": ("naive-times",),
-        # Returns without an oddity say Z, which is true in UTC alone.
+        # Returns without an oddity write Z, which is right only in UTC.
         "edges": api_zone == "UTC",
         "mps_share": 0.03 * (api_zone == "UTC"),
         "edge_rule": dice.choice(["[)", "[]"]),
@@ -115,7 +115,7 @@ def calendar(folder: Path, dice: random.Random) -> Iterator[str]:
 
 
 def another_zone(folder: Path, dice: random.Random) -> Iterator[str]:
-    """An API that reads and writes the time of a zone that is not set, and labels it UTC."""
+    """An API that reads and writes the time of another zone than the set one, and labels it UTC."""
     zone = dice.choice(["Asia/Kolkata", "Asia/Kathmandu", "America/New_York"])
     windows = around(datetime.fromisoformat("2026-11-20T12:00+00:00"))
     moment = windows[-1].end + HOUR
@@ -143,7 +143,7 @@ def another_zone(folder: Path, dice: random.Random) -> Iterator[str]:
 
 
 def leap_second(folder: Path, dice: random.Random) -> Iterator[str]:
-    """A return in second 60 belongs to the hour that follows, whichever windows serve it."""
+    """A return in second 60 belongs to the next hour, whichever windows serve it."""
     end = datetime.fromisoformat(dice.choice(["2016-12-31", "2026-06-30"]) + "T23:59:59+00:00")
     fraction = dice.choice(["", ".5", ".702402", ".999999999"])
     true = end + timedelta(seconds=1, microseconds=int((fraction[1:] or "0")[:6].ljust(6, "0")))
@@ -178,7 +178,7 @@ def leap_second(folder: Path, dice: random.Random) -> Iterator[str]:
 
 
 def stepping_clock(folder: Path, dice: random.Random) -> Iterator[str]:
-    """Polls by a clock that jumps to and fro: what was served last stands, and it is said."""
+    """Polls by a clock that jumps back and forth: the last served values count; it is reported."""
     windows = around(datetime.fromisoformat("2026-11-20T12:00+00:00"))
     rule, seed = dice.choice(["[)", "[]"]), dice.randrange(1_000_000)
     with simulated(folder, {}, late_share=0.4, edge_rule=rule, seed=seed) as world:
@@ -199,7 +199,7 @@ def stepping_clock(folder: Path, dice: random.Random) -> Iterator[str]:
 
 
 def _sees_all_over(ahead: timedelta) -> timedelta:
-    """The same, or 0 where a clock is so far behind that it takes every hour for a future one."""
+    """The same, or 0 where a clock is so far behind that every hour is in its future."""
     return ahead if ahead >= timedelta(days=-31) else timedelta(0)
 
 

@@ -1,4 +1,4 @@
-"""A lake as lived, and what can happen to its files: drivers for the tests and for `make prove`.
+"""A realistic lake, and corruptions of its files: drivers for the tests and for `make prove`.
 
 Everything follows from a seed, which every message names.
 """
@@ -37,7 +37,7 @@ FROM, TO = "2026-11-06T14:00", "2026-11-07T02:00"
 KINDS = ("flip", "truncate", "delete", "foreign", "swap")
 
 ENTRY = re.compile(r"(?P<at>[0-9]{2}|day|ever)\.(?P<kind>[a-z]+)(-[^/]*)?\.json")
-"""The name of an entry of the journal."""
+"""The name of a journal entry."""
 
 STRANGERS = (
     "part-0.parquet.tmp",
@@ -62,8 +62,8 @@ STRANGERS = (
 def lived_lake(folder: Path, **options: object) -> Iterator[World]:
     """A lake of twelve hours, each polled three times, with returns at edges, late and unusable.
 
-    And with one that was requested in another hour, if its newest poll is right, and one of which
-    the hour before said its own once more.
+    Also with one that its newest poll puts into another hour, and one of which the hour before
+    repeated its earlier values.
     """
     chosen = {"returns_per_hour": 6, "edge_rule": "[]", "edges": True, "late_share": 0.2}
     simulator = Simulator(SimulatorOptions(**(chosen | {"unusable": 0.03} | options)))  # type: ignore[arg-type]
@@ -77,7 +77,7 @@ def lived_lake(folder: Path, **options: object) -> Iterator[World]:
         land_moved(pipeline_at(world, moment), windows[2], windows[9], moment)
         land_moved(pipeline_at(world, moment), windows[4], windows[7], moment)
         lake = Lake(open_store(str(world.lake)), lambda: moment)
-        lake.rezone(lake.names(), windows[5], "Etc/UTC")  # the same by another name
+        lake.rezone(lake.names(), windows[5], "Etc/UTC")  # the same under another name
         run(pipeline_at(world, moment), poll=False)
         run(pipeline_at(world, moment + timedelta(minutes=1)), windows[4:5])
         lateness.publish(lake, lateness.measure(lake))
@@ -86,7 +86,7 @@ def lived_lake(folder: Path, **options: object) -> Iterator[World]:
 
 
 def pipeline_at(world: World, moment: datetime) -> HourPipeline:
-    """The pipeline of ``world`` at a moment that does not pass."""
+    """The pipeline of ``world`` with a fixed clock."""
     return build_pipeline(world.settings, clock=lambda: moment)
 
 
@@ -97,7 +97,7 @@ def run(pipeline: HourPipeline, windows: list[Window] | None = None, **how: obje
 
 
 def findings(world: World) -> list[Finding]:
-    """What `verify` finds in the whole lake."""
+    """The findings of `verify` in the whole lake."""
     settings = world.settings
     lake = Lake(open_store(settings.lake))
     return list(Verifier(lake, settings.report_time_zone).everything())
@@ -109,7 +109,7 @@ def named(found: list[Finding]) -> set[str]:
 
 @dataclass
 class Corruption:
-    """One thing that happens to one file; ``path`` is what is to be named."""
+    """One corruption of one file; ``path`` is the path that must be named."""
 
     kind: str
     path: str
@@ -126,7 +126,7 @@ class Corruption:
 
 
 def sorts(files: dict[str, bytes]) -> list[str]:
-    """Every sort of file there is: table or records, and what the name is but for numbers."""
+    """Every sort of file: table or records, and its name without numbers."""
     return sorted({sort_of(path) for path in files})
 
 
@@ -149,7 +149,7 @@ def nth(number: int, files: dict[str, bytes], dice: random.Random) -> Corruption
 def corruption(
     kind: str, files: dict[str, bytes], dice: random.Random, sort: str = ""
 ) -> Corruption:
-    """What ``kind`` does to a file of the dice's choice, of that ``sort`` if that is possible."""
+    """The corruption ``kind`` of a random file, of that ``sort`` if that is possible."""
     possible = [path for path in sorted(files) if _is_possible(kind, path, files[path])]
     paths = [path for path in possible if sort_of(path) == sort] or possible
     while True:
@@ -180,14 +180,14 @@ def _is_possible(kind: str, path: str, content: bytes) -> bool:
         return kind == "foreign"
     if kind == "truncate":
         return bool(content)
-    # That a waiver was given, only the waiver says: its absence is no damage.
+    # Only the waiver itself records a waiver: its absence is no damage.
     return kind != "delete" or not path.endswith("waived.json")
 
 
 def is_unnoticed(done: Corruption, world: World) -> bool:
-    """Whether `verify` names neither the file nor, of an entry that is gone, what it was about.
+    """Whether `verify` names neither the file nor, for a lost entry, the files that it described.
 
-    Of an hour that lacks an entry which says what its tables are made of, `status` says so.
+    `status` reports an hour without the entry of its tables' inputs.
     """
     found = named(findings(world))
     entry = ENTRY.fullmatch(done.path.rpartition("/")[2])
@@ -226,17 +226,17 @@ def one_by_one(world: World, rounds: int, seed: int) -> Result:
 def all_at_once(world: World, seed: int) -> Result:
     """A corruption in every hour and every day at the same time; undone at the end.
 
-    One in each, since a record that is gone takes along what it knew of the files beside it.
+    One in each, since a lost record loses its facts about the files beside it.
     """
     dice, tally, files = random.Random(seed), Result(seed), world.files()
     chosen: dict[str, Corruption] = {}
     folders = {path.partition("date=")[2].rpartition("/")[0] for path in files}
     told_of = set[str]()
-    """Hours whose entry in the journal is damaged: what it said of their files is not known."""
+    """Hours whose journal entry is damaged: its facts about their files are not known."""
     for folder in sorted(folders):
         while folder not in chosen and folder not in told_of:
             done = corruption(dice.choice(KINDS), files, dice)
-            # Which file is about an entry that is gone, the same folder's may no longer say.
+            # The same folder's entry may no longer show which file belonged to a lost entry.
             is_entry = done.kind == "delete" and done.path.startswith(JOURNAL)
             if not is_entry and done.path.partition("date=")[2].rpartition("/")[0] == folder:
                 chosen[folder] = done
@@ -252,7 +252,7 @@ def all_at_once(world: World, seed: int) -> Result:
 
 
 def restore(world: World, files: dict[str, bytes]) -> None:
-    """Put ``files`` in the place of all that stands there, but for the log of polls."""
+    """Replace all files, except the log of polls, by ``files``."""
     there = world.files()
     for path in there.keys() - files.keys():
         (world.lake / path).unlink()
@@ -264,7 +264,7 @@ def restore(world: World, files: dict[str, bytes]) -> None:
 
 
 def corruptions(rounds: int, seed: int) -> Result:
-    """``rounds`` corruptions one by one, then many at once ten times, in a lake of their own."""
+    """``rounds`` corruptions one by one, then many at once ten times, in a separate lake."""
     with tempfile.TemporaryDirectory() as folder, lived_lake(Path(folder)) as world:
         tallies = [one_by_one(world, rounds, seed)]
         tallies += [all_at_once(world, seed + number) for number in range(10)]

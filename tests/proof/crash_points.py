@@ -1,8 +1,8 @@
 """Named points at every durable step of the lake and of Dagster's events, to die at.
 
-A point is a step and the sort of what it is done to: ``renamed returns part-#.parquet``, ``telling
+A point is a step and the sort of its object: ``renamed returns part-#.parquet``, ``telling
 ASSET_MATERIALIZATION returns``. They are put around the calls from outside, in the process that is
-to die; the product knows nothing of them.
+to die; the product's code does not contain them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Points:
                 log.write(name + "\n")
 
     def at(self, step: str, file: Path) -> None:
-        """A step of a file of the lake by its full path; temporary ones are not told of."""
+        """A step of a file of the lake by its full path; temporary ones are not noted."""
         path = str(file).removeprefix(f"{self._lake}/")
         if path != str(file) and not path.startswith(f"{TEMPORARY}/"):
             self.passed(step, about(path))
@@ -70,7 +70,7 @@ def about(path: str) -> str:
 
 
 def die_at(log: str, fatal: str, nth: int) -> None:
-    """Put the points around what is durable in this process; ``fatal`` may be "" for none."""
+    """Put the points around the durable calls of this process; ``fatal`` may be "" for none."""
     Path(log).write_text("")
     points = Points(Path(log), Path(os.environ["RETURNS_LAKE"]), fatal, nth)
     _around_the_lake(points)
@@ -79,7 +79,7 @@ def die_at(log: str, fatal: str, nth: int) -> None:
 
 
 class _Content(bytes):
-    """The content of a file that knows for which path it is, whatever thread writes it."""
+    """The content of a file with its path, so that any thread may write it."""
 
     path: str
 
@@ -94,7 +94,7 @@ _here = threading.local()
 
 
 def _around_the_lake(points: Points) -> None:
-    """What the store is asked for: one file, or many at once."""
+    """The calls of the store: one file, or many at once."""
     put_many, create, get_many, get, durable = (
         FolderStore.put_many,
         FolderStore.create,
@@ -140,7 +140,7 @@ def _around_the_lake(points: Points) -> None:
 
 
 def _around_each_file(points: Points) -> None:
-    """What becomes of a single file, also of one of many: written, placed, removed."""
+    """The steps of a single file, also of one of many: written, placed, removed."""
     fsync, replace, link, unlink = os.fsync, Path.replace, Path.hardlink_to, Path.unlink
 
     def syncs(descriptor: int) -> None:
@@ -173,7 +173,7 @@ def _around_each_file(points: Points) -> None:
 def _around_events(points: Points) -> None:
     """Each event that is logged; and each transaction, as several are stored in one.
 
-    That of the run's own database is committed before that of the index.
+    The run's own database commits before the index.
     """
     store = PooledSqliteEventLogStorage.store_event
 

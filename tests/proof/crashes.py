@@ -1,8 +1,8 @@
-"""Every crash point in every state: die there, start again, and the tables are the truth.
+"""Every crash point in every state: die there, start again, and the tables are right.
 
-A dry run of each state's work notes which points it passes. Then each is died at, in a copy of the
-state, in a process of its own: at its first passing or at a later one, as the dice say. Points of
-the lake need no Dagster; those of events are died at in the command itself.
+A dry run of each state's work notes the points that it passes. Then a process dies at each, in a
+copy of the state: at its first passing or at a later one, by chance. Points of the lake need no
+Dagster; for those of events the command itself dies.
 """
 
 from __future__ import annotations
@@ -86,12 +86,12 @@ EXPECTED = {
     "telling the database of a run",
     "telling the index",
 }
-"""Points that must have been passed: one that is no more must not go unnoticed."""
+"""Points that must have been passed: the loss of a point must be noticed."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What is there before the work, the work, and the moment at which the API then lives."""
+    """The lake before the work, the work, and the API's time then."""
 
     name: str
     before: Callable[[World, random.Random], None]
@@ -112,9 +112,9 @@ def filled(world: World, _: random.Random) -> None:
 
 
 def with_a_gap(world: World, _: random.Random) -> None:
-    """The hour in the middle is missing, so that its neighbours hold what it shares with them.
+    """The hour in the middle is missing, so adjacent hours hold the returns they share with it.
 
-    It alone is asked for then: who was killed and does the same again never names its neighbours.
+    Only this hour is polled then: a killed command that is repeated never names adjacent hours.
     """
     world.set_clock(lambda: LATER)
     with patch.dict(os.environ, world.environment):
@@ -122,7 +122,7 @@ def with_a_gap(world: World, _: random.Random) -> None:
 
 
 def with_a_moved_return(world: World, _: random.Random) -> None:
-    """The last hour was polled, and once served a return of the first, which comes to be polled."""
+    """The last hour was polled, and once served a return of the first hour, which is polled now."""
     world.set_clock(lambda: LATER)
     with patch.dict(os.environ, world.environment):
         do("last")
@@ -131,7 +131,7 @@ def with_a_moved_return(world: World, _: random.Random) -> None:
 
 
 def with_a_word_to_repeat(world: World, _: random.Random) -> None:
-    """The last hour said last that a return moved there; the first hour still says what it did."""
+    """The last hour was the newest to claim a moved return; the first hour still serves it."""
     world.set_clock(lambda: LATER)
     with patch.dict(os.environ, world.environment):
         earlier = build_pipeline(load_settings(Path("none")), clock=lambda: LATER - 2 * MINUTE)
@@ -142,7 +142,7 @@ def with_a_word_to_repeat(world: World, _: random.Random) -> None:
 
 
 def half_done(world: World, dice: random.Random) -> None:
-    """A first run was killed somewhere, and nobody has looked since."""
+    """A first run was killed somewhere, and no command has run since."""
     nothing(world, dice)
     world.set_clock(lambda: LATER)
     with warm() as commands:
@@ -150,7 +150,7 @@ def half_done(world: World, dice: random.Random) -> None:
 
 
 def without_tables(world: World, dice: random.Random) -> None:
-    """Only what was polled is left."""
+    """Only the polls are left."""
     filled(world, dice)
     for path in world.lake.rglob("*"):
         if is_made(path):
@@ -158,7 +158,7 @@ def without_tables(world: World, dice: random.Random) -> None:
 
 
 def with_a_bad_poll(world: World, dice: random.Random) -> None:
-    """A bit of a poll has flipped, and a table is gone."""
+    """A bit of a poll has flipped, and a table is lost."""
     filled(world, dice)
     poll = dice.choice(sorted(world.lake.glob("raw_returns/*/*/*")))
     content = bytearray(poll.read_bytes())
@@ -200,7 +200,7 @@ def do(work: str) -> None:
 
 
 def crash_points(cases: int, seed: int) -> Result:
-    """Up to ``cases`` of all points, each died at once in each state in which it is passed."""
+    """Up to ``cases`` of all points: one death at each, in each state that passes it."""
     dice, result = random.Random(seed), Result(seed)
     with tempfile.TemporaryDirectory() as name, warm() as commands:
         simulator = Simulator(options())

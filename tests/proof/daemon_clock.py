@@ -1,8 +1,8 @@
 """A daemon whose machine has a wrong clock for some hours, while the API's goes right.
 
 Schedules and sensors are driven by hand; an outage begins while the clock is wrong, so that pauses
-are noted by it. Every poll is held against the right time: none before an hour's end, one in good
-time after each age, and none that no age asked for once the clock is right.
+are noted by it. Every poll is compared with the right time: none before an hour's end, one in time
+after each age, and none without an age once the clock is right.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from returns_orchestration.window import Window, last_settled, windows_between
 TICK = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
 STEPS = [timedelta(minutes=m) for m in (330, -330, 20, 60, -20, 1_200)]
-"""How far a clock is ahead: whole ticks, so that schedules come to their minutes."""
+"""How far a clock is ahead: whole ticks, so that schedules reach their minutes."""
 
 AGES = 1, 2
 PATIENCE = HOUR + 2 * TICK
 """The longest pause of an hour that fails, and the ticks at its ends."""
 
 MOST_IN_VAIN = 5
-"""Polls of an hour that a clock which stays wrong may ask for before an age: pauses double."""
+"""Polls of an hour before an age while the clock stays wrong: pauses double."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A moment of the right time: how far the clock was ahead, and whether the API was well."""
+    """A moment of the right time: how far the clock was ahead, and whether the API was up."""
 
     at: datetime
     ahead: timedelta
@@ -72,10 +72,10 @@ class Polls:
         return found
 
     def wrong(self, window: Window, settle: timedelta) -> Iterator[str]:
-        """What is wrong with the polls of ``window``."""
+        """The faults of the polls of ``window``."""
         right = {tick.at for tick in self.ticks if tick.is_right}
         polls = self.of.get(window, [])
-        # What a clock ahead asked for before the end was refused, and is no poll.
+        # A request before the end, by a clock that was ahead, was refused, and is no poll.
         good = [at for at in polls if at >= window.end]
         said = f"{window.text} was polled at {[f'{at:%H:%M}' for at in polls]}"
         yield from (f"{said}: before its end" for at in polls if at < window.end and at in right)
@@ -85,7 +85,7 @@ class Polls:
             if latest and not any(window.end + age <= at <= latest for at in good):
                 yield f"{said}: none from its age of {age} on until {latest:%H:%M}"
         reached = [window.end + age * HOUR for age in AGES]
-        # A clock that is behind notes a poll earlier than it was, so an age may ask once more.
+        # A clock that is behind notes a poll too early, so an age may cause one more poll.
         behind = {tick.at: min(tick.ahead, timedelta(0)) for tick in self.ticks}
         vain = [
             at
@@ -96,9 +96,9 @@ class Polls:
             yield f"{said}: in vain at {[f'{at:%H:%M}' for at in vain]}"
 
     def _latest(self, due: datetime) -> datetime | None:
-        """By when what was ``due`` must have been polled; None: the life ended before.
+        """The latest time to poll an hour that was ``due``; None: the life ended before.
 
-        The next tick will do while all is well; after a wrong clock or an outage, a pause may last.
+        Normally the next tick; after a wrong clock or an outage, a pause may last longer.
         """
         spoilt = [tick.at for tick in self.ticks if not (tick.is_right and tick.is_well)]
         latest = due + TICK
@@ -117,7 +117,7 @@ class Machine(Unattended):
         world.set_clock(lambda: self.right)
 
     def live(self, ticks: int, ahead: timedelta = timedelta(0)) -> datetime:
-        """Tick so often with a clock that is ``ahead``; the right time at the end."""
+        """Tick that many times with a clock that is ``ahead``; gives the right time at the end."""
         for _ in range(ticks):
             self.right += TICK
             self.now = self.right + ahead
@@ -152,7 +152,7 @@ def lives(folder: Path, dice: random.Random, ahead: timedelta) -> Iterator[str]:
             machine = Machine(world, instance, str(home))
             machine.live(dice.randrange(8, 10))
             machine.live(dice.randrange(1, 3), ahead)
-            # The second hour ends at two: asked for before by a wrong clock, and then in vain.
+            # The second hour ends at two: requested before by a wrong clock, then without success.
             simulator.faults = ["meta-400-repr:*"]
             machine.live(dice.randrange(14, 17) - len(machine.ticks), ahead)
             machine.live(dice.randrange(0, 2))
@@ -164,7 +164,7 @@ def lives(folder: Path, dice: random.Random, ahead: timedelta) -> Iterator[str]:
 
 
 def _wrong_polls(world: World, ticks: list[Tick]) -> Iterator[str]:
-    """What is wrong with when hours were polled."""
+    """The faults in the times of polls."""
     polls = Polls.seen_by(world.simulator, ticks)
     settle = world.settings.settle
     over = set(windows_between(START, last_settled(ticks[-1].at, settle).end))
@@ -173,15 +173,15 @@ def _wrong_polls(world: World, ticks: list[Tick]) -> Iterator[str]:
 
 
 def _wrong(world: World, last: datetime) -> Iterator[str]:
-    """What is wrong when the clock has been right for some hours."""
+    """The faults when the clock has been right for some hours."""
     windows = list(windows_between(START, last_settled(last, world.settings.settle).end))
-    # The newest hours, whose last age is still to come, are asked for once more.
+    # The newest hours, whose last age is still to come, are polled once more.
     young = [w for w in windows if w.end > last - AGES[-1] * HOUR - TICK]
     pipeline = build_pipeline(world.settings, clock=lambda: last)
     yield from (str(o.error) for o in pipeline.run(young) if isinstance(o, Failed | Stopped))
     yield from wrong_with_tables(world, windows, last)
     state = read_state(pipeline.lake)
-    # That hours were polled by a wrong clock stays news for a day.
+    # Polls by a wrong clock stay news for a day.
     still = [
         incident.kind
         for incident in (state.incidents if state else [])

@@ -1,8 +1,8 @@
 """A disk that refuses: full, read-only, forbidden or broken, at any step of any write.
 
 From its n-th step on, for a while or for one step, each file operation below the lake ends in an
-error of the system. Whoever runs into it is told in words; what stood there stays readable; and
-the same again, once the disk is well, ends in the truth.
+error of the system. The work reports it in words; existing files stay readable; and the same work
+again, once the disk is well, gives the right tables.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ STEPS = {
 WORKS = ("first poll", "new content", "rebuild")
 TORN = b"torn"
 NOTE = "a note of damage"
-"""Whoever looks at a lake notes what is damaged if that is possible, and says it all the same."""
+"""A read of a lake notes damage if that is possible, and reports it in any case."""
 
 
 class Disk:
@@ -73,7 +73,7 @@ class Disk:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Stand between this process and its files."""
+        """Intercept the file operations of this process."""
         with ExitStack() as stack:
             for name, (where, attribute) in STEPS.items():
                 through = self._through(name, getattr(where, attribute))
@@ -101,7 +101,7 @@ class Disk:
 
 
 def refusing_disk(cases: int, seed: int) -> Result:
-    """``cases`` refusals, each in a lake as it was before the work that runs into it."""
+    """``cases`` refusals, each in a lake as it was before the interrupted work."""
     dice, result, hit = random.Random(seed), Result(seed), Counter[str]()
     logging.getLogger("returns_orchestration").setLevel(logging.CRITICAL)
     simulator = Simulator(options())
@@ -128,7 +128,7 @@ def refusing_disk(cases: int, seed: int) -> Result:
 
 
 def _before(world: World, work: str) -> World:
-    """A lake to which ``work`` is about to happen."""
+    """A lake just before ``work``."""
     world.lake.mkdir(parents=True)
     if work != "first poll":
         _do(world, "first poll")
@@ -148,7 +148,7 @@ def _copied(world: World, name: str) -> Iterator[World]:
 
 
 def _do(world: World, work: str) -> list[Exception]:
-    """Do it; the errors it ended in."""
+    """Do the work; gives the errors it ended in."""
     moment = FIRST if work == "first poll" else LATER
     world.set_clock(lambda: moment)
     pipeline = build_pipeline(world.settings, clock=lambda: moment, retry=HASTY, timeouts=BRIEF)
@@ -164,7 +164,7 @@ def _do(world: World, work: str) -> list[Exception]:
 
 
 def _wrong(world: World, work: str, disk: Disk) -> Iterator[str]:
-    """Run into it, look, do the same again with a disk that is well, and look again."""
+    """Work until the refusal, look, repeat the work on a good disk, and look again."""
     before = _returns(world)
     with disk.in_force():
         errors = _do(world, work)

@@ -1,6 +1,6 @@
-"""Every way to fail that might tell a secret: `PATHS` is the contents page.
+"""Every way to fail that might show a secret: `PATHS` is the contents page.
 
-A path makes something fail in its scene and lets everybody say what they have to say of it.
+A path makes something fail in its scene and collects every message about it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SILENT = frozenset({"hang", "slow-hang"})
 
 
 def fault(name: str, scene: Scene) -> None:
-    """One hour fails each time it is asked for: in this process, and by command."""
+    """One hour fails on each request: in this process, and by command."""
     scene.world.simulator.faults = [f"{name}:*:{FAILING}"]
     scene.pipeline()
     if name not in SILENT:
@@ -43,7 +43,7 @@ def fault(name: str, scene: Scene) -> None:
 
 
 def refused(variable: str, scene: Scene) -> None:
-    """Key or user name is another than the API knows."""
+    """Key or user name differs from the API's."""
     scene.world.variables[variable] = scene.canary().text
     scene.each(BACKFILL, ("doctor",), STATUS)
     scene.pipeline()
@@ -63,7 +63,7 @@ def nobody_listens(scene: Scene) -> None:
 
 
 def unknown_host(scene: Scene) -> None:
-    """A host that no name server knows: the name alone may be told."""
+    """A host that no name server resolves: only the name may be shown."""
     scene.world.variables["CLICKPOST_BASE_URL"] = "http://no-such-host.invalid/api"
     scene.pipeline()
     scene.each(("doctor",))
@@ -91,7 +91,7 @@ def in_the_address(form: str, scene: Scene) -> None:
 
 
 def no_text(variable: str, scene: Scene) -> None:
-    """A variable with bytes that are no UTF-8."""
+    """A variable with bytes that are not UTF-8."""
     secret = os.fsdecode(scene.canary().text.encode() + b"\xff\xfe")
     scene.world.variables[variable] = secret
     scene.ours(*BACKFILL)
@@ -114,7 +114,7 @@ def home_is_no_folder(scene: Scene) -> None:
 
 
 def damaged_record(scene: Scene) -> None:
-    """What the lake remembers of its polls is cut or overwritten."""
+    """The lake's log of polls is truncated or overwritten."""
     scene.run(*BACKFILL)
     records = [p for p in sorted(scene.world.lake.rglob("*.json")) if p.is_file()]
     for record in scene.dice.sample(records, k=max(1, len(records) // 2)):
@@ -135,7 +135,7 @@ def alerts_fail(scene: Scene) -> None:
 
 
 def incidents(scene: Scene) -> None:
-    """Hours fail while the sensors look on; one channel takes the messages, one does not."""
+    """Hours fail while the sensors run; one channel accepts the messages, one does not."""
     hook = scene.canary()
     with receiving() as receiver:
         scene.world.variables |= {
@@ -176,7 +176,7 @@ def env_file_read_by_all(scene: Scene) -> None:
 
 
 def env_file_no_text(scene: Scene) -> None:
-    """A .env that is no UTF-8: the library's error would hold the whole of it."""
+    """A .env that is not UTF-8: the library's error would hold the whole of it."""
     (scene.folder / "workspace.yaml").touch()
     (scene.folder / ".env").write_bytes(f"CLICKPOST_KEY={scene.key.text}".encode() + b"\xff\n")
     scene.world.variables["CLICKPOST_KEY"] = ""
@@ -186,14 +186,14 @@ def env_file_no_text(scene: Scene) -> None:
 
 
 def materialize_failing(scene: Scene) -> None:
-    """Dagster's own command for an hour that the API refuses, repeating what it was asked."""
+    """Dagster's own command for an hour that the API refuses, repeating the request."""
     scene.world.simulator.faults = [f"{scene.dice.choice(['echo', 'redirect'])}:*:{FAILING}"]
     scene.materialize()
     scene.ours(*STATUS)
 
 
 def killed(scene: Scene) -> None:
-    """SIGKILL while a request hangs; then the lake is asked how it is."""
+    """SIGKILL while a request hangs; then the commands that show the lake's state."""
     scene.world.simulator.faults = [f"hang:*:{FAILING}"]
     asked = scene.world.when_asked(len(HOURS))
     process = scene.commands.start(scene.world, *BACKFILL)
@@ -206,7 +206,7 @@ def killed(scene: Scene) -> None:
 
 
 def every_page(scene: Scene) -> None:
-    """A backfill of the UI with an hour that fails, and then every page there is."""
+    """A backfill of the UI with an hour that fails, and then every page of the UI."""
     name = scene.dice.choice(["echo", "meta-400-repr", "redirect"])
     scene.world.simulator.faults = [f"{name}:*:{FAILING}", f"not-json-utf8:*:{FROM}"]
     home = scene.folder / "dagster_home"
@@ -247,7 +247,7 @@ def personal_keys(scene: Scene) -> None:
 
 
 def _objects(text: str | bytes) -> list[Any]:
-    """A record and the objects in it; None or {} where an oddity has taken their place."""
+    """A record and the objects in it; None or {} where an oddity has replaced them."""
     record = json.loads(text)
     payload = record.get("webhook_payload")
     inner = payload.get("additional") if isinstance(payload, dict) else None
@@ -255,7 +255,7 @@ def _objects(text: str | bytes) -> list[Any]:
 
 
 def _quoted(value: str) -> str:
-    """As a .env holds a text of odd characters."""
+    """A text of odd characters, as a .env writes it."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

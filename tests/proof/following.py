@@ -1,9 +1,9 @@
 """A copy of the lake that only follows `changes` equals the lake, file for file.
 
-Each life is of one lake in memory and one loader. Polls, kills, rebuilds, other rules and zones,
+Each life has one lake in memory and one loader. Polls, kills, rebuilds, other rules and zones,
 older copies, two writers at once, quarantine, files that are altered, deleted or foreign, and
 upgrades of a lake of format 1 come in any order. The loader lists, copies at once or later, while
-others write, or dies half way; whenever it has come to its end, its copy is what stands there.
+others write, or dies half way; whenever it has finished, its copy equals the lake.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ HOURS = [BEGIN + timedelta(days=day) + HOUR * n for day in range(4) for n in ran
 NOW = HOURS[-1] + timedelta(days=3)
 STEPS = 14
 UPGRADES = 10
-"""Each life of that number is one of a lake of format 1."""
+"""Every life of that number has a lake of format 1."""
 
 
 class Shared(Mortal):
@@ -73,7 +73,7 @@ class Shared(Mortal):
         if self.countdown < 0:
             self.other = None
             left, self.left = self.left, None
-            with suppress(LakeError):  # it complains of what a stranger did, or of format 1
+            with suppress(LakeError):  # it reports a foreign file, or format 1
                 other()
             self.left = left
 
@@ -86,11 +86,11 @@ class Loader:
         self.cursors = [Cursor().text]
 
     def list(self, store: Shared, first: str = "") -> Changes:
-        """What was written since its cursors."""
+        """The changes since its cursors."""
         return changes_since(store, *map(Cursor.read, self.cursors), first=first)
 
     def load(self, store: Shared, found: Changes, dice: random.Random, share: float = 1.0) -> None:
-        """Copy what is listed, in any order; with a smaller ``share`` it dies before the end."""
+        """Copy the listed files, in any order; with a smaller ``share`` it dies before the end."""
         self.cursors.append(found.cursor.text)
         listed = dice.sample(found.changes, len(found.changes))
         for change in listed[: int(len(listed) * share)]:
@@ -122,10 +122,10 @@ class FollowedLife:
         self.listed: Changes | None = None
         self.happened: list[str] = []
 
-    # ---- the API, which is polled as a client is
+    # ---- the API, in place of the client
 
     def poll(self, window: Window) -> Poll:
-        """What it says of an hour now."""
+        """Its reply for an hour now."""
         self.number += 1
         returns, unusable = self.api.answer(window.start, self.client_zone)
         records = [text for key, said in returns.items() for text in records_of(key, said)]
@@ -134,8 +134,8 @@ class FollowedLife:
         return Poll(window, polled_at, served, 1, 1, 0, 0.1, null_result=False, damaged_text=0)
 
     def pipeline(self) -> HourPipeline:
-        """A pipeline of this moment's settings."""
-        # Two writers' clocks differ, and neither goes with the API's.
+        """A pipeline with the current settings."""
+        # Two writers' clocks differ, and neither equals the API's.
         clock = NOW + timedelta(seconds=self.dice.uniform(-1e6, 1e6))
         lake = Lake(self.store, lambda: clock)
         days = DayBuilder(lake, ZoneInfo(self.zone), wait=lambda _: None)
@@ -143,7 +143,7 @@ class FollowedLife:
         client: Any = nullcontext(self)
         return HourPipeline(lake, reader, lambda _: client, 1, days=days, clock=lambda: clock)
 
-    # ---- what writes
+    # ---- the writers
 
     def polls(self) -> None:
         """Some hours are polled, after something has changed."""
@@ -176,23 +176,23 @@ class FollowedLife:
         Rebuilder(self.pipeline()).rebuild(HOURS[0], HOURS[-1] + HOUR)
 
     def makes(self) -> None:
-        """What is unfinished or outdated."""
+        """Make unfinished and outdated hours."""
         list(self.pipeline().run([Window(h) for h in HOURS], poll=False, missing_only=True))
 
     def two_write(self) -> None:
-        """A second writer does its work somewhere in the midst of the first one's."""
+        """A second writer does its work somewhere during the first one's."""
         self.store.countdown = self.dice.randrange(40)
         self.store.other = self.dice.choice([self.polls, self.rebuilds, self.makes])
         self.polls()
 
     def is_killed(self) -> None:
-        """A writer ends at some step."""
+        """A writer dies at some step."""
         self.store.left = self.dice.randrange(60)
         with suppress(Killed):
             self.dice.choice([self.polls, self.rebuilds, self.makes, self.upgrades])()
 
     def otherwise(self) -> None:
-        """Rules or zones are other ones."""
+        """Rules or zones change."""
         what = self.dice.randrange(4)
         if what == 0:
             rules.VERSION += 1  # type: ignore[misc]
@@ -220,14 +220,14 @@ class FollowedLife:
         self.pipeline().lake.waive(Window(self.dice.choice(HOURS)), "nobody was there")
 
     def a_copy_is_put_back(self) -> None:
-        """The lake is as it was."""
+        """The lake is restored from an older copy."""
         if self.older is None or self.dice.random() < 0.5:
             self.older = self.store.copied()
         else:
             self.store.restore(self.older)
 
     def a_stranger_writes(self) -> None:
-        """A file is altered, with the same size, or deleted, or one comes that is not ours."""
+        """A file is altered, with the same size, or deleted, or a foreign one appears."""
         files = [path for table in tables.TABLES for path in self.store.list(table.name)]
         what = self.dice.randrange(3)
         if what == 0 or not files:
@@ -253,7 +253,7 @@ class FollowedLife:
             self.store.put(f"alerts/{day}/{self.number:08d}.parquet", self.dice.randbytes(9))
 
     def upgrades(self) -> None:
-        """A lake of format 1 is brought over, or put back."""
+        """A lake of format 1 is upgraded, or the upgrade is undone."""
         if not self.is_of_format_1:
             self.polls()
         elif self.dice.random() < 0.7:
@@ -261,15 +261,15 @@ class FollowedLife:
         else:
             undo(self.pipeline().lake)
 
-    # ---- what follows
+    # ---- the loader
 
     def follows(self) -> None:
-        """The loader comes to its end while nobody writes: its copy is the lake."""
+        """The loader finishes while no writer works: its copy equals the lake."""
         self.loader.load(self.store, self.loader.list(self.store), self.dice)
         self.holds()
 
     def holds(self) -> None:
-        """The copy is the lake, file for file; and a look right after that finds nothing."""
+        """The copy equals the lake, file for file; and a second look finds no change."""
         there = {
             path: content
             for path, content in self.store.copied().items()
@@ -283,7 +283,7 @@ class FollowedLife:
         assert [again.cursor.text] == self.loader.cursors, self.happened
 
     def follows_while_others_write(self) -> None:
-        """A writer comes between the listings of two tables."""
+        """A writer works between the listings of two tables."""
         self.store.countdown = self.dice.randrange(len(tables.TABLES))
         self.store.other = self.dice.choice([self.polls, self.rebuilds])
         found = self.loader.list(self.store)
@@ -291,13 +291,13 @@ class FollowedLife:
         self.loader.load(self.store, found, self.dice)
 
     def follows_late(self) -> None:
-        """It lists, others write meanwhile, and it copies what stands there then."""
+        """It lists, others write meanwhile, and it copies the files that exist then."""
         found = self.loader.list(self.store)
         self.something_happens()
         self.loader.load(self.store, found, self.dice)
 
     def dies_following(self) -> None:
-        """A loader that is killed has some of the old and some of the new."""
+        """A killed loader has some of the old and some of the new files."""
         self.loader.load(self.store, self.loader.list(self.store), self.dice, self.dice.random())
 
     def looks_at_the_newest(self) -> None:
@@ -306,7 +306,7 @@ class FollowedLife:
         self.loader.load(self.store, self.loader.list(self.store, first), self.dice)
 
     def something_happens(self) -> None:
-        """A writer, of whatever kind; what it complains of is not of interest here."""
+        """A writer of any kind; its complaints do not matter here."""
         writers = (
             *[self.polls] * 4,
             *[self.is_killed] * 3,

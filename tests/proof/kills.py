@@ -1,8 +1,7 @@
 """SIGKILL at random moments of a live backfill, which is then started again.
 
-A lake is filled, polled again when late and changed returns are there, and rebuilt; each of these
-is killed until it gets to its end between two kills. Then the tables are the truth, or it is a
-fault. A reader scans meanwhile.
+A lake is filled, polled again when late and changed returns exist, and rebuilt; each of these is
+killed until it finishes between two kills. Then the tables must be right. A reader scans meanwhile.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ HOURLY = (
 
 @contextmanager
 def simulated(folder: Path, dice: random.Random) -> Iterator[World]:
-    """A simulator of the dice's choice, with returns at every edge, late ones and unusable ones."""
+    """A random simulator, with returns at every edge, late ones and unusable ones."""
     options = SimulatorOptions(
         seed=dice.randrange(1_000_000),
         returns_per_hour=dice.choice([2, 6, 15]),
@@ -86,7 +85,7 @@ def random_kills(cases: int, seed: int) -> Result:
 
 @dataclass(frozen=True)
 class Stage:
-    """A command that is killed, what it works at, and about how many seconds it takes."""
+    """A command that is killed, its work, and about how many seconds it takes."""
 
     name: str
     arguments: tuple[str, ...]
@@ -96,7 +95,7 @@ class Stage:
 
 
 def _lived(world: World, dice: random.Random) -> Iterator[Stage]:
-    """Fill a lake, poll again when more is to be had, rebuild what is gone."""
+    """Fill a lake, poll again when there is more, rebuild the lost tables."""
     windows = _span(dice)
     span = windows[0].text, windows[-1].next.text
     moment = windows[-1].end + timedelta(hours=dice.randrange(1, 12))
@@ -118,14 +117,14 @@ def _span(dice: random.Random) -> list[Window]:
 
 
 def _damage(world: World, dice: random.Random) -> None:
-    """What a rebuild has work with: tables and entries are gone; a torn table is no reader's."""
+    """Work for a rebuild: tables and entries are lost; readers skip a torn table."""
     for path in sorted(world.lake.rglob("*")):
         if is_made(path) and dice.random() < 0.5:
             path.unlink()
 
 
 def is_made(path: Path) -> bool:
-    """Whether it is a file of a table that is made of polls, or says that one was made."""
+    """Whether it is a file of a table that is made of polls, or the entry of one."""
     return path.name == "part-0.parquet" or sort_of(path.name).endswith(".made.json")
 
 
@@ -143,7 +142,7 @@ def _killed_until_done(world: World, commands: Warm, stage: Stage, dice: random.
 
 
 def _wrong(world: World, stage: Stage, commands: Warm) -> Iterator[str]:
-    """Let it come to its end; what is wrong then."""
+    """Let it finish; gives the faults then."""
     if fault := commands.run(world, *stage.arguments):
         yield fault
         return

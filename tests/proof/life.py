@@ -1,9 +1,9 @@
-"""The whole against a model in dictionaries: hypothesis lives a pipeline's life and compares.
+"""The pipeline against a model in dictionaries: hypothesis runs random lives and compares.
 
-It polls hours in any order, again, in vain and half killed, while the API adds, changes, moves and
-hides returns, says again what it said before and changes its mind about edges. The zone of naive
-times is set otherwise and corrected, releases change the rules, and the lake is put back as an
-older copy. ``Model`` says what must then be in the lake.
+It polls hours in any order, again, without success and half killed, while the API adds, changes,
+moves and hides returns, repeats earlier replies and changes its edge rule. The zone of naive times
+is changed and corrected, releases change the rules, and the lake is restored from an older copy.
+``Model`` gives the expected content of the lake.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from returns_orchestration.window import Window, days_of
 
 REPORT_ZONES = ("UTC", "Asia/Kolkata")
 CLIENT_ZONES = ("UTC", "Africa/Lagos", "Asia/Kolkata")
-"""What CLICKPOST_TIME_ZONE may be set to; the API's own clock on the wall is UTC."""
+"""Values of CLICKPOST_TIME_ZONE; the API's own local time is UTC."""
 
 MINUTE = timedelta(minutes=1)
 END = HOURS[-1] + HOUR
@@ -89,7 +89,7 @@ deaths = st.tuples(st.integers(0, 60), st.integers(0, 2**16))
 
 @dataclass
 class Asked:
-    """An hour that was asked for, what it was told, and how many files had been put by then."""
+    """A requested hour, its reply, and how many files had been put by then."""
 
     reply: Reply
     written: int
@@ -97,7 +97,7 @@ class Asked:
 
 @dataclass
 class Copy:
-    """The lake as it once was, and what it held."""
+    """An earlier copy of the lake, and the model then."""
 
     files: dict[str, bytes]
     model: Model
@@ -120,7 +120,7 @@ class Life(RuleBasedStateMachine):
         self.api = Api()
         self.waived: set[Hour] = set()
         self.left: set[Hour] = set()
-        """Hours of killed runs that no run has come to since."""
+        """Hours of killed runs that no run has reached since."""
         self.failing: frozenset[Hour] = frozenset()
         self.reverse = False
         self.numbers, self.names = itertools.count(), itertools.count()
@@ -130,7 +130,7 @@ class Life(RuleBasedStateMachine):
         self.known: dict[Window, str] = {}
         self.known_numbers: dict[Hour, int] = {}
 
-    # ---- the API, which is polled as a client is
+    # ---- the API, in place of the client
 
     def poll(self, window: Window) -> Poll:
         hour = window.start
@@ -146,7 +146,7 @@ class Life(RuleBasedStateMachine):
         polled_at = END + number * MINUTE
         return Poll(window, polled_at, served, 1, 1, 0, 0.1, null_result=False, damaged_text=0)
 
-    # ---- what the pipeline does
+    # ---- the pipeline
 
     def pipeline(self) -> HourPipeline:
         lake = Lake(self.store, lambda: NOW)
@@ -157,7 +157,7 @@ class Life(RuleBasedStateMachine):
         )  # type: ignore[arg-type,return-value]
 
     def run(self, which: list[Hour], **how: Any) -> Iterator[Outcome]:
-        """A run, as Dagster sees it: it remembers the newest kept poll of what it was told of."""
+        """A run, as Dagster sees it: Dagster keeps the newest kept poll of each reported hour."""
         type(self).steps += 1
         self.asked = []
         windows = [Window(hour) for hour in which]
@@ -169,7 +169,7 @@ class Life(RuleBasedStateMachine):
             yield outcome
 
     def run_hours(self, which: list[Hour], *, missing_only: bool = False) -> None:
-        """A run that comes to its end; whom it asked and what it kept must be right."""
+        """A run that finishes; its requests and its kept polls must be right."""
         due = [h for h in which if self.needs_poll(h)] if missing_only else which
         outcomes = list(self.run(which, missing_only=missing_only))
         bad = {o.window.start for o in outcomes if isinstance(o, Failed)}
@@ -181,7 +181,7 @@ class Life(RuleBasedStateMachine):
             found = self.model.poll(asked.reply)
             said_otherwise = self.model.last_word_of_others(asked.reply)
             if (noted, found) == ("", "again") and said_otherwise & self.left:
-                # What a killed run has kept of another hour is not known to be about this return.
+                # A killed run's kept poll of another hour may be about this return or not.
                 self.model.replies = before
             else:
                 assert noted == found, f"{asked.reply} was {noted or 'not noted'}, not {found}"
@@ -189,14 +189,14 @@ class Life(RuleBasedStateMachine):
         self.learn_numbers()
 
     def learn_numbers(self) -> None:
-        """Dagster knows the newest kept poll of each hour that it was told of."""
+        """Dagster holds the newest kept poll of each hour reported to it."""
         for asked in self.asked:
             hour = asked.reply.hour
             if self.known_numbers.get(hour) == asked.reply.number:
                 self.known_numbers[hour] = self.model.kept(hour)[-1]
 
     def noted(self) -> Iterator[tuple[Asked, str]]:
-        """Each reply of a run with how it was noted: as a kept poll, as said again, or not."""
+        """Each reply of a run with how it was noted: as a kept poll, as a repetition, or not."""
         ends = [asked.written for asked in self.asked[1:]] + [len(self.store.written)]
         for asked, end in zip(self.asked, ends, strict=False):
             hour, paths = asked.reply.hour, self.store.written[asked.written : end]
@@ -209,7 +209,7 @@ class Life(RuleBasedStateMachine):
         return self.state(hour) == "missing"
 
     def state(self, hour: Hour) -> str:
-        """The state of an hour once everything has come to rest."""
+        """The state of an hour once the lake is at rest."""
         polls = self.model.kept(hour)
         if hour in self.waived and not polls:
             return "waived"
@@ -232,7 +232,7 @@ class Life(RuleBasedStateMachine):
         which=st.lists(hours, min_size=1, max_size=4, unique=True),
     )
     def is_born(self, edge: str, given: list[Any], which: list[Hour]) -> None:
-        """A life that began empty would be over before two things met."""
+        """A life that began empty would end before two events coincide."""
         self.api.edge = edge
         for one in given:
             self.a_return_appears(one)
@@ -255,7 +255,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(which=some_hours, death=deaths, poll=st.booleans(), again=st.booleans())
     def is_killed(self, which: list[Hour], death: tuple[int, int], poll: bool, again: bool) -> None:
-        """What it had noted by then counts; it may be started again at once, or later, or never."""
+        """Its notes so far count; it may be started again at once, or later, or never."""
         with self.dying(death):
             list(self.run(which, poll=poll))
         for asked, noted in self.noted():
@@ -274,12 +274,12 @@ class Life(RuleBasedStateMachine):
             self.rebuild()
 
     def dying(self, death: tuple[int, int]) -> Any:
-        """A time in which the process may die."""
+        """A span in which the process may die."""
         return _Dying(self.store, *death)
 
     @rule(zone=st.sampled_from(REPORT_ZONES), hour=st.none() | hours)
     def a_person_decides(self, zone: str, hour: Hour | None) -> None:
-        """The zone of the report is another one, or an hour need not be polled."""
+        """The zone of the report changes, or an hour is waived."""
         if hour is None:
             self.zone = zone
         else:
@@ -318,7 +318,7 @@ class Life(RuleBasedStateMachine):
     def is_put_back_by_some_polls(
         self, data: st.DataObject, mode: str | None, which: list[Hour], polled: bool
     ) -> None:
-        """What the polls in between brought is asked for again, at once or later."""
+        """The hours polled in between are polled again, at once or later."""
         self.the_lake_is_copied()
         self.becomes(data, polled, mode=mode)
         self.run_hours(which)
@@ -329,7 +329,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.copy)
     @rule()
     def an_older_copy_is_put_back(self) -> None:
-        """Dagster still knows what the lake knew: what it lacks is asked for again."""
+        """Dagster still has the later polls: hours that the copy lacks are polled again."""
         assert self.copy
         self.store.restore(self.copy.files)
         self.model, self.waived = self.copy.model.copy(), set(self.copy.waived)
@@ -338,7 +338,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.model.replies)
     @rule(rests=st.booleans())
     def rebuilds(self, rests: bool) -> None:
-        """What came to rest stands as it did; and a rebuild is a way to come to rest."""
+        """A lake at rest does not change; and a rebuild also brings it to rest."""
         type(self).steps += 1
         if rests:
             self.comes_to_rest()
@@ -356,7 +356,7 @@ class Life(RuleBasedStateMachine):
         # Days of another zone may be left without an hour in this one.
         assert all(place.split("/")[1].endswith("_daily") for place in rebuilt.quarantined), rebuilt
 
-    # ---- what becomes of the API
+    # ---- the changes of the API
 
     @rule(birth=births)
     def a_return_appears(self, birth: tuple[datetime, bool, str | None, bool, int]) -> None:
@@ -377,13 +377,13 @@ class Life(RuleBasedStateMachine):
     def a_return_moves(
         self, data: st.DataObject, requested: datetime, mode: str | None, polled: bool
     ) -> None:
-        """Its request time is another one, in whichever hour; the old hour serves it no more."""
+        """Its request time changes, to any hour; the old hour serves it no more."""
         self.becomes(data, polled, requested=requested, mode=mode)
 
     @precondition(lambda self: self.api.returns)
     @rule(data=st.data(), pieces=st.sets(st.integers(1, 3), min_size=1), polled=st.booleans())
     def its_pieces_come_and_go(self, data: st.DataObject, pieces: set[int], polled: bool) -> None:
-        """Pieces that share their items come, and do not go: they would be another courier's."""
+        """Pieces that share items are added, and not removed: they would be another courier's."""
         self.becomes(data, polled, pieces=frozenset(pieces))
 
     def becomes(self, data: st.DataObject, polled: bool, **changes: Any) -> None:
@@ -399,7 +399,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: any(map(self.api.said_before, self.api.returns)))
     @rule(data=st.data(), polled=st.booleans())
     def a_return_goes_back(self, data: st.DataObject, polled: bool) -> None:
-        """It is again what it was before, to the letter."""
+        """It returns to exactly its earlier values."""
         api = self.api
         changed = [r for r in sorted(api.returns) if api.said_before(r)]
         reference = data.draw(st.sampled_from(changed))
@@ -411,7 +411,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.api.returns)
     @rule(data=st.data(), places=st.lists(moments, min_size=1, max_size=3))
     def a_return_wanders(self, data: st.DataObject, places: list[datetime]) -> None:
-        """From hour to hour and back to the first, which says again what it said."""
+        """From hour to hour and back to the first, which repeats its earlier reply."""
         reference = data.draw(st.sampled_from(sorted(self.api.returns)))
         first = self.api.returns[reference]
         moved = [first._replace(requested=at, status=self.new_status()) for at in places]
@@ -423,7 +423,7 @@ class Life(RuleBasedStateMachine):
         return f"S-{next(self.names)}"
 
     def asks_for(self, said: Said) -> None:
-        """Often it is asked for at once, so that a life sees many changes."""
+        """Often it is polled at once, so that a life has many changes."""
         serving = [h for h in HOURS if said in self.api.answer(h, self.client_zone)[0].values()]
         before = [h for h in HOURS if serving and h == serving[0] - HOUR]
         if serving:
@@ -434,7 +434,7 @@ class Life(RuleBasedStateMachine):
     def the_api_is_otherwise(
         self, data: st.DataObject, hour: Hour | None, edge: str | None
     ) -> None:
-        """It serves a record that is unusable, has other edges, or hides a return or shows it."""
+        """It serves an unusable record, changes its edge rule, or hides or shows a return."""
         if hour is not None:
             text = f'{{"return_reference_number": null, "n": {next(self.names)}}}'
             self.api.unusable.setdefault(hour, set()).add(text)
@@ -443,14 +443,14 @@ class Life(RuleBasedStateMachine):
         else:
             self.api.hidden ^= {data.draw(st.sampled_from(sorted(self.api.returns)))}
 
-    # ---- what must hold
+    # ---- the invariants
 
     def comes_to_rest(self) -> None:
-        """One run makes what is unfinished and outdated, and asks for what the lake has lost."""
+        """One run makes unfinished and outdated hours, and polls hours that the lake has lost."""
         self.run_hours(sorted(self.model.polled), missing_only=True)
 
     def told(self) -> dict[Hour, str]:
-        """The state of each hour as the lake says it."""
+        """The state of each hour as the lake reports it."""
         windows = [Window(hour) for hour in HOURS]
         lines = states(self.pipeline().lake, windows, ZoneInfo(self.zone), self.known)
         return {hour: line.state for hour, line in zip(HOURS, lines, strict=True)}
@@ -460,16 +460,16 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if sys.exc_info()[0] is None:  # else what was found says more
+            if sys.exc_info()[0] is None:  # else the findings are more informative
                 self.comes_to_rest()
                 self.holds()
         finally:
             rules.VERSION = FIRST_VERSION  # type: ignore[misc]
 
     def holds(self) -> None:
-        """The lake is at rest and what the model says."""
+        """The lake is at rest and equals the model."""
         model, pipeline, zone = self.model, self.pipeline(), ZoneInfo(self.zone)
-        # A table of all time is made once a day, which is no part of a life.
+        # A table of all time is made once a day, which is not part of a life.
         found = [f.text for f in self.findings() if not f.path.startswith("lateness/")]
         assert not found, found
         rows = model.rows()
@@ -480,7 +480,7 @@ class Life(RuleBasedStateMachine):
             (text, place_of(hour)) for hour in model.polled for text in model.rejected(hour)
         )
         assert counted(self.store, "refund_modes_hourly") == model.counts(lambda _, hour: hour)
-        # A day of which no hour was polled is made with the first of them, and then finds a stray.
+        # A day without a polled hour is made with the first of them, and then finds a stray return.
         polled = {day.date for hour in model.polled for day in days_of(Window(hour), zone)}
 
         def of_polled(counts: tuple[Counter[Any], ...]) -> list[Counter[Any]]:
@@ -497,7 +497,7 @@ class Life(RuleBasedStateMachine):
 
 @dataclass
 class _Dying:
-    """Kills what happens inside after some steps, if it takes so many."""
+    """Kills the work inside after some steps, if it takes that many."""
 
     store: Mortal
     steps: int
@@ -537,11 +537,11 @@ def lived(kind: type[Life], cases: int, seed: int) -> Result:
                 deadline=None,
                 report_multiple_bugs=False,
                 phases=[Phase.generate, Phase.shrink],
-                # A life is long, and its pieces are drawn slowly.
+                # A life is long, and drawing its parts is slow.
                 suppress_health_check=list(HealthCheck),
             ),
         )
-    except Exception as fault:  # noqa: BLE001 - whatever it is, the pipeline died
+    except Exception as fault:  # noqa: BLE001 - with any exception the pipeline died
         result.faults.append(in_words(fault))
     result.tried = kind.runs
     result.notes = f"{kind.steps:,} runs of the pipeline in them"

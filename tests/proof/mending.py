@@ -29,14 +29,14 @@ from returns_orchestration.state.hours import FAULTS
 from returns_orchestration.state.status import states
 
 LAST = hours(FROM, TO)[-1].end + timedelta(hours=30)
-"""When the lake was polled last: the API says the same again."""
+"""The time of the lake's last poll: the API sends the same again."""
 
 ONLY_SAID_THERE = ".again.json", ".rezoned.json"
-"""Entries that nothing else tells of: `status` sees that one is gone, and what it said is gone."""
+"""Entries without a second record: `status` finds a lost one, and its facts are lost."""
 
 
 def rebuild(world: World) -> Rebuilt:
-    """What the command does, without Dagster's instance.
+    """The work of the command, without Dagster's instance.
 
     Over whole dates, from that of the waived hour: a foreign file may name any hour of a date.
     """
@@ -56,7 +56,7 @@ def references(world: World) -> list[str]:
 
 
 def damaged_and_mended(world: World, rounds: int, seed: int) -> Result:
-    """``rounds`` corruptions, each alone, each followed by a rebuild that must make it good."""
+    """``rounds`` corruptions, each alone, each followed by a rebuild that must repair it."""
     dice, mended, files = random.Random(seed), Result(seed), world.files()
     polled, expected = 0, references(world)
     for number in range(rounds):
@@ -82,7 +82,7 @@ def damaged_and_mended(world: World, rounds: int, seed: int) -> Result:
 
 
 def rebuilt_well(world: World, done: Corruption) -> Rebuilt:
-    """Rebuild; the API is not asked, what stood there is kept, and `verify` is clean."""
+    """Rebuild: no request is sent, all old files are kept, and `verify` is clean."""
     world.simulator.forget()
     rebuilt = rebuild(world)
     assert not world.asked(), "the API was asked"
@@ -98,13 +98,13 @@ def rebuilt_well(world: World, done: Corruption) -> Rebuilt:
 
 
 def polled_well(world: World, rebuilt: Rebuilt) -> None:
-    """A run for what is missing asks for the hours that lost a poll, once, and for no other."""
+    """A run for missing hours polls the hours that lost a poll, once, and no other."""
     run(pipeline_at(world, LAST), missing_only=True)
     assert world.asked() == [f"{window.text}:00" for window in rebuilt.poll_again]
     assert not findings(world), [finding.text for finding in findings(world)]
 
 
 def mendings(rounds: int, seed: int) -> Result:
-    """In a lake of its own."""
+    """In a separate lake."""
     with tempfile.TemporaryDirectory() as folder, lived_lake(Path(folder)) as world:
         return damaged_and_mended(world, rounds, seed)

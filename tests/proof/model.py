@@ -1,8 +1,8 @@
-"""What an API says and what a lake must then hold, by the contract, in dictionaries alone.
+"""The replies of an API and the lake that must follow by the contract, in dictionaries alone.
 
-Nothing of the package is imported here, and nothing is asked of it: an hour is the moment at which
-it begins. Every reply that counted is kept as it was said, and what follows is told anew from all
-of them each time, so that no order of events has a rule of its own.
+This module neither imports nor calls the package: an hour is the moment at which it begins. Every
+reply that counted is kept unchanged, and the result is derived again from all of them each time, so
+that no order of events needs a special rule.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ EDGES: dict[str, Callable[[datetime, datetime], bool]] = {
 
 
 class Said(NamedTuple):
-    """Of a return: when it was requested by the API's clock on the wall, UTC, and what of it.
+    """A return: its request time by the API's local time, UTC, and its values.
 
     ``naive``: the time is written without a zone; ``shared``: its pieces share one list of items;
-    ``form`` is how all of it is written, which means the same.
+    ``form`` is one of the equivalent ways to write it.
     """
 
     requested: datetime
@@ -46,7 +46,7 @@ class Said(NamedTuple):
     form: str = "plain"
 
     def under(self, zone: str) -> datetime:
-        """The moment that is meant where naive times are of ``zone``."""
+        """The moment that is meant where naive times are in ``zone``."""
         wall = self.requested.replace(tzinfo=None)
         return wall.replace(tzinfo=ZoneInfo(zone if self.naive else "UTC")).astimezone(UTC)
 
@@ -56,7 +56,7 @@ Returns = dict[str, Said]
 
 @dataclass
 class Api:
-    """Which returns there are, and which of them a window is served."""
+    """The returns of the API, and which of them a window gets."""
 
     edge: str = "[)"
     returns: Returns = field(default_factory=dict)
@@ -65,12 +65,12 @@ class Api:
     unusable: dict[Hour, set[str]] = field(default_factory=dict)
 
     def becomes(self, reference: str, said: Said) -> None:
-        """Say it of a return from now on."""
+        """Serve it for a return from now on."""
         self.before.setdefault(reference, []).append(said)
         self.returns[reference] = said
 
     def said_before(self, reference: str) -> list[Said]:
-        """What it might say again; pieces that share their items do not go again.
+        """Earlier values that it might serve again; pieces that share their items are not removed.
 
         They would be another courier's.
         """
@@ -79,7 +79,7 @@ class Api:
         return [s for s in earlier if not now.shared or s.pieces >= now.pieces]
 
     def answer(self, hour: Hour, zone: str) -> tuple[Returns, set[str]]:
-        """What is served of the hour by whoever writes its ends in the time of ``zone``."""
+        """The records of the hour for a client that writes its ends in the time of ``zone``."""
         asked = hour.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC)
         shown = {k: said for k, said in self.returns.items() if k not in self.hidden}
         inside = EDGES[self.edge]
@@ -91,8 +91,8 @@ class Api:
 class Reply:
     """A reply that counted: ``number`` is its place among all, ``kept`` whether as a poll.
 
-    One that was not kept brought nothing new, and counts for the ``returns`` that another window
-    had said otherwise of.
+    One that was not kept brought nothing new, and counts for the ``returns`` of which another
+    window had served other values.
     """
 
     number: int
@@ -104,23 +104,23 @@ class Reply:
     kept: bool = True
 
     def word(self, reference: str) -> tuple[Said, datetime]:
-        """What it says of a return, and the moment that it means."""
+        """Its values of a return, and the request time that it means."""
         said = self.returns[reference]
         return said, said.under(self.zone)
 
 
 @dataclass
 class Model:
-    """What the lake must hold: all replies that counted, in the order in which they were sent."""
+    """The expected lake: all replies that counted, in the order in which they were sent."""
 
     replies: list[Reply] = field(default_factory=list)
 
     def copy(self) -> Model:
-        """The same, which stays as it is; zones of replies may change in either."""
+        """A copy that does not change; zones of replies may change in either."""
         return Model([Reply(**vars(reply)) for reply in self.replies])
 
     def poll(self, reply: Reply) -> str:
-        """One more reply: `kept` if there is anything new in it, noted as said `again`, or not."""
+        """One more reply: `kept` if it has anything new, noted as repeated `again`, or not."""
         own = self.newest(reply.hour)
         has_new = any(
             reference not in own or own[reference].word(reference) != reply.word(reference)
@@ -136,7 +136,7 @@ class Model:
             if newest[reference].hour != reply.hour
             and newest[reference].word(reference) != reply.word(reference)
         }
-        # As it was kept: pieces in another order are nothing new.
+        # In the kept order: pieces in another order are nothing new.
         for reference, said in otherwise.items():
             of_one = {reference: said.returns[reference]}
             again = Reply(reply.number, reply.hour, said.zone, of_one, set(), said.reverse)
@@ -145,17 +145,17 @@ class Model:
         return "again" if otherwise else ""
 
     def last_word_of_others(self, reply: Reply) -> set[Hour]:
-        """The other hours that had the last word on a return of the reply before it came."""
+        """The other hours that decided a return of the reply before it came."""
         newest = Model([r for r in self.replies if r.number < reply.number]).newest()
         said = (newest[reference].hour for reference in reply.returns if reference in newest)
         return set(said) - {reply.hour}
 
     def rezone(self, zone: str) -> None:
-        """All naive times so far were of ``zone``."""
+        """All naive times so far were in ``zone``."""
         for reply in self.replies:
             reply.zone = zone
 
-    # ---- what follows
+    # ---- the derived tables
 
     @property
     def polled(self) -> set[Hour]:
@@ -163,7 +163,7 @@ class Model:
         return {reply.hour for reply in self.replies}
 
     def newest(self, hour: Hour | None = None) -> dict[str, Reply]:
-        """By reference, the reply, of an hour or of all, that had the last word."""
+        """By reference, the deciding reply, of an hour or of all."""
         return {
             reference: reply
             for reply in self.replies
@@ -214,7 +214,7 @@ class Model:
         return modes
 
     def counts(self, period: Callable[[datetime, Hour], Any]) -> tuple[Counter[Any], ...]:
-        """Returns, items and quantity by mode and what ``period`` gives for time and hour."""
+        """Returns, items and quantity by mode and by ``period`` of time and hour."""
         newest = self.newest()
         returns, items = Counter[Any](), Counter[Any]()
         for reference, (requested, _, mode, pieces, hour) in self.rows().items():
@@ -231,7 +231,7 @@ def hour_of(moment: datetime) -> Hour:
 
 
 def place_of(hour: Hour) -> str:
-    """Where an hour stands in a table."""
+    """The place of an hour in a table."""
     return f"date={hour:%Y-%m-%d}/hour={hour:%H}"
 
 
@@ -274,7 +274,7 @@ def name(number: int) -> str:
 
 
 def literal(reference: str) -> str:
-    """How the API writes a reference in JSON; half of a surrogate pair as its escape."""
+    """A reference as the API writes it in JSON; half of a surrogate pair as its escape."""
     if reference[0].isdecimal():
         return reference
     return json.dumps(reference).replace("\\\\u", "\\u")
@@ -328,4 +328,4 @@ FORMS: dict[str, Callable[[Record], None]] = {
     "deep": _deep,
     "a time of year one": _of_year_one,
 }
-"""Ways of writing a record that mean the same."""
+"""Equivalent ways of writing a record."""

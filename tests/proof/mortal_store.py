@@ -1,4 +1,4 @@
-"""A store in memory that dies in the midst, can be copied and put back as it was."""
+"""A store in memory that dies at a step, and can be copied and restored."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from returns_orchestration.lake.store import ObjectStore
 
 
 class Killed(BaseException):
-    """What no code of ours catches, like the end of a process."""
+    """An exception that the package does not catch, like the end of a process."""
 
 
 class Mortal(ObjectStore):
-    """Takes ``left`` steps, each a file put or removed, and dies at the next; None: it lives.
+    """Accepts ``left`` steps, each a file put or removed, and dies at the next; None: it lives.
 
-    Of many files in one call each is a step, in an order that the dice choose: none is promised.
+    Each of many files in one call is a step, in random order: no order is promised.
     ``written`` has the path of every file that was put, in order.
     """
 

@@ -1,6 +1,6 @@
-"""The network as it is: replies late, sliced, cut, stalled and reset, over real sockets.
+"""Network faults: replies late, sliced, cut, stalled and reset, over real sockets.
 
-Each hour of a run has a plan: so many attempts are spoiled, then one gets through, or none does.
+Each hour of a run has a plan: some attempts are spoiled, then one passes, or none.
 """
 
 from __future__ import annotations
@@ -95,10 +95,10 @@ def _run(world: World, proxy: Proxy, dice: random.Random, used: Counter[str]) ->
 
 
 def _plans(dice: random.Random, hours: list[str]) -> dict[str, list[str]]:
-    """What befalls each attempt at each hour: some are spoiled, or all.
+    """The fault of each attempt at each hour: some are spoiled, or all.
 
     A connection that dies at the next request spoils an attempt of another hour, which the proxy
-    never sees: there are so few of those that no hour runs out of attempts by them.
+    never sees: these are too few to use up the attempts of an hour.
     """
     plans, deaths = {}, 2
     for hour in hours:

@@ -1,6 +1,6 @@
-"""Replies that nobody thought of: hypothesis strategies for their bytes, and what they hold.
+"""Unforeseen replies: hypothesis strategies for their bytes, and their content.
 
-What a record is about is drawn first, and then spelled: so it is known without reading it.
+The content of a record is drawn first, and then spelled: so it is known without reading it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ RAW = {
     "@null": b"\\u0000",
     "@emoji": "🧥é\u202e\u0301".encode(),
 }
-"""What json.dumps would not write, by the mark that stands for it."""
+"""Texts that json.dumps would not write, by the mark that replaces them."""
 
 
 KEYS = sorted(
@@ -75,7 +75,7 @@ values = st.recursive(
     max_leaves=6,
 )
 spelled = st.sampled_from(["{}", "{}", " {}", "{}\t", "{}\u2003"])
-"""Each is a return of its own."""
+"""Each is a separate return."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ class Served:
 
     @property
     def text(self) -> str:
-        """The record as received; a byte that is no UTF-8 is an escape in it."""
+        """The record as received; a byte that is not UTF-8 is an escape in it."""
         text = self.content.decode("utf-8", "surrogateescape")
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer to one poll of a window; ``records`` is None where it is no good reply."""
+    """One answer to one poll of a window; ``records`` is None where it is not a good reply."""
 
     window: Window
     body: bytes
@@ -111,7 +111,7 @@ def spell(value: object, *, plain: bool) -> bytes:
 
 @st.composite
 def records(draw: st.DrawFn) -> Served:
-    """A record of a known return, of none, or something that is no record."""
+    """A record of a known return, of none, or something that is not a record."""
     if draw(st.integers(0, 9)) == 0:
         content = spell(
             draw(values.filter(lambda v: not isinstance(v, dict))), plain=draw(st.booleans())
@@ -143,7 +143,7 @@ GOOD = b'{"success": true, "status": 200, "message": "SUCCESS"}'
 
 @st.composite
 def replies(draw: st.DrawFn) -> Reply:
-    """A good reply, mostly; else one that is cut, empty, of another form, or of an error."""
+    """A good reply, mostly; else a truncated or empty one, one of another form, or an error."""
     window = draw(st.sampled_from(WINDOWS))
     served = draw(st.lists(records(), max_size=5))
     if served and draw(st.booleans()):

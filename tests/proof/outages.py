@@ -1,7 +1,7 @@
-"""Outages of the API at every start minute: each hour is back within 70 minutes after its end.
+"""Outages of the API at every start minute: each hour is recovered within 70 minutes of its end.
 
-The daemon's loops are turned by hand under a clock that the proof sets, in steps of five minutes,
-and the definitions are loaded anew at each step, as the real daemon does each minute.
+The daemon's loops are run by hand under a clock that the proof sets, in steps of five minutes, and
+the definitions are loaded again at each step, as the real daemon does each minute.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def back_after_outages(cases: int, seed: int) -> Result:
     """``cases`` outages: every start minute with every length in turn."""
     dice, result = random.Random(seed), Result(seed)
     logging.getLogger("returns_orchestration").setLevel(logging.CRITICAL)
-    # So ordered that a few cases see different minutes and different lengths.
+    # Ordered so that a few cases have different minutes and different lengths.
     scenes = [
         (s, LENGTHS[(n + at) % len(LENGTHS)]) for n in range(6) for at, s in enumerate(STARTS)
     ]
@@ -54,7 +54,7 @@ def back_after_outages(cases: int, seed: int) -> Result:
 
 
 def _outage(folder: Path, dice: random.Random, start: int, length: int) -> Iterator[str]:
-    """What is wrong after one outage."""
+    """The faults after one outage."""
     options = SimulatorOptions(
         key=KEY, user_name=USER_NAME, seed=dice.randrange(1_000_000), returns_per_hour=1
     )

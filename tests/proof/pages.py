@@ -1,7 +1,7 @@
 """Every page of Dagster's UI, as its server answers: all that GraphQL gives of runs and assets.
 
-The queries are made from the schema: each field that needs no argument, to a depth, so that a page
-of a later Dagster is looked at, too. What is left out repeats what is asked for elsewhere.
+The queries are made from the schema: each field that needs no argument, to a depth, so that pages
+of a later Dagster are also covered. The omitted fields repeat data of other queries.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ELSEWHERE = (
     "repository run runOrError runs solid solidHandles solids stats stepStats type"
 )
 ELSEWHERE = frozenset(_ELSEWHERE.split())
-"""Fields that lead back to what has a page of its own, or to what Dagster itself brings."""
+"""Fields that lead to objects with a page of their own, or to Dagster's built-in objects."""
 
 UNANSWERED = frozenset(
     {
@@ -48,13 +48,13 @@ UNANSWERED = frozenset(
         "staleStatusByPartition",
     }
 )
-"""Fields that Dagster's own server answers with an error unless they are asked for otherwise."""
+"""Fields that Dagster's own server answers with an error unless they are queried differently."""
 
 _schema = create_schema().graphql_schema
 
 
 def pages(deployment: Deployment) -> Iterator[tuple[str, str]]:
-    """The name of each page and the whole of what it is served, as JSON."""
+    """The name of each page and all its data, as JSON."""
     for field, arguments, depth in _asked(deployment):
         yield _name(field, arguments), _page(deployment, field, arguments, depth)
 
@@ -119,7 +119,7 @@ def _page(deployment: Deployment, field: str, arguments: dict[str, Any], depth: 
 
 
 def _selection(kind: Any, depth: int) -> str:
-    """All that needs no argument of a type, as a selection; "" for a leaf."""
+    """All fields of a type that need no argument, as a selection; "" for a leaf."""
     named = get_named_type(kind)
     if is_leaf_type(named):
         return ""

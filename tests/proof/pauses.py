@@ -1,6 +1,6 @@
 """One hour that always fails, under the real dagster-daemon in both of its forms, for 20 minutes.
 
-The pauses must outlive every code server that the daemon replaces: the hour is asked for at once,
+The pauses must survive every code server that the daemon replaces: the hour is polled at once,
 after 5 and after 15 minutes, and at no other time.
 """
 
@@ -20,10 +20,10 @@ from returns_orchestration.simulator import Simulator, SimulatorOptions
 
 MINUTE = timedelta(minutes=1)
 EXPECTED = (0, 5, 15, 35)
-"""Minutes after the first attempt at which the hour is asked for; each pause is twice the last."""
+"""Minutes after the first attempt at which the hour is polled; each pause is twice the last."""
 
 EARLIEST, LATEST = -MINUTE / 4, 2 * MINUTE
-"""The sensor looks once a minute, and a run takes some seconds to start: the first one, too."""
+"""The sensor looks once a minute, and each run, also the first, takes some seconds to start."""
 
 
 def pauses_last(cases: int, seed: int) -> Result:
@@ -51,7 +51,7 @@ def pauses_last(cases: int, seed: int) -> Result:
 
 
 def _wrong(attempts: list[datetime], minutes: int) -> Iterator[str]:
-    """What is wrong with attempts that were observed for so many minutes after the first one."""
+    """The faults of attempts that were observed for that many minutes after the first one."""
     after = [at - attempts[0] for at in attempts]
     due = [minute * MINUTE for minute in EXPECTED if (minute * MINUTE + LATEST) <= minutes * MINUTE]
     in_time = [a - d for a, d in zip(after, due, strict=False)]

@@ -1,4 +1,4 @@
-"""Every promise and what holds the product to it: the contents page of the proofs.
+"""Every promise and its proof: the contents page of the proofs.
 
 A driver takes how many cases to try and a seed, and gives a `Result`. `make test` tries ``short``
 of them, `make prove` ``long``; nothing else differs.
@@ -29,14 +29,14 @@ from proof import (
 from proof.result import Result
 
 SEED = 20261123
-"""What `make test` follows from; `make prove` takes another each time, and says which."""
+"""The seed of `make test`; `make prove` takes another each time, and prints it."""
 
 
 @dataclass(frozen=True)
 class Proof:
     """One promise: its words, how it is tested, and how often in the short and long profile.
 
-    ``minutes`` says about how long the long profile takes: what takes longest is begun first.
+    ``minutes`` is about the time of the long profile: the longest proofs are started first.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """A reader that looks at every table in a loop while others write and are killed.
 
-As a script it reads until its standard input is closed, then says what it saw.
+As a script it reads until its standard input is closed, then reports its findings.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ TABLES = (
     "return_reasons_daily",
 )
 NAME = re.compile(r"(part-0|poll-[0-9]{4,})\.parquet")
-"""What the contract lets a reader of a table find."""
+"""The content that the contract allows a reader of a table to find."""
 
 
 @dataclass
 class Seen:
-    """How often a reader looked at a table, and what was wrong with any of its looks."""
+    """How often a reader looked at a table, and the faults of its looks."""
 
     looks: int = 0
     faults: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Seen:
 
 @contextmanager
 def reading(lake: Path) -> Iterator[Seen]:
-    """A process that reads ``lake``; what it saw is known at the end."""
+    """A process that reads ``lake``; its findings are known at the end."""
     seen = Seen()
     with subprocess.Popen(  # noqa: S603 - this very file
         [sys.executable, __file__, str(lake)],
@@ -62,10 +62,10 @@ def reading(lake: Path) -> Iterator[Seen]:
 
 
 def look(lake: Path, table: str) -> Iterator[str]:
-    """What is wrong with one look at a table: every file whole, every name known, no return twice.
+    """The faults of one look at a table: every file whole, every name known, no return twice.
 
-    A file is opened once: who opens it twice, as `scan_parquet` does for footer and pages, may get
-    two versions of a file that is replaced in between, and has to scan again.
+    A file is opened once: a reader that opens it twice, as `scan_parquet` does for footer and
+    pages, may get two versions of a file that is replaced in between, and has to scan again.
     """
     files = _files(lake, table)
     frames = []
@@ -77,7 +77,7 @@ def look(lake: Path, table: str) -> Iterator[str]:
         except (pl.exceptions.PolarsError, OSError) as error:
             yield f"{path} could not be read: {error}"[:300]
             return
-    # Who reads while files change sees one hour as it was and another as it is.
+    # A reader during changes sees one hour before and another after a change.
     if table == "returns" and frames and files == _files(lake, table):
         references = pl.concat(frames).get_column("return_reference_number")
         if references.is_duplicated().any():
@@ -85,7 +85,7 @@ def look(lake: Path, table: str) -> Iterator[str]:
 
 
 def _files(lake: Path, table: str) -> dict[Path, tuple[int, int]]:
-    """Every file of a table, and what tells one version of it from another."""
+    """Every file of a table, and a mark that distinguishes its versions."""
     folder = str(lake / table)
     paths = (Path(at) / name for at, _, names in os.walk(folder) for name in names)
     stats = {path: path.stat() for path in paths}
@@ -93,7 +93,7 @@ def _files(lake: Path, table: str) -> dict[Path, tuple[int, int]]:
 
 
 def main() -> None:
-    """Look at the lake until nobody wants to know any more."""
+    """Look at the lake until the standard input is closed."""
     lake, over = Path(sys.argv[1]), threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
     looks, faults = 0, []

@@ -1,4 +1,4 @@
-"""A return whose request time is another one in another window's poll."""
+"""A return whose request time differs in another window's poll."""
 
 from __future__ import annotations
 

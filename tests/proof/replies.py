@@ -1,7 +1,7 @@
-"""Every reply accounted for: whatever the API serves, each record is somewhere, and counted once.
+"""Every reply accounted for: each record that the API serves is kept, and counted once.
 
-Bytes go over a real socket, through the client, into a lake on disk. What must come out is known
-from how the replies were drawn; nothing of the product reads them for the test.
+Bytes go over a real socket, through the client, into a lake on disk. The expected result is known
+from the way the replies were drawn; the test does not read them with the product's code.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def accounted_for(cases: int, seed: int) -> Result:
 
 
 def _try(histories_of: int, seed: int, api: Api, seen: Counter[str], result: Result) -> None:
-    """Some histories; the first that does not hold is made as small as can be."""
+    """Some histories; the first that fails is reduced to the smallest one."""
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -65,7 +65,7 @@ def _try(histories_of: int, seed: int, api: Api, seen: Counter[str], result: Res
         database=None,
         deadline=None,
         phases=[Phase.generate, Phase.shrink],
-        # A history of odd replies is large, and is drawn slowly.
+        # A history of odd replies is large, and drawing it is slow.
         suppress_health_check=list(HealthCheck),
     )
     @given(histories)
@@ -76,12 +76,12 @@ def _try(histories_of: int, seed: int, api: Api, seen: Counter[str], result: Res
 
     try:
         holds()
-    except Exception as fault:  # noqa: BLE001 - whatever it is, the pipeline died
+    except Exception as fault:  # noqa: BLE001 - with any exception the pipeline died
         result.faults.append(f"seed {seed}: {in_words(fault)}")
 
 
 A_PART = 1_000
-"""Replies tried with one seed, about; from so many on every kind of oddity must have been drawn."""
+"""About the replies tried with one seed; with that many, every kind of oddity must occur."""
 
 TWICE = replace(HASTY, attempts=2)
 
@@ -169,7 +169,7 @@ class Api:
 
 
 def _is_refused(reply: Reply, outcomes: list[Outcome]) -> None:
-    """It ends in an error of ours that names the hour."""
+    """It ends in a project error that names the hour."""
     ended = outcomes[-1]
     assert isinstance(ended, Failed | Stopped), (reply.body[:80], outcomes)
     assert isinstance(ended.error, ApiError), ended.error

@@ -1,4 +1,4 @@
-"""What a driver of a proof gives back: how much it tried, and what was wrong."""
+"""The result of a driver of a proof: the number of cases, and the faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class Result:
     """``tried`` cases that all follow from ``seed``; ``faults`` has a sentence for each bad one.
 
-    A fault names what repeats it alone; ``notes`` says what else is worth knowing of the cases.
+    A fault names the seed that repeats it alone; ``notes`` gives further facts about the cases.
     """
 
     seed: int
@@ -20,14 +20,14 @@ class Result:
 
     @property
     def words(self) -> str:
-        """The result in a line, and below it what was wrong."""
+        """The result in a line, and the faults below it."""
         held = f"{len(self.faults)} faults in" if self.faults else "all held of"
         good = f"{held} {self.tried} (seed {self.seed})"
         return "\n".join([f"{good}; {self.notes}" if self.notes else good, *self.faults])
 
 
 def in_words(fault: Exception) -> str:
-    """What hypothesis found: the error, the line that raised it, and what leads to it."""
+    """The finding of hypothesis: the error, the line that raised it, and the steps to it."""
     line = traceback.extract_tb(fault.__traceback__)[-1].line
     notes = " ".join(getattr(fault, "__notes__", ()))
     return f"{type(fault).__name__} {fault} at {line}: {notes}"[:4_000]

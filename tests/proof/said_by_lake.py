@@ -1,4 +1,4 @@
-"""What the lake says of itself: `verify`, where each return lives, and the state of each hour."""
+"""The lake's own reports: `verify`, the hour of each return, and the state of each hour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WELL = frozenset({"complete", "empty"})
 
 
 def wrong_by_the_lake(world: World, windows: list[Window]) -> Iterator[str]:
-    """All that the lake itself finds wrong when every one of ``windows`` was polled and made."""
+    """All faults that the lake itself finds when all ``windows`` were polled and made."""
     yield from (finding.text for finding in findings(world))
     pipeline = build_pipeline(world.settings)
     zone = world.settings.report_time_zone

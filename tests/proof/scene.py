@@ -1,7 +1,7 @@
-"""Where a failure path is played: a world with canaries, and all that was told in it.
+"""The scene of a failure path: a world with canaries, and all its output.
 
-Key and user name are drawn anew for every path: odd characters around tokens that stand in no
-other text, so that whatever cuts, encodes or quotes a value leaves a token to be found.
+Key and user name are drawn again for every path: odd characters around tokens that occur in no
+other text, so that a value that is cut, encoded or quoted still holds a token to be found.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FROM, FAILING, TO = "2026-11-07T00:00", "2026-11-07T01:00", "2026-11-07T03:00"
 HOURS = hours(FROM, TO)
 
 LETTERS = "ghjkmnpqrstvwxyz"
-"""No vowel, so no word; nothing of hexadecimal, so no hash, no id."""
+"""No vowels, so no words; no hexadecimal digits, so no hashes and no ids."""
 
 ODD = ("+&%/ ", "é=", "\"'<", "\\n%2B", "#?;", "  ü$")
 
@@ -60,14 +60,14 @@ class Canary:
 
 
 def canary(dice: random.Random) -> Canary:
-    """A fresh secret, as somebody might have given one out."""
+    """A fresh secret in a realistic form."""
     first, second = token(dice), token(dice)
     return Canary(f"{first}{dice.choice(ODD)}{second.upper()}{dice.choice(ODD)}z", (first, second))
 
 
 @dataclass
 class Scene:
-    """One path's world: what was told in it, and what must not have been."""
+    """One path's world: its output, and the values that must not appear in it."""
 
     dice: random.Random
     folder: Path
@@ -86,24 +86,24 @@ class Scene:
     served: bool = False
 
     def canary(self) -> Canary:
-        """One more secret, that is looked for, too."""
+        """One more secret to search for."""
         found = canary(self.dice)
         self.secrets |= {*found.tokens}
         return found
 
     def tell(self, where: str, text: str) -> None:
-        """Take note of what somebody was told."""
+        """Note an output."""
         self.told.append((where, text))
 
     def run(self, *arguments: str) -> None:
-        """A command of ours, begun warm."""
+        """A command of the package, started warm."""
         process = self.commands.start(self.world, *arguments)
         process.join()
         self.failed |= process.exitcode != 0
         self.tell(f"output of {arguments[0]}", (self.folder / SAID).read_text(errors="replace"))
 
     def process(self, program: str, *arguments: str) -> None:
-        """A command of this environment in a process of its own, as a user starts it."""
+        """A command of this environment in a separate process, as a user starts it."""
         script = Path(sys.executable).with_name(program)
         done = self.world.process(str(script), *arguments)
         self.failed |= done.returncode != 0
@@ -111,11 +111,11 @@ class Scene:
         self.tell(f"standard error of {program} {arguments[0]}", done.stderr)
 
     def ours(self, *arguments: str) -> None:
-        """A command of ours in a process of its own."""
+        """A command of the package in a separate process."""
         self.process("returns-orchestration", *arguments)
 
     def each(self, *commands: tuple[str, ...]) -> None:
-        """One command of ours after the other, begun warm."""
+        """Commands of the package, one after another, started warm."""
         for command in commands:
             self.run(*command)
 
@@ -129,7 +129,7 @@ class Scene:
         self.process("dagster", "asset", "materialize", *chosen, *module)
 
     def pipeline(self) -> None:
-        """The hours asked for in this process, every logger open and every error turned over."""
+        """The hours polled in this process, with every logger open and every error examined."""
         with every_log() as lines:
             outcomes = list(self.world.pipeline().run(HOURS))
         for outcome in outcomes:
@@ -139,7 +139,7 @@ class Scene:
         self.tell("the log", "\n".join(lines))
 
     def wrong(self, command_lines: set[bytes]) -> Iterator[str]:
-        """What was told and must not have been; searches all that the path left behind."""
+        """The values that leaked; searches all files and output of the path."""
         secrets = Search({*self.key.tokens, *self.user_name.tokens, *self.secrets})
         personal = Search({*self.personal, *served_personal(self.world)}, coded=False)
         for search, what, exempt in (
@@ -167,7 +167,7 @@ class Scene:
 
 @contextmanager
 def played(folder: Path, dice: random.Random, commands: Warm) -> Iterator[Scene]:
-    """A scene in ``folder``: a simulator of odd and unusable returns that asks for the canaries."""
+    """A scene in ``folder``: a simulator of odd and unusable returns that requires the canaries."""
     key, user_name = canary(dice), canary(dice)
     options = SimulatorOptions(
         seed=dice.randrange(1_000_000),
@@ -185,7 +185,7 @@ def played(folder: Path, dice: random.Random, commands: Warm) -> Iterator[Scene]
 
 @contextmanager
 def every_log(level: int = 1) -> Iterator[list[str]]:
-    """What every logger says meanwhile from ``level`` on; not those of the simulator's server."""
+    """The lines of every logger meanwhile from ``level`` on, without the simulator's server."""
     lines: list[str] = []
 
     class Keeping(logging.Handler):
@@ -209,7 +209,7 @@ def every_log(level: int = 1) -> Iterator[list[str]]:
 
 @contextmanager
 def output_kept(folder: Path) -> Iterator[None]:
-    """What this process and those it starts write goes to a file below ``folder``."""
+    """Redirect the output of this process and of its children to a file below ``folder``."""
     sys.stdout.flush()
     kept = [os.dup(number) for number in (1, 2)]
     file = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -226,7 +226,7 @@ def output_kept(folder: Path) -> Iterator[None]:
 
 
 def error_told(error: BaseException) -> str:
-    """All that an error says to whoever turns it over: text, facts, stack, and what led to it."""
+    """All that can be read from an error: text, facts, stack, and its causes."""
     told, links, seen = ["".join(traceback.format_exception(error))], [error], set[int]()
     while links:
         link = links.pop()
@@ -239,7 +239,7 @@ def error_told(error: BaseException) -> str:
 
 @contextmanager
 def environment(world: World) -> Iterator[None]:
-    """The settings of ``world`` in this process, for what it starts or loads."""
+    """The settings of ``world`` in this process, for its children and loaded code."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(world.environment_of_processes)
@@ -251,11 +251,11 @@ def environment(world: World) -> Iterator[None]:
 
 
 def served_personal(world: World) -> set[str]:
-    """What is personal in the returns of every hour asked for, and distinctive.
+    """The personal and distinctive values in the returns of every polled hour.
 
     Each name of a person, e-mail addresses without their host, the own digits of phone numbers,
     streets with their house number, photographs, comments of a sentence. Towns and postal codes
-    are left out: they stand in time zones and numbers, too.
+    are left out: they also occur in time zones and numbers.
     """
     starts = {str(request.start_time) for request in world.simulator.requests}
     asked = [Window(datetime.fromisoformat(f"{start}+00:00")) for start in starts - {"None"}]

@@ -1,7 +1,7 @@
-"""Looks for what must not be told: in texts, in files through what packs them, in command lines.
+"""Searches for secrets: in texts, in files, also compressed or encoded, in command lines.
 
 A needle is a piece so distinctive that no encoding of the whole hides it and no other text holds
-it by chance. Letters count alike in both cases; base64, hex and the reverse of it count, too.
+it by chance. Upper and lower case count alike; its base64, hex and reverse also count.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import polars as pl
 
 PROCESSES = Path("/proc")
 LOOK_EVERY = 0.05
-"""Seconds between two looks at the processes; a command of ours takes a second or more."""
+"""Seconds between two looks at the processes; a command takes a second or more."""
 
 _PACKED = re.compile(rb"[A-Za-z0-9+/_-]{40,}={0,2}")
 _DEEPEST = 4
-"""Packed within packed: a gzip in a blob of a database is two."""
+"""Levels of packing: a gzip in a blob of a database is two."""
 
 ANYWHERE = frozenset({"*"})
 Exempt = Callable[[Path], frozenset[str]]
@@ -38,10 +38,10 @@ def nowhere(_file: Path) -> frozenset[str]:
 
 
 class Search:
-    """Looks for ``needles``, and counts what it has looked at."""
+    """Searches for ``needles``, and counts the searched texts and files."""
 
     def __init__(self, needles: Iterable[str], *, coded: bool = True) -> None:
-        """``coded``: look for base64, hex and the reverse of the needles, too."""
+        """``coded``: also search for base64, hex and the reverse of the needles."""
         said = {needle: _forms(needle) if coded else [needle.encode()] for needle in needles}
         self._forms = sorted({form.lower() for forms in said.values() for form in forms})
         self.files = 0
@@ -72,7 +72,7 @@ class Search:
         allowed = exempt(file)
         if allowed == ANYWHERE:
             return
-        # The footer of Parquet repeats values of a column: its bytes are no more than its columns.
+        # The footer of Parquet repeats values of a column: its bytes hold no more than its columns.
         if not allowed and self.holds(content):
             yield ""
         try:
@@ -138,7 +138,7 @@ def processes_seen() -> Iterator[set[bytes]]:
 
 
 def _forms(needle: str) -> Iterator[bytes]:
-    """The bytes that give ``needle`` away: itself, hex, base64 anywhere, reversed."""
+    """The bytes that reveal ``needle``: itself, hex, base64 anywhere, reversed."""
     plain = needle.encode()
     yield plain
     yield plain.hex().encode()
@@ -150,7 +150,7 @@ def _forms(needle: str) -> Iterator[bytes]:
 
 
 def _unpacked(content: bytes) -> Iterator[bytes]:
-    """What ``content`` packs: gzip, zlib, or a text of base64 that holds one of them."""
+    """The unpacked parts of ``content``: gzip, zlib, or a base64 text that holds one of them."""
     try:
         if content.startswith(b"\x1f\x8b"):
             yield gzip.decompress(content)

@@ -1,4 +1,4 @@
-"""A server on a real port that answers each request with the bytes it was given."""
+"""A server on a real port that answers each request with given bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Serving:
-    """Answers with ``body``, whatever is asked for."""
+    """Answers every request with ``body``."""
 
     def __init__(self) -> None:
         self.body = b""
@@ -30,7 +30,7 @@ def serving() -> Iterator[Serving]:
             self.wfile.write(head.encode() + body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing is logged."""
+            """Log no request."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,7 +1,7 @@
-"""What `show` finds of each return agrees with the dictionaries of a random life.
+"""The output of `show` for each return agrees with the dictionaries of a random life.
 
-Each poll that served it, and when; the row and where it stands; which poll a value is from; records
-of it that were rejected; and, at a life's end, what is left of all that when a poll is quarantined.
+Each poll that served it, and when; the row and its place; the poll of each value; its rejected
+records; and, at a life's end, the rest of these facts when a poll is quarantined.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOWHERE = "no such return"
 
 
 class ShownLife(Life):
-    """A life at whose rests each return is looked up."""
+    """A life that looks up each return whenever the lake is at rest."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ShownLife(Life):
     @precondition(lambda self: self.api.returns)
     @rule(data=st.data(), hour=hours, which=st.none() | hours)
     def a_record_has_no_time(self, data: st.DataObject, hour: Hour, which: Hour | None) -> None:
-        """A window also serves a record of a known return that cannot be used, or of another's."""
+        """A window also serves an unusable record of a known return, or of another one."""
         known = [*sorted(self.api.returns), f"only rejected {next(self.names)}"]
         reference = data.draw(st.sampled_from(known))
         text = f'{{"return_reference_number": {literal(reference)}, "n": {next(self.names)}}}'
@@ -45,7 +45,7 @@ class ShownLife(Life):
             self.run_hours([which])
 
     def holds(self) -> None:
-        """Each return is shown as it was served; what was never served is shown as unknown."""
+        """Each return is shown as it was served; one that was never served is shown as unknown."""
         rows = self.model.rows()
         rejected = {self.of_unusable[t] for t in self.rejected() if t in self.of_unusable}
         for reference in rows.keys() | rejected:
@@ -65,7 +65,7 @@ class ShownLife(Life):
         assert {window.start for window in unknown.waived} == absent & self.waived
 
     def shown(self, reference: str) -> Provenance:
-        """What the lake has of a return."""
+        """The facts of a return in the lake."""
         pipeline = self.pipeline()
         zone = ZoneInfo(self.zone)
         return provenance.find(pipeline.lake, pipeline.reader, reference, SPAN, zone)
@@ -75,7 +75,7 @@ class ShownLife(Life):
         return set().union(*(self.model.rejected(hour) for hour in HOURS))
 
     def polls_agree(self, reference: str, found: Provenance) -> None:
-        """Each reply that counted for it, in order, with its word."""
+        """Each reply that counted for it, in order, with its note."""
         expected = []
         for reply in self.model.replies:
             if reference in reply.returns:
@@ -108,7 +108,7 @@ class ShownLife(Life):
         assert rows == {(hour, t) for hour in HOURS for t in self.model.rejected(hour) & mine}
 
     def row_agrees(self, reference: str, row: tuple[Any, ...], found: Provenance) -> None:
-        """It is there once, in its hour, as all polls say, and each value has its poll."""
+        """It is there once, in its hour, as all polls imply, and each value has its poll."""
         (place,) = found.places
         assert place.as_served, place
         shown = [place.row[name] for name in ("requested_at", "status", "refund_mode", "pieces")]
@@ -138,7 +138,7 @@ class ShownLife(Life):
         assert is_kept == (provenance.KEPT in mode.why), f"{reference}: {mode}"
 
     def teardown(self) -> None:
-        """At the end a poll is quarantined, and what it said is no longer shown."""
+        """At the end a poll is quarantined, and its values are no longer shown."""
         super().teardown()
         if all(reply.kept for reply in self.model.replies) and not self.failing:
             self.is_quarantined()
@@ -162,12 +162,12 @@ class ShownLife(Life):
 
 
 def sent_at(number: int) -> Any:
-    """When the reply of that number was sent."""
+    """The time at which the reply of that number was sent."""
     return END + number * MINUTE
 
 
 def spoken(model: Model, reply: Reply, reference: str) -> int:
-    """The number of the kept poll whose words a reply of this return is, or repeats."""
+    """The number of the kept poll that is, or equals, a reply of this return."""
     return max(
         r.number
         for r in model.replies

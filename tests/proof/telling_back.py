@@ -1,6 +1,6 @@
-"""A failure path in which the API tells back what it was asked, in every spelling there is.
+"""A failure path in which the API echoes the request, in every spelling.
 
-Each refusal repeats key and user name in one spelling, and somebody's address or telephone number.
+Each refusal repeats key and user name in one spelling, and a person's address or telephone number.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from proof.serving import serving
 from support.spellings import PERSONAL, SPELLINGS
 
 DISTINCTIVE = 8
-"""Characters of a spelling's piece that stand in no other text by chance."""
+"""Length of a spelling's piece that no other text holds by chance."""
 
 
 def told_back(scene: Scene) -> None:

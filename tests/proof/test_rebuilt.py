@@ -1,4 +1,4 @@
-"""All tables made again of the polls; what the seeded proofs do not vary."""
+"""All tables made again of the polls, where the seeded proofs do not vary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.mark.parametrize("journal_too", [False, True], ids=["tables", "tables and journal"])
 def test_all_tables_are_made_again_byte_for_byte(world: World, journal_too: bool) -> None:
-    """Of the journal, all but what only it knows: what was said again and is of another zone."""
+    """The journal without the facts that only it holds: repeated replies and corrected zones."""
     before = world.files()
     for path in before:
         is_journal = path.startswith("_") and not sort_of(path).endswith(ONLY_SAID_THERE)

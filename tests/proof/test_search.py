@@ -1,4 +1,4 @@
-"""The search itself finds: a needle planted in each kind of place, and none where there is none."""
+"""The search itself: it finds a needle planted in each kind of place, and no false ones."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def database(file: Path, value: str | bytes) -> None:
 
 
 def planted(file: Path, text: str) -> dict[str, Callable[[], object]]:
-    """A file with ``text`` in it, by the way in which it holds it."""
+    """A file that holds ``text``, for each way of holding it."""
     secret = text.encode()
     odd = 'table odd "name'
     frame = pl.DataFrame({"other": ["x"] * 50, "value": [text] * 50})
@@ -75,7 +75,7 @@ def test_no_encoding_hides_a_secret(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("place", planted(Path(), ""))
-def test_it_is_found_in_every_kind_of_file(tmp_path: Path, place: str) -> None:
+def test_a_secret_is_found_in_every_kind_of_file(tmp_path: Path, place: str) -> None:
     planted(tmp_path / "file", SECRET.text)[place]()
     assert f"file{place.rstrip()}" in list(SEARCH.below(tmp_path))
     assert list(SEARCH.below(tmp_path, lambda _: ANYWHERE)) == []
@@ -83,7 +83,7 @@ def test_it_is_found_in_every_kind_of_file(tmp_path: Path, place: str) -> None:
     assert not [where for where in SEARCH.below(tmp_path) if "clean" in where]
 
 
-def test_it_is_found_in_the_name_of_a_file(tmp_path: Path) -> None:
+def test_a_secret_is_found_in_the_name_of_a_file(tmp_path: Path) -> None:
     (tmp_path / f"of-{SECRET.tokens[0]}").touch()
     assert len(list(SEARCH.below(tmp_path))) == 1
 
@@ -95,7 +95,7 @@ def test_only_the_columns_that_may_hold_it_are_exempt(tmp_path: Path) -> None:
     assert list(SEARCH.below(tmp_path, lambda _: may)) == ["file, column remark"]
 
 
-def test_what_is_damaged_is_looked_at_as_bytes(tmp_path: Path) -> None:
+def test_damaged_files_are_searched_as_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"PAR1" + SECRET.text.encode())
     (tmp_path / "b").write_bytes(b"SQLite format 3\0" + SECRET.text.encode())
     (tmp_path / "c").write_bytes(b"\x1f\x8b" + SECRET.text.encode())
@@ -103,7 +103,7 @@ def test_what_is_damaged_is_looked_at_as_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not PROCESSES.is_dir(), reason="there is no /proc")
-def test_it_is_found_in_a_command_line() -> None:
+def test_a_secret_is_found_in_a_command_line() -> None:
     with processes_seen() as lines:
         waits = [sys.executable, "-c", "input()", SECRET.text]
         with subprocess.Popen(waits, stdin=subprocess.PIPE) as process:  # noqa: S603 - our own
@@ -113,7 +113,7 @@ def test_it_is_found_in_a_command_line() -> None:
     assert any(map(SEARCH.holds, lines))
 
 
-def test_what_is_said_below_debug_and_what_leads_to_an_error_is_heard() -> None:
+def test_logs_below_debug_and_causes_of_errors_are_searched() -> None:
     log = logging.getLogger("returns_orchestration.search")
     with every_log() as lines:
         log.log(1, "asked %s", SECRET.text)

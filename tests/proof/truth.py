@@ -1,6 +1,6 @@
-"""What the tables must hold, counted from the simulator's truth in plain Python, and what differs.
+"""The expected tables, counted from the simulator's truth in plain Python, and the differences.
 
-Nothing of the product counts here: an error in its aggregates must not agree with itself.
+The product's code does not count here: an error in its aggregates must not agree with itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Counted = dict[tuple[object, str], tuple[int, int, int]]
 
 
 def true_returns(world: World, windows: list[Window], moment: datetime) -> list[TrueReturn]:
-    """What the API shows of adjoining ``windows`` at ``moment``."""
+    """The returns that the API shows for adjacent ``windows`` at ``moment``."""
     has_last_end = world.simulator.options.edge_rule == "[]"
     end = windows[-1].end + timedelta(microseconds=has_last_end)
     found = world.simulator.dataset.returns_between(windows[0].start, end, moment)
@@ -27,11 +27,11 @@ def true_returns(world: World, windows: list[Window], moment: datetime) -> list[
 
 
 def wrong_with_tables(world: World, windows: list[Window], moment: datetime) -> Iterator[str]:
-    """Each table that is not what the simulator shows of ``windows`` at ``moment``."""
+    """Each table that differs from the simulator's ``windows`` at ``moment``."""
     truth, zone = true_returns(world, windows, moment), world.settings.report_time_zone
 
     def hour(true: TrueReturn) -> datetime:
-        """A return on the last end lives in the last hour: the next one was never polled."""
+        """A return on the last end is in the last hour: the next one was never polled."""
         return min(Window.of(true.requested_at), windows[-1]).start
 
     def day(true: TrueReturn) -> object:

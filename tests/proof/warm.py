@@ -1,7 +1,7 @@
-"""Commands in processes of their own that start warm: Dagster is imported once and forked from.
+"""Commands in separate processes that start warm: forked from one that has imported Dagster.
 
-A process that is to be killed five hundred times cannot import for two seconds each time. The fork
-server of multiprocessing imports and does nothing else, so no thread and no file is inherited.
+A process that is killed five hundred times cannot import for two seconds each time. The fork server
+of multiprocessing only imports, so no thread and no file is inherited.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from support.world import World
 
 PRELOADED = ["returns_orchestration.cli", "returns_orchestration.definitions", "proof.warm"]
 TOO_LONG = 120
-"""Seconds after which a command that should take one is given up as hanging."""
+"""Seconds after which a command that should take one counts as hanging."""
 
 SAID = "said.txt"
 
@@ -26,7 +26,7 @@ Process = ForkServerProcess
 
 
 class Warm:
-    """Starts commands of the console script for ``world``; what they say goes to ``said``."""
+    """Starts commands of the console script for ``world``; their output goes to ``said``."""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
@@ -52,7 +52,7 @@ class Warm:
         return process
 
     def run(self, world: World, *arguments: str) -> str:
-        """Run a command to its end; what it said, if it did not exit with 0."""
+        """Run a command to its end; gives its output if it did not exit with 0."""
         process = self.start(world, *arguments)
         process.join(TOO_LONG)
         if process.exitcode is None:
@@ -62,13 +62,13 @@ class Warm:
 
 
 def said(world: World) -> str:
-    """What the newest command of ``world`` said."""
+    """The output of the newest command of ``world``."""
     return (world.folder / SAID).read_text(errors="replace")[-1_500:]
 
 
 @contextlib.contextmanager
 def warm() -> Iterator[Warm]:
-    """The fork server looks for what it imports where this process does."""
+    """Give the fork server the import path of this process."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     context = multiprocessing.get_context("forkserver")

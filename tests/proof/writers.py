@@ -40,7 +40,7 @@ WRITERS = 8
 
 @contextmanager
 def simulated(folder: Path) -> Iterator[World]:
-    """A simulator that lives at one moment, so that every poll of an hour is served the same."""
+    """A simulator with a fixed clock, so that every poll of an hour gets the same records."""
     options = SimulatorOptions(
         returns_per_hour=5,
         edge_rule="[]",
@@ -57,11 +57,11 @@ def simulated(folder: Path) -> Iterator[World]:
 
 
 def by_pipeline(rounds: int, seed: int) -> Result:
-    """Pipelines in eight processes that stay; each round a lake of its own, in random orders.
+    """Pipelines in eight lasting processes; each round has a new lake, in random orders.
 
-    In every other round the API says the same to all, and the lake ends with the very files that a
-    lone writer leaves. In the others late and changed returns come between any two requests, so
-    that the writers bring polls that differ: what any of them was served stands, once.
+    In every other round the API sends the same to all, and the lake ends with exactly the files of
+    a single writer. In the others late and changed returns come between any two requests, so that
+    the writers bring polls that differ: each served return is in the lake, once.
     """
     dice, result = random.Random(seed), Result(seed)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -80,7 +80,7 @@ def by_pipeline(rounds: int, seed: int) -> Result:
             world.set_clock(
                 (lambda t=ticks: read_hour(TO) + STEP * next(t)) if time_passes else lambda: MOMENT
             )
-            # In one order all come to an hour at once; in many, one to what others have left.
+            # In one order all reach an hour at once; in many, one finds the files of others.
             order = None if number % 4 < 2 else dice.randrange(1_000_000)
             faults = [said for said in _filled(writers, here.lake, dice, order) if said]
             if time_passes:
@@ -124,7 +124,7 @@ def _commands(world: World) -> Iterator[str]:
 
 
 def wrong_with(world: World) -> list[str]:
-    """What is not as it should be in a lake that many have filled."""
+    """The faults of a lake that many writers have filled."""
     wrong = [finding.text for finding in findings(world)]
     before = world.files()
     Rebuilder(build_pipeline(world.settings)).rebuild(read_hour(FROM), read_hour(TO))
@@ -140,7 +140,7 @@ def served(world: World) -> list[str]:
     """The references of all usable returns that any request so far was served."""
     dataset, found = world.simulator.dataset, set()
     for request in world.simulator.requests:
-        # A window serves what was requested at its very end, too.
+        # A window also serves returns requested exactly at its end.
         start = datetime.fromisoformat(f"{request.start_time}+00:00")
         end = start + timedelta(hours=1, microseconds=1)
         found |= {
@@ -157,9 +157,9 @@ def _filled(
     dice: random.Random,
     order: int | None = None,
 ) -> list[str]:
-    """Let ``writers`` fill ``lake`` at once, each in an order of its own or all in the same.
+    """Let ``writers`` fill ``lake`` at once, each in a different order or all in the same.
 
-    Gives what each has to complain of.
+    Gives the errors of each.
     """
     for writer in writers:
         assert writer.stdin

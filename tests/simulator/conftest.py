@@ -1,4 +1,4 @@
-"""A running simulator with a clock of its own, and a client that asks it for windows."""
+"""A running simulator with a test clock, and a client that requests windows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WINDOW = {"start_time": "2026-11-09T11:00:00", "end_time": "2026-11-09T12:00:00"
 
 @dataclass
 class SetClock:
-    """A clock that stands until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     now: datetime = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -71,7 +71,7 @@ def start() -> Iterator[Start]:
             parts = {name: given.pop(name) for name in PARTS if name in given}
             simulator = Simulator(SimulatorOptions(**given), clock=clock, **parts)
             base_url = stack.enter_context(simulator.running())
-            # A bound for a test that goes wrong; nothing waits for it otherwise.
+            # A bound for a failing test; other tests do not wait for it.
             client = stack.enter_context(httpx.Client(timeout=10))
             return Api(simulator, base_url, client, clock)
 

@@ -1,4 +1,4 @@
-"""Edge rules, filters and orders, asked over HTTP with records on the very edges."""
+"""Edge rules, filters and orders, tested over HTTP with records exactly on the edges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ELEVEN = datetime(2026, 11, 9, 11, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 NOON = ELEVEN + HOUR
 SECOND = 1_000_000
-# Where a record may stand around a window of 100 s, and the rules that count it.
+# The places of a record around a window of 100 s, and the rules that count it.
 PLACES = {
     99 * SECOND: (),
     100 * SECOND - 1: (),
@@ -38,13 +38,13 @@ def hour(api: Api, start: datetime) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_rule_counts_what_it_says(rule: Any) -> None:
+def test_a_rule_counts_the_edges_it_names(rule: Any) -> None:
     counted = {place for place in PLACES if inside(rule, place, 100 * SECOND, 200 * SECOND)}
     assert counted == {place for place, rules in PLACES.items() if rule in rules}
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_contiguous_windows_serve_a_boundary_record_as_often_as_the_rule_says(
+def test_contiguous_windows_serve_a_boundary_record_as_often_as_the_rule_implies(
     start: Start, rule: str
 ) -> None:
     api = start(returns_per_hour=20, edges=True, oddities=0, mps_share=0, edge_rule=rule)
@@ -61,7 +61,7 @@ def test_contiguous_windows_serve_a_boundary_record_as_often_as_the_rule_says(
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("filter_on", ["requested", "timestamp"])
-def test_the_server_sends_exactly_what_the_dataset_says(
+def test_the_server_sends_exactly_the_records_of_the_dataset(
     start: Start, rule: str, filter_on: str
 ) -> None:
     api = start(returns_per_hour=30, edges=True, edge_rule=rule, filter_on=filter_on)
@@ -73,7 +73,7 @@ def test_the_server_sends_exactly_what_the_dataset_says(
 def test_by_timestamp_a_record_is_in_the_hour_of_its_awb(start: Start) -> None:
     api = start(returns_per_hour=0, edges=True, awb_never_share=0, filter_on="timestamp")
     first = min(record["Return Request Timestamp"] for record in hour(api, NOON))
-    assert first == "2026-11-09T11:59:59.000000Z"  # its AWB came at 12:00:00 sharp
+    assert first == "2026-11-09T11:59:59.000000Z"  # its AWB came at exactly 12:00:00
     assert len(hour(api, NOON)) == 5
 
 
@@ -90,14 +90,14 @@ def test_by_timestamp_slow_awbs_are_found_hours_later(start: Start) -> None:
     )
     asked = {record["Return Request Timestamp"][:13] for record in hour(api, ELEVEN + wait)}
     assert asked == {"2026-11-09T11"}
-    # At noon the AWBs of 08:00 are new, and those of 11:00 not yet there: the latter are found by
-    # the only time they have.
+    # At noon the AWBs of 08:00 are new, and those of 11:00 do not exist yet: their records are
+    # found by their only time.
     api.clock.now = NOON
     asked = {record["Return Request Timestamp"][:13] for record in hour(api, ELEVEN)}
     assert asked == {"2026-11-09T08", "2026-11-09T11"}
 
 
-def test_orders(start: Start) -> None:
+def test_each_order_of_records_is_followed(start: Start) -> None:
     def references(order: str) -> list[list[str]]:
         api = start(returns_per_hour=200, rhythm=False, oddities=0, order=order)
         return [[one["return_reference_number"] for one in api.records()] for _ in range(2)]
@@ -109,7 +109,7 @@ def test_orders(start: Start) -> None:
     assert references("shuffled") == mixed
 
 
-def test_the_zone_moves_what_a_window_means(start: Start) -> None:
+def test_the_zone_shifts_the_window(start: Start) -> None:
     api = start(returns_per_hour=50, rhythm=False, oddities=0, zone="Asia/Kolkata")
     utc = start(returns_per_hour=50, rhythm=False, oddities=0)
     five_thirty = api.records(start_time="2026-11-09T16:30:00", end_time="2026-11-09T17:30:00")

@@ -61,7 +61,7 @@ def test_a_short_body_breaks_off(api: Api) -> None:
         struck(api, "short-body")
 
 
-def test_a_long_body_ends_where_its_length_says_and_the_next_call_works(api: Api) -> None:
+def test_a_long_body_ends_at_its_declared_length_and_the_next_call_works(api: Api) -> None:
     response = struck(api, "long-body")
     assert int(response.headers["content-length"]) == len(response.content)
     with pytest.raises(json.JSONDecodeError):
@@ -107,7 +107,7 @@ def test_a_success_with_null_or_without_result(api: Api) -> None:
     assert struck(api, "no-result:*").json() == {"meta": meta}
 
 
-def test_correct_replies_in_strange_clothes(api: Api) -> None:
+def test_correct_replies_in_odd_forms(api: Api) -> None:
     expected = correct(api)
     bom = struck(api, "bom:*").content
     assert bom.startswith(b"\xef\xbb\xbf")
@@ -150,7 +150,7 @@ def test_a_bad_record_is_one_more_among_the_good_ones(api: Api) -> None:
     assert kinds == {int, str, type(None)}
 
 
-def test_a_byte_that_is_no_utf8(api: Api) -> None:
+def test_a_byte_that_is_not_utf8(api: Api) -> None:
     body = struck(api, "not-json-utf8").content
     with pytest.raises(UnicodeDecodeError):
         body.decode()

@@ -1,4 +1,4 @@
-"""The dataset: one answer for one question, whoever asks and whenever."""
+"""The dataset: the same question has the same answer, for any caller at any time."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_references_awbs_and_tracking_ids_are_unique_and_hold_the_second() -> No
     assert 0.3 < prefixed / len(references) < 0.5
 
 
-def test_changing_the_shares_leaves_who_returned_what_alone() -> None:
+def test_changing_the_shares_does_not_change_the_returns() -> None:
     plain = dataset(late_share=0, mps_share=0, oddities=0, awb_never_share=0)
     other = dataset(late_share=0.5, mps_share=0.5, oddities=0, awb_never_share=0.7)
     end = ELEVEN + HOUR
@@ -122,7 +122,7 @@ def test_changing_the_shares_leaves_who_returned_what_alone() -> None:
     ]
 
 
-def test_edges_stand_around_every_boundary_to_the_microsecond() -> None:
+def test_edge_returns_surround_every_boundary_to_the_microsecond() -> None:
     data = dataset(returns_per_hour=0, edges=True, awb_never_share=0)
     span = timedelta(seconds=2)
     for boundary in (ELEVEN, ELEVEN + HOUR, ELEVEN.replace(hour=0)):
@@ -134,7 +134,7 @@ def test_edges_stand_around_every_boundary_to_the_microsecond() -> None:
         assert beyond == [True, True]
 
 
-def test_nothing_requested_after_now_exists() -> None:
+def test_no_return_is_requested_after_now() -> None:
     data = dataset(returns_per_hour=600, rhythm=False)
     now = ELEVEN + timedelta(minutes=20)
     seen = data.returns_between(ELEVEN, ELEVEN + HOUR, now)

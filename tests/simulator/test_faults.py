@@ -50,7 +50,7 @@ def test_text_becomes_a_fault(text: str, fault: Fault) -> None:
         ("503:1:noon", "Invalid isoformat"),
     ],
 )
-def test_text_that_is_no_fault_is_refused_with_a_reason(text: str, says: str) -> None:
+def test_invalid_text_is_refused_with_a_reason(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_fault(text)
 
@@ -92,7 +92,7 @@ def test_faults_change_while_the_server_runs(start: Start) -> None:
     assert api.simulator.faults == ()
 
 
-def test_forgetting_begins_the_count_anew(start: Start) -> None:
+def test_forgetting_restarts_the_count(start: Start) -> None:
     api = start(faults=["503:1"])
     assert [api.poll().status_code, api.poll().status_code] == [503, 200]
     api.simulator.forget()

@@ -1,4 +1,4 @@
-"""Every oddity: there when asked for, absent from clean data, and the truth agrees with it."""
+"""Every oddity: present when requested, absent from clean data, and the truth agrees with it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_an_oddity_shows_on_every_record_it_is_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SIGNS)
-def test_clean_data_has_none_of_it(name: str) -> None:
+def test_clean_data_has_no_oddity(name: str) -> None:
     served, truth = both(oddities=0)
     assert not any(SIGNS[name](json.loads(one.json)) for one in served)
     assert {one.oddity for one in truth} == {""}
@@ -142,7 +142,7 @@ def test_unusable_records_lack_a_reference_or_a_readable_time() -> None:
 
 
 @pytest.mark.parametrize("name", ["whole-second-times", "epoch-times"])
-def test_times_without_a_fraction_are_true_to_the_second(name: str) -> None:
+def test_times_without_a_fraction_are_exact_to_the_second(name: str) -> None:
     served, truth = both(oddities=1, only_oddities=(name,))
     assert {one.requested_at.microsecond for one in truth} == {0}
     for one in served:
@@ -151,6 +151,6 @@ def test_times_without_a_fraction_are_true_to_the_second(name: str) -> None:
         assert (read or datetime.fromisoformat(written)) == one.requested_at
 
 
-def test_clean_times_are_all_spelled_alike() -> None:
+def test_clean_times_have_one_spelling() -> None:
     served, _ = both(oddities=0)
     assert all(ZULU.fullmatch(time_text(json.loads(one.json))) for one in served)

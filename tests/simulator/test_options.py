@@ -37,7 +37,7 @@ HOURS = timedelta(hours=1)
         ({"key": ""}, "key and user_name must not be empty"),
     ],
 )
-def test_what_cannot_be_simulated_is_refused(given: dict[str, Any], says: str) -> None:
+def test_options_that_cannot_be_simulated_are_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         SimulatorOptions(**given)
 

@@ -37,7 +37,7 @@ def test_records_of_a_paged_poll_are_made_once_and_few_are_kept() -> None:
     assert made[-1] == 1
 
 
-def test_the_rate_limit_counts_what_passed_within_a_second() -> None:
+def test_the_rate_limit_counts_requests_within_a_second() -> None:
     now = 0.0
     limit = RateLimit(2, lambda: now)
     assert [limit.accepts() for _ in range(4)] == [True, True, False, False]

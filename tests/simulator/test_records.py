@@ -95,7 +95,7 @@ def test_a_slow_awb_turns_the_shape_when_its_time_comes() -> None:
         assert after["webhook_payload"]["clickpost_status_code"] == 28
 
 
-def test_parcels_move_on_with_the_clock_unless_told_not_to() -> None:
+def test_parcels_move_on_with_the_clock_unless_switched_off() -> None:
     texts = Counter(one["webhook_payload"]["status"] for one in records())
     assert texts["Delivered"] > 100
     assert texts["Return Request Cancelled"] > 0
@@ -137,7 +137,7 @@ def test_before_its_awbs_a_return_of_several_pieces_is_one_record_with_all_items
     assert min(len(items(one)) for one in waiting) >= 2
 
 
-def test_modes_differ_between_levels_now_and_then_and_reasons_come_with_blanks() -> None:
+def test_modes_sometimes_differ_between_levels_and_reasons_have_blanks() -> None:
     pairs = [(record["refund_mode"], item) for record in records() for item in items(record)]
     differing = [mode for mode, item in pairs if mode != item["refund_mode"]]
     assert 0 < len(differing) < len(pairs) * 0.2
@@ -157,7 +157,7 @@ def test_india_time_labelled_utc_shows_in_the_reference() -> None:
         assert int(written.timestamp()) - int(record["return_reference_number"][-10:]) == 19_800
 
 
-def test_people_are_invented_on_sight() -> None:
+def test_people_are_visibly_fictitious() -> None:
     for record in records():
         info = record["webhook_payload"].get("pickup_info")
         if info:

@@ -62,7 +62,7 @@ def test_a_malformed_time(start: Start, text: str) -> None:
     assert "result" not in body
 
 
-def test_sixty_minutes_pass_and_a_second_more_does_not(start: Start) -> None:
+def test_sixty_minutes_are_accepted_and_a_second_more_is_refused(start: Start) -> None:
     api = start()
     assert api.poll(end_time="2026-11-09T12:00:00").json()["meta"]["success"] is True
     response = api.poll(end_time="2026-11-09T12:00:01")
@@ -83,7 +83,7 @@ def test_an_end_before_its_start(start: Start) -> None:
     assert (response.status_code, response.json()["meta"]["status"]) == (400, 400)
 
 
-def test_a_page_that_is_no_number(start: Start) -> None:
+def test_a_page_that_is_not_a_number(start: Start) -> None:
     api = start()
     for page in ("0", "two", "-1"):
         assert api.poll(page=page).json()["meta"]["status"] == 400

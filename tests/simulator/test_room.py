@@ -28,24 +28,24 @@ def imported(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_nothing_of_the_pipeline_is_imported(path: Path) -> None:
+def test_the_simulator_does_not_import_the_pipeline(path: Path) -> None:
     for name in imported(path):
         own = name.startswith("returns_orchestration.simulator")
         assert own or name.partition(".")[0] in ALLOWED, f"{path.name} imports {name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_files_have_a_size_one_can_read(path: Path) -> None:
+def test_files_are_short_enough_to_read(path: Path) -> None:
     lines = len(path.read_text().splitlines())
     assert lines <= 300
     assert lines >= 40 or path.name == "__init__.py"
 
 
-def test_the_sign_on_the_door_names_every_file() -> None:
+def test_the_docstring_of_the_room_names_every_file() -> None:
     sign = room.__doc__ or ""
     for path in FILES:
         assert path.stem == "__init__" or f"`{path.stem}`" in sign, path.stem
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert all(hasattr(room, name) for name in room.__all__)

@@ -1,4 +1,4 @@
-"""The server: starts at once, ends cleanly, goes down and up, says what is wrong."""
+"""The server: starts at once, ends cleanly, goes down and up, reports its errors."""
 
 from __future__ import annotations
 
@@ -107,11 +107,9 @@ def test_latency_comes_before_the_reply(start: Start) -> None:
     assert api.poll().elapsed.total_seconds() >= 0.05
 
 
-def test_nothing_is_logged_that_holds_the_key(
-    start: Start, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_log_line_holds_the_key(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     httpx_log = logging.getLogger("httpx")
-    httpx_log.disabled = True  # the client's own log is not what is tested here
+    httpx_log.disabled = True  # the client's own log is not tested here
     try:
         with caplog.at_level(logging.DEBUG):
             api = start(faults=["echo:1", "short-body:2"])

@@ -1,4 +1,4 @@
-"""The truth for tests: it agrees with what is served, read by rules of this file alone."""
+"""The truth for tests: it agrees with the served records, read by the rules of this file alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def listed(records: list[dict[str, Any]]) -> list[TrueItem]:
     ]
 
 
-def test_the_truth_is_what_the_records_of_a_return_add_up_to() -> None:
+def test_the_truth_equals_the_sum_of_the_records_of_a_return() -> None:
     data = dataset(mps_share=0.3)
     records = defaultdict(list)
     for served in data.served(ELEVEN, NOON, LATER):
@@ -92,7 +92,7 @@ def test_texts_are_folded_as_a_reader_should() -> None:
         assert one.items[0].return_reason == folded(one.items[0].return_reason)
 
 
-def test_served_names_the_time_it_was_found_by() -> None:
+def test_a_served_record_holds_the_time_it_was_found_by() -> None:
     data = dataset(filter_on="timestamp", awb_slow_share=0, mps_share=0)
     moved = 0
     for one in data.served(ELEVEN, NOON, LATER):

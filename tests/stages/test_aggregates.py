@@ -20,11 +20,11 @@ ItemRow = tuple[int | None, str | None, str | None]
 """Quantity, reason, mode."""
 
 Given = dict[str, tuple[str | None, list[ItemRow]]]
-"""Reference to the return's own mode and its items."""
+"""By reference, the return's own mode and its items."""
 
 
 def frames(given: Given) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`returns` and `return_items`, as far as the aggregates look at them."""
+    """`returns` and `return_items`, with the columns that the aggregates read."""
     items = [
         (reference, index, at(11), f"S{index}", *row, [])
         for reference, (_, rows) in given.items()
@@ -122,7 +122,7 @@ def test_a_return_counts_once_under_each_of_its_reasons() -> None:
     assert counted == {"Size": (2, 3, 6), "Colour": (1, 1, 2)}
 
 
-def test_a_missing_reason_is_not_given() -> None:
+def test_a_missing_reason_counts_as_not_given() -> None:
     assert reasons({"R": (None, [(1, None, None), (1, None, None)])}) == {"Not given": (1, 2, 2)}
 
 
@@ -161,7 +161,7 @@ def test_every_aggregate_is_counted() -> None:
     assert list(COUNTED) == [aggregate.name for aggregate in tables.AGGREGATES]
 
 
-def test_the_rows_of_a_day_are_counted_alike_with_the_day_in_the_place_of_the_hour() -> None:
+def test_rows_of_a_day_are_counted_the_same_way_with_the_day_instead_of_the_hour() -> None:
     returns, items = frames({"1": ("b", [(2, "y", None)]), "2": ("a", [(None, None, "b")])})
     for aggregate in tables.AGGREGATES:
         hourly = count(aggregate, HOUR.start, returns, items)
@@ -181,7 +181,7 @@ hours = st.dictionaries(
 
 
 @given(hours)
-def test_all_is_conserved(given: Any) -> None:
+def test_aggregates_count_every_return_and_item(given: Any) -> None:
     returns, items = frames(given)
     by_mode, by_reason = modes_of_hour(returns, items), reasons_of_hour(items)
     assert by_mode["returns"].sum() == returns.height

@@ -1,4 +1,4 @@
-"""Records that nobody thought of: typed or refused, never an exception, always writable."""
+"""Unforeseen records: typed or refused, never an exception, always writable."""
 
 from __future__ import annotations
 

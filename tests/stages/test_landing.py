@@ -44,7 +44,7 @@ def kept(lake: Lake) -> list[list[str]]:
 
 
 def entries(folder: Path, kind: str) -> list[Path]:
-    """The entries of that kind, whatever hour they are of."""
+    """The entries of that kind, for all hours."""
     return sorted(folder.glob(f"_journal/date=*/*.{kind}-*.json"))
 
 
@@ -86,7 +86,7 @@ def test_a_reply_with_nothing_new_adds_no_file_and_changes_none(
     assert landed.vanished == len({"R-A", "R-B"} - landed.distinct)
 
 
-def test_the_pieces_of_a_return_in_another_order_are_nothing_new(lake: Lake) -> None:
+def test_the_pieces_of_a_return_in_another_order_bring_nothing_new(lake: Lake) -> None:
     other = {**A, "awb": "999", "return_tracking_id": 999}
     poll(lake, A, other, B)
     before = bytes_of(lake.store)
@@ -94,7 +94,7 @@ def test_the_pieces_of_a_return_in_another_order_are_nothing_new(lake: Lake) -> 
     assert bytes_of(lake.store) == before
 
 
-def test_a_poll_of_fewer_returns_counts_what_vanished_over_all_polls(lake: Lake) -> None:
+def test_a_poll_of_fewer_returns_counts_vanished_returns_over_all_polls(lake: Lake) -> None:
     poll(lake, A, B)
     poll(lake, A, C, polled_at=at(13))
     landed = poll(lake, C, polled_at=at(14))
@@ -128,14 +128,14 @@ def test_a_reply_with_something_new_is_kept_beside_the_first(
     assert kept(lake) == [texts(A, B), texts(*again)]
 
 
-def test_a_change_back_is_a_change(lake: Lake) -> None:
+def test_a_change_back_to_earlier_values_is_a_change(lake: Lake) -> None:
     changed = {**A, "status": "CHANGED"}
     for number, record in enumerate((A, changed, A, A)):
         poll(lake, record, polled_at=at(12 + number))
     assert kept(lake) == [texts(A), texts(changed), texts(A)]
 
 
-def test_a_return_that_comes_back_unchanged_is_nothing_new(lake: Lake) -> None:
+def test_a_return_that_comes_back_unchanged_brings_nothing_new(lake: Lake) -> None:
     poll(lake, A, B)
     poll(lake, B, C, polled_at=at(13))
     assert not poll(lake, A, B, C, polled_at=at(14)).kept
@@ -153,7 +153,7 @@ def test_an_empty_hour_is_a_file_of_no_rows_and_is_not_a_missing_one(lake: Lake)
     assert poll(lake, A, polled_at=at(14)).kept
 
 
-def test_homes_are_the_hours_of_the_requests(lake: Lake) -> None:
+def test_the_home_of_a_return_is_the_hour_of_its_request(lake: Lake) -> None:
     landed = poll(lake, A, returned("R-E", at(12)), returned("R-P", at(10, 59)), new_case())
     expected = {HOUR: 2, HOUR.next: 1, HOUR.previous: 1}
     assert landed.homes == expected
@@ -183,7 +183,7 @@ def test_a_killed_poll_counts_when_the_next_reply_is_another(lake: Lake, folder:
     assert [(p.number, p.polled_at) for p in polls(lake)] == [(1, at(12, 10)), (2, at(13))]
 
 
-def test_finishing_twice_is_finishing_once(lake: Lake) -> None:
+def test_finishing_twice_changes_nothing(lake: Lake) -> None:
     poll(lake, A)
     before = bytes_of(lake.store)
     finish_unnoted(lake, lake.names(), READER, HOUR)
@@ -211,7 +211,7 @@ def test_the_second_of_two_writers_of_one_reply_adds_nothing(folder: Path) -> No
     assert kept(lake) == [texts(A, B)]
 
 
-def test_the_second_of_two_writers_keeps_what_only_it_brought(folder: Path) -> None:
+def test_the_second_of_two_writers_keeps_its_own_returns(folder: Path) -> None:
     lake = Lake(OneMore(folder, (A,)), lambda: at(20))
     landed = poll(lake, B)
     assert (landed.kept, landed.first) == (True, False)
@@ -247,7 +247,7 @@ def _landed_at(lake: Lake, moment: datetime) -> list[Poll]:
     return polls(lake)
 
 
-def test_after_a_poll_that_was_sent_too_early_the_next_is_kept_whatever_it_brings(
+def test_the_poll_after_one_sent_too_early_is_always_kept(
     lake: Lake,
 ) -> None:
     poll(lake, A, polled_at=at(11, 30))
@@ -255,7 +255,7 @@ def test_after_a_poll_that_was_sent_too_early_the_next_is_kept_whatever_it_bring
     assert not poll(lake, A, polled_at=at(13)).kept
 
 
-def test_after_a_poll_that_was_quarantined_the_next_is_kept_whatever_it_brings(lake: Lake) -> None:
+def test_the_poll_after_a_quarantined_one_is_always_kept(lake: Lake) -> None:
     poll(lake, A)
     poll(lake, B, polled_at=at(13))
     lake.quarantine_poll(lake.names(), HOUR, 2)
@@ -277,7 +277,7 @@ def test_the_same_text_under_another_zone_is_another_time_and_new(lake: Lake) ->
     assert not land(lake, lake.names(), INDIA, HOUR, at(14), tuple(texts(NAIVE))).kept
 
 
-def test_text_that_says_its_own_zone_is_nothing_new_under_another(lake: Lake) -> None:
+def test_text_with_an_explicit_zone_brings_nothing_new_under_another_zone(lake: Lake) -> None:
     poll(lake, A)
     assert not land(lake, lake.names(), INDIA, HOUR, at(13), tuple(texts(A))).kept
 
@@ -294,10 +294,10 @@ def test_a_killed_poll_keeps_the_zone_under_which_it_was_sent(lake: Lake, folder
 
 
 @pytest.mark.parametrize("lost", [("poll",), ("poll", "to"), ("poll", "from"), ("to",), ("from",)])
-def test_the_marks_of_a_killed_poll_stand_on_both_sides_again(
+def test_the_marks_of_a_killed_poll_are_restored_on_both_sides(
     lost: tuple[str, ...], lake: Lake, folder: Path
 ) -> None:
-    """What a kill leaves: the entry is written last. The marks alone come back when it is made."""
+    """After a kill: the entry is written last. The marks alone are restored when it is made."""
     poll(lake, A, returned("R-E", at(12)))
     whole = bytes_of(lake.store)
     for kind in lost:
@@ -367,10 +367,10 @@ def test_a_repetition_that_contradicts_nothing_is_not_noted(
     assert again(lake) == []
 
 
-def test_what_a_poll_of_a_later_time_says_is_not_noted_by_a_clock_that_went_back(
+def test_a_clock_that_went_back_does_not_note_a_later_poll_again(
     lake: Lake,
 ) -> None:
-    """A note stands for what the window had said by then, and that was another word."""
+    """A note refers to the earlier reply of the window, and that had other values."""
     last = {**A, "status": "DELIVERED"}
     poll(lake, A)
     of_next(lake, OTHER_WORD, polled_at=at(13))

@@ -1,4 +1,4 @@
-"""Each oddity that was seen or is plausible, by name: what the row holds, what `quality` lists."""
+"""Each seen or plausible oddity, by name: the values of the row, the list in `quality`."""
 
 from __future__ import annotations
 
@@ -230,7 +230,9 @@ ITEM_INFO: dict[str, tuple[object, list[tuple[object, ...]], list[str]]] = {
     ("record", "held", "quality"),
     [pytest.param(*case, id=name) for name, case in {**SEEN, **PLAUSIBLE}.items()],
 )
-def test_a_record(record: Record, held: dict[str, object], quality: list[str]) -> None:
+def test_an_odd_record_is_read_as_expected(
+    record: Record, held: dict[str, object], quality: list[str]
+) -> None:
     row, _ = read(record)
     assert {name: row[name] for name in held} == held
     assert row["quality"] == quality
@@ -241,7 +243,7 @@ def test_a_record(record: Record, held: dict[str, object], quality: list[str]) -
     ("item_info", "expected", "quality"),
     [pytest.param(*case, id=name) for name, case in ITEM_INFO.items()],
 )
-def test_item_info(
+def test_an_odd_item_info_is_read_as_expected(
     item_info: object,
     expected: list[tuple[object, ...]],
     quality: list[str],
@@ -258,12 +260,12 @@ def test_item_info(
 
 
 @pytest.mark.parametrize("record", [assigned(), new_case()])
-def test_a_text_in_place_of_any_value_never_costs_the_others(record: Record) -> None:
+def test_a_text_in_place_of_any_value_affects_no_other_value(record: Record) -> None:
     sound, _ = read(record)
     for key in set(record) - {"return_reference_number", "Return Request Timestamp"}:
         row, _ = read({**record, key: "!"})
         changed = {name for name in row if row[name] != sound[name]}
-        # What a record nests in an object goes with the object.
+        # Values nested in an object are replaced with the object.
         nested = {"webhook_payload": ("webhook", "latest"), "additional": ("latest",)}.get(key)
         if nested is None:
             assert len(changed - {"quality", "awbs"}) <= 1, (key, changed)

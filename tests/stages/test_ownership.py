@@ -36,7 +36,7 @@ class TestCopiesInOneReply:
         assert row_of(twice) == row_of(folded(poll(assigned())))
         assert items_of(twice) == items_of(folded(poll(assigned())))
 
-    def test_the_later_copy_wins_where_it_says_something_else(self) -> None:
+    def test_the_later_copy_wins_where_values_differ(self) -> None:
         row = row_of(folded(poll(assigned(status="NEW_CASE"), assigned(status="SUCCESS"))))
         assert (row["status"], row["pieces"]) == ("SUCCESS", 1)
 
@@ -67,11 +67,11 @@ class TestPieces:
         both = [item("A"), item("B")]
         assert skus(poll(piece("A1", 1, *both), piece("A2", 2, *both))) == ["A", "B"]
 
-    def test_a_list_that_is_only_spelled_otherwise_is_the_same_list(self) -> None:
+    def test_a_list_in_another_spelling_is_the_same_list(self) -> None:
         served = poll(piece("A1", 1, item("A", quantity="1")), piece("A2", 2, item(" A ")))
         assert skus(served) == ["A"]
 
-    def test_pieces_with_lists_of_their_own_give_the_items_of_all(self) -> None:
+    def test_pieces_with_separate_lists_give_the_items_of_all(self) -> None:
         served = poll(piece("A1", 1, item("A")), piece("A2", 2, item("B"), item("A")))
         assert skus(served) == ["A", "B", "A"]
 
@@ -156,11 +156,11 @@ class TestLaterPolls:
         row = row_of(folded(poll(assigned()), poll(assigned(cp_id="?"), number=2)))
         assert (row["cp_id"], row["quality"]) == (25, ["cp_id"])
 
-    def test_a_flag_of_a_value_that_was_replaced_is_gone(self) -> None:
+    def test_a_flag_of_a_replaced_value_is_removed(self) -> None:
         row = row_of(folded(poll(assigned(cp_id="25")), poll(assigned(cp_id=25), number=2)))
         assert (row["cp_id"], row["quality"]) == (25, [])
 
-    def test_a_flag_of_a_value_that_was_kept_stays(self) -> None:
+    def test_a_flag_of_a_kept_value_is_kept(self) -> None:
         poorer = with_additional(None, assigned(cp_id=None))
         before = poll(with_additional({"item_info": item("A")}, assigned(cp_id="25")))
         row = row_of(folded(before, poll(poorer, number=2)))
@@ -184,7 +184,9 @@ class TestLaterPolls:
         assert (rows[0]["first_polled_at"], rows[0]["last_polled_at"]) == (at(12, 10), at(30))
 
     @pytest.mark.parametrize(("number", "late"), [(1, False), (2, True)])
-    def test_late_is_what_only_a_later_poll_brought(self, number: int, late: bool) -> None:
+    def test_a_return_is_late_if_only_a_later_poll_brought_it(
+        self, number: int, late: bool
+    ) -> None:
         assert folded(poll(assigned(), number=number)).late is late
         assert not folded(poll(assigned()), poll(assigned(status="x"), number=2)).late
 
@@ -201,7 +203,7 @@ def test_rows_keep_the_order_of_their_returns_and_items_follow() -> None:
 
 
 class TestPiecesOfLaterPolls:
-    """One poll tells pieces apart; a later poll finds each again."""
+    """One poll distinguishes pieces; a later poll finds each again."""
 
     @staticmethod
     def carrying(*skus: str, **more: Any) -> Any:
@@ -247,7 +249,7 @@ class TestPiecesOfLaterPolls:
         )
         assert [one["sku"] for one in items_of(folded(served))] == ["A", "B"]
 
-    def test_an_item_keeps_what_a_later_poll_has_lost_in_whatever_order(self) -> None:
+    def test_an_item_keeps_values_absent_from_a_later_poll_in_any_order(self) -> None:
         before = [item("A", return_reason="x"), item("A", return_reason="y"), item("B")]
         after = [
             item("B", quantity=None),
@@ -255,8 +257,8 @@ class TestPiecesOfLaterPolls:
             item("A", return_reason="x"),
         ]
         found = items_of(folded(poll(with_items(before)), poll(with_items(after), number=2)))
-        told = [(one["sku"], one["return_reason"]) for one in found]
-        assert told[1:] == [("A", "y"), ("A", "x")]
+        reasons = [(one["sku"], one["return_reason"]) for one in found]
+        assert reasons[1:] == [("A", "y"), ("A", "x")]
         assert found[0]["quantity"] == item("B")["quantity"]
 
     @pytest.mark.parametrize("order", [[0, 1], [1, 0]])

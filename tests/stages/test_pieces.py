@@ -1,4 +1,4 @@
-"""Pieces are found as if each were looked at in turn, and thousands of them in a moment."""
+"""Pieces are found as if each were compared in turn, and thousands of them in a moment."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def piece(
 
 
 def copies(polls: Sequence[Sequence[Typed]]) -> list[Copy]:
-    """What several polls of one window served, a minute apart."""
+    """The records that several polls of one window served, a minute apart."""
     return [
         Copy(Source("poll", HOUR, number, moment), moment, position, typed)
         for number, served in enumerate(polls, start=1)
@@ -55,7 +55,7 @@ def copies(polls: Sequence[Sequence[Typed]]) -> list[Copy]:
 
 
 def in_turn(polls: Sequence[Sequence[Typed]]) -> list[Typed]:
-    """The pieces after all polls, each found by a look at every other: slow, and plainly right."""
+    """The pieces after all polls, each compared with every other: slow, and plainly right."""
     known: list[Typed] = []
     for number, records in enumerate(polls):
         served: list[Typed] = []
@@ -98,8 +98,8 @@ def skus(piece: Typed) -> set[object]:
 
 def first_of(value: int, record: Typed, pieces: list[Typed]) -> int | None:
     """The first with the same AWB or tracking id."""
-    told = record.values[value]
-    alike = [place for place, other in enumerate(pieces) if told and other.values[value] == told]
+    own = record.values[value]
+    alike = [place for place, other in enumerate(pieces) if own and other.values[value] == own]
     return next(iter(alike), None)
 
 
@@ -145,7 +145,7 @@ def after(known: list[Typed], served: list[Typed]) -> list[Typed]:
     st.lists(st.lists(st.tuples(AWBS, TRACKING_IDS, ITEMS), max_size=7), min_size=1, max_size=4),
     st.booleans(),
 )
-def test_pieces_are_those_that_a_look_at_each_finds(
+def test_pieces_equal_those_found_by_comparing_each_pair(
     polls: list[list[tuple[str | None, int | None, list[tuple[str | None, int]]]]], named: bool
 ) -> None:
     numbers = count()
@@ -175,7 +175,7 @@ SECONDS, GROWTH, TRIES = 1.0, 2.5, 6
 @pytest.mark.parametrize("second", [None, "the same", "other"])
 @pytest.mark.parametrize("tracking", [True, False], ids=["tracking ids", "no tracking ids"])
 @pytest.mark.parametrize("equal", [True, False], ids=["equal items", "items of their own"])
-def test_thousands_of_pieces_cost_what_their_number_costs(
+def test_the_cost_of_thousands_of_pieces_is_linear(
     *, equal: bool, tracking: bool, second: str | None
 ) -> None:
     def seconds(number: int) -> float:
@@ -195,7 +195,7 @@ def test_thousands_of_pieces_cost_what_their_number_costs(
             polls.append(served("A", 0) if second == "the same" else served("B", 10**6))
         given_copies = copies(polls)
         gc.collect()
-        gc.disable()  # its passes over all that the tests hold are no part of the work
+        gc.disable()  # garbage collection over the tests' objects is not part of the measured work
         began = time.process_time()
         found = fold(given_copies)
         ended = time.process_time()
@@ -204,7 +204,7 @@ def test_thousands_of_pieces_cost_what_their_number_costs(
         return ended - began
 
     took: list[tuple[float, float]] = []
-    for _ in range(TRIES):  # other work on the machine slows down one of the two now and then
+    for _ in range(TRIES):  # other work on the machine sometimes slows down one of the two
         took.append((seconds(MANY), seconds(2 * MANY)))
         if took[-1][0] < SECONDS and took[-1][1] < GROWTH * took[-1][0]:
             return

@@ -1,4 +1,4 @@
-"""A reference is an identity: whatever JSON spells it, no two become one."""
+"""A reference is an identity: however JSON spells them, two never become one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(spelling: str) -> Typed:
     return found
 
 
-def test_no_two_spellings_are_one_return() -> None:
+def test_two_spellings_are_never_one_return() -> None:
     references = [read(spelling).reference for spelling in SPELLINGS]
     assert len(set(references)) == len(SPELLINGS)
     for name in references:
@@ -58,7 +58,7 @@ def test_text_is_kept_as_it_is(spelling: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["", " ", "None", " None ", "\u200b", None, True, [], {}])
-def test_what_names_nothing_is_no_reference(spelling: object) -> None:
+def test_a_value_that_names_nothing_is_no_reference(spelling: object) -> None:
     record = {"return_reference_number": spelling, "Return Request Timestamp": "2026-11-09T11:05Z"}
     assert reason_refused(record) == "no usable return_reference_number"
 
@@ -67,7 +67,7 @@ texts = st.text(st.sampled_from("a\\ud8Df0?\ud800\udfff\ufffd "), min_size=1, ma
 
 
 @given(texts, texts)
-def test_two_texts_stay_two(one: str, other: str) -> None:
+def test_two_texts_are_two_references(one: str, other: str) -> None:
     assume(one != other)
     named = reference(one)[0], reference(other)[0]
     assume(None not in named)

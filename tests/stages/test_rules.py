@@ -1,4 +1,4 @@
-"""A change of what a record becomes is a change of the rules: a set of odd records holds it."""
+"""A change of a conversion is a change of the rules: a set of odd records proves it."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 
-# ---- what odd records become
+# ---- the results for odd records
 
 
-def test_odd_records_become_what_was_noted_for_this_version_of_the_rules() -> None:
-    """The message says what to do."""
-    said = verdict(digests(), rules.VERSION, *noted())
-    assert not said, said
+def test_odd_records_match_the_noted_results_of_this_version_of_the_rules() -> None:
+    """The message names the remedy."""
+    advice = verdict(digests(), rules.VERSION, *noted())
+    assert not advice, advice
 
 
-def test_the_odd_records_are_many_and_each_has_a_name_of_its_own() -> None:
+def test_the_odd_records_are_many_and_their_names_are_unique() -> None:
     names = [case["name"] for case in cases()]
     assert len(names) == len(set(names)) >= 60
     kinds = {name.partition(":")[0] for name in names}
@@ -53,7 +53,7 @@ def test_the_odd_records_are_many_and_each_has_a_name_of_its_own() -> None:
 
 
 def test_every_column_that_a_record_fills_is_filled_by_one_of_them() -> None:
-    """A conversion that no record shows could change unseen."""
+    """A conversion without an odd record could change unnoticed."""
     filled: set[tuple[str, str]] = set()
     for case in cases():
         made = made_of(case)
@@ -68,7 +68,7 @@ def rows(made: dict[str, Any], table: str) -> list[dict[str, Any]]:
     return [] if table == "facts" else made[table]
 
 
-def test_twice_is_the_same() -> None:
+def test_a_second_conversion_gives_the_same_result() -> None:
     assert digests("pieces") == digests("pieces")
 
 
@@ -111,7 +111,7 @@ def whole_seconds(zone: ZoneInfo) -> Callable[[object], tuple[Any, bool]]:
 
 
 def strictly(record: str) -> object:
-    """As ``decode`` where the faster library reads it; else none."""
+    """As ``decode`` where the faster library reads it; else None."""
     try:
         return msgspec.json.decode(record)
     except (msgspec.DecodeError, UnicodeError):
@@ -199,21 +199,21 @@ def test_a_change_of_a_conversion_without_a_new_version_is_found(
     before, version = noted()
     monkeypatch.setattr(owner, name, other)
     found = before | digests(of)
-    said = verdict(found, version, before, version)
-    assert "odd records become something else than under version" in said
-    assert f"{of}:" in said
-    assert "raise VERSION in returns_orchestration/stages/rules.py by one" in said
-    assert odd_records.COMMAND in said
+    advice = verdict(found, version, before, version)
+    assert "odd records become something else than under version" in advice
+    assert f"{of}:" in advice
+    assert "raise VERSION in returns_orchestration/stages/rules.py by one" in advice
+    assert odd_records.COMMAND in advice
 
 
-def test_the_test_itself_fails_over_a_changed_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_fails_when_a_conversion_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(values, "text", lower_text)
     with pytest.raises(AssertionError, match="raise VERSION"):
-        test_odd_records_become_what_was_noted_for_this_version_of_the_rules()
+        test_odd_records_match_the_noted_results_of_this_version_of_the_rules()
 
 
 @pytest.mark.parametrize(
-    ("found", "version", "said"),
+    ("found", "version", "advice"),
     [
         ({"a": "1", "b": "2"}, 3, ""),
         ({"a": "1", "b": "other"}, 3, "raise VERSION"),
@@ -225,13 +225,13 @@ def test_the_test_itself_fails_over_a_changed_conversion(monkeypatch: pytest.Mon
     ],
     ids=["same", "changed", "gone", "new", "changed and raised", "raised alone", "older"],
 )
-def test_the_verdict_says_what_to_do(found: dict[str, str], version: int, said: str) -> None:
+def test_the_verdict_gives_a_remedy(found: dict[str, str], version: int, advice: str) -> None:
     words = verdict(found, version, {"a": "1", "b": "2"}, 3)
-    assert said in words
-    assert bool(words) == bool(said)
+    assert advice in words
+    assert bool(words) == bool(advice)
 
 
-def test_what_was_noted_is_written_again_only_under_a_new_version(
+def test_noted_results_are_rewritten_only_under_a_new_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(odd_records, "NOTED", tmp_path / "rules.json")
@@ -249,7 +249,7 @@ def test_what_was_noted_is_written_again_only_under_a_new_version(
     assert (tmp_path / "rules.json").read_bytes() != before
 
 
-# ---- by which rules
+# ---- the digests of rules
 
 
 def with_columns(table: Table, columns: tuple[Column, ...]) -> tuple[Table, ...]:
@@ -258,7 +258,7 @@ def with_columns(table: Table, columns: tuple[Column, ...]) -> tuple[Table, ...]
     return tuple(other if one is table else one for one in made)
 
 
-def test_rules_are_eight_digits_and_stay_as_they_are() -> None:
+def test_rules_are_eight_digits_and_do_not_change() -> None:
     today = Rules.of_today()
     assert today == Rules.of_today()
     assert today.hours != today.days
@@ -301,7 +301,9 @@ def test_a_change_of_a_daily_table_is_a_change_of_the_rules_of_days(
             assert Rules.of_today().hours == before.hours, change
 
 
-def test_a_new_table_is_a_change_and_new_words_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_table_is_a_change_and_a_new_description_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before = Rules.of_today()
     first = tables.RETURNS.columns[0]
     explained = dataclasses.replace(first, meaning="in other words", nullable=True)

@@ -117,7 +117,7 @@ def numbered() -> tuple[Record, dict[str, dict[str, object]]]:
 
 
 @pytest.mark.parametrize("additional_in_the_record", [False, True])
-def test_every_documented_field_lands_in_its_column(
+def test_every_documented_field_is_in_its_column(
     additional_in_the_record: bool,
 ) -> None:
     record, given = numbered()
@@ -212,7 +212,7 @@ def test_undocumented_keys_reach_no_column(additional_in_the_record: bool) -> No
     assert row_of(found)["quality"] == []
 
 
-def test_new_keys_are_told_by_name_and_never_by_value() -> None:
+def test_new_keys_are_reported_by_name_and_never_by_value() -> None:
     record = assigned({"brand_new": CANARY, "zz_2": 1}, customer_name="seen before")
     assert typed(record).new_keys == {"record.brand_new", "record.zz_2"}
 
@@ -221,7 +221,7 @@ def test_new_keys_are_told_by_name_and_never_by_value() -> None:
     "key",
     ["+91 90000 00000", "tel_9000000000", "a.b@c.example", "Samaira Iyengarh", "x" * 41, "a\n", ""],
 )
-def test_a_new_key_that_may_be_personal_is_not_told(key: str) -> None:
+def test_a_new_key_that_may_be_personal_is_not_reported(key: str) -> None:
     assert typed(assigned({key: 1})).new_keys == {"record.(unusual name)"}
 
 
@@ -257,7 +257,7 @@ def test_a_record_without_a_number_or_a_time_is_refused_with_the_reason(
     assert reason in reason_refused(record)
 
 
-def test_naive_times_of_a_record_are_of_the_configured_zone() -> None:
+def test_naive_times_of_a_record_are_in_the_configured_zone() -> None:
 
     record = assigned({"Return Request Timestamp": "2026-11-09 16:30:48"})
     in_india = RecordReader(ZoneInfo("Asia/Kolkata")).read(json.dumps(record))
@@ -266,14 +266,14 @@ def test_naive_times_of_a_record_are_of_the_configured_zone() -> None:
     assert typed(record).requested_at == at(16, 30, 48)
 
 
-def test_a_head_is_the_same_as_that_of_the_whole_record() -> None:
+def test_a_head_equals_that_of_the_whole_record() -> None:
     text = json.dumps(new_case())
     assert READER.head(decode(text)) == ("RE58231794222055", at(11, 0, 55))
     assert HOUR.holds(at(11, 0, 55))
 
 
-def test_a_raw_line_break_in_a_text_costs_no_record() -> None:
-    """The reply is cut all the same, so its reference and time can be read."""
+def test_a_raw_line_break_in_a_text_rejects_no_record() -> None:
+    """The reply is still split, so its reference and time can be read."""
     text = json.dumps(assigned(refund_mode="Back @ source")).replace("@", "\n\tto\x01")
     found = READER.read(text)
     assert isinstance(found, Typed)

@@ -60,7 +60,7 @@ def test_fractions_have_up_to_nine_digits_and_are_cut_to_microseconds(digits: in
     assert in_utc(f"2022-11-09T11:59:59.{fraction}Z") == (read, True)
 
 
-def test_a_naive_time_is_of_the_configured_zone_and_others_are_not() -> None:
+def test_a_naive_time_is_in_the_configured_zone_and_others_are_not() -> None:
     assert in_india("2019-04-15 20:22:43") == (utc(2019, 4, 15, 14, 52, 43), True)
     assert in_india("2019-04-15 20:22:43Z") == (utc(2019, 4, 15, 20, 22, 43), True)
     assert in_india("2019-04-15 20:22:43+00:00") == (utc(2019, 4, 15, 20, 22, 43), True)
@@ -102,7 +102,7 @@ def test_a_time_that_cannot_be_read_is_null_and_listed(value: object) -> None:
 
 @pytest.mark.parametrize("reader", [text, number, courier, flag, in_utc])
 @pytest.mark.parametrize("value", [None, "", " ", "None", " None\n"])
-def test_what_is_not_given_is_null_without_a_flag(reader: object, value: object) -> None:
+def test_an_absent_value_is_null_without_a_flag(reader: object, value: object) -> None:
     assert callable(reader)
     assert reader(value) == (None, True)
 
@@ -160,12 +160,12 @@ def test_half_a_character_is_escaped_and_listed() -> None:
         ("\u200bNone ", None),
     ],
 )
-def test_text_is_nfc_without_what_cannot_be_seen_at_its_ends(value: str, read: str | None) -> None:
+def test_text_is_nfc_without_invisible_characters_at_its_ends(value: str, read: str | None) -> None:
     assert text(value) == (read, True)
 
 
 @given(st.text())
-def test_text_that_was_read_is_read_as_itself(value: str) -> None:
+def test_text_that_was_read_is_read_again_unchanged(value: str) -> None:
     read, _ = text(value)
     assert text(read) == (read, True)
 
@@ -177,7 +177,7 @@ def test_text_that_was_read_is_read_as_itself(value: str) -> None:
         (9223372036854775807, None), ("1000001", None), (1e7, None), (0, 0), ("3", 3),
     ],
 )  # fmt: skip
-def test_a_quantity_beyond_a_million_is_none(value: object, read: int | None) -> None:
+def test_a_quantity_beyond_a_million_is_null(value: object, read: int | None) -> None:
     assert quantity(value) == (read, isinstance(value, int) and read is not None)
 
 
@@ -226,7 +226,7 @@ def test_courier_minus_one_is_no_courier(value: object, read: int | None, clean:
         ("0", False, False), (2, None, False), ("yes please", None, False), ([], None, False),
     ],
 )  # fmt: skip
-def test_flags(value: object, read: bool | None, clean: bool) -> None:
+def test_flags_are_read_in_every_spelling(value: object, read: bool | None, clean: bool) -> None:
     assert flag(value) == (read, clean)
 
 

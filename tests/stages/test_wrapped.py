@@ -1,4 +1,4 @@
-"""Objects and lists that stand wrapped, doubled, by number or as text; deep records."""
+"""Objects and lists that are wrapped, doubled, by number or as text; deep records."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_record_that_is_wrapped_is_read_and_listed(wrap: Wrap) -> None:
     assert (row, items) == (plain_row, plain_items)
 
 
-def test_several_objects_where_one_should_be_are_unreadable() -> None:
+def test_several_objects_in_place_of_one_are_unreadable() -> None:
     odd = assigned()
     odd["webhook_payload"]["additional"] = [{"is_rvp": True}, {"is_rvp": False}]
     row, _ = read(odd)
@@ -103,7 +103,7 @@ def deep(levels: int, shape: str) -> str:
 @pytest.mark.parametrize("shape", ["lists", "objects"])
 @pytest.mark.parametrize("levels", [DEEPEST - 2, DEEPEST, 3_000, 4_900])
 @pytest.mark.parametrize("tolerant", [False, True], ids=["plain", "with NaN"])
-def test_a_record_that_is_deep_under_an_unknown_key_is_read(
+def test_a_deep_record_under_an_unknown_key_is_read(
     tolerant: bool, levels: int, shape: str
 ) -> None:
     plain = on_the_wire(returned("R-1", at(11), status="NEW"))
@@ -118,7 +118,7 @@ def test_a_record_that_is_deep_under_an_unknown_key_is_read(
 
 
 @pytest.mark.parametrize("wrap", LISTS.values(), ids=LISTS)
-def test_a_list_within_five_wrappings_ends(wrap: Wrap) -> None:
+def test_a_list_wrapped_too_deeply_is_unreadable(wrap: Wrap) -> None:
     odd, value = assigned(), ITEMS
     for _ in range(6):
         value = wrap(value)
@@ -129,7 +129,7 @@ def test_a_list_within_five_wrappings_ends(wrap: Wrap) -> None:
     assert "item_info" in row["quality"]
 
 
-def test_items_that_are_none_among_others_are_items_of_nulls() -> None:
+def test_invalid_items_among_others_are_items_of_nulls() -> None:
     odd = assigned()
     odd["webhook_payload"]["additional"]["item_info"] = [None, "x", [], item("A"), ["{"]]
     found = items_of(folded(poll(odd)))
@@ -137,7 +137,7 @@ def test_items_that_are_none_among_others_are_items_of_nulls() -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", " ", "None", None, [], {}])
-def test_what_is_empty_outside_hides_nothing_inside(nothing: object) -> None:
+def test_an_empty_outer_value_hides_no_inner_value(nothing: object) -> None:
     inside = {"item_info": [item("A")], "forward_awb": "F-1", "latest_status": {"status": "S"}}
     odd = assigned(webhook_payload={"additional": inside})
     odd["additional"] = dict.fromkeys(inside, nothing)
@@ -157,7 +157,7 @@ def test_what_is_empty_outside_hides_nothing_inside(nothing: object) -> None:
         '"cp_name": ' + "1" * 5_000,
     ],
 )
-def test_no_number_ends_the_reading(odd: str) -> None:
+def test_no_number_stops_the_reader(odd: str) -> None:
     plain = on_the_wire(returned("R-1", at(11)))
     found = READER.read(f"{plain[:-1]}, {odd}}}")
     assert isinstance(found, Typed)
@@ -172,7 +172,7 @@ def test_no_number_ends_the_reading(odd: str) -> None:
     ],
     ids=["an unended text", "marks", "format characters"],
 )
-def test_a_hostile_text_costs_what_its_length_costs(odd: dict[str, Any]) -> None:
+def test_the_cost_of_a_hostile_text_is_linear_in_its_length(odd: dict[str, Any]) -> None:
     record = on_the_wire(returned("R-1", at(11), **odd))
     began = time.process_time()
     assert isinstance(READER.read(record), Typed)

@@ -33,7 +33,7 @@ def test_a_pause_begins_now_and_not_when_the_last_one_ended() -> None:
 
 
 @pytest.mark.parametrize("tries", [1, 24, 100_000])
-def test_an_hour_that_failed_for_a_day_is_asked_for_once_a_day_however_often_it_was(
+def test_an_hour_that_failed_for_a_day_is_polled_once_a_day(
     tries: int,
 ) -> None:
     since = NOW - DAY + MINUTE
@@ -45,7 +45,7 @@ def test_an_hour_that_failed_for_a_day_is_asked_for_once_a_day_however_often_it_
     assert after.again_at == NOW + MINUTE + DAY
 
 
-def test_a_pause_that_a_clock_ahead_has_set_is_none() -> None:
+def test_a_pause_set_by_a_clock_that_was_ahead_is_ignored() -> None:
     for since, longest in ((NOW - HOUR, HOUR), (NOW - DAY, DAY)):
         assert not Attempt(5, since, NOW + longest).may_be_made(NOW)
         assert Attempt(5, since, NOW + longest + MINUTE).may_be_made(NOW)
@@ -67,23 +67,23 @@ def test_an_hour_has_failed_once_it_is_due_and_not_under_way() -> None:
     assert found == {ONE: FAILED, TWO: ASKED, THREE: ASKED}
 
 
-def test_a_success_wakes_each_hour_once() -> None:
+def test_a_success_ends_the_pause_of_each_hour_once() -> None:
     found = learn({ONE: FAILED}, {ONE}, (), NOW, succeeded=True)
     assert found == {ONE: replace(FAILED, again_at=NOW, was_woken=True)}
     again = Attempt.after(found[ONE], NOW)
-    assert (again.tries, again.again_at) == (5, NOW + HOUR)  # its pauses go on
+    assert (again.tries, again.again_at) == (5, NOW + HOUR)  # its pauses continue
     later = NOW + 5 * MINUTE
     failed = learn({ONE: again}, {ONE}, (), later, succeeded=False)
     assert learn(failed, {ONE}, (), later, succeeded=True) == failed
 
 
-def test_a_success_wakes_the_stubborn_too() -> None:
+def test_a_success_also_ends_the_pauses_of_stubborn_hours() -> None:
     stubborn = replace(FAILED, since=NOW - 3 * DAY, again_at=NOW + 20 * HOUR)
     found = learn({ONE: stubborn}, (), (), NOW, succeeded=True)  # it need not be looked at
     assert found[ONE].again_at == NOW
 
 
-def test_a_success_does_not_wake_what_failed_in_the_same_run_or_is_under_way() -> None:
+def test_a_success_ends_no_pause_of_hours_that_failed_in_the_same_run_or_are_under_way() -> None:
     found = learn({ONE: ASKED, TWO: ASKED}, {ONE, TWO}, {TWO}, NOW, succeeded=True)
     assert found == {ONE: FAILED, TWO: ASKED}
 

@@ -1,4 +1,4 @@
-"""What was written since a cursor: over a folder and an object store, with nothing but files."""
+"""The files written since a cursor: over a folder and an object store, from files alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def folders(found: Changes) -> dict[str, list[str]]:
     }
 
 
-def test_everything_is_listed_without_a_cursor_and_nothing_right_after(store: Store) -> None:
+def test_everything_is_listed_without_a_cursor_and_nothing_directly_afterwards(
+    store: Store,
+) -> None:
     paths = (
         f"{HOUR}/part-0.parquet",
         "raw_returns/date=2026-11-09/hour=11/poll-0001.parquet",
@@ -78,7 +80,7 @@ def test_everything_is_listed_without_a_cursor_and_nothing_right_after(store: St
     assert again.cursor == found.cursor
 
 
-def test_a_file_that_is_put_again_is_listed_also_with_the_same_name_and_size(store: Store) -> None:
+def test_a_file_put_again_is_listed_even_with_the_same_name_and_size(store: Store) -> None:
     store.put(f"{HOUR}/part-0.parquet", b"old")
     store.put(f"{OTHER}/part-0.parquet", b"old")
     since = changes_since(store).cursor
@@ -88,8 +90,8 @@ def test_a_file_that_is_put_again_is_listed_also_with_the_same_name_and_size(sto
     assert folders(changes_since(store, since)) == {HOUR: ["part-0.parquet"]}
 
 
-def test_a_file_that_became_another_one_and_back_is_listed(store: Store) -> None:
-    """Who copied the one in between must hear of it."""
+def test_a_file_that_changed_and_changed_back_is_listed(store: Store) -> None:
+    """A loader that copied the one in between must get the change."""
     store.put(f"{HOUR}/part-0.parquet", b"one")
     since = changes_since(store).cursor
 
@@ -99,7 +101,7 @@ def test_a_file_that_became_another_one_and_back_is_listed(store: Store) -> None
     assert folders(changes_since(store, since)) == {HOUR: ["part-0.parquet"]}
 
 
-def test_what_is_gone_is_a_folder_without_files(store: Store) -> None:
+def test_a_deleted_partition_is_listed_as_a_folder_without_files(store: Store) -> None:
     store.put(f"{HOUR}/part-0.parquet", b"x")
     store.put(f"{OTHER}/part-0.parquet", b"x")
     since = changes_since(store).cursor
@@ -109,7 +111,7 @@ def test_what_is_gone_is_a_folder_without_files(store: Store) -> None:
     assert folders(changes_since(store, since)) == {HOUR: []}
 
 
-def test_a_loader_that_died_is_told_of_what_it_copied_and_is_gone(store: Store) -> None:
+def test_a_restarted_loader_gets_deletions_of_files_it_copied(store: Store) -> None:
     before = changes_since(store).cursor
     store.put(f"{HOUR}/part-0.parquet", b"x")
     copied = changes_since(store, before).cursor
@@ -131,7 +133,7 @@ def test_a_loader_that_died_is_told_of_what_it_copied_and_is_gone(store: Store) 
          "2026-11-09"),
     ],
 )  # fmt: skip
-def test_a_stranger_is_listed_with_the_hour_or_day_that_it_lies_in(
+def test_a_foreign_file_is_listed_with_its_hour_or_day(
     store: Store, path: str, folder: str, period: str
 ) -> None:
     since = changes_since(store).cursor
@@ -147,7 +149,7 @@ def test_a_stranger_is_listed_with_the_hour_or_day_that_it_lies_in(
 
 
 def filled(store: Store, days: int) -> Cursor:
-    """An hour of a table and a day of another, on each of so many dates."""
+    """An hour of a table and a day of another, on each of that many dates."""
     for number in range(days):
         at = FIRST + timedelta(days=number)
         for table in ("raw_returns", "returns"):
@@ -183,7 +185,7 @@ def test_a_cursor_keeps_new_dates_by_table_then_by_hour_and_old_ones_by_date(lak
     assert {c.period for c in found.changes if c.files} == {
         f"{old}", f"{old}T03:00", f"{old}T04:00",
     }  # fmt: skip
-    # All that may have been there is listed, as the cursor does not know what was.
+    # All possible folders are listed, as the cursor does not hold the earlier files.
     assert len(found.changes) == len(tables.TABLES) + 24 * len(HOURLY)
 
 
@@ -218,7 +220,7 @@ def test_a_look_at_new_dates_alone_leaves_old_changes_to_the_next_whole_look(lak
 # ---- the cursor as a text
 
 
-def test_a_text_that_was_cut_or_altered_is_refused_and_says_what_to_do(lake: Store) -> None:
+def test_a_truncated_or_altered_cursor_is_refused_with_a_remedy(lake: Store) -> None:
     text = filled(lake, 3).text
     assert Cursor.read(f"{text}\n").text == text
     for wrong in ("", "x", text[:-1], text[:40], text.replace(text[30], "-"), f"2{text[1:]}"):
@@ -227,7 +229,7 @@ def test_a_text_that_was_cut_or_altered_is_refused_and_says_what_to_do(lake: Sto
 
 
 class Years(ObjectStore):
-    """Lists an hour's and a day's file of each table for so many days, without putting them."""
+    """Lists an hour's and a day's file of each table for that many days, without putting them."""
 
     def __init__(self, days: int) -> None:
         super().__init__(MemoryStore(), "memory://lake")
@@ -253,7 +255,7 @@ def test_the_cursor_is_small_and_a_look_takes_a_request_for_a_thousand_files(
     assert len(found.cursor.text) < of_a_table * len(tables.TABLES)
 
 
-# ---- what the asset has reported
+# ---- the reports of the asset
 
 
 def test_the_reported_cursor_and_the_one_before_are_kept_and_no_others(lake: Store) -> None:

@@ -1,4 +1,4 @@
-"""For each claim: it holds over clean data, fails with its defect planted, and cannot be told where
+"""For each claim: it passes on clean data, fails with its defect planted, and cannot tell where
 there is nothing to look at."""
 
 from __future__ import annotations
@@ -148,19 +148,19 @@ def judging(frames: Frames, name: str) -> list[Claim]:
 
 
 @pytest.mark.parametrize("frames", [clean(), empty()], ids=["an hour", "an empty hour"])
-def test_every_claim_holds_over_clean_data(frames: Frames) -> None:
+def test_every_claim_passes_on_clean_data(frames: Frames) -> None:
     judged = [one for of_table in of_hour(HOUR, frames).values() for one in of_table]
     assert {one.figures: one.verdict for one in judged if not one.holds} == {}
     assert not any(one.blocks for one in judged)
 
 
-def test_no_claim_is_without_a_planted_defect() -> None:
+def test_every_claim_has_a_planted_defect() -> None:
     planted = {(table, name) for table, name, _, _ in PLANTED}
     assert planted == NAMES
 
 
 @pytest.mark.parametrize(("table", "name", "plant", "weight"), PLANTED)
-def test_a_claim_fails_over_its_defect(
+def test_a_claim_fails_on_its_defect(
     table: str, name: str, plant: Callable[[Frames], Frames], weight: str
 ) -> None:
     found = claim(plant(clean()), table, name)
@@ -187,7 +187,7 @@ def test_a_claim_without_its_table_cannot_tell(table: str, name: str) -> None:
     assert found.blocks is (found.weight == "blocks")
 
 
-def test_the_zone_is_told_by_the_references_of_most_returns_and_not_by_chance() -> None:
+def test_the_zone_follows_from_the_references_of_most_returns() -> None:
     frames = clean()
     one_off = changed(
         RETURNS, requested_at=pl.when(FIRST).then(off(hours=1)).otherwise("requested_at")
@@ -199,7 +199,7 @@ def test_the_zone_is_told_by_the_references_of_most_returns_and_not_by_chance() 
     assert "CLICKPOST_TIME_ZONE" in found.figures
 
 
-def test_a_neighbour_s_return_is_near_enough() -> None:
+def test_a_return_of_an_adjacent_hour_is_near_enough() -> None:
     for hours in (-1, 1):
         frames = changed(RETURNS, requested_at=off(hours=hours))(clean())
         assert claim(frames, RETURNS, "every_return_is_inside_its_hour_or_next_to_it").holds
@@ -209,9 +209,9 @@ def test_no_sentence_repeats_a_value_of_a_record() -> None:
     frames = changed(RETURNS, refund_mode=pl.lit("canary mode"), source=pl.lit("canary"))(clean())
     frames = rejecting(frames)
     judged = [one for of_table in of_hour(HOUR, frames).values() for one in of_table]
-    said = " ".join(one.figures for one in judged)
-    assert "canary" not in said
-    assert not any(reference in said for reference in frames[RETURNS]["return_reference_number"])
+    figures = " ".join(one.figures for one in judged)
+    assert "canary" not in figures
+    assert not any(reference in figures for reference in frames[RETURNS]["return_reference_number"])
 
 
 @pytest.mark.parametrize(
@@ -231,12 +231,12 @@ def test_every_served_record_is_accounted_for(numbers: tuple[int, ...], verdict:
     assert found.blocks is (verdict == "fails")
 
 
-def test_a_window_that_was_not_read_is_no_pass() -> None:
+def test_a_window_that_was_not_read_does_not_pass() -> None:
     found = unread("Hour 2026-11-09-11:00: no answer.")
     assert (found.verdict, found.holds) == ("cannot tell", False)
 
 
-def test_what_no_claim_reckons_with_is_not_hidden() -> None:
+def test_unexpected_exceptions_are_not_hidden() -> None:
     def broken() -> tuple[bool, str]:
         raise ZeroDivisionError
 

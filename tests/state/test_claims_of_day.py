@@ -1,5 +1,5 @@
-"""For each claim about a day: it holds over clean rows, fails with its defect planted, and cannot
-be told where there is nothing to look at."""
+"""For each claim about a day: it passes on clean rows, fails with its defect planted, and cannot
+tell where there is nothing to look at."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHOLE = "every_hour_of_the_day_is_there"
 
 @dataclass(frozen=True)
 class Given:
-    """What the claims look at."""
+    """The tables that the claims look at."""
 
     frames: dict[str, pl.DataFrame]
     returns: pl.DataFrame
@@ -123,18 +123,18 @@ LOOKS_AT = {
 
 
 @pytest.mark.parametrize("given", [clean(), empty()], ids=["a day", "an empty day"])
-def test_every_claim_holds_over_clean_data(given: Given) -> None:
+def test_every_claim_passes_on_clean_data(given: Given) -> None:
     found = judged(given)
     assert {one.figures for one in found.values() if not one.holds} == set()
     assert {table for table, _ in found} == AGGREGATES.keys()
 
 
-def test_no_claim_is_without_a_planted_defect() -> None:
+def test_every_claim_has_a_planted_defect() -> None:
     assert {(table, name) for table, name, _, _ in PLANTED} == judged(clean()).keys()
 
 
 @pytest.mark.parametrize(("table", "name", "plant", "weight"), PLANTED)
-def test_a_claim_fails_over_its_defect(
+def test_a_claim_fails_on_its_defect(
     table: str, name: str, plant: Callable[[Given], Given], weight: str
 ) -> None:
     found = judged(plant(clean()))[table, name]

@@ -1,4 +1,4 @@
-"""Claims about one poll: each fails by a fact of its own."""
+"""Claims about one poll: each fails by a different fact."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOUND = {
 
 
 @pytest.mark.parametrize("fact", OF_POLL)
-def test_each_claim_about_a_poll_holds_and_fails_by_its_own_fact(fact: str) -> None:
+def test_each_claim_about_a_poll_passes_and_fails_by_its_own_fact(fact: str) -> None:
     name, weight, defect = OF_POLL[fact]
     sound = {one.name: one for one in of_poll(**SOUND)}  # type: ignore[arg-type]
     broken = {one.name: one for one in of_poll(**{**SOUND, fact: defect})}  # type: ignore[arg-type]
@@ -36,7 +36,7 @@ def test_each_claim_about_a_poll_holds_and_fails_by_its_own_fact(fact: str) -> N
 @pytest.mark.parametrize(
     ("minutes", "side"), [(330, "5 hours 30 minutes ahead of"), (-6, "6 minutes behind")]
 )
-def test_a_clock_that_is_wrong_is_told_in_words(minutes: int, side: str) -> None:
+def test_a_wrong_clock_is_reported_in_words(minutes: int, side: str) -> None:
     found = of_poll(**{**SOUND, "clock_ahead": timedelta(minutes=minutes)})  # type: ignore[arg-type]
-    (said,) = [one.figures for one in found if not one.holds]
-    assert said == f"this machine's clock is {side} ClickPost's; set it right"
+    (figures,) = [one.figures for one in found if not one.holds]
+    assert figures == f"this machine's clock is {side} ClickPost's; set it right"

@@ -21,20 +21,20 @@ ELEVEN = Window(at(11))
 """Ends at 12:00: its ages are 13:00, 18:00, 12:00 tomorrow and 12:00 in three days."""
 
 
-def attempt(minutes: float, tries: int = 1, **said: Any) -> Attempt:
-    """One that has failed and may be repeated so many minutes from now."""
+def attempt(minutes: float, tries: int = 1, **changes: Any) -> Attempt:
+    """An hour that has failed and may be repeated that many minutes from now."""
     again_at = NOW + timedelta(minutes=minutes)
     return Attempt(
-        **{"tries": tries, "since": SINCE, "again_at": again_at, "has_failed": True} | said
+        **{"tries": tries, "since": SINCE, "again_at": again_at, "has_failed": True} | changes
     )
 
 
 def choice(due: Any = (), attempts: Any = None, busy: Any = (), limit: int = 100) -> Choice:
-    """Of hours that were all looked at."""
+    """The choice among hours that were all looked at."""
     return choose(HOURS, due, attempts or {}, busy, NOW, limit)
 
 
-def test_the_stubborn_keep_nobody_waiting() -> None:
+def test_stubborn_hours_do_not_delay_others() -> None:
     stubborn = dict.fromkeys(HOURS[-3:], attempt(20 * 60, since=A_DAY_AGO))
     found = choice(HOURS, stubborn, limit=3)
     assert found.hours == HOURS[-6:-3]
@@ -54,7 +54,7 @@ def test_the_newest_hours_come_first_and_are_given_oldest_first() -> None:
     assert choice(HOURS, limit=0) == Choice([], {})
 
 
-def test_hours_that_are_being_asked_for_are_not_chosen_and_take_no_place() -> None:
+def test_hours_being_polled_are_not_chosen_and_take_no_place() -> None:
     found = choice(HOURS, busy=HOURS[-2:], limit=3)
     assert found.hours == HOURS[-5:-2]
     assert found.attempts.keys() == set(HOURS[-5:-2])
@@ -82,21 +82,21 @@ def test_a_pausing_hour_leaves_the_other_places_to_new_ones() -> None:
     assert choice(HOURS, tried, limit=3).hours == []
 
 
-def test_an_hour_that_is_mended_is_forgotten() -> None:
+def test_the_attempts_of_a_repaired_hour_are_forgotten() -> None:
     tried = {HOURS[0]: attempt(5, 7, was_woken=True), HOURS[1]: attempt(5, 7, was_woken=True)}
     assert choice(HOURS[1:2], tried).attempts == {HOURS[1]: tried[HOURS[1]]}
     found = choice(HOURS[:1], choice(HOURS[1:2], tried).attempts).attempts
     assert found == {HOURS[0]: Attempt(1, NOW, NOW + timedelta(minutes=5))}
 
 
-def test_a_mended_hour_is_a_success_for_those_that_failed_before() -> None:
+def test_a_repaired_hour_is_a_success_for_hours_that_failed_before() -> None:
     tried = {HOURS[0]: attempt(5, 7), HOURS[1]: attempt(50, 7)}
     found = choice(HOURS[1:2], tried)
     assert found.hours == HOURS[1:2]
     assert found.attempts[HOURS[1]].was_woken
 
 
-def test_what_is_given_is_not_changed() -> None:
+def test_arguments_are_not_changed() -> None:
     tried = {HOURS[0]: attempt(-1), HOURS[1]: attempt(5)}
     before = dict(tried)
     choice(HOURS[:1], tried)
@@ -158,7 +158,7 @@ polls = st.integers(0, 100 * 60).map(lambda minutes: at(12) + timedelta(minutes=
 
 
 @given(polls, st.lists(st.integers(1, 80), max_size=4))
-def test_an_hour_is_done_just_when_it_is_never_due_again(
+def test_an_hour_is_done_exactly_when_it_is_never_due_again(
     last_polled_at: datetime, ages: list[int]
 ) -> None:
     assert is_done(ELEVEN, last_polled_at, ages) is not is_due_again(
@@ -166,7 +166,7 @@ def test_an_hour_is_done_just_when_it_is_never_due_again(
     )
 
 
-def test_where_nothing_succeeds_no_further_hours_are_drawn_in() -> None:
+def test_without_a_success_no_further_hours_are_chosen() -> None:
     windows = list(windows_between(at(0), at(100)))
     first = choose(windows, windows, {}, (), at(100), 10)
     assert first.hours == windows[-10:]

@@ -1,4 +1,4 @@
-"""The index of hours: what a look found, since when, small, and the same after it was kept."""
+"""The index of hours: the findings of a look and their times, small, unchanged by storage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def noted(*states: State, index: HourIndex | None = None, minutes: float = 0) -> HourIndex:
-    """An index after a look at as many hours as there are states."""
+    """An index after a look at one hour of each state."""
     index = HourIndex() if index is None else index
     index.note(dict(zip(HOURS, states, strict=False)), NOW + minutes * MINUTE)
     return index
@@ -47,7 +47,7 @@ def test_an_unfinished_hour_is_missing_only_if_its_poll_failed() -> None:
     assert (index.causes, list(index.missing)) == ({}, [])
 
 
-def test_since_when_an_hour_is_lost_or_damaged_is_kept_until_it_is_whole() -> None:
+def test_the_time_of_loss_or_damage_is_kept_until_the_hour_is_whole() -> None:
     index = noted("complete", "outdated", "missing")
     noted("damaged", "missing", "missing", index=index, minutes=1)
     noted("damaged", "missing", "missing", index=index, minutes=2)
@@ -58,7 +58,7 @@ def test_since_when_an_hour_is_lost_or_damaged_is_kept_until_it_is_whole() -> No
 
 
 @given(st.lists(st.lists(st.sampled_from(STATES), max_size=10), max_size=6))
-def test_the_last_look_counts_and_what_is_kept_is_read_back(looks: list[list[State]]) -> None:
+def test_the_last_look_counts_and_the_index_is_read_back(looks: list[list[State]]) -> None:
     index, last = HourIndex(), {}
     for number, states in enumerate(looks):
         noted(*states, index=index, minutes=number)
@@ -71,7 +71,7 @@ def test_the_last_look_counts_and_what_is_kept_is_read_back(looks: list[list[Sta
     assert not {Window.from_key(key) for key in index.lost} & set(index.whole)
 
 
-def test_it_is_bounded_and_a_clock_that_was_ahead_keeps_nothing() -> None:
+def test_the_index_is_bounded_and_drops_times_of_a_clock_that_was_ahead() -> None:
     index = HourIndex()
     hours = list(windows_between(at(0), at(0) + timedelta(hours=LOST + 100)))
     index.note(dict.fromkeys(hours, "complete"), NOW)
@@ -84,7 +84,7 @@ def test_it_is_bounded_and_a_clock_that_was_ahead_keeps_nothing() -> None:
 
 
 @pytest.mark.parametrize("content", [b'{"complete":[["x","y"]]}', b'{"missing":3}', b"[]", b"{"])
-def test_what_cannot_be_read_is_one_kind_of_error(content: bytes) -> None:
+def test_unreadable_content_raises_one_kind_of_error(content: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         decode(content, HourIndex)
 

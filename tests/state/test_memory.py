@@ -25,7 +25,7 @@ STUBBORN = Attempt(
 )
 
 
-def test_a_cursor_tells_all_that_is_remembered() -> None:
+def test_a_cursor_holds_the_whole_memory() -> None:
     memory = Memory(HourIndex(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.hours.complete.add(HOURS[2:5])
     memory.polled = {HOURS[6]: NOW, HOURS[7]: LATER}
@@ -42,7 +42,7 @@ def test_a_cursor_tells_all_that_is_remembered() -> None:
     assert (nothing.attempts, nothing.hours.complete.pairs()) == ({}, [])
 
 
-def test_hours_that_fail_are_looked_at_and_stubborn_ones_only_when_they_may_be_asked_for() -> None:
+def test_failing_hours_are_looked_at_and_stubborn_ones_only_when_due() -> None:
     memory = Memory(HourIndex(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.hours.complete.add(HOURS[4:9])
     first, newest = HOURS[0], HOURS[9]
@@ -51,18 +51,18 @@ def test_hours_that_fail_are_looked_at_and_stubborn_ones_only_when_they_may_be_a
     assert memory.unknown(first, newest, STUBBORN.again_at, 0) == HOURS[:2]
 
 
-def test_hours_that_only_a_clock_ahead_saw_end_are_not_asked_for_before_they_end() -> None:
+def test_hours_seen_by_a_clock_that_was_ahead_are_not_polled_before_they_end() -> None:
     memory = Memory(HourIndex(), {HOURS[2]: WAITING, HOURS[8]: WAITING, HOURS[9]: STUBBORN})
     assert memory.unknown(HOURS[0], HOURS[3], STUBBORN.again_at, 1) == [HOURS[2], HOURS[3]]
     assert memory.attempts == {HOURS[2]: WAITING}
 
 
-def test_an_hour_that_was_asked_for_is_looked_at_until_its_outcome_is_known() -> None:
+def test_a_requested_hour_is_looked_at_until_its_outcome_is_known() -> None:
     asked = replace(STUBBORN, has_failed=False)
     assert Memory(HourIndex(), {HOURS[1]: asked}).unknown(HOURS[0], HOURS[9], NOW, 0) == [HOURS[1]]
 
 
-def test_every_hour_wakes_once_where_the_settings_or_the_package_changed() -> None:
+def test_every_hour_is_retried_once_after_a_change_of_settings_or_package() -> None:
     memory = Memory(HourIndex(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.wake_on_change("one", NOW)
     awake = {HOURS[0]: replace(WAITING, again_at=NOW), HOURS[1]: replace(STUBBORN, again_at=NOW)}
@@ -75,7 +75,7 @@ def test_every_hour_wakes_once_where_the_settings_or_the_package_changed() -> No
     assert again.attempts == awake
 
 
-def test_where_tables_are_made_by_other_rules_every_hour_is_looked_at_again_newest_first() -> None:
+def test_after_a_change_of_rules_every_hour_is_looked_at_again_newest_first() -> None:
     memory = Memory(HourIndex(), {HOURS[1]: WAITING}, made_by="one")
     memory.hours.complete.add(HOURS[2:9])
     again = Memory.read(memory.write())
@@ -97,7 +97,7 @@ def test_attempts_of_an_earlier_release_are_forgotten_and_complete_hours_are_not
 
 
 def patrolled(memory: Memory, dates: int, ticks: Iterable[datetime]) -> list[tuple[date, datetime]]:
-    """Each date that had its turn, and when; the cursor is read anew at each tick."""
+    """Each date that had its turn, and when; the cursor is read again at each tick."""
     found = []
     for now in ticks:
         memory = Memory.read(memory.write())
@@ -121,9 +121,7 @@ def gaps(found: list[tuple[date, datetime]], end: datetime) -> list[timedelta]:
 
 @pytest.mark.parametrize("seconds", [60, 67])
 @pytest.mark.parametrize("dates", [1, 7, 365, 1_826, 4_400, 7_305])
-def test_each_date_has_its_turn_within_a_week_and_none_sooner_than_due(
-    dates: int, seconds: int
-) -> None:
+def test_each_date_has_its_turn_within_a_week_and_not_too_early(dates: int, seconds: int) -> None:
     every = timedelta(seconds=seconds)
     ticks = [NOW + n * every for n in range(14 * DAY // every)]
     found = patrolled(Memory.read(None), dates, ticks)
@@ -140,7 +138,7 @@ def test_each_date_of_a_lake_that_grows_has_its_turn_within_a_week(dates: int) -
     for minute in range(30 * DAY // MINUTE):
         now = NOW + minute * MINUTE
         last = FIRST + (dates - 1 + (now - NOW).days) * DAY
-        begun.setdefault(last, now)  # until then each look is at it
+        begun.setdefault(last, now)  # until then each look includes it
         day = memory.patrol(FIRST, last, now)
         if day is not None:
             assert now - begun[day] <= 7 * DAY
@@ -149,7 +147,7 @@ def test_each_date_of_a_lake_that_grows_has_its_turn_within_a_week(dates: int) -
 
 
 @pytest.mark.parametrize("dates", [1, 365, 1_826])
-def test_a_daemon_that_stood_still_catches_up(dates: int) -> None:
+def test_a_daemon_that_was_stopped_catches_up(dates: int) -> None:
     ticks = [NOW + n * MINUTE for n in range(14 * DAY // MINUTE)]
     still = NOW + 3 * DAY, NOW + 3 * DAY + timedelta(hours=20)
     ticks = [now for now in ticks if not still[0] < now < still[1]]
@@ -159,19 +157,19 @@ def test_a_daemon_that_stood_still_catches_up(dates: int) -> None:
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400)])
-def test_a_clock_that_jumps_ends_no_patrol(jump: timedelta) -> None:
-    """It is wrong for a tick, and for the rest of the time: the turns go on as before."""
+def test_a_clock_that_jumps_does_not_stop_the_patrol(jump: timedelta) -> None:
+    """It is wrong for a tick, and for the rest of the time: the turns continue as before."""
     for wrong in (1, 5_000):
         ticks = [NOW + n * MINUTE for n in range(10_000)]
         ticks[100 : 100 + wrong] = [now + jump for now in ticks[100 : 100 + wrong]]
         found = [day for day, _ in patrolled(Memory.read(None), 100, ticks)]
         assert set(found) == {FIRST + n * DAY for n in range(100)}
         assert found[:100] == sorted(found[:100])
-        # No more turns than the time has, and one for each jump.
+        # No more turns than fit into the time, and one for each jump.
         assert len(found) <= 10_000 * MINUTE / (ROUND / (100 + GROWTH)) + 3
 
 
-def test_a_patrol_of_no_dates_and_of_others_than_before() -> None:
+def test_a_patrol_accepts_no_dates_and_changed_dates() -> None:
     memory = Memory.read(None)
     assert memory.patrol(LAST, FIRST, NOW) is None
     assert memory.patrol(FIRST, LAST, NOW) == FIRST

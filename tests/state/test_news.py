@@ -1,4 +1,4 @@
-"""New keys, codes and modes: which are new, which may be named, and what is said of them."""
+"""New keys, codes and modes: which are new, which may be named, and the text about them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def found(**columns: object) -> set[tuple[str, str]]:
     return {(name.kind, name.name) for name in new_names(frames(**columns), ())}
 
 
-def test_what_is_known_is_no_news() -> None:
+def test_known_names_are_not_news() -> None:
     assert new_names(frames_of_hour(HOUR, [folded(poll(assigned()))]), ()) == set()
     assert new_names(frames_of_hour(HOUR, []), ()) == set()
 
@@ -60,23 +60,23 @@ def test_a_new_code_or_mode_is_named_unless_it_may_be_personal(
     assert found(**{column: value}) == {(kind, name)}
 
 
-def test_the_check_says_what_happened() -> None:
+def test_the_check_describes_the_new_names() -> None:
     keys = [NewName(kind="key", name=f"record.k{n:02}") for n in range(12)]
-    said = {claim.name: claim for claim in judged([*keys, NewName(kind="code", name="1005")])}
-    of_keys = said["new_keys_are_acknowledged"]
+    claims = {claim.name: claim for claim in judged([*keys, NewName(kind="code", name="1005")])}
+    of_keys = claims["new_keys_are_acknowledged"]
     assert (of_keys.verdict, of_keys.weight) == ("fails", "warning")
     assert of_keys.figures.startswith("ClickPost sends 12 new keys: record.k00, record.k01, ")
     assert of_keys.figures.endswith("record.k09 and 2 more")
-    of_codes = said["new_codes_are_acknowledged"]
+    of_codes = claims["new_codes_are_acknowledged"]
     assert of_codes.figures == "ClickPost sends 1 unknown status code: 1005"
-    assert said["new_modes_are_acknowledged"].holds
+    assert claims["new_modes_are_acknowledged"].holds
 
 
 def test_nothing_new_passes() -> None:
     assert all(claim.holds for claim in judged([]))
 
 
-def test_what_a_later_release_knows_is_no_news_any_more() -> None:
+def test_names_known_to_a_later_release_are_no_longer_news() -> None:
     known = [
         NewName(kind="key", name="webhook_payload.customer_name"),
         NewName(kind="code", name="1004"),

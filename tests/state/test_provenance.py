@@ -1,6 +1,6 @@
-"""One return looked up: what each poll served of it, its row, and which poll each value is from.
+"""One return looked up: the records of each poll, its row, and the poll of each value.
 
-Random lives of whole lakes are in ``proof/showing.py``; here stands what a life does not meet.
+Random lives of whole lakes are in ``proof/showing.py``; here are the cases that a life lacks.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def kept() -> Kept:
     return Kept()
 
 
-def test_a_value_that_a_later_poll_no_longer_gives_is_kept_and_says_so(kept: Kept) -> None:
+def test_a_value_absent_from_a_later_poll_is_kept_and_marked(kept: Kept) -> None:
     kept.poll(ELEVEN, returned("A", at(11), status="NEW", refund_mode="UPI", source="API"))
     kept.poll(ELEVEN, returned("A", at(11), status="DONE", refund_mode=None, source="Page"))
     kept.make()
@@ -96,7 +96,7 @@ def test_a_value_that_a_later_poll_no_longer_gives_is_kept_and_says_so(kept: Kep
     }  # fmt: skip
 
 
-def test_the_later_copy_of_one_poll_wins_and_says_so(kept: Kept) -> None:
+def test_the_later_copy_of_one_poll_wins_and_is_marked(kept: Kept) -> None:
     kept.poll(ELEVEN, returned("A", at(11), status="NEW"), returned("A", at(11), status="DONE"))
     kept.make()
 
@@ -107,7 +107,7 @@ def test_the_later_copy_of_one_poll_wins_and_says_so(kept: Kept) -> None:
     assert place.merges == [LATER_COPY]
 
 
-def test_the_pieces_of_a_return_are_told_of(kept: Kept) -> None:
+def test_the_pieces_of_a_return_are_shown(kept: Kept) -> None:
     pieces = [
         returned("A", at(11), awb=f"P{n}", return_tracking_id=n, status=f"S{n}") for n in (1, 2)
     ]
@@ -150,7 +150,7 @@ def test_one_reference_of_two_returns_months_apart_is_two_rows(kept: Kept) -> No
     assert [place.origins["status"].poll.window for place in found.places] == [ELEVEN, later]
 
 
-def test_an_hour_that_is_not_made_is_read_all_the_same(kept: Kept) -> None:
+def test_an_hour_that_is_not_made_is_also_read(kept: Kept) -> None:
     kept.poll(ELEVEN, returned("A", at(11)))
 
     found = kept.find("A")
@@ -159,7 +159,7 @@ def test_an_hour_that_is_not_made_is_read_all_the_same(kept: Kept) -> None:
     assert not found.places
 
 
-def test_a_row_that_is_not_made_of_all_polls_yet_says_so(kept: Kept) -> None:
+def test_a_row_not_yet_made_of_all_polls_is_marked(kept: Kept) -> None:
     kept.poll(ELEVEN, returned("A", at(11), status="NEW"))
     kept.make()
     kept.poll(ELEVEN, returned("A", at(11), status="DONE"))
@@ -218,7 +218,7 @@ def test_a_quarantined_poll_is_named(kept: Kept) -> None:
     assert kept.find("nobody").quarantined == [(ELEVEN, 1)]
 
 
-def test_what_is_unknown_names_the_hours_that_nobody_polled(kept: Kept) -> None:
+def test_an_unknown_return_names_the_hours_without_a_poll(kept: Kept) -> None:
     kept.poll(ELEVEN)
     kept.lake.waive(TWELVE, "closed")
     kept.make()

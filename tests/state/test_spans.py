@@ -47,7 +47,7 @@ def test_hours_that_touch_become_one_span() -> None:
     assert spans.pairs() == [["2026-11-09-03:00", "2026-11-09-09:00"]]
 
 
-def test_years_of_hours_in_the_set_are_passed_over_in_one_step() -> None:
+def test_years_of_hours_in_the_set_are_skipped_in_one_step() -> None:
     decades = Spans([["1000-01-01-00:00", "2026-11-09-11:00"]])
     first = Window.from_key("0999-12-31-23:00")
     assert decades.newest_outside(first, ELEVEN, 10) == [ELEVEN, first]
@@ -55,7 +55,7 @@ def test_years_of_hours_in_the_set_are_passed_over_in_one_step() -> None:
 
 
 @given(batches, st.lists(numbers, max_size=12))
-def test_hours_can_be_taken_out_again(added: list[list[int]], gone: list[int]) -> None:
+def test_hours_can_be_removed(added: list[list[int]], gone: list[int]) -> None:
     spans, plain = Spans(), Spans()
     for batch in added:
         spans.add(map(window, batch))
@@ -65,7 +65,7 @@ def test_hours_can_be_taken_out_again(added: list[list[int]], gone: list[int]) -
 
 
 @given(batches, numbers, st.integers(0, 35))
-def test_a_round_comes_by_every_hour_once(added: list[list[int]], first: int, limit: int) -> None:
+def test_a_round_visits_every_hour_once(added: list[list[int]], first: int, limit: int) -> None:
     spans = Spans()
     for batch in added:
         spans.add(map(window, batch))

@@ -1,6 +1,6 @@
-"""A store that counts what would be requests to an object store, and can take as long as they do.
+"""A store that counts its calls as requests to an object store, and can take the same time.
 
-A list counts one LIST for each 1,000 names begun, and a delete of many one DELETE: so S3 has it.
+A list counts one LIST for each 1,000 names begun, and a delete of many one DELETE, as in S3.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PAGE: Final = 1000
 
 
 class CountingStore:
-    """``store``, counted. Each request takes ``delay`` seconds; those of one call run abreast."""
+    """``store``, counted. A request takes ``delay`` seconds; those of one call are concurrent."""
 
     def __init__(
         self, store: Store, delay: float = 0.0, wait: Callable[[float], None] = time.sleep
@@ -87,7 +87,7 @@ class CountingStore:
         self._request("LIST", max(1, -(-names // PAGE)))
 
     def _request(self, kind: Kind, number: int = 1, *, abreast: int = 1) -> None:
-        """Note ``number`` requests, of which ``abreast`` at once are under way."""
+        """Note ``number`` requests, ``abreast`` of them at once."""
         self.requests[kind] += number
         for _ in range(0, number if self.delay else 0, abreast):
             self._wait(self.delay)

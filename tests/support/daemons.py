@@ -1,7 +1,7 @@
 """The real dagster-daemon over the project, in both forms in which it is deployed.
 
 ``module``: the daemon loads the project itself, and starts a new code server every minute.
-``server``: a code server of its own serves the project for as long as the daemon lives.
+``server``: a separate code server serves the project for as long as the daemon lives.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LOOK_EVERY = 1.0
 
 @dataclass
 class Daemon:
-    """A daemon that runs, and the instance it works on."""
+    """A running daemon, and its instance."""
 
     world: World
     instance: dg.DagsterInstance
@@ -49,7 +49,7 @@ class Daemon:
         )
 
     def look_at_code_servers(self) -> None:
-        """Note the code servers that live now, by their process numbers."""
+        """Note the process ids of the code servers that run now."""
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 command = (folder / "cmdline").read_bytes().split(b"\0")
@@ -59,7 +59,7 @@ class Daemon:
                     self.code_servers.add(folder.name)
 
     def attempts(self) -> list[datetime]:
-        """When the simulator was asked, requests close together counted as one attempt."""
+        """The times of requests to the simulator; those close together count as one attempt."""
         found: list[datetime] = []
         newest: datetime | None = None
         for request in self.world.simulator.requests:
@@ -69,7 +69,7 @@ class Daemon:
         return found
 
     def wait(self, condition: Callable[[Daemon], bool], limit: timedelta) -> None:
-        """Return once ``condition`` holds. Raises AssertionError after ``limit`` or a death."""
+        """Return once ``condition`` is true. Raises AssertionError after ``limit`` or a death."""
         never = threading.Event()
         for _ in range(int(limit.total_seconds() / LOOK_EVERY)):
             dead = [process.args for process in self.processes if process.poll() is not None]
@@ -83,7 +83,7 @@ class Daemon:
 
 
 def one_hour_due(now: datetime | None = None) -> tuple[Window, dict[str, str]]:
-    """The only hour that is due now, and settings under which none follows for over 40 minutes."""
+    """The only hour that is due now, and settings so that none follows for over 40 minutes."""
     now = now or datetime.now(UTC)
     settle = timedelta(minutes=(now.minute - 10) % 60)
     window = last_settled(now, settle)
@@ -109,8 +109,8 @@ def daemon(world: World, form: str) -> Iterator[Daemon]:
                 workspace = world.folder / "workspace.yaml"
                 address = f"host: localhost, port: {port}, location_name: returns"
                 workspace.write_text(f"load_from:\n  - grpc_server: {{{address}}}\n")
-            told = ("run", "-w", str(workspace))
-            found.processes.append(stack.enter_context(_process(world, "dagster-daemon", *told)))
+            command = ("run", "-w", str(workspace))
+            found.processes.append(stack.enter_context(_process(world, "dagster-daemon", *command)))
             yield found
     finally:
         os.environ.pop("DAGSTER_HOME")
@@ -120,7 +120,7 @@ def daemon(world: World, form: str) -> Iterator[Daemon]:
 
 @contextmanager
 def _process(world: World, script: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process group of its own, whose output goes to a file and which ends with the block."""
+    """A separate process group, whose output goes to a file and which ends with the block."""
     command = [str(Path(sys.executable).with_name(script)), *arguments]
     with (
         (world.folder / f"{script}.log").open("wb") as log,

@@ -1,7 +1,7 @@
-"""Dagster as it is deployed, one step at a time: what the UI asks for, what the daemon does of it.
+"""Dagster as it is deployed, one step at a time: requests of the UI, steps of the daemon.
 
-The code server and its runs are processes; the daemon's loops are turned by hand, so that nothing
-waits for their half minutes.
+The code server and its runs are processes; the tests run the daemon's loops by hand, so that they
+need not wait for their 30 seconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from returns_orchestration.window import Window
 PROJECT = Path(__file__).parents[2]
 WAIT_AT_THE_END = "code_servers:\n  wait_for_local_processes_on_shutdown: true\n"
 ROUNDS = 6
-"""Looks at a backfill of one run before something is wrong; two or three should do."""
+"""The most looks at a backfill of one run before the test fails; two or three should do."""
 
 AWAITED = 90.0
 """Seconds until a test fails that waits for processes; healthy ones take a third of it."""
@@ -74,7 +74,7 @@ COUNTS = """query ($id: String!) {
 
 
 class Deployment:
-    """A workspace whose code server runs, and the daemon's loops."""
+    """A workspace with a running code server, and the daemon's loops."""
 
     def __init__(self, instance: dg.DagsterInstance, workspace: WorkspaceProcessContext) -> None:
         self.instance = instance
@@ -82,7 +82,7 @@ class Deployment:
         self._queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """What the UI's server answers."""
+        """The answer of the UI's server."""
         context = self._workspace.create_request_context()
         answer = execute_dagster_graphql(context, query, variables)
         assert not answer.errors
@@ -96,7 +96,7 @@ class Deployment:
         return {"repositoryLocationName": location.name, "repositoryName": found.name}, found
 
     def backfill(self, windows: Sequence[Window]) -> str:
-        """As *Materialize all* does."""
+        """Like *Materialize all*."""
         what = {
             "assetSelection": [{"path": [name]} for name in HOURLY],
             "partitionNames": [window.key for window in windows],
@@ -104,12 +104,12 @@ class Deployment:
         return str(self.ask(LAUNCH, what=what)["launched"]["backfillId"])
 
     def repeat(self, backfill: str, strategy: str) -> str:
-        """As *Re-execute* does on a backfill's page; ``strategy`` as there."""
+        """Like *Re-execute* on a backfill's page; ``strategy`` as there."""
         what = {"parentRunId": backfill, "strategy": strategy}
         return str(self.ask(REPEAT, what=what)["launched"]["backfillId"])
 
     def repeat_run(self, run: str, strategy: str) -> str:
-        """As *Re-execute* does on a run's page."""
+        """Like *Re-execute* on a run's page."""
         what = {"parentRunId": run, "strategy": strategy}
         return str(self.ask(REPEAT_RUN, what=what)["launched"]["run"]["runId"])
 
@@ -132,7 +132,7 @@ class Deployment:
         raise AssertionError(message)
 
     def finish_runs(self) -> None:
-        """Start what is queued, one run after another, until the last process has ended."""
+        """Start the queued runs, one after another, until the last process has ended."""
         until(self._has_no_runs)
 
     def _has_no_runs(self) -> bool:
@@ -141,7 +141,7 @@ class Deployment:
         return not self.instance.get_runs(dg.RunsFilter(statuses=statuses))
 
     def kill(self, run: str) -> None:
-        """End the run's process as nothing can be caught."""
+        """Kill the run's process by a signal that it cannot catch."""
         records = self.instance.get_records_for_run(run, of_type=dg.DagsterEventType.ENGINE_EVENT)
         pids = [
             entry.value
@@ -152,7 +152,7 @@ class Deployment:
         os.kill(int(pids[0]), signal.SIGKILL)
 
     def counts(self, backfill: str) -> dict[str, tuple[int, int]]:
-        """Asset to the hours that the backfill's page shows as completed and as failed."""
+        """By asset, the hours that the backfill's page shows as completed and as failed."""
         found = self.ask(COUNTS, id=backfill)["partitionBackfillOrError"]["assetBackfillData"]
         return {
             status["assetKey"]["path"][0]: (

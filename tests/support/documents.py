@@ -1,9 +1,9 @@
-"""What the documents show of settings, tables, checks, commands and alerts, made from the code.
+"""The documents' blocks about settings, tables, checks, commands and alerts, made from the code.
 
-`make docs` writes it anew, and the whole of `.env.example`.
+`make docs` writes them again, and the whole of `.env.example`.
 
-A block stands between two comments, `<!-- NAME -->` and `<!-- end of NAME -->`; a test holds that
-each is as the code makes it.
+A block is between two comments, `<!-- NAME -->` and `<!-- end of NAME -->`; a test checks that
+each equals the one that the code makes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from returns_orchestration.state.claims import Claim
 from returns_orchestration.window import Window
 
 MANY_OPTIONS = 8
-"""So many options of a command are left to its --help."""
+"""With that many options a command's options are left to its --help."""
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -62,7 +62,7 @@ def blocks() -> dict[str, str]:
 
 
 def pages() -> dict[Path, str]:
-    """Every document, as the code makes its blocks; each block stands in one page."""
+    """Every document, with its blocks as the code makes them; each block is in one page."""
     made = {path: path.read_text() for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))}
     for name, block in blocks().items():
         whole = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
@@ -156,7 +156,7 @@ def _options(name: str) -> str:
         elif isinstance(default, tuple):
             default = " ".join(map(str, default))
         shown = "none" if default in (None, "") else f"`{default}`"
-        # The names of faults have a table of their own.
+        # The names of faults have a separate table.
         help_text = str(getattr(option, "help", "")).split(" Names: ")[0]
         lines.append(f"| {written} | {shown} | {help_text} |")
     return "\n".join(lines) + "\n"
@@ -200,7 +200,7 @@ def _tables() -> str:
 
 
 def _checks() -> str:
-    """Every check, with what its claims are; they are judged here over empty tables."""
+    """Every check, with its claims; they are judged here on empty tables."""
     hourly = {table.name: table.empty() for table in tables.MADE_HOURLY}
     daily = {table.name: table.empty() for table in tables.MADE_DAILY}
     of_poll = claims.of_poll(damaged_text=0, vanished=0, far=0, clock_ahead=timedelta(0))
@@ -243,7 +243,7 @@ def _usage(command: Any) -> list[str]:
     """The arguments and options, as they are written."""
     found = []
     for parameter in command.params:
-        if parameter.name == "demo":  # the page says once that every command takes it
+        if parameter.name == "demo":  # the page states once that every command takes it
             continue
         if parameter.param_type_name == "argument":
             found.append(parameter.metavar or "")

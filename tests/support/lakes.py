@@ -1,4 +1,4 @@
-"""Looking at a whole lake at once."""
+"""Reading a whole lake at once."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Counts = tuple[Counter[tuple[Any, str]], Counter[tuple[Any, str]], Counter[tuple
 
 
 def bytes_of(store: Store, below: str = "") -> dict[str, bytes | None]:
-    """Every file of the lake with its bytes, but for the log, which each poll adds to."""
+    """Every file of the lake with its bytes, without the log, to which each poll adds."""
     paths = (path for path in store.list(below) if not path.startswith(POLL_LOG))
     return {path: store.get(path) for path in paths}
 
 
 def files_of(lake: Path) -> dict[str, bytes]:
-    """Every file below a folder with its bytes, but for the log, which each poll adds to."""
+    """Every file below a folder with its bytes, without the log, to which each poll adds."""
     files = (p for p in sorted(lake.rglob("*")) if p.is_file() and POLL_LOG not in p.parts)
     return {str(path.relative_to(lake)): path.read_bytes() for path in files}
 
@@ -59,7 +59,7 @@ def placed(store: Store, table: str) -> pl.DataFrame | None:
 
 
 def rows_with_place(store: Store, table: str, *columns: str) -> Counter[tuple[Any, ...]]:
-    """How often each row of ``columns``, one of which may be ``place``, stands in a table."""
+    """How often each row of ``columns``, one of which may be ``place``, occurs in a table."""
     frame = placed(store, table)
     return Counter(() if frame is None else frame.select(columns).rows())
 
@@ -75,5 +75,5 @@ def counted(store: Store, table: str) -> Counts:
 
 
 def tables_of(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Of the files of a lake, those that a reader reads."""
+    """The files of a lake that a reader reads."""
     return {path: content for path, content in files.items() if not path.startswith("_")}

@@ -1,7 +1,7 @@
-"""What polls cost: processor time and memory of a process that does nothing else.
+"""The cost of polls: processor time and memory of a process that does nothing else.
 
-``measure`` serves replies on a loopback port and polls each in a process of its own, forked from
-one that has imported the client. Run as a script it is that process: it reads addresses from its
+``measure`` serves replies on a loopback port and polls each in a separate process, forked from one
+that has imported the client. Run as a script it is that process: it reads addresses from its
 standard input, one a line, and prints a line of figures for each.
 """
 
@@ -40,7 +40,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one poll came to: records or the type of its error, and what it took."""
+    """The result of one poll: records or the type of its error, and its cost."""
 
     outcome: str
     said: str
@@ -53,10 +53,10 @@ class Figures:
 
 
 def measure(replies: Mapping[str, Served]) -> dict[str, Figures]:
-    """Poll each reply by the real client, in a process of its own, and say what that took.
+    """Poll each reply by the real client, in a separate process, and measure the cost.
 
-    ``seconds`` are of the processor, all attempts together; ``megabytes`` are the most memory above
-    what the process held before.
+    ``seconds`` are processor time, all attempts together; ``megabytes`` are the most memory above
+    the memory of the process before.
     """
     by_path = {f"/{number}/": reply for number, reply in enumerate(replies.values())}
 
@@ -127,7 +127,7 @@ _UNIT = 1 if sys.platform == "darwin" else 2**10
 
 
 def _resident() -> float:
-    """Bytes of memory now; where that is not told, the most so far."""
+    """Bytes of memory now; where that is not available, the most so far."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize()

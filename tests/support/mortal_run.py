@@ -1,6 +1,6 @@
-"""One run of a job in a process of its own, at a moment of its own: the tests kill it.
+"""One run of a job in a separate process, at a given moment: the tests kill it.
 
-As a script it reads from its standard input what to run and when.
+As a script it reads the run and the moment from its standard input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from returns_orchestration.settings import load_settings
 from support.world import HASTY, World
 
 AWAITED = 60.0
-"""Seconds until a test fails that waits for what a healthy process does in five."""
+"""Seconds until a test fails that waits for a process; a healthy one needs five."""
 
 
 def run_and_kill(  # noqa: PLR0917 - what a run is
@@ -32,7 +32,7 @@ def run_and_kill(  # noqa: PLR0917 - what a run is
     now: datetime,
     requests: int,
 ) -> None:
-    """Start ``request`` as of ``now`` and kill it once it has sent so many ``requests``."""
+    """Start ``request`` as of ``now`` and kill it once it has sent that many ``requests``."""
     reached = world.when_asked(requests)
     asked = {
         "now": now.isoformat(),
@@ -76,7 +76,7 @@ def execute(
 
 
 def main() -> None:
-    """What to run comes as JSON; the settings as ever from the environment."""
+    """The run comes as JSON; the settings come from the environment as usual."""
     asked: dict[str, Any] = json.load(sys.stdin)
     now = datetime.fromisoformat(asked.pop("now"))
     settings = load_settings()

@@ -1,4 +1,4 @@
-"""A store that dies at a change, as a process is killed there."""
+"""A store that dies at a change, like a process killed there."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Killed(BaseException):
-    """What no code of ours catches, like the end of a process."""
+    """An exception that the package does not catch, like the end of a process."""
 
 
 class MortalStore(ObjectStore):
-    """Takes ``left`` changes, deletions too, and dies at the next and at all after it.
+    """Accepts ``left`` changes, also deletions, and dies at the next and at all later ones.
 
-    With ``fatal`` only what stands below that path counts.
+    With ``fatal`` only changes below that path count.
     """
 
     def __init__(self, remote: Remote, left: int = 0, fatal: str = "") -> None:

@@ -1,9 +1,9 @@
-"""What the rules of today make of a fixed set of odd records, and what was noted of it.
+"""The results of the current rules for a fixed set of odd records, and the noted results.
 
 ``data/odd-records.json`` has the records, by name, each as one or several polls of one hour;
-``data/rules.json`` has, beside the version of the rules, a digest of what each became: its rows in
-every table of the hour, rejected records with their reasons, and its counts. A null says nothing,
-so that a column which is new and empty changes nothing here; columns are rules by themselves.
+``data/rules.json`` has, beside the version of the rules, a digest of each result: its rows in every
+table of the hour, rejected records with their reasons, and its counts. Nulls are left out, so that
+a new, empty column changes nothing here; columns are rules by themselves.
 
 A record never changes: another oddity is another name. After raising ``stages/rules.VERSION``, or
 for new records, run::
@@ -47,7 +47,7 @@ def cases() -> list[dict[str, Any]]:
 
 
 def made_of(case: dict[str, Any]) -> dict[str, Any]:
-    """What its polls become: the rows of each table of the hour without nulls, and the counts."""
+    """The result of its polls: the rows of each table of the hour without nulls, and the counts."""
     lake = Lake(ObjectStore(MemoryStore(), "memory://lake"), lambda: HOUR.end)
     reader = RecordReader(ZoneInfo(case.get("zone", "UTC")))
     names = lake.names()
@@ -73,9 +73,9 @@ def digest_of(made: Any) -> str:
 
 
 def digests(of: str = "") -> Digests:
-    """What the rules of this moment make of each odd record whose name begins so, by table.
+    """The results of the current rules for each odd record whose name begins so, by table.
 
-    A new table is new, and changes nothing that was noted.
+    A new table is new, and changes no noted result.
     """
     return {
         f"{case['name']} | {part}": digest_of(rows)
@@ -86,7 +86,7 @@ def digests(of: str = "") -> Digests:
 
 
 def verdict(found: Digests, version: int, noted: Digests, noted_version: int) -> str:
-    """What has to be done, in words; "" where all is as it was noted."""
+    """The remedy, in words; "" where all results are as noted."""
     changed = sorted(name for name in noted if found.get(name) != noted[name])
     new = sorted(found.keys() - noted.keys())
     if changed and version == noted_version:
@@ -104,18 +104,18 @@ def verdict(found: Digests, version: int, noted: Digests, noted_version: int) ->
 
 
 def noted() -> tuple[Digests, int]:
-    """What was noted: the digests, and the version of the rules that gave them."""
+    """The noted digests, and the version of the rules that gave them."""
     read = json.loads(NOTED.read_text())
     return read["records"], read["version"]
 
 
 def write() -> str:
-    """Note what the rules of today give; why not, where the version was not raised."""
+    """Note the results of the current rules; gives the reason where the version was not raised."""
     found = digests()
     if NOTED.exists():
-        said = verdict(found, rules.VERSION, *noted())
-        if "raise VERSION" in said:
-            return said
+        advice = verdict(found, rules.VERSION, *noted())
+        if "raise VERSION" in advice:
+            return advice
     content = {"version": rules.VERSION, "records": found}
     NOTED.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return ""

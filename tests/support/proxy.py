@@ -1,7 +1,7 @@
-"""A proxy on a real port between the client and an API, which does to replies what networks do.
+"""A proxy on a real port between the client and an API, which spoils replies as networks do.
 
-Each request is told apart by the hour it asks for, and ``plan`` says what befalls it. The reply is
-read from the API whole, and what is done to it is done byte by byte on a socket of its own.
+Each request is distinguished by its hour, and ``plan`` gives its fault. The reply is read whole
+from the API, and the fault is applied byte by byte on a separate socket.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Broken(Exception):
 
 
 class Proxy:
-    """Passes requests on to ``upstream``; ``plan`` names what befalls the n-th one for an hour."""
+    """Passes requests on to ``upstream``; ``plan`` names the fault of the n-th one for an hour."""
 
     def __init__(self, upstream: str) -> None:
         parts = urlsplit(upstream)
@@ -44,7 +44,7 @@ class Proxy:
         self.base_url = ""
 
     def forget(self, plan: Plan) -> None:
-        """Count requests anew, and do to them what ``plan`` says."""
+        """Restart the count of requests, and treat them by ``plan``."""
         with self._lock:
             self.plan, self.asked = plan, Counter()
 
@@ -79,11 +79,11 @@ class Proxy:
                 self._one(client)
             except Broken as end:
                 hard = end.hard
-            if hard:  # a reset in the place of an end
+            if hard:  # a reset in place of an end
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def _one(self, client: socket.socket) -> None:
-        """One request and what becomes of it; a connection serves no second one."""
+        """One request and its outcome; a connection serves no second one."""
         request = b""
         while b"\r\n\r\n" not in request:
             received = client.recv(65_536)
@@ -98,7 +98,7 @@ class Proxy:
         TOXICS[toxic](self, client, request)
 
     def _passed_on(self, request: bytes) -> bytes:
-        """The API's whole reply; it is asked to close, so that its end is known."""
+        """The API's whole reply; the request asks it to close, so that its end is known."""
         request = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"", request)
         request = request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
         with socket.create_connection(self._upstream, timeout=LONGEST) as upstream:
@@ -106,7 +106,7 @@ class Proxy:
             pieces = iter(lambda: upstream.recv(65_536), b"")
             return b"".join(pieces)
 
-    # ---- what befalls a request and its reply
+    # ---- the faults of a request and its reply
 
     def all_of_it(self, client: socket.socket, request: bytes) -> None:
         client.sendall(self._passed_on(request))
@@ -125,7 +125,7 @@ class Proxy:
             self._over.wait(0.001)  # else they arrive as one
 
     def slow(self, client: socket.socket, request: bytes) -> None:
-        """Over a thin line, as fast as it takes a fifth of a second."""
+        """Over a slow line, so that it takes a fifth of a second."""
         reply = self._passed_on(request)
         size = 1 + len(reply) // 20
         for at in range(0, len(reply), size):
@@ -133,7 +133,7 @@ class Proxy:
             self._over.wait(0.01)
 
     def trickling(self, client: socket.socket, request: bytes) -> None:
-        """A byte now and then: no single wait is long, and the whole would take minutes."""
+        """Single bytes: no single wait is long, and the whole would take minutes."""
         reply = self._passed_on(request)
         for at in range(len(reply)):
             client.sendall(reply[at : at + 1])
@@ -146,7 +146,7 @@ class Proxy:
         self.mute(client, request)
 
     def mute(self, client: socket.socket, _: bytes) -> None:
-        """Say nothing more until the client gives up."""
+        """Send nothing more until the client gives up."""
         client.settimeout(LONGEST)
         client.recv(1)
 
@@ -171,7 +171,7 @@ class Proxy:
         raise Broken(hard=False)
 
     def death_after(self, client: socket.socket, request: bytes) -> None:
-        """A whole reply; then the connection that was to stay dies at the next request."""
+        """A whole reply; then the kept connection ends at the next request."""
         reply = self._passed_on(request)
         client.sendall(re.sub(rb"(?i)\r\nconnection: close", b"\r\nConnection: keep-alive", reply))
         client.settimeout(LONGEST)
@@ -186,7 +186,7 @@ GOOD: dict[str, Callable[[Proxy, socket.socket, bytes], None]] = {
     "bandwidth": Proxy.slow,
     "death after": Proxy.death_after,
 }
-"""A whole reply comes through."""
+"""A whole reply passes."""
 
 BAD: dict[str, Callable[[Proxy, socket.socket, bytes], None]] = {
     "trickle": Proxy.trickling,
@@ -198,6 +198,6 @@ BAD: dict[str, Callable[[Proxy, socket.socket, bytes], None]] = {
     "reset in the body": Proxy.reset_in_body,
     "close in the body": Proxy.closed_in_body,
 }
-"""None does."""
+"""No reply passes."""
 
 TOXICS = GOOD | BAD

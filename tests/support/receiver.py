@@ -1,4 +1,4 @@
-"""A real receiver of alerts on loopback: what Apprise's json:// and a heartbeat reach."""
+"""A real receiver on loopback, for alerts by Apprise's json:// and for a heartbeat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Receiver:
-    """Remembers what it was sent; answers ``status``, and keeps nothing unless that is a 200."""
+    """Remembers received messages; answers ``status``, and keeps them only if that is 200."""
 
     def __init__(self, port: int) -> None:
         self.status = 200

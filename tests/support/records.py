@@ -1,7 +1,7 @@
 """Realistic records of both shapes that were published, as dicts, with overrides.
 
 Every name, number and address is invented. ``changes`` are merged into the record: an object into
-an object, anything else replaces; ``ABSENT`` takes a key away.
+an object, anything else replaces; ``ABSENT`` removes a key.
 """
 
 from __future__ import annotations

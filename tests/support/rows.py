@@ -32,7 +32,7 @@ def typed(record: Any) -> Typed:
 
 
 def reason_refused(record: Any) -> str:
-    """Why a record cannot be used."""
+    """The reason why a record is unusable."""
     read = READER.read(record if isinstance(record, str) else on_the_wire(record))
     assert isinstance(read, Refused), read
     return read.reason

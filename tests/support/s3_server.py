@@ -1,7 +1,7 @@
-"""A store on a real loopback port: as much S3 as the lake speaks, with switches for faults.
+"""A store on a real loopback port: the part of S3 that the lake uses, with switches for faults.
 
 PUT (with If-None-Match), GET, HEAD, DELETE, a listing (version 2, in pages) and the bulk delete.
-Signatures are not checked, only whose access key id they name.
+Signatures are not checked, only the access key id in them.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ STATUSES: dict[str, int] = {
 
 
 class S3Server:
-    """Objects by key. What it is to do wrong is set on it at any time.
+    """Objects by key. Its faults may be set at any time.
 
-    ``refusal`` answers every request; ``hiccups`` befall the next requests, one each: a reply, or
+    ``refusal`` answers every request; ``hiccups`` strike the next requests, one each: a reply, or
     "reset" before anything is done, "reset after" it was done, "none". ``if_none_match`` is whether
     a PUT with that header is "honoured", "ignored" or "unknown" (501). ``allowed`` are the methods
     that the credentials give a right to.
@@ -81,7 +81,7 @@ class S3Server:
             server.server_close()
 
     def put(self, key: str, content: bytes, *, create: bool) -> str:
-        """The code of what is wrong with it, or ""."""
+        """The error code of the request, or ""."""
         with self.lock:
             if create and self.if_none_match == "unknown":
                 return "NotImplemented"
@@ -91,7 +91,7 @@ class S3Server:
         return ""
 
     def listing(self, query: dict[str, str]) -> str:
-        """A page of keys after a given one, and of what keys have in common up to the delimiter."""
+        """A page of keys after a given one, and of their common prefixes up to the delimiter."""
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
         after = query.get("continuation-token", query.get("start-after", ""))
         with self.lock:
@@ -121,7 +121,7 @@ def _entry(name: str, content: bytes | None) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection; ``s3`` is whose objects it serves."""
+    """One connection; it serves the objects of ``s3``."""
 
     s3: S3Server
     protocol_version = "HTTP/1.1"
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = _serve  # noqa: N815
 
     def _do(self, key: str, query: dict[str, str], content: bytes, *, lost: bool) -> None:
-        """The request is well: do it. With ``lost`` its answer never arrives."""
+        """The request is valid: do it. With ``lost`` its answer never arrives."""
         status, code, body = 200, "", b""
         if self.command == "PUT":
             code = self.s3.put(key, content, create=self.headers.get("If-None-Match") == "*")
@@ -180,8 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, body)
 
     def _refuse(self, code: str, status: int | None = None) -> None:
-        told = f"<Error><Code>{code}</Code><Message>by {SECRET}</Message></Error>"
-        self._answer(status or STATUSES[code], told.encode())
+        content = f"<Error><Code>{code}</Code><Message>by {SECRET}</Message></Error>"
+        self._answer(status or STATUSES[code], content.encode())
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)

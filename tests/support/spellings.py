@@ -1,7 +1,7 @@
-"""Ways to tell a value back without writing it: encoded, in pieces, turned round; and other people.
+"""Ways to echo a value without writing it: encoded, in pieces, reversed; and personal data.
 
-Used where the API repeats what it was asked: by the tests of what is quoted, and by the proof that
-no secret is told.
+Used where the API repeats the request: by the tests of quoted text, and by the proof that no secret
+is shown.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "its beginning": lambda text: text[: len(text) * 2 // 3],
     "its end": lambda text: text[len(text) // 3 :],
 }
-"""Each takes a value and gives what a message may hold instead of it."""
+"""Each takes a value and gives the text that a message may hold instead of it."""
 
 PERSONAL = {
     "telephone with a dash": ("98765-43210", "98765", "43210"),
@@ -63,4 +63,4 @@ PERSONAL = {
     "name of another script": ("रवि कुमार", "रवि", "कुमार"),
     "picture": ("https://cdn.example/p/ab12.jpg", "cdn", "example", "ab12", "jpg"),
 }
-"""What a person may be told by, and the pieces of it of which a message holds none."""
+"""Data that identifies a person, and its pieces, none of which a message may hold."""

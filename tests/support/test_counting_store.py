@@ -1,4 +1,4 @@
-"""The store that counts requests counts those that S3 gets."""
+"""The counting store counts the requests that S3 gets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def use(store: Store) -> None:
     assert list(store.list("")) == ["t/two"]
 
 
-def test_it_counts_what_s3_is_asked(s3: S3Server, tmp_path: Path) -> None:
+def test_it_counts_the_requests_to_s3(s3: S3Server, tmp_path: Path) -> None:
     counted = CountingStore(open_store(f"s3://{BUCKET}/lake"))
     use(counted)
     sent = Counter("LIST" if "?" in r and r[0] == "G" else KINDS[r.split()[0]] for r in s3.requests)
@@ -60,7 +60,7 @@ def test_a_list_is_one_request_for_each_thousand_names(
         counted.requests.clear()
 
 
-def test_each_request_takes_its_time_and_those_of_one_call_are_abreast(tmp_path: Path) -> None:
+def test_each_request_takes_its_time_and_those_of_one_call_are_concurrent(tmp_path: Path) -> None:
     waits: list[float] = []
     use(CountingStore(FolderStore(tmp_path / "counted"), wait=waits.append))
     assert not waits

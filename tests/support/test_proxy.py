@@ -1,4 +1,4 @@
-"""The proxy of the tests does what its toxics say, as a plain socket sees it."""
+"""The proxy of the tests applies its toxics, as a plain socket sees it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def received(proxy: Proxy, seconds: float = 5.0) -> tuple[bytes, str, int]:
-    """What came, how it ended, and in how many pieces."""
+    """The received bytes, how they ended, and in how many pieces."""
     parts = urlsplit(proxy.base_url)
     address = (parts.hostname or "", parts.port or 0)
     with socket.create_connection(address, timeout=seconds) as client:
@@ -45,7 +45,7 @@ def whole(came: bytes) -> bool:
 
 
 @pytest.mark.parametrize("toxic", sorted(GOOD.keys() - {"death after"}))
-def test_a_good_reply_comes_through(proxy: Proxy, toxic: str) -> None:
+def test_a_good_reply_passes(proxy: Proxy, toxic: str) -> None:
     proxy.plan = lambda *_: toxic
     came, ended, pieces = received(proxy)
     assert whole(came)
@@ -67,7 +67,7 @@ def test_a_good_reply_comes_through(proxy: Proxy, toxic: str) -> None:
         ("close in the body", "end", True),
     ],
 )
-def test_a_bad_reply_ends_as_it_is_called(
+def test_a_bad_reply_ends_as_its_name_states(
     proxy: Proxy, toxic: str, end: str, has_head: bool
 ) -> None:
     proxy.plan = lambda *_: toxic
@@ -82,7 +82,7 @@ def test_every_toxic_is_tried_here() -> None:
     assert len(BAD) == 8
 
 
-def test_a_connection_that_was_to_stay_dies_at_the_next_request(proxy: Proxy) -> None:
+def test_a_kept_connection_ends_at_the_next_request(proxy: Proxy) -> None:
     proxy.plan = lambda *_: "death after"
     parts = urlsplit(proxy.base_url)
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5) as client:
@@ -95,7 +95,7 @@ def test_a_connection_that_was_to_stay_dies_at_the_next_request(proxy: Proxy) ->
             client.recv(1)
 
 
-def test_the_plan_tells_hours_and_attempts_apart(proxy: Proxy) -> None:
+def test_the_plan_distinguishes_hours_and_attempts(proxy: Proxy) -> None:
     proxy.forget(lambda _, attempt: "close before" if attempt == 1 else "none")
     assert [whole(received(proxy)[0]) for _ in range(2)] == [False, True]
     assert proxy.asked == {"2026-11-07T01:00:00": 2}

@@ -1,4 +1,4 @@
-"""The S3 server of the tests does what S3 does, as a plain HTTP client sees it."""
+"""The S3 server of the tests behaves like S3, as a plain HTTP client sees it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def create(server: S3Server, content: bytes) -> tuple[int, str]:
     return code(ask(server, "PUT", "/a/once", content, If_None_Match="*"))
 
 
-def test_what_is_put_is_got_until_it_is_deleted(server: S3Server) -> None:
+def test_an_object_is_returned_until_it_is_deleted(server: S3Server) -> None:
     assert ask(server, "PUT", "/a/b%20c", b"content")[0] == 200
     assert ask(server, "GET", "/a/b%20c") == (200, "content")
     assert ask(server, "HEAD", "/a/b%20c") == (200, "")
@@ -55,9 +55,9 @@ def test_what_is_put_is_got_until_it_is_deleted(server: S3Server) -> None:
 def test_several_are_deleted_at_once(server: S3Server) -> None:
     server.objects = {"a&b": b"", "c": b"", "d": b""}
     body = b"<Delete><Object><Key>a&amp;b</Key></Object><Object><Key>d</Key></Object></Delete>"
-    status, said = ask(server, "POST", "?delete", body)
+    status, content = ask(server, "POST", "?delete", body)
     assert status == 200
-    assert said.count("<Deleted>") == 2
+    assert content.count("<Deleted>") == 2
     assert list(server.objects) == ["c"]
 
 
@@ -77,7 +77,7 @@ def test_a_listing_comes_in_pages_and_groups_by_the_delimiter(server: S3Server) 
     assert re.findall("<Key>(.*?)</Key>", all_of_them) == ["t/a/1", "t/a/2"]
 
 
-def test_a_listing_begins_after_a_given_key_and_its_pages_go_on(server: S3Server) -> None:
+def test_a_listing_begins_after_a_given_key_and_continues_over_pages(server: S3Server) -> None:
     server.objects = {f"t/{name}": b"" for name in "abcd"}
     server.page = 2
     query = "?list-type=2&prefix=t/&start-after=t/a"
@@ -96,7 +96,7 @@ def test_a_listing_begins_after_a_given_key_and_its_pages_go_on(server: S3Server
         ("unknown", (501, "NotImplemented"), None),
     ],
 )
-def test_a_second_create_is_treated_as_the_switch_says(
+def test_a_second_create_is_handled_as_configured(
     switch: Any, second: tuple[int, str], stands: bytes | None, server: S3Server
 ) -> None:
     server.if_none_match = switch
@@ -105,7 +105,7 @@ def test_a_second_create_is_treated_as_the_switch_says(
     assert server.objects.get("a/once") == stands
 
 
-def test_a_refusal_answers_all_and_a_hiccup_one(server: S3Server) -> None:
+def test_a_refusal_answers_every_request_and_a_hiccup_one(server: S3Server) -> None:
     server.refusal = (403, "SignatureDoesNotMatch")
     assert code(ask(server, "PUT", "/f", b"x")) == (403, "SignatureDoesNotMatch")
     assert code(ask(server, "GET", "?list-type=2")) == (403, "SignatureDoesNotMatch")
@@ -117,7 +117,7 @@ def test_a_refusal_answers_all_and_a_hiccup_one(server: S3Server) -> None:
 
 
 @pytest.mark.parametrize(("hiccup", "objects"), [("reset", {}), ("reset after", {"f": b"x"})])
-def test_a_reset_comes_before_or_after_it_is_done(
+def test_a_reset_comes_before_or_after_the_write(
     hiccup: Any, objects: dict[str, bytes], server: S3Server
 ) -> None:
     server.hiccups = [hiccup]
@@ -126,7 +126,7 @@ def test_a_reset_comes_before_or_after_it_is_done(
     assert server.objects == objects
 
 
-def test_a_stranger_another_bucket_and_a_method_without_a_right_are_refused(
+def test_wrong_credentials_buckets_and_methods_are_refused(
     server: S3Server,
 ) -> None:
     assert code(ask(server, "GET", "/f", Authorization="")) == (403, "AccessDenied")
@@ -138,5 +138,5 @@ def test_a_stranger_another_bucket_and_a_method_without_a_right_are_refused(
     assert code(ask(server, "GET", "/f")) == (403, "AccessDenied")
 
 
-def test_its_refusals_hold_a_secret_as_a_trap(server: S3Server) -> None:
+def test_its_refusals_hold_a_secret_as_a_canary(server: S3Server) -> None:
     assert SECRET in ask(server, "GET", "/nothing")[1]

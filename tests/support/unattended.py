@@ -1,6 +1,6 @@
 """Dagster's daemon by hand: a clock that the test sets drives every schedule and sensor.
 
-As under the real one, the definitions are loaded anew at each tick.
+As under the real one, the definitions are loaded again at each tick.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Unattended:
         self.shown: list[Any] = []
         self.kill_next = False
         self.kill_after = 0
-        self.only: set[str] | None = None  # sensors to be looked at, where others tell nothing
+        self.only: set[str] | None = None  # sensors to evaluate, where others do not matter
 
     def load(self) -> None:
-        """Load the definitions anew, as the daemon does each minute: nothing made at load stays."""
+        """Load the definitions again, as the daemon does each minute: objects made at load go."""
         self.definitions = build_defs(self.world.settings, clock=lambda: self.now, retry=HASTY)
         self.repository = self.definitions.get_repository_def()
 
     def live_to(self, end: datetime, *, daemon: bool = True, step: timedelta = STEP) -> None:
-        """Advance the clock in steps; without a daemon nothing is evaluated."""
+        """Advance the clock in steps; without a daemon no tick is evaluated."""
         while self.now < end:
             self.now += step
             if daemon:
@@ -60,7 +60,7 @@ class Unattended:
                     data = schedule.evaluate_tick(at)
                 self.launch(data.run_requests or [], schedule.job_name)
         names = [sensor.name for sensor in self.repository.sensor_defs]
-        # `incidents` looks after everything else did.
+        # `incidents` is evaluated after all others.
         for name in sorted(names, key=lambda name: (name == "incidents", name)):
             if self.only is None or name in self.only:
                 self.look(name)
@@ -79,12 +79,12 @@ class Unattended:
 
     def launch(self, requests: Sequence[dg.RunRequest], job_name: str) -> None:
         for request in requests:
-            # Dagster launches a schedule's tick once; what a sensor asks for, once for its key.
+            # Dagster launches a schedule's tick once; a sensor's request once for its key.
             key = request.run_key or f"{job_name} of {self.now}"
             if key in self.launched:
                 continue
             self.launched.add(key)
-            if self.kill_next:  # it was taken from the queue and died before it did anything
+            if self.kill_next:  # it was taken from the queue and died before its first step
                 self.kill_next = False
             elif self.kill_after and job_name == "hourly":
                 run_and_kill(self.world, self.home, job_name, request, self.now, self.kill_after)
@@ -111,7 +111,7 @@ class Unattended:
 
 
 def polls_of(world: World) -> dict[str, list[str]]:
-    """Window to the outcomes of its polls, in order: fault or 'ok'."""
+    """By window, the outcomes of its polls, in order: fault or 'ok'."""
     found: dict[str, list[str]] = {}
     for request in world.simulator.requests:
         found.setdefault(str(request.start_time), []).append(request.fault or "ok")

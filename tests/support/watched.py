@@ -18,7 +18,7 @@ from support.world import World
 
 
 class Watched(Unattended):
-    """The daemon by hand, and what its alerts remember."""
+    """The daemon by hand, and the memory of its alerts."""
 
     @property
     def state(self) -> State:

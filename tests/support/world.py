@@ -1,6 +1,6 @@
 """A world for the end-to-end tests: the simulator on a real port, a lake, a Dagster home.
 
-Commands run as a user runs them, in a process of their own; nothing is mocked.
+Commands run as a user runs them, in separate processes, without mocks.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ HASTY = Hasty(base_seconds=0.001, slowest_seconds=0.002)
 BRIEF = Timeouts(connect=5, read=5, write=5, pool=5, total=20)
 """Longer than any answer takes on a loaded machine."""
 SHORT = Timeouts(connect=2, read=1, write=2, pool=2, total=5)
-"""For tests of what never answers; on a loaded machine something that answers may seem not to."""
+"""For tests without an answer; on a loaded machine a real answer may seem to be missing."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class World:
         return load_settings(env_file=self.folder / "none", **self.environment)
 
     def set_clock(self, clock: Callable[[], datetime]) -> None:
-        """The simulator lives at ``clock()`` from now on."""
+        """Set the simulator's clock to ``clock`` from now on."""
         self.simulator._desk.clock = clock
 
     def pipeline(self, timeouts: Timeouts = BRIEF) -> HourPipeline:
@@ -104,7 +104,7 @@ class World:
         return inherited | home | self.environment
 
     def when_asked(self, requests: int) -> threading.Event:
-        """An event that is set once the simulator has taken so many more ``requests``."""
+        """An event that is set once the simulator has received that many more ``requests``."""
         journal, reached = self.simulator._journal, threading.Event()
         note, enough = journal.note, len(journal.records()) + requests
 
@@ -117,15 +117,15 @@ class World:
         return reached
 
     def scan(self, table: str) -> pl.DataFrame:
-        """What a reader sees of a table."""
+        """A reader's view of a table."""
         return pl.scan_parquet(f"{self.lake}/{table}/**/*.parquet").collect()
 
     def files(self) -> dict[str, bytes]:
-        """Every file of the lake, but for the log of polls, which each poll adds to."""
+        """Every file of the lake, without the log of polls, to which each poll adds."""
         return files_of(self.lake)
 
     def landed(self, windows: list[Window]) -> list[Window]:
-        """Those of ``windows`` of which a poll is kept."""
+        """The ``windows`` with a kept poll."""
         names = Lake(open_store(str(self.lake))).names()
         return [window for window in windows if names.hour(window).polls]
 
