@@ -97,9 +97,14 @@ def trusted_certificates() -> ssl.SSLContext:
     raise SettingsError(fault, next_step="Correct it, or unset it to trust the usual authorities.")
 
 
-def transport_for(url: str) -> httpx.HTTPTransport:
-    """A transport for requests to ``url``. Raises SettingsError, see ``trusted_certificates``."""
-    return httpx.HTTPTransport(trusted_certificates(), proxy=proxy_for(url))
+def status_of(url: str, seconds: float, transport: httpx.BaseTransport | None = None) -> int:
+    """The HTTP status of one GET. Raises httpx.HTTPError, and what ``trusted_certificates`` raises.
+
+    ``seconds`` bounds each step; ``transport`` is for tests.
+    """
+    below = transport or httpx.HTTPTransport(trusted_certificates(), proxy=proxy_for(url))
+    with httpx.Client(timeout=seconds, transport=below) as client:
+        return client.get(url).status_code
 
 
 def share_certificates() -> None:

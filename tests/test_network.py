@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 import trustme
 from pydantic import SecretStr
@@ -22,7 +21,6 @@ from returns_orchestration.network import (
     NETWORK_VARIABLES,
     proxy_for,
     proxy_host,
-    transport_for,
     trusted_certificates,
 )
 from returns_orchestration.window import Window
@@ -148,8 +146,6 @@ def test_polls_alerts_and_the_heartbeat_trust_the_same_authority(
     file = tmp_path / "company.pem"
     authority.cert_pem.write_to_path(str(file))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    with httpx.Client(transport=transport_for(address)) as client:
-        assert client.get(address).is_success
     with pytest.raises(MalformedReply):  # it is no ClickPost, and it was reached
         poll(address)
     assert channels.post("jsons 1", TEST_MESSAGE) == ""

@@ -15,13 +15,12 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final
 
-import httpx
-
-from returns_orchestration.network import share_certificates, transport_for
+from returns_orchestration.network import share_certificates, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import httpx
     from pydantic import SecretStr
 
     from returns_orchestration.alerts.outbox import Message
@@ -108,8 +107,7 @@ class Channels:
         with _muted():
             try:
                 asset = apprise.AppriseAsset(app_id="returns-orchestration", async_mode=False)
-                # One URL for each channel, all in this thread.
-                one = apprise.Apprise(asset=asset)
+                one = apprise.Apprise(asset=asset)  # one URL for each channel, all in this thread
                 if not one.add(self._urls[name].get_secret_value()):
                     return "its URL is none that Apprise knows"
                 for service in one:
@@ -133,9 +131,7 @@ def beat(url: SecretStr | None, transport: httpx.BaseTransport | None = None) ->
     why = ""
     with _muted():
         try:
-            below = transport or transport_for(url.get_secret_value())
-            with httpx.Client(timeout=HEARTBEAT_SECONDS, transport=below) as client:
-                status = client.get(url.get_secret_value()).status_code
+            status = status_of(url.get_secret_value(), HEARTBEAT_SECONDS, transport)
             why = "" if status < 400 else f"HTTP {status}"
         except Exception as error:  # noqa: BLE001 - it must not end the tick that it reports
             why = type(error).__name__
