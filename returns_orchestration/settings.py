@@ -182,6 +182,13 @@ class Settings(BaseSettings):
         description="address of Dagster's UI for people; links in alerts begin with it",
         json_schema_extra=_form("http:// or https:// address"),
     )
+    ui_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        alias="RETURNS_UI_HOSTS",
+        description="names under which people reach Dagster's UI, beside `localhost`; requests to "
+        "another name are refused",
+        json_schema_extra=_form("host names without a port, with commas between"),
+    )
     heartbeat_url: SecretStr | None = Field(
         None,
         alias="RETURNS_HEARTBEAT_URL",
@@ -321,7 +328,7 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return ages
 
-    @field_validator("acknowledged", mode="before")
+    @field_validator("acknowledged", "ui_hosts", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -32,6 +32,7 @@ from returns_orchestration.cli import (
     metrics,
     rebuild,
     rezone,
+    serve,
     show,
     simulate,
     status,
@@ -98,6 +99,7 @@ _command(alert.alert)
 _command(health.health)
 _command(metrics.metrics)
 _command(dev.dev)
+_command(serve.serve)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
-import sys
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,25 +12,20 @@ import typer
 
 from returns_orchestration.cli import demo_lake
 from returns_orchestration.cli.config import print_warnings
-from returns_orchestration.env_file import ENV_FILE_VARIABLE, env_file
+from returns_orchestration.cli.services import HOST, PORT, Part, Services
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.settings_source import sources
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from returns_orchestration.settings import Settings
 
-HOST = "127.0.0.1"
 START_SECONDS = 180.0
 """How long Dagster may take until its UI answers."""
 
-END_SECONDS = 20.0
-
 
 def dev(
-    port: Annotated[int, typer.Option(help="Port of the UI.", min=1, max=65535)] = 3000,
+    port: Annotated[int, typer.Option(help="Port of the UI.", min=1, max=65535)] = PORT,
     simulator_port: Annotated[
         int, typer.Option(help="Port of the simulator, if it is needed.", min=1, max=65535)
     ] = demo_lake.SIMULATOR_PORT,
@@ -59,11 +50,6 @@ def dev(
         if sources()["RETURNS_DAGSTER_URL"] == "default":
             os.environ["RETURNS_DAGSTER_URL"] = f"http://{HOST}:{port}"
         settings = load_settings()
-        # Dagster's command reads a .env in its folder over the environment, and ours does not.
-        # So it runs in another folder, and is told where both are.
-        os.environ["RETURNS_LAKE"] = settings.lake
-        if env_file().is_file():
-            os.environ[ENV_FILE_VARIABLE] = str(env_file().absolute())
         typer.echo(f"The lake is {settings.lake}. Dagster starts, which takes some seconds ...")
         raise typer.Exit(_serve(port, settings))
 
@@ -81,53 +67,19 @@ def _ensure_free(port: int) -> None:
 
 
 def _serve(port: int, settings: Settings) -> int:
-    """Run `dagster dev` until it ends or a signal comes; the exit code."""
-    from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415 - Dagster is slow to import
+    """Run all parts until one ends or a signal comes; the exit code."""
+    with Services(settings, quiet=True) as services:
+        services.start(Part.CODE_SERVER)
+        if services.wait_until(services.code_server_answers, START_SECONDS):
+            services.start(Part.DAEMON)
+            services.start(Part.WEBSERVER, port=port)
+            if services.wait_until(lambda: _answers(port), START_SECONDS):
+                typer.echo(f"Dagster's UI: http://{HOST}:{port} (Ctrl-C ends it)")
+        return services.run()
 
-    with open_instance(settings):  # makes DAGSTER_HOME and its databases, or says why not
-        pass
-    module = "returns_orchestration.definitions"
-    # Dagster says of its own command that another one is newer: no news for whoever runs ours.
-    quiet = ("-W", "ignore:Function")
-    command = [sys.executable, *quiet, "-m", "dagster", "dev", "--host", HOST, "--port", str(port)]
-    command += ["--module-name", module, "--log-level", "warning"]
-    dagster = subprocess.Popen(command, cwd=dagster_home(settings), start_new_session=True)  # noqa: S603 - our own command
-    stopped = False
 
-    def stop(_: int, __: FrameType | None) -> None:
-        nonlocal stopped
-        if not stopped:
-            typer.echo("Stopping, which takes up to 20 seconds ...")
-        stopped = True
-        dagster.send_signal(signal.SIGINT)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+def _answers(port: int) -> bool:
     try:
-        if _answers(dagster, port):
-            typer.echo(f"Dagster's UI: http://{HOST}:{port} (Ctrl-C ends it)")
-        code = dagster.wait()
-    finally:
-        _end(dagster)
-    return 0 if stopped else code or 1
-
-
-def _answers(dagster: subprocess.Popen[bytes], port: int) -> bool:
-    """Whether the UI answers in time; False once Dagster has ended."""
-    deadline = time.monotonic() + START_SECONDS
-    while dagster.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://{HOST}:{port}/server_info", trust_env=False).is_success:
-                return True
-        except httpx.HTTPError:
-            time.sleep(0.2)
-    return False
-
-
-def _end(dagster: subprocess.Popen[bytes]) -> None:
-    """End Dagster and the processes that it started."""
-    try:
-        dagster.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(dagster.pid, signal.SIGKILL)
-        dagster.wait()
+        return httpx.get(f"http://{HOST}:{port}/server_info", trust_env=False).is_success
+    except httpx.HTTPError:
+        return False

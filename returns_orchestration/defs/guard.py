@@ -54,7 +54,7 @@ class Guard:
             text = "This address is not known. If it is yours, add its name to RETURNS_UI_HOSTS."
             return 400, text
         for origin in (value for name, value in headers if name == b"origin"):
-            is_same = urlsplit(origin).netloc == host
+            is_same = origin.partition("://")[2] == host
             # Behind a proxy the Host may be another than the one that the browser shows.
             if not is_same and _name(origin) not in self._hosts - LOCAL:
                 return 403, "Requests from pages of another site are refused."

@@ -207,6 +207,10 @@ def test_dev_serves_the_ui_by_one_command_and_leaves_nothing_behind(demo: Path) 
         query = {"query": "{ assetNodes { assetKey { path } } }"}
         answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json=query, timeout=60).json()
         assert {"assetKey": {"path": ["raw_returns"]}} in answer["data"]["assetNodes"]
+        foreign = {"Origin": "https://evil.example"}
+        address = f"http://127.0.0.1:{port}/graphql"
+        refused = httpx.post(address, json=query, headers=foreign, timeout=60)
+        assert refused.status_code == 403
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=120)
     assert process.returncode == 0, rest

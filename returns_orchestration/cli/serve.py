@@ -1,0 +1,34 @@
+"""`serve PART`: one process of a deployment, as a service manager starts it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from returns_orchestration.cli.services import HOST, PORT, Part, Services
+from returns_orchestration.settings import load_settings
+
+CODE_SECONDS = 120.0
+"""How long the code server may take until it answers; without it the other two are of no use."""
+
+
+def serve(
+    part: Annotated[Part, typer.Argument(help="Which process.")],
+    host: Annotated[str, typer.Option(help="Address of the webserver.")] = HOST,
+    port: Annotated[int, typer.Option(help="Port of the webserver.", min=1, max=65535)] = PORT,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="A webserver in which nothing can be started.")
+    ] = False,
+) -> None:
+    """Run the code server, the daemon or the webserver until SIGTERM; for a service manager.
+
+    Makes DAGSTER_HOME if it is absent, and ends with 1 if it is deleted meanwhile, to be started
+    again. `dev` runs all three.
+    """
+    settings = load_settings()
+    with Services(settings) as services:
+        if part is not Part.CODE_SERVER:
+            services.wait_until(services.code_server_answers, CODE_SECONDS)
+        services.start(part, host, port, read_only=read_only)
+        raise typer.Exit(services.run())

@@ -1,0 +1,180 @@
+"""The processes of a deployment: code server, daemon and webserver, started, watched and ended.
+
+The code server is separate from the daemon, which would else replace its own every minute (Dagster
+1.13). A service whose DAGSTER_HOME is deleted or replaced would go on with open files of the old
+one for ever; here it ends, so that its supervisor starts it on a new one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+import typer
+
+from returns_orchestration.env_file import ENV_FILE_VARIABLE, env_file
+from returns_orchestration.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from returns_orchestration.settings import Settings
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 3000
+MODULE: Final = "returns_orchestration.definitions"
+LONGEST_PATH: Final = 100
+"""Characters of a socket's path; most systems allow 107 or 103."""
+
+WATCH_SECONDS: Final = 0.5
+END_SECONDS: Final = 20.0
+
+
+class Part(StrEnum):
+    """A process of a deployment."""
+
+    CODE_SERVER = "code-server"
+    DAEMON = "daemon"
+    WEBSERVER = "webserver"
+
+
+class Services:
+    """Some parts on one DAGSTER_HOME, which end together."""
+
+    def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
+        """Make DAGSTER_HOME where it is absent. Raises LakeUnwritable or SettingsError."""
+        from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415 - Dagster is slow to import
+
+        self._home = dagster_home(settings)
+        with open_instance(settings):  # makes the databases, or gives the reason why not
+            pass
+        self._level = "warning" if quiet else "info"
+        # Dagster's commands read a .env in their folder over the environment, and ours do not. So
+        # they run in another folder, and get the places of both.
+        self._environment = os.environ | {"RETURNS_LAKE": settings.lake}
+        if env_file().is_file():
+            self._environment[ENV_FILE_VARIABLE] = str(env_file().absolute())
+        self._files = _opened(self._home)
+        self._processes: dict[Part, subprocess.Popen[bytes]] = {}
+        self._stopped = False
+
+    def __enter__(self) -> Self:
+        """Take Ctrl-C and SIGTERM as a wish to end all parts."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the parts and all processes that they started."""
+        for part in reversed(self._processes):
+            self._processes[part].send_signal(signal.SIGINT)
+        for process in self._processes.values():
+            _end(process)
+        for file in self._files:
+            os.close(file)
+
+    def start(
+        self, part: Part, host: str = HOST, port: int = PORT, *, read_only: bool = False
+    ) -> None:
+        """Start a part; ``host``, ``port`` and ``read_only`` are of the webserver."""
+        at = ["--grpc-socket", str(self.address)]
+        quiet = ["--log-level", self._level]
+        arguments = {
+            Part.CODE_SERVER: [
+                *("dagster", "code-server", "start", "--socket", str(self.address)),
+                *("--module-name", MODULE, *quiet),
+            ],
+            Part.DAEMON: ["dagster._daemon", "run", *at, *quiet],
+            Part.WEBSERVER: [
+                *("returns_orchestration.defs.webserver", *at),
+                *("--host", host, "--port", str(port)),
+                *("--log-level", "warning", "--dagster-log-level", self._level),
+                *(["--read-only"] if read_only else []),
+            ],
+        }[part]
+        # Dagster notes of its own commands that newer ones exist: no news for a user of ours.
+        command = [sys.executable, "-W", "ignore:Function", "-m", *arguments]
+        self._processes[part] = subprocess.Popen(  # noqa: S603 - our own command
+            command, cwd=self._home, env=self._environment, start_new_session=True
+        )
+
+    @property
+    def address(self) -> Path:
+        """Where the code server listens; only this user may connect. Raises SettingsError."""
+        beside = self._home / "code-server.sock"
+        if len(str(beside)) <= LONGEST_PATH:
+            return beside
+        folder = Path(tempfile.gettempdir()) / f"returns-orchestration-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise SettingsError(
+                f"{folder} belongs to another user.",
+                next_step=f"Set DAGSTER_HOME to a path of at most {LONGEST_PATH - 17} characters.",
+            )
+        return folder / f"{sha256(str(self._home).encode()).hexdigest()[:16]}.sock"
+
+    def wait_until(self, is_ready: Callable[[], bool], seconds: float) -> bool:
+        """Whether ``is_ready`` becomes true in time; False once a part has ended."""
+        deadline = time.monotonic() + seconds
+        while not (ready := is_ready()) and time.monotonic() < deadline:
+            if self._stopped or any(p.poll() is not None for p in self._processes.values()):
+                return False
+            time.sleep(0.1)
+        return ready
+
+    def code_server_answers(self) -> bool:
+        """Whether the code server accepts connections."""
+        with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
+            connection.connect(str(self.address))
+            return True
+        return False
+
+    def run(self) -> int:
+        """Wait for the end; the exit code: 0 after Ctrl-C or SIGTERM, else 1."""
+        while not self._stopped:
+            for part, process in self._processes.items():
+                if process.poll() is not None:
+                    typer.echo(
+                        f"The {part} ended by itself, exit code {process.returncode}.", err=True
+                    )
+                    return 1
+            if any(os.fstat(file).st_nlink == 0 for file in self._files):
+                typer.echo(
+                    f"DAGSTER_HOME, {self._home}, was deleted or replaced. The next start makes a "
+                    "new one; what the lake holds is reported to it without a request.",
+                    err=True,
+                )
+                return 1
+            time.sleep(WATCH_SECONDS)
+        return 0
+
+    def _stop(self, _: int, __: FrameType | None) -> None:
+        if not self._stopped:
+            typer.echo(f"Stopping, which takes up to {END_SECONDS:.0f} seconds ...")
+        self._stopped = True
+
+
+def _opened(home: Path) -> list[int]:
+    """Files of ``home``, kept open: a file that is deleted meanwhile has no name any more."""
+    names = ("dagster.yaml", "history/runs/index.db", "history/runs.db")
+    return [os.open(home / name, os.O_RDONLY) for name in names if (home / name).is_file()]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process and of those that it started, then make it."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(END_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,159 @@
+"""The units of deploy/systemd: accepted by systemd, and run by a small supervisor in its place."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from support.world import World
+
+from returns_orchestration.window import Window, last_settled, windows_between
+
+UNITS = sorted((Path(__file__).parents[2] / "deploy/systemd").glob("*.service"))
+INSTALLED = "/opt/returns-orchestration/bin/returns-orchestration"
+SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
+MOST_EXPOSED = 40
+"""Tenths of the scale of `systemd-analyze security`."""
+
+
+def test_each_part_has_a_unit() -> None:
+    texts = [unit.read_text() for unit in UNITS]
+    pattern = rf"^ExecStart={INSTALLED} serve (.+)$"
+    parts = [re.findall(pattern, text, re.MULTILINE) for text in texts]
+    assert parts == [["code-server"], ["daemon"], ["webserver"]]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_accepts_a_unit_and_rates_its_exposure_low(unit: Path, tmp_path: Path) -> None:
+    here = tmp_path / unit.name
+    here.write_text(unit.read_text().replace(INSTALLED, SCRIPT))
+    assert analyzed("verify", str(here)) == (0, "")
+    options = ("--offline=true", f"--threshold={MOST_EXPOSED}")
+    code, text = analyzed("security", *options, str(here))
+    assert code == 0, text[-200:]
+
+
+def analyzed(*arguments: str) -> tuple[int, str]:
+    program = str(shutil.which("systemd-analyze"))
+    done = subprocess.run(  # noqa: S603 - a program of the system
+        [program, *arguments], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+class Supervisor:
+    """Starts each command again when it ends, as `Restart=always` does; ``starts`` counts."""
+
+    def __init__(self, world: World, port: int) -> None:
+        self._environment = world.environment_of_processes
+        self._folder = world.folder
+        self.starts: dict[str, int] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ending = False
+        self._pause = threading.Event()
+        self._threads = []
+        for unit in UNITS:
+            (command,) = re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE)
+            if command.endswith(" webserver"):
+                command += f" --port {port}"
+            thread = threading.Thread(
+                target=self._keep, args=(command.replace(INSTALLED, SCRIPT).split(),)
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def _keep(self, command: list[str]) -> None:
+        part = command[2]
+        while not self._ending:
+            self.starts[part] = self.starts.get(part, 0) + 1
+            process = subprocess.Popen(command, cwd=self._folder, env=self._environment)  # noqa: S603 - our own command
+            self._processes[part] = process
+            process.wait()
+            self._pause.wait(1)
+
+    def end(self) -> None:
+        self._ending = True
+        for process in self._processes.values():
+            process.send_signal(signal.SIGTERM)
+        for thread in self._threads:
+            thread.join()
+
+
+@contextmanager
+def supervised(world: World, port: int) -> Iterator[Supervisor]:
+    supervisor = Supervisor(world, port)
+    try:
+        yield supervisor
+    finally:
+        supervisor.end()
+
+
+def wait_for(what: str, is_so: Callable[[], bool], seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s: {what}"
+        threading.Event().wait(0.5)
+
+
+def commands() -> list[str]:
+    """The command lines of all processes."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def materialized(port: int) -> int:
+    """How many hours of `returns` the UI shows as materialized."""
+    query = """{ assetNodeOrError(assetKey: {path: ["returns"]}) { ... on AssetNode {
+        partitionStats { numMaterialized } } } }"""
+    with suppress(httpx.HTTPError, KeyError, TypeError):
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=20, trust_env=False
+        )
+        return int(answer.json()["data"]["assetNodeOrError"]["partitionStats"]["numMaterialized"])
+    return 0
+
+
+@pytest.mark.long
+def test_a_dagster_home_deleted_under_running_services_comes_back(
+    new_world: Callable[..., World],
+) -> None:
+    """Every hour is reported to the new one, without a request."""
+    port = 3912
+    newest = last_settled(datetime.now(UTC), timedelta(minutes=10))
+    start = Window.from_number(newest.number - 3)
+    world = new_world(
+        {
+            "RETURNS_START": f"{start.start:%Y-%m-%dT%H:%M}",
+            "RETURNS_REPOLL_AFTER_HOURS": "",
+            "RETURNS_SETTLE_MINUTES": "10",
+        },
+        returns_per_hour=2,
+    )
+    home = Path(world.environment_of_processes["DAGSTER_HOME"])
+    with supervised(world, port) as supervisor:
+        wait_for("4 hours are complete", lambda: materialized(port) >= 4)
+        asked = set(world.asked())
+        before = len(world.asked())
+        shutil.rmtree(home)
+        wait_for("each part has begun anew", lambda: min(supervisor.starts.values()) >= 2)
+        wait_for("the hours are reported again", lambda: materialized(port) >= 4)
+        again = [start for start in world.asked()[before:] if start in asked]
+        assert not again
+    hours = windows_between(start.start, newest.end)
+    assert {window for window in hours if not world.landed([window])} == set()
+    assert not [command for command in commands() if str(home) in command]
