@@ -85,15 +85,15 @@ def build_pipeline(  # noqa: PLR0913 - its seams
 
 def build_defs(
     settings: Settings,
-    key_prefix: Sequence[str] = (),
+    key_prefix: Sequence[str] | None = None,
     **overrides: Any,  # noqa: ANN401 - passed on as they are
 ) -> dg.Definitions:
     """Fresh definitions for ``settings``; ``overrides`` are those of ``build_pipeline``.
 
-    All asset keys begin with ``key_prefix``, so that one Dagster can hold two deployments, each
-    with a lake of its own.
+    All asset keys begin with ``key_prefix``, by default RETURNS_KEY_PREFIX, so that one Dagster can
+    hold two deployments, each with a lake of its own.
     """
-    keys = Keys(tuple(key_prefix))
+    keys = Keys(settings.key_prefix if key_prefix is None else tuple(key_prefix))
     pipeline = build_pipeline(settings, **overrides)
     clock: Callable[[], datetime] = overrides.get("clock", now)
     return dg.Definitions(

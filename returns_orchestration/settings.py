@@ -182,6 +182,12 @@ class Settings(BaseSettings):
         description="address of Dagster's UI for people; links in alerts begin with it",
         json_schema_extra=_form("http:// or https:// address"),
     )
+    key_prefix: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        alias="RETURNS_KEY_PREFIX",
+        description="first parts of all asset keys, so that two deployments fit into one Dagster",
+        json_schema_extra=_form("names of letters, digits and `_`, with `/` between"),
+    )
     ui_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         alias="RETURNS_UI_HOSTS",
@@ -334,6 +340,19 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(name for part in value.split(",") if (name := part.strip()))
+
+    @field_validator("key_prefix", mode="before")
+    @classmethod
+    def _parts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        parts = tuple(value.strip().strip("/").split("/"))
+        if not all(re.fullmatch(r"[A-Za-z0-9_]+", part) for part in parts):
+            message = (
+                "must be names of letters, digits and _ with / between, such as brand/clickpost"
+            )
+            raise ValueError(message)
+        return parts
 
     @field_validator("alert_urls", mode="before")
     @classmethod

@@ -25,6 +25,7 @@ CONTRACT = """
 | RETURNS_ACKNOWLEDGED | none |
 | RETURNS_ALERT_URLS | none |
 | RETURNS_DAGSTER_URL | http://127.0.0.1:3000 |
+| RETURNS_KEY_PREFIX | none |
 | RETURNS_UI_HOSTS | none |
 | RETURNS_HEARTBEAT_URL | none |
 | RETURNS_ALERT_GRACE_MINUTES | 120 |
@@ -94,6 +95,8 @@ def test_defaults_have_the_declared_types(project: Path) -> None:
         ("RETURNS_SETTLE_MINUTES", "0", timedelta(0)),
         ("RETURNS_SETTLE_MINUTES", "7.5", timedelta(minutes=7.5)),
         ("RETURNS_REPOLL_AFTER_HOURS", " 2, 48 ", (2, 48)),
+        ("RETURNS_KEY_PREFIX", "brand/clickpost", ("brand", "clickpost")),
+        ("RETURNS_UI_HOSTS", "a.example, b.example", ("a.example", "b.example")),
         ("RETURNS_ALERT_QUIET_HOURS", "none", (0, 0)),
         ("RETURNS_ALERT_QUIET_HOURS", "1 - 06", (1, 6)),
         ("RETURNS_ALERT_GRACE_MINUTES", "0", timedelta(0)),
@@ -227,6 +230,13 @@ def test_blanks_around_credentials_are_removed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("CLICKPOST_KEY", f"{CANARY}\n")
     monkeypatch.setenv("CLICKPOST_USER_NAME", " a-user\t")
     assert load_settings().credentials() == (CANARY, "a-user")
+
+
+@pytest.mark.parametrize("value", ["a/b c", "a//b", "a.b"])
+def test_a_key_prefix_has_names_alone(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETURNS_KEY_PREFIX", value)
+    with pytest.raises(SettingsError, match="RETURNS_KEY_PREFIX must be names"):
+        load_settings()
 
 
 @pytest.mark.parametrize("value", [CANARY, f"ftp://{CANARY}/x", "http://", "https:///x"])

@@ -94,16 +94,18 @@ def _run_backfill(
     from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.history import newest_polls, unreported  # noqa: PLC0415
     from returns_orchestration.defs.instance import open_instance, ranges, run_range  # noqa: PLC0415
+    from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
     settings.credentials()
+    keys = Keys(settings.key_prefix)
     Lake(open_store(settings.lake, brief=True)).check_writable()
     lake = Lake(open_store(settings.lake))
     with open_instance(settings) as instance:
-        known = newest_polls(instance, windows)
+        known = newest_polls(instance, windows, keys)
         to_poll, to_make, good = _sorted_out(settings, lake, windows, known)
         # A run that was killed in between may have made an hour and not have told Dagster.
-        untold = [window for window in unreported(instance, windows) if window in good]
+        untold = [window for window in unreported(instance, windows, keys) if window in good]
         due = windows if repoll else sorted({*to_poll, *to_make, *untold})
         calls = len(windows) if repoll else len(to_poll)
         console.print(_plan(settings, windows, calls, len(due) - calls), soft_wrap=True)
@@ -115,12 +117,12 @@ def _run_backfill(
                 settings, on_outcome=watch.on_outcome, interruption=interruption
             )
             for chunk in ranges(due):
-                result = run_range(definitions, instance, chunk, missing_only=not repoll)
+                result = run_range(definitions, instance, chunk, missing_only=not repoll, keys=keys)
                 if not result.success and not watch.explains(chunk):
                     watch.stopped = result.failure
                 if watch.stopped:
                     break
-        known = newest_polls(instance, windows)
+        known = newest_polls(instance, windows, keys)
     # Another run may have made some of them meanwhile: what counts is what is there.
     to_poll, to_make, _ = _sorted_out(settings, lake, windows, known)
     return watch.report(windows, {*to_poll, *to_make})

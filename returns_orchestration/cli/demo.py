@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +23,11 @@ if TYPE_CHECKING:
     from returns_orchestration.settings import Settings
     from returns_orchestration.window import Window
 
-NEXT = """\
-Next:
-  returns-orchestration status --demo --by-day   the state of the hours, a line a day
-  returns-orchestration verify --demo            every file against its checksum
-  returns-orchestration dev --demo               Dagster's UI on http://127.0.0.1:3000"""
+NEXT = (
+    ("status --demo --by-day", "the state of the hours, a line a day"),
+    ("verify --demo", "every file against its checksum"),
+    ("dev --demo", "Dagster's UI on http://127.0.0.1:3000"),
+)
 
 
 def demo() -> None:
@@ -48,9 +51,21 @@ def demo() -> None:
         f"{count(late, 'late return')}."
     )
     console.print(f"The tables are in {settings.lake}.\n", soft_wrap=True)
-    console.print(NEXT, soft_wrap=True)
+    program = own_name()
+    console.print("Next:")
+    for command, meaning in NEXT:
+        console.print(f"  {program} {command:<23}  {meaning}", soft_wrap=True)
     if not good:
         raise typer.Exit(1)
+
+
+def own_name() -> str:
+    """What to type for this program: with its folder, unless the shell finds it without."""
+    script = Path(sys.argv[0])
+    found = shutil.which(script.name)
+    if found is not None and Path(found).samefile(script):
+        return script.name
+    return os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script)
 
 
 def show(settings: Settings, windows: list[Window], console: Console) -> None:

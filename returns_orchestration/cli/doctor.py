@@ -69,9 +69,20 @@ def _lake(settings: Settings) -> str:
 
 
 def _instance(settings: Settings) -> str:
-    from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
+    from returns_orchestration.defs.assets import POOL  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.instance import (  # noqa: PLC0415
+        dagster_home,
+        has_pool_limit,
+        open_instance,
+    )
 
-    with open_instance(settings):
+    with open_instance(settings) as instance:
+        if not has_pool_limit(instance):
+            typer.echo(
+                f"warn  Dagster: the pool {POOL} has no limit, so runs ask the API side by side. "
+                "To do: set `concurrency: pools: {granularity: run, default_limit: 1}` in "
+                "dagster.yaml."
+            )
         return f"its instance in {dagster_home(settings)} opens"
 
 

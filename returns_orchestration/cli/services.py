@@ -7,6 +7,7 @@ one for ever; here it ends, so that its supervisor starts it on a new one.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -88,7 +89,7 @@ class Services:
         self, part: Part, host: str = HOST, port: int = PORT, *, read_only: bool = False
     ) -> None:
         """Start a part; ``host``, ``port`` and ``read_only`` are of the webserver."""
-        at = ["--grpc-socket", str(self.address)]
+        at = ["--workspace", str(self._workspace())]
         quiet = ["--log-level", self._level]
         arguments = {
             Part.CODE_SERVER: [
@@ -108,6 +109,17 @@ class Services:
         self._processes[part] = subprocess.Popen(  # noqa: S603 - our own command
             command, cwd=self._home, env=self._environment, start_new_session=True
         )
+
+    def _workspace(self) -> Path:
+        """A file by which daemon and webserver find the code server.
+
+        Its location has the name that the project's workspace.yaml gives it: Dagster keeps the
+        cursors of sensors by that name.
+        """
+        file = self._home / "workspace.yaml"
+        server = {"socket": str(self.address), "location_name": MODULE}
+        file.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML, too
+        return file
 
     @property
     def address(self) -> Path:

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
@@ -19,7 +20,7 @@ from returns_orchestration.window import Window, last_settled, read_hour
 from returns_orchestration.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.status import HourState
@@ -67,7 +68,8 @@ def status(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
     missing: Annotated[
-        bool, typer.Option("--missing", help="List missing and damaged hours only.")
+        bool,
+        typer.Option("--missing", help="List missing and damaged hours only, a line a stretch."),
     ] = False,
     by_day: Annotated[bool, typer.Option("--by-day", help="Print one line a UTC day.")] = False,
 ) -> None:
@@ -83,7 +85,8 @@ def status(
     if as_json:
         typer.echo(json.dumps([_plain(hour) for hour in listed], indent=1))
     else:
-        lines = ["", *(days if by_day else hours)(listed)] if listed else []
+        form = days if by_day else stretches if missing else hours
+        lines = ["", *form(listed)] if listed else []
         for line in (*summary(found), *lines):
             typer.echo(line)
     if faulty:
@@ -123,12 +126,13 @@ def _known_to_dagster(settings: Settings, windows: list[Window]) -> dict[Window,
         dagster_home,
         open_instance,
     )
+    from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
 
     if not (dagster_home(settings) / CONFIGURATION).is_file():
         return {}
     try:
         with open_instance(settings) as instance:
-            return newest_polls(instance, windows)
+            return newest_polls(instance, windows, Keys(settings.key_prefix))
     except ReturnsError as error:
         typer.echo(f"{error} Polls that only Dagster knows of are not seen.", err=True)
         return {}
@@ -166,8 +170,7 @@ def hours(found: Sequence[HourState]) -> list[str]:
     columns = [column for column in COLUMNS if column.narrow or not 0 < width < WIDE]
     lines = ["  ".join(column.cell(column.title) for column in columns)]
     lines += ["  ".join(column.cell(column.text(hour)) for column in columns) for hour in found]
-    cut = [line if not width or len(line) <= width else f"{line[: width - 1]}…" for line in lines]
-    return [line.rstrip() for line in cut]
+    return _cut(lines)
 
 
 def days(found: Sequence[HourState]) -> list[str]:
@@ -184,6 +187,30 @@ def days(found: Sequence[HourState]) -> list[str]:
         numbers = [len(its), *named, len(its) - sum(named), *sums]
         lines.append("  ".join((f"{day:<10}", *(f"{number:>8,}" for number in numbers))))
     return lines
+
+
+def stretches(found: Sequence[HourState]) -> list[str]:
+    """A heading and one line for hours without a gap that share a state and an error."""
+    lines = [f"{'from (UTC)':<16}  {'to':<16}  {'hours':>6}  {'state':<10}  error"]
+    numbers = [Window(read_hour(hour.hour)).number for hour in found]
+    for _, members in groupby(
+        range(len(found)), key=lambda n: (numbers[n] - n, found[n].state, found[n].error)
+    ):
+        its = [found[n] for n in members]
+        end = Window(read_hour(its[-1].hour)).next.text
+        error = " ".join((its[0].error or "").split())
+        line = f"{its[0].hour:<16}  {end:<16}  {len(its):>6,}  {its[0].state:<10}  {error}"
+        lines.append(line.rstrip())
+    return _cut(lines)
+
+
+def _cut(lines: Iterable[str]) -> list[str]:
+    """The lines, on a terminal no longer than it is wide."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    return [
+        (line if not width or len(line) <= width else f"{line[: width - 1]}…").rstrip()
+        for line in lines
+    ]
 
 
 def _moment(at: datetime | None) -> str:

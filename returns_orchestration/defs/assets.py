@@ -21,6 +21,9 @@ from returns_orchestration.window import Ever
 if TYPE_CHECKING:
     from returns_orchestration.lake import Lake
 
+POOL = "clickpost_api"
+"""The pool of all steps that send requests; dagster.yaml limits it to one run at a time."""
+
 CHUNK_HOURS = 168
 """Hours in one run of a backfill: a week is minutes of work, so that progress shows and a killed
 run repeats little, and long enough that starting the run (about 4 s) is small beside it."""
@@ -60,7 +63,7 @@ def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
         partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_HOURS),
         can_subset=True,
-        pool="clickpost_api",
+        pool=POOL,
         required_resource_keys={"pipeline"},
     )
     def hourly_tables(

@@ -17,6 +17,7 @@ from returns_orchestration import tables
 from returns_orchestration.alerts.kinds import HoursDamaged
 from returns_orchestration.alerts.state import is_notified
 from returns_orchestration.defs import history
+from returns_orchestration.defs.assets import POOL
 from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
 from returns_orchestration.defs.registry import HOURLY
@@ -78,7 +79,7 @@ def repoll_job(keys: Keys) -> dg.JobDefinition:
 
     @dg.op(
         required_resource_keys={"pipeline"},
-        pool="clickpost_api",
+        pool=POOL,
         config_schema={"hours": dg.Field([str], description="The hours, as partition keys.")},
     )
     def poll_again(context) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - Dagster reads it

@@ -13,6 +13,7 @@ from returns_orchestration.alerts.kinds import SEVERITIES
 from returns_orchestration.alerts.state import read_state
 from returns_orchestration.defs.history import newest_polls
 from returns_orchestration.defs.instance import CONFIGURATION, dagster_home, open_instance
+from returns_orchestration.defs.keys import Keys
 from returns_orchestration.errors import ReturnsError
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.state.health import Disk, Facts
@@ -42,7 +43,7 @@ def gather(settings: Settings, now: datetime) -> Facts:
     if (home / CONFIGURATION).is_file():
         try:
             with open_instance(settings) as instance:
-                known = newest_polls(instance, windows)
+                known = newest_polls(instance, windows, Keys(settings.key_prefix))
                 found["heartbeat"] = _heartbeat(instance)
         except ReturnsError as error:
             unread.append(error.cause)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 RAW = "raw_returns"
 PLAIN = Keys()
-"""The keys of a deployment without a prefix, like those of the commands."""
+"""The keys of earlier releases, which had no prefix."""
 
 OVERLAP = 50
 """Events read twice, in case one that was written at the same time was not yet visible."""
@@ -55,7 +55,7 @@ def newest_event(instance: dg.DagsterInstance) -> int:
 
 
 def evaluations(
-    instance: dg.DagsterInstance, after: int, limit: int, keys: Keys = PLAIN
+    instance: dg.DagsterInstance, after: int, limit: int, keys: Keys
 ) -> tuple[list[Evaluation], int]:
     """Up to ``limit`` verdicts of checks after the event ``after``, oldest first, and the last id.
 
@@ -124,9 +124,7 @@ def newest_materializations(
     }
 
 
-def unreported(
-    instance: dg.DagsterInstance, windows: Sequence[Window], keys: Keys = PLAIN
-) -> list[Window]:
+def unreported(instance: dg.DagsterInstance, windows: Sequence[Window], keys: Keys) -> list[Window]:
     """The ``windows`` without a poll in Dagster's log: a run was killed, or the home is new."""
     known: set[str] = set()
     for some in _batches([window.key for window in windows]):
@@ -137,7 +135,7 @@ def unreported(
     return [window for window in windows if window.key not in known]
 
 
-def is_unpublished(instance: dg.DagsterInstance, window: Window, keys: Keys = PLAIN) -> bool:
+def is_unpublished(instance: dg.DagsterInstance, window: Window, keys: Keys) -> bool:
     """Whether the check of `raw_returns` fails for an hour only because it was not published.
 
     Then it passes once the hour is made, though no new poll judges it again.
@@ -158,7 +156,7 @@ def is_unpublished(instance: dg.DagsterInstance, window: Window, keys: Keys = PL
 
 
 def newest_polls(
-    instance: dg.DagsterInstance, windows: Sequence[Window], keys: Keys = PLAIN
+    instance: dg.DagsterInstance, windows: Sequence[Window], keys: Keys
 ) -> dict[Window, str]:
     """By window, the beginning of the sha256 of the newest kept poll in Dagster's log.
 

@@ -22,7 +22,7 @@ import dagster._check as check
 import sqlalchemy as sa
 import yaml  # type: ignore[import-untyped]
 
-from returns_orchestration.defs.assets import CHUNK_HOURS
+from returns_orchestration.defs.assets import CHUNK_HOURS, POOL
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.env_file import project_folder
@@ -199,6 +199,13 @@ def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
         next_step="Check DAGSTER_HOME, its permissions and its free space, then run the same "
         "again; what the lake has by now stays.",
     )
+
+
+def has_pool_limit(instance: dg.DagsterInstance) -> bool:
+    """Whether runs take turns at the API."""
+    default = instance.get_concurrency_config().pool_config.default_pool_limit
+    limits = instance.event_log_storage.get_pool_limits()
+    return default is not None or any(limit.name == POOL for limit in limits)
 
 
 def at_work(instance: dg.DagsterInstance) -> str:

@@ -27,6 +27,7 @@ from returns_orchestration.state.days import (
     sources_of_day,
 )
 from returns_orchestration.window import Day, Window
+from returns_orchestration.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -153,7 +154,7 @@ class DayBuilder:
             and window.end <= now
             and (self._first is None or window.start >= self._first)
         ]
-        judged = claims.of_day(frames, returns, items, absent)
+        judged = claims.of_day(frames, returns, items, absent, self._part(day, now))
         blocking = [claim.figures for made in judged.values() for claim in made if claim.blocks]
         if blocking:
             raise HourBlocked(day.key, judged, "; ".join(blocking))
@@ -169,6 +170,15 @@ class DayBuilder:
             check_files=check_files,
         )
         return BuiltDay(day, frames, record, changed, judged)
+
+    def _part(self, day: Day, now: datetime) -> str:
+        """Why only some hours of ``day`` are due; "" where all are."""
+        first = self._first or day.start
+        due = [window for window in day.windows if window.end <= now and window.start >= first]
+        if len(due) == len(day.windows):
+            return ""
+        why = "the day is not over" if day.end > now else "the lake begins in this day"
+        return f"{why}, {len(due)} of {count(len(day.windows), 'hour')} so far"
 
     def _rows(self, table: tables.Table, window: Window, names: Names) -> pl.DataFrame:
         frame = self._lake.read(table, window, names)

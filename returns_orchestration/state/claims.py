@@ -206,15 +206,15 @@ def schema_is_as_declared(table: Table, frames: Frames) -> Claim:
 
 
 def of_day(
-    frames: Frames, returns: pl.DataFrame, items: pl.DataFrame, absent: list[str]
+    frames: Frames, returns: pl.DataFrame, items: pl.DataFrame, absent: list[str], part: str = ""
 ) -> dict[str, list[Claim]]:
     """Every claim about the tables made of one day, by table.
 
     ``returns`` and ``items`` are the day's rows; ``absent`` names its hours that are over and
-    missing.
+    missing, and ``part`` says why it has fewer hours than other days, if so.
     """
     rows = {**frames, tables.RETURNS.name: returns, tables.RETURN_ITEMS.name: items}
-    whole = judge(WHOLE_DAY, "error", lambda: looks.whole(absent))
+    whole = judge(WHOLE_DAY, "error", lambda: looks.whole(absent, part))
     found = {
         aggregate.daily.name: [whole, *_of_aggregate(aggregate, aggregate.daily, rows)]
         for aggregate in tables.AGGREGATES

@@ -99,10 +99,13 @@ def spellings(names: pl.Series, what: str) -> tuple[bool, str]:
     return twice == 0, f"{twice} of {len(spelled)} {what} are spelled in several ways"
 
 
-def whole(absent: list[str]) -> tuple[bool, str]:
-    """No hour of the day is missing; ``absent`` names those that are."""
+def whole(absent: list[str], part: str) -> tuple[bool, str]:
+    """No hour of the day is missing; ``absent`` names those that are.
+
+    ``part`` says why the day has fewer hours than others; "" where it has all.
+    """
     if not absent:
-        return True, "no hour is missing"
+        return True, "no hour is missing" + (f"; {part}" if part else "")
     some = f"{count(len(absent), 'hour')} of the day {be(len(absent))}"
     return False, f"{some} missing: {listed(absent)}"
 

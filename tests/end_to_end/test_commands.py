@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
+import dagster as dg
 import pytest
 from support.s3_server import BUCKET, SECRET, S3Server
 from support.world import World
@@ -276,6 +277,39 @@ def test_status_is_one_line_an_hour_however_narrow_the_terminal(
     assert lines[2].startswith(f"Next: `{command}`")
     assert [line[:16] for line in lines[5:]] == [f"2026-11-07T0{h}:00" for h in range(3)]
     assert "ClickPost refuses the request" in lines[6]
+
+    end = "2026-11-07T08:00"
+    missing = world.run("status", FROM, end, "--missing").stdout.splitlines()[5:]
+    assert [line.split()[:4] for line in missing] == [
+        ["2026-11-07T01:00", "2026-11-07T02:00", "1", "missing"],
+        ["2026-11-07T03:00", end, "5", "missing"],
+    ]
+    as_json = json.loads(world.run("status", FROM, end, "--missing", "--json").stdout)
+    assert len(as_json) == 6
+
+
+def test_commands_report_under_the_prefix_of_the_settings(
+    new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = new_world({"RETURNS_KEY_PREFIX": "brand/clickpost"}, returns_per_hour=2)
+    assert world.run("backfill", FROM, "2026-11-07T02:00").returncode == 0
+    again = world.run("backfill", FROM, "2026-11-07T02:00")
+    assert "none missing; no call needed" in again.stdout
+    monkeypatch.setenv("DAGSTER_HOME", str(world.folder / "dagster_home"))
+    with dg.DagsterInstance.get() as instance:
+        keys = instance.all_asset_keys()
+    assert dg.AssetKey(["brand", "clickpost", "returns"]) in keys
+    assert {tuple(key.path[:2]) for key in keys} == {("brand", "clickpost")}
+
+
+def test_doctor_warns_of_runs_that_do_not_take_turns(new_world: Callable[..., World]) -> None:
+    world = new_world(returns_per_hour=2)
+    assert "clickpost_api" not in world.run("doctor").stdout
+    configuration = world.folder / "dagster_home" / "dagster.yaml"
+    configuration.write_text(configuration.read_text().partition("concurrency:")[0])
+    done = world.run("doctor")
+    assert done.returncode == 0
+    assert "warn  Dagster: the pool clickpost_api has no limit" in done.stdout
 
 
 def test_a_long_retry_after_silences_the_whole_deployment(

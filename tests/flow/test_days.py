@@ -263,7 +263,15 @@ def test_in_another_zone_all_days_are_due_and_made_without_a_poll(
                 "2 hours of the day are missing: 2026-11-09T03:00, 2026-11-09T06:00",
             ),
         ),
-        ([0, 1, 2, 3, 4, 5], at(6, 59), ("holds", "error", "no hour is missing")),
+        (
+            [0, 1, 2, 3, 4, 5],
+            at(6, 59),
+            (
+                "holds",
+                "error",
+                "no hour is missing; the day is not over, 6 of 24 hours so far",
+            ),
+        ),
         (range(24), at(2000), ("holds", "error", "no hour is missing")),
         (range(23), at(2000), ("fails", "error", "1 hour of the day is missing: 2026-11-09T23:00")),
     ],
