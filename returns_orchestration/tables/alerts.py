@@ -23,7 +23,7 @@ UTC_DAYS: Final = ZoneInfo("UTC")
 
 ALERTS = Table(
     "alerts",
-    "change of an incident, message, or attempt to deliver one",
+    "event in the history of all alerts",
     (
         Column("noted_at", TIME, "when it happened", nullable=False),
         Column(

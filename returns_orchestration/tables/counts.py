@@ -71,7 +71,7 @@ AGGREGATES = (REFUND_MODES, RETURN_REASONS)
 
 LATENESS = Table(
     "lateness",
-    "age at which hours were polled",
+    "age of a poll in hours, to show how late returns came",
     (
         Column(
             "poll_age_hours",

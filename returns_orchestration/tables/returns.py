@@ -76,7 +76,7 @@ QUALITY = Column(
 
 RAW_RETURNS = Table(
     "raw_returns",
-    "record served in one poll of the window; every poll that brought something new is kept",
+    "record of each answer from ClickPost; an answer that brings nothing new is left out",
     (
         POLLED_AT,
         POSITION,
@@ -104,8 +104,8 @@ RETURNS = Table(
         ),
         _read(RECORD, "awb", TEXT, "air waybill of the reverse shipment"),
         _read(RECORD, "timestamp", TIME, "the record's own `timestamp`", "awb_at"),
-        Column("pieces", NUMBER, "shipments of this return in the newest poll", nullable=False),
-        Column("awbs", TEXTS, "air waybills of its pieces, in the order served", nullable=False),
+        Column("pieces", NUMBER, "parcels of this return in the newest poll", nullable=False),
+        Column("awbs", TEXTS, "air waybills of its parcels, in the order served", nullable=False),
         _read(WEBHOOK, "waybill", TEXT, f"air waybill {_IN_WEBHOOK}", "webhook_waybill"),
         _read(WEBHOOK, "cp_id", NUMBER, f"courier {_IN_WEBHOOK}; -1 becomes null", "webhook_cp_id"),
         _read(
@@ -156,7 +156,7 @@ RETURN_ITEMS = Table(
         Column("item_index", NUMBER, "place among the return's items, from 0", nullable=False),
         REQUESTED_AT,
         _read(ITEM, "sku", TEXT, "stock keeping unit"),
-        _read(ITEM, "quantity", NUMBER, "pieces of the item"),
+        _read(ITEM, "quantity", NUMBER, "units of the item"),
         _read(ITEM, "return_reason", TEXT, "reason, as each merchant words it"),
         _read(ITEM, "refund_mode", TEXT, "how the item is refunded"),
         QUALITY,

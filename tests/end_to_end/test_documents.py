@@ -218,8 +218,9 @@ def without_numbers(lines: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def lake_of_a_day(new_world_of_module: Callable[..., World]) -> Path:
+    """The UTC day 2026-11-07, and the hours before it that the Indian day of that date touches."""
     world = new_world_of_module()
-    done = world.run("backfill", "2026-11-07", "2026-11-08")
+    done = world.run("backfill", "2026-11-06T18:00", "2026-11-08")
     assert done.returncode == 0, done.stdout + done.stderr
     return world.lake
 
