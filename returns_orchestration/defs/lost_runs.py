@@ -43,7 +43,7 @@ def lost_runs_sensor(clock: Callable[[], datetime], keys: Keys) -> dg.SensorDefi
         name="lost_runs",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Ends runs whose process is gone, as after a restart of the machine.",
+        description="Ends runs of this project whose process is gone, as after a restart.",
     )
     def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         ended = [_end(context.instance, run) for run in _lost(context.instance, clock(), keys)]

@@ -26,6 +26,7 @@ from returns_orchestration.state.days import (
     made_of_day,
     sources_of_day,
 )
+from returns_orchestration.state.hours import is_waived
 from returns_orchestration.window import Day, Window
 from returns_orchestration.words import count
 
@@ -152,6 +153,7 @@ class DayBuilder:
             for window in day.windows
             if window not in sources
             and window.end <= now
+            and not is_waived(window, names)
             and (self._first is None or window.start >= self._first)
         ]
         judged = claims.of_day(frames, returns, items, absent, self._part(day, now))

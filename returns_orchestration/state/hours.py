@@ -106,7 +106,7 @@ class States:
         hour = self._names.hour(window)
         has_good = any(is_good(poll, window) for poll in hour.polls)
         unnoted = self._unnoted(window)
-        if hour.waived and not has_good:
+        if is_waived(window, self._names):
             return Verdict("waived")
         if self._lacks(window, hour):
             return Verdict("missing", needs_poll=True, why=LACKING)
@@ -236,6 +236,12 @@ class States:
         return hour.made[0].rules != self._rules.hours or any(
             self._names.day(day.date)[0].rules != self._rules.days for day in self._days(window)
         )
+
+
+def is_waived(window: Window, names: Names) -> bool:
+    """Whether a person declared that ``window`` is not needed, and no good poll of it is kept."""
+    hour = names.hour(window)
+    return hour.waived and not any(is_good(poll, window) for poll in hour.polls)
 
 
 def is_made(window: Window, names: Names) -> bool:

@@ -283,6 +283,13 @@ def test_missing_hours_of_a_day_are_named_and_future_hours_are_not(
     assert whole(lake, Day(NINTH.date, ZoneInfo("UTC")), now) == expected
 
 
+def test_a_waived_hour_is_not_missing_in_its_day(lake: Lake, api_of: Any) -> None:
+    api_of(lambda _: [], zone="UTC").run(lake, [Window(at(hour)) for hour in range(23)])
+    lake.waive(Window(at(23)), "ClickPost was down")
+    found = whole(lake, Day(NINTH.date, ZoneInfo("UTC")), at(2000))
+    assert found == ("holds", "error", "no hour is missing")
+
+
 def test_an_hour_that_was_polled_and_not_made_is_missing_in_its_day(
     lake: Lake, api_of: Any
 ) -> None:
