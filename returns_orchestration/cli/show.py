@@ -107,6 +107,11 @@ def _lines(
     polls = sum(copy.row is not None and copy.repeated_at is None for copy in found.copies)
     yield ""
     yield f"Kept polls that served it: {polls}. Times are UTC."
+    for of in found.answered:
+        times = "once" if of.times == 1 else f"{of.times:,} times, the last at {_time(of.last_at)}"
+        more = of.times - of.kept
+        new = f"; {count(more, 'answer')} brought nothing new" if more else ""
+        yield f"ClickPost answered for the hour {of.window.text} {times}{new}."
     for at, copy in enumerate(found.copies):
         yield ""
         yield from _said(copy, first=at == 0, raw=raw)
@@ -266,6 +271,15 @@ def _plain(found: Provenance, *, raw: bool) -> dict[str, Any]:
                 **_plain_row(_without_record(rejected.row, raw=raw), raw=raw),
             }
             for rejected in found.rejected
+        ],
+        "answered": [
+            {
+                "hour": of.window.text,
+                "times": of.times,
+                "last_at": of.last_at.isoformat(),
+                "kept": of.kept,
+            }
+            for of in found.answered
         ],
         "not_served_by": [_plain_poll(poll) for poll in found.silent],
         "quarantined": [

@@ -16,7 +16,7 @@ import dagster as dg
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, history, metadata
 from returns_orchestration.defs.event_log import stored_together
-from returns_orchestration.defs.registry import HOURLY
+from returns_orchestration.defs.registry import DAILY, HOURLY
 from returns_orchestration.errors import (
     ApiError,
     HourBlocked,
@@ -71,7 +71,6 @@ class StepEvents:
         self._zone = pipeline.days.zone
         self._selected = selected
         self._judged = judged
-        self._held: Made | None = None
         self._polled: dict[Window, Polled] = {}
         self._failed: dict[Window, ReturnsError] = {}
         self._stopped: ReturnsError | None = None
@@ -99,11 +98,7 @@ class StepEvents:
                 self._log_raw(outcome.window, outcome.kept, outcome)
                 self._check(outcome.window, {RAW: self._claims_of_poll(outcome)})
         elif isinstance(outcome, Made):
-            # An asset's page shows the newest event, so only that one carries the picture of the
-            # day, which costs more than an hour itself. The next hour shows which is the newest.
-            held, self._held = self._held, outcome
-            if held is not None:
-                self._made(held)
+            self._made(outcome)
         elif isinstance(outcome, MadeDay):
             self.log_day(outcome.built)
         elif isinstance(outcome, Failed):
@@ -112,9 +107,7 @@ class StepEvents:
             self._stop(outcome.error)
 
     def finish(self) -> dg.Failure | None:
-        """Log the last hour, with its pictures; gives the failure that ends the step, if any."""
-        if self._held is not None:
-            self._made(self._held, newest=True)
+        """Judge the new names; gives the failure that ends the step, if any."""
         self._check_names()
         if self._stopped is not None:
             permanent = isinstance(self._stopped, PermanentApiError | SettingsError | Interrupted)
@@ -131,7 +124,7 @@ class StepEvents:
             allow_retries=not all(isinstance(e, PermanentApiError) for _, e in ordered),
         )
 
-    def _made(self, made: Made, *, newest: bool = False) -> None:
+    def _made(self, made: Made) -> None:
         window, built = made.window, made.built
         judged: dict[str, list[Claim]] = {}
         for name in MADE:
@@ -141,7 +134,7 @@ class StepEvents:
                     dg.AssetMaterialization(
                         self._keys.of(name),
                         partition=window.key,
-                        metadata=self._metadata(name, made, newest=newest),
+                        metadata=self._metadata(name, made),
                         tags={"dagster/data_version": built.record.files[name].sha256[:16]},
                     )
                 )
@@ -178,13 +171,19 @@ class StepEvents:
                     dg.AssetMaterialization(
                         self._keys.of(name),
                         partition=built.day.key,
-                        metadata={**shown, "hours": dg.MetadataValue.int(record.facts["hours"])},
+                        metadata={
+                            **shown,
+                            "hours": dg.MetadataValue.int(record.facts["hours"]),
+                            "picture": metadata.chart_of_day(
+                                built.frames[name], DAILY[name].chart_by, built.day
+                            ),
+                        },
                         tags={"dagster/data_version": record.files[name].sha256[:16]},
                     )
                 )
         self._check(built.day, built.claims)
 
-    def _metadata(self, name: str, made: Made, *, newest: bool) -> dict[str, dg.MetadataValue]:
+    def _metadata(self, name: str, made: Made) -> dict[str, dg.MetadataValue]:
         record: MadeEntry = made.built.record
         shown = metadata.of_file(
             record.files[name].size,
@@ -194,11 +193,6 @@ class StepEvents:
         if name == tables.RETURNS.name:
             shown |= metadata.of_accounting(made.built.accounting)
             shown["late"] = dg.MetadataValue.int(record.facts["late"])
-        asset = HOURLY[name]
-        if newest and asset.chart_by:
-            shown["day"] = metadata.chart_of_day(
-                self._lake, asset.table, asset.chart_by, made.window
-            )
         if not made.asked:
             shown["remade_because"] = dg.MetadataValue.text("a neighbouring window was polled")
         return shown

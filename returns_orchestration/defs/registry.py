@@ -58,7 +58,6 @@ def _hourly(aggregate: Aggregate) -> Asset:
             f"{aggregate.name}_add_up",
             f"The sums of {_listed(aggregate.conserved)} are those of {_listed(aggregate.inputs)}.",
         ),
-        chart_by=aggregate.by.name,
     )
 
 
@@ -75,6 +74,7 @@ def _daily(aggregate: Aggregate) -> Asset:
             f"{aggregate.name}_are_spelled_in_one_way",
             "No two groups of the day are one but for capital letters.",
         ),
+        chart_by=aggregate.by.name,
     )
 
 

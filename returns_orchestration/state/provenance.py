@@ -100,13 +100,27 @@ class RejectedRecord:
     row: Row
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How often ClickPost answered for a window, the last time, and how many polls were kept.
+
+    An answer that brings nothing new for its window is not kept.
+    """
+
+    window: Window
+    times: int
+    last_at: datetime
+    kept: int
+
+
 @dataclass(slots=True)
 class Provenance:
     """What is known of one return.
 
     ``copies`` is in time order. ``places`` is one row, but for a reference that was used again for
     another return, or while hours wait to be made. ``silent`` are kept polls of the same windows
-    that did not serve it, later than one that did. ``quarantined`` are polls, by hour and number,
+    that did not serve it, later than one that did. ``answered`` counts all answers for the windows
+    that served it. ``quarantined`` are polls, by hour and number,
     that were found damaged and may have served it. ``missing`` are hours of the search without a
     good poll, ``waived`` those that need none; ``unread`` says what could not be read.
     """
@@ -116,6 +130,7 @@ class Provenance:
     places: list[Place] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
     silent: list[PollOf] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
     quarantined: list[tuple[Window, int]] = field(default_factory=list)
     missing: list[Window] = field(default_factory=list)
     waived: list[Window] = field(default_factory=list)
@@ -260,6 +275,7 @@ class _Search:
         self._refusals.sort(key=lambda pair: pair[0].order)
         self._take()
         self._note_silent_polls()
+        self._note_answers()
         self._keep_quarantined()
 
     def _read_polls(self, window: Window) -> set[Window] | None:
@@ -359,6 +375,16 @@ class _Search:
                 and (window, of.poll.number) not in serving
             ]
         self._found.silent.sort(key=lambda poll: (poll.at, poll.window))
+
+    def _note_answers(self) -> None:
+        """How often each window was polled that served it."""
+        windows = sorted({copy.poll.window for copy in self._found.copies})
+        log = self._lake.poll_log.of_all(windows)
+        for window in windows:
+            kept = [poll.polled_at for poll in self._names.hour(window).polls]
+            times = [*kept, *(a.at for a in log.get(window.key, ()) if not a.error)]
+            if times:
+                self._found.answered.append(Answered(window, len(times), max(times), len(kept)))
 
     def _keep_quarantined(self) -> None:
         """Of a return that was found, only quarantined polls of its windows are of interest."""

@@ -104,7 +104,7 @@ def test_lateness_is_an_asset_with_its_picture_and_its_check(
     assert table.get_column("returns").sum() == world.scan("returns").height
     assert table.get_column("late").sum() > 0
     [event] = result.asset_materializations_for_node("lateness")
-    assert "data:image/png;base64," in str(event.metadata["picture"].value)
+    assert "data:image/svg+xml;base64," in str(event.metadata["picture"].value)
     assert "| poll age (hours) |" in str(event.metadata["ages"].value)
     [evaluation] = result.get_asset_check_evaluations()
     assert not evaluation.passed  # half of all returns came when the last age was long over

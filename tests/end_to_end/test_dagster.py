@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -166,15 +167,20 @@ def latest(instance: dg.DagsterInstance, asset: str, key: str) -> dict[str, dg.M
     return dict(found.records[0].asset_materialization.metadata)
 
 
-def test_the_newest_hour_of_an_aggregate_shows_a_picture_of_the_day(
+def test_a_day_of_an_aggregate_shows_a_small_picture_and_no_hour_does(
     new_world: Callable[..., World], instance: dg.DagsterInstance
 ) -> None:
     run(new_world(), instance)
-    for asset in ("refund_modes_hourly", "return_reasons_hourly"):
+    for asset in (*HOURLY, *DAILY):
         newest = instance.get_latest_materialization_event(dg.AssetKey(asset))
-        picture = newest.asset_materialization.metadata["day"].value
-        assert picture.startswith("![Returns by ")
-        assert "data:image/png;base64," in picture
+        shown = newest.asset_materialization.metadata
+        assert ("picture" in shown) == (asset in DAILY)
+        if asset in DAILY:
+            picture = shown["picture"].value
+            assert picture.startswith("![Returns by ")
+            assert len(picture) < 10_000
+            content = picture.partition("data:image/svg+xml;base64,")[2].rstrip(")")
+            assert base64.b64decode(content).startswith(b"<svg")
 
 
 def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> None:

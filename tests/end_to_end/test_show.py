@@ -47,6 +47,7 @@ def test_the_history_of_a_return_is_in_time_order_without_personal_data(
         "Return R\\x1b[31m-1",
         "It lives in the hour 2026-11-09T11:00 and the day 2026-11-09 (Asia/Kolkata)",
         "Kept polls that served it: 2.",
+        "ClickPost answered for the hour 2026-11-09T11:00 2 times, the last at 2026-11-09 12:40",
         "2026-11-09 12:10:00  poll 1 of 2026-11-09T11:00",
         "status: NEW",
         "item 0: sku SHIRT-M, quantity 1",
