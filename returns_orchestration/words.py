@@ -6,6 +6,7 @@ One place for all of them, so that terminals, alerts and Dagster's UI agree.
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,11 @@ LISTED: Final = 10
 NEWEST: Final = 3
 LONGEST_NAME: Final = 40
 
-_PERSONAL: Final = re.compile(r"\S*@\S*|\+?\d[\d ()-]{4,}")
+_PERSONAL: Final = re.compile(r"\S*@\S*|\S*://\S*|\S*[A-Za-z]\.[a-z]{2,}\b\S*|\+?\d[\d ()-]{4,}")
+"""What looks like an address of mail, a link or a number."""
+
+_HARMLESS: Final = str.maketrans("<>[]`*|&~#", "‹›()'·/+-·")  # noqa: RUF001 - look-alikes on purpose
+"""Letters that call people or make links and formats in chats, Markdown or HTML, and others."""
 
 
 def count(number: int, noun: str) -> str:
@@ -74,6 +79,13 @@ def newest(texts: Sequence[str], what: str = "") -> str:
 
 
 def redacted_name(name: str) -> str:
-    """A reason or mode on one line, truncated, without what looks like a number or an address."""
-    plain = _PERSONAL.sub("…", " ".join(name.split()))
+    """A reason or mode on one line, truncated, without what looks like a number or an address.
+
+    A merchant's customers may have written it: it must not call a channel, make a link, or steer a
+    terminal, wherever it is shown.
+    """
+    visible = "".join(
+        letter for letter in " ".join(name.split()) if unicodedata.category(letter)[0] != "C"
+    )
+    plain = _PERSONAL.sub("…", visible).translate(_HARMLESS)
     return plain if len(plain) <= LONGEST_NAME else plain[: LONGEST_NAME - 1] + "…"

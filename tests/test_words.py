@@ -63,6 +63,13 @@ def test_a_moment_is_written_in_utc() -> None:
         ("asha@example.com wants it", "… wants it"),
         ("x" * 100, "x" * 39 + "…"),
         ("2 pieces", "2 pieces"),
+        ("<!everyone> & co", "‹!everyone› + co"),
+        ("@channel look", "… look"),
+        ("<http://evil.example|Click>", "…"),
+        ("see www.evil.example now", "see … now"),
+        ("[Click](here) **now** `x` #all", "(Click)(here) ··now·· 'x' ·all"),
+        ("\x1b[31mred\u202e\x07", "(31mred"),
+        ("Too small. Wrong size", "Too small. Wrong size"),
     ],
 )
 def test_names_are_truncated_and_redacted(name: str, expected: str) -> None:

@@ -14,14 +14,14 @@ CODE_SECONDS = 120.0
 
 
 def serve(
-    part: Annotated[Part, typer.Argument(help="Which process.")],
+    part: Annotated[Part, typer.Argument(metavar="PART", help=f"{', '.join(Part)}.")],
     host: Annotated[str, typer.Option(help="Address of the webserver.")] = HOST,
     port: Annotated[int, typer.Option(help="Port of the webserver.", min=1, max=65535)] = PORT,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="A webserver in which nothing can be started.")
     ] = False,
 ) -> None:
-    """Run the code server, the daemon or the webserver until SIGTERM; for a service manager.
+    """Run one PART, code-server, daemon or webserver, until SIGTERM; for a service manager.
 
     Makes DAGSTER_HOME if it is absent, and ends with 1 if it is deleted meanwhile, to be started
     again. `dev` runs all three.

@@ -118,7 +118,7 @@ def _hours(facts: Facts) -> Iterator[tuple[Level, str]]:
 
 def _rest(facts: Facts) -> Iterator[tuple[Level, str]]:
     if facts.heartbeat is None:
-        yield "critical", "Dagster's daemon has not run"
+        yield "critical", "Dagster's daemon has not run: start it, as `dev` and `serve` do"
     elif facts.now - facts.heartbeat > HEARTBEAT:
         yield "critical", f"Dagster's daemon gave no sign of life since {utc(facts.heartbeat)} UTC"
     for severity, number in facts.incidents.items():

@@ -50,8 +50,23 @@ NOT_RUN = {
     ),
     (
         "docs/how-to/run-for-real.md",
-        'export DAGSTER_HOME="$PWD/data/dagster_home"',
+        ".venv/bin/returns-orchestration serve code-server",
         "they serve until they are stopped",
+    ),
+    (
+        "docs/how-to/services.md",
+        "useradd --system --home-dir /var/lib/returns-orchestration returns",
+        "it needs root and systemd; tests/end_to_end/test_services.py runs each ExecStart",
+    ),
+    (
+        "docs/how-to/services.md",
+        "cp deploy/systemd/*.service /etc/systemd/system/",
+        "it needs root and systemd; tests/end_to_end/test_services.py runs each ExecStart",
+    ),
+    (
+        "docs/how-to/services.md",
+        "sudo -u returns env RETURNS_ENV_FILE=/etc/returns-orchestration/settings.env \\",
+        "it needs the user of the services",
     ),
     ("docs/tutorial.md", "python -m pip install duckdb", "it installs a package"),
     ("docs/tutorial.md", "make dev", "it serves until it is stopped"),

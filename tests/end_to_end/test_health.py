@@ -43,7 +43,7 @@ def test_health_counts_hours_and_shows_the_level_first(world: World) -> None:
     assert done.returncode == 2, done.stdout + done.stderr
     first, *lines = done.stdout.splitlines()
     assert first == "critical"
-    assert "critical  Dagster's daemon has not run" in lines
+    assert "critical  Dagster's daemon has not run: start it, as `dev` and `serve` do" in lines
     assert any(line.startswith("warning   2 hours are missing") for line in lines)
     assert not done.stderr
 
