@@ -69,10 +69,10 @@ def own_name() -> str:
 
 
 def show(settings: Settings, windows: list[Window], console: Console) -> None:
-    """Rows of every table, and both aggregates summed over all hours."""
+    """Rows of every table, and the counts by mode and by reason summed over all hours."""
     import polars as pl  # noqa: PLC0415 - see `backfill`
 
-    from returns_orchestration import tables  # noqa: PLC0415
+    from returns_orchestration.tables.counts import REFUND_MODES, RETURN_REASONS  # noqa: PLC0415
 
     rows = Table("table", box=None, pad_edge=False)
     for column in ("files", "rows"):
@@ -82,7 +82,7 @@ def show(settings: Settings, windows: list[Window], console: Console) -> None:
         found = pl.scan_parquet(files).select(pl.len()).collect().item()
         rows.add_row(name, str(len(files)), str(found))
     console.print(rows, "")
-    for aggregate in tables.AGGREGATES:
+    for aggregate in (REFUND_MODES, RETURN_REASONS):
         name, by = aggregate.hourly.name, aggregate.by.name
         summed = (
             pl.scan_parquet(_files(settings, name, windows))

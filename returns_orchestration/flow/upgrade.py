@@ -232,10 +232,12 @@ def undo(lake: Lake) -> int:
     store.delete(MARKER)  # from now on the lake is of the earlier format
     restored = 0
     for path in store.list(BACKUP):
-        content = store.get(path)
-        if content is not None:
-            store.put(path.removeprefix(f"{BACKUP}/"), content)
+        content, table = store.get(path), path.removeprefix(f"{BACKUP}/")
+        if content:
+            store.put(table, content)
             restored += 1
+        elif content is not None:
+            store.delete(table)
     for folder in (JOURNAL, POLL_LOG, BACKUP):
         _delete_all(lake, folder)
     return restored

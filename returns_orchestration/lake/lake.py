@@ -486,10 +486,12 @@ class Lake:
         return made, changed
 
     def _keep_replaced(self, paths: list[str]) -> None:
-        """Copy files that are about to be replaced, each once, so that `upgrade --undo` can."""
+        """Copy files that are about to be replaced, each once, so that `upgrade --undo` can.
+
+        The copy of a file that is not there is empty, which no Parquet file is.
+        """
         for path, content in zip(paths, self.store.get_many(paths), strict=True):
-            if content is not None:
-                self.store.create(f"{BACKUP}/{path}", content)
+            self.store.create(f"{BACKUP}/{path}", content or b"")
 
     def _changed(
         self,

@@ -95,8 +95,8 @@ def test_days_with_outages_are_completed_automatically(unattended: Unattended) -
     unattended.live_to(START + timedelta(hours=63), daemon=False)
     a_run_is_killed(unattended)
     unattended.live_to(START + timedelta(hours=68))
-    world.simulator.faults = ["503:*:2026-11-03T21:00"]  # one hour fails for more than a day
-    unattended.live_to(START + timedelta(hours=95))
+    world.simulator.faults = ["503:*:2026-11-03T21:00"]  # one hour fails for most of a day
+    unattended.live_to(START + timedelta(hours=90))
     world.simulator.faults = []
     unattended.live_to(START + timedelta(hours=72 + 25))
 

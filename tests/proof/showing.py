@@ -16,7 +16,7 @@ from proof.model import HOURS, Hour, Model, Reply, literal
 from proof.result import Result
 
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.state import provenance
+from returns_orchestration.state import origins, provenance
 from returns_orchestration.state.provenance import Place, Provenance
 from returns_orchestration.window import Window
 
@@ -135,7 +135,7 @@ class ShownLife(Life):
         assert mode, f"{reference}: {origin}"
         assert mode.poll.at == sent_at(origin), f"{reference}: {mode}, not {sent_at(origin)}"
         is_kept = origin != newest_of_first(self.model, reference)
-        assert is_kept == (provenance.KEPT in mode.why), f"{reference}: {mode}"
+        assert is_kept == (origins.KEPT in mode.why), f"{reference}: {mode}"
 
     def teardown(self) -> None:
         """At the end a poll is quarantined, and its values are no longer shown."""
