@@ -13,6 +13,7 @@ from support.s3_server import S3Server
 
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore, ObjectStore
+from returns_orchestration.settings import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,16 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
         for name, value in server.variables.items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder as the current one, and no setting in the environment."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "workspace.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from returns_orchestration.errors import SettingsError
-from returns_orchestration.settings import VARIABLES, load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from returns_orchestration.settings import load_settings
 
 CANARY = "canary-9f3c"
 
 
-@pytest.fixture(autouse=True)
-def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project folder without .env, and none of the variables set."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "workspace.yaml").touch()
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("project")
 
 
 @pytest.mark.parametrize(

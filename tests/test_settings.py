@@ -38,15 +38,7 @@ DEFAULTS = dict(
 ATTRIBUTES = {str(field.alias): name for name, field in Settings.model_fields.items()}
 CANARY = "canary-9f3c"
 
-
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A separate project folder, and none of the variables set."""
-    for name in DEFAULTS:
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "workspace.yaml").touch()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("project")
 
 
 def value(settings: Settings, variable: str) -> object:

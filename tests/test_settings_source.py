@@ -7,20 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from returns_orchestration.settings import VARIABLES
 from returns_orchestration.settings_source import warnings
 
 CANARY = "canary-7f3a"
 
-
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project folder of its own, and none of the variables set."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "workspace.yaml").touch()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("project")
 
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="there are no modes")

@@ -63,7 +63,7 @@ def own_name() -> str:
     """What to type for this program: with its folder, unless the shell finds it without."""
     script = Path(sys.argv[0])
     found = shutil.which(script.name)
-    if found is not None and Path(found).samefile(script):
+    if found is not None and Path(found).resolve() == script.resolve():
         return script.name
     return os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script)
 

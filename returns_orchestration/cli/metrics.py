@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from returns_orchestration.cli.services import HOST
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.health import Facts
 
-HOST = "127.0.0.1"
 FRESH_SECONDS = 15.0
 """How old facts may be that are served: several scrapers at once cost one look."""
 

@@ -54,7 +54,7 @@ class Services:
     """Some parts on one DAGSTER_HOME, which end together."""
 
     def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
-        """Make DAGSTER_HOME where it is absent. Raises LakeUnwritable or SettingsError."""
+        """Make DAGSTER_HOME and the files in it. Raises LakeUnwritable or SettingsError."""
         from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415 - Dagster is slow to import
 
         self._home = dagster_home(settings)
@@ -66,6 +66,8 @@ class Services:
         self._environment = os.environ | {"RETURNS_LAKE": settings.lake}
         if env_file().is_file():
             self._environment[ENV_FILE_VARIABLE] = str(env_file().absolute())
+        self._address = _address(self._home)
+        self._workspace = _workspace(self._home, self._address)
         self._files = _opened(self._home)
         self._processes: dict[Part, subprocess.Popen[bytes]] = {}
         self._stopped = False
@@ -89,11 +91,11 @@ class Services:
         self, part: Part, host: str = HOST, port: int = PORT, *, read_only: bool = False
     ) -> None:
         """Start a part; ``host``, ``port`` and ``read_only`` are of the webserver."""
-        at = ["--workspace", str(self._workspace())]
+        at = ["--workspace", str(self._workspace)]
         quiet = ["--log-level", self._level]
         arguments = {
             Part.CODE_SERVER: [
-                *("dagster", "code-server", "start", "--socket", str(self.address)),
+                *("dagster", "code-server", "start", "--socket", str(self._address)),
                 *("--module-name", MODULE, *quiet),
             ],
             Part.DAEMON: ["dagster._daemon", "run", *at, *quiet],
@@ -110,32 +112,6 @@ class Services:
             command, cwd=self._home, env=self._environment, start_new_session=True
         )
 
-    def _workspace(self) -> Path:
-        """A file by which daemon and webserver find the code server.
-
-        Its location has the name that the project's workspace.yaml gives it: Dagster keeps the
-        cursors of sensors by that name.
-        """
-        file = self._home / "workspace.yaml"
-        server = {"socket": str(self.address), "location_name": MODULE}
-        file.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML, too
-        return file
-
-    @property
-    def address(self) -> Path:
-        """Where the code server listens; only this user may connect. Raises SettingsError."""
-        beside = self._home / "code-server.sock"
-        if len(str(beside)) <= LONGEST_PATH:
-            return beside
-        folder = Path(tempfile.gettempdir()) / f"returns-orchestration-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid != os.getuid():
-            raise SettingsError(
-                f"{folder} belongs to another user.",
-                next_step=f"Set DAGSTER_HOME to a path of at most {LONGEST_PATH - 17} characters.",
-            )
-        return folder / f"{sha256(str(self._home).encode()).hexdigest()[:16]}.sock"
-
     def wait_until(self, is_ready: Callable[[], bool], seconds: float) -> bool:
         """Whether ``is_ready`` becomes true in time; False once a part has ended."""
         deadline = time.monotonic() + seconds
@@ -148,7 +124,7 @@ class Services:
     def code_server_answers(self) -> bool:
         """Whether the code server accepts connections."""
         with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
-            connection.connect(str(self.address))
+            connection.connect(str(self._address))
             return True
         return False
 
@@ -175,6 +151,33 @@ class Services:
         if not self._stopped:
             typer.echo(f"Stopping, which takes up to {END_SECONDS:.0f} seconds ...")
         self._stopped = True
+
+
+def _address(home: Path) -> Path:
+    """Where the code server listens; only this user may connect. Raises SettingsError."""
+    beside = home / "code-server.sock"
+    if len(str(beside)) <= LONGEST_PATH:
+        return beside
+    folder = Path(tempfile.gettempdir()) / f"returns-orchestration-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise SettingsError(
+            f"{folder} belongs to another user.",
+            next_step=f"Set DAGSTER_HOME to a path of at most {LONGEST_PATH - 17} characters.",
+        )
+    return folder / f"{sha256(str(home).encode()).hexdigest()[:16]}.sock"
+
+
+def _workspace(home: Path, address: Path) -> Path:
+    """A file by which daemon and webserver find the code server.
+
+    Its location has the name that the project's workspace.yaml gives it: Dagster keeps the cursors
+    of sensors by that name. Several services write the same file, so it is replaced whole.
+    """
+    file, new = home / "workspace.yaml", home / f".workspace-{os.getpid()}"
+    server = {"socket": str(address), "location_name": MODULE}
+    new.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML, too
+    return new.replace(file)
 
 
 def _opened(home: Path) -> list[int]:

@@ -142,7 +142,7 @@ def signs_in_head(head: Iterable[tuple[str, str]]) -> tuple[Sign, ...]:
 def left_out(
     pages: Sequence[Sequence[Sign]], served: int, is_here: Callable[[str], bool]
 ) -> str | None:
-    """The sign of more than the ``served`` records of ``pages``; None where there is none.
+    """A sign that there are more than the ``served`` records of ``pages``, or None.
 
     ``pages`` holds the signs of each page that was read, in order, at least one; where one led on
     to the next, only its totals count. ``is_here``: whether a link leads to the last page.

@@ -148,15 +148,10 @@ class DayBuilder:
             for table in (tables.RETURNS, tables.RETURN_ITEMS)
         )
         frames = frames_of_day(day, returns, items)
-        absent = [
-            window.text
-            for window in day.windows
-            if window not in sources
-            and window.end <= now
-            and not is_waived(window, names)
-            and (self._first is None or window.start >= self._first)
-        ]
-        judged = claims.of_day(frames, returns, items, absent, self._part(day, now))
+        due = [w for w in day.windows if w.end <= now and (self._first or w.start) <= w.start]
+        missing = [w for w in due if w not in sources and not is_waived(w, names)]
+        absent = [window.text for window in missing]
+        judged = claims.of_day(frames, returns, items, absent, _part(day, len(due), now))
         blocking = [claim.figures for made in judged.values() for claim in made if claim.blocks]
         if blocking:
             raise HourBlocked(day.key, judged, "; ".join(blocking))
@@ -173,15 +168,6 @@ class DayBuilder:
         )
         return BuiltDay(day, frames, record, changed, judged)
 
-    def _part(self, day: Day, now: datetime) -> str:
-        """Why only some hours of ``day`` are due; "" where all are."""
-        first = self._first or day.start
-        due = [window for window in day.windows if window.end <= now and window.start >= first]
-        if len(due) == len(day.windows):
-            return ""
-        why = "the day is not over" if day.end > now else "the lake begins in this day"
-        return f"{why}, {len(due)} of {count(len(day.windows), 'hour')} so far"
-
     def _rows(self, table: tables.Table, window: Window, names: Names) -> pl.DataFrame:
         frame = self._lake.read(table, window, names)
         if frame is None:
@@ -189,3 +175,11 @@ class DayBuilder:
         own = "return_reference_number"
         # Where two hours hold one reference, each row is counted with the items of its own hour.
         return frame.with_columns(pl.format("{} {}", pl.lit(window.key), own).alias(own))
+
+
+def _part(day: Day, due: int, now: datetime) -> str:
+    """Why only ``due`` hours of ``day`` are due; "" where all are."""
+    if due == len(day.windows):
+        return ""
+    why = "the day is not over" if day.end > now else "the lake begins in this day"
+    return f"{why}, {due} of {count(len(day.windows), 'hour')} so far"

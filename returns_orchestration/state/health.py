@@ -32,7 +32,7 @@ MISSING: Final = timedelta(hours=24)
 """How long after its end an hour may be missing before that is critical."""
 
 HEARTBEAT: Final = timedelta(minutes=10)
-"""How old the daemon's newest sign of life may be; it gives one every 30 seconds."""
+"""How old the sign of life of a part of the daemon may be; each gives one every 30 seconds."""
 
 FULL: Final = 0.85
 """The share of bytes or inodes in use from which a disk is nearly full."""
@@ -73,7 +73,8 @@ class Facts:
     """What is known ``now``.
 
     ``states`` counts the hours since RETURNS_START by state. ``incidents`` counts the open ones by
-    severity. ``heartbeat`` is the daemon's oldest sign of life, None without any. ``unread`` holds
+    severity. ``heartbeat`` is the oldest of the last signs of life of the daemon's
+    parts, None where a part gave none. ``unread`` holds
     what could not be gathered, in words.
     """
 

@@ -40,6 +40,18 @@ def environment(**more: str) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(ours)} | more
 
 
+def started(world: World, *arguments: str) -> subprocess.Popen[str]:
+    """A command of a world, under way; its output is one stream."""
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [SCRIPT, *arguments],
+        cwd=world.folder,
+        env=world.environment_of_processes,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the demo in it, beside the settings of a real deployment."""
@@ -228,14 +240,7 @@ def test_the_environment_has_priority_over_the_env_file_in_dev_too(
     (world.folder / "workspace.yaml").touch()
     (world.folder / ".env").write_text(f"CLICKPOST_KEY=wrong\nRETURNS_LAKE={other}\n")
     (world.folder / ".env").chmod(0o600)
-    with subprocess.Popen(  # noqa: S603 - our own command
-        [SCRIPT, "dev", "--port", str(free_port())],
-        cwd=world.folder,
-        env=world.environment_of_processes,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with started(world, "dev", "--port", str(free_port())) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "RUN_SUCCESS" in line:
@@ -248,14 +253,7 @@ def test_the_environment_has_priority_over_the_env_file_in_dev_too(
 def test_ctrl_c_in_a_backfill_keeps_the_hours_so_far(new_world: Callable[..., World]) -> None:
     world = new_world({"CLICKPOST_MAX_CONCURRENCY": "2"}, returns_per_hour=4, latency=0.1)
     printed: list[str] = []
-    with subprocess.Popen(  # noqa: S603 - our own command
-        [SCRIPT, "backfill", "2026-11-07", "2026-11-09"],
-        cwd=world.folder,
-        env=world.environment_of_processes,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with started(world, "backfill", "2026-11-07", "2026-11-09") as process:
         assert process.stdout is not None
         for line in process.stdout:
             printed.append(line)
