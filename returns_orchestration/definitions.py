@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
-from returns_orchestration.defs import alerting, automation, changes, lost_runs
+from returns_orchestration.defs import alerting, automation, changes, lost_runs, prune
 from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
 from returns_orchestration.defs.instance import rate_limit_file
 from returns_orchestration.defs.keys import Keys
@@ -96,6 +96,16 @@ def build_defs(
     keys = Keys(settings.key_prefix if key_prefix is None else tuple(key_prefix))
     pipeline = build_pipeline(settings, **overrides)
     clock: Callable[[], datetime] = overrides.get("clock", now)
+    sensors: list[dg.SensorDefinition] = [
+        automation.healing_sensor(settings, pipeline, clock, keys),
+        automation.repoll_sensor(settings, pipeline, clock, keys),
+        lost_runs.lost_runs_sensor(clock, keys),
+        alerting.incident_sensor(settings, pipeline, clock, keys),
+        changes.changes_sensor(pipeline, clock, keys),
+    ]
+    schedules = [automation.live_schedule(settings), automation.lateness_schedule(keys)]
+    names = [sensor.name for sensor in sensors] + [schedule.name for schedule in schedules]
+    prune_job = prune.prune_job(settings, clock, keys, names)
     return dg.Definitions(
         assets=[
             hourly_assets(settings, keys),
@@ -104,15 +114,9 @@ def build_defs(
             alerting.alerts_asset(keys),
             changes.changed_hours_asset(keys),
         ],
-        jobs=[automation.hourly_job(keys), automation.repoll_job(keys)],
-        schedules=[automation.live_schedule(settings, keys), automation.lateness_schedule(keys)],
-        sensors=[
-            automation.healing_sensor(settings, pipeline, clock, keys),
-            automation.repoll_sensor(settings, pipeline, clock, keys),
-            lost_runs.lost_runs_sensor(clock, keys),
-            alerting.incident_sensor(settings, pipeline, clock, keys),
-            changes.changes_sensor(pipeline, clock, keys),
-        ],
+        jobs=[automation.hourly_job(keys), automation.repoll_job(keys), prune_job],
+        schedules=[*schedules, prune.prune_schedule(prune_job)],
+        sensors=sensors,
         resources={"pipeline": dg.ResourceDefinition.hardcoded_resource(pipeline)},
         executor=dg.in_process_executor,
     )

@@ -182,6 +182,12 @@ class Settings(BaseSettings):
         description="address of Dagster's UI for people; links in alerts begin with it",
         json_schema_extra=_form("http:// or https:// address"),
     )
+    runbook_url: str = Field(
+        "docs/operations.md",
+        alias="RETURNS_RUNBOOK_URL",
+        description="where people read docs/operations.md; each alert names its heading there",
+        json_schema_extra=_form("address or path"),
+    )
     key_prefix: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         alias="RETURNS_KEY_PREFIX",
@@ -213,6 +219,15 @@ class Settings(BaseSettings):
         alias="RETURNS_ALERT_COOLDOWN_MINUTES",
         description="time for which an incident that comes back sends no message",
         json_schema_extra=_form(_MINUTES),
+    )
+    keep_runs_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        alias="RETURNS_KEEP_RUNS_DAYS",
+        description="how long runs, their logs, ticks and superseded events stay in DAGSTER_HOME; "
+        "the newest of each hour stay for ever",
+        json_schema_extra=_form("days, 1 to 3650"),
     )
     alert_quiet_hours: Annotated[tuple[int, int], NoDecode] = Field(
         (22, 8),
@@ -378,6 +393,11 @@ class Settings(BaseSettings):
         """How patient alerts are to be."""
         quiet = QuietHours(*self.alert_quiet_hours, self.report_time_zone)
         return AlertPolicy(self.alert_grace, self.alert_cooldown, quiet, self.settle)
+
+    @property
+    def keep_runs(self) -> timedelta:
+        """How long Dagster's runs are kept."""
+        return timedelta(days=self.keep_runs_days)
 
     def digest(self) -> str:
         """Eight hex digits that change with any setting, the network's, or the package's version.

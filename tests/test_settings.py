@@ -25,11 +25,13 @@ CONTRACT = """
 | RETURNS_ACKNOWLEDGED | none |
 | RETURNS_ALERT_URLS | none |
 | RETURNS_DAGSTER_URL | http://127.0.0.1:3000 |
+| RETURNS_RUNBOOK_URL | docs/operations.md |
 | RETURNS_KEY_PREFIX | none |
 | RETURNS_UI_HOSTS | none |
 | RETURNS_HEARTBEAT_URL | none |
 | RETURNS_ALERT_GRACE_MINUTES | 120 |
 | RETURNS_ALERT_COOLDOWN_MINUTES | 60 |
+| RETURNS_KEEP_RUNS_DAYS | 30 |
 | RETURNS_ALERT_QUIET_HOURS | 22-8 |
 """
 DEFAULTS = dict(
@@ -89,6 +91,7 @@ def test_defaults_have_the_declared_types(project: Path) -> None:
         ("RETURNS_REPOLL_AFTER_HOURS", " 2, 48 ", (2, 48)),
         ("RETURNS_KEY_PREFIX", "brand/clickpost", ("brand", "clickpost")),
         ("RETURNS_UI_HOSTS", "a.example, b.example", ("a.example", "b.example")),
+        ("RETURNS_KEEP_RUNS_DAYS", "7", 7),
         ("RETURNS_ALERT_QUIET_HOURS", "none", (0, 0)),
         ("RETURNS_ALERT_QUIET_HOURS", "1 - 06", (1, 6)),
         ("RETURNS_ALERT_GRACE_MINUTES", "0", timedelta(0)),
@@ -124,6 +127,9 @@ def test_sensible_values_are_read(
         ("RETURNS_SETTLE_MINUTES", "-5", "from 0 to 1440"),
         ("RETURNS_SETTLE_MINUTES", "nan", "from 0 to 1440"),
         ("RETURNS_SETTLE_MINUTES", "ten", "from 0 to 1440"),
+        ("RETURNS_KEEP_RUNS_DAYS", "0", "greater than or equal to 1"),
+        ("RETURNS_KEEP_RUNS_DAYS", "1.5", "integer"),
+        ("RETURNS_KEEP_RUNS_DAYS", "never", "integer"),
         ("RETURNS_REPOLL_AFTER_HOURS", "6,1", "1,6,24,72"),
         ("RETURNS_REPOLL_AFTER_HOURS", "1,1", "1,6,24,72"),
         ("RETURNS_REPOLL_AFTER_HOURS", "0", "1,6,24,72"),

@@ -32,7 +32,7 @@ def test_the_pages_of_the_root_are_in_the_site_and_their_links_lead_there(site: 
     for page in ("contributing", "changelog", "tutorial", "reference/settings"):
         assert (site / page / "index.html").exists()
         assert f'href="{page}/"' in front
-    security = (site / "security" / "index.html").read_text()
+    security = (site / "report-a-weakness" / "index.html").read_text()
     assert 'href="../explanation/guarantees/"' in security
     assert 'href="../contributing/"' in (site / "architecture" / "index.html").read_text()
 

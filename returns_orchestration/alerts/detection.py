@@ -1,8 +1,8 @@
 """What is wrong now: the findings of every detector, and what could not be judged.
 
 A detector looks at the situation and adds its findings. Missing and damaged hours have their own
-file, ``gaps``; here are claims that fail, unusual hours and mixes, outdated hours, new names and
-channels.
+file, ``gaps``; here are claims that fail, unusual hours and mixes, outdated hours, new names,
+disks and channels.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from returns_orchestration.alerts.kinds import (
     KINDS,
     ChannelDown,
     CheckFailed,
+    DiskNearlyFull,
+    HomeTooLarge,
     HoursOutdated,
     Key,
     MixShifted,
@@ -29,6 +31,7 @@ from returns_orchestration.alerts.kinds import (
 from returns_orchestration.alerts.life_cycle import Detected
 from returns_orchestration.state import mix, rhythm
 from returns_orchestration.state.failing_claims import NEWS
+from returns_orchestration.state.health import FULL, home_limit
 from returns_orchestration.window import Day, Window, last_settled
 
 if TYPE_CHECKING:
@@ -141,6 +144,31 @@ def new_names(at: Situation, detected: Detected) -> None:
         detected.add(NewNames(since=since, subject=date, size=len(names), names=names))
 
 
+def storage(at: Situation, detected: Detected) -> None:
+    """Disks that are nearly full, and a DAGSTER_HOME that grows beyond its bounds."""
+    if at.storage is None:
+        detected.unjudged |= {Key(DiskNearlyFull.name, name) for name in ("space", "inodes")}
+        detected.unjudged.add(Key(HomeTooLarge.name, ""))
+        return
+    for counted in ("space", "inodes"):
+        full = [disk for disk in at.storage.disks if disk.used.get(counted, 0) > FULL]
+        if full:
+            fullest = max(full, key=lambda disk: disk.used[counted])
+            detected.add(
+                DiskNearlyFull(
+                    since=at.now,
+                    subject=counted,
+                    share=fullest.used[counted],
+                    free=fullest.free if counted == "space" else fullest.free_inodes,
+                    places=[disk.what for disk in full],
+                )
+            )
+    hours = max(0, Window(at.settings.start).hours_to(at.newest.end))
+    limit, size = home_limit(hours, at.settings.keep_runs), at.storage.home_bytes
+    if size > limit:
+        detected.add(HomeTooLarge(since=at.now, bytes=size, limit=limit))
+
+
 def channels(at: Situation, detected: Detected) -> None:
     """Channels that accept no message."""
     for name, box in at.outboxes.items():
@@ -157,6 +185,7 @@ DETECTORS: Final = (
     shifted_mixes,
     outdated_hours,
     new_names,
+    storage,
     channels,
 )
 """Every detector, in the order in which incidents that open together are numbered."""

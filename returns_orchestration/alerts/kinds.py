@@ -107,6 +107,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         """The page of Dagster's UI that shows it, below ``/assets/``."""
         return self.usual_page
 
+    @property
+    def runbook(self) -> str:
+        """The heading in docs/operations.md that says what to do, as an anchor."""
+        return self.name.replace(" ", "-")
+
     def words(self) -> Words:
         """Its message, from its facts alone."""
         raise NotImplementedError
@@ -474,6 +479,48 @@ class NewNames(Kind, frozen=True, kw_only=True):
             "what they mean.",
             f"The new names of {self.subject} are acknowledged",
             "The check `new_names_are_acknowledged` does not warn of them any more.",
+        )
+
+
+class DiskNearlyFull(Kind, frozen=True, kw_only=True):
+    """Over 85 % of the bytes or inodes of the lake's or DAGSTER_HOME's disk are in use."""
+
+    name = "disk nearly full"
+    share: float
+    free: int
+    places: list[str]
+
+    def words(self) -> Words:
+        places = " and ".join(self.places)
+        free = f"{self.free:,} inodes" if self.subject == "inodes" else f"{self.free / 1e9:,.1f} GB"
+        return Words(
+            f"{self.share:.0%} of the {self.subject} under {places} is in use",
+            f"Free: {free}. Once nothing is free, no hour can be stored until there is room again; "
+            "what is stored stays whole.",
+            "run `returns-orchestration prune`, which removes old runs from DAGSTER_HOME, or "
+            "enlarge the disk.",
+            f"There is room again under {places}",
+            "Nothing has to be done.",
+        )
+
+
+class HomeTooLarge(Kind, frozen=True, kw_only=True):
+    """DAGSTER_HOME is larger than its hours and the kept runs explain."""
+
+    name = "home too large"
+    usual_severity = "notice"
+    bytes: int
+    limit: int
+
+    def words(self) -> Words:
+        return Words(
+            f"DAGSTER_HOME takes {self.bytes / 1e9:,.1f} GB",
+            f"For its hours and RETURNS_KEEP_RUNS_DAYS of runs, {self.limit / 1e9:,.1f} GB are "
+            "enough. No number is affected.",
+            "in Dagster, check under Automation that `prune_by_day` is on, then run "
+            "`returns-orchestration prune`; it gives the room back to the disk.",
+            "DAGSTER_HOME is small again",
+            "Nothing has to be done.",
         )
 
 

@@ -17,16 +17,23 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.alerts.life_cycle import Incident
+    from returns_orchestration.settings import Settings
 
 LONGEST_LINE: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Writes messages for one deployment: its Dagster's address, and the zone of its people."""
+    """Writes messages for one deployment, with its addresses and the zone of its people."""
 
     dagster_url: str
+    runbook_url: str
     zone: ZoneInfo
+
+    @classmethod
+    def of(cls, settings: Settings) -> Author:
+        """The author of the deployment of ``settings``."""
+        return cls(settings.dagster_url, settings.runbook_url, settings.report_time_zone)
 
     def opened(self, incident: Incident) -> Message:
         """What is wrong."""
@@ -42,8 +49,10 @@ class Author:
         return self._message(incident, "resolved", words.resolved, lines)
 
     def _message(self, incident: Incident, tone: str, title: str, lines: list[str]) -> Message:
-        look = f"Look: {self.dagster_url.rstrip('/')}/assets/{incident.finding.page}"
-        return _message(tone, title, [*lines, look], incident.number)
+        finding = incident.finding
+        runbook = f"Runbook: {self.runbook_url}#{finding.runbook}"
+        look = f"Look: {self.dagster_url.rstrip('/')}/assets/{finding.page}"
+        return _message(tone, title, [*lines, runbook, look], incident.number)
 
     def _both(self, moment: datetime) -> str:
         """UTC, as in the names of hours, and the local time where that differs."""

@@ -8,7 +8,8 @@ that cannot be read is copied and started afresh: silence would be worse than a 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from returns_orchestration.alerts.kinds import Kind
     from returns_orchestration.lake import Lake
 
-STATE: Final = "_alerts/state.json"
-WATCH: Final = "_alerts/seen.json"
+FOLDER: Final = "_alerts"
+STATE: Final = f"{FOLDER}/state.json"
+WATCH: Final = f"{FOLDER}/seen.json"
+COPY: Final = re.compile(r"-unreadable-(\d{8}T\d{6})\.json$")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -149,6 +152,18 @@ def read_state(lake: Lake) -> State | None:
     """The current state, without copying anything; None if alerts never ran on this lake."""
     content = lake.store.get(STATE)
     return None if content is None else _decoded(content, State)
+
+
+def remove_unreadable(lake: Lake, before: datetime) -> int:
+    """Delete the copies of unreadable files that were made ``before``; gives how many."""
+    made = {path: COPY.search(path) for path in lake.store.list(FOLDER)}
+    old = [
+        path
+        for path, found in made.items()
+        if found and datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) < before
+    ]
+    lake.store.delete_many(old)
+    return len(old)
 
 
 def _decoded(content: bytes, kind: type[T]) -> T | None:

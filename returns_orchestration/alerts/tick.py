@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.failing_claims import Evaluation
+    from returns_orchestration.state.health import Storage
 
 LOOK_SECONDS: Final = 0.8
 """Time that a tick spends on looking at hours; the remaining hours come next."""
@@ -62,7 +63,7 @@ class Alerts:
     post: Callable[[str, Message], str]
     monotonic: Callable[[], float] = time.monotonic
 
-    def tick(
+    def tick(  # noqa: PLR0913 - the facts that it does not look for
         self,
         evaluations: Sequence[Evaluation],
         now: datetime,
@@ -70,11 +71,13 @@ class Alerts:
         absent: str = "",
         last_tick: datetime | None = None,
         known: Callable[[Sequence[Window]], Mapping[Window, str]] = lambda _: {},
+        storage: Storage | None = None,
     ) -> Outcome:
         """Everything, once.
 
         ``absent`` names credentials that are not set; ``last_tick`` is the time of the last tick;
-        ``known`` gives the polls of hours that Dagster has recorded, see States.
+        ``known`` gives the polls of hours that Dagster has recorded, see States; ``storage`` is
+        how full the disks are, where it was measured.
         """
         may_go_on = self._for(LOOK_SECONDS)
         kept = Kept(self.lake, now)
@@ -87,6 +90,7 @@ class Alerts:
             opened={i.key: i for i in state.incidents if i.is_open},
             outboxes=state.outboxes,
             found=handed_over(self.lake),
+            storage=storage,
             newest=last_settled(now, self.settings.settle),
             absent=absent,
             settings=self.settings,
@@ -122,7 +126,7 @@ class Alerts:
         self, state: State, changes: Sequence[tuple[Event, Incident]], now: datetime, out: Outcome
     ) -> None:
         """Note what changed, and put its messages into the outbox of each configured channel."""
-        author = Author(self.settings.dagster_url, self.settings.report_time_zone)
+        author = Author.of(self.settings)
         for name in state.outboxes.keys() - set(self.channels):  # removed from the settings
             waiting = state.outboxes.pop(name).waiting
             state.rows += [Row.of_attempt("dropped", name, message, now) for message in waiting]

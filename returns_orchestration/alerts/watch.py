@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.failing_claims import Evaluation
+    from returns_orchestration.state.health import Storage
     from returns_orchestration.state.hour_index import Found
     from returns_orchestration.state.hours import Verdict
 
@@ -85,7 +86,7 @@ class Situation:
 
     ``opened`` are the open incidents and ``found`` is what the sensor `missing_hours` found, None
     where it cannot be read; ``newest`` is the newest hour that is due, and ``absent`` names
-    credentials that are not set.
+    credentials that are not set. ``storage`` is None where it was not measured.
     """
 
     watch: Watch
@@ -96,6 +97,7 @@ class Situation:
     absent: str
     settings: Settings
     now: datetime
+    storage: Storage | None = None
 
 
 @dataclass(slots=True)

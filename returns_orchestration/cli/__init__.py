@@ -30,6 +30,7 @@ from returns_orchestration.cli import (
     health,
     incidents,
     metrics,
+    prune,
     rebuild,
     rezone,
     serve,
@@ -98,6 +99,7 @@ _command(incidents.incidents)
 _command(alert.alert)
 _command(health.health)
 _command(metrics.metrics)
+_command(prune.prune)
 _command(dev.dev)
 _command(serve.serve)
 app.command("demo")(demo.demo)

@@ -35,6 +35,11 @@ def doctor() -> None:
             f"warn  settings: CLICKPOST_BASE_URL is this machine and not ClickPost. What it serves "
             f"is kept in {settings.lake}"
         )
+    if not (settings.alert_urls or settings.heartbeat_url or demo_lake.is_used()):
+        typer.echo(
+            "warn  alerts: no channel (RETURNS_ALERT_URLS) and no heartbeat (RETURNS_HEARTBEAT_URL)"
+            " is set, so faults are shown in Dagster's UI and log only"
+        )
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("lake", _lake),
         ("Dagster", _instance),

@@ -17,6 +17,7 @@ from returns_orchestration import tables
 from returns_orchestration.alerts import delivery, listing
 from returns_orchestration.alerts.tick import Alerts
 from returns_orchestration.defs import history, metadata
+from returns_orchestration.defs.health import measure
 from returns_orchestration.defs.registry import OWNER
 from returns_orchestration.errors import LakeError, SettingsError
 from returns_orchestration.words import be, count
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 ALERTS: Final = tables.ALERTS.name
 LOOK_EVERY: Final = timedelta(seconds=50)
 """How often the lake is looked at where Dagster has no new event: every second tick."""
+
+MEASURE_EVERY: Final = timedelta(minutes=10)
+"""How often disks and DAGSTER_HOME are measured: a walk through its thousands of files."""
 
 MOST_EVALUATIONS: Final = 1_000
 """Evaluations taken in by one tick, half a second's worth; the rest comes with the next."""
@@ -85,6 +89,10 @@ def incident_sensor(
         evaluations, newest = history.evaluations(context.instance, event, MOST_EVALUATIONS, keys)
         if newest == cursor.event and cursor.has_just_looked(now):
             return dg.SensorResult(cursor=cursor.write(), skip_reason="Nothing has happened since.")
+        storage = None
+        if cursor.is_measuring_due(now):
+            storage, _ = measure(settings)
+            cursor.measured_at = now
         try:
             outcome = alerts.tick(
                 evaluations,
@@ -92,10 +100,13 @@ def incident_sensor(
                 absent=_absent(settings),
                 last_tick=cursor.ticked_at,
                 known=lambda windows: history.newest_polls(context.instance, windows, keys),
+                storage=storage,
             )
         except LakeError as error:
             # The lake can keep nothing, so the channels notified of this are in the cursor.
             cursor.notified += alerts.report_lake_failure(str(error), cursor.notified)
+            # No hour could be kept meanwhile: all get a new grace period, as after any pause.
+            cursor.ticked_at = None
             context.log.error(str(error))  # noqa: TRY400 - it gives the cause, a trace would not
             return dg.SensorResult(cursor=cursor.write(), skip_reason=str(error))
         cursor.notified = alerts.report_lake_works(cursor.notified)
@@ -126,7 +137,14 @@ class _Cursor:
         ticked_at = plain.get("ticked_at")
         self.ticked_at = datetime.fromisoformat(ticked_at) if ticked_at else None
         self.notified: list[str] = plain.get("notified", plain.get("cried", []))
+        measured_at = plain.get("measured_at")
+        self.measured_at = datetime.fromisoformat(measured_at) if measured_at else None
         self.rules: str = plain.get("rules", "")
+
+    def is_measuring_due(self, now: datetime) -> bool:
+        """Whether to look how full the disks are; also where the clock was ahead."""
+        at = self.measured_at
+        return at is None or not timedelta(0) <= now - at < MEASURE_EVERY
 
     def has_just_looked(self, now: datetime) -> bool:
         """Whether the last look is so recent that, without an event, no other is needed."""
@@ -140,6 +158,7 @@ class _Cursor:
                 "event": self.event,
                 "ticked_at": ticked_at,
                 "notified": self.notified,
+                "measured_at": self.measured_at.isoformat() if self.measured_at else None,
                 "rules": self.rules,
             }
         )

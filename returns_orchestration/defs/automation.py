@@ -71,6 +71,7 @@ def hourly_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not publ
         HOURLY_JOB,
         selection=dg.AssetSelection.assets(*keys.all_of(HOURLY)),
         description="All hourly assets, of one hour or of a range.",
+        tags=keys.tags_of(HOURLY_JOB),
     )
 
 
@@ -89,14 +90,18 @@ def repoll_job(keys: Keys) -> dg.JobDefinition:
         windows = [Window.from_key(key) for key in context.op_config["hours"]]
         run_hours(events, pipeline, windows, missing_only=False)
 
-    @dg.job(name=REPOLL_JOB, description="Poll hours again for late and changed returns.")
+    @dg.job(
+        name=REPOLL_JOB,
+        description="Poll hours again for late and changed returns.",
+        tags=keys.tags_of(REPOLL_JOB),
+    )
     def repoll() -> None:
         poll_again()
 
     return repoll
 
 
-def live_schedule(settings: Settings, keys: Keys) -> dg.ScheduleDefinition:
+def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Each hour, RETURNS_SETTLE_MINUTES after its end."""
     minute = int(settings.settle.total_seconds() // 60) % 60
 
@@ -116,7 +121,6 @@ def live_schedule(settings: Settings, keys: Keys) -> dg.ScheduleDefinition:
             run_key=window.key,
             partition_key=window.key,
             run_config=_only_missing(),
-            tags=keys.tags,
         )
 
     return live_hour
@@ -129,7 +133,9 @@ def lateness_schedule(keys: Keys) -> dg.ScheduleDefinition:
         cron_schedule="40 1 * * *",
         execution_timezone="UTC",
         job=dg.define_asset_job(
-            MEASURE_LATENESS, selection=dg.AssetSelection.assets(keys.of("lateness"))
+            MEASURE_LATENESS,
+            selection=dg.AssetSelection.assets(keys.of("lateness")),
+            tags=keys.tags_of(MEASURE_LATENESS),
         ),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Measures how late returns appear, once a day.",
@@ -197,7 +203,7 @@ def healing_sensor(
             run_requests=[
                 dg.RunRequest(
                     run_key=_run_key("missing", chunk, choice),
-                    tags=range_tags(chunk) | keys.tags,
+                    tags=range_tags(chunk),
                     run_config=_only_missing(),
                 )
                 for chunk in ranges(choice.hours)
@@ -247,7 +253,7 @@ def repoll_sensor(
             run_requests=[
                 dg.RunRequest(
                     run_key=_run_key("again", choice.hours, choice),
-                    tags={HOURS_TAG: json.dumps(chosen)} | keys.tags,
+                    tags={HOURS_TAG: json.dumps(chosen)},
                     run_config={"ops": {"poll_again": {"config": {"hours": chosen}}}},
                 )
             ]

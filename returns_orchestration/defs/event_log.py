@@ -350,6 +350,13 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         for shard in runs[:-OPEN_RUNS]:
             self._engines.pop(shard).dispose()
 
+    def close_run(self, run_id: str) -> None:
+        """Close the database of a run that is going to be removed."""
+        engine = self._engines.pop(run_id, None)
+        if engine is not None:
+            engine.dispose()
+        self._initialized_dbs.discard(run_id)
+
     def dispose(self) -> None:
         """Close all connections."""
         super().dispose()

@@ -16,7 +16,7 @@ from returns_orchestration.defs.instance import CONFIGURATION, dagster_home, ope
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.errors import ReturnsError
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.state.health import Disk, Facts
+from returns_orchestration.state.health import Disk, Facts, Storage
 from returns_orchestration.state.hours import STATES
 from returns_orchestration.state.status import states
 from returns_orchestration.window import Window, last_settled, read_hour, windows_between
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from returns_orchestration.settings import Settings
 
-WHOLE = frozenset({"complete", "empty"})
+WHOLE = frozenset({"complete", "empty", "outdated"})
+"""Outdated hours have all their returns: newer rules only read them in another way."""
 PARTS = frozenset({"SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"})
 """The parts of Dagster's daemon without which no hour is polled."""
 
@@ -55,7 +56,19 @@ def gather(settings: Settings, now: datetime) -> Facts:
         found["incidents"] = {severity: opened.get(severity, 0) for severity in SEVERITIES}
     except ReturnsError as error:
         unread.append(error.cause)
-    disks = []
+    storage, faults = measure(settings)
+    return Facts(
+        now=now,
+        disks=storage.disks,
+        home_bytes=storage.home_bytes,
+        unread=(*unread, *faults),
+        **found,
+    )
+
+
+def measure(settings: Settings) -> tuple[Storage, list[str]]:
+    """How full the disks are and how large DAGSTER_HOME is, and what could not be read."""
+    disks, faults, home = [], [], dagster_home(settings)
     places = {"DAGSTER_HOME": home}
     if settings.lake_is_a_folder:
         places = {"RETURNS_LAKE": Path(settings.lake)} | places
@@ -63,10 +76,8 @@ def gather(settings: Settings, now: datetime) -> Facts:
         try:
             disks.append(Disk.under(what, folder))
         except OSError as error:
-            unread.append(f"The disk of {what} could not be read: {error.strerror}.")
-    return Facts(
-        now=now, disks=tuple(disks), home_bytes=bytes_in(home), unread=tuple(unread), **found
-    )
+            faults.append(f"The disk of {what} could not be read: {error.strerror}.")
+    return Storage(tuple(disks), bytes_in(home)), faults
 
 
 def bytes_in(folder: Path) -> int:

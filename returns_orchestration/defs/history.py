@@ -8,7 +8,7 @@ calls load every event: minutes for years of hours. The tables' names and column
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 import sqlalchemy as sa
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 RAW = "raw_returns"
+T = TypeVar("T")
 PLAIN = Keys()
 """The keys of earlier releases, which had no prefix."""
 
@@ -45,7 +46,7 @@ OVERLAP = 50
 """Events read twice, in case one that was written at the same time was not yet visible."""
 
 BATCH = 500
-"""Partitions in one query: below what any database allows as parameters."""
+"""Partitions, rows or runs in one query: below what any database allows as parameters."""
 
 
 def newest_event(instance: dg.DagsterInstance) -> int:
@@ -127,7 +128,7 @@ def newest_materializations(
 def unreported(instance: dg.DagsterInstance, windows: Sequence[Window], keys: Keys) -> list[Window]:
     """The ``windows`` without a poll in Dagster's log: a run was killed, or the home is new."""
     known: set[str] = set()
-    for some in _batches([window.key for window in windows]):
+    for some in batches([window.key for window in windows]):
         events = SqlEventLogStorageTable.c
         raw = _materializations([keys.of(RAW)], events.partition)
         query = raw.where(events.partition.in_(some))
@@ -168,7 +169,7 @@ def newest_polls(
     if not storage.has_table(AssetEventTagsTable.name):  # an older Dagster's, without versions
         return found
     by_key = {window.key: window for window in windows}
-    for some in _batches(list(by_key)):
+    for some in batches(list(by_key)):
         newest = (
             _materializations([keys.of(RAW)], sa.func.max(events.id).label("id"), events.partition)
             .where(events.partition.in_(some))
@@ -255,7 +256,8 @@ def _materializations(
     )
 
 
-def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+def batches(keys: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Parts of at most ``BATCH``."""
     return (keys[at : at + BATCH] for at in range(0, len(keys), BATCH))
 
 

@@ -7,6 +7,7 @@ any other. Without DAGSTER_HOME the instance is beside the lake.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import sqlite3
 import time
@@ -55,6 +56,11 @@ IN_PROGRESS = [
 ]
 
 CONFIGURATION = "dagster.yaml"
+SHIPPED_BEFORE = frozenset(
+    {"958f6aeba2d27d33", "50f41f5bb65c9def", "6127ae580dfed3a1", "1fa768a3e28ad228"}
+)
+"""The beginning of the sha256 of each dagster.yaml of an earlier release."""
+
 PATTERN = "[]*?"
 """Dagster looks for its configuration by a pattern, in which these letters have a meaning."""
 
@@ -121,8 +127,9 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 def _opened(home: Path) -> dg.DagsterInstance:
-    if not (home / CONFIGURATION).exists():
-        (home / CONFIGURATION).write_text(shipped_configuration())
+    configuration = home / CONFIGURATION
+    if not configuration.exists() or _is_shipped_before(configuration):
+        configuration.write_text(shipped_configuration())
     try:
         instance = dg.DagsterInstance.from_config(str(home))
         for storage in ("run_storage", "event_log_storage", "schedule_storage"):
@@ -133,6 +140,13 @@ def _opened(home: Path) -> dg.DagsterInstance:
             next_step="Correct it, or remove it: the next command puts the shipped one there.",
         ) from None
     return instance
+
+
+def _is_shipped_before(configuration: Path) -> bool:
+    """Whether it is an earlier release's, as it was: one that was changed stays."""
+    if not configuration.is_file():
+        return False
+    return hashlib.sha256(configuration.read_bytes()).hexdigest()[:16] in SHIPPED_BEFORE
 
 
 def _in_short(error: Exception) -> str:

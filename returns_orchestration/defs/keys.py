@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 DEPLOYMENT_TAG: Final = "returns_orchestration/deployment"
-"""On runs that the sensors and schedules of a deployment with a prefix ask for."""
+"""On all runs of the jobs of a deployment with a prefix."""
+
+JOB_TAG: Final = "returns_orchestration/job"
+"""On all runs of this project's jobs."""
 
 
 class Keys(NamedTuple):
@@ -44,10 +47,15 @@ class Keys(NamedTuple):
         """The assets of ``keys``."""
         return {name for key in keys if (name := self.name(key)) is not None}
 
-    @property
-    def tags(self) -> dict[str, str]:
-        """The tags that mark a run as this deployment's; none without a prefix."""
-        return {DEPLOYMENT_TAG: "/".join(self.prefix)} if self.prefix else {}
+    def tags_of(self, job: str) -> dict[str, str]:
+        """The tags of a job, which all its runs have: the job's name, and the prefix if any."""
+        deployment = {DEPLOYMENT_TAG: "/".join(self.prefix)} if self.prefix else {}
+        return {JOB_TAG: job} | deployment
+
+    def is_tagged(self, run: dg.DagsterRun) -> bool:
+        """Whether ``run`` has the tags of one of this deployment's jobs."""
+        mine = self.tags_of(run.job_name)
+        return mine == {tag: run.tags[tag] for tag in (JOB_TAG, DEPLOYMENT_TAG) if tag in run.tags}
 
     def is_run(self, run: dg.DagsterRun, jobs: Sequence[str], assets: Iterable[str]) -> bool:
         """Whether ``run`` is this deployment's: one of its ``jobs``, or of its ``assets``."""

@@ -34,6 +34,11 @@ MISSING: Final = timedelta(hours=24)
 HEARTBEAT: Final = timedelta(minutes=10)
 """How old the sign of life of a part of the daemon may be; each gives one every 30 seconds."""
 
+HOME_BASE: Final = 100_000_000
+HOME_OF_HOUR: Final = 60_000
+HOME_OF_DAY: Final = 12_000_000
+"""The bounds of DAGSTER_HOME in bytes, twice of what was measured: see docs/operations.md."""
+
 FULL: Final = 0.85
 """The share of bytes or inodes in use from which a disk is nearly full."""
 
@@ -66,6 +71,19 @@ class Disk:
         """The share in use, by what is counted."""
         shares = {"space": (self.size, self.free), "inodes": (self.inodes, self.free_inodes)}
         return {name: 1 - free / all_ for name, (all_, free) in shares.items() if all_}
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The disks under lake and home, and the bytes of DAGSTER_HOME."""
+
+    disks: tuple[Disk, ...]
+    home_bytes: int
+
+
+def home_limit(hours: int, kept: timedelta) -> int:
+    """The bytes that DAGSTER_HOME may take with that many ``hours``, and runs ``kept`` so long."""
+    return round(HOME_BASE + HOME_OF_HOUR * hours + HOME_OF_DAY * (kept / timedelta(days=1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

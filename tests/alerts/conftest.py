@@ -24,6 +24,7 @@ from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.days import inputs_of_day
 from returns_orchestration.state.failing_claims import Evaluation, FailedClaim
+from returns_orchestration.state.health import Storage
 from returns_orchestration.state.hour_index import decode
 from returns_orchestration.window import Day, Window, days_of, windows_between
 
@@ -132,7 +133,13 @@ class Desk:
         self.sent.append((name, message))
         return ""
 
-    def tick(self, *evaluations: Evaluation, absent: str = "", **seams: Any) -> Outcome:
+    def tick(
+        self,
+        *evaluations: Evaluation,
+        absent: str = "",
+        storage: Storage | None = None,
+        **seams: Any,
+    ) -> Outcome:
         self.store.gone, self.store.dates = self.gone, 0
         outcome = self.alerts(**seams).tick(
             evaluations,
@@ -140,6 +147,7 @@ class Desk:
             absent=absent,
             last_tick=self.last_tick,
             known=lambda windows: {w: sha for w, sha in self.known.items() if w in windows},
+            storage=storage,
         )
         self.last_tick = self.now
         return outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from returns_orchestration.lake.news import NewName
 from returns_orchestration.settings import AlertPolicy, QuietHours
 from returns_orchestration.state.mix import Shift
 
-AUTHOR = Author("https://dagster.example.com/", ZoneInfo("Asia/Kolkata"))
+AUTHOR = Author("https://dagster.example.com/", "docs/operations.md", ZoneInfo("Asia/Kolkata"))
 NINE = datetime(2026, 11, 9, 9, tzinfo=UTC)
 MORNING = [["2026-11-09-08:00", "2026-11-09-10:00"]]
 
@@ -90,6 +91,17 @@ SAMPLES: list[Incident] = [
         "the_text_is_utf_8", "raw_returns", "3 records hold bytes that are not UTF-8", "warning"
     ),
     incident(kinds.Surge, count=412, usual=38.0, hour="2026-11-09-09:00"),
+    incident(
+        kinds.DiskNearlyFull,
+        subject="space",
+        share=0.91,
+        free=4_400_000_000,
+        places=["RETURNS_LAKE", "DAGSTER_HOME"],
+    ),
+    incident(
+        kinds.DiskNearlyFull, subject="inodes", share=0.88, free=91_000, places=["DAGSTER_HOME"]
+    ),
+    incident(kinds.HomeTooLarge, bytes=2_100_000_000, limit=1_000_000_000),
     incident(kinds.ChannelDown, subject="slack 1", fault="it answered HTTP 404", waiting=3),
 ]
 """Each kind once at least, the most frequent ones first."""
@@ -100,6 +112,13 @@ FREQUENT = 4
 
 def test_there_is_a_sample_of_every_kind() -> None:
     assert {sample.kind for sample in SAMPLES} == set(KINDS)
+
+
+def test_the_runbook_has_a_section_for_every_kind() -> None:
+    text = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    sections = re.findall(r"^### (.+)$", text, re.MULTILINE)
+    assert {name for name in sections if name in KINDS} == set(KINDS)
+    assert len(sections) == len(set(sections))
 
 
 def test_inhibiting_kinds_exist_and_a_claim_has_one_kind() -> None:
@@ -119,6 +138,8 @@ def test_a_message_is_short_and_gives_since_when_what_to_do_and_where_to_look(
         assert len(lines) <= 10
         assert all(line.strip() and len(line) <= 300 for line in lines)
         assert lines[-1].startswith("Look: https://dagster.example.com/assets/")
+        anchor = sample.kind.replace(" ", "-")
+        assert lines[-2] == f"Runbook: docs/operations.md#{anchor}"
         assert "{" not in message.title + message.text
     assert re.match(r"Since 2026-11-09 09:00 UTC \(14:30 in Asia/Kolkata\)\.\n", opened.text)
     assert "\nTo do: " in opened.text
@@ -143,7 +164,7 @@ def test_long_figures_are_cut_in_a_message() -> None:
 
 
 def test_a_zone_without_an_offset_is_not_repeated() -> None:
-    text = Author("http://x", ZoneInfo("UTC")).opened(SAMPLES[0]).text
+    text = Author("http://x", "y", ZoneInfo("UTC")).opened(SAMPLES[0]).text
     assert text.startswith("Since 2026-11-09 09:00 UTC.\n")
 
 

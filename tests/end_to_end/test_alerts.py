@@ -42,6 +42,27 @@ def test_messages_reach_a_receiver_that_was_down_once_each_and_in_order(
     assert set(attempts.get_column("channel")) == {"json 1"}
 
 
+def test_a_lake_that_could_not_be_written_for_minutes_is_no_standstill(
+    watch: Callable[..., Watched], receiver: Receiver
+) -> None:
+    daemon = watch({"RETURNS_ALERT_GRACE_MINUTES": "5", "RETURNS_ALERT_COOLDOWN_MINUTES": "1"})
+    daemon.live_to(after(2))
+    lake = daemon.world.lake
+    lake.rename(lake.with_name("away"))
+    lake.write_text("a file where the folder was")
+    daemon.only = {"incidents"}  # the other sensors fail as a whole
+    minute = timedelta(minutes=1)
+    daemon.live_to(after(2) + 16 * minute, step=minute)
+    lake.unlink()
+    lake.with_name("away").rename(lake)
+    daemon.live_to(after(2) + 18 * minute, step=minute)
+    daemon.only = None
+    daemon.live_to(after(3), step=minute)
+    assert [title.split("]")[0] for title in receiver.titles] == ["[urgent", "[resolved"]
+    assert "The lake cannot be read or written" in receiver.titles[0]
+    assert [incident.kind for incident in daemon.state.incidents if incident.notified_at] == []
+
+
 def test_a_wrong_key_is_notified_at_once_and_so_is_its_correction(
     watch: Callable[..., Watched], receiver: Receiver
 ) -> None:

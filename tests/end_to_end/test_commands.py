@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -13,6 +15,11 @@ from support.s3_server import BUCKET, SECRET, S3Server
 from support.world import World
 
 from returns_orchestration.cli import app
+from returns_orchestration.defs.instance import (
+    SHIPPED_BEFORE,
+    open_instance,
+    shipped_configuration,
+)
 
 FROM, TO = "2026-11-07T00:00", "2026-11-08T00:00"
 
@@ -310,6 +317,28 @@ def test_doctor_warns_of_runs_that_do_not_take_turns(new_world: Callable[..., Wo
     done = world.run("doctor")
     assert done.returncode == 0
     assert "warn  Dagster: the pool clickpost_api has no limit" in done.stdout
+
+
+def test_a_dagster_yaml_of_an_earlier_release_is_replaced_unless_it_was_changed(
+    tmp_path: Path, new_world: Callable[..., World]
+) -> None:
+    settings = new_world().settings
+    configuration = tmp_path / "dagster.yaml"
+    earlier = (Path(__file__).parents[1] / "data/earlier-dagster.yaml").read_text()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(tmp_path))
+        for text in (f"# mine\n{earlier}", earlier):
+            configuration.write_text(text)
+            with open_instance(settings) as instance:
+                assert instance.run_monitoring_enabled == (text == earlier)
+    assert configuration.read_text() == shipped_configuration()
+
+
+def test_the_digest_of_each_dagster_yaml_that_was_ever_shipped_is_kept() -> None:
+    """After a change of the file, add the digest of the one before to SHIPPED_BEFORE."""
+    now = hashlib.sha256(shipped_configuration().encode()).hexdigest()[:16]
+    assert now == "a794c3c600db5376"
+    assert now not in SHIPPED_BEFORE
 
 
 def test_a_long_retry_after_silences_the_whole_deployment(

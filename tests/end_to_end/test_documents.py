@@ -68,6 +68,16 @@ NOT_RUN = {
         "sudo -u returns env RETURNS_ENV_FILE=/etc/returns-orchestration/settings.env \\",
         "it needs the user of the services",
     ),
+    (
+        "docs/operations.md",
+        "systemctl stop 'returns-orchestration-*'",
+        "it needs systemd and two releases; tests/end_to_end/test_upgrade.py upgrades lakes",
+    ),
+    (
+        "docs/security.md",
+        "returns-orchestration serve webserver --port 3001 --read-only",
+        "it serves until it is stopped; tests/end_to_end/test_security.py starts it",
+    ),
     ("docs/tutorial.md", "python -m pip install duckdb", "it installs a package"),
     ("docs/tutorial.md", "make dev", "it serves until it is stopped"),
     ("docs/tutorial.md", "returns-orchestration dev --demo", "it serves until it is stopped"),

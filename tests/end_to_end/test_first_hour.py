@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -241,10 +243,13 @@ def test_the_environment_has_priority_over_the_env_file_in_dev_too(
     (world.folder / ".env").write_text(f"CLICKPOST_KEY=wrong\nRETURNS_LAKE={other}\n")
     (world.folder / ".env").chmod(0o600)
     with started(world, "dev", "--port", str(free_port())) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "RUN_SUCCESS" in line:
-                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + 180
+        while not list(world.lake.glob("returns/**/*.parquet")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.5)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
     assert process.returncode == 0
     assert world.scan("returns").height > 0
     assert not other.exists()

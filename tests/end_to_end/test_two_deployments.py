@@ -83,11 +83,9 @@ def test_an_hour_polled_by_one_is_missing_in_the_other(
 
     assert request.tags["dagster/asset_partition_range_start"] == WINDOWS[0].key
     # A run under way in one deployment does not delay the hours of the other.
-    instance.create_run_for_job(
-        europe.get_repository_def().get_job("hourly"),
-        status=dg.DagsterRunStatus.STARTED,
-        tags=request.tags,
-    )
+    job = europe.get_repository_def().get_job("hourly")
+    under_way = dg.DagsterRunStatus.STARTED
+    instance.create_run_for_job(job, status=under_way, tags={**job.run_tags, **request.tags})
     assert not asked_by(europe, instance, "missing_hours").run_requests
     assert asked_by(europe, instance, "incidents").cursor
 

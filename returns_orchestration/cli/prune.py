@@ -1,0 +1,52 @@
+"""`prune`: remove old runs from DAGSTER_HOME now, and give their room back to the disk."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from returns_orchestration.settings import load_settings
+
+
+def prune(
+    compact: Annotated[
+        bool, typer.Option(help="Write the databases anew, which gives free room to the disk.")
+    ] = True,
+) -> None:
+    """Remove what is older than RETURNS_KEEP_RUNS_DAYS from DAGSTER_HOME, as is done each day.
+
+    Old runs, their logs, ticks and superseded events go. The newest materialization and result of
+    each check stay for every hour and day, so Dagster shows them as before, and nothing is asked
+    for again. Runs that are queued or under way stay.
+    """
+    settings = load_settings()
+    from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs import prune as pruning  # noqa: PLC0415
+    from returns_orchestration.defs.health import bytes_in  # noqa: PLC0415
+    from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
+    from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
+
+    home = dagster_home(settings)
+    repository = build_defs(settings).get_repository_def()
+    names = {sensor.name for sensor in repository.sensor_defs}
+    names |= {schedule.name for schedule in repository.schedule_defs}
+    before = datetime.now(UTC) - settings.keep_runs
+    with open_instance(settings) as instance:
+        size = bytes_in(home)
+        lake = Lake(open_store(settings.lake))
+        pruned = pruning.prune(instance, lake, Keys(settings.key_prefix), names, before)
+    typer.echo(f"Removed {pruned}, older than {before:%Y-%m-%d %H:%M} UTC.")
+    fault = pruning.compact(home) if compact else ""
+    typer.echo(
+        f"DAGSTER_HOME takes {bytes_in(home) / 1e6:,.1f} MB; it took {size / 1e6:,.1f} MB before."
+    )
+    if fault:
+        typer.echo(
+            f"Not all free room was given back to the disk: {fault}. Run the same again while no "
+            "run is under way.",
+            err=True,
+        )
+        raise typer.Exit(1)
