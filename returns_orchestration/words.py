@@ -89,3 +89,11 @@ def redacted_name(name: str) -> str:
     )
     plain = _PERSONAL.sub("…", visible).translate(_HARMLESS)
     return plain if len(plain) <= LONGEST_NAME else plain[: LONGEST_NAME - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Text for a terminal, which what ClickPost sent must not steer."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

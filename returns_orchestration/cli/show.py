@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from returns_orchestration.cli.show_people import show_people
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import Window, last_settled, read_hour
-from returns_orchestration.words import be, count
+from returns_orchestration.words import be, count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +31,19 @@ FIRST_SAID: Final = ("requested_at", "status", "refund_mode", "source", "awb", "
 """Columns that are shown of the first poll; the row below has all."""
 
 
-def show(
+def show(  # noqa: PLR0913, PLR0917 - its options
     reference: Annotated[
-        str, typer.Argument(metavar="REFERENCE", help="The return's reference, as served.")
-    ],
+        str | None,
+        typer.Argument(metavar="[REFERENCE]", help="The return's reference, as served."),
+    ] = None,
+    email: Annotated[
+        str | None,
+        typer.Option(help="What is held of this e-mail address; - reads it from standard input."),
+    ] = None,
+    phone: Annotated[
+        str | None,
+        typer.Option(help="What is held of this telephone number; - reads it likewise."),
+    ] = None,
     from_: Annotated[
         str | None, typer.Option("--from", help="First hour of the search; default RETURNS_START")
     ] = None,
@@ -48,11 +58,20 @@ def show(
 ) -> None:
     """Show what each poll served of one return, what changed, and where its row comes from.
 
+    With --email or --phone: list the returns whose records hold it. All kept polls are read.
+
     Exits 1 if the return is not known, and then names the missing hours; also if a file could not
-    be read.
+    be read, and if no record holds the address or number.
     """
+    if sum(given is not None for given in (reference, email, phone)) != 1:
+        raise SettingsError(
+            "One of REFERENCE, --email and --phone is needed.", next_step="Give exactly one."
+        )
     settings = load_settings()
     span = _span(settings, from_, to)
+    if reference is None:
+        show_people(settings, span, email, phone, as_json=as_json)
+        return
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
     from returns_orchestration.state import provenance  # noqa: PLC0415
@@ -89,7 +108,7 @@ def _span(settings: Settings, from_: str | None, to: str | None) -> tuple[Window
 def _lines(
     found: Provenance, zone: str, span: tuple[Window, Window], *, raw: bool
 ) -> Iterator[str]:
-    reference = _text(found.reference)
+    reference = printable(found.reference)
     if not found.is_known:
         yield (
             f"No kept poll of the hours {span[0].text} to {span[1].next.text} served {reference}."
@@ -158,7 +177,7 @@ def _said(copy: ServedCopy, *, first: bool, raw: bool) -> Iterator[str]:
     for reason in copy.rejected:
         yield f"    a record was rejected: {reason}"
     if raw:
-        yield from (f"    record: {_text(record)}" for record in copy.records)
+        yield from (f"    record: {printable(record)}" for record in copy.records)
 
 
 def _row(place: Place, *, raw: bool) -> Iterator[str]:
@@ -228,16 +247,8 @@ def _value(name: str, value: object, *, raw: bool) -> str:
         return MASK
     if isinstance(value, datetime):
         return _time(value)
-    text = ", ".join(map(_text, value)) if isinstance(value, list) else _text(str(value))
+    text = ", ".join(map(printable, value)) if isinstance(value, list) else printable(str(value))
     return text if raw or len(text) <= WIDTH else f"{text[:WIDTH]}..."
-
-
-def _text(text: str) -> str:
-    """What ClickPost sent must not steer a terminal."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
 
 
 # ---- for programs
@@ -322,9 +333,9 @@ def _plain_row(row: dict[str, Any], *, raw: bool) -> dict[str, Any]:
 
 
 def _is_masked(name: str, *, raw: bool) -> bool:
-    from returns_orchestration.state.provenance import PERSONAL  # noqa: PLC0415
+    from returns_orchestration.stages.erasure import PERSONAL_COLUMNS  # noqa: PLC0415
 
-    return name in PERSONAL and not raw
+    return name in PERSONAL_COLUMNS and not raw
 
 
 def _plain_value(value: object, *, masked: bool = False) -> object:

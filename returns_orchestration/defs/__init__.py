@@ -2,9 +2,10 @@
 
 ``registry`` is the contents page: every asset, declared once. ``assets`` defines them,
 ``automation`` holds the schedules and sensors, with ``alerting`` (incidents), ``changes`` (written
-tables) and ``lost_runs``; ``step`` runs ``flow/`` over the hours of a run, ``repeats`` finds the
-runs that a run repeats, ``events`` turns outcomes into events; ``checks`` and ``metadata`` show
-claims and figures in the UI; ``keys`` puts a prefix before each asset; ``instance`` runs ranges of
-hours for the command line; only ``history`` and ``event_log`` name Dagster's own tables.
+tables) and ``lost_runs``, and ``prune``, which removes old runs; ``step`` runs ``flow/`` over the
+hours of a run, ``repeats`` finds the runs that a run repeats, ``events`` turns outcomes into
+events; ``checks`` and ``metadata`` show claims and figures in the UI; ``keys`` puts a prefix before
+each asset; ``instance`` runs ranges of hours for the command line; only ``history``, ``event_log``
+and ``prune`` name Dagster's own tables.
 Loading opens no socket, file or secret.
 """

@@ -283,13 +283,13 @@ def _first_given(key: str, holders: Sequence[Object]) -> object:
 def _object(holder: Object, key: str, flagged: set[str]) -> Object:
     """The object under ``key``: {} if there is none; a wrapped one is read and listed."""
     value = holder.get(key)
-    if isinstance(value, dict) and not _is_by_number(value):
+    if isinstance(value, dict) and not is_by_number(value):
         return value
     if not values.is_given(value):
         return {}
     flagged.add(key)
     found = _unwrapped(value)
-    return found if isinstance(found, dict) and not _is_by_number(found) else {}
+    return found if isinstance(found, dict) and not is_by_number(found) else {}
 
 
 def _items(additional: Object, webhook: Object, content: Object, flagged: set[str]) -> list[object]:
@@ -314,11 +314,16 @@ def _unwrapped(value: object) -> object:
             value = decode(_bare(value))
         elif isinstance(value, list) and len(value) == 1:
             (value,) = value
-        elif isinstance(value, dict) and len(value) == 1 and _is_by_number(value):
+        elif isinstance(value, dict) and len(value) == 1 and is_by_number(value):
             (value,) = value.values()
         else:
             break
     return value
+
+
+def json_in(value: str) -> object:
+    """What a text holds that looks like JSON; None where it does not, or is none."""
+    return decode(_bare(value)) if _is_json(value) else None
 
 
 def _is_json(value: object) -> TypeGuard[str]:
@@ -330,13 +335,13 @@ def _bare(text: str) -> str:
     return text.lstrip("\ufeff\u200b \t\r\n")
 
 
-def _is_by_number(value: object) -> TypeGuard[Object]:
+def is_by_number(value: object) -> TypeGuard[Object]:
     """Whether an object is a list in another form: its keys are numbers."""
     return isinstance(value, dict) and bool(value) and all(map(_NUMBERED.fullmatch, value))
 
 
 def _is_wrapped(item: object) -> bool:
-    return _is_by_number(item) or isinstance(item, list) or _is_json(item)
+    return is_by_number(item) or isinstance(item, list) or _is_json(item)
 
 
 def _flat(value: object, wraps: int = WRAPS) -> list[object]:
@@ -345,7 +350,7 @@ def _flat(value: object, wraps: int = WRAPS) -> list[object]:
         return []
     if _is_json(value):
         return _flat(decode(_bare(value)), wraps - 1)
-    if _is_by_number(value):
+    if is_by_number(value):
         value = [value[key] for key in sorted(value, key=int)]
     if isinstance(value, dict):
         return [value]

@@ -69,7 +69,7 @@ KEYS: Final = {
 }
 """Place to the keys documented or seen there."""
 
-_IDENTIFIER = re.compile(r"(?=.{1,40}$)(?!(.*[0-9]){5})[A-Za-z_][A-Za-z0-9_]*")
+IDENTIFIER = re.compile(r"(?=.{1,40}$)(?!(.*[0-9]){5})[A-Za-z_][A-Za-z0-9_]*")
 """An identifier as programmers write it: no blank, as between a person's names, and few digits."""
 
 
@@ -84,7 +84,7 @@ def new_keys(places: Iterable[tuple[str, object]], untold: Collection[str] = ())
     for place, content in places:
         if isinstance(content, dict):
             for key in content.keys() - KEYS[place]:
-                is_shown = _IDENTIFIER.fullmatch(key) and not any(
+                is_shown = IDENTIFIER.fullmatch(key) and not any(
                     word in key.casefold() for word in untold
                 )
                 found.add(f"{place}.{key if is_shown else '(unusual name)'}")

@@ -469,9 +469,3 @@ def _holds(references: bytes, wanted: bytes) -> bool:
             return True
         at = references.find(wanted, at + 1)
     return False
-
-
-PERSONAL: Final = frozenset(
-    {"webhook_location", "latest_location", "webhook_remark", "latest_remark"}
-)
-"""Columns that may hold an address, or what a courier noted of a person."""

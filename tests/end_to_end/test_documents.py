@@ -69,6 +69,11 @@ NOT_RUN = {
         "it needs the user of the services",
     ),
     (
+        "docs/how-to/one-return.md",
+        "returns-orchestration show --email -",
+        "it waits for input; tests/end_to_end/test_show.py asks like this",
+    ),
+    (
         "docs/operations.md",
         "systemctl stop 'returns-orchestration-*'",
         "it needs systemd and two releases; tests/end_to_end/test_upgrade.py upgrades lakes",

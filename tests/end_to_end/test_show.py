@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from support.records import assigned, at, item, wire_time, with_additional
@@ -12,9 +15,11 @@ from support.world import World
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.window import Window
 
+SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
 REFERENCE = "R\x1b[31m-1"
 HOUR = Window(at(11))
 SEARCH = ("--from", "2026-11-09T10:00", "--to", "2026-11-09T13:00")
+PICKUP = {"pickup_info": {"customer_email": "Asha@Example.com", "phone": "+91 90000-00000"}}
 PERSONAL = ("Asha", "asha@", "90000", "Invented Road", "Stark Tower", "left with Asha")
 
 
@@ -116,3 +121,70 @@ def test_a_search_of_no_hour_is_a_usage_error(new_world: Callable[..., World]) -
     done = world.run("show", "R-2", "--from", "2026-11-09T10:00", "--to", "2026-11-09T10:00")
     assert done.returncode == 2
     assert "There is no hour to search" in done.stderr
+
+
+def test_an_address_or_a_number_leads_to_the_returns_that_hold_it(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
+    keep(world, 10, status="NEW", webhook_payload=PICKUP)
+    keep(world, 40, status="APPROVED", webhook_payload=PICKUP)
+    keep(world, 50, **{"Return Request Timestamp": "soon"}, webhook_payload=PICKUP)
+
+    for asked in (("--email", "asha@example.com"), ("--phone", "9000000000")):
+        done = world.run("show", *asked, *SEARCH)
+        assert done.returncode == 0, done.stdout + done.stderr
+        first, line, rejected, last = done.stdout.splitlines()
+        assert first == "1 return of the hours 2026-11-09T10:00 to 2026-11-09T13:00 holds it:"
+        assert line == (
+            "  R\\x1b[31m-1  requested 2026-11-09 11:20, 2 records in 2 polls, the last poll 2 of "
+            "2026-11-09T11:00"
+        )
+        assert rejected == "1 record in rejected_returns, hours 2026-11-09T11:00"
+        assert "--raw" in last
+        assert asked[1] not in done.stdout
+    piped = subprocess.run(  # noqa: S603 - our own command
+        [SCRIPT, "show", "--email", "-", *SEARCH],
+        input="asha@example.com\n",
+        env=world.environment_of_processes,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert line in piped.stdout
+    records = json.loads(
+        world.run("show", "--email", "asha@example.com", *SEARCH, "--json").stdout
+    )["records"]
+    assert [(r["poll"], r["reference"]) for r in records] == [
+        (1, REFERENCE),
+        (2, REFERENCE),
+        (3, None),
+    ]
+
+
+def test_quarantined_files_are_searched_too(new_world: Callable[..., World]) -> None:
+    world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
+    keep(world, 10, status="NEW", webhook_payload=PICKUP)
+    (poll,) = world.lake.glob("raw_returns/**/poll-0001.parquet")
+    copy = world.lake / "_quarantine" / f"{poll.relative_to(world.lake)}.0a1b2c3d"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(poll.read_bytes())
+    copy.with_name("poll-0002.parquet.0a1b2c3d").write_bytes(b"torn")
+
+    done = world.run("show", "--email", "asha@example.com", *SEARCH)
+
+    assert done.returncode == 1  # one file cannot be read
+    assert f"Quarantined, and holds it: {copy.relative_to(world.lake)}" in done.stdout
+    assert "poll-0002.parquet.0a1b2c3d cannot be read; it may hold some." in done.stdout
+
+
+def test_an_address_that_nothing_holds_and_wrong_calls(new_world: Callable[..., World]) -> None:
+    world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
+    keep(world, 10, status="NEW")
+    absent = world.run("show", "--email", "nobody@example.com", *SEARCH)
+    assert absent.returncode == 1
+    assert absent.stdout.startswith("No kept poll of the hours 2026-11-09T10:00 to ")
+    for wrong in (("--email", "nobody"), ("--phone", "12"), (), ("R1", "--email", "a@b.c")):
+        done = world.run("show", *wrong, *SEARCH)
+        assert done.returncode == 2, wrong
+        assert "returns-orchestration: " in done.stderr

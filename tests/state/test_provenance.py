@@ -20,6 +20,7 @@ from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore
+from returns_orchestration.stages.erasure import PERSONAL_COLUMNS
 from returns_orchestration.stages.typing import RecordReader
 from returns_orchestration.state import provenance
 from returns_orchestration.state.origins import (
@@ -247,4 +248,6 @@ def test_polls_of_other_hours_are_not_read(kept: Kept) -> None:
 
 
 def test_every_column_that_may_be_personal_is_a_column_of_returns() -> None:
-    assert set(tables.RETURNS.schema.names()) >= provenance.PERSONAL
+    places = ("webhook_location", "latest_location", "webhook_remark", "latest_remark")
+    assert set(places) == PERSONAL_COLUMNS
+    assert set(tables.RETURNS.schema.names()) >= PERSONAL_COLUMNS

@@ -1,0 +1,160 @@
+"""DAGSTER_HOME with five years of hours before and after `prune`: `python -m benchmarks.home`.
+
+One hour is polled by the simulator and stored by a real run of all assets and checks. Its rows in
+Dagster's tables are then copied to every other hour, each in a run of its own, as they would be
+after years of unattended operation without pruning. What Dagster shows of the hours is compared.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import typer
+
+from benchmarks.site import ROOT, Site
+from returns_orchestration.defs.health import bytes_in
+from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.defs.registry import HOURLY
+from returns_orchestration.state.health import home_limit
+from returns_orchestration.window import Window, windows_between
+
+YEARS = 5
+YEAR_HOURS = 8_760
+PART = 500
+"""Hours that are copied in one transaction."""
+
+TABLES = ("event_logs", "asset_check_executions", "asset_event_tags")
+TIMES = {"timestamp", "evaluation_event_timestamp", "create_timestamp", "event_timestamp"}
+
+
+def main(hours: int = YEARS * YEAR_HOURS) -> int:
+    """Make the home, prune it, print the figures; 1 where what Dagster shows differs."""
+    newest = Window.of(datetime.now(UTC) - timedelta(hours=2))
+    windows = list(windows_between(newest.start - (hours - 1) * timedelta(hours=1), newest.end))
+    with tempfile.TemporaryDirectory(dir=ROOT / "data", prefix="bench-home-") as folder:
+        site = Site(Path(folder) / "site", {"RETURNS_START": windows[0].start.isoformat()})
+        with site.simulator("--returns-per-hour", "20") as base_url:
+            site.variables.update(
+                CLICKPOST_BASE_URL=base_url, CLICKPOST_KEY="demo-key", CLICKPOST_USER_NAME="demo"
+            )
+            site.product("backfill", windows[-1].text, windows[-1].next.text).or_die()
+        _copy(site, windows)
+        with site.entered(), open_instance(site.settings) as instance:
+            before = _shown(instance)
+        size = bytes_in(site.home)
+        pruned = site.product("prune").or_die()
+        with site.entered(), open_instance(site.settings) as instance:
+            same = _shown(instance) == before
+        after = bytes_in(site.home)
+        files = sum(1 for path in site.home.rglob("*") if path.is_file())
+    limit = home_limit(hours, timedelta(days=30))
+    typer.echo(pruned.output.rstrip())
+    typer.echo(
+        f"{hours:,} hours: {size / 1e6:,.0f} MB before, {after / 1e6:,.0f} MB after, in {files:,}"
+    )
+    typer.echo(f"files; {pruned.seconds:.0f} s; the alert begins at {limit / 1e6:,.0f} MB.")
+    typer.echo(f"What Dagster shows is {'the same' if same else 'DIFFERENT'}.")
+    return 0 if same and after < limit else 1
+
+
+def _copy(site: Site, windows: list[Window]) -> None:
+    """Give every other hour the rows of the newest, in a run of its own."""
+    last = windows[-1]
+    index = site.home / "history" / "runs" / "index.db"
+    with (
+        closing(sqlite3.connect(index)) as events,
+        closing(sqlite3.connect(site.home / "history" / "runs.db")) as runs,
+    ):
+        template = {table: _rows(events, table) for table in TABLES}
+        (run,) = [row for row in _rows(runs, "runs") if row["pipeline_name"] == "__ASSET_JOB"]
+        tags = [row for row in _rows(runs, "run_tags") if row["run_id"] == run["run_id"]]
+        shift = max(row["id"] for row in template["event_logs"])
+        for at in range(0, len(windows) - 1, PART):
+            for number, window in enumerate(windows[at : min(at + PART, len(windows) - 1)], at + 1):
+                run_id, back = str(uuid.uuid4()), last.start - window.start
+                renamed = (last.key, window.key), (run["run_id"], run_id)
+                for table, rows in template.items():
+                    _insert(events, table, [_moved(r, renamed, back, number * shift) for r in rows])
+                _insert(runs, "runs", [_moved(run, renamed, back, 0)])
+                _insert(runs, "run_tags", [_moved(tag, renamed, back, 0) for tag in tags])
+                source = index.with_name(f"{run['run_id']}.db")
+                if window.start > last.start - timedelta(days=60):
+                    shutil.copyfile(source, index.with_name(f"{run_id}.db"))
+            events.commit()
+            runs.commit()
+
+
+def _rows(database: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
+    found = database.execute(f"select * from {table}")  # noqa: S608 - our own names
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _moved(
+    row: dict[str, Any], renamed: tuple[tuple[str, str], ...], back: timedelta, shift: int
+) -> dict[str, Any]:
+    """A row as the run of another hour would have stored it."""
+    new: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "id":
+            new[name] = value + shift if shift else None
+        elif name in {
+            "event_id",
+            "evaluation_event_storage_id",
+            "materialization_event_storage_id",
+        }:
+            new[name] = value and value + shift
+        elif name in TIMES or name == "update_timestamp":
+            new[name] = value and str(datetime.fromisoformat(value) - back)
+        elif name in {"start_time", "end_time"}:
+            new[name] = value and value - back.total_seconds()
+        elif isinstance(value, str):
+            (key, new_key), (run_id, new_run_id) = renamed
+            new[name] = value.replace(key, new_key).replace(run_id, new_run_id)
+        else:
+            new[name] = value
+    return new
+
+
+def _insert(database: sqlite3.Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        marks = ", ".join(f":{name}" for name in rows[0])
+        database.executemany(f"insert into {table} values ({marks})", rows)  # noqa: S608
+
+
+def _shown(instance: dg.DagsterInstance) -> dict[str, Any]:
+    """By asset, its partitions and the state of its check for each."""
+    storage: Any = instance.event_log_storage
+    found: dict[str, Any] = {}
+    for name, asset in HOURLY.items():
+        key = dg.AssetKey(name)
+        check = dg.AssetCheckKey(key, asset.check.name)
+        infos = storage.get_asset_check_partition_info([check])
+        found[name] = (
+            set(instance.get_materialized_partitions(key)),
+            {
+                info.partition_key: (
+                    info.latest_execution_status,
+                    info.latest_materialization_storage_id,
+                )
+                for info in infos
+            },
+        )
+    return found
+
+
+if __name__ == "__main__":
+    began = time.perf_counter()
+    code = main(*map(int, sys.argv[1:2]))
+    typer.echo(f"In all {time.perf_counter() - began:.0f} s.")
+    sys.exit(code)

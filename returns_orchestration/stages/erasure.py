@@ -1,0 +1,148 @@
+"""What is blanked in a record so that it no longer shows whose return it is, and whose it was.
+
+Only keys known to hold no personal data keep their values: a key that nobody has seen may hold a
+name. Structure, keys and the kept values stay as they are spelled, so that the record is read as
+before, but for the blanked columns. It becomes the same whenever it is blanked again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration import tables
+from returns_orchestration.stages import values
+from returns_orchestration.stages.typing import decode, is_by_number, json_in
+from returns_orchestration.stages.vocabulary import IDENTIFIER, KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PERSONAL: Final = frozenset(
+    {
+        "customer_comment",
+        "customer_name",
+        "customer_uploaded_images",
+        "images",
+        "location",
+        "pickup_info",
+        "remark",
+        "return_address",
+        "return_phone_number",
+        "return_pickup_address",
+        "return_pickup_phone_number",
+    }
+)
+"""Known keys, wherever they are, whose values are or may be about a person."""
+
+KEPT: Final = frozenset().union(*KEYS.values()) - PERSONAL
+"""Keys whose values stay."""
+
+PERSONAL_COLUMNS: Final = frozenset(c.name for c in tables.RETURNS.columns if c.key in PERSONAL)
+"""The columns of `returns` that may hold an address, or what a courier noted of a person."""
+
+ERASED: Final = "(erased)"
+"""In the place of a key that is no identifier, and may be a name or an address."""
+
+PHONE_DIGITS: Final = 10
+"""A number counts as the same with and without the code of its country."""
+
+_EMAIL: Final = re.compile(r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+")
+_PHONE: Final = re.compile(r"\+?\d(?:[\s().-]*\d){6,14}")
+
+
+def blanked(record: str) -> str:
+    """The record's text without personal data; "" where it is no JSON at all."""
+    content = decode(record)
+    return "" if content is None else _spelled(_blanked(content, kept=True))
+
+
+def people_in(record: str) -> set[str]:
+    """The e-mail addresses and telephone numbers in a record, as ``email`` and ``phone`` give."""
+    found: set[str] = set()
+    for text, kept in _leaves(decode(record), kept=True):
+        found |= {email(address) for address in _EMAIL.findall(text)}
+        if not kept:  # what is kept are numbers of parcels and orders
+            found |= {phone(number) for number in _PHONE.findall(text)}
+    return found
+
+
+def email(text: str) -> str:
+    """An e-mail address as it is compared."""
+    return f"email:{text.strip().strip('.').casefold()}"
+
+
+def phone(text: str) -> str:
+    """A telephone number as it is compared: its last digits."""
+    return f"phone:{''.join(filter(str.isdecimal, text))[-PHONE_DIGITS:]}"
+
+
+def is_person(person: str) -> bool:
+    """Whether ``email`` or ``phone`` was given one that can be found."""
+    kind, _, value = person.partition(":")
+    return bool(_EMAIL.fullmatch(value) if kind == "email" else _PHONE.fullmatch(value))
+
+
+def hashed(person: str, salt: bytes) -> str:
+    """A keyed hash of an address or number, so that what is kept is none."""
+    return hmac.new(salt, person.encode(), hashlib.sha256).hexdigest()
+
+
+def _blanked(value: object, *, kept: bool) -> object:
+    """``value`` under a key whose values are ``kept``, or not."""
+    if isinstance(value, dict):
+        by_number = is_by_number(value)
+        return {
+            _key(key, number): _blanked(inner, kept=kept and (by_number or key in KEPT))
+            for number, (key, inner) in enumerate(value.items())
+        }
+    if isinstance(value, list):
+        return [_blanked(inner, kept=kept) for inner in value]
+    if isinstance(value, str):
+        inner = json_in(value) if kept else None
+        if isinstance(inner, dict | list):
+            return _spelled(_blanked(inner, kept=True))
+        return value if kept else ""
+    return value if kept else None
+
+
+def _key(key: str, number: int) -> str:
+    is_plain = IDENTIFIER.fullmatch(key) or key in KEPT or key.isdecimal()
+    return key if is_plain else f"{ERASED} {number}"
+
+
+def _leaves(value: object, *, kept: bool) -> Iterator[tuple[str, bool]]:
+    """The texts and numbers in ``value``, keys included, and whether they would be kept."""
+    if isinstance(value, dict):
+        by_number = is_by_number(value)
+        for key, inner in value.items():
+            is_kept = kept and (by_number or key in KEPT)
+            if not is_kept:
+                yield key, False
+            yield from _leaves(inner, kept=is_kept)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, kept=kept)
+    elif isinstance(value, str):
+        inner = json_in(value)
+        if isinstance(inner, dict | list):
+            yield from _leaves(inner, kept=kept)
+        else:
+            yield value, kept
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield _spelled(value), kept
+
+
+def _spelled(value: object) -> str:
+    """JSON text; a number is spelled as it was received."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{json.dumps(key)}: {_spelled(v)}" for key, v in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_spelled, value))}]"
+    if isinstance(value, values.Spelled):
+        return value.text
+    return json.dumps(value)

@@ -1,0 +1,140 @@
+"""What is blanked in a record, and what is read from it afterwards."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from support.odd_records import cases
+from support.records import on_the_wire
+
+from returns_orchestration.simulator import Dataset, SimulatorOptions
+from returns_orchestration.stages.erasure import (
+    PERSONAL_COLUMNS,
+    blanked,
+    email,
+    hashed,
+    is_person,
+    people_in,
+    phone,
+)
+from returns_orchestration.stages.typing import RETURN_FIELDS, RecordReader, Refused, Typed
+
+READER = RecordReader(ZoneInfo("UTC"))
+START = datetime(2026, 11, 7, tzinfo=UTC)
+
+ODD = [
+    record if isinstance(record, str) else on_the_wire(record)
+    for case in cases()
+    for poll in case["polls"]
+    for record in poll
+]
+
+PERSON = {
+    "name": "Zoe Canary-Name",
+    "email": "zoe.canary@example.org",
+    "phone": "+91 98765-43210",
+    "street": "7 Canary Street",
+}
+RECORD: dict[str, Any] = {
+    "return_reference_number": 100000000000000000000001,
+    "status": "SUCCESS",
+    "Return Request Timestamp": "2026-11-07T00:10:00Z",
+    "awb": "1009876543210",
+    "webhook_payload": {
+        "waybill": "x",
+        "location": PERSON["street"],
+        "remark": f"handed to {PERSON['name']}",
+        "customer_name": PERSON["name"],
+        "pickup_info": {"customer_email": PERSON["email"], "lines": [PERSON["street"], 9876543210]},
+        PERSON["name"]: {"new": PERSON["phone"]},
+        "additional": json.dumps(
+            {
+                "return_phone_number": PERSON["phone"],
+                "forward_awb": 1.50,
+                "item_info": [{"sku": "S-1", "quantity": 2, "customer_comment": PERSON["email"]}],
+            }
+        ),
+    },
+}
+
+
+def read(record: str) -> tuple[Any, ...]:
+    """What is read from a record, without the columns that may be about a person."""
+    found = READER.read(record)
+    if isinstance(found, Refused):
+        return (found.reason,)
+    assert isinstance(found, Typed)
+    named = zip((column.name for column in RETURN_FIELDS), found.values, strict=True)
+    kept = {name: value for name, value in named if name not in PERSONAL_COLUMNS}
+    new = len(found.new_keys)
+    quality = found.quality - PERSONAL_COLUMNS
+    return found.reference, found.requested_at, kept, found.items, quality, new
+
+
+@pytest.mark.parametrize("record", ODD, ids=lambda record: record[:20])
+def test_an_odd_record_is_read_as_before_but_for_the_blanked_columns(record: str) -> None:
+    assert read(blanked(record)) == read(record)
+
+
+@pytest.mark.parametrize("record", ODD, ids=lambda record: record[:20])
+def test_a_blanked_record_stays_as_it_is(record: str) -> None:
+    assert blanked(blanked(record)) == blanked(record)
+    assert not people_in(blanked(record))
+
+
+def test_nothing_of_the_person_is_left_and_the_rest_is_spelled_as_before() -> None:
+    text = blanked(on_the_wire(RECORD))
+    for value in ("Zoe", "Canary", "98765", "43210,", "@"):
+        assert value not in text.replace("1009876543210", ""), value
+    assert "100000000000000000000001" in text
+    assert '\\"forward_awb\\": 1.5' in text
+    assert "S-1" in text
+    assert "(erased)" in text
+    assert read(text) == read(on_the_wire(RECORD))
+
+
+def test_the_simulators_records_hold_nothing_of_their_person() -> None:
+    dataset = Dataset(SimulatorOptions(seed=5, returns_per_hour=40))
+    served = dataset.served(START, START + timedelta(hours=6), START + timedelta(days=9))
+    assert len(served) > 100
+    for record in (each.json.decode() for each in served):
+        text = blanked(record)
+        assert not people_in(text)
+        assert read(text) == read(record)
+
+
+def test_people_are_found_however_they_are_spelled() -> None:
+    found = people_in(on_the_wire(RECORD))
+    assert email(" Zoe.Canary@Example.org. ") in found
+    assert phone("09876543210") in found
+    assert phone("98765 43210") in found
+    assert phone("1009876543210"[-10:]) in found  # the same last digits: it is also in `lines`
+
+
+def test_numbers_of_parcels_are_no_telephone_numbers() -> None:
+    record = {"awb": "1112223334445", "forward_awb": 2223334445}
+    assert people_in(on_the_wire(record)) == set()
+
+
+def test_a_hash_depends_on_the_salt() -> None:
+    assert hashed("email:a@b", b"1") != hashed("email:a@b", b"2")
+    assert hashed("email:a@b", b"1") == hashed("email:a@b", b"1")
+
+
+@pytest.mark.parametrize(
+    ("person", "is_one"),
+    [
+        (email("a@b.example"), True),
+        (email("nobody"), False),
+        (email(""), False),
+        (phone("+91 98765 43210"), True),
+        (phone("12"), False),
+        (phone("call me"), False),
+    ],
+)
+def test_what_is_no_address_or_number_is_not_searched_for(person: str, is_one: bool) -> None:
+    assert is_person(person) == is_one
