@@ -147,8 +147,15 @@ def test_an_invalid_span_is_refused(
 def test_doctor_shows_what_works_and_what_fails(new_world: Callable[..., World]) -> None:
     well = new_world().run("doctor")
     assert well.returncode == 0, well.stdout + well.stderr
-    assert [line[:5] for line in well.stdout.splitlines()] == ["ok   ", "warn ", *["ok   "] * 4]
+    shown = [line[:5] for line in well.stdout.splitlines()]
+    assert shown == ["ok   ", *["warn "] * 2, *["ok   "] * 4]
     assert "is this machine and not ClickPost" in well.stdout
+    assert "no channel (RETURNS_ALERT_URLS) and no heartbeat" in well.stdout
+    for name, url in (
+        ("RETURNS_ALERT_URLS", "json://localhost"),
+        ("RETURNS_HEARTBEAT_URL", "http://x"),
+    ):
+        assert "warn  alerts" not in new_world({name: url}).run("doctor").stdout
     ill = new_world({"CLICKPOST_KEY": "wrong"}).run("doctor")
     assert ill.returncode == 1
     assert "FAIL  API" in ill.stdout
