@@ -13,16 +13,27 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test quick docs site check bench prove dev clean
+.PHONY: help demo test test-newest test-oldest quick docs site check bench prove dev clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed ## poll 48 hours from the bundled simulator through Dagster and show what came out
 	@$(BIN)/returns-orchestration demo
 
 test: $(VENV)/tested ## run the tests
 	$(BIN)/python -m pytest $(TEST)
+
+test-newest: ## the tests with the newest versions that pyproject.toml allows, in a venv of their own
+	$(PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[test,docs]'
+	$(VENV)-newest/bin/python -m pytest $(TEST)
+
+test-oldest: ## the tests with the oldest versions that pyproject.toml allows, in a venv of their own
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet uv
+	$(VENV)-oldest/bin/uv pip install --quiet --python $(VENV)-oldest/bin/python --resolution lowest-direct --editable '.[test,docs]'
+	$(VENV)-oldest/bin/python -m pytest $(TEST)
 
 quick: $(VENV)/tested ## linter, formatter, types and the tests that start no process, in under a minute
 	$(BIN)/ruff check .
@@ -53,7 +64,7 @@ dev: $(VENV)/installed ## Dagster's UI on http://127.0.0.1:3000, with the simula
 	@$(BIN)/returns-orchestration dev --port $(PORT) --simulator-port $(SIMULATOR_PORT)
 
 clean: ## remove the virtual environment, caches and the demo's data; the lake stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info data/demo data/bench-*
+	rm -rf $(VENV) $(VENV)-newest $(VENV)-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info data/demo data/bench-*
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; name one: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'

@@ -43,9 +43,11 @@ def main(hours: int = YEARS * YEAR_HOURS) -> int:
     windows = list(windows_between(newest.start - (hours - 1) * timedelta(hours=1), newest.end))
     with tempfile.TemporaryDirectory(dir=ROOT / "data", prefix="bench-home-") as folder:
         site = Site(Path(folder) / "site", {"RETURNS_START": windows[0].start.isoformat()})
-        with site.simulator("--returns-per-hour", "20") as base_url:
+        with Site(Path(folder) / "simulator").simulator("--returns", "20") as base_url:
             site.variables.update(
-                CLICKPOST_BASE_URL=base_url, CLICKPOST_KEY="demo-key", CLICKPOST_USER_NAME="demo"
+                CLICKPOST_BASE_URL=base_url,
+                CLICKPOST_KEY="simulator-key",
+                CLICKPOST_USER_NAME="simulator-user",
             )
             site.product("backfill", windows[-1].text, windows[-1].next.text).or_die()
         _copy(site, windows)
@@ -60,9 +62,9 @@ def main(hours: int = YEARS * YEAR_HOURS) -> int:
     limit = home_limit(hours, timedelta(days=30))
     typer.echo(pruned.output.rstrip())
     typer.echo(
-        f"{hours:,} hours: {size / 1e6:,.0f} MB before, {after / 1e6:,.0f} MB after, in {files:,}"
+        f"{hours:,} hours, {files:,} files: {size / 1e6:,.0f} MB, then {after / 1e6:,.0f} MB"
     )
-    typer.echo(f"files; {pruned.seconds:.0f} s; the alert begins at {limit / 1e6:,.0f} MB.")
+    typer.echo(f"{pruned.seconds:.0f} s; the alert begins at {limit / 1e6:,.0f} MB.")
     typer.echo(f"What Dagster shows is {'the same' if same else 'DIFFERENT'}.")
     return 0 if same and after < limit else 1
 

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from returns_orchestration.cli.verify import not_before
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.network import trusted_certificates
 from returns_orchestration.settings import load_settings
@@ -60,7 +61,7 @@ def chosen_windows(
     """The hours of [FROM, TO) that exist and are over. Raises SettingsError if there are none."""
     start, end = read_hour(from_), read_hour(to)
     if start >= end:
-        raise SettingsError(f"FROM {from_} is not before TO {to}.", next_step="Turn them round.")
+        raise not_before(from_, to)
     if start < settings.start:
         raise SettingsError(
             f"FROM {from_} is before the first hour there is, {Window(settings.start).text}.",
@@ -204,7 +205,7 @@ class _Watch:
         if tenths > self._said and not self._console.is_terminal:
             self._said = tenths
             self._console.print(
-                f"{task.completed:.0f} of {count(int(task.total or 0), 'hour')} done"
+                f"{task.completed:.0f} of {count(int(task.total or 0), 'hour')} tried"
             )
 
     def explains(self, windows: list[Window]) -> bool:

@@ -36,7 +36,7 @@ def incidents(
         )
         raise typer.Exit(1)
     if not as_json:
-        typer.echo(f"Last look: {utc(state.looked_at)} UTC")
+        typer.echo(f"Last look: {utc(state.looked_at)} UTC (noted every 5 minutes)")
     known = listing.in_order(i for i in state.incidents if every or i.is_open)
     shown = [*known, *(state.silent if every else ())]
     if as_json:

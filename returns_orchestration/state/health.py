@@ -37,7 +37,10 @@ HEARTBEAT: Final = timedelta(minutes=10)
 HOME_BASE: Final = 100_000_000
 HOME_OF_HOUR: Final = 60_000
 HOME_OF_DAY: Final = 12_000_000
-"""The bounds of DAGSTER_HOME in bytes, twice of what was measured: see docs/operations.md."""
+"""The bounds of DAGSTER_HOME in bytes: in all, for each hour, for each day of kept runs.
+
+An hour leaves about 40 kB for ever, and a day of unattended runs takes about 10 MB while it is
+kept; see `tests/proof/growth.py` and `benchmarks/home.py`."""
 
 FULL: Final = 0.85
 """The share of bytes or inodes in use from which a disk is nearly full."""

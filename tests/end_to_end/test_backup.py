@@ -18,16 +18,16 @@ SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
 
 
 def commands() -> str:
-    """The block that makes a backup into `backup`, of the lake in `data/lake`."""
-    (block,) = re.findall(r"```bash\n(mkdir -p backup\n.*?)```", PAGE.read_text(), re.DOTALL)
+    """The block that copies the lake in `data/lake` to a folder beside the project."""
+    (block,) = re.findall(r"```bash\n(backup=.*?)```", PAGE.read_text(), re.DOTALL)
     return str(block)
 
 
 @pytest.fixture
 def world(new_world: Callable[..., World]) -> World:
     world = new_world({"CLICKPOST_MAX_CONCURRENCY": "2"}, returns_per_hour=4, latency=0.05)
-    (world.folder / "data").mkdir()
-    world.variables["RETURNS_LAKE"] = str(world.folder / "data/lake")
+    world.variables["RETURNS_LAKE"] = str(world.folder / "project/data/lake")
+    (world.folder / "project/data").mkdir(parents=True)
     return world
 
 
@@ -35,14 +35,15 @@ def copied(world: World, number: int) -> Path:
     """A backup, made now."""
     done = subprocess.run(  # noqa: S603 - a block of our own page
         ["bash", "-euo", "pipefail", "-c", commands()],  # noqa: S607 - as a reader runs it
-        cwd=world.folder,
+        cwd=world.folder / "project",
         capture_output=True,
         text=True,
         check=False,
     )
     # Files of a running write may go away while they are copied.
     assert all("No such file" in line for line in done.stderr.splitlines()), done.stderr
-    return (world.folder / "backup").rename(world.folder / f"backup-{number}")
+    (copy,) = world.folder.glob("returns-backup-*")
+    return copy.rename(world.folder / f"copy-{number}")
 
 
 def states(world: World, lake: Path) -> dict[str, str]:
@@ -61,7 +62,7 @@ def test_copies_of_a_lake_that_is_being_written_lack_nothing_that_their_journal_
         stdout=subprocess.DEVNULL,
     ) as backfill:
         while backfill.poll() is None:
-            if (world.folder / "data/lake/_journal").exists():
+            if (world.folder / "project/data/lake/_journal").exists():
                 copies.append(copied(world, len(copies)))
     assert backfill.returncode == 0
     assert len(world.asked()) == len(hours(FROM, TO))

@@ -55,7 +55,7 @@ NOT_RUN = {
     ),
     (
         "docs/how-to/services.md",
-        "useradd --system --home-dir /var/lib/returns-orchestration returns",
+        "python3 -m pip wheel --no-deps --wheel-dir dist .",
         "it needs root and systemd; tests/end_to_end/test_services.py runs each ExecStart",
     ),
     (
@@ -79,6 +79,11 @@ NOT_RUN = {
         "it needs systemd and two releases; tests/end_to_end/test_upgrade.py upgrades lakes",
     ),
     (
+        "docs/operations.md",
+        "RETURNS_LAKE=../returns-backup-2026-11-09-110000 returns-orchestration verify",
+        "the name of the copy has its time; tests/end_to_end/test_backup.py checks copies",
+    ),
+    (
         "docs/security.md",
         "returns-orchestration serve webserver --port 3001 --read-only",
         "it serves until it is stopped; tests/end_to_end/test_security.py starts it",
@@ -93,7 +98,7 @@ BEGIN_WITHOUT_A_LAKE = {"docs/tutorial.md", "docs/how-to/run-for-real.md"}
 PROJECT = (".env.example", "Makefile", "constraints.txt",
            "pyproject.toml", "workspace.yaml")  # fmt: skip
 GENERATED = frozenset(documents.blocks())
-PROGRESS = re.compile(r"\d+ of \d+ hours done")
+PROGRESS = re.compile(r"\d+ of \d+ hours tried")
 OTHER_NUMBERS = "output with other numbers"
 """The mark of an output that differs from day to day."""
 

@@ -262,7 +262,7 @@ def test_ctrl_c_in_a_backfill_keeps_the_hours_so_far(new_world: Callable[..., Wo
         assert process.stdout is not None
         for line in process.stdout:
             printed.append(line)
-            if "done" in line and not any("done" in before for before in printed[:-1]):
+            if "tried" in line and not any("tried" in before for before in printed[:-1]):
                 process.send_signal(signal.SIGINT)
     assert process.returncode == 1
     text = "".join(printed)

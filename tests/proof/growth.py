@@ -92,7 +92,7 @@ class Growing(Unattended):
                 selector_id=of.get_selector().get_id(),
                 run_ids=[],
                 cursor=self.cursors.get(name),
-                skip_reason="Nothing is due.",
+                skip_reason="Nothing is due." if status is TickStatus.SKIPPED else None,
             )
         )
         storage: Any = self.instance.schedule_storage

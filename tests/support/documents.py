@@ -33,6 +33,9 @@ from returns_orchestration.state import claims, news
 from returns_orchestration.state.claims import Claim
 from returns_orchestration.window import Window
 
+TO_SET = ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_START")
+"""What `.env.example` leaves for everybody to set; all else is a comment."""
+
 MANY_OPTIONS = 8
 """With that many options a command's options are left to its --help."""
 
@@ -92,13 +95,13 @@ def _env_example() -> str:
     lines = [
         "# Copy this file to .env beside workspace.yaml. Set the key and the user name.",
         "# A variable of the environment has priority over this file.",
-        "# A value that is absent or empty means the default. Each default is shown.",
+        "# All others have a default, shown here. To change one, remove the # before its name.",
     ]
     for field in Settings.model_fields.values():
         name, meaning = str(field.alias), str(field.description).replace("`", "")
         comment = f"{meaning[0].upper()}{meaning[1:]}. Form: {_form(field)}."
         lines += ["", *textwrap.wrap(comment, 98, initial_indent="# ", subsequent_indent="# ")]
-        lines.append(f"{name}={_default(name)}")
+        lines.append(f"{'' if name in TO_SET else '#'}{name}={_default(name)}")
     return "\n".join(lines) + "\n"
 
 
@@ -138,7 +141,7 @@ def _automation() -> str:
 
 def _targets() -> str:
     makefile = (ROOT / "Makefile").read_text()
-    found = re.findall(r"^([a-z]+):.*?## (.*)$", makefile, re.MULTILINE)
+    found = re.findall(r"^([a-z-]+):.*?## (.*)$", makefile, re.MULTILINE)
     lines = ["| make | what it does |", "|---|---|"]
     lines += [f"| `make {target}` | {about[0].upper()}{about[1:]}. |" for target, about in found]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,126 @@
+"""Each private name of Dagster that the package uses, in one list, and that it is there.
+
+Dagster may change these in any minor version; so its versions are bounded by minor. After raising
+the bound this test shows first what is gone.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections import defaultdict
+from importlib import import_module
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster_webserver.webserver import DagsterWebserver
+
+from returns_orchestration.defs.event_log import COLUMNS, INHERITED, PooledSqliteEventLogStorage
+
+PACKAGE = Path(__file__).parents[1] / "returns_orchestration"
+
+EVALUATION = "dagster._core.definitions.asset_checks.asset_check_evaluation"
+USED = {
+    "dagster": {"_check"},
+    EVALUATION: {
+        "AssetCheckEvaluation",
+        "AssetCheckEvaluationPlanned",
+        "AssetCheckEvaluationTargetMaterializationData",
+    },
+    "dagster._core.definitions.data_version": {"DATA_VERSION_TAG"},
+    "dagster._core.events": {
+        "ASSET_CHECK_EVENTS",
+        "ASSET_EVENTS",
+        "EVENT_TYPE_TO_PIPELINE_RUN_STATUS",
+    },
+    "dagster._core.events.log": {"EventLogEntry"},
+    "dagster._core.execution.backfill": {"BulkActionStatus"},
+    "dagster._core.storage.asset_check_execution_record": {"AssetCheckExecutionRecordStatus"},
+    "dagster._core.storage.event_log.schema": {
+        "AssetCheckExecutionsTable",
+        "AssetEventTagsTable",
+        "AssetKeyTable",
+        "SqlEventLogStorageTable",
+    },
+    "dagster._core.storage.event_log.sqlite.sqlite_event_log": {
+        "INDEX_SHARD_NAME",
+        "SqliteEventLogStorage",
+    },
+    "dagster._core.storage.runs.schema": {"RunTagsTable", "RunsTable"},
+    "dagster._serdes": {"ConfigurableClassData", "deserialize_value"},
+    "dagster_shared.record": {"replace"},
+    "dagster_webserver.cli": {"cli"},
+    "dagster_webserver.webserver": {"DagsterWebserver"},
+}
+"""Module to the names taken from it."""
+
+CALLED = {
+    "event_log_storage": {
+        "get_latest_asset_partition_materialization_attempts_without_materializations",
+        "has_table",
+        "index_connection",
+        "path_for_shard",
+        "run_connection",
+    },
+    "run_storage": {"connect"},
+}
+"""Storage to its methods that no page of Dagster's documents promises."""
+
+
+def imported() -> dict[str, set[str]]:
+    """What the package takes from private modules of Dagster, and from its other packages."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and is_private(node.module):
+                found[node.module] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.Import):
+                for module, _, name in (alias.name.rpartition(".") for alias in node.names):
+                    if module.startswith("dagster"):
+                        found[module].add(name)
+    return dict(found)
+
+
+def is_private(module: str) -> bool:
+    root, *rest = module.split(".")
+    return root.startswith("dagster") and (root != "dagster" or any(p[0] == "_" for p in rest))
+
+
+def test_the_list_is_what_the_package_uses() -> None:
+    assert imported() == USED
+
+
+@pytest.mark.parametrize("module", USED)
+def test_every_name_is_there(module: str) -> None:
+    there = import_module(module)
+    for name in USED[module]:
+        assert hasattr(there, name) or import_module(f"{module}.{name}"), name
+
+
+def test_the_methods_that_are_overridden_have_the_same_parameters() -> None:
+    own = vars(PooledSqliteEventLogStorage)
+    overridden = {name for name in own if name in dir(SqliteEventLogStorage)} - set(vars(object))
+    assert {"_connect", "_has_asset_key_col_on_connection", "store_event"} <= overridden
+    for name in overridden - {"__init__", "__module__"}:
+        theirs, ours = inspect.getattr_static(SqliteEventLogStorage, name), own[name]
+        if inspect.isfunction(theirs) and inspect.isfunction(ours):
+            assert list(inspect.signature(ours).parameters) == list(
+                inspect.signature(theirs).parameters
+            ), name
+    for name in (*INHERITED, "_initdb", "conn_string_for_shard"):
+        assert hasattr(SqliteEventLogStorage, name), name
+    assert hasattr(DagsterWebserver, "build_middleware")
+
+
+def test_the_tables_have_the_columns_that_are_written() -> None:
+    for table, columns in COLUMNS.items():
+        assert set(table.columns.keys()) == columns
+
+
+def test_the_methods_of_the_storages_are_there(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        for storage, methods in CALLED.items():
+            for method in methods:
+                assert callable(getattr(getattr(instance, storage), method)), method
