@@ -127,6 +127,12 @@ def stored_together(instance: DagsterInstance) -> Iterator[None]:
         yield
 
 
+def is_holding(instance: DagsterInstance) -> bool:
+    """Whether events that this thread logs now are stored later, together."""
+    storage = instance.event_log_storage
+    return isinstance(storage, PooledSqliteEventLogStorage) and storage.held is not None
+
+
 def awaiting_storage(instance: DagsterInstance, partition: str) -> set[str]:
     """The assets of which a materialization of ``partition`` was logged and is not yet stored.
 

@@ -15,7 +15,7 @@ import dagster as dg
 
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, history, metadata
-from returns_orchestration.defs.event_log import stored_together
+from returns_orchestration.defs.event_log import is_holding, stored_together
 from returns_orchestration.defs.registry import DAILY, HOURLY
 from returns_orchestration.errors import (
     ApiError,
@@ -125,6 +125,19 @@ class StepEvents:
         )
 
     def _made(self, made: Made) -> None:
+        """Log the tables and the poll of an hour.
+
+        An hour whose polls Dagster has recorded counts as reported, so the poll is logged last: of
+        a run that is killed in between, the next one reports the hour. Where both are stored at
+        once it is logged first, as it happened: else Dagster shows the tables as out of date.
+        """
+        steps = [self._log_tables, self._log_poll]
+        if is_holding(self._context.instance):
+            steps.reverse()
+        for step in steps:
+            step(made)
+
+    def _log_tables(self, made: Made) -> None:
         window, built = made.window, made.built
         judged: dict[str, list[Claim]] = {}
         for name in MADE:
@@ -141,8 +154,9 @@ class StepEvents:
             if new or (made.asked and name in self._judged):
                 judged[name] = built.claims[name]
         self._check(window, judged)
-        # Last, since an hour whose polls Dagster has recorded counts as reported: a run that is
-        # killed in between has not reported it, and the next one does.
+
+    def _log_poll(self, made: Made) -> None:
+        window, built = made.window, made.built
         if made.asked and RAW in self._selected:
             polled = self._polled.pop(window, None)
             if polled is not None or RAW not in self._targets([RAW], window):

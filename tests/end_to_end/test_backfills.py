@@ -98,6 +98,18 @@ def test_a_backfill_keeps_the_good_hours_and_is_repeated_only_for_the_bad_ones(
         assert set(known) == {window.key for window in WEEK}
 
 
+def test_hours_that_were_polled_are_not_shown_as_out_of_date(deployment: Deployment) -> None:
+    """Dagster's word is unsynced: an input has a materialization that is newer."""
+    backfill = deployment.finish(deployment.backfill(HOURS))
+    assert backfill.status is BulkActionStatus.COMPLETED_SUCCESS
+    query = """query ($hour: String, $keys: [AssetKeyInput!]) { assetNodes(assetKeys: $keys) {
+        assetKey { path } staleStatus(partition: $hour) } }"""
+    keys = [{"path": [name]} for name in HOURLY]
+    found = deployment.ask(query, hour=HOURS[-1].key, keys=keys)["assetNodes"]
+    shown = {node["assetKey"]["path"][0]: node["staleStatus"] for node in found}
+    assert {name: shown[name] for name in HOURLY} == dict.fromkeys(HOURLY, "FRESH")
+
+
 def killed(world: World, deployment: Deployment) -> tuple[str, str]:
     """A backfill, and its run, which was killed while HANGING were being polled."""
     world.simulator.faults = [f"hang:*:{','.join(window.text for window in HANGING)}"]

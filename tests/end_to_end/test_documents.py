@@ -301,7 +301,7 @@ def commands_of(path: Path) -> Iterator[list[str]]:
 def test_a_command_in_a_sentence_exists_with_its_options(path: Path) -> None:
     group = get_command(app)
     assert isinstance(group, TyperGroup)
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for program, name, *arguments in commands_of(path):
         if program == "make":
             assert name in targets | {".venv/installed", ".venv/tested"}, f"make {name}"
