@@ -106,7 +106,9 @@ class ApiError(ReturnsError):
 class TransientApiError(ApiError):
     """Asking again may help."""
 
-    next_step = "The hour stays as it was; run `returns-orchestration backfill` again later."
+    next_step = (
+        "The hour stays as it was; run `returns-orchestration backfill FROM TO` again later."
+    )
 
 
 class Unreachable(TransientApiError):
@@ -165,8 +167,8 @@ class AnswerPending(TransientApiError):
 
     missing_because = "the API accepts the requests and has no answers yet"
     next_step = (
-        "The hour stays as it was; run `returns-orchestration backfill` again later, and ask "
-        "ClickPost if it stays so."
+        "The hour stays as it was; run `returns-orchestration backfill FROM TO` again later, and "
+        "ask ClickPost if it stays so."
     )
 
 
