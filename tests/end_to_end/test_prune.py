@@ -11,20 +11,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    InstigatorType,
-    TickData,
-    TickStatus,
-)
 from dagster._core.test_utils import freeze_time
 from support.mortal_run import execute
+from support.ticks import add_tick, ticks
 from support.world import HASTY, World, hours
 
 from returns_orchestration.alerts.state import FOLDER
@@ -299,33 +288,3 @@ def is_of_september(home: Home, run: dg.DagsterRun) -> bool:
 def report_alerts(home: Home) -> None:
     with freeze_time(home.now):
         home.instance.report_runless_asset_event(dg.AssetMaterialization("alerts"))
-
-
-def origin(name: str) -> RemoteInstigatorOrigin:
-    return RemoteInstigatorOrigin(
-        RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "__repository__"), name
-    )
-
-
-def add_tick(instance: dg.DagsterInstance, name: str, at: datetime) -> None:
-    of = origin(name)
-    if instance.get_instigator_state(of.get_id(), of.get_selector().get_id()) is None:
-        kind, status = InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE
-        instance.add_instigator_state(InstigatorState(of, kind, status))
-    instance.create_tick(
-        TickData(
-            instigator_origin_id=of.get_id(),
-            instigator_name=name,
-            instigator_type=InstigatorType.SENSOR,
-            status=TickStatus.SUCCESS,
-            timestamp=at.timestamp(),
-            run_ids=[],
-            selector_id=of.get_selector().get_id(),
-        )
-    )
-
-
-def ticks(instance: dg.DagsterInstance, name: str) -> list[datetime]:
-    of = origin(name)
-    found = instance.get_ticks(of.get_id(), of.get_selector().get_id())
-    return [datetime.fromtimestamp(tick.timestamp, UTC) for tick in found]

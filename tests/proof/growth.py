@@ -18,20 +18,10 @@ from unittest.mock import patch
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    InstigatorType,
-    TickData,
-    TickStatus,
-)
+from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.storage.schedules.schema import JobTickTable
 from proof.result import Result
+from support.ticks import add_tick
 from support.unattended import START, Unattended
 from support.world import KEY, USER_NAME, World
 
@@ -77,24 +67,7 @@ class Growing(Unattended):
         self._store(name, status, HOUR // timedelta(seconds=every))
 
     def _store(self, name: str, status: TickStatus, number: int) -> None:
-        of = _origin(name)
-        states = {s.instigator_name for s in self.instance.all_instigator_state()}
-        if name not in states:
-            kind, running = InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE
-            self.instance.add_instigator_state(InstigatorState(of, kind, running))
-        tick = self.instance.create_tick(
-            TickData(
-                instigator_origin_id=of.get_id(),
-                instigator_name=name,
-                instigator_type=InstigatorType.SENSOR,
-                status=status,
-                timestamp=self.now.timestamp(),
-                selector_id=of.get_selector().get_id(),
-                run_ids=[],
-                cursor=self.cursors.get(name),
-                skip_reason="Nothing is due." if status is TickStatus.SKIPPED else None,
-            )
-        )
+        tick = add_tick(self.instance, name, self.now, status, self.cursors.get(name))
         storage: Any = self.instance.schedule_storage
         copied = [c for c in JobTickTable.c if c.name not in {"id", "status"}]
         one = sa.select(*copied).where(JobTickTable.c.id == tick.tick_id)
@@ -169,9 +142,3 @@ def _faults(daemon: Growing, sizes: list[int], keep: int) -> Iterator[str]:
 
 def _is_reached(end: datetime, age: int, now: datetime) -> bool:
     return end + timedelta(hours=age) <= now
-
-
-def _origin(name: str) -> RemoteInstigatorOrigin:
-    return RemoteInstigatorOrigin(
-        RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "__repository__"), name
-    )

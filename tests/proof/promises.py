@@ -208,7 +208,7 @@ PROOFS = (
         "days by a clock, RETURNS_KEEP_RUNS_DAYS=7: growth, runs left, partitions, requests",
         growth.bounded,
         "days",
-        short=3,
+        short=2,
         long=20,
         minutes=4,
     ),
