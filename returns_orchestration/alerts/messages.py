@@ -82,7 +82,8 @@ TEST_MESSAGE: Final = _message(
 LAKE_WORKS: Final = _message("resolved", "The lake can be read and written", [RECOVERY])
 
 
-def lake_fails(error: str) -> Message:
+def lake_fails(error: str, runbook_url: str) -> Message:
     """The one message that cannot be kept: the lake itself fails."""
     why = "No new returns are kept, and no other alert is sent."
-    return _message("urgent", "The lake cannot be read or written", [error, why])
+    runbook = f"Runbook: {runbook_url}#the-lake-cannot-be-read-or-written"
+    return _message("urgent", "The lake cannot be read or written", [error, why, runbook])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from returns_orchestration import tables
+from returns_orchestration.alerts.kinds import Reason
 from returns_orchestration.alerts.life_cycle import Incident, Noted  # noqa: TC001 - msgspec
 from returns_orchestration.alerts.outbox import Message, Outbox  # noqa: TC001 - msgspec
 from returns_orchestration.alerts.watch import Watch
@@ -142,10 +143,13 @@ class Kept:
 
 
 def is_notified(lake: Lake, kind: type[Kind]) -> bool:
-    """Whether an incident of ``kind`` is open and was sent. Raises LakeDamaged."""
+    """Whether an incident of ``kind`` is open and was sent, or the one before a moment ago.
+
+    Raises LakeDamaged.
+    """
     state = read_state(lake)
-    incidents = state.incidents if state else []
-    return any(i.kind == kind.name and i.is_open and i.notified_at for i in incidents)
+    of_kind = [i for i in (state.incidents if state else []) if i.kind == kind.name and i.is_open]
+    return any(i.notified_at or i.silent == Reason.COOLDOWN for i in of_kind)
 
 
 def read_state(lake: Lake) -> State | None:

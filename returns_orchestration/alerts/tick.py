@@ -109,7 +109,7 @@ class Alerts:
 
     def report_lake_failure(self, error: str, notified: Sequence[str]) -> list[str]:
         """Notify the channels not yet ``notified`` that the lake fails; gives those reached."""
-        message = lake_fails(error)
+        message = lake_fails(error, self.settings.runbook_url)
         return [n for n in self.channels if n not in notified and not self.post(n, message)]
 
     def report_lake_works(self, notified: Sequence[str]) -> list[str]:

@@ -55,6 +55,9 @@ def verify(
             f"{count(faults, 'finding')} in {count(verifier.files, 'file')}. {_advice(spans)}"
         )
         raise typer.Exit(1)
+    if from_ is None and not verifier.files:
+        typer.echo(f"{settings.lake} holds no file yet; is RETURNS_LAKE right?")
+        return
     typer.echo(
         f"OK: {count(verifier.files, 'file')} compared with recorded checksums, no difference. "
         "`status` lists missing hours."

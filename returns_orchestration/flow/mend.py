@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
-    """Quarantine the bad polls of ``window``; returns their new paths.
+    """Quarantine the bad polls of ``window``, and copies of its bad tables; their new paths.
 
     Raises LakeUnwritable, and LakeDamaged where a poll cannot be read now, which is no reason to
     quarantine it. Notes about files that match again, as they were restored, are removed.
@@ -36,6 +36,7 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
         names.discard(path)
         places += [place] if place else []
     note_absent(lake, names, window)
+    places += lake.quarantine_tables(names, window)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.
     lake.invalidate(names, window)
     # The notes about polls that match, or that a killed run quarantined, and about tables: when the

@@ -48,7 +48,11 @@ from returns_orchestration.lake.parquet import (
     to_parquet,
 )
 from returns_orchestration.lake.poll_log import PollLog
-from returns_orchestration.lake.quarantine import move_to_quarantine, rebuild_advice
+from returns_orchestration.lake.quarantine import (
+    copy_to_quarantine,
+    move_to_quarantine,
+    rebuild_advice,
+)
 from returns_orchestration.lake.trial import try_store
 from returns_orchestration.window import Day, Ever, Window
 
@@ -245,6 +249,21 @@ class Lake:
         """
         content = self.store.get(self.poll_path(Window.from_key(poll.period), poll.number))
         return content is not None and len(content) == poll.size and _sha(content) == poll.sha256
+
+    def quarantine_tables(self, names: Names, window: Window) -> list[str]:
+        """Copy the tables of ``window`` that are not as noted out of the way; where to.
+
+        They are about to be made again, in their place. Raises LakeError.
+        """
+        made = self.made_or_none(window, names)
+        files = list(made.files.values()) if made else []
+        contents = self.store.get_many([file.path for file in files])
+        altered = [
+            file.path
+            for file, content in zip(files, contents, strict=True)
+            if content is not None and FileRecord.of(file.path, content, file.rows) != file
+        ]
+        return [place for path in altered if (place := copy_to_quarantine(self.store, path))]
 
     def forget(self) -> None:
         """Keep nothing at hand: what is asked for next is read."""

@@ -181,7 +181,8 @@ class FolderStore:
                 # Strings, here and in list: building a Path costs more than reading the file.
                 with open(f"{self._root}/{path}", "rb") as file:  # noqa: PTH123
                     return file.read()
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError) as error:
+                self._unless_absent(error)
                 return None
 
     def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
@@ -253,7 +254,7 @@ class FolderStore:
     def children(self, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
         """See Store; idempotent."""
         with _reading(prefix):
-            for _, folders, files in os.walk(self.root / prefix, onerror=_unless_absent):
+            for _, folders, files in os.walk(self.root / prefix, onerror=self._unless_absent):
                 return sorted(set(folders) - ({TEMPORARY} if not prefix else set())), sorted(files)
         return [], []
 
@@ -306,7 +307,16 @@ class FolderStore:
                         elif path != TEMPORARY and not entry.is_symlink():
                             folders.append(path)
             except OSError as error:
-                _unless_absent(error)
+                self._unless_absent(error)
+
+    def _unless_absent(self, error: OSError) -> None:
+        """An absent folder has no files; one that cannot be listed must not look empty.
+
+        A lake that is no folder at all is not absent either.
+        """
+        is_lost = isinstance(error, NotADirectoryError) and self.root.is_file()
+        if is_lost or not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
 
     @contextmanager
     def _durable(self, content: bytes) -> Iterator[Path]:
@@ -392,12 +402,6 @@ def _link(path: str, final: Path, temporary: Path) -> None:
             next_step="Move RETURNS_LAKE to a local file system such as ext4, xfs, NTFS or "
             "APFS, or to an object store (s3://, gs://, az://).",
         ) from None
-
-
-def _unless_absent(error: OSError) -> None:
-    """An absent folder has no files; one that cannot be listed must not look empty."""
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
 
 
 def _takes_links(folder: Path) -> bool:

@@ -283,3 +283,31 @@ def test_a_lost_file_is_notified_first_and_then_repaired_without_a_call(
     assert {p for p in after if p[0] != "_" and after[p] != before[p]} == set()
     now += FILES_EVERY
     assert not tick(definitions, instance, missing.cursor).run_requests
+
+
+def test_a_damaged_table_is_quarantined_and_a_second_one_is_repaired_in_the_cooldown(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    now = END.end + timedelta(minutes=30)
+    world.set_clock(lambda: now)
+    windows = list(windows_between(START.start, END.end))
+    definitions = build_defs(world.settings, clock=lambda: now, retry=HASTY)
+    assert run_range(definitions, instance, windows, missing_only=True).success
+    missing = tick(definitions, instance, None)
+    incidents = tick(definitions, instance, None, "incidents")
+    for number, odd in enumerate(windows[4:6]):
+        path = world.lake / "returns" / odd.path / "part-0.parquet"
+        path.write_bytes(b"garbage of %d" % number)
+        now += FILES_EVERY
+        missing = tick(definitions, instance, missing.cursor)
+        assert not missing.run_requests
+        incidents = tick(definitions, instance, incidents.cursor, "incidents")
+        missing = tick(definitions, instance, missing.cursor)
+        assert asked_for(missing) == [(odd.key, odd.key)]
+        assert run_range(definitions, instance, [odd], missing_only=True).success
+        (copy,) = world.lake.glob(f"_quarantine/returns/{odd.path}/part-0.parquet.*")
+        assert copy.read_bytes() == b"garbage of %d" % number
+        now += timedelta(minutes=1)
+        missing = tick(definitions, instance, missing.cursor)
+        incidents = tick(definitions, instance, incidents.cursor, "incidents")
+    assert states_of(world, windows) <= {"complete", "empty"}

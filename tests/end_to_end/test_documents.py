@@ -80,6 +80,11 @@ NOT_RUN = {
     ),
     (
         "docs/operations.md",
+        "export RETURNS_LAKE=/srv/restored/lake DAGSTER_HOME=/srv/restored/dagster_home",
+        "the name of the copy has its time; tests/end_to_end/test_backup.py checks copies",
+    ),
+    (
+        "docs/operations.md",
         "RETURNS_LAKE=../returns-backup-2026-11-09-110000 returns-orchestration verify",
         "the name of the copy has its time; tests/end_to_end/test_backup.py checks copies",
     ),

@@ -221,3 +221,13 @@ def test_hours_yet_to_be_made_are_counted_and_are_no_fault(
     assert world.run("backfill", FROM, TO).returncode == 0
     assert not world.asked()
     assert "exactly one hour" in world.run("verify").stdout
+
+
+def test_a_lake_without_a_file_is_named(new_world: Callable[..., World]) -> None:
+    """It is well as long as nothing was polled; it may also be the wrong place."""
+    world = new_world()
+    done = world.run("verify")
+    assert done.returncode == 0
+    assert done.stdout == f"{world.lake} holds no file yet; is RETURNS_LAKE right?\n"
+    world.lake.write_text("a file in its place")
+    assert world.run("verify").returncode == 1

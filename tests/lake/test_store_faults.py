@@ -498,3 +498,19 @@ def test_a_refusal_of_an_object_store_is_reported_without_its_own_words(
     assert "s3://bucket/lake" in str(raised.value)
     assert "canary" not in str(raised.value)
     assert raised.value.__context__ is None
+
+
+def test_a_lake_that_is_no_folder_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "lake").write_text("a file")
+    store = FolderStore(tmp_path / "lake")
+    for read in (
+        lambda: store.get(f"{TABLE}/part-0.parquet"),
+        lambda: list(store.list("returns")),
+        lambda: store.children("returns"),
+        lambda: list(store.between("returns", "", "")),
+    ):
+        with pytest.raises(LakeDamaged, match="Not a directory"):
+            read()
+    (tmp_path / "lake").unlink()
+    assert store.get(f"{TABLE}/part-0.parquet") is None
+    assert list(store.list("returns")) == []

@@ -209,8 +209,8 @@ PROOFS = (
         growth.bounded,
         "days",
         short=2,
-        long=20,
-        minutes=4,
+        long=10,
+        minutes=6,
     ),
     Proof(
         "secrets",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from returns_orchestration.lake.poll_log import POLL_LOG
+from returns_orchestration.lake.quarantine import QUARANTINE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,12 @@ def bytes_of(store: Store, below: str = "") -> dict[str, bytes | None]:
     """Every file of the lake with its bytes, without the log, to which each poll adds."""
     paths = (path for path in store.list(below) if not path.startswith(POLL_LOG))
     return {path: store.get(path) for path in paths}
+
+
+def outside_quarantine(store: Store) -> dict[str, bytes | None]:
+    """The same without quarantined files, which nothing reads."""
+    files = bytes_of(store)
+    return {path: content for path, content in files.items() if not path.startswith(QUARANTINE)}
 
 
 def files_of(lake: Path) -> dict[str, bytes]:
