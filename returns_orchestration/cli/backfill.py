@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from returns_orchestration.cli.verify import not_before
+from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.network import trusted_certificates
 from returns_orchestration.settings import load_settings
-from returns_orchestration.window import Window, last_settled, read_hour, windows_between
+from returns_orchestration.window import Window, last_settled, windows_between
 from returns_orchestration.words import be, count, duration
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ def chosen_windows(
     settings: Settings, from_: str, to: str, now: datetime | None = None
 ) -> list[Window]:
     """The hours of [FROM, TO) that exist and are over. Raises SettingsError if there are none."""
-    start, end = read_hour(from_), read_hour(to)
-    if start >= end:
-        raise not_before(from_, to)
+    start, end = chosen_span(from_, to)
     if start < settings.start:
         raise SettingsError(
             f"FROM {from_} is before the first hour there is, {Window(settings.start).text}.",

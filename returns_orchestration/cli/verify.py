@@ -81,19 +81,12 @@ def chosen_span(from_: str, to: str) -> tuple[datetime, datetime]:
     """FROM and TO as hours. Raises SettingsError where they are none, or the wrong way round."""
     start, end = read_hour(from_), read_hour(to)
     if start >= end:
-        raise not_before(from_, to)
+        same = "TO is not included: give the hour or day after it."
+        raise SettingsError(
+            f"FROM {from_} is not before TO {to}.",
+            next_step=same if start == end else "Turn them round.",
+        )
     return start, end
-
-
-def not_before(from_: str, to: str) -> SettingsError:
-    """The error for FROM that is not before TO."""
-    same = read_hour(from_) == read_hour(to)
-    return SettingsError(
-        f"FROM {from_} is not before TO {to}.",
-        next_step="TO is not included: give the hour or day after it."
-        if same
-        else "Turn them round.",
-    )
 
 
 def _advice(spans: Iterable[str]) -> str:

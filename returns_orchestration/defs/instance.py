@@ -57,7 +57,13 @@ IN_PROGRESS = [
 
 CONFIGURATION = "dagster.yaml"
 SHIPPED_BEFORE = frozenset(
-    {"958f6aeba2d27d33", "50f41f5bb65c9def", "6127ae580dfed3a1", "1fa768a3e28ad228"}
+    {
+        "958f6aeba2d27d33",
+        "50f41f5bb65c9def",
+        "6127ae580dfed3a1",
+        "1fa768a3e28ad228",
+        "a794c3c600db5376",
+    }
 )
 """The beginning of the sha256 of each dagster.yaml of an earlier release."""
 

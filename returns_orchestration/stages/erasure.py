@@ -63,7 +63,9 @@ def blanked(record: str) -> str:
 def people_in(record: str) -> set[str]:
     """The e-mail addresses and telephone numbers in a record, as ``email`` and ``phone`` give."""
     found: set[str] = set()
-    for text, kept in _leaves(decode(record), kept=True):
+    content = decode(record)
+    leaves = [(record, False)] if content is None else _leaves(content, kept=True)
+    for text, kept in leaves:
         found |= {email(address) for address in _EMAIL.findall(text)}
         if not kept:  # what is kept are numbers of parcels and orders
             found |= {phone(number) for number in _PHONE.findall(text)}

@@ -81,6 +81,8 @@ class Growing(Unattended):
         for state in self.instance.all_instigator_state():
             kept = self.instance.get_tick_retention_settings(state.instigator_type)
             for status, days in kept.items():
+                if days < 0:  # for ever
+                    continue
                 before = self.now - timedelta(days=days)
                 self.instance.purge_ticks(
                     state.instigator_origin_id, state.selector_id, before.timestamp(), [status]

@@ -115,6 +115,10 @@ def test_people_are_found_however_they_are_spelled() -> None:
     assert phone("1009876543210"[-10:]) in found  # the same last digits: it is also in `lines`
 
 
+def test_people_are_found_in_a_text_that_is_no_json() -> None:
+    assert people_in('{"mail": "zoe@example.org", "tel') == {email("zoe@example.org")}
+
+
 def test_numbers_of_parcels_are_no_telephone_numbers() -> None:
     record = {"awb": "1112223334445", "forward_awb": 2223334445}
     assert people_in(on_the_wire(record)) == set()
