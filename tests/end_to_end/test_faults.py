@@ -9,7 +9,7 @@ from support.world import BRIEF, SHORT, World, hours
 
 from returns_orchestration.errors import (
     CredentialsRefused,
-    LakeUnwritable,
+    LakeError,
     NoConnection,
     SettingsError,
 )
@@ -142,12 +142,13 @@ def test_a_silent_host_is_not_called_for_every_hour(
     assert isinstance(outcomes[0].error, NoConnection)
 
 
-def test_an_unwritable_lake_stops_the_run(new_world: Callable[..., World]) -> None:
+def test_a_lake_that_is_no_folder_stops_the_run(new_world: Callable[..., World]) -> None:
     world = new_world()
     world.folder.joinpath("lake").write_text("a file where the folder should be")
     outcomes = list(world.pipeline().run(DAY))
     assert isinstance(outcomes[-1], Stopped)
-    assert isinstance(outcomes[-1].error, LakeUnwritable)
+    assert isinstance(outcomes[-1].error, LakeError)
+    assert not world.simulator.requests
     assert world.lake.read_text() == "a file where the folder should be"
 
 
