@@ -78,6 +78,7 @@ def build_pipeline(  # noqa: PLR0913 - its seams
         days=DayBuilder(lake, settings.report_time_zone, settings.start),
         clock=clock,
         acknowledged=settings.acknowledged,
+        keep_raw=settings.keep_raw,
         on_outcome=on_outcome,
         interruption=interruption,
     )

@@ -229,6 +229,15 @@ class Settings(BaseSettings):
         "the newest of each hour stay for ever",
         json_schema_extra=_form("days, 1 to 3650"),
     )
+    raw_days: int | None = Field(
+        None,
+        ge=1,
+        le=3650,
+        alias="RETURNS_RAW_DAYS",
+        description="how long personal data stays in the raw records of an hour; older ones are "
+        "blanked once a day, and for ever",
+        json_schema_extra=_form("days, 1 to 3650, or `none`"),
+    )
     alert_quiet_hours: Annotated[tuple[int, int], NoDecode] = Field(
         (22, 8),
         alias="RETURNS_ALERT_QUIET_HOURS",
@@ -249,6 +258,11 @@ class Settings(BaseSettings):
     def _without_blanks(cls, value: object) -> object:
         """A secret that is mounted as a file often ends with a line break."""
         return value.strip() if isinstance(value, str) else value
+
+    @field_validator("raw_days", mode="before")
+    @classmethod
+    def _days_or_none(cls, value: object) -> object:
+        return None if isinstance(value, str) and value.strip().lower() == NONE else value
 
     @field_validator("key", "user_name")
     @classmethod
@@ -393,6 +407,11 @@ class Settings(BaseSettings):
         """How patient alerts are to be."""
         quiet = QuietHours(*self.alert_quiet_hours, self.report_time_zone)
         return AlertPolicy(self.alert_grace, self.alert_cooldown, quiet, self.settle)
+
+    @property
+    def keep_raw(self) -> timedelta | None:
+        """How long personal data stays in raw records; None: for ever."""
+        return None if self.raw_days is None else timedelta(days=self.raw_days)
 
     @property
     def keep_runs(self) -> timedelta:

@@ -27,6 +27,7 @@ from returns_orchestration.cli import (
     demo_lake,
     dev,
     doctor,
+    forget,
     health,
     incidents,
     metrics,
@@ -90,6 +91,7 @@ _command(changes.changes)
 _command(verify.verify)
 _command(rebuild.rebuild)
 _command(rezone.rezone)
+_command(forget.forget)
 _command(upgrade.upgrade)
 _command(doctor.doctor, asks=True)
 _command(config.config)

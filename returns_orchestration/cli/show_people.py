@@ -35,13 +35,13 @@ def show_people(
     given = email if email is not None else phone
     text = typer.get_text_stream("stdin").readline() if given == "-" else given or ""
     person = erasure.phone(text) if email is None else erasure.email(text)
-    if not erasure.is_person(person):
+    if not erasure.can_be_found(person):
         raise SettingsError(
             "That is no e-mail address." if phone is None else "That is no telephone number.",
             next_step="Give it as it is written in an order; - reads it from standard input.",
         )
     lake = Lake(open_store(settings.lake))
-    found = find_holdings(lake, RecordReader(settings.time_zone), person, span)
+    found = find_holdings(lake, RecordReader(settings.time_zone), [person], span)
     if as_json:
         typer.echo(json.dumps(_plain_holdings(found), indent=1))
     else:
@@ -53,9 +53,10 @@ def show_people(
 
 def _holdings(found: Holdings, span: tuple[Window, Window]) -> Iterator[str]:
     by_return: dict[str | None, list[Held]] = {}
+    rejected = [held for held in found.records if held.requested_at is None]
     for held in found.records:
-        by_return.setdefault(held.reference, []).append(held)
-    rejected = by_return.pop(None, [])
+        if held.requested_at is not None:
+            by_return.setdefault(held.reference, []).append(held)
     hours = f"the hours {span[0].text} to {span[1].next.text}"
     if not found.records:
         yield f"No kept poll of {hours} holds it."

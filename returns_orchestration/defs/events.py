@@ -220,7 +220,7 @@ class StepEvents:
     ) -> None:
         newest = polls[-1]
         shown = metadata.of_file(
-            sum(poll.size for poll in polls),
+            sum(poll.file[0] for poll in polls),
             sum(poll.rows for poll in polls),
             self._lake.uri(tables.RAW_RETURNS, window),
         )

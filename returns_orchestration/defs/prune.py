@@ -38,6 +38,7 @@ from returns_orchestration.defs.event_log import PooledSqliteEventLogStorage
 from returns_orchestration.defs.history import batches
 from returns_orchestration.defs.keys import JOB_TAG
 from returns_orchestration.defs.registry import ASSETS, CHANGED_HOURS, DAILY, HOURLY
+from returns_orchestration.flow.forget import Forgetter
 from returns_orchestration.words import count
 
 if TYPE_CHECKING:
@@ -107,11 +108,15 @@ def prune_job(
         before = clock() - settings.keep_runs
         pruned = prune(context.instance, pipeline.lake, keys, {*names, SCHEDULE}, before)
         context.log.info("Removed %s, older than %s UTC.", pruned, f"{before:%Y-%m-%d %H:%M}")
+        forgot = Forgetter(pipeline).keep_up()
+        context.log.info("Blanked %s.", count(forgot.records, "record"))
+        if forgot.errors:
+            raise forgot.errors[0]
 
     @dg.job(
         name=PRUNE,
         description="Removes runs, superseded events, ticks and logs that are older than "
-        "RETURNS_KEEP_RUNS_DAYS.",
+        "RETURNS_KEEP_RUNS_DAYS, and personal data that is older than RETURNS_RAW_DAYS.",
         tags=keys.tags_of(PRUNE),
     )
     def prune_old() -> None:

@@ -25,19 +25,21 @@ from returns_orchestration.flow.mend import mend_hour
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.relocated import link_relocated
 from returns_orchestration.lake.poll_log import Answer
+from returns_orchestration.stages.erasure import Blanking
 from returns_orchestration.stages.landing import Landed, finish_unnoted, land
 from returns_orchestration.state.hours import LOST, States, is_made
 from returns_orchestration.state.status import look_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime, timedelta
 
     from returns_orchestration.clickpost import Poll
     from returns_orchestration.flow.days import BuiltDay, DayBuilder
     from returns_orchestration.flow.polling import OpenClient
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.lake import Poll as KeptPoll
+    from returns_orchestration.lake.forgotten import Receipt
     from returns_orchestration.lake.poll_log import PollLog
     from returns_orchestration.stages.typing import RecordReader
     from returns_orchestration.window import Day, Window
@@ -107,15 +109,18 @@ class HourPipeline:
         days: DayBuilder,
         clock: Callable[[], datetime],
         acknowledged: Collection[str] = (),
+        keep_raw: timedelta | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
         interruption: threading.Event | None = None,
     ) -> None:
         """``on_outcome`` is called with each outcome before it is yielded, to show progress.
 
         Once ``interruption`` is set, no more is polled, and the run ends with a Stopped.
-        ``acknowledged`` are new names that the settings acknowledge.
+        ``acknowledged`` are new names that the settings acknowledge; ``keep_raw`` is how long
+        personal data stays in raw records.
         """
         self.acknowledged = frozenset(acknowledged)
+        self._keep_raw = keep_raw
         self.lake = lake
         self.reader = reader
         self._open_client = open_client
@@ -136,9 +141,19 @@ class HourPipeline:
         """Poll ``windows`` concurrently; see `polling.poll_all`."""
         return poll_all(windows, self._open_client, self._max_concurrency, self.interruption)
 
-    def land(self, names: Names, poll: Poll) -> Landed:
-        """Keep what ``poll`` brought; see `landing.land`."""
-        return land(self.lake, names, self.reader, poll.window, poll.polled_at, poll.records)
+    def blanking(self, receipts: Iterable[Receipt] | None = None) -> Blanking:
+        """Which records are to be blanked, by the lake's receipts or those given.
+
+        Raises LakeDamaged where a receipt cannot be read: then nothing may land.
+        """
+        old = None if self._keep_raw is None else self.clock() - self._keep_raw
+        return Blanking(self.lake.receipts.all() if receipts is None else receipts, old)
+
+    def land(self, names: Names, poll: Poll, blanking: Blanking | None = None) -> Landed:
+        """Keep what ``poll`` brought, blanked where it has to be; see `landing.land`."""
+        blanking = blanking or self.blanking()
+        records = tuple(blanking.of(poll.window, poll.records, self.reader))
+        return land(self.lake, names, self.reader, poll.window, poll.polled_at, records)
 
     def run(  # noqa: PLR0913 - the options of a run
         self,
@@ -240,6 +255,7 @@ class _Run:
         self._remake = remake
         self._known = known
         self._check_files = check_files
+        self._blanking: Blanking | None = None
         self._pending: set[Window] = set()
         self._waiting: dict[Window, Landed | None] = {}
         self._mended: set[Window] = set()
@@ -330,7 +346,8 @@ class _Run:
             self._make_of_what_is_there(window)
             return Failed(window, result)
         try:
-            landed = self._pipeline.land(self._names, result)
+            self._blanking = self._blanking or self._pipeline.blanking()
+            landed = self._pipeline.land(self._names, result, self._blanking)
         except LakeDamaged as error:
             return Failed(window, error)
         if self._make:

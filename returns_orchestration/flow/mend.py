@@ -23,10 +23,10 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     Raises LakeUnwritable, and LakeDamaged where a poll cannot be read now, which is no reason to
     quarantine it. Notes about files that match again, as they were restored, are removed.
     """
-    lake.forget()
+    lake.drop_cache()
     places: list[str] = []
     for poll in list(names.hour(window).polls):
-        if not lake.is_as_noted(poll):
+        if not lake.keep_sound(names, poll):
             places += lake.quarantine_poll(names, window, poll.number)
     for path in lake.bad_replies(names, window):
         # The content of that reply is lost, so the hour is polled again. The note comes first: a

@@ -81,7 +81,7 @@ class Rebuilder:
         Raises LakeError where the lake cannot be listed or written: then run the same again.
         """
         self._rebuilt = Rebuilt()
-        self._lake.forget()
+        self._lake.drop_cache()
         windows = self._windows(start, end)
         bad = self._mend(start, end)
         if not windows and not bad:
@@ -139,8 +139,10 @@ class Rebuilder:
         bad: set[Window] = set()
         for finding in [*self._verifier.between(start, end), *self._verifier.rest()]:
             self._on_finding(finding)
-            if finding.remedy == "look":
+            if finding.remedy in {"look", "forget"}:
                 self._rebuilt.unreadable.append(finding)
+            elif finding.remedy == "finish" and finding.window is not None:
+                self._note_erasures(finding.window)
             elif finding.window is not None and finding.is_of_a_poll:
                 names = self._lake.names()
                 self._rebuilt.quarantined += self._lake.quarantine_poll(
@@ -156,6 +158,12 @@ class Rebuilder:
             elif finding.remedy == "make" and finding.kind in {"torn", "altered"}:
                 self._quarantine(finding, stays=not finding.path.startswith(JOURNAL))
         return sorted(bad)
+
+    def _note_erasures(self, window: Window) -> None:
+        """Note the erasures in polls of ``window`` that a killed run has left without an entry."""
+        names = self._lake.names()
+        for poll in names.hour(window).polls:
+            self._guarded(lambda poll=poll: self._lake.keep_sound(names, poll))  # type: ignore[misc]
 
     def _quarantine(self, finding: Finding, *, stays: bool = False) -> None:
         """Move a file out of the way, or copy one that ``stays`` until another takes its place."""

@@ -18,12 +18,12 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake.quarantine import rebuild_advice
+from returns_orchestration.lake.advice import rebuild_advice
 from returns_orchestration.window import Window
 
 JOURNAL: Final = "_journal"
@@ -49,13 +49,17 @@ _ARGUMENTS: Final = {
     "rezoned": re.compile(
         r"(?P<number>[0-9]{4,})-(?P<change>[0-9]{4,})-(?P<zone>[A-Za-z0-9_+~-]+)"
     ),
+    "erased": re.compile(
+        r"(?P<number>[0-9]{4,})-(?P<change>[0-9]{4,})-(?P<what>some|all)-(?P<size>[0-9]+)-"
+        r"(?P<sha>[0-9a-f]{16})"
+    ),
     "waived": re.compile(r""),
     "damaged": re.compile(r"(?P<sha>[0-9a-f]{16})"),
     "made": re.compile(
         r"(?P<inputs>[0-9a-f]{12})-(?P<rules>[0-9a-f]{8})-(?P<sizes>[0-9a-f]{8})-(?P<returns>[0-9]+)"
     ),
 }
-INPUTS: Final = frozenset({"poll", "lost", "again", "rezoned"})
+INPUTS: Final = frozenset({"poll", "lost", "again", "rezoned", "erased"})
 """Kinds that decide what the tables of an hour hold; their entries are never removed."""
 
 UNKNOWN_SHA: Final = "0" * 16
@@ -94,13 +98,31 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         return f"{folder_of(self.period)}{kind}.json"
 
 
-class Poll(Entry, tag="poll", frozen=True, kw_only=True):
+class Erased(Entry, tag="erased", frozen=True, kw_only=True):
+    """Personal data was blanked in the file of a poll, in ``some`` of its records or in ``all``.
+
+    ``size`` and ``sha256`` are those of the file since then; the last change counts.
+    """
+
+    number: int
+    change: int
+    what: Literal["some", "all"]
+    size: int
+    sha256: str
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return f"{self.number:04d}-{self.change:04d}-{self.what}-{self.size}-{self.sha256}"
+
+
+class Poll(Entry, tag="poll", frozen=True, kw_only=True, omit_defaults=True):
     """A poll that was kept: the ``number``-th of its hour, from 1, with the file of its records.
 
     ``polled_at`` is by the slower of the two clocks where they disagree, ``noted_at`` by this
     machine's; ``zone`` is the CLICKPOST_TIME_ZONE under which it was sent, the zone of its naive
     times; ``rows`` counts its records, ``size`` the bytes of its file, ``sha256`` holds the first
-    16 digits.
+    16 digits. ``erased``, oldest first, are later entries about it and no part of this one.
     """
 
     number: int
@@ -110,6 +132,18 @@ class Poll(Entry, tag="poll", frozen=True, kw_only=True):
     size: int
     sha256: str
     zone: str
+    erased: tuple[Erased, ...] = ()
+
+    @property
+    def file(self) -> tuple[int, str]:
+        """Size and sha256 of its file as it stands now."""
+        newest = self.erased[-1] if self.erased else self
+        return newest.size, newest.sha256
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether none of its records has personal data."""
+        return any(entry.what == "all" for entry in self.erased)
 
     @property
     def arguments(self) -> str:
@@ -237,7 +271,7 @@ class Made(Entry, tag="made", frozen=True, kw_only=True, omit_defaults=True):
         return self.name.text
 
 
-ANY = Poll | Lost | From | To | Again | Rezoned | Waived | Damaged | Made
+ANY = Poll | Lost | From | To | Again | Rezoned | Erased | Waived | Damaged | Made
 
 
 class MadeName(NamedTuple):
@@ -291,6 +325,18 @@ def read_name(name: str) -> Name | None:
     return Name(read["at"], read["kind"], arguments.groupdict())
 
 
+def read_erased(window: Window, arguments: dict[str, str]) -> Erased:
+    """The erasure that a name describes."""
+    return Erased(
+        period=window.key,
+        number=int(arguments["number"]),
+        change=int(arguments["change"]),
+        what="all" if arguments["what"] == "all" else "some",
+        size=int(arguments["size"]),
+        sha256=arguments["sha"],
+    )
+
+
 def read_poll(window: Window, arguments: dict[str, str]) -> Poll | None:
     """The poll that a name describes; None where its times are invalid."""
     try:
@@ -314,18 +360,21 @@ def entry_named(path: str) -> Entry | None:
     if read is None or window is None:
         return None
     values, period = read.arguments, window.key
+    found: Entry | None = None
     if read.kind == "poll":
-        return read_poll(window, values)
-    if read.kind == "lost":
+        found = read_poll(window, values)
+    elif read.kind == "lost":
         number, following = int(values["number"]), int(values["next"])
-        return Lost(period=period, number=number, sha256=values["sha"], next_number=following)
-    if read.kind in {"from", "to"} and hour_named(values["hour"]) is not None:
-        return (From if read.kind == "from" else To)(period=period, hour=values["hour"])
-    if read.kind == "rezoned":
+        found = Lost(period=period, number=number, sha256=values["sha"], next_number=following)
+    elif read.kind in {"from", "to"} and hour_named(values["hour"]) is not None:
+        found = (From if read.kind == "from" else To)(period=period, hour=values["hour"])
+    elif read.kind == "rezoned":
         number, change = int(values["number"]), int(values["change"])
         zone = values["zone"].replace("~", "/")
-        return Rezoned(period=period, number=number, change=change, zone=zone)
-    return None
+        found = Rezoned(period=period, number=number, change=change, zone=zone)
+    elif read.kind == "erased":
+        found = read_erased(window, values)
+    return found
 
 
 def hour_of(path: str) -> Window | None:
@@ -377,9 +426,12 @@ def _digest(lines: Any, length: int) -> str:  # noqa: ANN401
 
 def encode(entry: Entry) -> bytes:
     """The entry as indented JSON, for people too, with its format; the last field is its seal."""
-    plain = msgspec.json.encode(entry)
-    body = msgspec.json.format(b'{"format":%d,' % FORMAT + plain[1:], indent=1)
-    body = body.removesuffix(b"\n}")
+    return sealed(b'{"format":%d,' % FORMAT + msgspec.json.encode(entry)[1:])
+
+
+def sealed(plain: bytes) -> bytes:
+    """A JSON object, indented, with a seal as its last field."""
+    body = msgspec.json.format(plain, indent=1).removesuffix(b"\n}")
     return body + _seal(body)
 
 

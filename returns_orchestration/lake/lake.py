@@ -22,11 +22,14 @@ import msgspec
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError, LakeNewer, LakeOlder
 from returns_orchestration.lake import journal
+from returns_orchestration.lake.advice import rebuild_advice
+from returns_orchestration.lake.forgotten import Receipts
 from returns_orchestration.lake.journal import (
     FORMAT,
     JOURNAL,
     Again,
     Damaged,
+    Erased,
     FileRecord,
     From,
     Lost,
@@ -43,6 +46,7 @@ from returns_orchestration.lake.names import Names, date_of
 from returns_orchestration.lake.news import News
 from returns_orchestration.lake.parquet import (
     from_parquet,
+    is_whole_poll,
     poll_from_parquet,
     poll_to_parquet,
     to_parquet,
@@ -51,7 +55,6 @@ from returns_orchestration.lake.poll_log import PollLog
 from returns_orchestration.lake.quarantine import (
     copy_to_quarantine,
     move_to_quarantine,
-    rebuild_advice,
 )
 from returns_orchestration.lake.trial import try_store
 from returns_orchestration.window import Day, Ever, Window
@@ -89,6 +92,7 @@ class Lake:
         self.store = store
         self.poll_log = PollLog(store)
         self.news = News(store)
+        self.receipts = Receipts(store)
         self._clock = clock or (lambda: datetime.now(UTC))
         self._has_format = False
         self._keeps_replaced = False
@@ -232,23 +236,55 @@ class Lake:
     def served(self, poll: Poll) -> list[str]:
         """The records of a kept poll, as served; LakeDamaged if its file is not as noted."""
         path = self.poll_path(Window.from_key(poll.period), poll.number)
-        known = self._served.get((path, poll.sha256))
+        known = self._served.get((path, poll.file[1]))
         if known is not None:
             return known[0]
         content = self._get(path)
-        if len(content) != poll.size or _sha(content) != poll.sha256:
+        if not is_file_of(content, poll):
             raise self._found_damaged(path, poll.path)
         records: list[str] = from_parquet(content, path).get_column("record").to_list()
-        self._keep(path, poll.sha256, records, len(content))
+        if _seal(content) == poll.file:
+            self._keep(path, poll.file[1], records, len(content))
         return records
 
-    def is_as_noted(self, poll: Poll) -> bool:
-        """Whether the file of a kept poll is what was noted. Raises LakeDamaged.
+    def keep_sound(self, names: Names, poll: Poll) -> bool:
+        """Whether the file of a kept poll is sound; an erasure without its entry is noted.
 
-        That is where it cannot be read now, which says nothing about it.
+        Raises LakeDamaged where it cannot be read now, which says nothing about it.
         """
         content = self.store.get(self.poll_path(Window.from_key(poll.period), poll.number))
-        return content is not None and len(content) == poll.size and _sha(content) == poll.sha256
+        if content is None or not is_file_of(content, poll):
+            return False
+        if _seal(content) != poll.file:
+            self._note_erased(names, poll, content, is_blank=False)
+        return True
+
+    def erase(self, names: Names, poll: Poll, records: list[str], *, is_blank: bool) -> None:
+        """Put ``records``, where some were blanked, in the place of those of a kept poll.
+
+        ``is_blank``: no personal data is left in any. The file comes first: it has a seal of its
+        own, so that readers trust it before the entry names it. A second call notes what a killed
+        one has put. Raises LakeError.
+        """
+        window = Window.from_key(poll.period)
+        path, name = self.poll_path(window, poll.number), poll_name(window, poll.number)
+        content = poll_to_parquet(records, poll.polled_at, poll.noted_at, poll.zone, name)
+        if self.store.get(path) != content:
+            self.store.put(path, content)
+            names.add_file(tables.RAW_RETURNS.name, path, len(content))
+        self._note_erased(names, poll, content, is_blank=is_blank)
+
+    def _note_erased(self, names: Names, poll: Poll, content: bytes, *, is_blank: bool) -> None:
+        size, sha = _seal(content)
+        entry = Erased(
+            period=poll.period,
+            number=poll.number,
+            change=poll.erased[-1].change + 1 if poll.erased else 1,
+            what="all" if is_blank else "some",
+            size=size,
+            sha256=sha,
+        )
+        self.put_entry(names, entry)
 
     def quarantine_tables(self, names: Names, window: Window) -> list[str]:
         """Copy the tables of ``window`` that are not as noted out of the way; where to.
@@ -265,7 +301,7 @@ class Lake:
         ]
         return [place for path in altered if (place := copy_to_quarantine(self.store, path))]
 
-    def forget(self) -> None:
+    def drop_cache(self) -> None:
         """Keep nothing at hand: what is asked for next is read."""
         self._served.clear()
         self._made.clear()
@@ -611,6 +647,23 @@ def _poll(  # noqa: PLR0913, PLR0917 - what an entry says
         sha256=_sha(content),
         zone=zone,
     )
+
+
+def is_file_of(content: bytes, poll: Poll) -> bool:
+    """Whether ``content`` is the file of ``poll`` as noted, or an erasure that is not noted yet.
+
+    That one has the poll's own seal, and is not what was there before anything was erased.
+    """
+    name = poll_name(Window.from_key(poll.period), poll.number)
+    found = _seal(content)
+    return found == poll.file or (
+        found != (poll.size, poll.sha256) and is_whole_poll(content, name)
+    )
+
+
+def _seal(content: bytes) -> tuple[int, str]:
+    """Size and sha256 of a file, as entries about polls have them."""
+    return len(content), _sha(content)
 
 
 def _sha(content: bytes) -> str:

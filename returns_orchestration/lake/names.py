@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from returns_orchestration import tables
 from returns_orchestration.lake import journal
-from returns_orchestration.lake.journal import JOURNAL, MadeName, Poll
+from returns_orchestration.lake.journal import JOURNAL, Erased, MadeName, Poll
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class HourNames:
     ``polls`` are those that were not quarantined; ``lost`` has, of each that was, its number, the
     beginning of its sha256 and the first number of a poll that replaces it. ``came_from`` are the
     windows that served returns of this hour, ``went_to`` the hours of returns that it served.
-    ``rezoned`` has the zone of polls whose zone was corrected. ``inputs`` are the names that decide
+    ``rezoned`` has the zone of polls whose zone was corrected, ``erased`` the polls in which
+    personal data was blanked. ``inputs`` are the names that decide
     what its tables hold.
     """
 
@@ -46,6 +49,7 @@ class HourNames:
     went_to: set[Window] = field(default_factory=set)
     again: list[str] = field(default_factory=list)
     rezoned: dict[int, tuple[int, str]] = field(default_factory=dict)
+    erased: list[Erased] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     waived: bool = False
     made: list[MadeName] = field(default_factory=list)
@@ -178,7 +182,7 @@ class Names:
             hour = HourNames()
             for name, known in read:
                 _put(hour, window, name, known)
-            _leave_out_lost(hour)
+            _complete(hour)
             self._read[window] = hour
         else:
             self._read.pop(window, None)
@@ -267,6 +271,8 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
         number, change = int(arguments["number"]), int(arguments["change"])
         zone = arguments["zone"].replace("~", "/")
         hour.rezoned[number] = max(hour.rezoned.get(number, (0, "")), (change, zone))
+    elif read.kind == "erased":
+        hour.erased.append(journal.read_erased(window, arguments))
     elif read.kind == "damaged":
         hour.damaged.append(name)
     elif read.kind == "waived":
@@ -277,9 +283,14 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
         hour.inputs.append(name)
 
 
-def _leave_out_lost(hour: HourNames) -> None:
+def _complete(hour: HourNames) -> None:
+    """Leave out lost polls; of the others, take in what was erased."""
     lost = {number for number, _, _ in hour.lost}
     hour.polls = [poll for poll in hour.polls if poll.number not in lost]
+    for at, poll in enumerate(hour.polls if hour.erased else ()):
+        of_poll = [entry for entry in hour.erased if entry.number == poll.number]
+        of_poll.sort(key=lambda entry: (entry.change, entry.arguments))
+        hour.polls[at] = msgspec.structs.replace(poll, erased=tuple(of_poll))
 
 
 def date_of(path: str) -> date | None:

@@ -188,7 +188,7 @@ class ObjectStore:
             # An absent file may have ended the call (GCS, Azure) before the others were removed.
             side_by_side(self.delete, paths)
 
-    def sweep(self) -> None:
+    def sweep(self, age: float = 0) -> None:
         """See Store; idempotent. One PUT leaves nothing behind."""
 
     def uri(self, path: str) -> str:

@@ -116,8 +116,11 @@ class Store(Protocol):
     def delete_many(self, paths: Sequence[str]) -> None:
         """Remove each, as ``delete`` does. No order is promised. Idempotent, as ``delete`` is."""
 
-    def sweep(self) -> None:
-        """Remove the files that killed writers left. Idempotent: a second call finds no more."""
+    def sweep(self, age: float = ABANDONED_SECONDS) -> None:
+        """Remove files of killed writers, unchanged for ``age`` seconds. Idempotent.
+
+        A second call finds no more. A writer that is stalled for longer fails and is started again.
+        """
 
     def uri(self, path: str) -> str:
         """The full address of ``path``, to be shown to a user. Idempotent: nothing is sent."""
@@ -277,12 +280,12 @@ class FolderStore:
         finally:
             self._sync(unsynced)
 
-    def sweep(self) -> None:
-        """See Store; idempotent. Removes temporary files that are unchanged for a day."""
+    def sweep(self, age: float = ABANDONED_SECONDS) -> None:
+        """See Store; idempotent. Removes temporary files that are unchanged for ``age`` seconds."""
         with _writing(TEMPORARY), suppress(FileNotFoundError):
             for left in (self.root / TEMPORARY).iterdir():
                 with suppress(FileNotFoundError):  # another sweep was faster
-                    if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                    if time.time() - left.stat().st_mtime > age:
                         left.unlink()
 
     def uri(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""What is blanked in a record so that it no longer shows whose return it is, and whose it was.
+"""What is blanked in a record so that it no longer shows whose return it is, and in which records.
 
 Only keys known to hold no personal data keep their values: a key that nobody has seen may hold a
 name. Structure, keys and the kept values stay as they are spelled, so that the record is read as
@@ -11,15 +11,22 @@ import hashlib
 import hmac
 import json
 import re
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
 from returns_orchestration.stages import values
-from returns_orchestration.stages.typing import decode, is_by_number, json_in
+from returns_orchestration.stages.typing import Refused, decode, is_by_number, json_in
 from returns_orchestration.stages.vocabulary import IDENTIFIER, KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from returns_orchestration.lake.forgotten import Receipt
+    from returns_orchestration.stages.typing import RecordReader
+    from returns_orchestration.window import Window
 
 PERSONAL: Final = frozenset(
     {
@@ -82,15 +89,102 @@ def phone(text: str) -> str:
     return f"phone:{''.join(filter(str.isdecimal, text))[-PHONE_DIGITS:]}"
 
 
-def is_person(person: str) -> bool:
-    """Whether ``email`` or ``phone`` was given one that can be found."""
+def reference(text: str) -> str:
+    """A return's reference, exactly as served, among addresses and numbers."""
+    return f"reference:{text}"
+
+
+def can_be_found(person: str) -> bool:
+    """Whether ``email``, ``phone`` or ``reference`` was given one that can be found."""
     kind, _, value = person.partition(":")
+    if kind == "reference":
+        return True
     return bool(_EMAIL.fullmatch(value) if kind == "email" else _PHONE.fullmatch(value))
 
 
 def hashed(person: str, salt: bytes) -> str:
     """A keyed hash of an address or number, so that what is kept is none."""
     return hmac.new(salt, person.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a record shows: its return, when that was requested, and the people in it.
+
+    ``requested_at`` is None for a record that cannot be used, which may have no ``reference``.
+    """
+
+    reference: str | None
+    requested_at: datetime | None
+    people: frozenset[str]
+
+    @classmethod
+    def of(cls, record: str, reader: RecordReader) -> Shown:
+        """Of a record's text, with the reader for the zone of its poll."""
+        head, people = reader.head(decode(record)), people_in(record)
+        found, requested_at = (head.reference, None) if isinstance(head, Refused) else head
+        if found is not None:
+            people.add(reference(found))
+        return cls(found, requested_at, frozenset(people))
+
+
+class Blanking:
+    """Which records are to be blanked: those that receipts mean, and all of hours that are old.
+
+    A receipt means the returns of its references, and every record that holds one of its addresses
+    or numbers, but not what the same person requested later.
+    """
+
+    def __init__(self, receipts: Iterable[Receipt], old: datetime | None) -> None:
+        """``old``: records of hours that had ended by then are blanked; None for none."""
+        self._old = old
+        self._until: dict[bytes, dict[str, datetime]] = {}
+        for receipt in receipts:
+            until = self._until.setdefault(bytes.fromhex(receipt.salt), {})
+            until |= {
+                digest: max(receipt.at, until.get(digest, receipt.at)) for digest in receipt.hashes
+            }
+
+    @property
+    def has_old(self) -> bool:
+        """Whether records may be too old."""
+        return self._old is not None
+
+    def concerns(self, window: Window) -> bool:
+        """Whether a record of ``window`` may be meant."""
+        return bool(self._until) or self.is_old(window)
+
+    def means(self, window: Window, found: str) -> bool:
+        """Whether the return with the reference ``found`` is to be blanked in ``window``."""
+        shown = Shown(found, None, frozenset({reference(found)}))
+        return self.is_old(window) or self._is_meant(window, shown)
+
+    def is_old(self, window: Window) -> bool:
+        """Whether every record of ``window`` is to be blanked."""
+        return self._old is not None and window.end <= self._old
+
+    def of(self, window: Window, records: Sequence[str], reader: RecordReader) -> list[str]:
+        """The records of a poll of ``window``, some of them blanked."""
+        if self.is_old(window):
+            return [blanked(record) for record in records]
+        if not self._until:
+            return list(records)
+        shown = ((record, Shown.of(record, reader)) for record in records)
+        return [blanked(r) if self._is_meant(window, of) else r for r, of in shown]
+
+    def _is_meant(self, window: Window, shown: Shown) -> bool:
+        requested_at = shown.requested_at or window.start
+        for salt, until in self._until.items():
+            for person in shown.people:
+                at = until.get(hashed(person, salt))
+                is_return = person.startswith("reference:")
+                if at is not None and (is_return or requested_at <= at + ZONES_DIFFER):
+                    return True
+        return False
+
+
+ZONES_DIFFER: Final = timedelta(days=1)
+"""A request time may be read in a wrong zone, so this much later it is still the person's."""
 
 
 def _blanked(value: object, *, kept: bool) -> object:

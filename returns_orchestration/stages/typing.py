@@ -76,9 +76,10 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A record that cannot be used, and why."""
+    """A record that cannot be used, and why; its ``reference``, where it has one."""
 
     reason: str
+    reference: str | None = None
 
 
 _DECODER: Final = msgspec.json.Decoder(float_hook=values.Spelled)
@@ -192,7 +193,7 @@ class RecordReader:
             return Refused("no usable return_reference_number")
         requested_at, _ = self._moment(content.get(tables.REQUESTED_AT.key))
         if requested_at is None:
-            return Refused("no readable Return Request Timestamp")
+            return Refused("no readable Return Request Timestamp", reference)
         return reference, requested_at  # type: ignore[return-value]
 
     def read(self, record: str) -> Typed | Refused:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from returns_orchestration import tables
+from returns_orchestration.lake.advice import span_of
+from returns_orchestration.lake.forgotten import FORGOTTEN
 from returns_orchestration.lake.journal import EVER, JOURNAL, read_name
 from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.names import date_of_folder, dates_in
 from returns_orchestration.lake.news import NEWS
 from returns_orchestration.lake.poll_log import POLL_LOG
-from returns_orchestration.lake.quarantine import QUARANTINE, QUARANTINE_BEFORE, span_of
+from returns_orchestration.lake.quarantine import QUARANTINE, QUARANTINE_BEFORE
 from returns_orchestration.lake.trial import TRIAL
 from returns_orchestration.state.changes import REPORTED
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 Kind = Literal["torn", "altered", "missing", "foreign", "unfinished", "unreadable"]
-Remedy = Literal["make", "poll", "quarantine", "entry", "finish", "look"]
+Remedy = Literal["make", "poll", "quarantine", "entry", "finish", "forget", "look"]
 
 REMEDIES: Final[dict[Remedy, str]] = {
     "make": "`rebuild` makes it again",
@@ -36,6 +38,7 @@ REMEDIES: Final[dict[Remedy, str]] = {
     "quarantine": "`rebuild` quarantines it",
     "entry": "`rebuild` writes it again",
     "finish": "left by a killed run; the next run of the hour or `rebuild` finishes it",
+    "forget": "restore it from a backup, or remove it and `forget` the same people again",
     "look": "look at its permissions and at the disk",
 }
 
@@ -50,7 +53,7 @@ own, by which it is verified.
 """
 
 PASSED_OVER: Final = frozenset(
-    {"_alerts", REPORTED, NEWS, QUARANTINE, QUARANTINE_BEFORE, RECORDS_BEFORE, BACKUP}
+    {"_alerts", REPORTED, NEWS, FORGOTTEN, QUARANTINE, QUARANTINE_BEFORE, RECORDS_BEFORE, BACKUP}
 )
 """Folders of the lake that hold no tables: state of the pipeline, evidence, an earlier format."""
 

@@ -1,4 +1,4 @@
-"""Which records of the lake hold an e-mail address or a telephone number.
+"""Which records of the lake hold an e-mail address, a telephone number or a reference.
 
 For the question what is held about a person. All kept polls are read, an hour at a time; tables are
 made of them, so nothing else holds more, but for quarantined files.
@@ -6,21 +6,20 @@ made of them, so nothing else holds more, but for quarantined files.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake.parquet import from_parquet
-from returns_orchestration.lake.quarantine import QUARANTINE, QUARANTINE_BEFORE
-from returns_orchestration.stages.erasure import people_in
-from returns_orchestration.stages.typing import Refused, decode
+from returns_orchestration.lake.journal import JOURNAL
+from returns_orchestration.lake.names import dates_in
+from returns_orchestration.lake.quarantine import files_in_quarantine
+from returns_orchestration.stages.erasure import Shown
 from returns_orchestration.window import Window, windows_between
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
+    from collections.abc import Collection, Iterator
 
     import polars as pl
 
@@ -30,14 +29,16 @@ if TYPE_CHECKING:
 AT_ONCE: Final = timedelta(days=31)
 """How much of the journal is listed at once."""
 
-_COPY: Final = re.compile(r"\.parquet\.[0-9a-f]{8}$")
+HOLD_RECORDS: Final = frozenset({tables.RAW_RETURNS.name, tables.REJECTED_RETURNS.name})
+"""The tables with records as received."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """A record: the ``position`` in poll ``number`` of ``window``.
 
-    ``reference`` and ``requested_at`` are None for a rejected record.
+    ``requested_at`` is None for a rejected record, which may have no ``reference``; ``people`` are
+    those of the wanted ones that it shows.
     """
 
     window: Window
@@ -45,21 +46,27 @@ class Held:
     position: int
     reference: str | None
     requested_at: datetime | None
+    people: frozenset[str]
 
 
 @dataclass(slots=True)
 class Holdings:
-    """The records found, quarantined files that hold some, and files that could not be read."""
+    """The records found, quarantined files that hold some, and files that could not be read.
+
+    ``people`` are those of the wanted ones that the quarantined files show.
+    """
 
     records: list[Held] = field(default_factory=list)
     quarantined: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    people: set[str] = field(default_factory=set)
 
 
 def find_holdings(
-    lake: Lake, reader: RecordReader, person: str, span: tuple[Window, Window]
+    lake: Lake, reader: RecordReader, people: Collection[str], span: tuple[Window, Window]
 ) -> Holdings:
-    """All that is held of ``person``, as ``erasure.email`` and ``phone`` give it, in ``span``."""
+    """All that is held of ``people``, as ``erasure.email`` and others give them, in ``span``."""
+    wanted = frozenset(people)
     found = Holdings()
     first, last = span
     begin = first.start
@@ -69,17 +76,27 @@ def find_holdings(
         names = lake.names()
         names.load_hours(windows)
         for window in windows:
-            found.records += _in_hour(lake, names, reader, window, person, found.unread)
+            found.records += _in_hour(lake, names, reader, window, wanted, found.unread)
         begin = end
-    for path in _quarantined(lake):
-        try:
-            records = from_parquet(lake.store.get(path) or b"", path)
-        except LakeDamaged:
-            found.unread.append(f"{path} cannot be read; it may hold some.")
+    for file in files_in_quarantine(lake.store):
+        if file.table not in HOLD_RECORDS:
             continue
-        if "record" in records.columns and _holds(records.get_column("record"), person):
-            found.quarantined.append(path)
+        frame = file.read(lake.store)
+        if frame is None or "record" not in frame.columns:
+            found.unread.append(f"{file.place} cannot be read; it may hold some.")
+        elif shown := _shown(frame.get_column("record"), reader) & wanted:
+            found.quarantined.append(file.place)
+            found.people |= shown
     return found
+
+
+def whole_span(lake: Lake) -> tuple[Window, Window]:
+    """The first and the last hour that may have a poll."""
+    days = dates_in(lake.store, JOURNAL) or [datetime.now(UTC).date()]
+    first, last = (
+        datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (days[0], days[-1])
+    )
+    return Window(first), Window(last + timedelta(hours=23))
 
 
 def _in_hour(  # noqa: PLR0913, PLR0917 - what an hour is
@@ -87,7 +104,7 @@ def _in_hour(  # noqa: PLR0913, PLR0917 - what an hour is
     names: Names,
     reader: RecordReader,
     window: Window,
-    person: str,
+    wanted: frozenset[str],
     unread: list[str],
 ) -> Iterator[Held]:
     hour = names.hour(window)
@@ -99,16 +116,12 @@ def _in_hour(  # noqa: PLR0913, PLR0917 - what an hour is
             continue
         of_poll = reader.of_poll(hour.zone_of(poll))
         for position, record in enumerate(records):
-            if person in people_in(record):
-                head = of_poll.head(decode(record))
-                reference, requested_at = (None, None) if isinstance(head, Refused) else head
-                yield Held(window, poll.number, position, reference, requested_at)
+            shown = Shown.of(record, of_poll)
+            if people := shown.people & wanted:
+                at = window, poll.number, position
+                yield Held(*at, shown.reference, shown.requested_at, people)
 
 
-def _quarantined(lake: Lake) -> Iterator[str]:
-    for folder in (QUARANTINE, QUARANTINE_BEFORE):
-        yield from (path for path in lake.store.list(folder) if _COPY.search(path))
-
-
-def _holds(records: pl.Series, person: str) -> bool:
-    return any(person in people_in(record) for record in records if record)
+def _shown(records: pl.Series, reader: RecordReader) -> frozenset[str]:
+    people = (Shown.of(record, reader).people for record in records if record)
+    return frozenset().union(*people)

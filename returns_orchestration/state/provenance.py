@@ -20,7 +20,6 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.names import sources_of
-from returns_orchestration.stages import values
 from returns_orchestration.stages.copies import served_by
 from returns_orchestration.stages.landing import is_good
 from returns_orchestration.stages.ownership import fold, hash_of, items_frame, returns_frame
@@ -239,12 +238,9 @@ class _Search:
 
     def _is_of(self, record: str) -> bool:
         """Whether a record that cannot be used names this return all the same."""
-        content = self._reader.head(decode(record))
-        if not isinstance(content, Refused):
-            return content[0] == self._reference
-        plain = decode(record)
-        held = plain.get(tables.REFERENCE.key) if isinstance(plain, dict) else None
-        return values.reference(held)[0] == self._reference
+        head = self._reader.head(decode(record))
+        reference = head.reference if isinstance(head, Refused) else head[0]
+        return reference == self._reference
 
     def _read(self, table: tables.Table, window: Window, names: Names) -> pl.DataFrame | None:
         try:

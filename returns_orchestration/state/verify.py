@@ -21,7 +21,7 @@ from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.journal import FileRecord, Made, Poll
-from returns_orchestration.lake.lake import made_path, poll_name
+from returns_orchestration.lake.lake import is_file_of, made_path, poll_name
 from returns_orchestration.lake.parquet import is_whole_poll
 from returns_orchestration.state import findings
 from returns_orchestration.state.findings import SELF_NAMED, Finding
@@ -213,7 +213,8 @@ class Verifier:
             elif path in polls:
                 kind = _differs(content, polls[path])
                 if kind:
-                    found.append(Finding(path, kind, "poll", window, number))
+                    remedy: Remedy = "finish" if kind == "unfinished" else "poll"
+                    found.append(Finding(path, kind, remedy, window, number))
             elif is_whole_poll(content, poll_name(window, number)):
                 found.append(Finding(path, "unfinished", "finish", window, number))
             else:
@@ -268,6 +269,7 @@ class Verifier:
         found = [
             Finding(path, "foreign", "quarantine") for path in findings.strangers(self._lake.store)
         ]
+        found += [Finding(path, "altered", "forget") for path in self._lake.receipts.damaged()]
         ever, names = Ever(), self._lake.names()
         path = self._lake.path(tables.LATENESS, ever)
         made = self._lake.made_names(ever, names)
@@ -308,9 +310,12 @@ def _hour_of(day: date, name: journal.Name | None) -> Window | None:
 
 
 def _differs(content: bytes, poll: Poll) -> Kind | None:
-    if len(content) != poll.size:
-        return "torn"
-    return None if _sha(content).startswith(poll.sha256) else "altered"
+    size, sha = poll.file
+    if len(content) == size and _sha(content).startswith(sha):
+        return None
+    if is_file_of(content, poll):  # an erasure was killed before its entry
+        return "unfinished"
+    return "torn" if len(content) != size else "altered"
 
 
 def _sha(content: bytes) -> str:

@@ -37,6 +37,7 @@ class FakeApi:
     always_at: datetime | None = None
     zone: str = "Asia/Kolkata"
     sent_under: str = "UTC"
+    keep_raw: timedelta | None = None
     asked: list[Window] = field(default_factory=list)
     errors: dict[Window, Exception] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -64,6 +65,7 @@ class FakeApi:
             in_flight,
             days=DayBuilder(lake, ZoneInfo(self.zone), wait=lambda _: None),
             clock=lambda: at(20),
+            keep_raw=self.keep_raw,
         )  # type: ignore[arg-type, return-value]
 
     def run(self, lake: Lake, windows: Sequence[Window], **options: Any) -> list[Outcome]:

@@ -226,7 +226,7 @@ def test_an_altered_poll_fails_its_hour_and_no_other_until_it_is_quarantined(
     api.run(lake, HOURS)
     path = lake.poll_path(HOURS[1], 1)
     altered = alter(lake, path)
-    lake.forget()
+    lake.drop_cache()
     outcomes = api.run(lake, HOURS)
     failed = [o for o in outcomes if isinstance(o, Failed)]
     assert [(o.window, type(o.error)) for o in failed] == [(HOURS[1], LakeDamaged)]
@@ -317,7 +317,7 @@ def test_a_damaged_entry_of_tables_found_by_a_reader_is_repaired_by_the_next_run
     before = bytes_of(lake.store)
     path = made_path(HOURS[1], lake.names().hour(HOURS[1]).made[0])
     lake.store.put(path, b"{")
-    lake.forget()
+    lake.drop_cache()
     with pytest.raises(LakeDamaged, match=path):
         lake.read(tables.RETURNS, HOURS[1], lake.names())
     assert api.states(lake, HOURS) == ["complete", "damaged", "complete", "complete"]

@@ -84,7 +84,7 @@ def test_a_bad_poll_is_quarantined_and_its_hour_polled_again(
     api_of(first).run(lake, HOURS)
     bad = lake.poll_path(NINE, 1)
     damage(lake, bad)
-    lake.forget()
+    lake.drop_cache()
     (failed,) = [o for o in api_of(second).run(lake, [NINE]) if isinstance(o, Failed)]
     assert "rebuild 2026-11-09T09:00 2026-11-09T10:00" in str(failed.error)
 

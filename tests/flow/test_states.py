@@ -64,7 +64,7 @@ class Scene:
         changed = bytearray(content)
         changed[len(changed) // 2] ^= 1
         self.lake.store.put(path, bytes(changed))
-        self.lake.forget()
+        self.lake.drop_cache()
         return content
 
     @property
@@ -108,7 +108,7 @@ def restored_from_an_older_copy(scene: Scene) -> Known:
     scene.lake.store.delete_many(list(bytes_of(scene.lake.store)))
     for path, content in copy.items():
         scene.lake.store.put(path, content or b"")
-    scene.lake.forget()
+    scene.lake.drop_cache()
     return {TEN: newest.sha256}
 
 
@@ -420,7 +420,7 @@ def test_an_hour_is_polled_again_when_an_entry_of_a_repeated_reply_is_lost(
     assert [(f.kind, f.remedy) for f in found] == [
         ("missing" if how == "deleted" else "altered", "poll")
     ]
-    lake.forget()
+    lake.drop_cache()
     if mended_by == "a run":
         api.run(lake, [TEN, ELEVEN], poll=False)
     else:

@@ -15,6 +15,7 @@ from returns_orchestration.lake.journal import (
     Again,
     Damaged,
     Entry,
+    Erased,
     FileRecord,
     From,
     Lost,
@@ -79,6 +80,15 @@ entries: dict[str, st.SearchStrategy[Entry]] = {
     "to": st.builds(To, period=periods, hour=hours),
     "again": st.builds(Again, period=periods, at=moments, references=st.lists(st.text())),
     "rezoned": st.builds(Rezoned, period=periods, number=numbers, change=numbers, zone=zones),
+    "erased": st.builds(
+        Erased,
+        period=periods,
+        number=numbers,
+        change=numbers,
+        what=st.sampled_from(["some", "all"]),
+        size=st.integers(0, 10**12),
+        sha256=shas,
+    ),
     "waived": st.builds(Waived, period=periods, why=st.text(), at=moments),
     "damaged": st.builds(Damaged, period=periods, file=st.text()),
     "made": st.builds(
@@ -96,7 +106,7 @@ entries: dict[str, st.SearchStrategy[Entry]] = {
         references=st.binary(max_size=40),
     ),
 }
-NAMED = frozenset({"poll", "lost", "from", "to", "rezoned"})
+NAMED = frozenset({"poll", "lost", "from", "to", "rezoned", "erased"})
 """Kinds whose name holds the whole entry."""
 
 each_kind = pytest.mark.parametrize("kind", entries)

@@ -80,7 +80,7 @@ def published(lake: Lake) -> Lake:
     row = {name: [at(11)] if name == "noted_at" else [None] for name in tables.ALERTS.schema}
     alert = tables.ALERTS.frame({**row, "event": ["opened"]})
     lake.store.create(lake.path(tables.ALERTS, DAY, "00000001.parquet"), to_parquet(alert))
-    lake.forget()
+    lake.drop_cache()
     return lake
 
 
@@ -191,7 +191,7 @@ def test_tables_with_other_inputs_get_another_entry_and_keep_their_files(
     assert bytes_of(published.store, "returns") == before
     names = published.names()
     assert names.hour(HOUR).made == [made.name], "the entry of before is gone"
-    published.forget()
+    published.drop_cache()
     assert published.made(HOUR, names) == made
 
 
@@ -249,11 +249,11 @@ def test_the_entries_of_many_hours_are_read_at_once_without_the_damaged_one(
     names = published.names()
     found = {window: names.hour(window).made[0] for window in (HOUR, HOUR.next)}
     assert published.read_all_made(found) == {w: published.made(w, names) for w in found}
-    published.forget()
+    published.drop_cache()
     made = published.made(HOUR.next, names)
     assert made
     published.store.put(made.path, b"{")
-    published.forget()
+    published.drop_cache()
     assert published.read_all_made(found).keys() == {HOUR}
 
 
@@ -263,7 +263,7 @@ def test_entries_at_hand_are_not_dropped_while_others_are_read(
     names = published.names()
     found = {window: names.hour(window).made[0] for window in (HOUR, HOUR.next)}
     monkeypatch.setattr("returns_orchestration.lake.lake.KEPT_ENTRIES", 1)
-    published.forget()
+    published.drop_cache()
     assert published.made(HOUR.next, names)
     assert published.read_all_made(found).keys() == found.keys()
 
@@ -339,7 +339,7 @@ def test_a_poll_that_differs_from_its_record_is_damage(
     (kept,) = polls(published)
     path = published.poll_path(HOUR, 1)
     assert published.served(kept) == ["{}"]
-    published.forget()
+    published.drop_cache()
     file = folder / path
     content = file.read_bytes()
     if damage == "flipped":
@@ -411,7 +411,7 @@ def test_an_entry_that_cannot_be_read_is_damage_and_names_its_path(
     assert published.again(names, HOUR) == [again]
     assert published.waiver(HOUR).why == "The shop was closed."
     published.store.put(path, content)
-    published.forget()
+    published.drop_cache()
     look = {
         "made": lambda: published.made(HOUR, names),
         "again": lambda: published.again(names, HOUR),
@@ -425,9 +425,9 @@ def test_a_damaged_entry_of_tables_is_replaced_by_the_next_publish(published: La
     made = published.made(HOUR, published.names())
     assert made
     published.store.put(made.path, b"{")
-    published.forget()
+    published.drop_cache()
     assert publish(published)[0] == made
-    published.forget()
+    published.drop_cache()
     assert read(published, tables.RETURNS) is not None
 
 

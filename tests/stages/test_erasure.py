@@ -15,9 +15,9 @@ from returns_orchestration.simulator import Dataset, SimulatorOptions
 from returns_orchestration.stages.erasure import (
     PERSONAL_COLUMNS,
     blanked,
+    can_be_found,
     email,
     hashed,
-    is_person,
     people_in,
     phone,
 )
@@ -141,4 +141,4 @@ def test_a_hash_depends_on_the_salt() -> None:
     ],
 )
 def test_what_is_no_address_or_number_is_not_searched_for(person: str, is_one: bool) -> None:
-    assert is_person(person) == is_one
+    assert can_be_found(person) == is_one

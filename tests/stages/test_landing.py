@@ -39,7 +39,7 @@ def polls(lake: Lake, window: Window = HOUR) -> list[Poll]:
 
 def kept(lake: Lake) -> list[list[str]]:
     """The texts of every kept poll, as its file has them."""
-    lake.forget()
+    lake.drop_cache()
     return [lake.served(poll) for poll in polls(lake)]
 
 

@@ -181,7 +181,7 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
     "a record that cannot be used has another reason": (
         typing,
         "Refused",
-        type("Refused", (typing.Refused,), {"__init__": lambda self, _: refuse(self)}),
+        type("Refused", (typing.Refused,), {"__init__": lambda self, *_: refuse(self)}),
         "rejected",
     ),
 }

@@ -202,7 +202,7 @@ def test_a_damaged_poll_is_named_and_the_rest_is_shown(kept: Kept) -> None:
     content = bytearray(kept.store.get(path) or b"")
     content[len(content) // 2] ^= 1
     kept.store.put(path, bytes(content))
-    kept.lake.forget()
+    kept.lake.drop_cache()
 
     found = kept.find("A")
 

@@ -77,8 +77,8 @@ class CountingStore:
         self._request("DELETE", -(-len(paths) // PAGE))
         self.store.delete_many(paths)
 
-    def sweep(self) -> None:
-        self.store.sweep()
+    def sweep(self, age: float = 0) -> None:
+        self.store.sweep(age)
 
     def uri(self, path: str) -> str:
         return self.store.uri(path)

@@ -1,0 +1,179 @@
+"""`forget`: a person's data is blanked in the lake, in what lies there and in what comes later."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.settings import load_settings
+from returns_orchestration.words import be, count, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from returns_orchestration.flow.forget import Forgot
+    from returns_orchestration.flow.hours import HourPipeline
+    from returns_orchestration.state.people import Holdings
+
+File = Annotated[str | None, typer.Option(metavar="FILE")]
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value as it is compared, and its place: a line of a file, which may be told."""
+
+    person: str
+    place: str
+
+
+def forget(
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="References of returns, a line each; - reads them from standard input.",
+        ),
+    ] = None,
+    email: Annotated[
+        str | None, typer.Option(metavar="FILE", help="E-mail addresses, likewise.")
+    ] = None,
+    phone: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Telephone numbers, likewise.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what is held; change nothing.")
+    ] = False,
+) -> None:
+    """Blank the personal data of people, in all kept polls, tables and quarantined files.
+
+    The returns stay, with their times, references and items, so that every count stays. Polls that
+    serve them again are blanked as they land. It cannot be undone. Without options: do again what
+    was asked for before, as after a backup was restored.
+
+    Exits 1 if no record holds one of the values, or if something could not be blanked.
+    """
+    given = [*_given(reference, "reference"), *_given(email, "email"), *_given(phone, "phone")]
+    if not given and (reference or email or phone or dry_run):
+        raise SettingsError("No value is given.", next_step="Put one on each line.")
+    settings = load_settings()
+    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.flow.forget import Forgetter  # noqa: PLC0415
+
+    pipeline = build_pipeline(settings)
+    forgetter = Forgetter(pipeline)
+    forgetter.check()
+    forgot: Forgot | None = None
+    if pipeline.lake.receipts.open() and not dry_run:
+        typer.echo("An earlier `forget` was cut off: it is finished first.")
+        forgot = forgetter.carry_out()
+    absent = _ask_for(pipeline, given, dry_run=dry_run) if given else []
+    if dry_run:
+        raise typer.Exit(1 if absent else 0)
+    forgot = forgetter.carry_out()
+    for line in _done(forgot):
+        typer.echo(line)
+    if absent or forgot.errors:
+        raise typer.Exit(1)
+
+
+def _ask_for(pipeline: HourPipeline, given: Sequence[_Given], *, dry_run: bool) -> list[_Given]:
+    """Say what is held of ``given`` and put the receipt; those of whom nothing was ever held."""
+    from returns_orchestration.lake.forgotten import Receipt  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.stages import erasure  # noqa: PLC0415
+    from returns_orchestration.state.people import find_holdings, whole_span  # noqa: PLC0415
+
+    lake = pipeline.lake
+    people = {one.person for one in given}
+    found = find_holdings(lake, pipeline.reader, people, whole_span(lake))
+    receipts = lake.receipts.all()
+    seen: set[str] = set().union(*(held.people for held in found.records), found.people)
+    new = [
+        one
+        for one in given
+        if not any(erasure.hashed(one.person, bytes.fromhex(r.salt)) in r.hashes for r in receipts)
+    ]
+    absent = [one for one in new if one.person not in seen]
+    for line in _held(found, absent):
+        typer.echo(line)
+    if not dry_run and (new or seen):
+        people |= {erasure.reference(h.reference) for h in found.records if h.reference is not None}
+        salt = receipts[-1].salt if receipts else secrets.token_hex(SALT_BYTES)
+        hashes = sorted(erasure.hashed(person, bytes.fromhex(salt)) for person in people)
+        lake.receipts.add(Receipt(at=pipeline.clock(), salt=salt, hashes=hashes))
+    return absent
+
+
+def _given(file: str | None, kind: str) -> Iterator[_Given]:
+    """The values in ``file``, a line each; empty lines are passed over."""
+    from returns_orchestration.stages import erasure  # noqa: PLC0415 - polars is slow to import
+
+    if file is None:
+        return
+    compared: Callable[[str], str] = getattr(erasure, kind)
+    name = "standard input" if file == "-" else printable(file)
+    for number, line in enumerate(_lines(file), 1):
+        text = line.rstrip("\r\n")
+        if not text.strip():
+            continue
+        place = f"line {number} of {name}"
+        person = compared(text)
+        if not erasure.can_be_found(person):
+            what = "e-mail address" if kind == "email" else "telephone number"
+            raise SettingsError(
+                f"No {what} is in {place}. Nothing was changed.",
+                next_step="Put one on each line, as it is written in an order.",
+            )
+        yield _Given(person, place)
+
+
+def _lines(file: str) -> list[str]:
+    try:
+        if file == "-":
+            return typer.get_text_stream("stdin").readlines()
+        return Path(file).read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no UTF-8 text"
+        raise SettingsError(
+            f"The values in {printable(file)} cannot be read: {reason}.",
+            next_step="Name a file with a value on each line, or - for standard input. Values are "
+            "not given on the command line, which the shell keeps.",
+        ) from None
+
+
+def _held(found: Holdings, absent: Iterable[_Given]) -> Iterator[str]:
+    returns = len({held.reference for held in found.records if held.requested_at is not None})
+    rejected = sum(held.requested_at is None for held in found.records)
+    polls = {(held.window, held.number) for held in found.records}
+    if found.records:
+        hours = sorted({window for window, _ in polls})
+        yield (
+            f"Found: {count(returns, 'return')} in {count(len(found.records), 'record')} of "
+            f"{count(len(polls), 'poll')}, hours {hours[0].text} to {hours[-1].next.text}."
+        )
+    if rejected:
+        yield f"{count(rejected, 'record')} of these cannot be used."
+    if found.quarantined:
+        yield f"Found in {count(len(found.quarantined), 'quarantined file')}."
+    yield from (f"No record holds the value in {one.place}." for one in absent)
+    yield from (f"Not read: {error}" for error in found.unread)
+
+
+def _done(forgot: Forgot) -> Iterator[str]:
+    yield (
+        f"Blanked {count(forgot.records, 'record')} in {count(forgot.polls, 'poll')} and "
+        f"{count(forgot.quarantined, 'quarantined file')}; "
+        f"{count(forgot.hours, 'hour')} {be(forgot.hours, 'was', 'were')} made again."
+    )
+    yield from (
+        f"Removed {place}: it cannot be read, so it may hold personal data."
+        for place in forgot.removed
+    )
+    yield from (f"Failed: {error}" for error in forgot.errors)
+    if forgot.errors:
+        yield "Mend these, then run `returns-orchestration forget` without options, which ends it."

@@ -1,0 +1,216 @@
+"""Personal data is blanked in the lake: what receipts mean, and raw records that are too old.
+
+Date by date: polls that a killed run left are noted, the records that are meant are blanked in the
+file of each poll, and the hours concerned are made again; then come quarantined files. Every step
+may be done twice and beside a running pipeline, and a receipt ends when nothing is left to do, so a
+second call completes one that was killed anywhere. A receipt that another process has added
+meanwhile is carried out, too: the files put by this one could show what that one has blanked.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged, LakeError, ReturnsError
+from returns_orchestration.flow.hours import Failed, Made, Stopped
+from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
+from returns_orchestration.lake.parquet import to_parquet
+from returns_orchestration.lake.quarantine import files_in_quarantine, put_in_quarantine
+from returns_orchestration.stages.erasure import PERSONAL_COLUMNS
+from returns_orchestration.stages.landing import finish_unnoted
+from returns_orchestration.state.people import HOLD_RECORDS
+from returns_orchestration.state.verify import Verifier
+from returns_orchestration.window import Window, windows_between
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+    from returns_orchestration.flow.hours import HourPipeline
+    from returns_orchestration.lake import Lake, Names, Poll
+    from returns_orchestration.lake.quarantine import Quarantined
+    from returns_orchestration.stages.erasure import Blanking
+
+RECENT: Final = timedelta(days=3)
+"""So long after a receipt a run may still be under way that began before it."""
+
+LANDING: Final = timedelta(hours=1)
+_ONE_DAY: Final = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Forgot:
+    """What was done: ``records`` were blanked in ``polls``, and ``hours`` were made again.
+
+    ``removed`` are quarantined files that could not be read, ``errors`` what could not be done.
+    """
+
+    records: int = 0
+    polls: int = 0
+    hours: int = 0
+    quarantined: int = 0
+    removed: list[str] = field(default_factory=list)
+    errors: list[ReturnsError] = field(default_factory=list)
+
+
+class EarlierCopies(LakeError):
+    """The lake still has the files that an upgrade replaced, which nobody else may change."""
+
+    next_step = (
+        "Run `returns-orchestration upgrade --drop-old`, which removes them, then the same again."
+    )
+
+    def __init__(self) -> None:
+        super().__init__("The lake keeps copies from before an upgrade, with personal data.")
+
+
+class Forgetter:
+    """Blanks what is to be blanked in the lake of ``pipeline``."""
+
+    def __init__(self, pipeline: HourPipeline) -> None:
+        self._pipeline = pipeline
+        self._lake: Lake = pipeline.lake
+        self._forgot = Forgot()
+
+    def check(self) -> None:
+        """Raise LakeError where nothing can be blanked."""
+        self._lake.check_writable()
+        self._lake.ensure_format()
+        if any(any(self._lake.store.children(folder)) for folder in (BACKUP, RECORDS_BEFORE)):
+            raise EarlierCopies
+
+    def carry_out(self) -> Forgot:
+        """Do what all receipts ask for in the whole lake, and end those that are open.
+
+        Raises LakeError where the lake cannot be written, or a receipt cannot be read.
+        """
+        started = time.monotonic()
+        receipts = self._lake.receipts.all()
+        while True:
+            self._everywhere(self._pipeline.blanking(receipts), since=None)
+            known, receipts = receipts, self._lake.receipts.all()
+            if receipts == known:
+                break
+        self._lake.store.sweep(time.monotonic() - started)
+        if not self._forgot.errors:
+            for receipt in self._lake.receipts.open():
+                self._lake.receipts.end(receipt, self._pipeline.clock(), self._forgot.records)
+        return self._forgot
+
+    def keep_up(self) -> Forgot:
+        """What is left to do each day: open receipts, polls that landed beside one, old records.
+
+        Raises LakeError, as ``carry_out`` does.
+        """
+        if self._lake.receipts.open():
+            return self.carry_out()
+        now = self._pipeline.clock()
+        recent = [receipt for receipt in self._lake.receipts.all() if receipt.at > now - RECENT]
+        since = min((receipt.at - LANDING for receipt in recent), default=now + _ONE_DAY)
+        blanking = self._pipeline.blanking(recent)
+        if recent or blanking.has_old:
+            self._everywhere(blanking, since)
+        return self._forgot
+
+    def _everywhere(self, blanking: Blanking, since: datetime | None) -> None:
+        """The polls noted ``since`` then, those of old hours, and quarantined files."""
+        verifier = Verifier(self._lake, self._pipeline.days.zone)
+        for _, days in groupby(verifier.dates(), key=lambda day: (day.year, day.month)):
+            self._in_dates(list(days), blanking, since)
+        for file in list(files_in_quarantine(self._lake.store)):
+            self._in_quarantine(file, blanking)
+
+    def _in_dates(self, days: Sequence[date], blanking: Blanking, since: datetime | None) -> None:
+        names = self._lake.names()
+        names.load(days[0], days[-1])
+        names.load_files(tables.RAW_RETURNS.name, days[0], days[-1])
+        changed: set[Window] = set()
+        for window in _hours_of(days):
+            if not names.hour(window).polls and not names.unnoted(window):
+                continue
+            try:
+                finish_unnoted(self._lake, names, self._pipeline.reader, window)
+                if self._in_hour(names, window, blanking, since):
+                    changed.add(window)
+            except LakeDamaged as error:
+                self._forgot.errors.append(error)
+        erased = [window for window in _hours_of(days) if names.hour(window).erased]
+        states = self._pipeline.states(erased)
+        # Also where a killed run has blanked an hour and not made it, or its days.
+        waiting = [w for w in erased if w in changed or states.of(w).needs_making]
+        for outcome in self._pipeline.run(waiting, poll=False):
+            self._forgot.hours += isinstance(outcome, Made)
+            if isinstance(outcome, Failed | Stopped):
+                self._forgot.errors.append(outcome.error)
+
+    def _in_hour(
+        self, names: Names, window: Window, blanking: Blanking, since: datetime | None
+    ) -> bool:
+        """Blank what is meant in the polls of ``window``; whether there was anything."""
+        is_old, changed = blanking.is_old(window), False
+        for poll in names.hour(window).polls:
+            is_meant = since is None or poll.noted_at >= since
+            if (is_old and poll.is_blank) or not (is_old or is_meant):
+                continue
+            changed |= self._in_poll(names, window, poll, blanking)
+        return changed
+
+    def _in_poll(self, names: Names, window: Window, poll: Poll, blanking: Blanking) -> bool:
+        records = self._lake.served(poll)
+        reader = self._pipeline.reader.of_poll(names.hour(window).zone_of(poll))
+        blank = blanking.of(window, records, reader)
+        count = sum(new != old for new, old in zip(blank, records, strict=True))
+        is_old = blanking.is_old(window)
+        if count or is_old:
+            self._lake.erase(names, poll, blank, is_blank=is_old)
+        else:  # a killed run may have put its file without its entry
+            self._lake.keep_sound(names, poll)
+        self._forgot.records += count
+        self._forgot.polls += bool(count)
+        return bool(count) or is_old
+
+    def _in_quarantine(self, file: Quarantined, blanking: Blanking) -> None:
+        """Blank what is meant in a quarantined file; one that cannot be read is removed."""
+        window = file.window
+        if file.table not in HOLD_RECORDS | {tables.RETURNS.name} or window is None:
+            return
+        if not blanking.concerns(window):
+            return
+        frame = file.read(self._lake.store)
+        if frame is None or not _is_readable(frame, file.table):
+            self._lake.store.delete(file.place)
+            self._forgot.removed.append(file.place)
+            return
+        if file.table in HOLD_RECORDS:
+            records = frame.get_column("record").fill_null("").to_list()
+            blank = blanking.of(window, records, self._pipeline.reader)
+            changed = frame.with_columns(pl.Series("record", blank, dtype=pl.String))
+        else:
+            references = frame.get_column(tables.REFERENCE.name).to_list()
+            meant = pl.Series([r is not None and blanking.means(window, r) for r in references])
+            changed = frame.with_columns(
+                pl.when(meant).then(None).otherwise(pl.col(name)).alias(name)
+                for name in sorted(PERSONAL_COLUMNS & set(frame.columns))
+            )
+        if not changed.equals(frame):
+            put_in_quarantine(self._lake.store, file.path, to_parquet(changed))
+            self._lake.store.delete(file.place)
+            self._forgot.quarantined += 1
+
+
+def _is_readable(frame: pl.DataFrame, table: str) -> bool:
+    name = "record" if table in HOLD_RECORDS else tables.REFERENCE.name
+    return frame.schema.get(name) == pl.String
+
+
+def _hours_of(days: Sequence[date]) -> Iterator[Window]:
+    for day in days:
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        yield from windows_between(start, start + _ONE_DAY)

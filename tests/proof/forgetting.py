@@ -1,0 +1,176 @@
+"""`forget` is killed again and again; then nobody it was given is in any file, and all counts stay.
+
+A lake of two days and two rounds of polls, with records that cannot be used and a damaged poll in
+quarantine. People are named by reference, address or number. Afterwards `verify` finds nothing,
+`rebuild` writes the same bytes, and polls that serve the same people again do not bring them back.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import signal
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+from proof.corruption import findings
+from proof.result import Result
+from proof.search import ANYWHERE, Search
+from proof.warm import Warm, said, warm
+from support.lakes import tables_of
+from support.world import World, hours
+
+from returns_orchestration import tables
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.simulator import Simulator, SimulatorOptions
+from returns_orchestration.stages.erasure import PERSONAL_COLUMNS
+
+WINDOWS = hours("2026-11-06T00:00", "2026-11-08T00:00")
+SPAN = WINDOWS[0].text, WINDOWS[-1].next.text
+RETURNS_FOR_A_KILL = 100
+PEOPLE = 20
+SECONDS = 1.5
+"""About the time of a `forget`."""
+
+EMAIL = re.compile(r"[a-z.0-9]+@customer\.example\.com")
+PHONE = re.compile(r"\+91-00000-(?!00000)[0-9]{5}")
+KINDS = ("reference", "email", "phone")
+
+
+def forgotten(kills: int, seed: int) -> Result:
+    """At least ``kills`` kills over a hundred times as many returns."""
+    dice, result = random.Random(seed), Result(seed)
+    simulator = Simulator(
+        SimulatorOptions(
+            seed=dice.randrange(1_000_000),
+            returns_per_hour=kills * RETURNS_FOR_A_KILL / len(WINDOWS),
+            rhythm=False,
+            unusable=0.03,
+            late_share=0.3,
+            late_by=(timedelta(hours=1), timedelta(hours=40)),
+        )
+    )
+    with tempfile.TemporaryDirectory() as name, simulator.running() as base_url, warm() as commands:
+        world = World(Path(name), simulator, base_url)
+        result.faults += _filled(world, commands, dice)
+        given, canaries = _people(world, dice)
+        if not any("_quarantine" in file for file in _found(world, canaries)):
+            result.faults.append("the search does not find who is there")
+        before = _counted(world)
+        arguments = ["forget"]
+        for kind, values in given.items():
+            (world.folder / kind).write_text("\n".join(values))
+            arguments += [f"--{kind}", kind]
+        while result.tried < kills:
+            result.tried += _was_killed(world, commands, arguments, dice)
+        result.faults += filter(None, [commands.run(world, *arguments)])
+        result.faults += _wrong(world, commands, canaries, before)
+        returns, records = before["returns"].height, before["raw_returns"].height
+    result.notes = (
+        f"{sum(map(len, given.values()))} people in {returns:,} returns and {records:,} records"
+    )
+    return result
+
+
+def _filled(world: World, commands: Warm, dice: random.Random) -> Iterator[str]:
+    """Poll every hour twice; quarantine a poll in which bits have flipped; poll its hour again."""
+    first, later = WINDOWS[-1].end + timedelta(hours=2), WINDOWS[-1].end + timedelta(hours=60)
+    world.set_clock(lambda: first)
+    yield from filter(None, [commands.run(world, "backfill", *SPAN)])
+    world.set_clock(lambda: later)
+    yield from filter(None, [commands.run(world, "backfill", *SPAN, "--repoll")])
+    poll = dice.choice(sorted(world.lake.glob("raw_returns/*/*/*")))
+    content = bytearray(poll.read_bytes())
+    content[-9 - int.from_bytes(content[-8:-4], "little")] ^= 1  # in its seal: it stays readable
+    poll.write_bytes(content)
+    commands.run(world, "rebuild", *SPAN)  # which exits with 1: that hour is to be polled again
+    yield from filter(None, [commands.run(world, "backfill", *SPAN)])
+    yield from filter(None, [commands.run(world, "rebuild", *SPAN)])  # for the table of all time
+
+
+def _people(world: World, dice: random.Random) -> tuple[dict[str, list[str]], list[str]]:
+    """The values to be forgotten, by their kind, and what must not be found of them.
+
+    By reference only those whose address and number no other return has.
+    """
+    emails: dict[str, set[str]] = {}
+    phones: dict[str, set[str]] = {}
+    for record in world.scan("raw_returns").get_column("record"):
+        own = str(json.loads(record).get(tables.REFERENCE.key))
+        for pattern, found in ((EMAIL, emails), (PHONE, phones)):
+            for value in pattern.findall(record):
+                found.setdefault(value, set()).add(own)
+    both = {min(of): email for email, of in emails.items() if len(of) == 1}
+    alone = {min(of): phone for phone, of in phones.items() if len(of) == 1}
+    references = dice.sample(sorted(both.keys() & alone.keys() - {"None"}), PEOPLE - 14)
+    [bad] = world.lake.glob("_quarantine/raw_returns/*/*/*")
+    there = EMAIL.findall(pl.read_parquet(bad).write_json())
+    given = {
+        "reference": references,
+        "email": [*dice.sample(sorted(emails), 6), dice.choice(there)],
+        "phone": dice.sample(sorted(phones), 7),
+    }
+    found = [both[own] for own in references] + [alone[own] for own in references]
+    return given, found + given["email"] + given["phone"]
+
+
+def _found(world: World, canaries: list[str]) -> list[str]:
+    """The files below the world's folder that hold a canary, but for those given to it."""
+
+    def given(file: Path) -> frozenset[str]:
+        return ANYWHERE if file.name in KINDS else frozenset()
+
+    return sorted(set(Search(set(canaries), coded=False).below(world.folder, given)))
+
+
+def _counted(world: World) -> dict[str, pl.DataFrame]:
+    """The tables, without what may be blanked in them."""
+    found = {table.name: world.scan(table.name) for table in tables.MADE_HOURLY + tables.MADE_DAILY}
+    found["raw_returns"] = world.scan("raw_returns").drop("record")
+    found["returns"] = found["returns"].drop(PERSONAL_COLUMNS, "quality")
+    found["rejected_returns"] = found["rejected_returns"].drop("record")
+    return found
+
+
+def _was_killed(world: World, commands: Warm, arguments: list[str], dice: random.Random) -> bool:
+    """Start the command and kill it; whether it was at work."""
+    process = commands.start(world, *arguments)
+    process.join(dice.uniform(0, SECONDS))
+    process.kill()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+def _wrong(
+    world: World, commands: Warm, canaries: list[str], before: dict[str, pl.DataFrame]
+) -> Iterator[str]:
+    yield from (f"still there: {file}" for file in _found(world, canaries))
+    yield from _changed(before, _counted(world))
+    if Lake(open_store(str(world.lake))).receipts.open():
+        yield "a receipt is open"
+    yield from (finding.text for finding in findings(world))
+    made = tables_of(world.files())
+    yield from filter(None, [commands.run(world, "rebuild", *SPAN)])
+    yield from (
+        f"`rebuild` writes {path}" for path, _ in made.items() ^ tables_of(world.files()).items()
+    )
+    polled = world.scan("raw_returns").height
+    yield from filter(None, [commands.run(world, "backfill", *SPAN, "--repoll")])
+    yield from (f"brought back: {file}" for file in _found(world, canaries))
+    yield from _changed(before, _counted(world))
+    if world.scan("raw_returns").height != polled:
+        yield "a poll that brought nothing new was kept"
+    yield from () if "Blanked 0 records" in _again(world, commands) else ("`forget` found more",)
+
+
+def _again(world: World, commands: Warm) -> str:
+    fault = commands.run(world, "forget")
+    return fault or said(world)
+
+
+def _changed(before: dict[str, pl.DataFrame], after: dict[str, pl.DataFrame]) -> Iterator[str]:
+    yield from (f"{name} is another" for name in before if not before[name].equals(after[name]))
