@@ -32,6 +32,7 @@ CONTRACT = """
 | RETURNS_ALERT_GRACE_MINUTES | 120 |
 | RETURNS_ALERT_COOLDOWN_MINUTES | 60 |
 | RETURNS_KEEP_RUNS_DAYS | 30 |
+| RETURNS_RAW_DAYS | none |
 | RETURNS_ALERT_QUIET_HOURS | 22-8 |
 """
 DEFAULTS = dict(
@@ -92,6 +93,8 @@ def test_defaults_have_the_declared_types(project: Path) -> None:
         ("RETURNS_KEY_PREFIX", "brand/clickpost", ("brand", "clickpost")),
         ("RETURNS_UI_HOSTS", "a.example, b.example", ("a.example", "b.example")),
         ("RETURNS_KEEP_RUNS_DAYS", "7", 7),
+        ("RETURNS_RAW_DAYS", "90", 90),
+        ("RETURNS_RAW_DAYS", " None ", None),
         ("RETURNS_ALERT_QUIET_HOURS", "none", (0, 0)),
         ("RETURNS_ALERT_QUIET_HOURS", "1 - 06", (1, 6)),
         ("RETURNS_ALERT_GRACE_MINUTES", "0", timedelta(0)),
@@ -130,6 +133,8 @@ def test_sensible_values_are_read(
         ("RETURNS_KEEP_RUNS_DAYS", "0", "greater than or equal to 1"),
         ("RETURNS_KEEP_RUNS_DAYS", "1.5", "integer"),
         ("RETURNS_KEEP_RUNS_DAYS", "never", "integer"),
+        ("RETURNS_RAW_DAYS", "0", "greater than or equal to 1"),
+        ("RETURNS_RAW_DAYS", "for ever", "integer"),
         ("RETURNS_REPOLL_AFTER_HOURS", "6,1", "1,6,24,72"),
         ("RETURNS_REPOLL_AFTER_HOURS", "1,1", "1,6,24,72"),
         ("RETURNS_REPOLL_AFTER_HOURS", "0", "1,6,24,72"),

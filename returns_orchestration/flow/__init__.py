@@ -4,6 +4,6 @@
 if no blocking claim fails; ``relocated`` finds returns that two hours hold; ``days`` counts the
 rows of a day; ``mend`` quarantines the damaged files of an hour; ``hours`` drives many hours, each
 built as soon as its neighbours have landed. ``rebuild`` makes all tables again from the polls in
-the lake, and ``upgrade`` converts a lake of an earlier format. Called by ``defs/`` and ``cli/``;
-does not import Dagster, so that it is tested without.
+the lake, ``forget`` blanks personal data in it, and ``upgrade`` converts a lake of an earlier
+format. Called by ``defs/`` and ``cli/``; does not import Dagster, so that it is tested without.
 """

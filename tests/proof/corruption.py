@@ -22,9 +22,11 @@ from returns_orchestration import tables
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.flow.hours import Failed, HourPipeline, Stopped
 from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.lake.forgotten import FORGOTTEN
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.lake import MARKER
 from returns_orchestration.simulator import Simulator, SimulatorOptions
+from returns_orchestration.stages.erasure import blanked
 from returns_orchestration.state import lateness
 from returns_orchestration.state.findings import Finding
 from returns_orchestration.state.status import states
@@ -62,8 +64,8 @@ STRANGERS = (
 def lived_lake(folder: Path, **options: object) -> Iterator[World]:
     """A lake of twelve hours, each polled three times, with returns at edges, late and unusable.
 
-    Also with one that its newest poll puts into another hour, and one of which the hour before
-    repeated its earlier values.
+    Also with one that its newest poll puts into another hour, one of which the hour before repeated
+    its earlier values, and a poll in which personal data was blanked.
     """
     chosen = {"returns_per_hour": 6, "edge_rule": "[]", "edges": True, "late_share": 0.2}
     simulator = Simulator(SimulatorOptions(**(chosen | {"unusable": 0.03} | options)))  # type: ignore[arg-type]
@@ -78,11 +80,19 @@ def lived_lake(folder: Path, **options: object) -> Iterator[World]:
         land_moved(pipeline_at(world, moment), windows[4], windows[7], moment)
         lake = Lake(open_store(str(world.lake)), lambda: moment)
         lake.rezone(lake.names(), windows[5], "Etc/UTC")  # the same under another name
+        erase(lake, windows[6])
         run(pipeline_at(world, moment), poll=False)
         run(pipeline_at(world, moment + timedelta(minutes=1)), windows[4:5])
         lateness.publish(lake, lateness.measure(lake))
         lake.waive(windows[0].previous, "nobody was there")
         yield world
+
+
+def erase(lake: Lake, window: Window) -> None:
+    """Blank all personal data in the first poll of ``window``."""
+    names = lake.names()
+    poll = names.hour(window).polls[0]
+    lake.erase(names, poll, [blanked(record) for record in lake.served(poll)], is_blank=True)
 
 
 def pipeline_at(world: World, moment: datetime) -> HourPipeline:
@@ -133,6 +143,7 @@ def sorts(files: dict[str, bytes]) -> list[str]:
 def sort_of(path: str) -> str:
     """Its table or folder, how deep it lies, and its name without numbers and digests."""
     folder, name = path.split("/", 1)[0], path.rsplit("/", 1)[-1]
+    name = name if folder != FORGOTTEN else f"#{Path(name).suffix}"
     entry = ENTRY.fullmatch(name)
     name = f"{entry['at']}.{entry['kind']}.json" if entry else name
     return f"{folder} {path.count('/')} {re.sub('[0-9]+', '#', name)}"

@@ -7,6 +7,7 @@ Dagster; for those of events the command itself dies.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -19,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
+import polars as pl
 from proof.crash_points import LOG, die_at
 from proof.kills import doubled, is_made, unknown_to_dagster
 from proof.relocated import land_moved
@@ -28,11 +30,17 @@ from proof.truth import wrong_with_tables
 from proof.warm import TOO_LONG, Warm, warm
 from support.world import World, hours
 
+from returns_orchestration import tables
 from returns_orchestration.definitions import build_pipeline
+from returns_orchestration.flow.forget import Forgetter
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.lake.forgotten import Receipt
+from returns_orchestration.lake.quarantine import copy_to_quarantine
 from returns_orchestration.settings import load_settings
 from returns_orchestration.simulator import Simulator, SimulatorOptions
+from returns_orchestration.stages.erasure import blanked, hashed, people_in, reference
 
 WINDOWS = hours("2026-11-06T17:00", "2026-11-06T20:00")
 """Three hours around the end of a day in India."""
@@ -62,10 +70,15 @@ EXPECTED = {
         "_journal 2 #.again.json",
         "_journal 2 #.lost.json",
         "_journal 2 #.damaged.json",
+        "_journal 2 #.erased.json",
+        "_forgotten 1 #.ended",
+        "_quarantine 4 poll-#.parquet",
         "_journal 2 day.made.json",
     )
 } | {
     "linked raw_returns 3 poll-#.parquet",
+    "renamed raw_returns 3 poll-#.parquet",
+    "deleted _quarantine 4 poll-#.parquet",
     "renamed returns 3 part-#.parquet",
     "renamed _journal 2 #.to.json",
     "linked _journal 2 #.poll.json",
@@ -167,6 +180,23 @@ def with_a_bad_poll(world: World, dice: random.Random) -> None:
     dice.choice(sorted(world.lake.glob("returns/*/*/*"))).unlink()
 
 
+def people(world: World) -> set[str]:
+    """All references, addresses and numbers in all records."""
+    records = world.scan("raw_returns").get_column("record").to_list()
+    found = {reference(str(json.loads(record).get(tables.REFERENCE.key))) for record in records}
+    return found.union(*map(people_in, records))
+
+
+def with_somebody_to_forget(world: World, dice: random.Random) -> None:
+    """The receipt is there, and nothing of it is carried out."""
+    filled(world, dice)
+    lake = Lake(open_store(str(world.lake)), lambda: FIRST)
+    hashes = sorted(hashed(person, b"salt") for person in people(world))
+    lake.receipts.add(Receipt(at=FIRST, salt=b"salt".hex(), hashes=hashes))
+    poll = dice.choice(sorted(world.lake.glob("raw_returns/*/*/*")))
+    copy_to_quarantine(lake.store, str(poll.relative_to(world.lake)))
+
+
 STATES = (
     State("first poll", nothing, "missing", LATER, has_events=True),
     State("new content", filled, "repoll", LATER, has_events=True),
@@ -177,6 +207,7 @@ STATES = (
     State("a killed run", half_done, "missing", LATER),
     State("no tables", without_tables, "rebuild", FIRST),
     State("a bad poll", with_a_bad_poll, "rebuild", FIRST),
+    State("somebody to forget", with_somebody_to_forget, "forget", FIRST),
 )
 
 
@@ -187,6 +218,9 @@ HOURS = {"around": WINDOWS[::2], "between": WINDOWS[1:2], "last": WINDOWS[-1:]}
 def do(work: str) -> None:
     """The work itself, on the lake of this process's environment."""
     pipeline = build_pipeline(load_settings(Path("none")))
+    if work == "forget":
+        assert not Forgetter(pipeline).carry_out().errors
+        return
     if work == "rebuild":
         Rebuilder(pipeline).rebuild(WINDOWS[0].start, WINDOWS[-1].end)
     bad = [
@@ -289,5 +323,15 @@ def _wrong(  # noqa: PLR0917 - the case
     yield from wrong_with_tables(world, WINDOWS, state.moment)
     yield from wrong_by_the_lake(world, WINDOWS)
     yield from doubled(world)
+    if state.work == "forget":
+        yield from (f"{path} shows a person" for path in _unblanked(world))
     if told:
         yield from unknown_to_dagster(world, WINDOWS)
+
+
+def _unblanked(world: World) -> Iterator[str]:
+    """The files of records, in quarantine, too, that show a person; or an open receipt."""
+    for path in world.lake.glob("**/poll-*.parquet*"):
+        records = pl.read_parquet(path).get_column("record")
+        yield from (str(path) for record in records if blanked(record) != record)
+    yield from (receipt.name for receipt in Lake(open_store(str(world.lake))).receipts.open())

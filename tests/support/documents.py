@@ -29,6 +29,8 @@ from returns_orchestration.defs.registry import ASSETS, NEW_NAMES
 from returns_orchestration.env_file import SECRET
 from returns_orchestration.settings import VARIABLES, Settings
 from returns_orchestration.simulator.faults import FAULT_NAMES, Fault
+from returns_orchestration.stages.erasure import KEPT, PERSONAL
+from returns_orchestration.stages.vocabulary import KEYS
 from returns_orchestration.state import claims, news
 from returns_orchestration.state.claims import Claim
 from returns_orchestration.window import Window
@@ -61,6 +63,7 @@ def blocks() -> dict[str, str]:
         "automation": _automation(),
         "options of simulate": _options("simulate"),
         "faults": _faults(),
+        "personal keys": _personal_keys(),
     }
 
 
@@ -169,6 +172,27 @@ def _faults() -> str:
     lines = ["| fault | what happens |", "|---|---|"]
     lines += [f"| `{name}` | {Fault(name).about} |" for name in FAULT_NAMES]
     return "\n".join(lines) + "\n"
+
+
+def _personal_keys() -> str:
+    """Every known key of a record, and whether `forget` keeps its value."""
+    lines = ["| in | blanked | kept |", "|---|---|---|"]
+    for place, keys in KEYS.items():
+        blanked, kept = (
+            ", ".join(f"`{k}`" for k in sorted(some)) for some in (keys & PERSONAL, keys & KEPT)
+        )
+        lines.append(f"| {PLACES[place]} | {blanked} | {kept} |")
+    other = "everything that is not named here, such as all keys in `pickup_info`"
+    return "\n".join([*lines, f"| anywhere | {other} | |", ""])
+
+
+PLACES = {
+    tables.RECORD: "the record",
+    tables.WEBHOOK: "`webhook_payload`",
+    tables.ADDITIONAL: "`additional`",
+    tables.LATEST: "`latest_status`",
+    tables.ITEM: "an item",
+}
 
 
 def _shown(messages: list[Message]) -> str:
