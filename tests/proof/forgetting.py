@@ -12,6 +12,7 @@ import random
 import re
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -33,9 +34,6 @@ WINDOWS = hours("2026-11-06T00:00", "2026-11-08T00:00")
 SPAN = WINDOWS[0].text, WINDOWS[-1].next.text
 RETURNS_FOR_A_KILL = 100
 PEOPLE = 20
-SECONDS = 1.5
-"""About the time of a `forget`."""
-
 EMAIL = re.compile(r"[a-z.0-9]+@customer\.example\.com")
 PHONE = re.compile(r"\+91-00000-(?!00000)[0-9]{5}")
 KINDS = ("reference", "email", "phone")
@@ -43,7 +41,7 @@ KINDS = ("reference", "email", "phone")
 
 def forgotten(kills: int, seed: int) -> Result:
     """At least ``kills`` kills over a hundred times as many returns."""
-    dice, result = random.Random(seed), Result(seed)
+    dice, result, at_work = random.Random(seed), Result(seed), 0
     simulator = Simulator(
         SimulatorOptions(
             seed=dice.randrange(1_000_000),
@@ -65,13 +63,20 @@ def forgotten(kills: int, seed: int) -> Result:
         for kind, values in given.items():
             (world.folder / kind).write_text("\n".join(values))
             arguments += [f"--{kind}", kind]
+        began = time.monotonic()
+        result.faults += filter(None, [commands.run(world, *arguments, "--dry-run")])
+        longest = 2 * (time.monotonic() - began)
         while result.tried < kills:
-            result.tried += _was_killed(world, commands, arguments, dice)
+            erased = _erased(world)
+            if _was_killed(world, commands, arguments, dice.uniform(0, longest)):
+                result.tried += 1
+                at_work += _erased(world) > erased
         result.faults += filter(None, [commands.run(world, *arguments)])
         result.faults += _wrong(world, commands, canaries, before)
         returns, records = before["returns"].height, before["raw_returns"].height
     result.notes = (
-        f"{sum(map(len, given.values()))} people in {returns:,} returns and {records:,} records"
+        f"{sum(map(len, given.values()))} people in {returns:,} returns and {records:,} records; "
+        f"{at_work} kills of a process that had just blanked a poll"
     )
     return result
 
@@ -136,10 +141,15 @@ def _counted(world: World) -> dict[str, pl.DataFrame]:
     return found
 
 
-def _was_killed(world: World, commands: Warm, arguments: list[str], dice: random.Random) -> bool:
+def _erased(world: World) -> int:
+    """How many polls were blanked so far."""
+    return len(list(world.lake.glob("_journal/*/*.erased-*")))
+
+
+def _was_killed(world: World, commands: Warm, arguments: list[str], seconds: float) -> bool:
     """Start the command and kill it; whether it was at work."""
     process = commands.start(world, *arguments)
-    process.join(dice.uniform(0, SECONDS))
+    process.join(seconds)
     process.kill()
     process.join()
     return process.exitcode == -signal.SIGKILL
