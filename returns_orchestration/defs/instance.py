@@ -63,6 +63,7 @@ SHIPPED_BEFORE = frozenset(
         "6127ae580dfed3a1",
         "1fa768a3e28ad228",
         "a794c3c600db5376",
+        "ef7ac560fff6e4a4",
     }
 )
 """The beginning of the sha256 of each dagster.yaml of an earlier release."""
