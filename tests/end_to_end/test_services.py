@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
+from support.supervisor import INSTALLED, SCRIPT, UNITS, materialized, supervised, wait_for
 from support.world import World
 
 from returns_orchestration.window import Window, last_settled, windows_between
 
-UNITS = sorted((Path(__file__).parents[2] / "deploy/systemd").glob("*.service"))
-INSTALLED = "/opt/returns-orchestration/bin/returns-orchestration"
-SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
 MOST_EXPOSED = 40
 """Tenths of the scale of `systemd-analyze security`."""
 
@@ -53,60 +46,6 @@ def analyzed(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-class Supervisor:
-    """Starts each command again when it ends, as `Restart=always` does; ``starts`` counts."""
-
-    def __init__(self, world: World, port: int) -> None:
-        self._environment = world.environment_of_processes
-        self._folder = world.folder
-        self.starts: dict[str, int] = {}
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._ending = False
-        self._pause = threading.Event()
-        self._threads = []
-        for unit in UNITS:
-            (command,) = re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE)
-            if command.endswith(" webserver"):
-                command += f" --port {port}"
-            thread = threading.Thread(
-                target=self._keep, args=(command.replace(INSTALLED, SCRIPT).split(),)
-            )
-            self._threads.append(thread)
-            thread.start()
-
-    def _keep(self, command: list[str]) -> None:
-        part = command[2]
-        while not self._ending:
-            self.starts[part] = self.starts.get(part, 0) + 1
-            process = subprocess.Popen(command, cwd=self._folder, env=self._environment)  # noqa: S603 - our own command
-            self._processes[part] = process
-            process.wait()
-            self._pause.wait(1)
-
-    def end(self) -> None:
-        self._ending = True
-        for process in self._processes.values():
-            process.send_signal(signal.SIGTERM)
-        for thread in self._threads:
-            thread.join()
-
-
-@contextmanager
-def supervised(world: World, port: int) -> Iterator[Supervisor]:
-    supervisor = Supervisor(world, port)
-    try:
-        yield supervisor
-    finally:
-        supervisor.end()
-
-
-def wait_for(what: str, is_so: Callable[[], bool], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s: {what}"
-        threading.Event().wait(0.5)
-
-
 def commands() -> list[str]:
     """The command lines of all processes."""
     found = []
@@ -114,18 +53,6 @@ def commands() -> list[str]:
         with suppress(OSError):
             found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return found
-
-
-def materialized(port: int) -> int:
-    """How many hours of `returns` the UI shows as materialized."""
-    query = """{ assetNodeOrError(assetKey: {path: ["returns"]}) { ... on AssetNode {
-        partitionStats { numMaterialized } } } }"""
-    with suppress(httpx.HTTPError, KeyError, TypeError):
-        answer = httpx.post(
-            f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=20, trust_env=False
-        )
-        return int(answer.json()["data"]["assetNodeOrError"]["partitionStats"]["numMaterialized"])
-    return 0
 
 
 @pytest.mark.long
