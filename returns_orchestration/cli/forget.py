@@ -118,7 +118,7 @@ def _given(file: str | None, kind: str) -> Iterator[_Given]:
     compared: Callable[[str], str] = getattr(erasure, kind)
     name = "standard input" if file == "-" else printable(file)
     for number, line in enumerate(_lines(file), 1):
-        text = line.rstrip("\r\n")
+        text = line.removesuffix("\r")
         if not text.strip():
             continue
         place = f"line {number} of {name}"
@@ -135,8 +135,8 @@ def _given(file: str | None, kind: str) -> Iterator[_Given]:
 def _lines(file: str) -> list[str]:
     try:
         if file == "-":
-            return typer.get_text_stream("stdin").readlines()
-        return Path(file).read_text(encoding="utf-8").splitlines(keepends=True)
+            return typer.get_text_stream("stdin").read().split("\n")
+        return Path(file).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise SettingsError(

@@ -141,11 +141,11 @@ class Forgetter:
                     changed.add(window)
             except LakeDamaged as error:
                 self._forgot.errors.append(error)
-        erased = [window for window in _hours_of(days) if names.hour(window).erased]
-        states = self._pipeline.states(erased)
-        # Also where a killed run has blanked an hour and not made it, or its days.
-        waiting = [w for w in erased if w in changed or states.of(w).needs_making]
-        for outcome in self._pipeline.run(waiting, poll=False):
+        if since is None:  # also where a killed call has not made a blanked hour, or its days
+            erased = [window for window in _hours_of(days) if names.hour(window).erased]
+            states = self._pipeline.states(erased)
+            changed |= {window for window in erased if states.of(window).needs_making}
+        for outcome in self._pipeline.run(sorted(changed), poll=False):
             self._forgot.hours += isinstance(outcome, Made)
             if isinstance(outcome, Failed | Stopped):
                 self._forgot.errors.append(outcome.error)

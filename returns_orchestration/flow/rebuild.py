@@ -139,7 +139,7 @@ class Rebuilder:
         bad: set[Window] = set()
         for finding in [*self._verifier.between(start, end), *self._verifier.rest()]:
             self._on_finding(finding)
-            if finding.remedy in {"look", "forget"}:
+            if finding.remedy in {"look", "restore"}:
                 self._rebuilt.unreadable.append(finding)
             elif finding.remedy == "finish" and finding.window is not None:
                 self._note_erasures(finding.window)

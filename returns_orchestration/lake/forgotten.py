@@ -42,6 +42,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, order=True):
         digest = hashlib.sha256("\n".join([self.salt, *self.hashes]).encode()).hexdigest()[:16]
         return f"{FORGOTTEN}/{self.at.astimezone(UTC):%Y%m%dT%H%M%S%f}-{digest}"
 
+    @property
+    def path(self) -> str:
+        """The path of the receipt itself."""
+        return f"{self.name}{RECEIPT}"
+
 
 class _End(msgspec.Struct, frozen=True, kw_only=True):
     """When no file held the person any more, and how many records the last call blanked."""
@@ -67,7 +72,7 @@ class Receipts:
 
     def add(self, receipt: Receipt) -> None:
         """Put a receipt. Raises LakeUnwritable."""
-        self._store.create(f"{receipt.name}{RECEIPT}", journal.sealed(msgspec.json.encode(receipt)))
+        self._store.create(receipt.path, journal.sealed(msgspec.json.encode(receipt)))
 
     def end(self, receipt: Receipt, at: datetime, records: int) -> None:
         """Note that a receipt is carried out. Raises LakeUnwritable."""
@@ -105,6 +110,6 @@ def is_receipt(path: str, content: bytes) -> bool:
         if path.endswith(ENDED):
             msgspec.json.decode(content, type=_End)
             return True
-        return msgspec.json.decode(content, type=Receipt).name + RECEIPT == path
+        return msgspec.json.decode(content, type=Receipt).path == path
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return False

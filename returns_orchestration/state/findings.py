@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 Kind = Literal["torn", "altered", "missing", "foreign", "unfinished", "unreadable"]
-Remedy = Literal["make", "poll", "quarantine", "entry", "finish", "forget", "look"]
+Remedy = Literal["make", "poll", "quarantine", "entry", "finish", "forget", "restore", "look"]
 
 REMEDIES: Final[dict[Remedy, str]] = {
     "make": "`rebuild` makes it again",
@@ -38,7 +38,8 @@ REMEDIES: Final[dict[Remedy, str]] = {
     "quarantine": "`rebuild` quarantines it",
     "entry": "`rebuild` writes it again",
     "finish": "left by a killed run; the next run of the hour or `rebuild` finishes it",
-    "forget": "restore it from a backup, or remove it and `forget` the same people again",
+    "forget": "`forget` without options carries it out",
+    "restore": "restore it from a backup, or remove it and `forget` the same people again",
     "look": "look at its permissions and at the disk",
 }
 

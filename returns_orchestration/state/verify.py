@@ -269,7 +269,7 @@ class Verifier:
         found = [
             Finding(path, "foreign", "quarantine") for path in findings.strangers(self._lake.store)
         ]
-        found += [Finding(path, "altered", "forget") for path in self._lake.receipts.damaged()]
+        found += self._receipts()
         ever, names = Ever(), self._lake.names()
         path = self._lake.path(tables.LATENESS, ever)
         made = self._lake.made_names(ever, names)
@@ -285,6 +285,14 @@ class Verifier:
                 if content is None or FileRecord.of(path, content, file.rows) != file:
                     found.append(Finding(path, "altered" if content else "missing", "make"))
         return found
+
+    def _receipts(self) -> list[Finding]:
+        """The findings about receipts of `forget`."""
+        receipts = self._lake.receipts
+        damaged = [Finding(path, "altered", "restore") for path in receipts.damaged()]
+        if damaged:
+            return damaged
+        return [Finding(receipt.path, "unfinished", "forget") for receipt in receipts.open()]
 
     def _contents(
         self, paths: Sequence[str], found: list[Finding]

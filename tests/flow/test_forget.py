@@ -214,7 +214,7 @@ def test_a_killed_erasure_is_ended_by_the_same_call(api: Any, polled: Lake) -> N
     polled.receipts.add(ZOE)
     puts = 0
     while True:
-        for path in bytes_of(polled.store).keys() - before.keys() - {f"{ZOE.name}.json"}:
+        for path in bytes_of(polled.store).keys() - before.keys() - {ZOE.path}:
             polled.store.delete(path)
         for path, content in before.items():
             polled.store.put(path, content or b"")
@@ -388,6 +388,7 @@ def test_a_poll_that_cannot_be_read_leaves_the_receipt_open(api: Any, polled: La
     forgot = Forgetter(api.pipeline(polled)).carry_out()
     assert [type(error) for error in forgot.errors] == [LakeDamaged]
     assert polled.receipts.open() == [ZOE]
+    assert f"unfinished  {ZOE.path}: `forget` without options carries it out" in findings(polled)
     assert not any(canary in record for record in raw(polled, ELEVEN) for canary in CANARIES)
 
 
@@ -406,7 +407,7 @@ def test_a_receipt_holds_nothing_of_the_person(polled: Lake) -> None:
 def test_a_damaged_receipt_stops_polls_and_is_named(api: Any, polled: Lake) -> None:
     """Else polls would bring the person back without a word."""
     polled.receipts.add(ZOE)
-    path = f"{ZOE.name}.json"
+    path = ZOE.path
     content = polled.store.get(path) or b""
     polled.store.put(path, content.replace(b'"salt"', b'"salz"'))
     [outcome] = [o for o in api.run(polled, [Window(at(12))]) if isinstance(o, Failed)]

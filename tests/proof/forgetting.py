@@ -21,7 +21,7 @@ import polars as pl
 from proof.corruption import findings
 from proof.result import Result
 from proof.search import ANYWHERE, Search
-from proof.warm import Warm, said, warm
+from proof.warm import TOO_LONG, Warm, said, warm
 from support.lakes import tables_of
 from support.world import World, hours
 
@@ -29,11 +29,16 @@ from returns_orchestration import tables
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.stages.erasure import PERSONAL_COLUMNS
+from returns_orchestration.window import Window
 
-WINDOWS = hours("2026-11-06T00:00", "2026-11-08T00:00")
-SPAN = WINDOWS[0].text, WINDOWS[-1].next.text
+HOURS = hours("2026-11-06T00:00", "2026-11-08T00:00")
+FEWEST_HOURS = 8
 RETURNS_FOR_A_KILL = 100
 PEOPLE = 20
+ANYWHERE_SHARE = 0.2
+AFTER_A_STEP = 0.1
+"""Seconds; a poll is blanked in a hundredth of one, and an hour made in a few."""
+
 EMAIL = re.compile(r"[a-z.0-9]+@customer\.example\.com")
 PHONE = re.compile(r"\+91-00000-(?!00000)[0-9]{5}")
 KINDS = ("reference", "email", "phone")
@@ -42,10 +47,11 @@ KINDS = ("reference", "email", "phone")
 def forgotten(kills: int, seed: int) -> Result:
     """At least ``kills`` kills over a hundred times as many returns."""
     dice, result, at_work = random.Random(seed), Result(seed), 0
+    windows = HOURS[: FEWEST_HOURS + kills]
     simulator = Simulator(
         SimulatorOptions(
             seed=dice.randrange(1_000_000),
-            returns_per_hour=kills * RETURNS_FOR_A_KILL / len(WINDOWS),
+            returns_per_hour=kills * RETURNS_FOR_A_KILL / len(windows),
             rhythm=False,
             unusable=0.03,
             late_share=0.3,
@@ -54,7 +60,7 @@ def forgotten(kills: int, seed: int) -> Result:
     )
     with tempfile.TemporaryDirectory() as name, simulator.running() as base_url, warm() as commands:
         world = World(Path(name), simulator, base_url)
-        result.faults += _filled(world, commands, dice)
+        result.faults += _filled(world, commands, windows, dice)
         given, canaries = _people(world, dice)
         if not any("_quarantine" in file for file in _found(world, canaries)):
             result.faults.append("the search does not find who is there")
@@ -63,38 +69,37 @@ def forgotten(kills: int, seed: int) -> Result:
         for kind, values in given.items():
             (world.folder / kind).write_text("\n".join(values))
             arguments += [f"--{kind}", kind]
-        began = time.monotonic()
-        result.faults += filter(None, [commands.run(world, *arguments, "--dry-run")])
-        longest = 2 * (time.monotonic() - began)
         while result.tried < kills:
-            erased = _erased(world)
-            if _was_killed(world, commands, arguments, dice.uniform(0, longest)):
-                result.tried += 1
-                at_work += _erased(world) > erased
+            before_it, was_killed = _journal(world), _was_killed(world, commands, arguments, dice)
+            result.tried += was_killed
+            at_work += was_killed and _journal(world) != before_it
         result.faults += filter(None, [commands.run(world, *arguments)])
-        result.faults += _wrong(world, commands, canaries, before)
+        result.faults += _wrong(world, commands, windows, canaries, before)
         returns, records = before["returns"].height, before["raw_returns"].height
     result.notes = (
         f"{sum(map(len, given.values()))} people in {returns:,} returns and {records:,} records; "
-        f"{at_work} kills of a process that had just blanked a poll"
+        f"{at_work} kills after a step of the erasure"
     )
     return result
 
 
-def _filled(world: World, commands: Warm, dice: random.Random) -> Iterator[str]:
+def _filled(
+    world: World, commands: Warm, windows: list[Window], dice: random.Random
+) -> Iterator[str]:
     """Poll every hour twice; quarantine a poll in which bits have flipped; poll its hour again."""
-    first, later = WINDOWS[-1].end + timedelta(hours=2), WINDOWS[-1].end + timedelta(hours=60)
+    span = windows[0].text, windows[-1].next.text
+    first, later = windows[-1].end + timedelta(hours=2), windows[-1].end + timedelta(hours=60)
     world.set_clock(lambda: first)
-    yield from filter(None, [commands.run(world, "backfill", *SPAN)])
+    yield from filter(None, [commands.run(world, "backfill", *span)])
     world.set_clock(lambda: later)
-    yield from filter(None, [commands.run(world, "backfill", *SPAN, "--repoll")])
+    yield from filter(None, [commands.run(world, "backfill", *span, "--repoll")])
     poll = dice.choice(sorted(world.lake.glob("raw_returns/*/*/*")))
     content = bytearray(poll.read_bytes())
     content[-9 - int.from_bytes(content[-8:-4], "little")] ^= 1  # in its seal: it stays readable
     poll.write_bytes(content)
-    commands.run(world, "rebuild", *SPAN)  # which exits with 1: that hour is to be polled again
-    yield from filter(None, [commands.run(world, "backfill", *SPAN)])
-    yield from filter(None, [commands.run(world, "rebuild", *SPAN)])  # for the table of all time
+    commands.run(world, "rebuild", *span)  # which exits with 1: that hour is to be polled again
+    yield from filter(None, [commands.run(world, "backfill", *span)])
+    yield from filter(None, [commands.run(world, "rebuild", *span)])  # for the table of all time
 
 
 def _people(world: World, dice: random.Random) -> tuple[dict[str, list[str]], list[str]]:
@@ -141,35 +146,44 @@ def _counted(world: World) -> dict[str, pl.DataFrame]:
     return found
 
 
-def _erased(world: World) -> int:
-    """How many polls were blanked so far."""
-    return len(list(world.lake.glob("_journal/*/*.erased-*")))
+def _journal(world: World) -> set[str]:
+    """The entries, which change with each step of an erasure."""
+    return {path.name for path in world.lake.glob("_journal/*/*")}
 
 
-def _was_killed(world: World, commands: Warm, arguments: list[str], seconds: float) -> bool:
-    """Start the command and kill it; whether it was at work."""
-    process = commands.start(world, *arguments)
-    process.join(seconds)
+def _was_killed(world: World, commands: Warm, arguments: list[str], dice: random.Random) -> bool:
+    """Start the command and kill it just after a step, or sometimes anywhere; whether it lived."""
+    process, before = commands.start(world, *arguments), _journal(world)
+    seconds = dice.uniform(0, 3) if dice.random() < ANYWHERE_SHARE else TOO_LONG
+    deadline = time.monotonic() + seconds
+    while process.exitcode is None and time.monotonic() < deadline and _journal(world) == before:
+        process.join(0.002)
+    process.join(dice.uniform(0, AFTER_A_STEP))
     process.kill()
     process.join()
     return process.exitcode == -signal.SIGKILL
 
 
 def _wrong(
-    world: World, commands: Warm, canaries: list[str], before: dict[str, pl.DataFrame]
+    world: World,
+    commands: Warm,
+    windows: list[Window],
+    canaries: list[str],
+    before: dict[str, pl.DataFrame],
 ) -> Iterator[str]:
+    span = windows[0].text, windows[-1].next.text
     yield from (f"still there: {file}" for file in _found(world, canaries))
     yield from _changed(before, _counted(world))
     if Lake(open_store(str(world.lake))).receipts.open():
         yield "a receipt is open"
     yield from (finding.text for finding in findings(world))
     made = tables_of(world.files())
-    yield from filter(None, [commands.run(world, "rebuild", *SPAN)])
+    yield from filter(None, [commands.run(world, "rebuild", *span)])
     yield from (
         f"`rebuild` writes {path}" for path, _ in made.items() ^ tables_of(world.files()).items()
     )
     polled = world.scan("raw_returns").height
-    yield from filter(None, [commands.run(world, "backfill", *SPAN, "--repoll")])
+    yield from filter(None, [commands.run(world, "backfill", *span, "--repoll")])
     yield from (f"brought back: {file}" for file in _found(world, canaries))
     yield from _changed(before, _counted(world))
     if world.scan("raw_returns").height != polled:
