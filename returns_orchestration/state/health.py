@@ -145,7 +145,10 @@ def _rest(facts: Facts) -> Iterator[tuple[Level, str]]:
         yield "critical", f"Dagster's daemon gave no sign of life since {utc(facts.heartbeat)} UTC"
     for severity, number in facts.incidents.items():
         if number:
-            yield "warning", f"{count(number, 'open incident')} of severity {severity}"
+            yield (
+                "warning",
+                f"{count(number, 'open incident')} of severity {severity}: see `incidents`",
+            )
     for disk in facts.disks:
         for name, share in disk.used.items():
             if share > FULL:

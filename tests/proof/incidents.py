@@ -2,7 +2,7 @@
 
 Three machines side by side, each with a lake, a home, a simulator and a receiver of alerts.
 EXPECTED was written before: which alert an incident causes, and within how many minutes all is well
-by itself. It needs root (a small file system that is full) and faketime (a wrong clock).
+by itself. It needs root (a small file system that is full) and a C compiler (a wrong clock).
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ ROUNDS = 2
 QUIET = 60.0
 """Seconds between one incident and the next."""
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+WRONG_CLOCK = Path(__file__).with_name("wrong_clock.c")
+TWO_DAYS = timedelta(days=2)
 WELL = frozenset({"complete", "empty"})
 TITLE = re.compile(r"\[(?P<tone>\w+)\] (?P<title>.*)")
 
@@ -311,12 +312,17 @@ def is_starting(machine: Machine) -> bool:
 
 
 def wrong_clock(machine: Machine) -> None:
+    library = machine.world.folder / "wrong_clock.so"
+    compiler = str(shutil.which("cc"))
+    subprocess.run(  # noqa: S603 - our own source
+        [compiler, "-shared", "-fPIC", "-o", str(library), str(WRONG_CLOCK), "-ldl"], check=True
+    )
     right = dict(machine.services.variables)
-    for offset in ("+2d", "-2d"):
+    for ahead in (TWO_DAYS, -TWO_DAYS):
+        seconds = str(int(ahead.total_seconds()))
         machine.services.variables = right | {
-            "LD_PRELOAD": FAKETIME,
-            "FAKETIME": offset,
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "LD_PRELOAD": str(library),
+            "CLOCK_AHEAD_SECONDS": seconds,
         }
         for part in (CODE_SERVER, DAEMON):
             machine.services.signal(part, signal.SIGKILL)

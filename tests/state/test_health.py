@@ -54,7 +54,7 @@ def ended(ago: timedelta) -> Window:
         (
             replace(WELL, incidents={"urgent": 2, "notice": 0}),
             "warning",
-            "2 open incidents of severity urgent",
+            "2 open incidents of severity urgent: see `incidents`",
         ),
         (replace(WELL, disks=(replace(ROOMY, free=150),)), "ok", ""),
         (

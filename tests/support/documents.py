@@ -24,6 +24,7 @@ from returns_orchestration import tables
 from returns_orchestration.alerts.kinds import KINDS, Reason
 from returns_orchestration.alerts.outbox import Message
 from returns_orchestration.cli import app
+from returns_orchestration.cli.metrics import figures
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.registry import ASSETS, NEW_NAMES
 from returns_orchestration.env_file import SECRET
@@ -33,6 +34,7 @@ from returns_orchestration.stages.erasure import KEPT, PERSONAL
 from returns_orchestration.stages.vocabulary import KEYS
 from returns_orchestration.state import claims, news
 from returns_orchestration.state.claims import Claim
+from returns_orchestration.state.health import Disk, Facts
 from returns_orchestration.window import Window
 
 TO_SET = ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_START")
@@ -64,6 +66,7 @@ def blocks() -> dict[str, str]:
         "options of simulate": _options("simulate"),
         "faults": _faults(),
         "personal keys": _personal_keys(),
+        "metrics": _metrics(),
     }
 
 
@@ -184,6 +187,25 @@ def _personal_keys() -> str:
         lines.append(f"| {PLACES[place]} | {blanked} | {kept} |")
     other = "everything that is not named here, such as all keys in `pickup_info`"
     return "\n".join([*lines, f"| anywhere | {other} | |", ""])
+
+
+def _metrics() -> str:
+    """Every name of `metrics`, of an hour with all there is to tell."""
+    hour = Window.of(datetime(2026, 11, 9, 11, tzinfo=UTC))
+    facts = Facts(
+        now=hour.end,
+        newest_complete=hour,
+        oldest_missing=hour,
+        states={"complete": 1},
+        incidents={"urgent": 1},
+        heartbeat=hour.end,
+        disks=(Disk("lake", 1, 1, 1, 1),),
+    )
+    lines = ["| name | labels | meaning |", "|---|---|---|"]
+    for gauge in figures(facts):
+        labels = ", ".join(f"`{label}`" for label in gauge.samples[0].labels)
+        lines.append(f"| `{gauge.name}` | {labels} | {gauge.documentation} |")
+    return "\n".join([*lines, ""])
 
 
 PLACES = {
