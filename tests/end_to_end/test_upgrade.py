@@ -112,6 +112,8 @@ class OldLake:
 def old(tmp_path: Path) -> OldLake:
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path / "old", filter="data")
+    # A day after its writer was killed, a command removes it.
+    (tmp_path / "old/lake/_tmp/left-by-a-killed-writer").touch()
     return OldLake(tmp_path / "old")
 
 
