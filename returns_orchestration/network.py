@@ -11,6 +11,7 @@ import ipaddress
 import os
 import ssl
 import urllib.request
+from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -88,13 +89,19 @@ def trusted_certificates() -> ssl.SSLContext:
         fault = f"SSL_CERT_DIR names {folder}, which is no folder."
     else:
         try:
-            return httpx.create_ssl_context()
+            return httpx.create_ssl_context() if file or folder else _usual_certificates()
         except ssl.SSLError:
             fault = f"SSL_CERT_FILE names {file}, which holds no certificates in PEM form."
         except OSError as error:
             reason = error.strerror or type(error).__name__
             fault = f"SSL_CERT_FILE names {file}, which cannot be read: {reason}."
     raise SettingsError(fault, next_step="Correct it, or unset it to trust the usual authorities.")
+
+
+@cache
+def _usual_certificates() -> ssl.SSLContext:
+    """certifi's, which stay as they are while a process lives; to read them takes 40 ms."""
+    return httpx.create_ssl_context()
 
 
 def status_of(url: str, seconds: float, transport: httpx.BaseTransport | None = None) -> int:

@@ -106,6 +106,22 @@ def test_certificates_that_cannot_be_read_are_named(
     assert "unset it" in str(raised.value)
 
 
+def test_the_usual_certificates_are_read_once_and_named_ones_each_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA
+) -> None:
+    usual = trusted_certificates()
+    assert trusted_certificates() is usual
+    file = tmp_path / "company.pem"
+    authority.cert_pem.write_to_path(str(file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    assert [c["subject"] for c in trusted_certificates().get_ca_certs()] != [
+        c["subject"] for c in usual.get_ca_certs()
+    ]
+    file.write_text("garbage")
+    with pytest.raises(SettingsError):
+        trusted_certificates()
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     """An authority of a company, which no machine trusts by itself."""

@@ -82,6 +82,7 @@ def test_copies_of_a_lake_that_is_being_written_lack_nothing_that_their_journal_
         mended = world.run("rebuild", FROM, TO, **elsewhere)
         assert "poll" not in mended.stderr, mended.stderr
         assert world.run("verify", **elsewhere).returncode == 0, world.run("verify", **elsewhere)
-        assert {states(world, copy)[hour] for hour in polled} <= {"complete", "empty"}
+        after = states(world, copy)
+        assert {after[hour] for hour in polled} <= {"complete", "empty"}
     assert whole > 0
     assert not world.asked()  # no copy needed a request

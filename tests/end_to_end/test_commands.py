@@ -33,13 +33,13 @@ def test_the_version_and_help_are_printed_without_any_setting(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world({"RETURNS_LAKE": "ftp://nowhere"})
-    shown = world.run("--version")
+    shown = world.run_cold("--version")
     assert (shown.returncode, shown.stdout) == (
         0,
         f"returns-orchestration {version('returns-orchestration')}\n",
     )
     for command in ((), ("status",)):
-        short, long = world.run(*command, "-h"), world.run(*command, "--help")
+        short, long = world.run_cold(*command, "-h"), world.run_cold(*command, "--help")
         assert short.returncode == 0
         assert short.stdout == long.stdout
         assert "Usage: returns-orchestration" in short.stdout

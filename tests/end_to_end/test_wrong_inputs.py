@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support.world import World
+from support import forked
+from support.world import LIMIT, World
 
 from returns_orchestration.cli import main
 
@@ -242,15 +242,7 @@ def test_a_wrong_input_gives_one_message(
 
 
 def run(folder: Path, command: tuple[str, ...], variables: dict[str, str]) -> tuple[int, str]:
-    done = subprocess.run(  # noqa: S603 - our own command
-        [SCRIPT, *command],
-        cwd=folder,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = forked.run(command, folder, variables, LIMIT)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -14,7 +14,7 @@ from proof.failure_paths import PATHS, FailurePath
 from proof.result import Result
 from proof.scene import Scene, played
 from proof.search import PROCESSES, processes_seen
-from proof.warm import Warm, warm
+from proof.warm import Warm
 
 GOOD_ALL_THE_SAME = frozenset(
     f"fault {name}" for name in ("null-result", "bom", "gzip", "bad-record", "not-json-utf8")
@@ -27,13 +27,13 @@ def nothing_is_told(cases: int, seed: int) -> Result:
     dice, result, seen = random.Random(seed), Result(seed), Counter[str]()
     order = sorted(PATHS)
     dice.shuffle(order)
-    with warm() as commands:
-        for number in range(cases):
-            name = order[number % len(order)]
-            with tempfile.TemporaryDirectory() as folder:
-                wrong = _played(name, PATHS[name], Path(folder), dice, commands, seen)
-            result.faults += [f"{name}: {'; '.join(wrong)}"] if wrong else []
-            result.tried += 1
+    commands = Warm()
+    for number in range(cases):
+        name = order[number % len(order)]
+        with tempfile.TemporaryDirectory() as folder:
+            wrong = _played(name, PATHS[name], Path(folder), dice, commands, seen)
+        result.faults += [f"{name}: {'; '.join(wrong)}"] if wrong else []
+        result.tried += 1
     if cases >= len(PATHS) and seen["served"] < len(PATHS) // 2:
         # Personal data must be found where it is allowed: a broken search would find nothing.
         result.faults.append(f"personal data was served on {seen['served']} paths only")

@@ -27,7 +27,7 @@ from proof.relocated import land_moved
 from proof.result import Result
 from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
-from proof.warm import TOO_LONG, Warm, warm
+from proof.warm import TOO_LONG, Warm
 from support.world import World, hours
 
 from returns_orchestration import tables
@@ -158,8 +158,8 @@ def half_done(world: World, dice: random.Random) -> None:
     """A first run was killed somewhere, and no command has run since."""
     nothing(world, dice)
     world.set_clock(lambda: LATER)
-    with warm() as commands:
-        _die(world, commands, "missing", "put _journal 2 #.made.json", dice.randrange(1, 3))
+    commands = Warm()
+    _die(world, commands, "missing", "put _journal 2 #.made.json", dice.randrange(1, 3))
 
 
 def without_tables(world: World, dice: random.Random) -> None:
@@ -236,7 +236,8 @@ def do(work: str) -> None:
 def crash_points(cases: int, seed: int) -> Result:
     """Up to ``cases`` of all points: one death at each, in each state that passes it."""
     dice, result = random.Random(seed), Result(seed)
-    with tempfile.TemporaryDirectory() as name, warm() as commands:
+    commands = Warm()
+    with tempfile.TemporaryDirectory() as name:
         simulator = Simulator(options())
         with simulator.running() as base_url:
             states = {}

@@ -21,7 +21,7 @@ import polars as pl
 from proof.corruption import findings
 from proof.result import Result
 from proof.search import ANYWHERE, Search
-from proof.warm import TOO_LONG, Warm, said, warm
+from proof.warm import TOO_LONG, Warm, said
 from support.lakes import tables_of
 from support.world import World, hours
 
@@ -58,7 +58,8 @@ def forgotten(kills: int, seed: int) -> Result:
             late_by=(timedelta(hours=1), timedelta(hours=40)),
         )
     )
-    with tempfile.TemporaryDirectory() as name, simulator.running() as base_url, warm() as commands:
+    commands = Warm()
+    with tempfile.TemporaryDirectory() as name, simulator.running() as base_url:
         world = World(Path(name), simulator, base_url)
         result.faults += _filled(world, commands, windows, dice)
         given, canaries = _people(world, dice)

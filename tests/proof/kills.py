@@ -25,7 +25,7 @@ from proof.reader import reading
 from proof.result import Result
 from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
-from proof.warm import Warm, said, warm
+from proof.warm import Warm, said
 from support.world import World
 
 from returns_orchestration.defs.instance import open_instance
@@ -64,19 +64,19 @@ def random_kills(cases: int, seed: int) -> Result:
     """At least ``cases`` kills, each of a process that was at work."""
     dice, result, where = random.Random(seed), Result(seed), Counter[str]()
     lakes = looks = 0
-    with warm() as commands:
-        while result.tried < cases:
-            with tempfile.TemporaryDirectory() as name, simulated(Path(name), dice) as world:
-                for stage in _lived(world, dice):
-                    with reading(world.lake) as seen:
-                        kills = _killed_until_done(world, commands, stage, dice)
-                        wrong = list(_wrong(world, stage, commands))
-                    wrong += [f"a reader: {fault}" for fault in seen.faults]
-                    result.faults += [f"lake {lakes}, {stage.name}: {fault}" for fault in wrong]
-                    result.tried += kills
-                    where[stage.name] += kills
-                    looks += seen.looks
-            lakes += 1
+    commands = Warm()
+    while result.tried < cases:
+        with tempfile.TemporaryDirectory() as name, simulated(Path(name), dice) as world:
+            for stage in _lived(world, dice):
+                with reading(world.lake) as seen:
+                    kills = _killed_until_done(world, commands, stage, dice)
+                    wrong = list(_wrong(world, stage, commands))
+                wrong += [f"a reader: {fault}" for fault in seen.faults]
+                result.faults += [f"lake {lakes}, {stage.name}: {fault}" for fault in wrong]
+                result.tried += kills
+                where[stage.name] += kills
+                looks += seen.looks
+        lakes += 1
     result.faults += [] if looks else ["the reader read nothing"]
     at = ", ".join(f"{count} of a {stage}" for stage, count in sorted(where.items()))
     result.notes = f"{at}, in {lakes} lakes; {looks:,} looks at a table meanwhile"

@@ -149,7 +149,7 @@ PROOFS = (
         "the real dagster-daemon, with and without a code server of its own; the API always fails",
         pauses.pauses_last,
         "minutes",
-        short=3,
+        short=2,
         long=20,
         minutes=21,
     ),

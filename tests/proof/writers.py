@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -102,22 +103,12 @@ def by_command(rounds: int, seed: int) -> Result:
 
 
 def _commands(world: World) -> Iterator[str]:
-    script = str(Path(sys.executable).with_name("returns-orchestration"))
-    started = [
-        subprocess.Popen(  # noqa: S603 - our own command
-            [script, "backfill", FROM, TO],
-            cwd=world.folder,
-            env=world.environment_of_processes,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(WRITERS)
-    ]
-    for process in started:
-        said, _ = process.communicate(timeout=600)
-        if process.returncode or not ("24 of 24 hours" in said or "none missing" in said):
-            yield f"exit {process.returncode}: {said}"
+    with ThreadPoolExecutor(WRITERS) as pool:
+        ended = list(pool.map(lambda _: world.run("backfill", FROM, TO), range(WRITERS)))
+    for done in ended:
+        said = done.stdout + done.stderr
+        if done.returncode or not ("24 of 24 hours" in said or "none missing" in said):
+            yield f"exit {done.returncode}: {said}"
         if "Traceback" in said or "Error" in said:
             yield said
     yield from wrong_with(world)

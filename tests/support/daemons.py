@@ -26,8 +26,11 @@ from support.world import World
 
 PROJECT = Path(__file__).parents[2]
 FORMS = ("module", "server")
-TOGETHER = timedelta(minutes=1)
-"""Requests that are closer together belong to one attempt: the client repeats within seconds."""
+TOGETHER = timedelta(seconds=30)
+"""Requests that are closer together belong to one attempt: the client repeats within seconds.
+
+The sensor looks once a minute, and the last repeat of an attempt is less than that before the next.
+"""
 
 LOOK_EVERY = 1.0
 

@@ -1,6 +1,6 @@
 """A world for the end-to-end tests: the simulator on a real port, a lake, a Dagster home.
 
-Commands run as a user runs them, in separate processes, without mocks.
+Commands run in separate processes, without mocks; `run_cold` starts them as a user does.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.simulator import RequestRecord, Simulator
 from returns_orchestration.window import Window, read_hour, windows_between
+from support import forked
 from support.lakes import files_of
 
 KEY = "canary-KEY+&%/ 7f3a"
 USER_NAME = "canary user@brand"
+LIMIT = 300.0
+"""Seconds after which a command has hung."""
 
 
 class Hasty(RetryPolicy):
@@ -80,7 +83,12 @@ class World:
         return build_pipeline(self.settings, retry=HASTY, timeouts=timeouts)
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """A command of the console script, with this world's settings."""
+        """A command of the console script, with this world's settings; its imports are done."""
+        environment = self.environment_of_processes | more
+        return forked.run(arguments, self.folder, environment, LIMIT)
+
+    def run_cold(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """The same as a user starts it; it takes seconds."""
         script = Path(sys.executable).with_name("returns-orchestration")
         return self.process(str(script), *arguments, **more)
 
@@ -91,7 +99,7 @@ class World:
             env=self.environment_of_processes | more,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=LIMIT,
             check=False,
         )
 
