@@ -29,10 +29,10 @@ def unattended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_world: Callable[..., World]
 ) -> Iterator[Unattended]:
     world = new_world(
-        {"RETURNS_START": START.isoformat(), "RETURNS_REPOLL_AFTER_HOURS": "1,6,12"},
+        {"RETURNS_START": START.isoformat(), "RETURNS_REPOLL_AFTER_HOURS": "1,6,24"},
         returns_per_hour=3,
         late_share=0.3,
-        late_by=(timedelta(minutes=15), timedelta(hours=10)),
+        late_by=(timedelta(minutes=15), timedelta(hours=20)),
         mps_share=0.0,
     )
     home = str(tmp_path / "home")
@@ -82,26 +82,25 @@ def a_run_is_killed(unattended: Unattended) -> None:
 @pytest.mark.long
 def test_days_with_outages_are_completed_automatically(unattended: Unattended) -> None:
     world = unattended.world
-    unattended.live_to(START + timedelta(hours=8))
+    unattended.live_to(START + timedelta(hours=20))
     world.simulator.faults = ["meta-400-repr:*"]  # the API is down for eight hours
-    unattended.live_to(START + timedelta(hours=16))
+    unattended.live_to(START + timedelta(hours=28))
     world.simulator.faults = []
-    unattended.live_to(START + timedelta(hours=19))
-    unattended.live_to(START + timedelta(hours=24), daemon=False)
+    unattended.live_to(START + timedelta(hours=34))
+    unattended.live_to(START + timedelta(hours=39), daemon=False)
     a_run_fails_in_part(unattended)
-    unattended.live_to(START + timedelta(hours=27))
+    unattended.live_to(START + timedelta(hours=42))
     unattended.kill_next = True
-    unattended.live_to(START + timedelta(hours=30))
-    unattended.live_to(START + timedelta(hours=45), daemon=False)
+    unattended.live_to(START + timedelta(hours=48))
+    unattended.live_to(START + timedelta(hours=63), daemon=False)
     a_run_is_killed(unattended)
-    unattended.live_to(START + timedelta(hours=47))
-    # One hour fails until it has reached every age but the last one.
-    world.simulator.faults = [f"503:*:{Window(START + timedelta(hours=47)).text}"]
-    unattended.live_to(START + timedelta(hours=57))
+    unattended.live_to(START + timedelta(hours=68))
+    world.simulator.faults = ["503:*:2026-11-03T21:00"]  # one hour fails for most of a day
+    unattended.live_to(START + timedelta(hours=90))
     world.simulator.faults = []
-    unattended.live_to(START + timedelta(hours=48 + 13))
+    unattended.live_to(START + timedelta(hours=72 + 25))
 
-    days = list(windows_between(START, START + timedelta(days=2)))
+    days = list(windows_between(START, START + timedelta(days=3)))
     found = list(states(Lake(open_store(str(world.lake))), days, world.settings.report_time_zone))
     assert {state.state for state in found} <= {"complete", "empty"}
     truths = world.simulator.dataset.returns_between(START, days[-1].end, unattended.now)
