@@ -235,7 +235,7 @@ class Settings(BaseSettings):
         le=3650,
         alias="RETURNS_RAW_DAYS",
         description="how long personal data stays in the raw records of an hour; older ones are "
-        "blanked once a day, and for ever",
+        "blanked once a day",
         json_schema_extra=_form("days, 1 to 3650, or `none`"),
     )
     alert_quiet_hours: Annotated[tuple[int, int], NoDecode] = Field(

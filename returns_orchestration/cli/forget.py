@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.forget import Forgot
     from returns_orchestration.flow.hours import HourPipeline
+    from returns_orchestration.lake.forgotten import Receipt
     from returns_orchestration.state.people import Holdings
 
 File = Annotated[str | None, typer.Option(metavar="FILE")]
-SALT_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,16 @@ def forget(
     """Blank the personal data of people, in all kept polls, tables and quarantined files.
 
     The returns stay, with their times, references and items, so that every count stays. Polls that
-    serve them again are blanked as they land. It cannot be undone. Without options: do again what
-    was asked for before, as after a backup was restored.
+    serve them again are blanked as they land. It cannot be undone. Without options: complete what a
+    killed call has left, and do again all that was asked for before, as after a restored backup.
 
     Exits 1 if no record holds one of the values, or if something could not be blanked.
     """
+    if [reference, email, phone].count("-") > 1:
+        raise SettingsError(
+            "Standard input can give values of one kind only.",
+            next_step="Put the others into files.",
+        )
     given = [*_given(reference, "reference"), *_given(email, "email"), *_given(phone, "phone")]
     if not given and (reference or email or phone or dry_run):
         raise SettingsError("No value is given.", next_step="Put one on each line.")
@@ -72,19 +76,21 @@ def forget(
     if pipeline.lake.receipts.open() and not dry_run:
         typer.echo("An earlier `forget` was cut off: it is finished first.")
         forgot = forgetter.carry_out()
-    absent = _ask_for(pipeline, given, dry_run=dry_run) if given else []
+    is_amiss = _ask_for(pipeline, given, dry_run=dry_run) if given else False
     if dry_run:
-        raise typer.Exit(1 if absent else 0)
+        raise typer.Exit(1 if is_amiss else 0)
     forgot = forgetter.carry_out()
-    for line in _done(forgot):
+    for line in done(forgot):
         typer.echo(line)
-    if absent or forgot.errors:
+    if is_amiss or forgot.errors or forgot.held:
         raise typer.Exit(1)
 
 
-def _ask_for(pipeline: HourPipeline, given: Sequence[_Given], *, dry_run: bool) -> list[_Given]:
-    """Say what is held of ``given`` and put the receipt; those of whom nothing was ever held."""
-    from returns_orchestration.lake.forgotten import Receipt  # noqa: PLC0415 - polars is slow to import
+def _ask_for(pipeline: HourPipeline, given: Sequence[_Given], *, dry_run: bool) -> bool:
+    """Say what is held of ``given`` and put the receipt; whether something is amiss.
+
+    That is a value that no record holds or held, or a file that cannot be read.
+    """
     from returns_orchestration.stages import erasure  # noqa: PLC0415
     from returns_orchestration.state.people import find_holdings, whole_span  # noqa: PLC0415
 
@@ -93,20 +99,22 @@ def _ask_for(pipeline: HourPipeline, given: Sequence[_Given], *, dry_run: bool) 
     found = find_holdings(lake, pipeline.reader, people, whole_span(lake))
     receipts = lake.receipts.all()
     seen: set[str] = set().union(*(held.people for held in found.records), found.people)
-    new = [
-        one
-        for one in given
-        if not any(erasure.hashed(one.person, bytes.fromhex(r.salt)) in r.hashes for r in receipts)
-    ]
-    absent = [one for one in new if one.person not in seen]
+    known = {person for person in people for one in receipts if _has(one, person)}
+    young = [one for one in receipts if one.at > pipeline.clock() - erasure.ZONES_DIFFER]
+    is_noted = all(any(_has(one, person) for one in young) for person in people)
+    absent = [one for one in given if one.person not in seen | known]
     for line in _held(found, absent):
         typer.echo(line)
-    if not dry_run and (new or seen):
+    if not dry_run and (seen or not is_noted):
         people |= {erasure.reference(h.reference) for h in found.records if h.reference is not None}
-        salt = receipts[-1].salt if receipts else secrets.token_hex(SALT_BYTES)
-        hashes = sorted(erasure.hashed(person, bytes.fromhex(salt)) for person in people)
-        lake.receipts.add(Receipt(at=pipeline.clock(), salt=salt, hashes=hashes))
-    return absent
+        lake.receipts.add(lake.receipts.of(people, pipeline.clock()))
+    return bool(absent or found.unread)
+
+
+def _has(receipt: Receipt, person: str) -> bool:
+    from returns_orchestration.lake.forgotten import hashed  # noqa: PLC0415 - polars is slow to import
+
+    return hashed(person, bytes.fromhex(receipt.salt)) in receipt.hashes
 
 
 def _given(file: str | None, kind: str) -> Iterator[_Given]:
@@ -115,32 +123,36 @@ def _given(file: str | None, kind: str) -> Iterator[_Given]:
 
     if file is None:
         return
-    compared: Callable[[str], str] = getattr(erasure, kind)
-    name = "standard input" if file == "-" else printable(file)
-    for number, line in enumerate(_lines(file), 1):
+    compared: dict[str, Callable[[str], str | None]] = {
+        "reference": erasure.reference,
+        "email": erasure.email_given,
+        "phone": erasure.phone_given,
+    }
+    name = "standard input" if file == "-" else printable(Path(file).name)
+    for number, line in enumerate(_lines(file, kind), 1):
         text = line.removesuffix("\r")
         if not text.strip():
             continue
         place = f"line {number} of {name}"
-        person = compared(text)
-        if not erasure.can_be_found(person):
+        person = compared[kind](text)
+        if person is None:
             what = "e-mail address" if kind == "email" else "telephone number"
             raise SettingsError(
-                f"No {what} is in {place}. Nothing was changed.",
-                next_step="Put one on each line, as it is written in an order.",
+                f"Not just one {what} is in {place}. Nothing was changed.",
+                next_step="Put one on each line and nothing else, as it is written in an order.",
             )
         yield _Given(person, place)
 
 
-def _lines(file: str) -> list[str]:
+def _lines(file: str, kind: str) -> list[str]:
     try:
         if file == "-":
             return typer.get_text_stream("stdin").read().split("\n")
-        return Path(file).read_text(encoding="utf-8").split("\n")
+        return Path(file).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise SettingsError(
-            f"The values in {printable(file)} cannot be read: {reason}.",
+            f"The file that --{kind} names cannot be read: {reason}.",
             next_step="Name a file with a value on each line, or - for standard input. Values are "
             "not given on the command line, which the shell keeps.",
         ) from None
@@ -164,7 +176,8 @@ def _held(found: Holdings, absent: Iterable[_Given]) -> Iterator[str]:
     yield from (f"Not read: {error}" for error in found.unread)
 
 
-def _done(forgot: Forgot) -> Iterator[str]:
+def done(forgot: Forgot) -> Iterator[str]:
+    """What was blanked and removed, and what is left to do."""
     yield (
         f"Blanked {count(forgot.records, 'record')} in {count(forgot.polls, 'poll')} and "
         f"{count(forgot.quarantined, 'quarantined file')}; "
@@ -176,4 +189,9 @@ def _done(forgot: Forgot) -> Iterator[str]:
     )
     yield from (f"Failed: {error}" for error in forgot.errors)
     if forgot.errors:
-        yield "Mend these, then run `returns-orchestration forget` without options, which ends it."
+        yield "Mend these, then run `returns-orchestration forget` without options, to complete it."
+    if forgot.held:
+        yield (
+            f"{count(forgot.held, 'blanked record')} still {be(forgot.held, 'shows', 'show')} an "
+            "address or number, in a reference or a number of a parcel, which have to stay."
+        )

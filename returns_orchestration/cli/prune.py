@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from returns_orchestration.cli.forget import done
 from returns_orchestration.settings import load_settings
 
 
@@ -15,18 +16,22 @@ def prune(
         bool, typer.Option(help="Write the databases anew, which gives free room to the disk.")
     ] = True,
 ) -> None:
-    """Remove what is older than RETURNS_KEEP_RUNS_DAYS from DAGSTER_HOME, as is done each day.
+    """Do now what is done each day: remove old runs, and blank personal data that is due.
+
+    What is older than RETURNS_KEEP_RUNS_DAYS goes from DAGSTER_HOME. Records that are older than
+    RETURNS_RAW_DAYS are blanked, and what a killed `forget` has left is completed.
 
     Old runs, their logs, ticks and superseded events go. The newest materialization and result of
     each check stay for every hour and day, so Dagster shows them as before, and nothing is asked
     for again. Runs that are queued or under way stay.
     """
     settings = load_settings()
-    from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.definitions import build_defs, build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs import prune as pruning  # noqa: PLC0415
     from returns_orchestration.defs.health import bytes_in  # noqa: PLC0415
     from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
+    from returns_orchestration.flow.forget import Forgetter, Forgot  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
     home = dagster_home(settings)
@@ -39,6 +44,9 @@ def prune(
         lake = Lake(open_store(settings.lake))
         pruned = pruning.prune(instance, lake, Keys(settings.key_prefix), names, before)
     typer.echo(f"Removed {pruned}, older than {before:%Y-%m-%d %H:%M} UTC.")
+    forgot = Forgetter(build_pipeline(settings)).keep_up()
+    for line in done(forgot) if forgot != Forgot() else ():
+        typer.echo(line)
     fault = pruning.compact(home) if compact else ""
     typer.echo(
         f"DAGSTER_HOME takes {bytes_in(home) / 1e6:,.1f} MB; it took {size / 1e6:,.1f} MB before."
@@ -49,4 +57,5 @@ def prune(
             "run is under way.",
             err=True,
         )
+    if fault or forgot.errors:
         raise typer.Exit(1)

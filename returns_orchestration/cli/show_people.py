@@ -34,8 +34,8 @@ def show_people(
 
     given = email if email is not None else phone
     text = typer.get_text_stream("stdin").readline() if given == "-" else given or ""
-    person = erasure.phone(text) if email is None else erasure.email(text)
-    if not erasure.can_be_found(person):
+    person = erasure.phone_given(text) if email is None else erasure.email_given(text)
+    if person is None:
         raise SettingsError(
             "That is no e-mail address." if phone is None else "That is no telephone number.",
             next_step="Give it as it is written in an order; - reads it from standard input.",

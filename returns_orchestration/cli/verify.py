@@ -12,7 +12,6 @@ from returns_orchestration.window import read_hour
 from returns_orchestration.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from returns_orchestration.lake import Lake
@@ -48,11 +47,11 @@ def verify(
     for finding in found:
         typer.echo(finding.text)
         if finding.is_fault:
-            spans.add(finding.span)
+            spans |= {finding.span} if finding.remedy != "restore" else set()
             faults += 1
     if faults:
         typer.echo(
-            f"{count(faults, 'finding')} in {count(verifier.files, 'file')}. {_advice(spans)}"
+            f"{count(faults, 'finding')} in {count(verifier.files, 'file')}.{_advice(spans)}"
         )
         raise typer.Exit(1)
     if from_ is None and not verifier.files:
@@ -89,10 +88,12 @@ def chosen_span(from_: str, to: str) -> tuple[datetime, datetime]:
     return start, end
 
 
-def _advice(spans: Iterable[str]) -> str:
+def _advice(spans: set[str]) -> str:
     """The one `rebuild` that mends all; what belongs to no hour is mended with any."""
+    if not spans:
+        return ""
     named = [span.split() for span in spans if "FROM" not in span]
     if not named:
-        return "Mend them with `returns-orchestration rebuild FROM TO`, over any hours."
+        return " Mend them with `returns-orchestration rebuild FROM TO`, over any hours."
     first, last = min(span[0] for span in named), max(span[1] for span in named)
-    return f"Mend them with `returns-orchestration rebuild {first} {last}`."
+    return f" Mend them with `returns-orchestration rebuild {first} {last}`."

@@ -110,6 +110,8 @@ def prune_job(
         context.log.info("Removed %s, older than %s UTC.", pruned, f"{before:%Y-%m-%d %H:%M}")
         forgot = Forgetter(pipeline).keep_up()
         context.log.info("Blanked %s.", count(forgot.records, "record"))
+        for place in forgot.removed:
+            context.log.info("Removed %s, which cannot be read and may hold personal data.", place)
         if forgot.errors:
             raise forgot.errors[0]
 

@@ -23,7 +23,7 @@ from returns_orchestration.flow.hours import Failed, Made, Stopped
 from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.lake.quarantine import files_in_quarantine, put_in_quarantine
-from returns_orchestration.stages.erasure import PERSONAL_COLUMNS
+from returns_orchestration.stages.erasure import PERSONAL_COLUMNS, blanked
 from returns_orchestration.stages.landing import finish_unnoted
 from returns_orchestration.state.people import HOLD_RECORDS
 from returns_orchestration.state.verify import Verifier
@@ -49,13 +49,15 @@ _ONE_DAY: Final = timedelta(days=1)
 class Forgot:
     """What was done: ``records`` were blanked in ``polls``, and ``hours`` were made again.
 
-    ``removed`` are quarantined files that could not be read, ``errors`` what could not be done.
+    ``held`` counts blanked records that still show somebody, in what has to stay; ``removed`` are
+    quarantined files that could not be read, ``errors`` what could not be done.
     """
 
     records: int = 0
     polls: int = 0
     hours: int = 0
     quarantined: int = 0
+    held: int = 0
     removed: list[str] = field(default_factory=list)
     errors: list[ReturnsError] = field(default_factory=list)
 
@@ -94,10 +96,15 @@ class Forgetter:
         started = time.monotonic()
         receipts = self._lake.receipts.all()
         while True:
-            self._everywhere(self._pipeline.blanking(receipts), since=None)
+            blanking = self._pipeline.blanking(receipts)
+            self._everywhere(blanking, since=None)
+            if blanking.found:  # returns of these people in records that do not show them
+                own = self._lake.receipts.of(blanking.take_found(), self._pipeline.clock())
+                self._lake.receipts.add(own)
             known, receipts = receipts, self._lake.receipts.all()
             if receipts == known:
                 break
+        self._forgot.held = blanking.held
         self._lake.store.sweep(time.monotonic() - started)
         if not self._forgot.errors:
             for receipt in self._lake.receipts.open():
@@ -121,6 +128,7 @@ class Forgetter:
 
     def _everywhere(self, blanking: Blanking, since: datetime | None) -> None:
         """The polls noted ``since`` then, those of old hours, and quarantined files."""
+        self._forgot.errors.clear()  # of the look before
         verifier = Verifier(self._lake, self._pipeline.days.zone)
         for _, days in groupby(verifier.dates(), key=lambda day: (day.year, day.month)):
             self._in_dates(list(days), blanking, since)
@@ -157,7 +165,7 @@ class Forgetter:
         is_old, changed = blanking.is_old(window), False
         for poll in names.hour(window).polls:
             is_meant = since is None or poll.noted_at >= since
-            if (is_old and poll.is_blank) or not (is_old or is_meant):
+            if not is_meant and (not is_old or poll.is_blank):
                 continue
             changed |= self._in_poll(names, window, poll, blanking)
         return changed
@@ -171,7 +179,7 @@ class Forgetter:
         if count or is_old:
             self._lake.erase(names, poll, blank, is_blank=is_old)
         else:  # a killed run may have put its file without its entry
-            self._lake.keep_sound(names, poll)
+            self._lake.keep_sound(names, poll, blanked)
         self._forgot.records += count
         self._forgot.polls += bool(count)
         return bool(count) or is_old

@@ -25,13 +25,13 @@ from returns_orchestration.flow.mend import mend_hour
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.relocated import link_relocated
 from returns_orchestration.lake.poll_log import Answer
-from returns_orchestration.stages.erasure import Blanking
+from returns_orchestration.stages.erasure import Blanking, blanked
 from returns_orchestration.stages.landing import Landed, finish_unnoted, land
 from returns_orchestration.state.hours import LOST, States, is_made
 from returns_orchestration.state.status import look_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from returns_orchestration.clickpost import Poll
@@ -141,7 +141,7 @@ class HourPipeline:
         """Poll ``windows`` concurrently; see `polling.poll_all`."""
         return poll_all(windows, self._open_client, self._max_concurrency, self.interruption)
 
-    def blanking(self, receipts: Iterable[Receipt] | None = None) -> Blanking:
+    def blanking(self, receipts: Sequence[Receipt] | None = None) -> Blanking:
         """Which records are to be blanked, by the lake's receipts or those given.
 
         Raises LakeDamaged where a receipt cannot be read: then nothing may land.
@@ -152,8 +152,12 @@ class HourPipeline:
     def land(self, names: Names, poll: Poll, blanking: Blanking | None = None) -> Landed:
         """Keep what ``poll`` brought, blanked where it has to be; see `landing.land`."""
         blanking = blanking or self.blanking()
-        records = tuple(blanking.of(poll.window, poll.records, self.reader))
-        return land(self.lake, names, self.reader, poll.window, poll.polled_at, records)
+        records = blanking.of(poll.window, poll.records, self.reader)
+        if any(kept.is_blank for kept in names.hour(poll.window).polls):
+            records = [blanked(record) for record in records]  # as RETURNS_RAW_DAYS was set before
+        if blanking.found:  # first, so that what is blanked here is blanked in other polls, too
+            self.lake.receipts.add(self.lake.receipts.of(blanking.take_found(), self.clock()))
+        return land(self.lake, names, self.reader, poll.window, poll.polled_at, tuple(records))
 
     def run(  # noqa: PLR0913 - the options of a run
         self,

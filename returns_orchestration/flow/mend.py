@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.quarantine import move_to_quarantine
+from returns_orchestration.stages.erasure import blanked
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     lake.drop_cache()
     places: list[str] = []
     for poll in list(names.hour(window).polls):
-        if not lake.keep_sound(names, poll):
+        if not lake.keep_sound(names, poll, blanked):
             places += lake.quarantine_poll(names, window, poll.number)
     for path in lake.bad_replies(names, window):
         # The content of that reply is lost, so the hour is polled again. The note comes first: a

@@ -20,6 +20,7 @@ from returns_orchestration.flow.relocated import link_relocated
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.quarantine import copy_to_quarantine, move_to_quarantine
+from returns_orchestration.stages.erasure import blanked
 from returns_orchestration.stages.landing import finish_unnoted
 from returns_orchestration.state import lateness
 from returns_orchestration.state.hours import States
@@ -163,7 +164,7 @@ class Rebuilder:
         """Note the erasures in polls of ``window`` that a killed run has left without an entry."""
         names = self._lake.names()
         for poll in names.hour(window).polls:
-            self._guarded(lambda poll=poll: self._lake.keep_sound(names, poll))  # type: ignore[misc]
+            self._guarded(lambda poll=poll: self._lake.keep_sound(names, poll, blanked))  # type: ignore[misc]
 
     def _quarantine(self, finding: Finding, *, stays: bool = False) -> None:
         """Move a file out of the way, or copy one that ``stays`` until another takes its place."""

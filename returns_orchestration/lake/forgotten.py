@@ -12,8 +12,10 @@ from readers and not from somebody who tries all numbers.
 from __future__ import annotations
 
 import hashlib
+import hmac
+import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -22,11 +24,20 @@ from returns_orchestration.lake import journal
 from returns_orchestration.lake.many import side_by_side
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from returns_orchestration.lake.store import Store
 
 FORGOTTEN: Final = "_forgotten"
 ENDED: Final = ".ended"
 RECEIPT: Final = ".json"
+SALT_BYTES: Final = 16
+
+
+def hashed(person: str, salt: bytes) -> str:
+    """A keyed hash of an address, number or reference, so that what is kept is none."""
+    data = person.encode(errors="surrogatepass")
+    return hmac.new(salt, data, hashlib.sha256).hexdigest()
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -67,7 +78,11 @@ class Receipts:
 
     def open(self) -> list[Receipt]:
         """The receipts that a killed `forget` has not carried out."""
-        ended = {path.removesuffix(ENDED) for path in self._paths(ENDED)}
+        ended = {
+            path.removesuffix(ENDED)
+            for path in self._paths(ENDED)
+            if is_receipt(path, self._store.get(path) or b"")
+        }
         return [receipt for receipt in self.all() if receipt.name not in ended]
 
     def add(self, receipt: Receipt) -> None:
@@ -77,13 +92,27 @@ class Receipts:
     def end(self, receipt: Receipt, at: datetime, records: int) -> None:
         """Note that a receipt is carried out. Raises LakeUnwritable."""
         end = _End(at=at, records=records)
-        self._store.create(f"{receipt.name}{ENDED}", journal.sealed(msgspec.json.encode(end)))
+        self._store.put(f"{receipt.name}{ENDED}", journal.sealed(msgspec.json.encode(end)))
 
-    def damaged(self) -> list[str]:
-        """The files that are not as they were written."""
+    def of(self, people: Iterable[str], at: datetime) -> Receipt:
+        """A receipt for ``people``, under the salt of those before. Raises LakeDamaged."""
+        known = self.all()
+        salt = known[-1].salt if known else secrets.token_hex(SALT_BYTES)
+        hashes = sorted(hashed(person, bytes.fromhex(salt)) for person in people)
+        return Receipt(at=at, salt=salt, hashes=hashes)
+
+    def faults(self) -> Iterator[tuple[str, Literal["altered", "missing", "foreign"]]]:
+        """The path of each file that is not as it was written, and why."""
         paths = list(self._store.list(FORGOTTEN))
-        contents = zip(paths, self._store.get_many(paths), strict=True)
-        return [path for path, content in contents if not is_receipt(path, content or b"")]
+        for path, content in zip(paths, self._store.get_many(paths), strict=True):
+            name, dot, suffix = path.rpartition(".")
+            if f"{dot}{suffix}" not in {RECEIPT, ENDED}:
+                yield path, "foreign"
+            elif path.endswith(ENDED):
+                if f"{name}{RECEIPT}" not in paths:
+                    yield f"{name}{RECEIPT}", "missing"
+            elif not is_receipt(path, content or b""):
+                yield path, "altered"
 
     def _paths(self, suffix: str) -> list[str]:
         return [path for path in self._store.list(FORGOTTEN) if path.endswith(suffix)]
@@ -97,8 +126,8 @@ class Receipts:
 
 
 ADVICE: Final = (
-    "Restore it from a backup; or remove it and run `returns-orchestration forget` for the same "
-    "people again."
+    "Restore it from a backup. Without one, move it away and run `returns-orchestration forget` "
+    "again for the people whom you forgot at that time; the file names them in hashes only."
 )
 
 

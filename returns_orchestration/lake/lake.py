@@ -247,15 +247,21 @@ class Lake:
             self._keep(path, poll.file[1], records, len(content))
         return records
 
-    def keep_sound(self, names: Names, poll: Poll) -> bool:
+    def keep_sound(self, names: Names, poll: Poll, blank: Callable[[str], str]) -> bool:
         """Whether the file of a kept poll is sound; an erasure without its entry is noted.
 
+        A file from before an erasure, which somebody has put back, is blanked whole by ``blank``.
         Raises LakeDamaged where it cannot be read now, which says nothing about it.
         """
         content = self.store.get(self.poll_path(Window.from_key(poll.period), poll.number))
         if content is None or not is_file_of(content, poll):
             return False
-        if _seal(content) != poll.file:
+        seal = _seal(content)
+        if seal == poll.file:
+            return True
+        if seal in _seals_before(poll):
+            self.erase(names, poll, [blank(record) for record in self.served(poll)], is_blank=True)
+        else:
             self._note_erased(names, poll, content, is_blank=False)
         return True
 
@@ -276,6 +282,8 @@ class Lake:
 
     def _note_erased(self, names: Names, poll: Poll, content: bytes, *, is_blank: bool) -> None:
         size, sha = _seal(content)
+        if (size, sha) == poll.file and is_blank <= poll.is_blank:
+            return
         entry = Erased(
             period=poll.period,
             number=poll.number,
@@ -650,15 +658,18 @@ def _poll(  # noqa: PLR0913, PLR0917 - what an entry says
 
 
 def is_file_of(content: bytes, poll: Poll) -> bool:
-    """Whether ``content`` is the file of ``poll`` as noted, or an erasure that is not noted yet.
+    """Whether ``content`` is the file of ``poll`` as noted, or another whole one of that poll.
 
-    That one has the poll's own seal, and is not what was there before anything was erased.
+    That is an erasure that is not noted yet, which has a seal of its own; or one from before it.
     """
     name = poll_name(Window.from_key(poll.period), poll.number)
-    found = _seal(content)
-    return found == poll.file or (
-        found != (poll.size, poll.sha256) and is_whole_poll(content, name)
-    )
+    return _seal(content) in {poll.file, *_seals_before(poll)} or is_whole_poll(content, name)
+
+
+def _seals_before(poll: Poll) -> set[tuple[int, str]]:
+    """What its file was before its last erasure."""
+    before = {(poll.size, poll.sha256), *((one.size, one.sha256) for one in poll.erased)}
+    return before - {poll.file}
 
 
 def _seal(content: bytes) -> tuple[int, str]:

@@ -7,21 +7,23 @@ before, but for the blanked columns. It becomes the same whenever it is blanked 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import html
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from returns_orchestration import tables
+from returns_orchestration.lake.forgotten import hashed
 from returns_orchestration.stages import values
 from returns_orchestration.stages.typing import Refused, decode, is_by_number, json_in
 from returns_orchestration.stages.vocabulary import IDENTIFIER, KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from returns_orchestration.lake.forgotten import Receipt
@@ -51,42 +53,65 @@ KEPT: Final = frozenset().union(*KEYS.values()) - PERSONAL
 PERSONAL_COLUMNS: Final = frozenset(c.name for c in tables.RETURNS.columns if c.key in PERSONAL)
 """The columns of `returns` that may hold an address, or what a courier noted of a person."""
 
+CONTAINERS: Final = frozenset(
+    {"additional", "internal", "item_info", "latest_status", "payload", "webhook_payload"}
+)
+"""Kept keys of objects and lists; any other value of theirs may be about a person."""
+
+FREE_TEXT: Final = frozenset({"description", "return_reason", "return_sub_reason"})
+"""Kept keys with words of a person, in which a number may be a telephone number."""
+
+IDENTITY: Final = frozenset({tables.REFERENCE.key, tables.REQUESTED_AT.key})
+"""Kept keys that decide which return it is, and where its row lives."""
+
 ERASED: Final = "(erased)"
-"""In the place of a key that is no identifier, and may be a name or an address."""
+"""In the place of personal text, and of a key that may be a name or an address."""
+
+DEEPEST: Final = 30
+"""Levels that are looked into; the shapes that ClickPost sends have six."""
 
 PHONE_DIGITS: Final = 10
 """A number counts as the same with and without the code of its country."""
 
-_EMAIL: Final = re.compile(r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+")
-_PHONE: Final = re.compile(r"\+?\d(?:[\s().-]*\d){6,14}")
+FEWEST_DIGITS, MOST_DIGITS = 7, 15
+"""Of a telephone number, with the code of its country."""
+
+_EMAIL: Final = re.compile(r"[\w.+'-]+@[\w.-]+")
+_EDGES: Final = "'.-+_"
+"""Characters that may stand beside an address as well as in it."""
+
+_DIGITS: Final = re.compile(r"\d+")
+_GAP: Final = re.compile(r"[^\w]{1,3}|_")
+"""What may stand between the digits of one number."""
+
+_ONE_PHONE: Final = re.compile(r"[+\d\s().-]+")
 
 
 def blanked(record: str) -> str:
     """The record's text without personal data; "" where it is no JSON at all."""
     content = decode(record)
-    return "" if content is None else _spelled(_blanked(content, kept=True))
+    return "" if content is None else _spelled(_blanked(content))
 
 
 def people_in(record: str) -> set[str]:
     """The e-mail addresses and telephone numbers in a record, as ``email`` and ``phone`` give."""
-    found: set[str] = set()
     content = decode(record)
-    leaves = [(record, False)] if content is None else _leaves(content, kept=True)
-    for text, kept in leaves:
-        found |= {email(address) for address in _EMAIL.findall(text)}
-        if not kept:  # what is kept are numbers of parcels and orders
-            found |= {phone(number) for number in _PHONE.findall(text)}
+    found = _emails(record)  # an object may have a key twice, of which one value is decoded
+    for text, is_number in [(record, False)] if content is None else _texts(content):
+        found |= _emails(text)
+        if not is_number:
+            found |= _phones(text)
     return found
 
 
 def email(text: str) -> str:
     """An e-mail address as it is compared."""
-    return f"email:{text.strip().strip('.').casefold()}"
+    return f"email:{_plain(text).strip().strip('.').casefold()}"
 
 
 def phone(text: str) -> str:
     """A telephone number as it is compared: its last digits."""
-    return f"phone:{''.join(filter(str.isdecimal, text))[-PHONE_DIGITS:]}"
+    return f"phone:{_digits(_plain(text))[-PHONE_DIGITS:]}"
 
 
 def reference(text: str) -> str:
@@ -94,22 +119,64 @@ def reference(text: str) -> str:
     return f"reference:{text}"
 
 
-def can_be_found(person: str) -> bool:
-    """Whether ``email``, ``phone`` or ``reference`` was given one that can be found."""
-    kind, _, value = person.partition(":")
-    if kind == "reference":
-        return True
-    return bool(_EMAIL.fullmatch(value) if kind == "email" else _PHONE.fullmatch(value))
+def email_given(text: str) -> str | None:
+    """The address that somebody gave; None where that is not just one."""
+    found = email(text)
+    return found if _EMAIL.fullmatch(found.removeprefix("email:")) else None
 
 
-def hashed(person: str, salt: bytes) -> str:
-    """A keyed hash of an address or number, so that what is kept is none."""
-    return hmac.new(salt, person.encode(), hashlib.sha256).hexdigest()
+def phone_given(text: str) -> str | None:
+    """The number that somebody gave; None where that is not just one."""
+    plain = _plain(text).strip()
+    digits = len(_digits(plain))
+    is_one = _ONE_PHONE.fullmatch(plain) and FEWEST_DIGITS <= digits <= MOST_DIGITS
+    return phone(plain) if is_one else None
+
+
+def _plain(text: str) -> str:
+    """Text as it is searched: in one form, without characters of no width, not escaped."""
+    if "&" in text:
+        text = html.unescape(text)
+    if "%40" in text:
+        text = unquote(text)
+    if text.isascii():
+        return text
+    normal = unicodedata.normalize("NFKC", text)
+    return "".join(c for c in normal if unicodedata.category(c) != "Cf")
+
+
+def _digits(text: str) -> str:
+    return "".join(str(unicodedata.decimal(c)) for c in text if c.isdecimal())
+
+
+def _emails(text: str) -> set[str]:
+    if "@" not in text and "%40" not in text and "&" not in text and text.isascii():
+        return set()
+    found = _EMAIL.findall(_plain(text))
+    return {email(address) for one in found for address in (one, one.strip(_EDGES))}
+
+
+def _phones(text: str) -> set[str]:
+    """Every number that groups of digits beside each other may be."""
+    plain, found = _plain(text), set[str]()
+    groups = list(_DIGITS.finditer(plain))
+    for first, group in enumerate(groups):
+        digits, end = "", group.start()
+        for other in groups[first:]:
+            between = plain[end : other.start()]
+            if digits and not _GAP.fullmatch(between):
+                break
+            digits, end = digits + _digits(other[0]), other.end()
+            if len(digits) > MOST_DIGITS:
+                break
+            if len(digits) >= FEWEST_DIGITS:
+                found.add(f"phone:{digits[-PHONE_DIGITS:]}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a record shows: its return, when that was requested, and the people in it.
+    """What a record shows: its return, when that was requested, and addresses and numbers.
 
     ``requested_at`` is None for a record that cannot be used, which may have no ``reference``.
     """
@@ -123,27 +190,32 @@ class Shown:
         """Of a record's text, with the reader for the zone of its poll."""
         head, people = reader.head(decode(record)), people_in(record)
         found, requested_at = (head.reference, None) if isinstance(head, Refused) else head
-        if found is not None:
-            people.add(reference(found))
         return cls(found, requested_at, frozenset(people))
+
+    def shows(self, wanted: frozenset[str]) -> frozenset[str]:
+        """Those of ``wanted`` that it shows, references among them."""
+        return (self.people | {reference(self.reference or "")}) & wanted
 
 
 class Blanking:
     """Which records are to be blanked: those that receipts mean, and all of hours that are old.
 
     A receipt means the returns of its references, and every record that holds one of its addresses
-    or numbers, but not what the same person requested later.
+    or numbers, but not what the same person requested later. A record that holds one makes its
+    return a person's, too: ``found`` are the references of such returns that no receipt has yet.
+    ``held`` counts blanked records that still show an address or number.
     """
 
-    def __init__(self, receipts: Iterable[Receipt], old: datetime | None) -> None:
+    def __init__(self, receipts: Sequence[Receipt], old: datetime | None) -> None:
         """``old``: records of hours that had ended by then are blanked; None for none."""
+        self.found: set[str] = set()
+        self.held = 0
         self._old = old
         self._until: dict[bytes, dict[str, datetime]] = {}
         for receipt in receipts:
             until = self._until.setdefault(bytes.fromhex(receipt.salt), {})
-            until |= {
-                digest: max(receipt.at, until.get(digest, receipt.at)) for digest in receipt.hashes
-            }
+            for digest in receipt.hashes:
+                until[digest] = max(receipt.at, until.get(digest, receipt.at))
 
     @property
     def has_old(self) -> bool:
@@ -154,10 +226,17 @@ class Blanking:
         """Whether a record of ``window`` may be meant."""
         return bool(self._until) or self.is_old(window)
 
+    def take_found(self) -> list[str]:
+        """The references found so far, as they are compared; they are known from then on."""
+        found, self.found = sorted(map(reference, self.found)), set()
+        for person in found:
+            for salt, until in self._until.items():
+                until[hashed(person, salt)] = max(until.values())
+        return found
+
     def means(self, window: Window, found: str) -> bool:
         """Whether the return with the reference ``found`` is to be blanked in ``window``."""
-        shown = Shown(found, None, frozenset({reference(found)}))
-        return self.is_old(window) or self._is_meant(window, shown)
+        return self.is_old(window) or self._knows(reference(found))
 
     def is_old(self, window: Window) -> bool:
         """Whether every record of ``window`` is to be blanked."""
@@ -169,16 +248,37 @@ class Blanking:
             return [blanked(record) for record in records]
         if not self._until:
             return list(records)
-        shown = ((record, Shown.of(record, reader)) for record in records)
-        return [blanked(r) if self._is_meant(window, of) else r for r, of in shown]
+        shown = [Shown.of(record, reader) for record in records]
+        for each in shown:
+            found = each.reference
+            is_new = found is not None and not self._knows(reference(found))
+            if found is not None and is_new and self._shows_one(window, each):
+                self.found.add(found)
+        return [
+            self._blanked(record, window, reader) if self._is_meant(window, each) else record
+            for record, each in zip(records, shown, strict=True)
+        ]
+
+    def _blanked(self, record: str, window: Window, reader: RecordReader) -> str:
+        text = blanked(record)
+        self.held += self._shows_one(window, Shown.of(text, reader))
+        return text
 
     def _is_meant(self, window: Window, shown: Shown) -> bool:
+        found = shown.reference
+        is_known = found is not None and (found in self.found or self._knows(reference(found)))
+        return is_known or self._shows_one(window, shown)
+
+    def _knows(self, person: str) -> bool:
+        return any(hashed(person, salt) in until for salt, until in self._until.items())
+
+    def _shows_one(self, window: Window, shown: Shown) -> bool:
+        """Whether it holds an address or number of a receipt that is not younger than it."""
         requested_at = shown.requested_at or window.start
         for salt, until in self._until.items():
             for person in shown.people:
                 at = until.get(hashed(person, salt))
-                is_return = person.startswith("reference:")
-                if at is not None and (is_return or requested_at <= at + ZONES_DIFFER):
+                if at is not None and requested_at <= at + ZONES_DIFFER:
                     return True
         return False
 
@@ -187,49 +287,96 @@ ZONES_DIFFER: Final = timedelta(days=1)
 """A request time may be read in a wrong zone, so this much later it is still the person's."""
 
 
-def _blanked(value: object, *, kept: bool) -> object:
-    """``value`` under a key whose values are ``kept``, or not."""
+def _blanked(value: object, depth: int = 0) -> object:
+    """``value``, which should be an object or a list of objects, without what is personal."""
+    if depth > DEEPEST:
+        return ERASED
+    if isinstance(value, dict):
+        by_number = is_by_number(value)
+        return dict(
+            (key, _blanked(inner, depth + 1))
+            if by_number or key in CONTAINERS
+            else (key, _kept(key, inner, depth + 1))
+            if key in KEPT
+            else (_key(key, number), _emptied(inner))
+            for number, (key, inner) in enumerate(value.items())
+        )
+    if isinstance(value, list):
+        return [_blanked(inner, depth + 1) for inner in value]
+    if isinstance(value, str):
+        inner = json_in(value)
+        if inner is not None:
+            return _spelled(_blanked(inner, depth + 1))
+        return ERASED if values.is_given(value) else value
+    return value if value is None or isinstance(value, bool) else 0
+
+
+def _kept(key: str, value: object, depth: int) -> object:
+    """``value`` of a kept key, which should be a text or a number."""
+    if depth > DEEPEST:
+        return ERASED
     if isinstance(value, dict):
         by_number = is_by_number(value)
         return {
-            _key(key, number): _blanked(inner, kept=kept and (by_number or key in KEPT))
-            for number, (key, inner) in enumerate(value.items())
+            name if by_number else _key(name, number): _kept(key, inner, depth + 1)
+            if by_number or name in KEPT
+            else _emptied(inner)
+            for number, (name, inner) in enumerate(value.items())
         }
     if isinstance(value, list):
-        return [_blanked(inner, kept=kept) for inner in value]
+        return [_kept(key, inner, depth + 1) for inner in value]
     if isinstance(value, str):
-        inner = json_in(value) if kept else None
+        inner = json_in(value)
         if isinstance(inner, dict | list):
-            return _spelled(_blanked(inner, kept=True))
-        return value if kept else ""
-    return value if kept else None
+            return _spelled(_kept(key, inner, depth + 1))
+        return value if key in IDENTITY else _without_people(key, value)
+    return value
+
+
+def _without_people(key: str, text: str) -> str:
+    """The text of a kept key without addresses, and without numbers where it is free text."""
+    if _emails(text):
+        text = _EMAIL.sub(ERASED, _plain(text))
+    if key in FREE_TEXT and _phones(text):
+        text = _DIGITS.sub(ERASED, text)
+    return text
+
+
+def _emptied(value: object) -> object:
+    """Nothing, of the same kind as ``value``."""
+    empty: dict[type, object] = {dict: {}, list: [], str: ""}
+    return next((none for kind, none in empty.items() if isinstance(value, kind)), None)
 
 
 def _key(key: str, number: int) -> str:
-    is_plain = IDENTIFIER.fullmatch(key) or key in KEPT or key.isdecimal()
-    return key if is_plain else f"{ERASED} {number}"
+    return key if IDENTIFIER.fullmatch(key) or key in KEPT else f"{ERASED} {number}"
 
 
-def _leaves(value: object, *, kept: bool) -> Iterator[tuple[str, bool]]:
-    """The texts and numbers in ``value``, keys included, and whether they would be kept."""
-    if isinstance(value, dict):
-        by_number = is_by_number(value)
-        for key, inner in value.items():
-            is_kept = kept and (by_number or key in KEPT)
-            if not is_kept:
-                yield key, False
-            yield from _leaves(inner, kept=is_kept)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, kept=kept)
-    elif isinstance(value, str):
-        inner = json_in(value)
-        if isinstance(inner, dict | list):
-            yield from _leaves(inner, kept=kept)
-        else:
-            yield value, kept
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield _spelled(value), kept
+def _texts(content: object) -> Iterator[tuple[str, bool]]:
+    """The texts in ``content``, also as numbers and keys; and whether it numbers a parcel or order.
+
+    Without recursion: what is not kept may be nested as deeply as a decoder takes.
+    """
+    left: list[tuple[object, bool, str | None]] = [(content, True, None)]
+    while left:
+        value, kept, under = left.pop()
+        if isinstance(value, dict):
+            by_number = is_by_number(value)
+            for key, inner in value.items():
+                if not by_number and key not in KEPT:
+                    yield key, False
+                is_kept = kept and (by_number or key in KEPT)
+                is_leaf = not by_number and key not in CONTAINERS
+                left.append((inner, is_kept, key if is_leaf else under))
+        elif isinstance(value, list):
+            left += [(inner, kept, under) for inner in value]
+        elif isinstance(value, str) and (inner := json_in(value)) is not None:
+            left.append((inner, kept, under))
+        elif isinstance(value, str) or (
+            isinstance(value, int | float | values.Spelled) and not isinstance(value, bool)
+        ):
+            text = value if isinstance(value, str) else _spelled(value)
+            yield text, kept and under is not None and under not in FREE_TEXT
 
 
 def _spelled(value: object) -> str:

@@ -39,7 +39,8 @@ REMEDIES: Final[dict[Remedy, str]] = {
     "entry": "`rebuild` writes it again",
     "finish": "left by a killed run; the next run of the hour or `rebuild` finishes it",
     "forget": "`forget` without options carries it out",
-    "restore": "restore it from a backup, or remove it and `forget` the same people again",
+    "restore": "restore it from a backup; without one, move it away and forget the people of that "
+    "time again",
     "look": "look at its permissions and at the disk",
 }
 

@@ -84,7 +84,7 @@ def find_holdings(
         frame = file.read(lake.store)
         if frame is None or "record" not in frame.columns:
             found.unread.append(f"{file.place} cannot be read; it may hold some.")
-        elif shown := _shown(frame.get_column("record"), reader) & wanted:
+        elif shown := _shown(frame.get_column("record"), reader, wanted):
             found.quarantined.append(file.place)
             found.people |= shown
     return found
@@ -117,11 +117,11 @@ def _in_hour(  # noqa: PLR0913, PLR0917 - what an hour is
         of_poll = reader.of_poll(hour.zone_of(poll))
         for position, record in enumerate(records):
             shown = Shown.of(record, of_poll)
-            if people := shown.people & wanted:
+            if people := shown.shows(wanted):
                 at = window, poll.number, position
                 yield Held(*at, shown.reference, shown.requested_at, people)
 
 
-def _shown(records: pl.Series, reader: RecordReader) -> frozenset[str]:
-    people = (Shown.of(record, reader).people for record in records if record)
+def _shown(records: pl.Series, reader: RecordReader, wanted: frozenset[str]) -> frozenset[str]:
+    people = (Shown.of(record, reader).shows(wanted) for record in records if record)
     return frozenset().union(*people)

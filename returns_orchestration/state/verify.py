@@ -213,7 +213,7 @@ class Verifier:
             elif path in polls:
                 kind = _differs(content, polls[path])
                 if kind:
-                    remedy: Remedy = "finish" if kind == "unfinished" else "poll"
+                    remedy: Remedy = "finish" if is_file_of(content, polls[path]) else "poll"
                     found.append(Finding(path, kind, remedy, window, number))
             elif is_whole_poll(content, poll_name(window, number)):
                 found.append(Finding(path, "unfinished", "finish", window, number))
@@ -289,10 +289,13 @@ class Verifier:
     def _receipts(self) -> list[Finding]:
         """The findings about receipts of `forget`."""
         receipts = self._lake.receipts
-        damaged = [Finding(path, "altered", "restore") for path in receipts.damaged()]
-        if damaged:
-            return damaged
-        return [Finding(receipt.path, "unfinished", "forget") for receipt in receipts.open()]
+        found: list[Finding] = []
+        for path, kind in receipts.faults():
+            remedy: Remedy = "quarantine" if kind == "foreign" else "restore"
+            found.append(Finding(path, kind, remedy))
+        if not found:
+            found += [Finding(one.path, "unfinished", "forget") for one in receipts.open()]
+        return found
 
     def _contents(
         self, paths: Sequence[str], found: list[Finding]
@@ -319,10 +322,12 @@ def _hour_of(day: date, name: journal.Name | None) -> Window | None:
 
 def _differs(content: bytes, poll: Poll) -> Kind | None:
     size, sha = poll.file
+    before = {(poll.size, poll.sha256), *((one.size, one.sha256) for one in poll.erased)}
     if len(content) == size and _sha(content).startswith(sha):
         return None
-    if is_file_of(content, poll):  # an erasure was killed before its entry
-        return "unfinished"
+    if is_file_of(content, poll):
+        # An erasure was killed before its entry; or a file from before it was put back.
+        return "unfinished" if (len(content), _sha(content)[:16]) not in before else "altered"
     return "torn" if len(content) != size else "altered"
 
 

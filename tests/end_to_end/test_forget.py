@@ -91,9 +91,12 @@ def test_a_value_that_no_record_holds_is_named_by_its_line(world: World) -> None
 
 def test_wrong_calls_change_nothing(world: World) -> None:
     files = world.files()
+    (world.folder / "mail.txt").write_text("no address")
     for asked, message in (
-        (("--email", given(world, "no address")), "line 1 of people.txt"),
-        (("--phone", "absent.txt"), "absent.txt cannot be read"),
+        (("--email", "mail.txt"), "line 1 of mail.txt"),
+        (("--phone", "absent.txt"), "The file that --phone names cannot be read"),
+        (("--phone", given(world, "9222222222, 9333333333")), "Not just one telephone number"),
+        (("--phone", "-", "--email", "-"), "one kind only"),
         (("--dry-run",), "No value is given"),
     ):
         done = world.run("forget", *asked)
@@ -133,3 +136,11 @@ def test_the_daily_job_blanks_old_records(
     assert not people(world, "email")
     assert world.run("verify").returncode == 0
     assert world.run("status", DAY[0].text, DAY[-1].next.text).returncode == 0
+
+
+def test_the_command_prune_blanks_old_records_too(world: World) -> None:
+    done = world.run("prune", RETURNS_RAW_DAYS="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Blanked " in done.stdout
+    assert not people(world, "email")
+    assert "Blanked" not in world.run("prune", RETURNS_RAW_DAYS="1").stdout

@@ -15,11 +15,12 @@ from returns_orchestration.simulator import Dataset, SimulatorOptions
 from returns_orchestration.stages.erasure import (
     PERSONAL_COLUMNS,
     blanked,
-    can_be_found,
     email,
+    email_given,
     hashed,
     people_in,
     phone,
+    phone_given,
 )
 from returns_orchestration.stages.typing import RETURN_FIELDS, RecordReader, Refused, Typed
 
@@ -130,15 +131,115 @@ def test_a_hash_depends_on_the_salt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("person", "is_one"),
+    "text", ["a@b.example", " A.B+c@b.example ", "o'brien@x.example", "müller@x.de"]
+)
+def test_one_address_is_taken(text: str) -> None:
+    assert email_given(text) == email(text)
+
+
+@pytest.mark.parametrize("text", ["nobody", "", "a@b.example c@d.example", "a@b.example,", "<a@b>"])
+def test_no_address_and_several_are_not_taken(text: str) -> None:
+    assert email_given(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["+91 98765 43210", "098765-43210", "(0) 98765.43210", "९८७६५४३२१०"]
+)
+def test_one_number_is_taken(text: str) -> None:
+    assert phone_given(text) == "phone:9876543210"
+
+
+@pytest.mark.parametrize(
+    "text", ["12", "call me", "9222222222, 9333333333", "Pat,9222222222,2", "9222222222 9333333333"]
+)
+def test_no_number_and_several_are_not_taken(text: str) -> None:
+    assert phone_given(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
     [
-        (email("a@b.example"), True),
-        (email("nobody"), False),
-        (email(""), False),
-        (phone("+91 98765 43210"), True),
-        (phone("12"), False),
-        (phone("call me"), False),
+        "Pune 411001 9876543210",
+        "Pune - 411001 (9876543210)",
+        "9876543210 9123456780",
+        "9123456780/9876543210",
+        "9876543210-12",
+        "9876543210 ext 12",
+        "98765\u201343210",
+        "98765\u201143210",
+        "98765\u200b43210",
+        "98765/43210",
+        "98765_43210",
+        "९८७६५४३२१०",
+        "\uff19\uff18\uff17\uff16\uff15\uff14\uff13\uff12\uff11\uff10",
+        "9876543210.0",
+        "+91 (0) 98765 43210",
+        "9 8 7 6 5 4 3 2 1 0",
     ],
 )
-def test_what_is_no_address_or_number_is_not_searched_for(person: str, is_one: bool) -> None:
-    assert can_be_found(person) == is_one
+def test_a_number_is_found_however_it_is_written(text: str) -> None:
+    assert phone("9876543210") in people_in(json.dumps({"note": text}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a@x.example]",
+        "{a@x.example}",
+        "*a@x.example*",
+        "`a@x.example`",
+        "-a@x.example",
+        "'a@x.example'",
+        "a@x.example!",
+        "a@x.example?",
+        "a@x.example/",
+        "a@x.example|home",
+        "mail=a@x.example",
+        "mailto:a@x.example",
+        "&lt;a@x.example&gt;",
+        "a%40x.example",
+        "a@x.example\u200b",
+        "A@X.EXAMPLE.",
+        "a@x.\uff45xample",
+    ],
+)
+def test_an_address_is_found_however_it_is_written(text: str) -> None:
+    assert email("a@x.example") in people_in(json.dumps({"note": text}))
+
+
+def test_a_key_that_stands_twice_hides_nobody() -> None:
+    record = '{"customer_name": "a@x.example", "customer_name": "last"}'
+    assert people_in(record) == {email("a@x.example")}
+    assert "a@x" not in blanked(record)
+
+
+CUT = json.dumps({"customer_name": "Zoe", "mail": "zoe@x.example", "phone": "9876543210"})[:-2]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "Zoe, zoe@x.example, 9876543210",
+        ["Zoe", "zoe@x.example", 9876543210],
+        {"webhook_payload": "Zoe zoe@x.example 9876543210"},
+        {"webhook_payload": CUT},
+        {"webhook_payload": json.dumps(json.dumps(json.loads(CUT + '"}')))},
+        {"webhook_payload": [[[["Zoe", "zoe@x.example 9876543210"]]]]},
+        {"webhook_payload": {"additional": "Zoe zoe@x.example 9876543210"}},
+        {"item_info": "Zoe zoe@x.example 9876543210"},
+        {"item_info": [{"return_reason": "ask zoe@x.example or 98765 43210"}]},
+        {"item_info": [{"description": "for 9876543210", "return_sub_reason": "zoe@x.example"}]},
+        {"webhook_payload": {"additional": {"9876543210": {"zoe@x.example": 1}}}},
+        {"status": {"note": "Zoe", "mail": "zoe@x.example", "9876543210": 1}},
+        {"deep": json.loads("[" * 500 + '"Zoe zoe@x.example 9876543210"' + "]" * 500)},
+        {"webhook_payload": json.loads("[" * 400 + '"Zoe zoe@x.example 9876543210"' + "]" * 400)},
+    ],
+    ids=str,
+)
+def test_a_person_where_no_text_is_expected_is_found_and_blanked(record: Any) -> None:
+    text = json.dumps(record)
+    assert {email("zoe@x.example"), phone("9876543210")} <= people_in(text)
+    left = blanked(text)
+    assert not people_in(left)
+    assert not [word for word in ("Zoe", "zoe", "98765", "43210") if word in left]
+    assert blanked(left) == left
