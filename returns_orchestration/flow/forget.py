@@ -98,9 +98,7 @@ class Forgetter:
         while True:
             blanking = self._pipeline.blanking(receipts)
             self._everywhere(blanking, since=None)
-            if blanking.found:  # returns of these people in records that do not show them
-                own = self._lake.receipts.of(blanking.take_found(), self._pipeline.clock())
-                self._lake.receipts.add(own)
+            self._note_found(blanking)
             known, receipts = receipts, self._lake.receipts.all()
             if receipts == known:
                 break
@@ -124,7 +122,15 @@ class Forgetter:
         blanking = self._pipeline.blanking(recent)
         if recent or blanking.has_old:
             self._everywhere(blanking, since)
-        return self._forgot
+        return self.carry_out() if self._note_found(blanking) else self._forgot
+
+    def _note_found(self, blanking: Blanking) -> bool:
+        """Add a receipt for returns that were found: other records of theirs may not show whose."""
+        if not blanking.found:
+            return False
+        own = self._lake.receipts.of(blanking.take_found(), self._pipeline.clock())
+        self._lake.receipts.add(own)
+        return True
 
     def _everywhere(self, blanking: Blanking, since: datetime | None) -> None:
         """The polls noted ``since`` then, those of old hours, and quarantined files."""
@@ -182,7 +188,7 @@ class Forgetter:
             self._lake.keep_sound(names, poll, blanked)
         self._forgot.records += count
         self._forgot.polls += bool(count)
-        return bool(count) or is_old
+        return bool(count) or (is_old and not poll.is_blank)
 
     def _in_quarantine(self, file: Quarantined, blanking: Blanking) -> None:
         """Blank what is meant in a quarantined file; one that cannot be read is removed."""

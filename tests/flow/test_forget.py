@@ -53,6 +53,10 @@ def zoe(name: str, window: Window, **changes: Any) -> Record:
     return returned(name, window.start, webhook_payload=payload, **changes)
 
 
+BARE = {"webhook_payload": {"pickup_info": {"name": "Zoe Canary"}}}
+"""Of a record that shows a name, and neither address nor number."""
+
+
 def reply(window: Window) -> list[Record]:
     unusable = zoe("Z-bad", window, **{"Return Request Timestamp": "soon"})
     return [
@@ -316,14 +320,13 @@ def test_a_return_is_known_once_one_of_its_records_shows_the_person(
 ) -> None:
     """Late, in pieces of which one shows the address, and served again without it."""
     forget(api, polled, ZOE)
-    bare = {"webhook_payload": {"pickup_info": {"name": "Zoe Canary"}}}
 
     def pieces(window: Window) -> list[Record]:
-        second = returned("Z-late", window.start, awb="2", **bare)
+        second = returned("Z-late", window.start, awb="2", **BARE)
         return [zoe("Z-late", window, awb="1"), second]
 
     def again(window: Window) -> list[Record]:
-        return [returned("Z-late", window.start, awb="1", refund_mode="Wallet", **bare)]
+        return [returned("Z-late", window.start, awb="1", refund_mode="Wallet", **BARE)]
 
     api_of(pieces).run(polled, [TEN])
     assert not shown(polled)
@@ -338,8 +341,7 @@ def test_records_of_the_return_that_do_not_show_the_person_are_found(
     api_of: Any, polled: Lake, where: str
 ) -> None:
     """One poll shows the address, and a later one only the name."""
-    bare = {"webhook_payload": {"pickup_info": {"name": "Zoe Canary"}}}
-    api_of(lambda w: [returned(f"Z-{w.number}", w.start, **bare)]).run(polled, HOURS)
+    api_of(lambda w: [returned(f"Z-{w.number}", w.start, **BARE)]).run(polled, HOURS)
     if where == "quarantined":
         for window in HOURS:
             path = polled.poll_path(window, 1)
@@ -524,15 +526,20 @@ def test_a_receipt_that_comes_meanwhile_is_carried_out_too(
 # ---- each day
 
 
-def test_a_day_later_a_poll_that_landed_beside_it_is_blanked(api: Any, polled: Lake) -> None:
+def test_a_day_later_a_poll_that_landed_beside_it_is_blanked(
+    api_of: Any, api: Any, polled: Lake
+) -> None:
     """A run that began before the receipt does not know of it."""
     pipeline, twelve = api.pipeline(polled), Window(at(12))
     unaware = pipeline.blanking()
     forget(api, polled, ZOE)
     pipeline.land(polled.names(), api.poll(twelve), unaware)
-    assert shown(polled) == [polled.poll_path(twelve, 1)]
+    bare = api_of(lambda w: [returned(f"Z-{w.number}", w.start, **BARE)]).poll(twelve)
+    pipeline.land(polled.names(), bare, unaware)
+    assert shown(polled) == [polled.poll_path(twelve, number) for number in (1, 2)]
     Forgetter(api.pipeline(polled)).keep_up()
     assert not shown(polled)
+    assert not polled.receipts.open()
 
 
 def test_old_records_are_blanked_and_young_ones_are_not(api_of: Any, polled: Lake) -> None:
@@ -552,6 +559,7 @@ def test_old_records_are_blanked_and_young_ones_are_not(api_of: Any, polled: Lak
     files = bytes_of(polled.store)
     assert not Forgetter(api.pipeline(polled)).keep_up().polls
     assert bytes_of(polled.store) == files
+    assert Forgetter(api.pipeline(polled)).carry_out() == Forgot()
 
 
 def test_an_old_hour_that_is_polled_again_is_blanked_as_it_lands(api_of: Any, polled: Lake) -> None:
