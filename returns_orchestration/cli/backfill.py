@@ -225,6 +225,13 @@ class _Watch:
             f"{good} of {count(len(windows), 'hour')} {be(len(windows))} complete{left}",
             soft_wrap=True,
         )
+        unexplained = bad - self._failed.keys()
+        if unexplained and not self.stopped:
+            say(
+                f"Another process has changed {count(len(unexplained), 'hour')} of these "
+                "meanwhile: run the same again when it is done.",
+                soft_wrap=True,
+            )
         kept = len(self._failed.keys() & set(windows) - bad)
         if kept:
             say(f"{kept} of these failed now; what stood there before stays.", soft_wrap=True)
