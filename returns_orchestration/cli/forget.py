@@ -82,7 +82,7 @@ def forget(
     forgot = forgetter.carry_out()
     for line in done(forgot):
         typer.echo(line)
-    if is_amiss or forgot.errors or forgot.held:
+    if is_amiss or forgot.errors:
         raise typer.Exit(1)
 
 
@@ -193,5 +193,5 @@ def done(forgot: Forgot) -> Iterator[str]:
     if forgot.held:
         yield (
             f"{count(forgot.held, 'blanked record')} still {be(forgot.held, 'shows', 'show')} an "
-            "address or number, in a reference or a number of a parcel, which have to stay."
+            "address or number, in a value that stays, such as a reference."
         )

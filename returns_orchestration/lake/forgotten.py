@@ -126,8 +126,9 @@ class Receipts:
 
 
 ADVICE: Final = (
-    "Restore it from a backup. Without one, move it away and run `returns-orchestration forget` "
-    "again for the people whom you forgot at that time; the file names them in hashes only."
+    "Restore it from a backup. Without one, move it and its `.ended` away and run "
+    "`returns-orchestration forget` again for the people whom you forgot at that time; the file "
+    "names them in hashes only."
 )
 
 

@@ -59,10 +59,10 @@ CONTAINERS: Final = frozenset(
 """Kept keys of objects and lists; any other value of theirs may be about a person."""
 
 FREE_TEXT: Final = frozenset({"description", "return_reason", "return_sub_reason"})
-"""Kept keys with words of a person, in which a number may be a telephone number."""
+"""Kept keys with words of a person: addresses and telephone numbers in them are removed.
 
-IDENTITY: Final = frozenset({tables.REFERENCE.key, tables.REQUESTED_AT.key})
-"""Kept keys that decide which return it is, and where its row lives."""
+Values of all other kept keys stay as they are, whatever they hold: they count and identify.
+"""
 
 ERASED: Final = "(erased)"
 """In the place of personal text, and of a key that may be a name or an address."""
@@ -76,13 +76,16 @@ PHONE_DIGITS: Final = 10
 FEWEST_DIGITS, MOST_DIGITS = 7, 15
 """Of a telephone number, with the code of its country."""
 
-_EMAIL: Final = re.compile(r"[\w.+'-]+@[\w.-]+")
+_EMAIL: Final = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
 _EDGES: Final = "'.-+_"
 """Characters that may stand beside an address as well as in it."""
 
-_DIGITS: Final = re.compile(r"\d+")
+_DIGITS: Final = re.compile(r"\d+(?![^\W\d_])")
 _GAP: Final = re.compile(r"[^\w]{1,3}|_")
 """What may stand between the digits of one number."""
+
+_WRITTEN_PHONE: Final = re.compile(r"(?<!\w)\+?\d(?:[\s().-]{0,2}\d){9,14}(?!\w)")
+"""A number in free text that is surely one: others may be dates, sizes and names of reasons."""
 
 _ONE_PHONE: Final = re.compile(r"[+\d\s().-]+")
 
@@ -329,17 +332,16 @@ def _kept(key: str, value: object, depth: int) -> object:
         inner = json_in(value)
         if isinstance(inner, dict | list):
             return _spelled(_kept(key, inner, depth + 1))
-        return value if key in IDENTITY else _without_people(key, value)
-    return value
+        return _without_people(value) if key in FREE_TEXT else value
+    is_number = key in FREE_TEXT and not isinstance(value, bool | None)
+    return ERASED if is_number and _WRITTEN_PHONE.search(_spelled(value)) else value
 
 
-def _without_people(key: str, text: str) -> str:
-    """The text of a kept key without addresses, and without numbers where it is free text."""
-    if _emails(text):
-        text = _EMAIL.sub(ERASED, _plain(text))
-    if key in FREE_TEXT and _phones(text):
-        text = _DIGITS.sub(ERASED, text)
-    return text
+def _without_people(text: str) -> str:
+    """Free text without addresses and telephone numbers; untouched where it has none."""
+    if not _emails(text) and not _WRITTEN_PHONE.search(_plain(text)):
+        return text
+    return _WRITTEN_PHONE.sub(ERASED, _EMAIL.sub(ERASED, _plain(text)))
 
 
 def _emptied(value: object) -> object:

@@ -231,6 +231,7 @@ CUT = json.dumps({"customer_name": "Zoe", "mail": "zoe@x.example", "phone": "987
         {"item_info": [{"description": "for 9876543210", "return_sub_reason": "zoe@x.example"}]},
         {"webhook_payload": {"additional": {"9876543210": {"zoe@x.example": 1}}}},
         {"status": {"note": "Zoe", "mail": "zoe@x.example", "9876543210": 1}},
+        {"item_info": [{"return_reason": 9876543210, "description": "zoe@x.example"}]},
         {"deep": json.loads("[" * 500 + '"Zoe zoe@x.example 9876543210"' + "]" * 500)},
         {"webhook_payload": json.loads("[" * 400 + '"Zoe zoe@x.example 9876543210"' + "]" * 400)},
     ],
@@ -243,3 +244,35 @@ def test_a_person_where_no_text_is_expected_is_found_and_blanked(record: Any) ->
     assert not people_in(left)
     assert not [word for word in ("Zoe", "zoe", "98765", "43210") if word in left]
     assert blanked(left) == left
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("awb", "AWB@1"),
+        ("awb", "9876543210"),
+        ("account_code", "shop@delhi.example"),
+        ("source", "app@ios"),
+        ("refund_mode", "UPI cal@okicici"),
+        ("return_reference_number", "zoe@x.example"),
+    ],
+)
+def test_a_value_that_counts_or_identifies_stays(key: str, value: str) -> None:
+    assert json.loads(blanked(json.dumps({key: value}))) == {key: value}
+
+
+@pytest.mark.parametrize(
+    ("reason", "after"),
+    [
+        ("R1000234 Size Issue", "R1000234 Size Issue"),
+        ("1000234", "1000234"),
+        ("Arrived 20-11-2026 - late", "Arrived 20-11-2026 - late"),
+        ("rated 4.5/5, 1,000,000 times", "rated 4.5/5, 1,000,000 times"),
+        ("Bought at zara@mall", "Bought at zara@mall"),
+        ("ask +91 98765 43210 or a@x.example", "ask (erased) or (erased)"),
+        ("9876543210, please", "(erased), please"),
+    ],
+)
+def test_a_reason_loses_only_addresses_and_telephone_numbers(reason: str, after: str) -> None:
+    record = {"item_info": [{"return_reason": reason}]}
+    assert json.loads(blanked(json.dumps(record))) == {"item_info": [{"return_reason": after}]}
