@@ -133,6 +133,8 @@ def test_the_top_level_holds_only_listed_files() -> None:
     ignored = {
         ".git",
         ".venv",
+        ".venv-newest",
+        ".venv-oldest",
         ".env",
         ".pytest_cache",
         ".mypy_cache",
