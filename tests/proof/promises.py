@@ -220,8 +220,8 @@ PROOFS = (
         forgetting.forgotten,
         "SIGKILLs",
         short=4,
-        long=100,
-        minutes=5,
+        long=40,
+        minutes=8,
     ),
     Proof(
         "secrets",
