@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from returns_orchestration.lake.forgotten import Receipt
     from returns_orchestration.state.people import Holdings
 
-File = Annotated[str | None, typer.Option(metavar="FILE")]
-
 
 @dataclass(frozen=True, slots=True)
 class _Given:
@@ -72,10 +70,9 @@ def forget(
     pipeline = build_pipeline(settings)
     forgetter = Forgetter(pipeline)
     forgetter.check()
-    forgot: Forgot | None = None
-    if pipeline.lake.receipts.open() and not dry_run:
+    if given and not dry_run and pipeline.lake.receipts.open():
         typer.echo("An earlier `forget` was cut off: it is finished first.")
-        forgot = forgetter.carry_out()
+        forgetter.carry_out()
     is_amiss = _ask_for(pipeline, given, dry_run=dry_run) if given else False
     if dry_run:
         raise typer.Exit(1 if is_amiss else 0)

@@ -32,19 +32,18 @@ def prune(
     from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
     from returns_orchestration.flow.forget import Forgetter, Forgot  # noqa: PLC0415
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
     home = dagster_home(settings)
     repository = build_defs(settings).get_repository_def()
     names = {sensor.name for sensor in repository.sensor_defs}
     names |= {schedule.name for schedule in repository.schedule_defs}
     before = datetime.now(UTC) - settings.keep_runs
+    pipeline = build_pipeline(settings)
     with open_instance(settings) as instance:
         size = bytes_in(home)
-        lake = Lake(open_store(settings.lake))
-        pruned = pruning.prune(instance, lake, Keys(settings.key_prefix), names, before)
+        pruned = pruning.prune(instance, pipeline.lake, Keys(settings.key_prefix), names, before)
     typer.echo(f"Removed {pruned}, older than {before:%Y-%m-%d %H:%M} UTC.")
-    forgot = Forgetter(build_pipeline(settings)).keep_up()
+    forgot = Forgetter(pipeline).keep_up()
     for line in done(forgot) if forgot != Forgot() else ():
         typer.echo(line)
     fault = pruning.compact(home) if compact else ""

@@ -137,8 +137,12 @@ class Poll(Entry, tag="poll", frozen=True, kw_only=True, omit_defaults=True):
     @property
     def file(self) -> tuple[int, str]:
         """Size and sha256 of its file as it stands now."""
-        newest = self.erased[-1] if self.erased else self
-        return newest.size, newest.sha256
+        return self.files[-1]
+
+    @property
+    def files(self) -> list[tuple[int, str]]:
+        """The same of its file at first and after each erasure, oldest first."""
+        return [(self.size, self.sha256), *((one.size, one.sha256) for one in self.erased)]
 
     @property
     def is_blank(self) -> bool:

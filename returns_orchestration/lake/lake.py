@@ -251,15 +251,19 @@ class Lake:
         """Whether the file of a kept poll is sound; an erasure without its entry is noted.
 
         A file from before an erasure, which somebody has put back, is blanked whole by ``blank``.
-        Raises LakeDamaged where it cannot be read now, which says nothing about it.
+        Raises LakeDamaged where it cannot be read now, which says nothing about it. A file whose
+        records are at hand is not read again.
         """
-        content = self.store.get(self.poll_path(Window.from_key(poll.period), poll.number))
+        path = self.poll_path(Window.from_key(poll.period), poll.number)
+        if (path, poll.file[1]) in self._served:
+            return True
+        content = self.store.get(path)
         if content is None or not is_file_of(content, poll):
             return False
         seal = _seal(content)
         if seal == poll.file:
             return True
-        if seal in _seals_before(poll):
+        if seal in poll.files:
             self.erase(names, poll, [blank(record) for record in self.served(poll)], is_blank=True)
         else:
             self._note_erased(names, poll, content, is_blank=False)
@@ -663,13 +667,7 @@ def is_file_of(content: bytes, poll: Poll) -> bool:
     That is an erasure that is not noted yet, which has a seal of its own; or one from before it.
     """
     name = poll_name(Window.from_key(poll.period), poll.number)
-    return _seal(content) in {poll.file, *_seals_before(poll)} or is_whole_poll(content, name)
-
-
-def _seals_before(poll: Poll) -> set[tuple[int, str]]:
-    """What its file was before its last erasure."""
-    before = {(poll.size, poll.sha256), *((one.size, one.sha256) for one in poll.erased)}
-    return before - {poll.file}
+    return _seal(content) in poll.files or is_whole_poll(content, name)
 
 
 def _seal(content: bytes) -> tuple[int, str]:

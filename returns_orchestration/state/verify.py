@@ -322,12 +322,11 @@ def _hour_of(day: date, name: journal.Name | None) -> Window | None:
 
 def _differs(content: bytes, poll: Poll) -> Kind | None:
     size, sha = poll.file
-    before = {(poll.size, poll.sha256), *((one.size, one.sha256) for one in poll.erased)}
     if len(content) == size and _sha(content).startswith(sha):
         return None
     if is_file_of(content, poll):
         # An erasure was killed before its entry; or a file from before it was put back.
-        return "unfinished" if (len(content), _sha(content)[:16]) not in before else "altered"
+        return "unfinished" if (len(content), _sha(content)[:16]) not in poll.files else "altered"
     return "torn" if len(content) != size else "altered"
 
 
