@@ -1,8 +1,9 @@
 """Missing and damaged hours: since when, for which reason, and the kind of their incident.
 
 An hour counts a grace period after it was due. Hours that were due before the watch began, or began
-again after a pause, are left to the sensor `missing_hours`, and count only once it has recovered
-none of them for a grace period; those older than a week by then are only listed. An hour that is
+again after a pause, or that appear later, as RETURNS_START was set to an earlier hour, are left to
+the sensor `missing_hours`, and count only once it has recovered none of them for a grace period;
+those older than a week by then are only listed. An hour that is
 no longer complete gets a grace period from then, as a run may be at work on it. Of several kinds
 that are found at once, one inhibits the others; see ``kinds``.
 """
@@ -58,7 +59,9 @@ def gaps(at: Situation, detected: Detected) -> None:
     if watch.damaged:
         since, spans = min(watch.damaged.values()), Spans.of(watch.damaged_hours).pairs()
         detected.add(HoursDamaged(since=since, size=len(watch.damaged), spans=spans))
-    stalled = now - max(watch.resumed_at, watch.progress_at, watch.relieved_at) >= policy.grace
+    appeared_at = watch.appeared_at or watch.began_at
+    moved_at = max(watch.resumed_at, watch.progress_at, watch.relieved_at, appeared_at)
+    stalled = now - moved_at >= policy.grace
     overdue = _overdue(at, recent, stalled=stalled)
     dead = bool(overdue) and _is_dead(at, overdue, now)
     if watch.refused is not None or (at.absent and due):
@@ -98,7 +101,7 @@ def _overdue(at: Situation, recent: Spans, *, stalled: bool) -> Spans:
         return late
     if at.now - at.watch.relieved_at < policy.grace:
         return Spans()
-    return late.since(Window.of(at.watch.resumed_at - policy.settle))
+    return late.since(Window.of(at.watch.resumed_at - policy.settle)).without(at.watch.appeared)
 
 
 def _is_dead(at: Situation, overdue: Spans, now: datetime) -> bool:

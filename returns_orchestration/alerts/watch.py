@@ -40,6 +40,16 @@ AT_ONCE: Final = 168
 """Hours looked at in one listing."""
 
 READ: Final = tables.RAW_RETURNS.name
+CLOCKED: Final = (
+    "began_at",
+    "resumed_at",
+    "progress_at",
+    "relieved_at",
+    "appeared_at",
+    "asked_at",
+)
+"""The times that a watch remembers."""
+
 HOURLY: Final = frozenset({READ, *(table.name for table in tables.MADE_HOURLY)})
 DAILY: Final = frozenset(table.name for table in tables.MADE_DAILY)
 
@@ -49,7 +59,9 @@ class Watch(HourIndex, kw_only=True):
 
     ``began_at`` is when the watch began on this lake, ``resumed_at`` when it last began again after
     a pause; ``progress_at`` when an hour that was missing then was last recovered; ``relieved_at``
-    when the cause of missing hours was over; ``asked_at`` the time of the newest outcome of any
+    when the cause of missing hours was over. Hours in ``appeared`` were overdue when they were first
+    found missing, as after RETURNS_START was set to an earlier hour; the last ones were found at
+    ``appeared_at``. ``asked_at`` is the time of the newest outcome of any
     request, and ``refused`` the refusal of credentials that no later outcome contradicts.
     ``new_names`` wait to be acknowledged.
     """
@@ -58,6 +70,8 @@ class Watch(HourIndex, kw_only=True):
     resumed_at: datetime
     progress_at: datetime
     relieved_at: datetime
+    appeared: Spans = msgspec.field(default_factory=Spans)
+    appeared_at: datetime | None = None
     asked_at: datetime | None = None
     refused: Cause | None = None
     failing: dict[str, Failing] = msgspec.field(default_factory=dict)
@@ -74,7 +88,7 @@ class Watch(HourIndex, kw_only=True):
     def correct_clock(self, now: datetime) -> None:
         """Replace times in the future by ``now``: a clock that was ahead must delay nothing."""
         super().correct_clock(now)
-        for name in ("began_at", "resumed_at", "progress_at", "relieved_at", "asked_at"):
+        for name in CLOCKED:
             setattr(self, name, (moment := getattr(self, name)) and min(moment, now))
         for entry in self.failing.values():
             entry.periods = {period: min(at, now) for period, at in entry.periods.items()}
@@ -175,14 +189,23 @@ class Look:
     def _note(self, verdicts: Mapping[Window, Verdict]) -> None:
         """Put the states of hours into the index, and the returns of whole ones into the counts."""
         watch, missing = self.at.watch, Spans(self.at.watch.missing.pairs())
+        known = Spans([*missing.pairs(), *watch.whole.pairs()])
+        left = Spans(watch.appeared.pairs())
         watch.note({w: verdict.state for w, verdict in verdicts.items()}, self.at.now)
         whole = watch.whole
+        policy = self.at.settings.alert_policy
+        overdue = self.at.now - policy.settle - policy.grace
+        new = [w for w in verdicts if w in watch.missing and w not in known and w.end <= overdue]
+        if new:
+            watch.appeared.add(new)
+            watch.appeared_at = self.at.now
+        watch.appeared.discard([w for w in verdicts if w not in watch.missing])
         for window, verdict in verdicts.items():
             number = window.number
             if window not in whole:
                 watch.counts.pop(number, None)
                 continue
-            if window.end <= watch.resumed_at and window in missing:
+            if window in missing and (window.end <= watch.resumed_at or window in left):
                 watch.progress_at = self.at.now
             if verdict.state == "waived":  # how many returns it had is not known
                 watch.counts.pop(number, None)

@@ -142,6 +142,50 @@ def test_a_history_that_is_being_recovered_is_not_notified(desk: Desk, healing: 
         assert [incident.size for incident in listed] == [720 - 168]
 
 
+@pytest.mark.parametrize("how", ["recovered", "slowly", "never"])
+def test_hours_that_an_earlier_start_adds_get_their_grace(desk: Desk, how: str) -> None:
+    """The pipeline has run well for two days, and RETURNS_START is set two days earlier."""
+
+    def asked() -> list[Evaluation]:
+        return [evaluated(hour(95), desk.now, asset="raw_returns")]
+
+    start = desk.settings.start
+    desk.settings = desk.settings.model_copy(update={"start": hour(48).start})
+    desk.now = hour(48).start
+    desk.live(48, asked)
+    desk.settings = desk.settings.model_copy(update={"start": start})
+    desk.gone = {hour(n) for n in range(48)}
+    desk.live(1, asked)
+    assert desk.sent == []
+    for _ in range(24):
+        if how == "recovered":
+            desk.gone = set()
+        elif how == "slowly":
+            desk.gone -= set(sorted(desk.gone)[-2:])
+        desk.live(0.5, asked)
+    if how == "never":
+        assert [title[:18] for title in desk.titles] == ["[problem] 48 hours"]
+    else:
+        assert desk.sent == []
+
+
+def test_a_new_hour_is_notified_while_an_earlier_start_is_recovered(desk: Desk) -> None:
+    def asked() -> list[Evaluation]:
+        return [evaluated(hour(95), desk.now, asset="raw_returns")]
+
+    start = desk.settings.start
+    desk.settings = desk.settings.model_copy(update={"start": hour(48).start})
+    desk.now = hour(48).start
+    desk.live(48, asked)
+    desk.settings = desk.settings.model_copy(update={"start": start})
+    desk.gone = {*(hour(n) for n in range(48)), hour(96)}
+    for _ in range(20):
+        desk.gone -= set(sorted(desk.gone)[:1])
+        desk.live(0.25, asked)
+    assert len(desk.titles) == 1
+    assert "hours of returns are missing" in desk.titles[0]
+
+
 def test_damage_is_notified_at_once_and_so_is_its_end(desk: Desk) -> None:
     """Within the grace of missing hours, too: no hour is repaired before."""
     asked = evaluated(hour(0), START, asset="raw_returns")
