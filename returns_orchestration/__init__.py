@@ -6,6 +6,7 @@ The rooms, in the order the data flows:
   ``settings``, ``settings_source``, ``tables``: what all others use.
 - ``clickpost/`` asks: one window, one logical request.
 - ``lake/`` keeps: atomic files in hive folders, and a journal of every one of them.
+- ``receiver/`` listens: webhooks, stored durably and brought into the lake; its own process.
 - ``stages/`` makes: from the replies as received to returns, items and aggregates.
 - ``state/`` judges: the one rule of an hour's state, and claims about tables as pure functions.
 - ``flow/`` runs: many hours and days, polled, landed, made and published.

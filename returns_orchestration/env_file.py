@@ -20,6 +20,7 @@ SECRET: Final = (
     "CLICKPOST_USER_NAME",
     "RETURNS_ALERT_URLS",
     "RETURNS_HEARTBEAT_URL",
+    "RETURNS_WEBHOOK_KEYS",
 )
 """The variables whose values other users must not see; URLs of alerts hold passwords."""
 

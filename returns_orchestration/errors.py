@@ -29,6 +29,7 @@
     │   ├── LakeNewer               made by a later release, which this one cannot read
     │   └── LakeDamaged             a file does not match its record
     │       └── ZoneUnknown         a poll was sent under a zone that this machine lacks
+    ├── SpoolUnwritable             the receiver cannot store webhooks now
     └── DataError                   the data of one hour cannot be published
         ├── HourBlocked             a blocking claim fails; the old tables stay
         └── NeverPolled             tables were requested for an hour that has no poll
@@ -357,3 +358,15 @@ def error_named(name: str) -> type[ReturnsError]:
             return error
         waiting += error.__subclasses__()
     return ReturnsError
+
+
+class SpoolUnwritable(ReturnsError):
+    """The receiver cannot store webhooks now: no space, no permission, too many at once."""
+
+    def __init__(self, spool: object, cause: str) -> None:
+        self.spool = spool
+        super().__init__(
+            f"The spool {spool} cannot be written: {cause}.",
+            next_step="Check its permissions and the free space of its disk; the receiver answers "
+            "503 until then and goes on by itself.",
+        )

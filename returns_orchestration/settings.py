@@ -35,6 +35,8 @@ from returns_orchestration.network import NETWORK_VARIABLES
 from returns_orchestration.window import Window
 
 OBJECT_STORES = ("s3://", "gs://", "az://")
+LISTENS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):(?P<port>[0-9]{1,5})")
+MAX_PORT = 65_535
 NONE = "none"
 """The value that switches something off, whatever a file of settings says."""
 
@@ -238,6 +240,49 @@ class Settings(BaseSettings):
         "blanked once a day",
         json_schema_extra=_form("days, 1 to 3650, or `none`"),
     )
+    webhook_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        alias="RETURNS_WEBHOOK_KEYS",
+        description="secrets that `receive` accepts in the header `webhook_key`; ClickPost sends "
+        "one of them; several while one replaces another",
+        json_schema_extra=_form("texts, with commas between"),
+    )
+    webhook_listen: str = Field(
+        "127.0.0.1:8351",
+        alias="RETURNS_WEBHOOK_LISTEN",
+        description="address and port of `receive`; a proxy with TLS is in front of it",
+        json_schema_extra=_form("host:port"),
+    )
+    webhook_path: str = Field(
+        "/clickpost",
+        alias="RETURNS_WEBHOOK_PATH",
+        description="path at which `receive` takes webhooks; with `/t/` and a key behind it no "
+        "header is needed",
+        json_schema_extra=_form("path of letters, digits, `-`, `_` and `.`"),
+    )
+    webhook_spool: Path | None = Field(
+        None,
+        alias="RETURNS_WEBHOOK_SPOOL",
+        description="file of webhooks that are not in the lake yet, on a local disk; without it "
+        "`webhook_spool.db` beside DAGSTER_HOME",
+        json_schema_extra=_form("path of a file"),
+    )
+    webhook_spool_mb: int = Field(
+        1024,
+        ge=16,
+        le=1_000_000,
+        alias="RETURNS_WEBHOOK_SPOOL_MB",
+        description="size of that file from which `receive` answers 503",
+        json_schema_extra=_form("MB, 16 to 1,000,000"),
+    )
+    webhook_max_bytes: int = Field(
+        1_048_576,
+        ge=1_024,
+        le=8_388_608,
+        alias="RETURNS_WEBHOOK_MAX_BYTES",
+        description="largest body of one webhook, inflated",
+        json_schema_extra=_form("bytes, 1,024 to 8,388,608"),
+    )
     alert_quiet_hours: Annotated[tuple[int, int], NoDecode] = Field(
         (22, 8),
         alias="RETURNS_ALERT_QUIET_HOURS",
@@ -363,6 +408,31 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return ages
 
+    @field_validator("webhook_keys", mode="before")
+    @classmethod
+    def _secrets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(SecretStr(part) for text in value.split(",") if (part := text.strip()))
+
+    @field_validator("webhook_listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        read = LISTENS.fullmatch(value.strip())
+        if read is None or int(read["port"]) > MAX_PORT:
+            message = "must be an address and a port such as 127.0.0.1:8351 or [::1]:8351"
+            raise ValueError(message)
+        return value.strip()
+
+    @field_validator("webhook_path")
+    @classmethod
+    def _plain_path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", path) or path == "/health":
+            message = "must be a path such as /clickpost, and not /health"
+            raise ValueError(message)
+        return path
+
     @field_validator("acknowledged", "ui_hosts", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
@@ -407,6 +477,18 @@ class Settings(BaseSettings):
         """How patient alerts are to be."""
         quiet = QuietHours(*self.alert_quiet_hours, self.report_time_zone)
         return AlertPolicy(self.alert_grace, self.alert_cooldown, quiet, self.settle)
+
+    @property
+    def spool(self) -> Path:
+        """The file of the receiver's spool."""
+        beside = dagster_home(self).parent / "webhook_spool.db"
+        return self.webhook_spool.expanduser() if self.webhook_spool else beside
+
+    @property
+    def listens_at(self) -> tuple[str, int]:
+        """Host and port of the receiver."""
+        host, _, port = self.webhook_listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @property
     def keep_raw(self) -> timedelta | None:
@@ -456,6 +538,16 @@ VARIABLES: dict[str, tuple[Any, str]] = {
     for field in Settings.model_fields.values()
 }
 """Variable name to (default, meaning), in the order in which they are documented."""
+
+
+def dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME, or ``dagster_home`` beside the lake, or in data/ for an object store."""
+    named = os.environ.get("DAGSTER_HOME", "")
+    if named:
+        return Path(named).expanduser()
+    if settings.lake_is_a_folder:
+        return Path(settings.lake).parent / "dagster_home"
+    return project_folder() / "data" / "dagster_home"
 
 
 def load_settings(env_file: Path | None = None, **overrides: object) -> Settings:

@@ -35,6 +35,7 @@ ORDER = (
     "tables",
     "clickpost",
     "lake",
+    "receiver",
     "stages",
     "state",
     "flow",
@@ -108,7 +109,7 @@ def test_a_module_has_a_docstring_and_a_descriptive_name(path: Path) -> None:
     assert not NOT_NAMES & set(re.split(r"[_/]", str(path.relative_to(ROOT).with_suffix(""))))
 
 
-SIGNED = ("clickpost", "lake", "stages", "state", "flow", "alerts")
+SIGNED = ("clickpost", "lake", "receiver", "stages", "state", "flow", "alerts")
 """Rooms whose docstring is a contents page."""
 
 

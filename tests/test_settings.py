@@ -33,6 +33,12 @@ CONTRACT = """
 | RETURNS_ALERT_COOLDOWN_MINUTES | 60 |
 | RETURNS_KEEP_RUNS_DAYS | 30 |
 | RETURNS_RAW_DAYS | none |
+| RETURNS_WEBHOOK_KEYS | none |
+| RETURNS_WEBHOOK_LISTEN | 127.0.0.1:8351 |
+| RETURNS_WEBHOOK_PATH | /clickpost |
+| RETURNS_WEBHOOK_SPOOL | none |
+| RETURNS_WEBHOOK_SPOOL_MB | 1024 |
+| RETURNS_WEBHOOK_MAX_BYTES | 1048576 |
 | RETURNS_ALERT_QUIET_HOURS | 22-8 |
 """
 DEFAULTS = dict(
@@ -98,6 +104,10 @@ def test_defaults_have_the_declared_types(project: Path) -> None:
         ("RETURNS_ALERT_QUIET_HOURS", "none", (0, 0)),
         ("RETURNS_ALERT_QUIET_HOURS", "1 - 06", (1, 6)),
         ("RETURNS_ALERT_GRACE_MINUTES", "0", timedelta(0)),
+        ("RETURNS_WEBHOOK_LISTEN", "[::1]:8351", "[::1]:8351"),
+        ("RETURNS_WEBHOOK_LISTEN", "0.0.0.0:80", "0.0.0.0:80"),
+        ("RETURNS_WEBHOOK_PATH", "/hooks/click-post/", "/hooks/click-post"),
+        ("RETURNS_WEBHOOK_SPOOL", "/srv/spool.db", Path("/srv/spool.db")),
     ],
 )
 def test_sensible_values_are_read(
@@ -146,6 +156,12 @@ def test_sensible_values_are_read(
         ("RETURNS_ALERT_COOLDOWN_MINUTES", "-1", "from 0 to 1440"),
         ("RETURNS_ALERT_QUIET_HOURS", "night", "22-8, or none"),
         ("RETURNS_ALERT_QUIET_HOURS", "22-24", "22-8, or none"),
+        ("RETURNS_WEBHOOK_LISTEN", "8351", "127.0.0.1:8351"),
+        ("RETURNS_WEBHOOK_LISTEN", "127.0.0.1:99999", "127.0.0.1:8351"),
+        ("RETURNS_WEBHOOK_PATH", "clickpost", "/clickpost"),
+        ("RETURNS_WEBHOOK_PATH", "/", "/clickpost"),
+        ("RETURNS_WEBHOOK_PATH", "/health/", "not /health"),
+        ("RETURNS_WEBHOOK_SPOOL_MB", "1", "greater than or equal to 16"),
     ],
 )
 def test_an_invalid_value_names_the_variable_and_what_is_allowed_and_no_secret(
@@ -205,11 +221,25 @@ def test_absent_credentials_fail_only_when_needed_and_by_name(
 
 
 def test_secrets_appear_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
-    for secret in ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_ALERT_URLS"):
+    for secret in SECRET:
         monkeypatch.setenv(secret, CANARY)
+    monkeypatch.setenv("RETURNS_HEARTBEAT_URL", f"https://{CANARY}")
     settings = load_settings()
     assert CANARY not in repr(settings) + str(settings) + settings.model_dump_json()
     assert [url.get_secret_value() for url in settings.alert_urls] == [CANARY]
+
+
+def test_several_keys_of_webhooks_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETURNS_WEBHOOK_KEYS", f" old ,{CANARY},,")
+    keys = load_settings().webhook_keys
+    assert [key.get_secret_value() for key in keys] == ["old", CANARY]
+
+
+def test_the_spool_is_beside_dagster_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/var/lib/returns/dagster_home")
+    assert load_settings().spool == Path("/var/lib/returns/webhook_spool.db")
+    monkeypatch.setenv("RETURNS_WEBHOOK_SPOOL", "/srv/spool.db")
+    assert load_settings().spool == Path("/srv/spool.db")
 
 
 def test_an_alert_url_may_hold_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,11 +59,11 @@ class Watch(HourIndex, kw_only=True):
 
     ``began_at`` is when the watch began on this lake, ``resumed_at`` when it last began again after
     a pause; ``progress_at`` when an hour that was missing then was last recovered; ``relieved_at``
-    when the cause of missing hours was over. Hours in ``appeared`` were overdue when they were first
-    found missing, as after RETURNS_START was set to an earlier hour; the last ones were found at
-    ``appeared_at``. ``asked_at`` is the time of the newest outcome of any
-    request, and ``refused`` the refusal of credentials that no later outcome contradicts.
-    ``new_names`` wait to be acknowledged.
+    when the cause of missing hours was over. Hours in ``appeared`` were overdue when they were
+    first found missing, as after RETURNS_START was set to an earlier hour; the last ones were found
+    at ``appeared_at``. ``asked_at`` is the time of the newest outcome of any request, and
+    ``refused`` the refusal of credentials that no later outcome contradicts. ``new_names`` wait to
+    be acknowledged.
     """
 
     began_at: datetime

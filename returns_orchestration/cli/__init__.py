@@ -33,6 +33,7 @@ from returns_orchestration.cli import (
     metrics,
     prune,
     rebuild,
+    receive,
     rezone,
     serve,
     show,
@@ -104,6 +105,7 @@ _command(metrics.metrics)
 _command(prune.prune)
 _command(dev.dev)
 _command(serve.serve)
+_command(receive.receive)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 

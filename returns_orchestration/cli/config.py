@@ -10,14 +10,12 @@ import typer
 from pydantic import SecretStr
 
 from returns_orchestration.env_file import env_file
-from returns_orchestration.settings import Settings, load_settings
+from returns_orchestration.settings import Settings, dagster_home, load_settings
 from returns_orchestration.settings_source import sources, warnings
 
 
 def config() -> None:
     """Print each setting, its value and its source; secrets are masked."""
-    from returns_orchestration.defs.instance import dagster_home  # noqa: PLC0415 - Dagster is slow to import
-
     settings = load_settings()
     places = sources()
     rows = [

@@ -10,7 +10,7 @@ import typer
 
 from returns_orchestration.cli import demo_lake
 from returns_orchestration.errors import NoConnection, ReturnsError
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import dagster_home, load_settings
 from returns_orchestration.settings_source import warnings
 from returns_orchestration.window import last_settled
 from returns_orchestration.words import count
@@ -76,7 +76,6 @@ def _lake(settings: Settings) -> str:
 def _instance(settings: Settings) -> str:
     from returns_orchestration.defs.assets import POOL  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import (  # noqa: PLC0415
-        dagster_home,
         has_pool_limit,
         open_instance,
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from returns_orchestration.cli.forget import done
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import dagster_home, load_settings
 
 
 def prune(
@@ -29,7 +29,7 @@ def prune(
     from returns_orchestration.definitions import build_defs, build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs import prune as pruning  # noqa: PLC0415
     from returns_orchestration.defs.health import bytes_in  # noqa: PLC0415
-    from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415
+    from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
     from returns_orchestration.flow.forget import Forgetter, Forgot  # noqa: PLC0415
 

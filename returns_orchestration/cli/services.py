@@ -25,6 +25,7 @@ import typer
 
 from returns_orchestration.env_file import ENV_FILE_VARIABLE, env_file
 from returns_orchestration.errors import SettingsError
+from returns_orchestration.settings import dagster_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ class Services:
 
     def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
         """Make DAGSTER_HOME and the files in it. Raises LakeUnwritable or SettingsError."""
-        from returns_orchestration.defs.instance import dagster_home, open_instance  # noqa: PLC0415 - Dagster is slow to import
+        from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415 - Dagster is slow to import
 
         self._home = dagster_home(settings)
         with open_instance(settings):  # makes the databases, or gives the reason why not

@@ -15,7 +15,7 @@ import typer
 
 from returns_orchestration.cli.backfill import chosen_windows
 from returns_orchestration.errors import ReturnsError, SettingsError
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import dagster_home, load_settings
 from returns_orchestration.window import Window, last_settled, read_hour
 from returns_orchestration.words import count
 
@@ -123,7 +123,6 @@ def _known_to_dagster(settings: Settings, windows: list[Window]) -> dict[Window,
     from returns_orchestration.defs.history import newest_polls  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import (  # noqa: PLC0415
         CONFIGURATION,
-        dagster_home,
         open_instance,
     )
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415

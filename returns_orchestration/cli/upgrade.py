@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from returns_orchestration.errors import SettingsError
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import dagster_home, load_settings
 from returns_orchestration.words import count
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ def _upgrade(settings: Settings, pipeline: object, zone: str) -> Upgraded:
     from returns_orchestration.defs.history import answers_of  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import (  # noqa: PLC0415
         CONFIGURATION,
-        dagster_home,
         open_instance,
     )
     from returns_orchestration.flow.upgrade import Upgrader  # noqa: PLC0415
@@ -104,7 +103,6 @@ def _ensure_quiet(settings: Settings) -> None:
     from returns_orchestration.defs.instance import (  # noqa: PLC0415 - Dagster is slow to import
         CONFIGURATION,
         at_work,
-        dagster_home,
         open_instance,
     )
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from returns_orchestration.alerts.kinds import SEVERITIES
 from returns_orchestration.alerts.state import read_state
 from returns_orchestration.defs.history import newest_polls
-from returns_orchestration.defs.instance import CONFIGURATION, dagster_home, open_instance
+from returns_orchestration.defs.instance import CONFIGURATION, open_instance
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.errors import ReturnsError
 from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.settings import dagster_home
 from returns_orchestration.state.health import Disk, Facts, Storage
 from returns_orchestration.state.hours import STATES
 from returns_orchestration.state.status import states

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -26,8 +25,8 @@ import yaml  # type: ignore[import-untyped]
 from returns_orchestration.defs.assets import CHUNK_HOURS, POOL
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.registry import HOURLY
-from returns_orchestration.env_file import project_folder
 from returns_orchestration.errors import LakeUnwritable, SettingsError
+from returns_orchestration.settings import dagster_home
 from returns_orchestration.words import be, count
 
 try:
@@ -37,6 +36,7 @@ except ImportError:  # Windows: processes there must not make a new instance at 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from returns_orchestration.settings import Settings
     from returns_orchestration.window import Window
@@ -81,16 +81,6 @@ class RangeResult:
     run_id: str
     success: bool
     failure: str
-
-
-def dagster_home(settings: Settings) -> Path:
-    """DAGSTER_HOME, or ``dagster_home`` beside the lake, or in data/ for an object store."""
-    named = os.environ.get("DAGSTER_HOME", "")
-    if named:
-        return Path(named).expanduser()
-    if settings.lake_is_a_folder:
-        return Path(settings.lake).parent / "dagster_home"
-    return project_folder() / "data" / "dagster_home"
 
 
 def rate_limit_file(settings: Settings) -> Path:

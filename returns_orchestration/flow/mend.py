@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
-    """Quarantine the bad polls of ``window``, and copies of its bad tables; their new paths.
+    """Quarantine the bad polls and webhooks of ``window``, and copies of its bad tables.
 
+    Returns their new paths.
     Raises LakeUnwritable, and LakeDamaged where a poll cannot be read now, which is no reason to
     quarantine it. Notes about files that match again, as they were restored, are removed.
     """
@@ -36,6 +37,10 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
         place = move_to_quarantine(lake.store, path)
         names.discard(path)
         places += [place] if place else []
+    for entry in list(names.hour(window).received):
+        if not lake.webhooks.is_sound(entry):
+            places += lake.webhooks.quarantine(entry)
+            names.discard(entry.path)
     note_absent(lake, names, window)
     places += lake.quarantine_tables(names, window)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.

@@ -143,7 +143,10 @@ class Rebuilder:
             if finding.remedy in {"look", "restore"}:
                 self._rebuilt.unreadable.append(finding)
             elif finding.remedy == "finish" and finding.window is not None:
+                self._lake.webhooks.finish(finding.path)
                 self._note_erasures(finding.window)
+            elif finding.remedy == "webhooks" and finding.window is not None:
+                bad.add(finding.window)  # as a restored file would be found sound by then
             elif finding.window is not None and finding.is_of_a_poll:
                 names = self._lake.names()
                 self._rebuilt.quarantined += self._lake.quarantine_poll(

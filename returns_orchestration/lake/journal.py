@@ -53,6 +53,11 @@ _ARGUMENTS: Final = {
         r"(?P<number>[0-9]{4,})-(?P<change>[0-9]{4,})-(?P<what>some|all)-(?P<size>[0-9]+)-"
         r"(?P<sha>[0-9a-f]{16})"
     ),
+    "received": re.compile(
+        r"(?P<instance>[0-9a-f]{8})-(?P<first>[0-9]{10,})-(?P<rows>[0-9]+)-(?P<size>[0-9]+)-"
+        r"(?P<sha>[0-9a-f]{16})"
+    ),
+    "listened": re.compile(r"(?P<instance>[0-9a-f]{8})-(?P<begin>[0-9]{4})-(?P<until>[0-9]{4})"),
     "waived": re.compile(r""),
     "damaged": re.compile(r"(?P<sha>[0-9a-f]{16})"),
     "made": re.compile(
@@ -227,6 +232,39 @@ class Rezoned(Entry, tag="rezoned", frozen=True, kw_only=True):
         return f"{self.number:04d}-{self.change:04d}-{self.zone.replace('/', '~')}"
 
 
+class Received(Entry, tag="received", frozen=True, kw_only=True):
+    """A file of webhooks that came in this hour, from one receiver.
+
+    ``instance`` names the spool, ``first`` the number there of the first delivery in the file;
+    ``rows`` counts its deliveries, ``size`` the bytes of the file, ``sha256`` holds the first 16
+    digits.
+    """
+
+    instance: str
+    first: int
+    rows: int
+    size: int
+    sha256: str
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return f"{self.instance}-{self.first:010d}-{self.rows}-{self.size}-{self.sha256}"
+
+
+class Listened(Entry, tag="listened", frozen=True, kw_only=True):
+    """A receiver was able to store webhooks from ``begin`` to ``until``, seconds of this hour."""
+
+    instance: str
+    begin: int
+    until: int
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return f"{self.instance}-{self.begin:04d}-{self.until:04d}"
+
+
 class Waived(Entry, tag="waived", frozen=True, kw_only=True):
     """A person's declaration that an hour need not be polled: ``why``, and when."""
 
@@ -275,7 +313,20 @@ class Made(Entry, tag="made", frozen=True, kw_only=True, omit_defaults=True):
         return self.name.text
 
 
-ANY = Poll | Lost | From | To | Again | Rezoned | Erased | Waived | Damaged | Made
+ANY = (
+    Poll
+    | Lost
+    | From
+    | To
+    | Again
+    | Rezoned
+    | Erased
+    | Received
+    | Listened
+    | Waived
+    | Damaged
+    | Made
+)
 
 
 class MadeName(NamedTuple):
@@ -358,6 +409,28 @@ def read_poll(window: Window, arguments: dict[str, str]) -> Poll | None:
         return None
 
 
+def read_received(window: Window, arguments: dict[str, str]) -> Received:
+    """The file of webhooks that a name describes."""
+    return Received(
+        period=window.key,
+        instance=arguments["instance"],
+        first=int(arguments["first"]),
+        rows=int(arguments["rows"]),
+        size=int(arguments["size"]),
+        sha256=arguments["sha"],
+    )
+
+
+def read_listened(window: Window, arguments: dict[str, str]) -> Listened:
+    """The time of listening that a name describes."""
+    return Listened(
+        period=window.key,
+        instance=arguments["instance"],
+        begin=int(arguments["begin"]),
+        until=int(arguments["until"]),
+    )
+
+
 def entry_named(path: str) -> Entry | None:
     """The entry that is, or was, at ``path``; None where its name does not hold all of it."""
     read, window = read_name(path.rpartition("/")[2]), hour_of(path)
@@ -378,6 +451,10 @@ def entry_named(path: str) -> Entry | None:
         found = Rezoned(period=period, number=number, change=change, zone=zone)
     elif read.kind == "erased":
         found = read_erased(window, values)
+    elif read.kind == "received":
+        found = read_received(window, values)
+    elif read.kind == "listened":
+        found = read_listened(window, values)
     return found
 
 

@@ -46,7 +46,7 @@ from returns_orchestration.lake.names import Names, date_of
 from returns_orchestration.lake.news import News
 from returns_orchestration.lake.parquet import (
     from_parquet,
-    is_whole_poll,
+    is_whole,
     poll_from_parquet,
     poll_to_parquet,
     to_parquet,
@@ -57,6 +57,7 @@ from returns_orchestration.lake.quarantine import (
     move_to_quarantine,
 )
 from returns_orchestration.lake.trial import try_store
+from returns_orchestration.lake.webhooks import Webhooks
 from returns_orchestration.window import Day, Ever, Window
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Lake:
         self.poll_log = PollLog(store)
         self.news = News(store)
         self.receipts = Receipts(store)
+        self.webhooks = Webhooks(store)
         self._clock = clock or (lambda: datetime.now(UTC))
         self._has_format = False
         self._keeps_replaced = False
@@ -667,7 +669,7 @@ def is_file_of(content: bytes, poll: Poll) -> bool:
     That is an erasure that is not noted yet, which has a seal of its own; or one from before it.
     """
     name = poll_name(Window.from_key(poll.period), poll.number)
-    return _seal(content) in poll.files or is_whole_poll(content, name)
+    return _seal(content) in poll.files or is_whole(content, name)
 
 
 def _seal(content: bytes) -> tuple[int, str]:

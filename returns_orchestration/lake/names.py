@@ -15,7 +15,7 @@ import msgspec
 
 from returns_orchestration import tables
 from returns_orchestration.lake import journal
-from returns_orchestration.lake.journal import JOURNAL, Erased, MadeName, Poll
+from returns_orchestration.lake.journal import JOURNAL, Erased, Listened, MadeName, Poll, Received
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ class HourNames:
     beginning of its sha256 and the first number of a poll that replaces it. ``came_from`` are the
     windows that served returns of this hour, ``went_to`` the hours of returns that it served.
     ``rezoned`` has the zone of polls whose zone was corrected, ``erased`` the polls in which
-    personal data was blanked. ``inputs`` are the names that decide
-    what its tables hold.
+    personal data was blanked. ``received`` are the files of webhooks that came in this hour,
+    ``listened`` the times in which they could come. ``inputs`` are the names that decide what its
+    tables hold.
     """
 
     polls: list[Poll] = field(default_factory=list)
@@ -50,6 +51,8 @@ class HourNames:
     again: list[str] = field(default_factory=list)
     rezoned: dict[int, tuple[int, str]] = field(default_factory=dict)
     erased: list[Erased] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    listened: list[Listened] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     waived: bool = False
     made: list[MadeName] = field(default_factory=list)
@@ -251,6 +254,14 @@ def inputs_of(window: Window, names: Names) -> str:
     )
 
 
+_READ: Final = {
+    "erased": journal.read_erased,
+    "received": journal.read_received,
+    "listened": journal.read_listened,
+}
+"""Kinds of which an hour may have several, each a list of HourNames, to the reader of a name."""
+
+
 def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None:  # noqa: C901 - a kind each
     arguments = read.arguments
     if read.kind == "poll":
@@ -265,16 +276,14 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
         other = journal.hour_named(arguments["hour"])
         if other is not None:
             (hour.came_from if read.kind == "from" else hour.went_to).add(other)
-    elif read.kind == "again":
-        hour.again.append(name)
     elif read.kind == "rezoned":
         number, change = int(arguments["number"]), int(arguments["change"])
         zone = arguments["zone"].replace("~", "/")
         hour.rezoned[number] = max(hour.rezoned.get(number, (0, "")), (change, zone))
-    elif read.kind == "erased":
-        hour.erased.append(journal.read_erased(window, arguments))
-    elif read.kind == "damaged":
-        hour.damaged.append(name)
+    elif read.kind in _READ:
+        getattr(hour, read.kind).append(_READ[read.kind](window, arguments))
+    elif read.kind in {"again", "damaged"}:
+        getattr(hour, read.kind).append(name)
     elif read.kind == "waived":
         hour.waived = True
     elif read.kind == "made":

@@ -71,14 +71,12 @@ def poll_to_parquet(
         _NOTED_AT: noted_at.isoformat(timespec="seconds"),
         _ZONE: zone,
     }
-    content = to_parquet(frame, noted)
-    at = _footer(content)
-    return content[:at] + _seal(content[:at], content[at:], name) + content[at:]
+    return _sealed(to_parquet(frame, noted), name)
 
 
 def poll_from_parquet(content: bytes, path: str, name: str) -> PollFile | None:
     """The content of the file of the poll ``name``; None if it is not a whole poll."""
-    if not is_whole_poll(content, name):
+    if not is_whole(content, name):
         return None
     frame = from_parquet(content, path)
     noted = pl.read_parquet_metadata(io.BytesIO(content))
@@ -90,11 +88,21 @@ def poll_from_parquet(content: bytes, path: str, name: str) -> PollFile | None:
     return PollFile(polled_at, noted_at.replace(microsecond=0), noted.get(_ZONE, ""), frame)
 
 
-def is_whole_poll(content: bytes, name: str) -> bool:
-    """Whether the file of the poll ``name`` is unchanged, by its own seal."""
+def webhooks_to_parquet(frame: pl.DataFrame, name: str) -> bytes:
+    """The file of webhooks ``name``, of rows of raw_webhooks, with a seal as a poll's file has."""
+    return _sealed(to_parquet(frame), name)
+
+
+def is_whole(content: bytes, name: str) -> bool:
+    """Whether the file of the poll or of the webhooks ``name`` is unchanged, by its own seal."""
     at = _footer(content)
     begin = at - hashlib.sha256().digest_size
     return begin >= 0 and _seal(content[:begin], content[at:], name) == content[begin:at]
+
+
+def _sealed(content: bytes, name: str) -> bytes:
+    at = _footer(content)
+    return content[:at] + _seal(content[:at], content[at:], name) + content[at:]
 
 
 def _seal(before: bytes, after: bytes, name: str) -> bytes:

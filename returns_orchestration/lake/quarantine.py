@@ -12,7 +12,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from returns_orchestration.lake.parquet import from_parquet, from_untrusted, is_whole_poll
+from returns_orchestration.lake.parquet import from_parquet, from_untrusted, is_whole
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Quarantined(NamedTuple):
         """Its content; None where it cannot be read."""
         content = store.get(self.place) or b""
         poll, window = _POLL.fullmatch(self.path.rpartition("/")[2]), self.window
-        if poll and window and is_whole_poll(content, f"{window.key}/{poll[0][:-8]}"):
+        if poll and window and is_whole(content, f"{window.key}/{poll[0][:-8]}"):
             return from_parquet(content, self.place)
         return from_untrusted(content)
 

@@ -20,6 +20,7 @@ from returns_orchestration.lake.news import NEWS
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import QUARANTINE, QUARANTINE_BEFORE
 from returns_orchestration.lake.trial import TRIAL
+from returns_orchestration.lake.webhooks import RECEIVERS
 from returns_orchestration.state.changes import REPORTED
 
 if TYPE_CHECKING:
@@ -30,14 +31,18 @@ if TYPE_CHECKING:
     from returns_orchestration.window import Window
 
 Kind = Literal["torn", "altered", "missing", "foreign", "unfinished", "unreadable"]
-Remedy = Literal["make", "poll", "quarantine", "entry", "finish", "forget", "restore", "look"]
+Remedy = Literal[
+    "make", "poll", "webhooks", "quarantine", "entry", "finish", "forget", "restore", "look"
+]
 
 REMEDIES: Final[dict[Remedy, str]] = {
     "make": "`rebuild` makes it again",
     "poll": "`rebuild` quarantines the poll, then the hour is to be polled again",
+    "webhooks": "restore it from a backup; without one, `rebuild` quarantines it, and what polls "
+    "brought of its returns stays",
     "quarantine": "`rebuild` quarantines it",
     "entry": "`rebuild` writes it again",
-    "finish": "left by a killed run; the next run of the hour or `rebuild` finishes it",
+    "finish": "left by a killed process; its next start or `rebuild` finishes it",
     "forget": "`forget` without options carries it out",
     "restore": "restore it from a backup; without one, move it away and forget the people of that "
     "time again",
@@ -55,7 +60,17 @@ own, by which it is verified.
 """
 
 PASSED_OVER: Final = frozenset(
-    {"_alerts", REPORTED, NEWS, FORGOTTEN, QUARANTINE, QUARANTINE_BEFORE, RECORDS_BEFORE, BACKUP}
+    {
+        "_alerts",
+        REPORTED,
+        NEWS,
+        FORGOTTEN,
+        RECEIVERS,
+        QUARANTINE,
+        QUARANTINE_BEFORE,
+        RECORDS_BEFORE,
+        BACKUP,
+    }
 )
 """Folders of the lake that hold no tables: state of the pipeline, evidence, an earlier format."""
 

@@ -22,7 +22,8 @@ from returns_orchestration.errors import LakeDamaged, LakeError
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.journal import FileRecord, Made, Poll
 from returns_orchestration.lake.lake import is_file_of, made_path, poll_name
-from returns_orchestration.lake.parquet import is_whole_poll
+from returns_orchestration.lake.parquet import is_whole
+from returns_orchestration.lake.webhooks import entry_path, is_whole_file
 from returns_orchestration.state import findings
 from returns_orchestration.state.findings import SELF_NAMED, Finding
 from returns_orchestration.window import Day, Ever, Window, days_of
@@ -110,7 +111,7 @@ class Verifier:
         names.load(day, day)
         entries, found = self._entries(day, names)
         listed: dict[str, str] = {}
-        for table in (*HOURLY, *tables.MADE_DAILY):
+        for table in (*HOURLY, tables.RAW_WEBHOOKS, *tables.MADE_DAILY):
             names.load_files(table.name, day, day)
             listed |= dict.fromkeys(names.files(table.name, day) or (), table.name)
         made = {entry.period: entry for entry in entries if isinstance(entry, Made)}
@@ -156,7 +157,10 @@ class Verifier:
         listed: set[str],
     ) -> list[Finding]:
         raw = {path for path in listed if path.startswith(f"{tables.RAW_RETURNS.name}/")}
+        webhooks = {path for path in listed if path.startswith(f"{tables.RAW_WEBHOOKS.name}/")}
+        listed = listed - webhooks
         found = self._polls(window, names, raw) + self._marks(window, names)
+        found += self._webhooks(window, names, webhooks)
         of_tables = {window.key: made} if made else {}
         found += self._tables(window, tables.MADE_HOURLY, of_tables, listed - raw, names)
         hour = names.hour(window)
@@ -170,6 +174,29 @@ class Verifier:
         for path in self._lake.absent_entries(names, window, made.made_of if made else ()):
             remedy: Remedy = "entry" if journal.entry_named(path) else "poll"
             found.append(Finding(path, "missing", remedy, window))
+        return found
+
+    def _webhooks(self, window: Window, names: Names, there: set[str]) -> list[Finding]:
+        """The webhooks received in an hour: every file against its entry, and the reverse."""
+        entries = {entry_path(entry): entry for entry in names.hour(window).received}
+        found: list[Finding] = []
+        found += [
+            Finding(path, "missing", "webhooks", window)
+            for path in sorted(entries.keys() - there)
+            if self._lake.store.get(path) is None  # it may have come since the listing
+        ]
+        for path, content in self._contents(sorted(there), found):
+            if content is None:
+                continue
+            is_whole = is_whole_file(path, content)
+            if is_whole is None:
+                found.append(Finding(path, "foreign", "quarantine", window))
+            elif path not in entries:
+                kind: Kind = "unfinished" if is_whole else "torn"
+                found.append(Finding(path, kind, "finish" if is_whole else "quarantine", window))
+            elif not is_whole:
+                kind = "altered" if len(content) == entries[path].size else "torn"
+                found.append(Finding(path, kind, "webhooks", window))
         return found
 
     @staticmethod
@@ -215,7 +242,7 @@ class Verifier:
                 if kind:
                     remedy: Remedy = "finish" if is_file_of(content, polls[path]) else "poll"
                     found.append(Finding(path, kind, remedy, window, number))
-            elif is_whole_poll(content, poll_name(window, number)):
+            elif is_whole(content, poll_name(window, number)):
                 found.append(Finding(path, "unfinished", "finish", window, number))
             else:
                 kind = "altered" if content.endswith(b"PAR1") else "torn"

@@ -38,6 +38,7 @@ from returns_orchestration.tables.returns import (
     RETURNS,
     WEBHOOK,
 )
+from returns_orchestration.tables.webhooks import RAW_WEBHOOKS
 
 __all__ = [
     "ADDITIONAL",
@@ -53,6 +54,7 @@ __all__ = [
     "MADE_HOURLY",
     "NUMBER",
     "RAW_RETURNS",
+    "RAW_WEBHOOKS",
     "RECORD",
     "REFERENCE",
     "REFUND_MODES",
@@ -84,7 +86,7 @@ MADE_HOURLY = (
 MADE_DAILY = tuple(aggregate.daily for aggregate in AGGREGATES)
 """The tables made from the rows of `returns` and `return_items` for one day."""
 
-TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, LATENESS, ALERTS)
+TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, LATENESS, RAW_WEBHOOKS, ALERTS)
 """Every table of the lake, in flow order."""
 
 BY_NAME = {table.name: table for table in TABLES}

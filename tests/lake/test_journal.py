@@ -18,9 +18,11 @@ from returns_orchestration.lake.journal import (
     Erased,
     FileRecord,
     From,
+    Listened,
     Lost,
     Made,
     Poll,
+    Received,
     Rezoned,
     To,
     Waived,
@@ -89,6 +91,22 @@ entries: dict[str, st.SearchStrategy[Entry]] = {
         size=st.integers(0, 10**12),
         sha256=shas,
     ),
+    "received": st.builds(
+        Received,
+        period=periods,
+        instance=hexadecimal(8),
+        first=numbers,
+        rows=st.integers(1, 10**7),
+        size=st.integers(0, 10**12),
+        sha256=shas,
+    ),
+    "listened": st.builds(
+        Listened,
+        period=periods,
+        instance=hexadecimal(8),
+        begin=st.integers(0, 3600),
+        until=st.integers(0, 3600),
+    ),
     "waived": st.builds(Waived, period=periods, why=st.text(), at=moments),
     "damaged": st.builds(Damaged, period=periods, file=st.text()),
     "made": st.builds(
@@ -106,7 +124,7 @@ entries: dict[str, st.SearchStrategy[Entry]] = {
         references=st.binary(max_size=40),
     ),
 }
-NAMED = frozenset({"poll", "lost", "from", "to", "rezoned", "erased"})
+NAMED = frozenset({"poll", "lost", "from", "to", "rezoned", "erased", "received", "listened"})
 """Kinds whose name holds the whole entry."""
 
 each_kind = pytest.mark.parametrize("kind", entries)

@@ -21,9 +21,11 @@ from returns_orchestration.lake.journal import (
     Entry,
     Erased,
     From,
+    Listened,
     Lost,
     Made,
     Poll,
+    Received,
     Rezoned,
     To,
     Waived,
@@ -74,6 +76,10 @@ def one_of_each(window: Window = HOUR, other: Window = FAR) -> dict[str, Entry]:
         "again": Again(period=period, at=at(30), references=["R-1"]),
         "rezoned": Rezoned(period=period, number=1, change=1, zone="Asia/Kolkata"),
         "erased": Erased(period=period, number=7, change=1, what="some", size=300, sha256="0e" * 8),
+        "received": Received(
+            period=period, instance="0f" * 4, first=1, rows=2, size=300, sha256="0e" * 8
+        ),
+        "listened": Listened(period=period, instance="0f" * 4, begin=0, until=3600),
         "waived": Waived(period=period, why="closed", at=at(20)),
         "damaged": Damaged(period=period, file="returns/x"),
         "made": made_of(window),

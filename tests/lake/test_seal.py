@@ -19,9 +19,11 @@ from returns_orchestration.lake.journal import (
     Erased,
     FileRecord,
     From,
+    Listened,
     Lost,
     Made,
     Poll,
+    Received,
     Rezoned,
     To,
     Waived,
@@ -67,6 +69,10 @@ ENTRIES: dict[str, Entry] = {
     "again": Again(period=HOUR.key, at=at(13), references=["R-1", "R-é"]),
     "rezoned": Rezoned(period=HOUR.key, number=1, change=2, zone="Etc/GMT+5"),
     "erased": Erased(period=HOUR.key, number=1, change=2, what="all", size=400, sha256="0d" * 8),
+    "received": Received(
+        period=HOUR.key, instance="0f" * 4, first=12, rows=2, size=400, sha256="0d" * 8
+    ),
+    "listened": Listened(period=HOUR.key, instance="0f" * 4, begin=7, until=3600),
     "waived": Waived(period=HOUR.key, why="closed", at=at(20)),
     "damaged": Damaged(period=HOUR.key, file="returns/x"),
     "made": MADE,

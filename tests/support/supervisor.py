@@ -22,6 +22,7 @@ INSTALLED = "/opt/returns-orchestration/bin/returns-orchestration"
 SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
 RESTART_SECONDS = 1
 CODE_SERVER, DAEMON, WEBSERVER = "code-server", "daemon", "webserver"
+RECEIVER = "receive"
 
 
 class Supervisor:
@@ -45,6 +46,8 @@ class Supervisor:
             (command,) = re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE)
             if command.endswith(f" {WEBSERVER}"):
                 command += f" --port {port}"
+            if command.endswith(f" {RECEIVER}") and "RETURNS_WEBHOOK_KEYS" not in self.variables:
+                continue
             thread = threading.Thread(
                 target=self._keep, args=(command.replace(INSTALLED, SCRIPT).split(),)
             )
@@ -52,7 +55,7 @@ class Supervisor:
             thread.start()
 
     def _keep(self, command: list[str]) -> None:
-        part = command[2]
+        part = RECEIVER if RECEIVER in command else command[2]
         while not self._ending:
             if part not in self.held:
                 self._start(part, command)

@@ -1,0 +1,83 @@
+"""`receive`: the receiver of webhooks in the foreground, and `--check` of the way to it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.settings import load_settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from returns_orchestration.settings import Settings
+
+MEGABYTE = 1_000_000
+
+
+def receive(
+    check: Annotated[
+        str, typer.Option("--check", metavar="URL", help="Send a test to URL instead.")
+    ] = "",
+) -> None:
+    """Receive webhooks until SIGTERM: each is stored durably before it is answered with 200.
+
+    Listens at RETURNS_WEBHOOK_LISTEN, accepts the keys in RETURNS_WEBHOOK_KEYS, and brings what it
+    received into the lake once a minute. With --check it sends one marked test to URL, the address
+    that ClickPost is given, and names the hop that loses the key; exits 1 where the test is not
+    accepted.
+    """
+    settings = load_settings()
+    keys = _keys(settings)
+    if check:
+        from returns_orchestration.cli.receive_check import check_the_way  # noqa: PLC0415
+
+        raise typer.Exit(0 if check_the_way(settings, check, keys[0]) else 1)
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.receiver.serving import Address, serve  # noqa: PLC0415
+
+    logging.getLogger("returns_orchestration").setLevel(logging.WARNING)
+    logging.basicConfig(format="%(message)s")
+    stop = threading.Event()
+
+    def end(_: int, __: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    host, port = settings.listens_at
+    lake = Lake(open_store(settings.lake))
+    is_drained = serve(
+        lake,
+        Address(host, port, settings.webhook_path),
+        keys,
+        spool=settings.spool,
+        spool_bytes=settings.webhook_spool_mb * MEGABYTE,
+        max_bytes=settings.webhook_max_bytes,
+        stop=stop,
+        on_start=lambda bound: typer.echo(
+            f"Receiving webhooks at http://{settings.webhook_listen.rpartition(':')[0]}:{bound}"
+            f"{settings.webhook_path}; they go to {settings.lake}."
+        ),
+    )
+    if not stop.is_set():
+        typer.echo("The receiver ended by itself.", err=True)
+        raise typer.Exit(1)
+    left = "" if is_drained else " Some deliveries stay in the spool; the next start takes them."
+    typer.echo(f"Stopped.{left}")
+
+
+def _keys(settings: Settings) -> list[str]:
+    keys = [key.get_secret_value() for key in settings.webhook_keys]
+    if not keys:
+        raise SettingsError(
+            "RETURNS_WEBHOOK_KEYS is not set: anybody could send webhooks.",
+            next_step="Set it to a long random text, and give ClickPost the same as the header "
+            "`webhook_key`.",
+        )
+    return keys

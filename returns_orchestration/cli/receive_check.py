@@ -1,0 +1,130 @@
+"""`receive --check URL`: a marked test by the way that ClickPost's webhooks take.
+
+The key goes by the header `webhook_key`, by Authorization, and in the path, until one is accepted.
+Which of them arrive tells what a proxy in between takes away: nginx drops a header with an
+underscore unless it is told otherwise. An answer of the receiver itself has a header of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import httpx
+import typer
+
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.lake.webhooks import CHECK
+from returns_orchestration.network import proxy_for, trusted_certificates
+from returns_orchestration.receiver.app import ANSWERED_BY, HEALTH, TOKEN
+
+if TYPE_CHECKING:
+    from returns_orchestration.settings import Settings
+
+SECONDS = 15.0
+NGINX = "nginx needs `underscores_in_headers on;` to pass it"
+
+
+class Answer(NamedTuple):
+    """What came back: the status, and whether the receiver itself gave it."""
+
+    status: int
+    is_ours: bool
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the test was stored."""
+        return self.is_ours and self.status == 200
+
+
+def check_the_way(settings: Settings, url: str, key: str) -> bool:
+    """Send the test, say what came of it, and whether the way is good. Raises SettingsError."""
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise SettingsError(
+            f"--check {url!r} is no address.",
+            next_step="Give the address that ClickPost has, such as https://hooks.example/clickpost.",
+        )
+    typer.echo(_receiver_here(settings))
+    has_token = TOKEN in urlsplit(url).path
+    ways = {"path": (url, {})} if has_token else _ways(url, key)
+    for way, (address, headers) in ways.items():
+        try:
+            answer = _post(address, headers)
+        except httpx.HTTPError as error:
+            typer.echo(f"{url} cannot be reached: {type(error).__name__}.")
+            return False
+        if answer.is_accepted:
+            typer.echo(ACCEPTED["header" if has_token else way])
+            return way == "header" or has_token
+        if not (answer.is_ours and answer.status in REFUSED):
+            typer.echo(_fault(answer))
+            return False
+    typer.echo(
+        "The receiver answered, and no key was accepted. It has other keys than "
+        "RETURNS_WEBHOOK_KEYS here, or a proxy replaces them."
+    )
+    return False
+
+
+REFUSED = frozenset({401, 404, 429})
+ACCEPTED = {
+    "header": "OK: the test was stored.",
+    "authorization": "The header `webhook_key` does not arrive, and Authorization does: a proxy "
+    f"drops it; {NGINX}. Or let ClickPost send the key as Authorization.",
+    "path": "Neither `webhook_key` nor Authorization arrives, and the key in the path does. "
+    f"Correct the proxy ({NGINX}), or use the address with {TOKEN} and the key after it.",
+}
+
+
+def _ways(url: str, key: str) -> dict[str, tuple[str, dict[str, str]]]:
+    return {
+        "header": (url, {"webhook_key": key}),
+        "authorization": (url, {"Authorization": key}),
+        "path": (f"{url.rstrip('/')}{TOKEN}{quote(key, safe='')}", {}),
+    }
+
+
+def _fault(answer: Answer) -> str:
+    if 300 <= answer.status < 400:
+        return (
+            f"It is redirected ({answer.status}), and ClickPost may not follow. Give ClickPost the "
+            "address that it leads to."
+        )
+    if not answer.is_ours:
+        return (
+            f"A proxy or another server answered with {answer.status}; the test did not reach the "
+            "receiver. Correct the address or the proxy."
+        )
+    if answer.status == 503:
+        return "The receiver cannot store anything now (503). Its log gives the reason."
+    return f"The receiver answered with {answer.status}."
+
+
+def _post(url: str, headers: dict[str, str]) -> Answer:
+    body = {CHECK: datetime.now(UTC).isoformat(timespec="seconds")}
+    with _client(url) as client:
+        answer = client.post(
+            url,
+            content=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **headers},
+        )
+    return Answer(answer.status_code, ANSWERED_BY in answer.headers)
+
+
+def _client(url: str) -> httpx.Client:
+    transport = httpx.HTTPTransport(trusted_certificates(), proxy=proxy_for(url))
+    return httpx.Client(timeout=SECONDS, transport=transport)
+
+
+def _receiver_here(settings: Settings) -> str:
+    """Whether a receiver of this machine answers; the public address may lead to another one."""
+    url = f"http://{settings.webhook_listen}{HEALTH}"
+    try:
+        with _client(url) as client:
+            answer = client.get(url)
+    except httpx.HTTPError:
+        return f"No receiver listens at {settings.webhook_listen} of this machine."
+    state = "is well" if answer.is_success else "cannot store or drain now"
+    return f"The receiver at {settings.webhook_listen} of this machine {state}."

@@ -1,0 +1,231 @@
+"""The drain moves deliveries from the spool into the lake, once a minute and after 8 MB.
+
+A batch is some deliveries in a row that came in one hour. It is noted in the spool, then its file
+is put under a name that follows from its first number, and only then its rows are removed. Killed
+in between, the next receiver puts the same file again, which changes nothing.
+
+It also records in which times deliveries could be stored, which tells our own downtime from
+webhooks that ClickPost did not send, and what the receiver notes about itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration.errors import LakeError, SpoolUnwritable
+from returns_orchestration.lake.webhooks import NumbersTaken, ReceiverNote, Webhook, moment
+from returns_orchestration.receiver.spool import Batch
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from returns_orchestration.lake import Lake
+    from returns_orchestration.receiver.app import Counts
+    from returns_orchestration.receiver.spool import Spool
+
+DRAIN_SECONDS: Final = 60.0
+DRAIN_BYTES: Final = 8_000_000
+SPAN_SECONDS: Final = 15.0
+"""How often the time of listening is noted: a kill loses no more of it."""
+
+TICK_SECONDS: Final = 1.0
+JUMP_SECONDS: Final = 5.0
+"""A clock that goes this much faster or slower than time passes was set."""
+
+MOST_TAKEN: Final = 3
+"""How often a batch is put under another name, before it has to wait."""
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Drain:
+    """Drains ``spool`` into ``lake`` in a thread of its own, between ``start`` and ``stop``."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        lake: Lake,
+        counts: Counts,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        seconds: float = DRAIN_SECONDS,
+    ) -> None:
+        """``clock`` gives nanoseconds since 1970; ``seconds`` is how often it drains."""
+        self._spool = spool
+        self._lake = lake
+        self._counts = counts
+        self._clock = clock
+        self._seconds = seconds
+        self._since = moment(clock() // 1_000)
+        self._span: _Span | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
+        self.problem = ""
+        """Why the last drain failed; "" where all is well."""
+
+    def start(self) -> None:
+        """Begin, with what an earlier receiver has left."""
+        self._thread.start()
+
+    def stop(self, seconds: float) -> bool:
+        """Drain once more and end; whether that was done within ``seconds``."""
+        self._stopped.set()
+        self._thread.join(seconds)
+        return not (self._thread.is_alive() or self.problem)
+
+    def _run(self) -> None:
+        drained_at = spanned_at = -float("inf")
+        while True:
+            is_last = self._stopped.is_set()
+            now = time.monotonic()
+            if is_last or now >= spanned_at + SPAN_SECONDS:
+                spanned_at = now
+                self._listen()
+            is_due = now >= drained_at + self._seconds or self._spool.size >= DRAIN_BYTES
+            if is_last or (is_due and (not self.problem or now >= drained_at + TICK_SECONDS * 5)):
+                self.drain(is_last=is_last)
+                drained_at = time.monotonic()
+            if is_last:
+                return
+            self._stopped.wait(min(TICK_SECONDS, self._seconds))
+
+    def drain(self, *, is_last: bool = False) -> None:
+        """Put into the lake what the spool holds; an error is kept in ``problem``."""
+        problem = ""
+        try:
+            self._lake.ensure_format(begin=True)
+            self._put_all()
+            self._put_spans(is_last=is_last)
+            self._lake.webhooks.note(self._note(is_last=is_last))
+        except (LakeError, SpoolUnwritable) as error:
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001 - deliveries stay in the spool, and the next try may do
+            problem = f"The spool was not drained: {type(error).__name__}."
+        if problem and problem != self.problem:
+            _LOG.error("%s Deliveries stay in the spool.", problem)
+        elif self.problem and not problem:
+            _LOG.warning("Deliveries reach the lake again.")
+        self.problem = problem
+
+    # ---- deliveries
+
+    def _put_all(self) -> None:
+        has_removed = False
+        for batch in self._batches():
+            if not batch.is_put:
+                self._put(batch)
+            self._spool.remove(batch)
+            has_removed = True
+        if has_removed:
+            self._spool.compact()
+
+    def _batches(self) -> Iterator[Batch]:
+        """The batches that an earlier drain has left, then new ones, each noted."""
+        yield from self._spool.batches()
+        while rows := self._spool.unbatched():
+            first, received_at, size = rows[0]
+            window, last = Window.of(moment(received_at)), first
+            for number, at, more in rows[1:]:
+                if Window.of(moment(at)) != window or size + more > DRAIN_BYTES:
+                    break
+                last, size = number, size + more
+            batch = Batch(first, last)
+            self._spool.note(batch)
+            yield batch
+
+    def _put(self, batch: Batch) -> None:
+        deliveries = [
+            Webhook(stored.id, moment(of.received_at), of.content_type, of.redelivered, of.body)
+            for stored in self._spool.of(batch)
+            for of in [stored.delivery]
+        ]
+        for _ in range(MOST_TAKEN):
+            try:
+                self._lake.webhooks.put(self._spool.instance, deliveries)
+            except NumbersTaken:
+                self._spool.rename()
+            else:
+                return
+        self._lake.webhooks.put(self._spool.instance, deliveries)
+
+    # ---- times of listening
+
+    def _listen(self) -> None:
+        """Note that deliveries could be stored until now."""
+        try:
+            if self._spool.problem or self._spool.is_full:
+                self._span = None
+                return
+            now, passed = self._clock() // 1_000, time.monotonic()
+            span = self._span
+            if span is None or span.is_of_another_clock(now, passed):
+                span = _Span(now, now, passed)
+            self._span = _Span(span.begin, now, passed)
+            if now > span.begin:
+                self._spool.set_span(span.begin, now)
+        except SpoolUnwritable:
+            self._span = None
+
+    def _put_spans(self, *, is_last: bool) -> None:
+        """Put what cannot grow any more: hours that are over, and spans that have ended."""
+        hour = Window.of(moment(self._clock() // 1_000)).start
+        for begin, until in self._spool.spans():
+            is_growing = self._span is not None and begin == self._span.begin and not is_last
+            end = moment(until)
+            if is_growing:
+                end = min(end, hour)
+            if end <= moment(begin):
+                continue
+            self._lake.webhooks.listened(self._spool.instance, moment(begin), end)
+            if is_growing and self._span is not None:
+                rest = _microseconds(end), self._span.until
+                self._span = _Span(*rest, self._span.passed)
+                self._spool.cut_span(begin, rest)
+            else:
+                self._spool.cut_span(begin)
+
+    def _note(self, *, is_last: bool) -> ReceiverNote:
+        counts = self._counts
+        return ReceiverNote(
+            instance=self._spool.instance,
+            at=moment(self._clock() // 1_000),
+            since=self._since,
+            stored=counts.stored,
+            last_stored=_at(counts.last_stored),
+            refused=counts.refused,
+            without_key=counts.without_key,
+            last_refused=_at(counts.last_refused),
+            not_stored=counts.not_stored,
+            last_not_stored=_at(counts.last_not_stored),
+            waiting=self._spool.waiting(),
+            problem=self._spool.problem,
+            set_aside=str(self._spool.set_aside or ""),
+            ended=is_last,
+        )
+
+
+class _Span:
+    """A time in which deliveries could be stored; ``passed`` is its end by the monotonic clock."""
+
+    def __init__(self, begin: int, until: int, passed: float) -> None:
+        self.begin = begin
+        self.until = until
+        self.passed = passed
+
+    def is_of_another_clock(self, now: int, passed: float) -> bool:
+        """Whether the clock was set meanwhile, or this process was stopped."""
+        by_clock = (now - self.until) / 1_000_000
+        return abs(by_clock - (passed - self.passed)) > JUMP_SECONDS or by_clock > 2 * SPAN_SECONDS
+
+
+def _at(seconds: float | None) -> datetime | None:
+    return None if seconds is None else moment(int(seconds * 1_000_000))
+
+
+def _microseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)

@@ -1,0 +1,181 @@
+"""`receive --check`, straight to the receiver and through nginx with the shipped configuration."""
+
+from __future__ import annotations
+
+import getpass
+import http.server
+import os
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+from support import forked
+from support.receive_process import free_port
+from support.receivers import KEY, Listening, bodies, listening
+
+from returns_orchestration.lake.webhooks import CHECK
+
+NGINX = Path(__file__).parents[2] / "deploy/nginx/returns-webhooks.conf"
+NAME = "hooks.example.com"
+UNDERSCORES = "    underscores_in_headers on;\n"
+CONNECTION = '        proxy_set_header Connection "";\n'
+NO_LOGIN = '        proxy_set_header Authorization "";\n'
+
+with_nginx = pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx")
+
+
+def check(url: str, folder: Path, listen: str, **variables: str) -> tuple[int, str]:
+    """Exit code and output of `receive --check`."""
+    environment = os.environ | {
+        "RETURNS_LAKE": str(folder / "lake"),
+        "RETURNS_WEBHOOK_KEYS": KEY,
+        "RETURNS_WEBHOOK_LISTEN": listen,
+        "NO_PROXY": "*",
+        **variables,
+    }
+    done = forked.run(("receive", "--check", url), folder, environment, 120)
+    assert KEY not in done.stdout + done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def address(receiver: Listening) -> str:
+    url = httpx.URL(receiver.url)
+    return f"{url.host}:{url.port}"
+
+
+@contextmanager
+def through_nginx(
+    receiver: Listening, folder: Path, changes: dict[str, str]
+) -> Iterator[tuple[str, Path]]:
+    """The address behind nginx, and the file of certificates that trusts it."""
+    authority, port = trustme.CA(), free_port()
+    certificate = authority.issue_cert(NAME, "127.0.0.1")
+    certificate.private_key_pem.write_to_path(folder / "hooks.key")
+    certificate.cert_chain_pems[0].write_to_path(folder / "hooks.crt")
+    authority.cert_pem.write_to_path(folder / "trusted.pem")
+    text = NGINX.read_text()
+    for shipped, here in (
+        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        ("    ssl_certificate     /etc/nginx/", f"    ssl_certificate {folder}/"),
+        ("    ssl_certificate_key /etc/nginx/", f"    ssl_certificate_key {folder}/"),
+        ("http://127.0.0.1:8351", f"http://{address(receiver)}"),
+        *changes.items(),
+    ):
+        assert text.count(shipped) == 1, shipped
+        text = text.replace(shipped, here)
+    (folder / "hooks.conf").write_text(text)
+    paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f"{name}_temp_path {folder}/{name};" for name in paths)
+    (folder / "nginx.conf").write_text(
+        f"user {getpass.getuser()}; daemon off; pid {folder}/pid; error_log {folder}/error.log;"
+        f" events {{}} http {{ access_log {folder}/access.log; {temporary}"
+        f" include {folder}/hooks.conf; }}"
+    )
+    command = [str(shutil.which("nginx")), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    with subprocess.Popen(command, cwd=folder) as process:  # noqa: S603
+        try:
+            url = f"https://127.0.0.1:{port}"
+            context = ssl.create_default_context(cafile=str(folder / "trusted.pem"))
+            for _ in range(600):
+                try:
+                    httpx.get(f"{url}/clickpost", verify=context, trust_env=False)
+                    break
+                except httpx.HTTPError:
+                    threading.Event().wait(0.05)
+            yield f"{url}/clickpost", folder / "trusted.pem"
+        finally:
+            process.terminate()
+
+
+def test_a_good_way_stores_one_marked_test(tmp_path: Path) -> None:
+    with listening(tmp_path) as receiver:
+        code, said = check(receiver.url, tmp_path, address(receiver))
+        assert (code, said.splitlines()) == (
+            0,
+            [
+                f"The receiver at {address(receiver)} of this machine is well.",
+                "OK: the test was stored.",
+            ],
+        )
+        with_token = check(f"{receiver.url}/t/{KEY}", tmp_path, address(receiver))[0]
+        assert with_token == 0
+    assert [CHECK.encode() in body for body in bodies(tmp_path / "lake")] == [True, True]
+
+
+def test_a_receiver_with_other_keys_is_named(tmp_path: Path) -> None:
+    with listening(tmp_path, keys=("another",)) as receiver:
+        code, said = check(receiver.url, tmp_path, "127.0.0.1:1")
+    assert code == 1
+    assert "No receiver listens at 127.0.0.1:1 of this machine." in said
+    assert "The receiver answered, and no key was accepted." in said
+
+
+def test_an_address_without_a_receiver_is_named(tmp_path: Path) -> None:
+    port = free_port()
+    code, said = check(f"http://127.0.0.1:{port}/clickpost", tmp_path, f"127.0.0.1:{port}")
+    assert code == 1
+    assert "cannot be reached: ConnectError" in said
+    assert check("clickpost", tmp_path, f"127.0.0.1:{port}")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(301, "It is redirected (301)"), (200, "A proxy or another server answered with 200")],
+)
+def test_another_server_is_told_from_the_receiver(tmp_path: Path, status: int, words: str) -> None:
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/clickpost"
+        code, said = check(url, tmp_path, "127.0.0.1:1")
+        server.shutdown()
+        thread.join()
+    assert code == 1
+    assert words in said
+
+
+@with_nginx
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({}, 0, "OK: the test was stored."),
+        ({UNDERSCORES: ""}, 1, "drops it; nginx needs `underscores_in_headers on;` to pass it"),
+        (
+            {UNDERSCORES: "", CONNECTION: CONNECTION + NO_LOGIN},
+            1,
+            "Neither `webhook_key` nor Authorization arrives",
+        ),
+    ],
+    ids=["as shipped", "without underscores", "without Authorization, too"],
+)
+def test_the_hop_that_loses_the_key_is_named(
+    tmp_path: Path, changes: dict[str, str], code: int, words: str
+) -> None:
+    with (
+        listening(tmp_path) as receiver,
+        through_nginx(receiver, tmp_path, changes) as (url, trusted),
+    ):
+        found, said = check(url, tmp_path, address(receiver), SSL_CERT_FILE=str(trusted))
+        assert words in said
+        assert found == code
+    logged = "".join(file.read_text() for file in tmp_path.glob("*.log"))
+    assert KEY not in logged
+    assert len(bodies(tmp_path / "lake")) == 1

@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from support.receivers import bodies, deliveries
+
+from returns_orchestration.errors import LakeUnwritable
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.lake.store import FolderStore
+from returns_orchestration.receiver import drain as module
+from returns_orchestration.receiver.app import Counts
+from returns_orchestration.receiver.drain import Drain
+from returns_orchestration.receiver.spool import Batch, Delivery, Spool
+from returns_orchestration.window import Window
+
+HOUR = Window(datetime(2026, 11, 9, 11, tzinfo=UTC))
+
+
+class Clock:
+    """Nanoseconds since 1970, set by hand."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return round(self.now.timestamp() * 1e9)
+
+    def pass_by(self, monkeypatch: pytest.MonkeyPatch, seconds: float, *, jump: float = 0) -> None:
+        """Let time pass on both clocks, and set this one ``jump`` seconds ahead."""
+        passed = module.time.monotonic() + seconds
+        monkeypatch.setattr(module.time, "monotonic", lambda: passed)
+        self.now += timedelta(seconds=seconds + jump)
+
+
+class Dies(BaseException):
+    """The process is killed here."""
+
+
+class MortalStore(FolderStore):
+    """A folder whose process dies after so many more changes; None: never."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.changes_left: int | None = None
+
+    def create(self, path: str, content: bytes) -> bool:
+        self._live()
+        return super().create(path, content)
+
+    def put(self, path: str, content: bytes) -> None:
+        self._live()
+        super().put(path, content)
+
+    def _live(self) -> None:
+        if self.changes_left is not None:
+            self.changes_left -= 1
+            if self.changes_left < 0:
+                raise Dies
+
+
+class MortalSpool(Spool):
+    """A spool whose process dies after so many more transactions of the drain; None: never."""
+
+    calls_left: int | None = None
+
+    def call(self, change: Callable[[sqlite3.Connection], object]) -> Any:
+        if self.calls_left is not None:
+            self.calls_left -= 1
+            if self.calls_left < 0:
+                raise Dies
+        return super().call(change)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    with Spool(tmp_path / "spool.db", 100_000_000) as found:
+        yield found
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(HOUR.end + timedelta(minutes=5))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(open_store(str(tmp_path / "lake")))
+
+
+def fill(spool: Spool, *times: datetime, size: int = 10) -> None:
+    async def all_of_them() -> None:
+        loop = asyncio.get_running_loop()
+        at = [round(time.timestamp() * 1e6) for time in times]
+        put = [spool.put(Delivery(t, "", redelivered=False, body=b"x" * size), loop) for t in at]
+        assert all(await asyncio.gather(*put))
+
+    asyncio.run(all_of_them())
+
+
+def paths(tmp_path: Path) -> list[str]:
+    folder = tmp_path / "lake/raw_webhooks"
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
+
+
+def listened(lake: Lake, window: Window) -> list[tuple[int, int]]:
+    names = lake.names()
+    return sorted((entry.begin, entry.until) for entry in names.hour(window).listened)
+
+
+def test_deliveries_go_into_files_by_the_hour_of_their_receipt(
+    tmp_path: Path, spool: Spool, lake: Lake
+) -> None:
+    times = [HOUR.end - timedelta(microseconds=1), HOUR.end, HOUR.start]  # a clock was set back
+    fill(spool, *times)
+    Drain(spool, lake, Counts()).drain()
+    assert paths(tmp_path) == [
+        f"date=2026-11-09/hour=11/{spool.instance}-0000000001.parquet",
+        f"date=2026-11-09/hour=11/{spool.instance}-0000000003.parquet",
+        f"date=2026-11-09/hour=12/{spool.instance}-0000000002.parquet",
+    ]
+    rows = deliveries(lake.store.uri(""))
+    assert rows.get_column("received_at").to_list() == times
+    assert rows.get_column("position").to_list() == [1, 2, 3]
+    assert spool.waiting() == 0
+
+
+def test_a_file_holds_some_megabytes(
+    tmp_path: Path, spool: Spool, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DRAIN_BYTES", 10_000)
+    fill(spool, *[HOUR.start] * 25, size=1_000)
+    Drain(spool, lake, Counts()).drain()
+    assert len(paths(tmp_path)) == 3
+    assert deliveries(lake.store.uri("")).height == 25
+
+
+@pytest.mark.parametrize("place", ["change of the lake", "transaction of the spool"])
+def test_every_delivery_is_drained_once_wherever_the_receiver_is_killed(
+    tmp_path: Path, place: str
+) -> None:
+    for point in range(100):
+        folder = tmp_path / f"{point}"
+        store = MortalStore(folder / "lake")
+        has_died = False
+        with MortalSpool(folder / "spool.db", 100_000_000) as spool:
+            fill(spool, HOUR.start, HOUR.start, HOUR.end)
+            if place == "change of the lake":
+                store.changes_left = point
+            else:
+                spool.calls_left = point
+            try:
+                Drain(spool, Lake(store), Counts()).drain()
+            except Dies:
+                has_died = True
+        lake = Lake(open_store(str(folder / "lake")))
+        with Spool(folder / "spool.db", 100_000_000) as again:
+            Drain(again, lake, Counts()).drain()
+            assert again.waiting() == 0
+            assert again.batches() == []
+        assert deliveries(folder / "lake").get_column("position").to_list() == [1, 2, 3], point
+        names = lake.names()
+        assert [entry.rows for entry in names.hour(HOUR).received] == [2]
+        assert [entry.rows for entry in names.hour(HOUR.next).received] == [1]
+        if not has_died:
+            break
+    assert point > 5
+
+
+def test_numbers_that_another_spool_has_used_are_given_to_another_instance(
+    tmp_path: Path, lake: Lake
+) -> None:
+    """A spool that was restored from a copy gives its numbers once more."""
+    with Spool(tmp_path / "spool.db", 100_000_000):
+        pass
+    copy = (tmp_path / "spool.db").read_bytes()
+    with Spool(tmp_path / "spool.db", 100_000_000) as spool:
+        fill(spool, HOUR.start)
+        Drain(spool, lake, Counts()).drain()
+        before = spool.instance
+    (tmp_path / "spool.db").write_bytes(copy)
+    with Spool(tmp_path / "spool.db", 100_000_000) as spool:
+        assert spool.instance == before
+        fill(spool, HOUR.start + timedelta(minutes=1))
+        Drain(spool, lake, Counts()).drain()
+        assert spool.instance != before
+    rows = deliveries(lake.store.uri(""))
+    assert rows.height == 2
+    assert rows.get_column("instance").n_unique() == 2
+
+
+def test_a_damaged_file_in_its_place_is_quarantined(
+    tmp_path: Path, spool: Spool, lake: Lake
+) -> None:
+    place = tmp_path / f"lake/raw_webhooks/{HOUR.path}/{spool.instance}-0000000001.parquet"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"torn")
+    fill(spool, HOUR.start)
+    Drain(spool, lake, Counts()).drain()
+    assert bodies(tmp_path / "lake") == [b"x" * 10]
+    assert [file.read_bytes() for file in (tmp_path / "lake/_quarantine").rglob("*.????????")] == [
+        b"torn"
+    ]
+
+
+def test_what_another_release_of_polars_wrote_is_recorded_as_it_stands(
+    tmp_path: Path, spool: Spool, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between file and entry, then upgraded: other bytes, the same deliveries."""
+    from returns_orchestration.lake import parquet, webhooks  # noqa: PLC0415
+
+    fill(spool, HOUR.start)
+    store = MortalStore(tmp_path / "lake")
+    Lake(store).ensure_format(begin=True)
+    store.changes_left = 1
+    with pytest.raises(Dies):
+        Drain(spool, Lake(store), Counts()).drain()
+    (path,) = (tmp_path / "lake/raw_webhooks").rglob("*.parquet")
+    before = path.read_bytes()
+
+    def other(frame: pl.DataFrame, name: str) -> bytes:
+        return parquet._sealed(parquet.to_parquet(frame, {"release": "another"}), name)
+
+    monkeypatch.setattr(webhooks, "webhooks_to_parquet", other)
+    Drain(spool, lake, Counts()).drain()
+    assert path.read_bytes() == before
+    (entry,) = lake.names().hour(HOUR).received
+    assert entry.size == len(before)
+    assert lake.webhooks.is_sound(entry)
+
+
+def test_a_lake_that_cannot_be_written_keeps_deliveries_in_the_spool(
+    spool: Spool, lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise LakeUnwritable("The lake", "no space")
+
+    drain = Drain(spool, lake, Counts())
+    fill(spool, HOUR.start)
+    with monkeypatch.context() as patch:
+        patch.setattr(lake.webhooks, "put", full)
+        for _ in range(3):
+            drain.drain()
+        assert spool.waiting() == 1
+        assert drain.problem
+    drain.drain()
+    assert (spool.waiting(), drain.problem) == (0, "")
+    assert len(caplog.messages) == 2, "one line when it begins, and one when it is over"
+
+
+def test_what_nobody_expects_keeps_deliveries_and_shows_no_body(
+    spool: Spool, lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        message = "body of somebody"
+        raise ValueError(message)
+
+    drain = Drain(spool, lake, Counts())
+    fill(spool, HOUR.start)
+    monkeypatch.setattr(lake.webhooks, "put", fail)
+    drain.drain()
+    assert spool.waiting() == 1
+    assert "ValueError" in drain.problem
+    assert "somebody" not in drain.problem + caplog.text
+
+
+def test_the_time_of_listening_is_recorded_by_the_hour(
+    spool: Spool, lake: Lake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now = HOUR.start + timedelta(minutes=30)
+    drain = Drain(spool, lake, Counts(), clock=clock)
+    drain._listen()
+    for _ in range(40 * 4):
+        clock.pass_by(monkeypatch, 15)
+        drain._listen()
+    drain.drain()
+    assert listened(lake, HOUR) == [(1800, 3600)]
+    assert listened(lake, HOUR.next) == [], "it still grows"
+    clock.pass_by(monkeypatch, 10)
+    drain._listen()
+    drain.drain(is_last=True)
+    assert listened(lake, HOUR.next) == [(0, 610)]
+
+
+def test_a_killed_receiver_has_listened_until_its_last_note(
+    tmp_path: Path, lake: Lake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Spool(tmp_path / "spool.db", 100_000_000) as spool:
+        drain = Drain(spool, lake, Counts(), clock=clock)
+        drain._listen()
+        clock.pass_by(monkeypatch, 15)
+        drain._listen()
+    clock.pass_by(monkeypatch, 7200)
+    with Spool(tmp_path / "spool.db", 100_000_000) as spool:
+        drain = Drain(spool, lake, Counts(), clock=clock)
+        drain._listen()
+        drain.drain()
+    assert listened(lake, HOUR.next) == [(300, 315)]
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_a_clock_that_is_set_ends_a_time_of_listening(
+    spool: Spool, lake: Lake, clock: Clock, jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = Drain(spool, lake, Counts(), clock=clock)
+    drain._listen()
+    clock.pass_by(monkeypatch, 15)
+    drain._listen()
+    clock.pass_by(monkeypatch, 15, jump=jump)
+    drain._listen()
+    clock.pass_by(monkeypatch, 10)
+    drain._listen()
+    drain.drain(is_last=True)
+    assert listened(lake, HOUR.next) == [(300, 315)]
+    there = Window.of(clock.now)
+    assert listened(lake, there) == [(330, 340)]
+
+
+def test_a_spool_that_cannot_store_does_not_listen(
+    spool: Spool, lake: Lake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = Drain(spool, lake, Counts(), clock=clock)
+    drain._listen()
+    spool.problem = "no space"
+    clock.pass_by(monkeypatch, 15)
+    drain._listen()
+    spool.problem = ""
+    clock.pass_by(monkeypatch, 15)
+    drain._listen()
+    clock.pass_by(monkeypatch, 15)
+    drain._listen()
+    drain.drain(is_last=True)
+    assert listened(lake, HOUR.next) == [(330, 345)]
+
+
+def test_the_note_of_a_receiver_holds_its_counts(spool: Spool, lake: Lake, clock: Clock) -> None:
+    counts = Counts(stored=3, refused=2, without_key=1, last_stored=clock.now.timestamp())
+    drain = Drain(spool, lake, counts, clock=clock)
+    drain.drain()
+    (note,) = lake.webhooks.notes()
+    assert (note.stored, note.refused, note.without_key) == (3, 2, 1)
+    assert (note.at, note.last_stored, note.last_refused) == (clock.now, clock.now, None)
+    assert not note.ended
+    drain.drain(is_last=True)
+    assert lake.webhooks.notes()[0].ended
+
+
+def test_a_drained_spool_is_small(tmp_path: Path, spool: Spool, lake: Lake) -> None:
+    fill(spool, *[HOUR.start] * 500, size=2_000)
+    Drain(spool, lake, Counts()).drain()
+    files = [file for file in tmp_path.iterdir() if re.match(r"spool\.db", file.name)]
+    assert sum(file.stat().st_size for file in files) < 100_000
+    assert spool.of(Batch(0, 2**60)) == []
