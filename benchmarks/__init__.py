@@ -5,5 +5,5 @@ lake with its DAGSTER_HOME and the commands run there; ``history`` makes years o
 their data; ``looks`` times the code that looks at every hour (`status`, sensors, schedule);
 ``year`` times a backfill against a run an hour and against bare requests and files; ``reading``
 times the readers of the finished lake; ``quarter`` counts the false and the missing alerts of a
-quarter.
+quarter; ``receiver`` sends webhooks as fast as they are taken.
 """

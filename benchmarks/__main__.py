@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks import looks, quarter, reading, year
+from benchmarks import looks, quarter, reading, receiver, year
 from benchmarks.figures import YEAR_HOURS, Figure, in_words, table, timed
 from benchmarks.site import ROOT
 
@@ -38,7 +38,9 @@ def measure(
     of_looks = looks.measure(folder / "looks", hours, say)
     of_year, lake = year.measure(folder / "year", hours, single_runs, say)
     of_alerts = quarter.measure(say)
-    return [*of_year, *of_looks, *reading.measure(lake, folder / "reading", say), *of_alerts]
+    of_receiver = receiver.measure(folder / "receiver", say, min(1.0, hours / YEAR_HOURS))
+    of_reading = reading.measure(lake, folder / "reading", say)
+    return [*of_year, *of_looks, *of_reading, *of_alerts, *of_receiver]
 
 
 @app.command()

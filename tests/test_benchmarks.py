@@ -36,6 +36,8 @@ def test_every_part_gives_its_lines(tmp_path: Path) -> None:
         "| schedule `live_hour`",
         "| size of `return_reasons_daily`",
         "| `return_reasons_hourly` by reason and month, DuckDB",
+        "| webhooks received over 64 connections",
+        "| 99 of 100 webhooks at 200 a second are answered within",
     ):
         assert what in table
     # At this size there is no target for time and memory; alerts are counted at their own size.

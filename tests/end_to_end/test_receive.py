@@ -17,7 +17,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from proof.receiving import killed_under_load
 from support.receive_process import Senders, free_port
 from support.receivers import KEY, bodies, deliveries
 
@@ -124,12 +123,6 @@ def test_a_receiver_that_is_stopped_under_load_has_drained_all(tmp_path: Path) -
     log = process.log.read_text()
     assert log.startswith(f"Receiving webhooks at {process.url}; they go to {process.lake}.")
     assert log.endswith("Stopped.\n")
-
-
-def test_a_few_kills_lose_nothing() -> None:
-    result = killed_under_load(6, 20261126)
-    assert result.tried == 6
-    assert not result.faults, result.words
 
 
 def test_the_key_and_the_bodies_are_in_no_log(tmp_path: Path) -> None:

@@ -22,8 +22,10 @@ from proof import (
     life,
     mending,
     network,
+    odd_requests,
     outages,
     pauses,
+    receiving,
     replies,
     showing,
     writers,
@@ -52,6 +54,26 @@ class Proof:
 
 
 PROOFS = (
+    Proof(
+        "webhooks",
+        "A webhook that was answered with 200 is in the lake, byte for byte",
+        "SIGKILL of a receiver under load, in drains, too; numbers unique, `verify` content",
+        receiving.killed_under_load,
+        "SIGKILLs",
+        short=6,
+        long=500,
+        minutes=5,
+    ),
+    Proof(
+        "requests",
+        "Whatever is sent to the receiver, it lives, stays under 150 MB and keeps what has the key",
+        "slow, endless, torn and hostile requests over sockets; memory, log and lake afterwards",
+        odd_requests.odd_requests,
+        "requests",
+        short=400,
+        long=10_000,
+        minutes=3,
+    ),
     Proof(
         "kills",
         "Killed at any moment, started again: nothing lost, nothing twice",

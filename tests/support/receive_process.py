@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import FrameType
@@ -28,7 +32,11 @@ def free_port() -> int:
 
 
 def receive(folder: str, port: int, drain_seconds: float) -> None:
-    """Receive into ``folder``/lake until SIGTERM."""
+    """Receive into ``folder``/lake until SIGTERM; its log is ``folder``/receiver.log."""
+    log = os.open(Path(folder) / "receiver.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    logging.basicConfig(level=logging.INFO)
     stop = threading.Event()
 
     def end(_: int, __: FrameType | None) -> None:
@@ -53,14 +61,29 @@ def started(folder: Path, port: int, drain_seconds: float) -> ForkServerProcess:
     """A receiver that accepts connections."""
     process = forked.context().Process(target=receive, args=(str(folder), port, drain_seconds))
     process.start()
+    _wait(port, process.is_alive)
+    return process
+
+
+def started_cold(folder: Path, port: int, drain_seconds: float) -> subprocess.Popen[bytes]:
+    """The same in a process that has imported nothing else, for its memory to be measured."""
+    called = f"receive({str(folder)!r}, {port}, {drain_seconds})"
+    code = f"from support.receive_process import receive; {called}"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)  # noqa: S603
+    _wait(port, lambda: process.poll() is None)
+    return process
+
+
+def _wait(port: int, lives: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.is_alive():
+    while time.monotonic() < deadline and lives():
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             threading.Event().wait(0.005)
         else:
-            return process
+            return
     message = "The receiver did not start."
     raise AssertionError(message)
 
