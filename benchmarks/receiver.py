@@ -32,7 +32,7 @@ from returns_orchestration.receiver.serving import Address, serve
 from returns_orchestration.receiver.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from returns_orchestration.receiver.spool import Delivery
 
@@ -229,6 +229,11 @@ class Client(asyncio.Protocol):
         """Keep the way out."""
         self._transport = transport  # type: ignore[assignment]
 
+    def close(self) -> None:
+        """End the connection."""
+        assert self._transport
+        self._transport.abort()
+
     def send(self, due_at: float) -> None:
         """Send a request that was due at that time."""
         self.is_free = False
@@ -261,8 +266,8 @@ async def _load(port: int, seconds: float) -> float:
 
     def answered(client: Client, _: float) -> None:
         nonlocal answers
+        answers += 1
         if time.perf_counter() < end:
-            answers += 1
             client.send(time.perf_counter())
         elif all(client.is_free for client in clients):
             all_answered.set()
@@ -272,7 +277,9 @@ async def _load(port: int, seconds: float) -> float:
     for client in clients:
         client.send(time.perf_counter())
     await all_answered.wait()
-    return answers / (end - begun)
+    rate = answers / (time.perf_counter() - begun)
+    await _closed(clients)
+    return rate
 
 
 async def _pace(port: int, seconds: float) -> list[float]:
@@ -301,7 +308,14 @@ async def _pace(port: int, seconds: float) -> list[float]:
         else:
             waiting.append(due_at)
     await all_answered.wait()
+    await _closed(free)
     return took
+
+
+async def _closed(clients: Iterable[Client]) -> None:
+    for client in clients:
+        client.close()
+    await asyncio.sleep(0.1)  # for the loop to take them off
 
 
 def _resident_mb(process: int) -> float:
