@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,6 +21,7 @@ from returns_orchestration.defs.instance import rate_limit_file
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import HourPipeline
+from returns_orchestration.flow.webhooks import LACKING_AFTER, WebhookPipeline, WebhookRules
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import load_settings
 from returns_orchestration.settings_source import warnings
@@ -79,8 +80,29 @@ def build_pipeline(  # noqa: PLR0913 - its seams
         clock=clock,
         acknowledged=settings.acknowledged,
         keep_raw=settings.keep_raw,
+        webhooks=build_webhooks(settings, lake, clock),
         on_outcome=on_outcome,
         interruption=interruption,
+    )
+
+
+def build_webhooks(
+    settings: Settings, lake: Lake, clock: Callable[[], datetime] = now
+) -> WebhookPipeline:
+    """What makes the tables of webhooks in ``lake``, by ``settings``."""
+    rules = WebhookRules(
+        lost_after=timedelta(hours=settings.webhook_lost_after_hours),
+        polls_late=any(
+            timedelta(hours=age) >= LACKING_AFTER for age in settings.repoll_after_hours
+        ),
+        start=settings.start,
+    )
+    return WebhookPipeline(
+        lake,
+        RecordReader(settings.webhook_time_zone or settings.time_zone),
+        settings.report_time_zone,
+        rules,
+        clock,
     )
 
 

@@ -283,6 +283,21 @@ class Settings(BaseSettings):
         description="largest body of one webhook, inflated",
         json_schema_extra=_form("bytes, 1,024 to 8,388,608"),
     )
+    webhook_time_zone: ZoneInfo | None = Field(
+        None,
+        alias="RETURNS_WEBHOOK_TIME_ZONE",
+        description="zone of naive times in webhooks; without it CLICKPOST_TIME_ZONE; after a "
+        "change the tables of webhooks are made again",
+        json_schema_extra=_form("IANA name"),
+    )
+    webhook_lost_after_hours: int = Field(
+        6,
+        ge=1,
+        le=168,
+        alias="RETURNS_WEBHOOK_LOST_AFTER_HOURS",
+        description="age of an hour from which a webhook that did not come counts as lost",
+        json_schema_extra=_form("hours, 1 to 168"),
+    )
     alert_quiet_hours: Annotated[tuple[int, int], NoDecode] = Field(
         (22, 8),
         alias="RETURNS_ALERT_QUIET_HOURS",
@@ -330,7 +345,7 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
-    @field_validator("time_zone", "report_time_zone", mode="before")
+    @field_validator("time_zone", "report_time_zone", "webhook_time_zone", mode="before")
     @classmethod
     def _zone(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -39,6 +39,8 @@ CONTRACT = """
 | RETURNS_WEBHOOK_SPOOL | none |
 | RETURNS_WEBHOOK_SPOOL_MB | 1024 |
 | RETURNS_WEBHOOK_MAX_BYTES | 1048576 |
+| RETURNS_WEBHOOK_TIME_ZONE | none |
+| RETURNS_WEBHOOK_LOST_AFTER_HOURS | 6 |
 | RETURNS_ALERT_QUIET_HOURS | 22-8 |
 """
 DEFAULTS = dict(
@@ -162,6 +164,9 @@ def test_sensible_values_are_read(
         ("RETURNS_WEBHOOK_PATH", "/", "/clickpost"),
         ("RETURNS_WEBHOOK_PATH", "/health/", "not /health"),
         ("RETURNS_WEBHOOK_SPOOL_MB", "1", "greater than or equal to 16"),
+        ("RETURNS_WEBHOOK_TIME_ZONE", "India", "IANA time zone"),
+        ("RETURNS_WEBHOOK_LOST_AFTER_HOURS", "0", "greater than or equal to 1"),
+        ("RETURNS_WEBHOOK_LOST_AFTER_HOURS", "1.5", "integer"),
     ],
 )
 def test_an_invalid_value_names_the_variable_and_what_is_allowed_and_no_secret(

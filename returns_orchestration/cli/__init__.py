@@ -42,6 +42,7 @@ from returns_orchestration.cli import (
     upgrade,
     verify,
     waive,
+    webhooks,
 )
 from returns_orchestration.cli.config import print_warnings
 from returns_orchestration.errors import ReturnsError, SettingsError
@@ -106,6 +107,7 @@ _command(prune.prune)
 _command(dev.dev)
 _command(serve.serve)
 _command(receive.receive)
+_command(webhooks.webhooks)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 

@@ -1,4 +1,4 @@
-"""`rebuild FROM TO`: all tables but raw_returns, from raw_returns, without one API call."""
+"""`rebuild FROM TO`: all tables from raw_returns and raw_webhooks, without one API call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def rebuild(from_: From, to: To) -> None:
-    """Rebuild all tables of [FROM, TO) from raw_returns, without a request to the API.
+    """Rebuild all tables of [FROM, TO) from raw_returns and raw_webhooks, without a request.
 
     Damaged and foreign files are moved to _quarantine in the lake. If a poll was damaged, its hour
     is named and must be polled again. Exits 1 then, and if a table could not be built.

@@ -3,7 +3,8 @@
 ``polling`` asks for windows concurrently; ``build`` makes the tables of an hour and publishes them
 if no blocking claim fails; ``relocated`` finds returns that two hours hold; ``days`` counts the
 rows of a day; ``mend`` quarantines the damaged files of an hour; ``hours`` drives many hours, each
-built as soon as its neighbours have landed. ``rebuild`` makes all tables again from the polls in
+built as soon as its neighbours have landed; ``webhooks`` makes the tables of webhooks, and
+``imports`` takes webhooks from a file. ``rebuild`` makes all tables again from the polls in
 the lake, ``forget`` blanks personal data in it, and ``upgrade`` converts a lake of an earlier
 format. Called by ``defs/`` and ``cli/``; does not import Dagster, so that it is tested without.
 """

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from returns_orchestration.clickpost import Poll
     from returns_orchestration.flow.days import BuiltDay, DayBuilder
     from returns_orchestration.flow.polling import OpenClient
+    from returns_orchestration.flow.webhooks import WebhookPipeline
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.lake import Poll as KeptPoll
     from returns_orchestration.lake.forgotten import Receipt
@@ -110,6 +111,7 @@ class HourPipeline:
         clock: Callable[[], datetime],
         acknowledged: Collection[str] = (),
         keep_raw: timedelta | None = None,
+        webhooks: WebhookPipeline | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
         interruption: threading.Event | None = None,
     ) -> None:
@@ -117,8 +119,9 @@ class HourPipeline:
 
         Once ``interruption`` is set, no more is polled, and the run ends with a Stopped.
         ``acknowledged`` are new names that the settings acknowledge; ``keep_raw`` is how long
-        personal data stays in raw records.
+        personal data stays in raw records; ``webhooks`` makes the tables of webhooks.
         """
+        self.webhooks = webhooks
         self.acknowledged = frozenset(acknowledged)
         self._keep_raw = keep_raw
         self.lake = lake

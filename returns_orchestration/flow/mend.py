@@ -44,7 +44,8 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     note_absent(lake, names, window)
     places += lake.quarantine_tables(names, window)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.
-    lake.invalidate(names, window)
+    for kind in journal.MADE:
+        lake.invalidate(names, window, kind)
     # The notes about polls that match, or that a killed run quarantined, and about tables: when the
     # hour is made, tables are read, and those that differ put again.
     lake.clear_damaged(names, window)

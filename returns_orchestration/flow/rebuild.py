@@ -1,4 +1,4 @@
-"""All tables but raw_returns again from raw_returns, without a call; bad files are quarantined.
+"""All tables again from raw_returns and raw_webhooks, without a call; bad files are quarantined.
 
 First every file of the span is verified and the findings are mended or quarantined, then polls a
 killed run left are finished, then hours, their days and the table of all time are built as any
@@ -11,6 +11,7 @@ completes one that was killed anywhere.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
 from returns_orchestration import tables
@@ -102,6 +103,7 @@ class Rebuilder:
         days = self._pipeline.days.concerned_by(names, made)
         for day in sorted({*days, *self._pipeline.days.left_behind(names, days)}):
             self._make_day(names, day)
+        self._make_webhooks(start, end)
         self._guarded(self._make_lateness)
         states = States(self._lake, names, self._pipeline.days.zone)
         self._rebuilt.poll_again = [
@@ -128,7 +130,7 @@ class Rebuilder:
             names = self._lake.names()
             names.load(day, day)
             found |= set(names.hours())
-            for table in (tables.RAW_RETURNS, *tables.MADE_HOURLY):
+            for table in (tables.RAW_RETURNS, *tables.MADE_HOURLY, *tables.OF_WEBHOOKS):
                 paths = self._lake.store.list(f"{table.name}/date={day.isoformat()}")
                 found |= {window for path in paths if (window := Window.from_path(path))}
         return sorted(window for window in found if start <= window.start < end)
@@ -243,6 +245,17 @@ class Rebuilder:
         if built is not None:
             self._rebuilt.days += 1
             self._rebuilt.files += len(built.changed)
+
+    def _make_webhooks(self, start: datetime, end: datetime) -> None:
+        if self._pipeline.webhooks is None:
+            return
+        days = range(start.toordinal(), end.toordinal() + 1)
+        dates = {date.fromordinal(day) for day in days}.intersection(self._verifier.dates())
+        done = self._pipeline.webhooks.run(dates)
+        self._rebuilt.failed += done.failed.values()
+        self._rebuilt.files += sum(
+            len(made.files) for built in (done.received, done.matched) for made in built.values()
+        )
 
     def _make_lateness(self) -> None:
         lateness.publish(self._lake, lateness.measure(self._lake))

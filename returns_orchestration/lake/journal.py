@@ -60,10 +60,13 @@ _ARGUMENTS: Final = {
     "listened": re.compile(r"(?P<instance>[0-9a-f]{8})-(?P<begin>[0-9]{4})-(?P<until>[0-9]{4})"),
     "waived": re.compile(r""),
     "damaged": re.compile(r"(?P<sha>[0-9a-f]{16})"),
-    "made": re.compile(
+    "webhooks": re.compile(r"(?P<hour>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})"),
+} | dict.fromkeys(
+    ("made", "events", "matched"),
+    re.compile(
         r"(?P<inputs>[0-9a-f]{12})-(?P<rules>[0-9a-f]{8})-(?P<sizes>[0-9a-f]{8})-(?P<returns>[0-9]+)"
     ),
-}
+)
 INPUTS: Final = frozenset({"poll", "lost", "again", "rezoned", "erased"})
 """Kinds that decide what the tables of an hour hold; their entries are never removed."""
 
@@ -313,6 +316,25 @@ class Made(Entry, tag="made", frozen=True, kw_only=True, omit_defaults=True):
         return self.name.text
 
 
+class Events(Made, tag="events", frozen=True, kw_only=True, omit_defaults=True):
+    """The tables made of the webhooks that came in an hour, by its `received` entries."""
+
+
+class Matched(Made, tag="matched", frozen=True, kw_only=True, omit_defaults=True):
+    """The tables that compare the polls of an hour or a day with the webhooks about its returns."""
+
+
+class Webhooks(Entry, tag="webhooks", frozen=True, kw_only=True):
+    """In the hour ``hour`` came webhooks about returns that were requested in this one."""
+
+    hour: str
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return self.hour
+
+
 ANY = (
     Poll
     | Lost
@@ -323,10 +345,24 @@ ANY = (
     | Erased
     | Received
     | Listened
+    | Webhooks
     | Waived
     | Damaged
     | Made
+    | Events
+    | Matched
 )
+
+
+MARKS: Final[dict[str, type[From | To | Webhooks]]] = {
+    "from": From,
+    "to": To,
+    "webhooks": Webhooks,
+}
+"""Kinds that connect two hours; they only grow."""
+
+MADE: Final[dict[str, type[Made]]] = {"made": Made, "events": Events, "matched": Matched}
+"""Kinds that record tables."""
 
 
 class MadeName(NamedTuple):
@@ -443,8 +479,8 @@ def entry_named(path: str) -> Entry | None:
     elif read.kind == "lost":
         number, following = int(values["number"]), int(values["next"])
         found = Lost(period=period, number=number, sha256=values["sha"], next_number=following)
-    elif read.kind in {"from", "to"} and hour_named(values["hour"]) is not None:
-        found = (From if read.kind == "from" else To)(period=period, hour=values["hour"])
+    elif read.kind in MARKS and hour_named(values["hour"]) is not None:
+        found = MARKS[read.kind](period=period, hour=values["hour"])
     elif read.kind == "rezoned":
         number, change = int(values["number"]), int(values["change"])
         zone = values["zone"].replace("~", "/")

@@ -305,8 +305,8 @@ class Lake:
 
         They are about to be made again, in their place. Raises LakeError.
         """
-        made = self.made_or_none(window, names)
-        files = list(made.files.values()) if made else []
+        entries = [self.made_or_none(window, names, kind) for kind in journal.MADE]
+        files = [file for made in entries if made for file in made.files.values()]
         contents = self.store.get_many([file.path for file in files])
         altered = [
             file.path
@@ -431,7 +431,9 @@ class Lake:
             if path.startswith(JOURNAL):  # what is found bad is never deleted
                 move_to_quarantine(self.store, path)
             of_day = Day(day, tables.UTC_DAYS)  # whose zone is no part of its key
-            self.remove_entries(names, [made_path(of_day, name) for name in names.day(day)])
+            for kind in journal.MADE:
+                of_kind = [made_path(of_day, name, kind) for name in names.day(day, kind)]
+                self.remove_entries(names, of_kind)
 
     def clear_damaged(
         self, names: Names, window: Window, files: Iterable[str] | None = None
@@ -445,26 +447,28 @@ class Lake:
 
     # ---- what was made
 
-    def made(self, period: Period, names: Names) -> Made | None:
+    def made(self, period: Period, names: Names, kind: str = "made") -> Made | None:
         """What was made of ``period``, or None. Raises LakeDamaged.
 
-        Where a killed run left two entries, it is not known which of them is true.
+        ``kind`` is that of its entry, see journal.MADE. Where a killed run left two entries, it is
+        not known which of them is true.
         """
-        found = self.made_names(period, names)
-        return self.read_made(period, found[0]) if len(found) == 1 else None
+        found = self.made_names(period, names, kind)
+        return self.read_made(period, found[0], kind) if len(found) == 1 else None
 
-    def made_names(self, period: Period, names: Names) -> list[MadeName]:
+    def made_names(self, period: Period, names: Names, kind: str = "made") -> list[MadeName]:
         """What the names of a period's made entries say."""
         if isinstance(period, Window):
-            return names.hour(period).made
+            of_hour: list[MadeName] = getattr(names.hour(period), kind)
+            return of_hour
         if isinstance(period, Day):
-            return names.day(period.date)
+            return names.day(period.date, kind)
         read = [journal.read_name(name) for name in self.store.children(JOURNAL)[1]]
-        return [MadeName.of(name.arguments) for name in read if name and name.kind == "made"]
+        return [MadeName.of(name.arguments) for name in read if name and name.kind == kind]
 
-    def read_made(self, period: Period, name: MadeName) -> Made:
+    def read_made(self, period: Period, name: MadeName, kind: str = "made") -> Made:
         """The made entry of that name. Raises LakeDamaged; one that is altered is noted first."""
-        path = made_path(period, name)
+        path = made_path(period, name, kind)
         known = self._made.get(path)
         if known is not None:
             self._made.move_to_end(path)
@@ -527,9 +531,10 @@ class Lake:
             )
             for name, content in contents.items()
         }
-        before = self.made_or_none(period, names)
+        kind = kind_of(frames)
+        before = self.made_or_none(period, names, kind)
         changed = self._changed(files, contents, before, check_files=check_files)
-        made = Made(
+        made = journal.MADE[kind](
             period=period.key,
             inputs=inputs,
             rules=rules,
@@ -544,14 +549,14 @@ class Lake:
         if before and same and not changed:
             return before, set()
         if changed:
-            self.invalidate(names, period)
+            self.invalidate(names, period, kind)
             if self._keeps_replaced:
                 self._keep_replaced([files[name].path for name in changed])
             self.store.put_many({files[name].path: contents[name] for name in sorted(changed)})
         self.put_entry(names, made)
         self._kept(made.path, made)
-        others = [name for name in self.made_names(period, names) if name != made.name]
-        self.remove_entries(names, [made_path(period, name) for name in others])
+        others = [name for name in self.made_names(period, names, kind) if name != made.name]
+        self.remove_entries(names, [made_path(period, name, kind) for name in others])
         return made, changed
 
     def _keep_replaced(self, paths: list[str]) -> None:
@@ -578,7 +583,7 @@ class Lake:
         old = before.files if before is not None else {}
         return {name for name, file in files.items() if old.get(name) != file}
 
-    def invalidate(self, names: Names, period: Period) -> None:
+    def invalidate(self, names: Names, period: Period, kind: str = "made") -> None:
         """Take out of the journal that the tables of ``period`` are made: they are about not to be.
 
         Listed anew, as another process may have made them meanwhile: killed between the files and
@@ -588,13 +593,13 @@ class Lake:
             names.refresh([period])
         elif isinstance(period, Day):
             names.load(period.date, period.date)
-        found = self.made_names(period, names)
-        self.remove_entries(names, [made_path(period, name) for name in found])
+        found = self.made_names(period, names, kind)
+        self.remove_entries(names, [made_path(period, name, kind) for name in found])
 
-    def withdraw(self, names: Names, period: Period) -> None:
+    def withdraw(self, names: Names, period: Period, kind: str = "made") -> None:
         """Take away what was made of ``period``, its entry first. Raises LakeError."""
-        made = self.made_or_none(period, names)
-        self.invalidate(names, period)
+        made = self.made_or_none(period, names, kind)
+        self.invalidate(names, period, kind)
         if made is not None:
             self.store.delete_many([file.path for file in made.files.values()])
 
@@ -603,17 +608,17 @@ class Lake:
 
         A column that was not there when the file was made is null.
         """
-        made = self.made(period, names)
+        made = self.made(period, names, kind_of([table.name]))
         if made is None or table.name not in made.files:
             return None
         return table.conform(self._read(made.files[table.name], made.path))
 
-    def made_or_none(self, period: Period, names: Names) -> Made | None:
+    def made_or_none(self, period: Period, names: Names, kind: str = "made") -> Made | None:
         """An entry that cannot be read is replaced by a publish, and is no reason to fail it."""
-        found = self.made_names(period, names)
+        found = self.made_names(period, names, kind)
         if len(found) != 1:
             return None
-        path = made_path(period, found[0])
+        path = made_path(period, found[0], kind)
         with suppress(LakeDamaged):  # not noted: it is about to be replaced
             return self._made.get(path) or self._kept(path, journal.decode(self._get(path), path))
         return None
@@ -632,9 +637,21 @@ class Lake:
         return content
 
 
-def made_path(period: Period, name: MadeName) -> str:
+def made_path(period: Period, name: MadeName, kind: str = "made") -> str:
     """Where a made entry stands."""
-    return f"{folder_of(period.key)}made-{name.text}.json"
+    return f"{folder_of(period.key)}{kind}-{name.text}.json"
+
+
+def kind_of(made: Iterable[str]) -> str:
+    """The kind of entry that records the tables of these names."""
+    first = next(iter(made), "")
+    return next((kind for kind, names in _RECORDED_BY.items() if first in names), "made")
+
+
+_RECORDED_BY: Final = {
+    "events": {table.name for table in tables.WEBHOOKS_RECEIVED},
+    "matched": {table.name for table in (*tables.WEBHOOKS_MATCHED, *tables.WEBHOOKS_DAILY)},
+}
 
 
 def poll_name(window: Window, number: int) -> str:

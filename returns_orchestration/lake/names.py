@@ -40,8 +40,9 @@ class HourNames:
     windows that served returns of this hour, ``went_to`` the hours of returns that it served.
     ``rezoned`` has the zone of polls whose zone was corrected, ``erased`` the polls in which
     personal data was blanked. ``received`` are the files of webhooks that came in this hour,
-    ``listened`` the times in which they could come. ``inputs`` are the names that decide what its
-    tables hold.
+    ``listened`` the times in which they could come; ``webhooks`` are the hours in which webhooks
+    about returns of this one came. ``made``, ``events`` and ``matched`` are the entries of its
+    tables; ``inputs`` are the names that decide what the first of these hold.
     """
 
     polls: list[Poll] = field(default_factory=list)
@@ -56,6 +57,9 @@ class HourNames:
     damaged: list[str] = field(default_factory=list)
     waived: bool = False
     made: list[MadeName] = field(default_factory=list)
+    events: list[MadeName] = field(default_factory=list)
+    matched: list[MadeName] = field(default_factory=list)
+    webhooks: set[Window] = field(default_factory=set)
     inputs: list[str] = field(default_factory=list)
 
     @property
@@ -86,7 +90,7 @@ class Names:
         self._store = store
         self._listed: dict[date, dict[str, None]] = {}
         self._read: dict[Window, HourNames] = {}
-        self._days: dict[date, list[MadeName]] = {}
+        self._days: dict[date, dict[str, list[MadeName]]] = {}
         self._files: dict[tuple[str, date], dict[str, int]] = {}
 
     # ---- the journal
@@ -124,11 +128,11 @@ class Names:
         """Every hour of the listed dates that has an entry, in order."""
         return sorted(self._read)
 
-    def day(self, day: date) -> list[MadeName]:
+    def day(self, day: date, kind: str = "made") -> list[MadeName]:
         """The names of the made entries of a day of the report's zone."""
         if day not in self._listed:
             self.load(day, day)
-        return self._days[day]
+        return self._days[day].get(kind, [])
 
     def of(self, day: date) -> list[str]:
         """All names in the folder of a date, foreign files and files in subfolders included."""
@@ -154,7 +158,7 @@ class Names:
             self._listed[day].pop(name, None)
         at = name.partition(".")[0]
         known = journal.read_name(name) if there else None
-        if known is not None and known.kind in {"from", "to"} and at.isdigit():
+        if known is not None and known.kind in journal.MARKS and at.isdigit():
             # There may be thousands of these, and one does not change the facts of another.
             window = _window(day, int(at))
             _put(self._read.setdefault(window, HourNames()), window, name, known)
@@ -174,9 +178,11 @@ class Names:
     def _read_names(self, day: date, at: str, names: Iterable[str]) -> None:
         read = [(name, known) for name in sorted(names) if (known := journal.read_name(name))]
         if at == journal.DAY:
-            self._days[day] = [
-                MadeName.of(name.arguments) for _, name in read if name.kind == "made"
-            ]
+            self._days[day] = {}
+            for _, entry in read:
+                if entry.kind in journal.MADE:
+                    of_kind = self._days[day].setdefault(entry.kind, [])
+                    of_kind.append(MadeName.of(entry.arguments))
             return
         if not at.isdigit():
             return
@@ -261,6 +267,9 @@ _READ: Final = {
 }
 """Kinds of which an hour may have several, each a list of HourNames, to the reader of a name."""
 
+_MARKED: Final = {"from": "came_from", "to": "went_to", "webhooks": "webhooks"}
+"""Marks to the set of HourNames that they fill."""
+
 
 def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None:  # noqa: C901 - a kind each
     arguments = read.arguments
@@ -272,10 +281,10 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
     elif read.kind == "lost":
         following = int(arguments["next"])
         hour.lost.append((int(arguments["number"]), arguments["sha"], following))
-    elif read.kind in {"from", "to"}:
+    elif read.kind in _MARKED:
         other = journal.hour_named(arguments["hour"])
         if other is not None:
-            (hour.came_from if read.kind == "from" else hour.went_to).add(other)
+            getattr(hour, _MARKED[read.kind]).add(other)
     elif read.kind == "rezoned":
         number, change = int(arguments["number"]), int(arguments["change"])
         zone = arguments["zone"].replace("~", "/")
@@ -286,8 +295,8 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
         getattr(hour, read.kind).append(name)
     elif read.kind == "waived":
         hour.waived = True
-    elif read.kind == "made":
-        hour.made.append(MadeName.of(arguments))
+    elif read.kind in journal.MADE:
+        getattr(hour, read.kind).append(MadeName.of(arguments))
     if read.kind in journal.INPUTS:
         hour.inputs.append(name)
 

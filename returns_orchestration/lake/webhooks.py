@@ -26,6 +26,7 @@ from returns_orchestration.lake import journal
 from returns_orchestration.lake.advice import rebuild_advice
 from returns_orchestration.lake.journal import Listened, Received
 from returns_orchestration.lake.many import side_by_side
+from returns_orchestration.lake.names import dates_in
 from returns_orchestration.lake.parquet import from_parquet, is_whole, webhooks_to_parquet
 from returns_orchestration.lake.quarantine import move_to_quarantine
 from returns_orchestration.window import EPOCH, Window
@@ -57,14 +58,16 @@ class Webhook(NamedTuple):
 class ReceiverNote(msgspec.Struct, frozen=True, kw_only=True):
     """What a receiver notes about itself every minute, ``at`` that time.
 
-    It runs since ``since``. Counts are of this run: deliveries ``stored``, requests ``refused`` for
-    their key and, of these, ``without_key``, and deliveries ``not_stored``, each with the last
-    time. ``waiting`` are deliveries that are not in the lake yet, ``problem`` is why nothing can be
-    stored now. ``ended``: it was stopped, and listens no more.
+    Its spool is there since ``began``, and it runs since ``since``. Counts are of this run:
+    deliveries ``stored``, requests ``refused`` for their key and, of these, ``without_key``, and
+    deliveries ``not_stored``, each with the last time. ``waiting`` are deliveries that are not in
+    the lake yet, ``problem`` is why nothing can be stored now. ``ended``: it was stopped, and
+    listens no more.
     """
 
     instance: str
     at: datetime
+    began: datetime
     since: datetime
     stored: int
     last_stored: datetime | None
@@ -170,6 +173,19 @@ class Webhooks:
     def note(self, note: ReceiverNote) -> None:
         """Replace what a receiver notes about itself. Raises LakeUnwritable."""
         self._store.put(f"{RECEIVERS}/{note.instance}.json", msgspec.json.encode(note))
+
+    def began(self) -> Window | None:
+        """The first hour in which webhooks could come, or came; None where there is no receiver.
+
+        Raises LakeDamaged.
+        """
+        found = [Window.of(note.began) for note in self.notes()]
+        dates = dates_in(self._store, tables.RAW_WEBHOOKS.name)
+        if dates:
+            first = f"{tables.RAW_WEBHOOKS.name}/date={dates[0].isoformat()}"
+            hours = (Window.from_path(f"{first}/{name}") for name in self._store.children(first)[0])
+            found += [window for window in hours if window]
+        return min(found, default=None)
 
     def notes(self) -> list[ReceiverNote]:
         """What each receiver noted last; one that cannot be read is left out, as it is replaced."""

@@ -194,6 +194,7 @@ class Drain:
         return ReceiverNote(
             instance=self._spool.instance,
             at=moment(self._clock() // 1_000),
+            began=moment(self._spool.began),
             since=self._since,
             stored=counts.stored,
             last_stored=_at(counts.last_stored),

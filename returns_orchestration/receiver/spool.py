@@ -120,6 +120,8 @@ class Spool:
         self._writer = threading.Thread(target=self._write, name="spool", daemon=True)
         self.instance = ""
         """Eight digits of this spool; with a number they name a delivery for good."""
+        self.began = 0
+        """When this spool was made, in microseconds since 1970."""
         self.problem = ""
         """Why nothing can be stored now; "" where all is well."""
         self.set_aside: Path | None = None
@@ -386,12 +388,11 @@ class Spool:
         if not version:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(
-            "INSERT OR IGNORE INTO facts VALUES ('instance', ?)", (secrets.token_hex(4),)
-        )
+        new = {"instance": secrets.token_hex(4), "began": str(time.time_ns() // 1_000)}
+        connection.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", new.items())
         connection.execute("COMMIT")
-        row = connection.execute("SELECT value FROM facts WHERE name = 'instance'").fetchone()
-        self.instance = str(row[0])
+        facts = dict(connection.execute("SELECT name, value FROM facts"))
+        self.instance, self.began = facts["instance"], int(facts["began"])
 
     def _take_lock(self) -> None:
         path = self.path.with_name(f"{self.path.name}.lock")

@@ -4,7 +4,7 @@
 decides whether a poll brought something new, ``copies`` puts all polls in the order in which they
 count, ``ownership`` gives each return its hour and folds its copies into one, ``pieces`` matches a
 copy with a piece of the return, ``aggregates`` counts modes and reasons, ``frames`` makes all
-tables of an hour or day. ``rules`` holds the version by which tables were made;
-``erasure`` blanks what is personal in a record. Only ``landing``,
-which keeps a poll, writes a file; no module here imports Dagster.
+tables of an hour or day; ``webhooks`` reads deliveries as events, ``matches`` compares them with
+polls. ``rules`` holds the version by which tables were made; ``erasure`` blanks what is personal in
+a record. Only ``landing``, which keeps a poll, writes a file; no module here imports Dagster.
 """

@@ -24,15 +24,18 @@ VERSION: Final = 2
 
 
 class Rules(NamedTuple):
-    """Digests of the rules by which hours and days are made, eight digits each."""
+    """Digests, eight digits each, of the rules by which hours, days and webhooks are made."""
 
     hours: str
     days: str
+    webhooks: str
 
     @classmethod
     def of_today(cls) -> Rules:
         """Those of this release."""
-        return cls(_digest(tables.MADE_HOURLY), _digest(tables.MADE_DAILY))
+        of_webhooks = (*tables.WEBHOOKS_RECEIVED, *tables.WEBHOOKS_MATCHED, *tables.WEBHOOKS_DAILY)
+        made = (tables.MADE_HOURLY, tables.MADE_DAILY, of_webhooks)
+        return cls(*map(_digest, made))
 
 
 def _digest(made: Iterable[Table]) -> str:

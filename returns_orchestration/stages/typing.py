@@ -185,7 +185,7 @@ class RecordReader:
 
     def head(self, content: object) -> tuple[str, datetime] | Refused:
         """Reference number and request time of a decoded record, or why it has none."""
-        content = _unwrapped(content)
+        content = unwrapped(content)
         if not isinstance(content, dict):
             return Refused("the record is not a JSON object")
         reference, _ = values.reference(content.get(tables.REFERENCE.key))
@@ -204,7 +204,7 @@ class RecordReader:
 
     def typed(self, content: object, reference: str, requested_at: datetime) -> Typed:
         """A decoded record that has a head, typed."""
-        record, flagged = _unwrapped(content), set[str]()
+        record, flagged = unwrapped(content), set[str]()
         if not isinstance(record, dict):
             message = "only a JSON object has a head"
             raise TypeError(message)
@@ -215,13 +215,13 @@ class RecordReader:
             reader = values.reference if column is tables.REFERENCE else self._moment
             if not reader(content.get(column.key))[1]:
                 flagged.add(column.name)
-        webhook = self._payload(_object(content, tables.WEBHOOK, flagged), flagged)
-        inner = _object(webhook, tables.ADDITIONAL, flagged)
-        outer = _object(content, tables.ADDITIONAL, flagged)
+        webhook = payload_of(object_under(content, tables.WEBHOOK, flagged), flagged)
+        inner = object_under(webhook, tables.ADDITIONAL, flagged)
+        outer = object_under(content, tables.ADDITIONAL, flagged)
         additional = {**inner, **{k: v for k, v in outer.items() if values.is_given(v)}}
         latest: Object = {}
         for holder in (additional, webhook, content):
-            latest = latest or _object(holder, tables.LATEST, flagged)
+            latest = latest or object_under(holder, tables.LATEST, flagged)
         places = {
             tables.RECORD: (content,),
             tables.WEBHOOK: (webhook,),
@@ -257,16 +257,10 @@ class RecordReader:
             tuple(name for name, _, clean in read if not clean),
         )
 
-    @staticmethod
-    def _payload(webhook: Object, flagged: set[str]) -> Object:
-        """The webhook comes bare or as {"payload": ..., "internal": ...}; both were seen."""
-        if "waybill" in webhook or not values.is_given(webhook.get("payload")):
-            return webhook
-        odd: set[str] = set()
-        payload = _object(webhook, "payload", odd)
-        if odd:
-            flagged.add(tables.WEBHOOK)
-        return payload
+    def moment(self, value: object) -> tuple[datetime | None, bool]:
+        """A time, and whether it was written as usual; naive ones are of this reader's zone."""
+        read, clean = self._moment(value)
+        return read, clean  # type: ignore[return-value]
 
 
 def _first_given(key: str, holders: Sequence[Object]) -> object:
@@ -281,7 +275,18 @@ def _first_given(key: str, holders: Sequence[Object]) -> object:
     return value
 
 
-def _object(holder: Object, key: str, flagged: set[str]) -> Object:
+def payload_of(webhook: Object, flagged: set[str]) -> Object:
+    """The webhook comes bare or as {"payload": ..., "internal": ...}; both were seen."""
+    if "waybill" in webhook or not values.is_given(webhook.get("payload")):
+        return webhook
+    odd: set[str] = set()
+    payload = object_under(webhook, "payload", odd)
+    if odd:
+        flagged.add(tables.WEBHOOK)
+    return payload
+
+
+def object_under(holder: Object, key: str, flagged: set[str]) -> Object:
     """The object under ``key``: {} if there is none; a wrapped one is read and listed."""
     value = holder.get(key)
     if isinstance(value, dict) and not is_by_number(value):
@@ -289,7 +294,7 @@ def _object(holder: Object, key: str, flagged: set[str]) -> Object:
     if not values.is_given(value):
         return {}
     flagged.add(key)
-    found = _unwrapped(value)
+    found = unwrapped(value)
     return found if isinstance(found, dict) and not is_by_number(found) else {}
 
 
@@ -308,7 +313,7 @@ def _items(additional: Object, webhook: Object, content: Object, flagged: set[st
     return []
 
 
-def _unwrapped(value: object) -> object:
+def unwrapped(value: object) -> object:
     """An object wrapped as JSON text, alone in a list, or alone by number; else ``value``."""
     for _ in range(WRAPS):
         if _is_json(value):

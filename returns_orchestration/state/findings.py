@@ -42,7 +42,7 @@ REMEDIES: Final[dict[Remedy, str]] = {
     "brought of its returns stays",
     "quarantine": "`rebuild` quarantines it",
     "entry": "`rebuild` writes it again",
-    "finish": "left by a killed process; its next start or `rebuild` finishes it",
+    "finish": "left by a killed run or receiver; its next start or `rebuild` finishes it",
     "forget": "`forget` without options carries it out",
     "restore": "restore it from a backup; without one, move it away and forget the people of that "
     "time again",

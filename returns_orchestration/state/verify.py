@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
 _REMEDIES: Final[dict[str, Remedy]] = {
-    "made": "make",
+    **dict.fromkeys(journal.MADE, "make"),
     "again": "poll",  # a new poll then shows the hour's newest records
     "waived": "quarantine",
     "damaged": "quarantine",
@@ -47,6 +47,13 @@ _REMEDIES: Final[dict[str, Remedy]] = {
 """The remedy of a damaged entry whose name does not hold all of it, by its kind."""
 
 HOURLY: Final = (tables.RAW_RETURNS, *tables.MADE_HOURLY)
+HOURLY_BY: Final = {
+    "made": tables.MADE_HOURLY,
+    "events": tables.WEBHOOKS_RECEIVED,
+    "matched": tables.WEBHOOKS_MATCHED,
+}
+DAILY_BY: Final = {"made": tables.MADE_DAILY, "matched": tables.WEBHOOKS_DAILY}
+"""The tables that each kind of entry records, of an hour and of a day."""
 
 
 class Verifier:
@@ -111,18 +118,27 @@ class Verifier:
         names.load(day, day)
         entries, found = self._entries(day, names)
         listed: dict[str, str] = {}
-        for table in (*HOURLY, tables.RAW_WEBHOOKS, *tables.MADE_DAILY):
+        for table in (*HOURLY, *tables.OF_WEBHOOKS, *tables.MADE_DAILY):
             names.load_files(table.name, day, day)
             listed |= dict.fromkeys(names.files(table.name, day) or (), table.name)
-        made = {entry.period: entry for entry in entries if isinstance(entry, Made)}
+        made = {
+            kind: {entry.period: entry for entry in entries if type(entry) is of_kind}
+            for kind, of_kind in journal.MADE.items()
+        }
         for hour in range(24):
             window = Window.from_path(f"date={day.isoformat()}/hour={hour:02d}")
             if window is not None:
                 here = {path for path in listed if f"/{window.path}/" in path}
-                found += self._hour(window, names, made.get(window.key), here)
+                found += self._hour(window, names, made, here)
                 for path in here:
                     del listed[path]
-        found += self._tables(Day(day, self._zone), tables.MADE_DAILY, made, set(listed), names)
+        of_day = Day(day, self._zone)
+        for kind, expected in DAILY_BY.items():
+            of_kind = {path for path in listed if _is_of(path, expected)}
+            found += self._tables(of_day, expected, made[kind], of_kind, names)
+            for path in of_kind:
+                del listed[path]
+        found += [Finding(path, "foreign", "quarantine") for path in sorted(listed)]
         found += self._self_named(day)
         return found
 
@@ -153,16 +169,17 @@ class Verifier:
         self,
         window: Window,
         names: Names,
-        made: Made | None,
+        made_by: dict[str, dict[str, Made]],
         listed: set[str],
     ) -> list[Finding]:
-        raw = {path for path in listed if path.startswith(f"{tables.RAW_RETURNS.name}/")}
-        webhooks = {path for path in listed if path.startswith(f"{tables.RAW_WEBHOOKS.name}/")}
-        listed = listed - webhooks
+        raw = {path for path in listed if _is_of(path, (tables.RAW_RETURNS,))}
+        webhooks = {path for path in listed if _is_of(path, (tables.RAW_WEBHOOKS,))}
         found = self._polls(window, names, raw) + self._marks(window, names)
         found += self._webhooks(window, names, webhooks)
-        of_tables = {window.key: made} if made else {}
-        found += self._tables(window, tables.MADE_HOURLY, of_tables, listed - raw, names)
+        for kind, expected in HOURLY_BY.items():
+            of_kind = {path for path in listed if _is_of(path, expected)}
+            found += self._tables(window, expected, made_by[kind], of_kind, names)
+        made = made_by["made"].get(window.key)
         hour = names.hour(window)
         known = {poll.number for poll in hour.polls} | {number for number, _, _ in hour.lost}
         known |= set(names.unnoted(window))
@@ -271,7 +288,10 @@ class Verifier:
                 found.append(Finding(path, "altered", "make", window))
         ours = {self._lake.path(table, period) for table in expected}
         # Without an entry they are about to be made again, if there is anything to make them of.
-        is_made_of = window is None or names.hour(window).polls or names.unnoted(window)
+        is_made_of = window is None or bool(names.unnoted(window))
+        if window is not None:
+            hour = names.hour(window)
+            is_made_of |= bool(hour.polls or hour.received or hour.webhooks)
         for path in sorted(listed - files.keys()):
             if path in ours and not entry and is_made_of:
                 found.append(Finding(path, "unfinished", "make", window))
@@ -339,6 +359,11 @@ class Verifier:
                         yield path, self._lake.store.get(path)
                     except LakeDamaged:
                         found.append(Finding(path, "unreadable", "look", Window.from_path(path)))
+
+
+def _is_of(path: str, some: Sequence[Table]) -> bool:
+    """Whether a file is one of these tables."""
+    return path.partition("/")[0] in {table.name for table in some}
 
 
 def _hour_of(day: date, name: journal.Name | None) -> Window | None:

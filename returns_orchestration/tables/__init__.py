@@ -11,6 +11,7 @@ from returns_orchestration.tables.columns import (
     DAY,
     FLAG,
     NUMBER,
+    RATE,
     TEXT,
     TEXTS,
     TIME,
@@ -38,7 +39,14 @@ from returns_orchestration.tables.returns import (
     RETURNS,
     WEBHOOK,
 )
-from returns_orchestration.tables.webhooks import RAW_WEBHOOKS
+from returns_orchestration.tables.webhooks import (
+    RAW_WEBHOOKS,
+    REJECTED_WEBHOOKS,
+    WEBHOOK_DELIVERY_DAILY,
+    WEBHOOK_DELIVERY_HOURLY,
+    WEBHOOK_EVENTS,
+    WEBHOOK_MATCHES,
+)
 
 __all__ = [
     "ADDITIONAL",
@@ -53,12 +61,15 @@ __all__ = [
     "MADE_DAILY",
     "MADE_HOURLY",
     "NUMBER",
+    "OF_WEBHOOKS",
+    "RATE",
     "RAW_RETURNS",
     "RAW_WEBHOOKS",
     "RECORD",
     "REFERENCE",
     "REFUND_MODES",
     "REJECTED_RETURNS",
+    "REJECTED_WEBHOOKS",
     "REQUESTED_AT",
     "RETURNS",
     "RETURN_ITEMS",
@@ -70,6 +81,13 @@ __all__ = [
     "TYPE_NAMES",
     "UTC_DAYS",
     "WEBHOOK",
+    "WEBHOOKS_DAILY",
+    "WEBHOOKS_MATCHED",
+    "WEBHOOKS_RECEIVED",
+    "WEBHOOK_DELIVERY_DAILY",
+    "WEBHOOK_DELIVERY_HOURLY",
+    "WEBHOOK_EVENTS",
+    "WEBHOOK_MATCHES",
     "Aggregate",
     "Column",
     "Table",
@@ -86,7 +104,19 @@ MADE_HOURLY = (
 MADE_DAILY = tuple(aggregate.daily for aggregate in AGGREGATES)
 """The tables made from the rows of `returns` and `return_items` for one day."""
 
-TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, LATENESS, RAW_WEBHOOKS, ALERTS)
+WEBHOOKS_RECEIVED = (WEBHOOK_EVENTS, REJECTED_WEBHOOKS)
+"""The tables made of the webhooks that came in one hour."""
+
+WEBHOOKS_MATCHED = (WEBHOOK_MATCHES, WEBHOOK_DELIVERY_HOURLY)
+"""The tables that compare webhooks and polls about the returns requested in one hour."""
+
+WEBHOOKS_DAILY = (WEBHOOK_DELIVERY_DAILY,)
+"""The table that does so for one day."""
+
+OF_WEBHOOKS = (RAW_WEBHOOKS, *WEBHOOKS_RECEIVED, *WEBHOOKS_MATCHED, *WEBHOOKS_DAILY)
+"""Every table of webhooks; a lake without a receiver has none of them."""
+
+TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, LATENESS, *OF_WEBHOOKS, ALERTS)
 """Every table of the lake, in flow order."""
 
 BY_NAME = {table.name: table for table in TABLES}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 TIME = pl.Datetime("us", "UTC")
 TEXT = pl.String()
 NUMBER = pl.Int64()
+RATE = pl.Float64()
 FLAG = pl.Boolean()
 DAY = pl.Date()
 TEXTS = pl.List(pl.String)
@@ -21,6 +22,7 @@ TYPE_NAMES: dict[pl.DataType, str] = {
     TIME: 'Datetime("us", "UTC")',
     TEXT: "String",
     NUMBER: "Int64",
+    RATE: "Float64",
     FLAG: "Boolean",
     DAY: "Date",
     TEXTS: "List(String)",

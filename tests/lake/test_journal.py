@@ -12,6 +12,7 @@ from support.records import at
 
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.journal import (
+    MADE,
     Again,
     Damaged,
     Entry,
@@ -26,6 +27,7 @@ from returns_orchestration.lake.journal import (
     Rezoned,
     To,
     Waived,
+    Webhooks,
     date_folder,
     decode,
     digest_of_inputs,
@@ -65,6 +67,25 @@ files = st.builds(
     rows=st.integers(0, 2**40),
     sha256=hexadecimal(64),
 )
+
+
+def made_entries(kind: type[Made]) -> st.SearchStrategy[Entry]:
+    return st.builds(
+        kind,
+        period=periods | st.dates().map(date.isoformat) | st.just("ever"),
+        inputs=hexadecimal(12),
+        rules=hexadecimal(8),
+        written_at=moments,
+        made_of=st.lists(st.text()),
+        files=st.dictionaries(st.text(), files, max_size=3),
+        facts=st.dictionaries(st.sampled_from(["returns", "items"]), st.integers(0, 10**9)),
+        first_seen=st.dictionaries(
+            st.integers(0, 9999), st.tuples(st.integers(0, 9), st.integers(0, 9))
+        ),
+        references=st.binary(max_size=40),
+    )
+
+
 entries: dict[str, st.SearchStrategy[Entry]] = {
     "poll": st.builds(
         Poll,
@@ -109,22 +130,12 @@ entries: dict[str, st.SearchStrategy[Entry]] = {
     ),
     "waived": st.builds(Waived, period=periods, why=st.text(), at=moments),
     "damaged": st.builds(Damaged, period=periods, file=st.text()),
-    "made": st.builds(
-        Made,
-        period=periods | st.dates().map(date.isoformat) | st.just("ever"),
-        inputs=hexadecimal(12),
-        rules=hexadecimal(8),
-        written_at=moments,
-        made_of=st.lists(st.text()),
-        files=st.dictionaries(st.text(), files, max_size=3),
-        facts=st.dictionaries(st.sampled_from(["returns", "items"]), st.integers(0, 10**9)),
-        first_seen=st.dictionaries(
-            st.integers(0, 9999), st.tuples(st.integers(0, 9), st.integers(0, 9))
-        ),
-        references=st.binary(max_size=40),
-    ),
+    "webhooks": st.builds(Webhooks, period=periods, hour=hours),
+    **{kind: made_entries(of_kind) for kind, of_kind in MADE.items()},
 }
-NAMED = frozenset({"poll", "lost", "from", "to", "rezoned", "erased", "received", "listened"})
+NAMED = frozenset(
+    {"poll", "lost", "from", "to", "rezoned", "erased", "received", "listened", "webhooks"}
+)
 """Kinds whose name holds the whole entry."""
 
 each_kind = pytest.mark.parametrize("kind", entries)
@@ -325,7 +336,7 @@ def test_a_flipped_bit_and_a_truncation_are_damage(entry: Entry, data: st.DataOb
             decode(bad, entry.path)
 
 
-@given(entry=st.one_of(*(entries[kind] for kind in sorted(entries.keys() - {"made"}))))
+@given(entry=st.one_of(*(entries[kind] for kind in sorted(entries.keys() - MADE.keys()))))
 def test_a_whole_entry_in_another_place_is_damage(entry: Entry) -> None:
     other = Window.from_key(entry.period).next.key
     content = encode(entry)

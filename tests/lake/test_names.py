@@ -20,15 +20,18 @@ from returns_orchestration.lake.journal import (
     Damaged,
     Entry,
     Erased,
+    Events,
     From,
     Listened,
     Lost,
     Made,
+    Matched,
     Poll,
     Received,
     Rezoned,
     To,
     Waived,
+    Webhooks,
     encode,
     name_of_hour,
     read_name,
@@ -59,11 +62,16 @@ def a_poll(window: Window = HOUR, number: int = 1, **more: Any) -> Poll:
     return Poll(period=window.key, number=number, **(fields | more))
 
 
-def made_of(window: Window | date = HOUR, inputs: str = "0a" * 6, returns: int = 0) -> Made:
+def made_of(
+    window: Window | date = HOUR,
+    inputs: str = "0a" * 6,
+    returns: int = 0,
+    kind: type[Made] = Made,
+) -> Made:
     period = window.key if isinstance(window, Window) else window.isoformat()
     facts = {"returns": returns}
     fields = {"made_of": [], "files": {}, "facts": facts, "written_at": at(20)}
-    return Made(period=period, inputs=inputs, rules="0b" * 4, **fields)  # type: ignore[arg-type]
+    return kind(period=period, inputs=inputs, rules="0b" * 4, **fields)  # type: ignore[arg-type]
 
 
 def one_of_each(window: Window = HOUR, other: Window = FAR) -> dict[str, Entry]:
@@ -82,7 +90,10 @@ def one_of_each(window: Window = HOUR, other: Window = FAR) -> dict[str, Entry]:
         "listened": Listened(period=period, instance="0f" * 4, begin=0, until=3600),
         "waived": Waived(period=period, why="closed", at=at(20)),
         "damaged": Damaged(period=period, file="returns/x"),
+        "webhooks": Webhooks(period=period, hour=name_of_hour(other)),
         "made": made_of(window),
+        "events": made_of(window, kind=Events),
+        "matched": made_of(window, kind=Matched),
     }
 
 

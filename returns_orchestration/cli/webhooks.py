@@ -1,0 +1,156 @@
+"""`webhooks [FROM TO]`: what webhooks brought, by the hour; `webhooks import FILE`: from a file."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from returns_orchestration.cli.verify import chosen_span
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.settings import load_settings
+from returns_orchestration.window import HOUR, Window, windows_between
+from returns_orchestration.words import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from returns_orchestration.lake import Lake
+    from returns_orchestration.settings import Settings
+
+HOURS_BY_DEFAULT = 24
+IMPORT = "import"
+
+COLUMNS = (
+    ("hour (UTC)", 16),
+    ("returns", 7),
+    ("both", 6),
+    ("poll only", 9),
+    ("webhook only", 12),
+    ("undecided", 9),
+    ("rate", 6),
+    ("lag p50", 7),
+    ("lag p99", 7),
+    ("listening", 9),
+)
+SHOWN = (
+    "returns",
+    "both",
+    "poll_only",
+    "webhook_only",
+    "undecided",
+    "rate",
+    "lag_p50_s",
+    "lag_p99_s",
+    "listening_s",
+)
+
+
+def webhooks(
+    from_: Annotated[
+        str | None,
+        typer.Argument(metavar="[FROM", help="First hour or day; or `import`; default: a day ago."),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Argument(metavar="TO]", help="Where to stop; or the file to import.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+) -> None:
+    """Show which returns of [FROM, TO) webhooks brought, and which of them were lost.
+
+    By the hour of the request: `both` sources brought a return, `poll only` means that its webhook
+    was lost, `webhook only` that polls lack it; `undecided` ones may still come. Lags are in
+    seconds; `listening` are the seconds in which a receiver could take webhooks. Exits 1 when some
+    were lost or polls lack some.
+
+    `webhooks import FILE` brings in what another receiver has received: lines of JSON with
+    `received_at`, a time with its zone, and `body`. The same file again changes nothing.
+    """
+    settings = load_settings()
+    if from_ == IMPORT:
+        _import(settings, to)
+        return
+    if (from_ is None) != (to is None):
+        raise SettingsError("FROM without TO.", next_step="Give both, or none for the last day.")
+    rows = _rows(settings, from_, to)
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        for line in _lines(rows):
+            typer.echo(line)
+    if any(row["poll_only"] or row["webhook_only"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _rows(settings: Settings, from_: str | None, to: str | None) -> list[dict[str, Any]]:
+    """An object for each hour that has a row."""
+    from returns_orchestration import tables  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
+
+    if from_ is None or to is None:
+        end = Window.of(datetime.now(UTC)).start
+        start = end - HOURS_BY_DEFAULT * HOUR
+    else:
+        start, end = chosen_span(from_, to)
+    lake = Lake(open_store(settings.lake))
+    names, found = lake.names(), list[dict[str, Any]]()
+    windows = list(windows_between(start, end))
+    names.load_hours(windows)
+    for window in windows:
+        frame = lake.read(tables.WEBHOOK_DELIVERY_HOURLY, window, names)
+        if frame is not None:
+            row = frame.row(0, named=True)
+            found.append(
+                {"hour": window.text} | {name: row[name] for name in row if name != "hour_start"}
+            )
+    return found
+
+
+def _lines(rows: list[dict[str, Any]]) -> Iterable[str]:
+    if not rows:
+        yield "No webhooks were compared with polls in this time."
+        return
+    yield "  ".join(f"{title:<{width}}" for title, width in COLUMNS).rstrip()
+    for row in rows:
+        cells = [row["hour"], *(_cell(name, row[name]) for name in SHOWN)]
+        aligned = [
+            f"{cell:<{width}}" if at == 0 else f"{cell:>{width}}"
+            for at, (cell, (_, width)) in enumerate(zip(cells, COLUMNS, strict=True))
+        ]
+        yield "  ".join(aligned)
+    lost, lacking = (sum(row[name] for row in rows) for name in ("poll_only", "webhook_only"))
+    both = sum(row["both"] for row in rows)
+    rate = (
+        f"{both / (both + lost):.1%} of webhooks were delivered" if both + lost else "no rate yet"
+    )
+    yield f"{count(lost, 'webhook')} lost, {count(lacking, 'return')} that polls lack; {rate}."
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1%}" if name == "rate" else str(value)
+
+
+def _import(settings: Settings, file: str | None) -> None:
+    if file is None:
+        raise SettingsError("`import` without a file.", next_step="Name the file: import FILE.")
+    from returns_orchestration.definitions import build_webhooks  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.flow.imports import import_webhooks  # noqa: PLC0415
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
+
+    lake: Lake = Lake(open_store(settings.lake))
+    lake.check_writable()
+    hours = import_webhooks(lake, Path(file))
+    done = build_webhooks(settings, lake).run({hour.start.date() for hour in hours})
+    typer.echo(
+        f"Imported {count(sum(hours.values()), 'delivery')} of {count(len(hours), 'hour')}; "
+        f"{count(len(done.matched), 'hour')} compared with polls."
+    )
+    for error in done.failed.values():
+        typer.echo(f"failed      {error}")
+    if done.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,95 @@
+"""Webhooks from a file: what another receiver has received, as lines of JSON.
+
+Each line is an object with ``received_at``, a time with its zone, and ``body``, a text or the JSON
+itself. The file's own digest takes the place of a receiver's name and a line's number that of a
+delivery, so the same file again puts the same files, and a file with one more line is another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.lake.webhooks import Webhook
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from returns_orchestration.lake import Lake
+
+AT_ONCE: Final = 4_000
+"""Deliveries in one file of the lake."""
+
+
+class _Line(msgspec.Struct):
+    received_at: str
+    body: msgspec.Raw
+
+
+def import_webhooks(lake: Lake, file: Path) -> Counter[Window]:
+    """Put the deliveries of ``file`` into ``lake``; how many, by the hour of their receipt.
+
+    The whole file is checked first. Raises SettingsError naming the first line that cannot be read,
+    and LakeUnwritable.
+    """
+    instance = _digest(file)[:8]
+    for _ in _deliveries(file):
+        pass
+    lake.ensure_format(begin=True)
+    found: Counter[Window] = Counter()
+    groups = groupby(_deliveries(file), key=lambda delivery: Window.of(delivery.received_at))
+    for window, deliveries in groups:
+        some: list[Webhook] = []
+        for delivery in deliveries:
+            some.append(delivery)
+            if len(some) == AT_ONCE:
+                lake.webhooks.put(instance, some)
+                some = []
+            found[window] += 1
+        if some:
+            lake.webhooks.put(instance, some)
+    return found
+
+
+def _deliveries(file: Path) -> Iterator[Webhook]:
+    decoder = msgspec.json.Decoder(_Line)
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                read = decoder.decode(line)
+                received_at = datetime.fromisoformat(read.received_at)
+                body = _body(bytes(read.body))
+            except (msgspec.MsgspecError, ValueError):
+                received_at = None
+            if received_at is None or received_at.tzinfo is None:
+                raise SettingsError(
+                    f"Line {number} of {file} is no delivery; nothing was imported.",
+                    next_step='Write each as {"received_at": "2026-11-09T11:00:48Z", "body": ...}.',
+                )
+            yield Webhook(number, received_at.astimezone(UTC), "", redelivered=False, body=body)
+
+
+def _body(plain: bytes) -> bytes:
+    """A body given as text, or the JSON as it is written."""
+    if plain.startswith(b'"'):
+        return msgspec.json.decode(plain, type=str).encode()
+    return plain
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    raise SettingsError(f"{file} cannot be read: {reason}.", next_step="Name a file of JSON lines.")

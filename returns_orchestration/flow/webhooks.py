@@ -1,0 +1,363 @@
+"""The tables of webhooks: events by the hour of receipt, matches by the hour of request, and days.
+
+Everything follows from names in the journal: an hour of receipt from its `received` entries; an
+hour of request from its polls' tables, from the events of the hours that its `webhooks` marks name,
+and from which verdicts are final; a day from the matches of its hours. So a run looks at some
+dates, builds what does not follow, and a second run finds nothing to do. An hour whose files cannot
+be read fails alone.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from returns_orchestration import tables
+from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.lake import journal
+from returns_orchestration.stages import matches
+from returns_orchestration.stages.landing import is_good
+from returns_orchestration.stages.ownership import hash_of
+from returns_orchestration.stages.rules import Rules
+from returns_orchestration.stages.webhooks import tables_of_receipt
+from returns_orchestration.window import Day, Window, days_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from datetime import date
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.errors import ReturnsError
+    from returns_orchestration.lake import Lake, Made, Names
+    from returns_orchestration.stages.typing import RecordReader
+
+RECENT_DAYS: Final = 4
+"""Dates that each run looks at: until the verdicts of an hour are final, and its last re-poll."""
+
+LACKING_AFTER: Final = timedelta(hours=24)
+"""A return that a poll sent this long after the hour does not serve is lacking."""
+
+NEAR: Final = 14
+"""Hours on each side in which a return is looked for, as a time may be read in another zone."""
+
+ROUNDS: Final = 4
+"""A match may put marks that concern another hour, whose match is then built once more."""
+
+KEPT_HOURS: Final = 100
+"""Hours whose references are kept at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRules:
+    """The settings by which webhooks are judged.
+
+    ``lost_after`` is the age from which a webhook counts as lost; ``polls_late``: an age of
+    RETURNS_REPOLL_AFTER_HOURS is 24 or more; ``start`` is the first hour there is.
+    """
+
+    lost_after: timedelta
+    polls_late: bool
+    start: datetime
+
+
+@dataclass(slots=True)
+class WebhookRun:
+    """What a run built: entries by hour of receipt, hour of request and day, and what failed."""
+
+    received: dict[Window, Made] = field(default_factory=dict)
+    matched: dict[Window, Made] = field(default_factory=dict)
+    days: dict[Day, Made] = field(default_factory=dict)
+    failed: dict[Window, ReturnsError] = field(default_factory=dict)
+
+
+class WebhookPipeline:
+    """Builds the tables of webhooks of one lake; ``reader`` is for the zone of their times."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        reader: RecordReader,
+        days: ZoneInfo,
+        rules: WebhookRules,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._lake = lake
+        self._reader = reader
+        self._zone = days
+        self._rules = rules
+        self._clock = clock
+        self._held: OrderedDict[tuple[Window, str], frozenset[bytes]] = OrderedDict()
+
+    def run(self, dates: Collection[date] = ()) -> WebhookRun:
+        """Build what does not follow on the last days, and on ``dates``. Raises LakeError."""
+        self._lake.ensure_format()
+        done, now = WebhookRun(), self._clock()
+        began = self._lake.webhooks.began()
+        if began is None:
+            return done
+        first = Window(self._rules.start)
+        looked_at = {now.date() - timedelta(days=n) for n in range(RECENT_DAYS)} | set(dates)
+        names = self._lake.names()
+        names.load_hours(Window(datetime.combine(day, time(), UTC)) for day in sorted(looked_at))
+        touched: set[Window] = set()
+        for window in names.hours():
+            if self._is_stale_receipt(names, window):
+                self._guarded(done, window, partial(self._receive, names, window, done, touched))
+        hours = {w for w in names.hours() if w.start.date() in looked_at} | touched
+        within = {w for w in hours if w >= max(first, began) or names.hour(w).webhooks}
+        over = {w for w in within if w >= first and w.end <= now}
+        for _ in range(ROUNDS):
+            stale = sorted(
+                w for w in over - done.failed.keys() if self._is_stale_match(names, w, now)
+            )
+            if not stale:
+                break
+            for window in stale:
+                self._guarded(done, window, partial(self._match, names, window, now, done, over))
+        compared = (window for window in over if names.hour(window).matched)
+        for day in sorted({day for window in compared for day in days_of(window, self._zone)}):
+            self._make_day(names, day, done)
+        return done
+
+    def _guarded(self, done: WebhookRun, window: Window, build: Callable[[], None]) -> None:
+        try:
+            build()
+        except LakeDamaged as error:
+            done.failed[window] = error
+
+    # ---- by the hour of receipt
+
+    def _is_stale_receipt(self, names: Names, window: Window) -> bool:
+        hour = names.hour(window)
+        if not hour.received:
+            return False
+        made = hour.events
+        return (
+            len(made) != 1
+            or made[0].inputs != journal.digest_of_inputs(self._made_of_receipt(names, window))
+            or made[0].rules != Rules.of_today().webhooks
+        )
+
+    def _made_of_receipt(self, names: Names, window: Window) -> list[str]:
+        files = sorted(entry.arguments for entry in names.hour(window).received)
+        return [f"zone {self._reader.zone.key}", *files]
+
+    def _receive(
+        self, names: Names, window: Window, done: WebhookRun, touched: set[Window]
+    ) -> None:
+        """Build the events of an hour; ``touched`` gets the hours of request that they concern."""
+        made_of = self._made_of_receipt(names, window)
+        raw = [self._lake.webhooks.read(entry) for entry in names.hour(window).received]
+        found = tables_of_receipt(pl.concat(raw), self._reader)
+        events = found.frames[tables.WEBHOOK_EVENTS.name]
+        # First, so that no hour is missed by a run that is killed after the entry.
+        homes = self._concerned(names, events)
+        self._mark(names, window, homes)
+        touched |= homes
+        done.received[window], _ = self._lake.publish(
+            names,
+            window,
+            found.frames,
+            inputs=journal.digest_of_inputs(made_of),
+            rules=Rules.of_today().webhooks,
+            made_of=made_of,
+            facts={
+                "returns": events.get_column(tables.REFERENCE.name).n_unique(),
+                "deliveries": found.deliveries,
+                "events": found.events,
+                "doubled": found.doubled,
+                "others": found.others,
+                "rejected": found.rejected,
+            },
+        )
+
+    def _concerned(self, names: Names, events: pl.DataFrame) -> set[Window]:
+        """The hours whose matches use ``events``.
+
+        Each placed event concerns the hour that has its return; another event does where polls
+        have not brought its return.
+        """
+        found: set[Window] = set()
+        rows = events.select(tables.REFERENCE.name, tables.REQUESTED_AT.name, "is_placed").rows()
+        for reference, requested_at, is_placed in rows:
+            home = Window.of(requested_at)
+            if home < Window(self._rules.start):
+                continue
+            holder = self._holder(names, home, reference)
+            if is_placed or holder is None:
+                found.add(holder or home)
+        return found
+
+    def _mark(self, names: Names, window: Window, homes: Iterable[Window]) -> None:
+        for home in homes:
+            if window not in names.hour(home).webhooks:
+                hour = journal.name_of_hour(window)
+                self._lake.put_entry(names, journal.Webhooks(period=home.key, hour=hour))
+
+    def _holder(self, names: Names, home: Window, reference: str) -> Window | None:
+        """The hour whose tables of polls have a return: ``home`` or one near it; None for none."""
+        number = hash_of(reference)
+        distances = sorted(range(-NEAR, NEAR + 1), key=abs)
+        for window in (Window.from_number(home.number + distance) for distance in distances):
+            if number in self._references(names, window):
+                return window
+        return None
+
+    def _references(self, names: Names, window: Window) -> frozenset[bytes]:
+        made = names.hour(window).made
+        if len(made) != 1 or not made[0].returns:
+            return frozenset()
+        key = window, made[0].text
+        if key not in self._held:
+            entry = self._lake.made_or_none(window, names)
+            plain = entry.references if entry else b""
+            self._held[key] = frozenset(plain[at : at + 8] for at in range(0, len(plain), 8))
+            if len(self._held) > KEPT_HOURS:
+                self._held.popitem(last=False)
+        return self._held[key]
+
+    # ---- by the hour of request
+
+    def _is_stale_match(self, names: Names, window: Window, now: datetime) -> bool:
+        hour = names.hour(window)
+        if not hour.made and not hour.webhooks:
+            return False
+        made = hour.matched
+        inputs = journal.digest_of_inputs(self._made_of_match(names, window, now))
+        return (
+            len(made) != 1 or made[0].inputs != inputs or made[0].rules != Rules.of_today().webhooks
+        )
+
+    def _made_of_match(self, names: Names, window: Window, now: datetime) -> list[str]:
+        """What a match is made of: tables of polls, events, times of listening, and finality."""
+        near = (window.previous, window, window.next)
+        polls = [f"{w.key} {made.text}" for w in near for made in names.hour(w).made]
+        events = [
+            f"events {w.key} {made.text}"
+            for w in sorted(names.hour(window).webhooks)
+            for made in names.hour(w).events
+        ]
+        listened = [f"listened {entry.arguments}" for entry in names.hour(window).listened]
+        lost = f"lost after {self._rules.lost_after}"
+        return [*polls, *events, *sorted(listened), lost, str(self._finality(names, window, now))]
+
+    def _finality(self, names: Names, window: Window, now: datetime) -> matches.Finality:
+        good = [poll for poll in names.hour(window).polls if is_good(poll, window)]
+        edge = window.end + LACKING_AFTER
+        of_lacking = any(poll.polled_at >= edge for poll in good)
+        if good and not of_lacking and now >= edge:
+            of_lacking = not self._rules.polls_late or self._was_asked_since(window, edge)
+        return matches.Finality(now >= window.end + self._rules.lost_after, of_lacking)
+
+    def _was_asked_since(self, window: Window, edge: datetime) -> bool:
+        """Whether a poll since ``edge`` brought nothing new."""
+        answers = self._lake.poll_log.of(window.start.date()).get(window.key, ())
+        return any(not answer.error and answer.at >= edge for answer in answers)
+
+    def _match(
+        self, names: Names, window: Window, now: datetime, done: WebhookRun, over: set[Window]
+    ) -> None:
+        """Build the matches of an hour; hours that turn out to be concerned join ``over``."""
+        made_of = self._made_of_match(names, window, now)
+        polled = self._lake.read(tables.RETURNS, window, names)
+        events = self._events_of(names, window, polled, over)
+        found = matches.match(polled, events, self._finality(names, window, now))
+        spans = [(entry.begin, entry.until) for entry in names.hour(window).listened]
+        delivery = matches.delivery_of_hour(
+            window.start, found, matches.listened(spans), self._rules.lost_after
+        )
+        done.matched[window], _ = self._lake.publish(
+            names,
+            window,
+            {
+                tables.WEBHOOK_MATCHES.name: found,
+                tables.WEBHOOK_DELIVERY_HOURLY.name: delivery,
+            },
+            inputs=journal.digest_of_inputs(made_of),
+            rules=Rules.of_today().webhooks,
+            made_of=made_of,
+            facts={"returns": found.height, **_facts(delivery)},
+        )
+
+    def _events_of(
+        self, names: Names, window: Window, polled: pl.DataFrame | None, over: set[Window]
+    ) -> pl.DataFrame:
+        """The events about the returns of ``window``, of all hours in which they came."""
+        frames = [tables.WEBHOOK_EVENTS.empty()]
+        known = set() if polled is None else set(polled.get_column(tables.REFERENCE.name))
+        for came in sorted(names.hour(window).webhooks):
+            events = self._lake.read(tables.WEBHOOK_EVENTS, came, names)
+            if events is None:
+                continue
+            mine: list[bool] = []
+            columns = events.select(tables.REFERENCE.name, tables.REQUESTED_AT.name).rows()
+            for reference, requested_at in columns:
+                is_mine = reference in known
+                if not is_mine and window.holds(requested_at):
+                    holder = self._holder(names, window, reference)
+                    is_mine = holder in {None, window}
+                    if holder not in {None, window}:  # a poll has shown since where it lives
+                        self._mark(names, came, [holder])
+                        over.add(holder)
+                mine.append(is_mine)
+            frames.append(events.filter(pl.Series(mine, dtype=pl.Boolean)))
+        return pl.concat(frames)
+
+    # ---- days
+
+    def _make_day(self, names: Names, day: Day, done: WebhookRun) -> None:
+        windows = [window for window in day.windows if names.hour(window).matched]
+        made_of = [f"zone {day.zone.key}", f"lost after {self._rules.lost_after}"]
+        made_of += [
+            f"{window.key} {made.text}" for window in windows for made in names.hour(window).matched
+        ]
+        inputs = journal.digest_of_inputs(made_of)
+        before = names.day(day.date, "matched")
+        rules = Rules.of_today().webhooks
+        if len(before) == 1 and (before[0].inputs, before[0].rules) == (inputs, rules):
+            return
+        try:
+            read = [self._lake.read(tables.WEBHOOK_MATCHES, window, names) for window in windows]
+        except LakeDamaged as error:
+            done.failed[windows[0]] = error
+            return
+        inside = pl.col("requested_at").is_between(day.start, day.end, closed="left")
+        rows = pl.concat(
+            [tables.WEBHOOK_MATCHES.empty(), *(frame for frame in read if frame is not None)]
+        ).filter(inside)
+        delivery = matches.delivery_of_day(
+            day.date, rows, self._listened_in(names, day), self._rules.lost_after
+        )
+        done.days[day], _ = self._lake.publish(
+            names,
+            day,
+            {tables.WEBHOOK_DELIVERY_DAILY.name: delivery},
+            inputs=inputs,
+            rules=rules,
+            made_of=made_of,
+            facts={"returns": rows.height, **_facts(delivery)},
+        )
+
+    @staticmethod
+    def _listened_in(names: Names, day: Day) -> int:
+        """Seconds of a day in which a receiver could take webhooks."""
+        total = 0
+        for window in day.windows:
+            first = max(0, round((day.start - window.start).total_seconds()))
+            last = min(3600, round((day.end - window.start).total_seconds()))
+            spans = [
+                (max(entry.begin, first), min(entry.until, last))
+                for entry in names.hour(window).listened
+            ]
+            total += matches.listened(span for span in spans if span[0] < span[1])
+        return total
+
+
+def _facts(delivery: pl.DataFrame) -> dict[str, int]:
+    names = ("both", "poll_only", "webhook_only", "undecided", "deliveries", "doubled", "late")
+    return {name: int(delivery.get_column(name)[0]) for name in (*names, "listening_s")}
