@@ -15,8 +15,22 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy, Timeouts
-from returns_orchestration.defs import alerting, automation, changes, lost_runs, prune
-from returns_orchestration.defs.assets import daily_assets, hourly_assets, lateness_asset
+from returns_orchestration.defs import (
+    alerting,
+    automation,
+    changes,
+    lost_runs,
+    prune,
+    webhook_assets,
+    webhooks,
+)
+from returns_orchestration.defs.assets import (
+    daily_assets,
+    daily_partitions,
+    hourly_assets,
+    hourly_partitions,
+    lateness_asset,
+)
 from returns_orchestration.defs.instance import rate_limit_file
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.flow.days import DayBuilder
@@ -125,7 +139,9 @@ def build_defs(
         lost_runs.lost_runs_sensor(clock, keys),
         alerting.incident_sensor(settings, pipeline, clock, keys),
         changes.changes_sensor(pipeline, clock, keys),
+        webhooks.webhooks_sensor(pipeline, clock, keys),
     ]
+    hours, days = hourly_partitions(settings), daily_partitions(settings)
     schedules = [automation.live_schedule(settings), automation.lateness_schedule(keys)]
     names = [sensor.name for sensor in sensors] + [schedule.name for schedule in schedules]
     prune_job = prune.prune_job(settings, clock, keys, names)
@@ -135,9 +151,17 @@ def build_defs(
             daily_assets(settings, keys),
             lateness_asset(settings, keys),
             alerting.alerts_asset(keys),
+            webhook_assets.raw_webhooks_asset(hours, keys),
+            webhook_assets.arrived_asset(keys),
+            *webhook_assets.webhook_assets(hours, days, keys),
             changes.changed_hours_asset(keys),
         ],
-        jobs=[automation.hourly_job(keys), automation.repoll_job(keys), prune_job],
+        jobs=[
+            automation.hourly_job(keys),
+            automation.repoll_job(keys),
+            webhook_assets.webhooks_job(keys),
+            prune_job,
+        ],
         schedules=[*schedules, prune.prune_schedule(prune_job)],
         sensors=sensors,
         resources={"pipeline": dg.ResourceDefinition.hardcoded_resource(pipeline)},

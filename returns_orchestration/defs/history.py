@@ -163,25 +163,35 @@ def newest_polls(
 
     It is the data version of the newest materialization of `raw_returns`.
     """
+    by_key = {window.key: window for window in windows}
+    newest = newest_versions(instance, [RAW], list(by_key), keys)
+    return {by_key[partition]: sha for (_, partition), sha in newest.items()}
+
+
+def newest_versions(
+    instance: dg.DagsterInstance, assets: Sequence[str], partitions: Sequence[str], keys: Keys
+) -> dict[tuple[str, str], str]:
+    """By asset and partition, the data version of its newest materialization in Dagster's log."""
     events, tags = SqlEventLogStorageTable.c, AssetEventTagsTable.c
-    found: dict[Window, str] = {}
+    found: dict[tuple[str, str], str] = {}
     storage: Any = instance.event_log_storage
     if not storage.has_table(AssetEventTagsTable.name):  # an older Dagster's, without versions
         return found
-    by_key = {window.key: window for window in windows}
-    for some in batches(list(by_key)):
+    names = {keys.of(asset).to_string(): asset for asset in assets}
+    columns = (events.asset_key, events.partition)
+    for some in batches(partitions):
         newest = (
-            _materializations([keys.of(RAW)], sa.func.max(events.id).label("id"), events.partition)
+            _materializations(keys.all_of(assets), sa.func.max(events.id).label("id"), *columns)
             .where(events.partition.in_(some))
-            .group_by(events.partition)
+            .group_by(*columns)
             .subquery()
         )
         query = (
-            sa.select(newest.c.partition, tags.value)
+            sa.select(newest.c.asset_key, newest.c.partition, tags.value)
             .join(AssetEventTagsTable, tags.event_id == newest.c.id)
             .where(tags.key == DATA_VERSION_TAG)
         )
-        found |= {by_key[partition]: sha for partition, sha in _rows(instance, query)}
+        found |= {(names[key], period): sha for key, period, sha in _rows(instance, query)}
     return found
 
 

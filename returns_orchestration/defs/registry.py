@@ -155,12 +155,86 @@ class Signal:
     inputs: tuple[str, ...]
 
 
+RAW_WEBHOOKS: Final = tables.RAW_WEBHOOKS.name
+"""The external asset: the receiver writes it, and the run of webhooks reports its hours."""
+
+WEBHOOKS_HOURLY: Final = {
+    asset.name: asset
+    for asset in (
+        Asset(
+            tables.WEBHOOK_EVENTS,
+            group="webhooks",
+            inputs=(RAW_WEBHOOKS,),
+            check=Check(
+                "every_delivery_is_accounted_for",
+                "Deliveries of the hour = events + doubled + others + rejected.",
+            ),
+        ),
+        Asset(
+            tables.REJECTED_WEBHOOKS,
+            group="webhooks",
+            inputs=(RAW_WEBHOOKS,),
+            check=Check(
+                "every_webhook_can_be_used",
+                "No webhook was without JSON, a reference number or a readable time.",
+            ),
+        ),
+        Asset(
+            tables.WEBHOOK_MATCHES,
+            group="webhooks",
+            inputs=(tables.WEBHOOK_EVENTS.name, tables.RETURNS.name),
+            check=Check(
+                "every_return_of_both_sources_has_one_verdict",
+                "Each return that polls or webhooks brought is there once, and polls lack none.",
+            ),
+        ),
+        Asset(
+            tables.WEBHOOK_DELIVERY_HOURLY,
+            group="webhooks",
+            inputs=(tables.WEBHOOK_MATCHES.name,),
+            check=Check(
+                "webhook_delivery_adds_up",
+                "Returns = both + poll only + webhook only + undecided.",
+            ),
+        ),
+    )
+}
+"""The hourly assets of webhooks by name, in flow order."""
+
+WEBHOOKS_DAILY: Final = {
+    tables.WEBHOOK_DELIVERY_DAILY.name: Asset(
+        tables.WEBHOOK_DELIVERY_DAILY,
+        group="webhooks",
+        inputs=(tables.WEBHOOK_MATCHES.name,),
+        check=Check(
+            "webhook_delivery_of_the_day_adds_up",
+            "Returns = both + poll only + webhook only + undecided.",
+        ),
+    )
+}
+
+WEBHOOKS_ARRIVED: Final = Signal(
+    "webhooks_arrived",
+    group="webhooks",
+    meaning="Materialized when webhooks came, or verdicts became final: it makes all tables of "
+    "webhooks, and shows counts and the hours concerned.",
+    inputs=(RAW_WEBHOOKS,),
+)
+
 CHANGED_HOURS: Final = Signal(
     "changed_hours",
     group="state",
     meaning="Materialized when hours or days of any table were written. `changes` lists them for a "
     "cursor; one whose text begins with `1.` and the `cursor` shown here has all of it.",
-    inputs=(*HOURLY, *DAILY, LATENESS.name, tables.ALERTS.name),
+    inputs=(
+        *HOURLY,
+        *DAILY,
+        LATENESS.name,
+        RAW_WEBHOOKS,
+        *WEBHOOKS_HOURLY,
+        *WEBHOOKS_DAILY,
+        tables.ALERTS.name,
+    ),
 )
 """The asset that loaders depend on; see ``changes``."""
 
@@ -171,5 +245,11 @@ NEW_NAMES: Final = Check(
 )
 """The check of `returns` as a whole, without a partition: judged at the end of each run."""
 
-ASSETS: Final = {**HOURLY, **DAILY, LATENESS.name: LATENESS}
+ASSETS: Final = {
+    **HOURLY,
+    **DAILY,
+    LATENESS.name: LATENESS,
+    **WEBHOOKS_HOURLY,
+    **WEBHOOKS_DAILY,
+}
 """Every asset that has a check, by name."""

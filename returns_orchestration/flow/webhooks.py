@@ -88,29 +88,26 @@ class WebhookPipeline:
     ) -> None:
         self._lake = lake
         self._reader = reader
-        self._zone = days
+        self.zone = days
         self._rules = rules
         self._clock = clock
+        self._began: Window | None = None
         self._held: OrderedDict[tuple[Window, str], frozenset[bytes]] = OrderedDict()
 
     def run(self, dates: Collection[date] = ()) -> WebhookRun:
         """Build what does not follow on the last days, and on ``dates``. Raises LakeError."""
-        self._lake.ensure_format()
         done, now = WebhookRun(), self._clock()
-        began = self._lake.webhooks.began()
-        if began is None:
+        looked_at = self.recent(now) | set(dates)
+        names = self.look(looked_at)
+        if names is None:
             return done
-        first = Window(self._rules.start)
-        looked_at = {now.date() - timedelta(days=n) for n in range(RECENT_DAYS)} | set(dates)
-        names = self._lake.names()
-        names.load_hours(Window(datetime.combine(day, time(), UTC)) for day in sorted(looked_at))
         touched: set[Window] = set()
         for window in names.hours():
             if self._is_stale_receipt(names, window):
-                self._guarded(done, window, partial(self._receive, names, window, done, touched))
-        hours = {w for w in names.hours() if w.start.date() in looked_at} | touched
-        within = {w for w in hours if w >= max(first, began) or names.hour(w).webhooks}
-        over = {w for w in within if w >= first and w.end <= now}
+                build = partial(self._receive, names, window, done, touched)
+                self._guarded(done, window, build)
+        over = {*self._compared(names, looked_at, now), *touched}
+        over = {window for window in over if self._may_be_compared(names, window, now)}
         for _ in range(ROUNDS):
             stale = sorted(
                 w for w in over - done.failed.keys() if self._is_stale_match(names, w, now)
@@ -120,9 +117,45 @@ class WebhookPipeline:
             for window in stale:
                 self._guarded(done, window, partial(self._match, names, window, now, done, over))
         compared = (window for window in over if names.hour(window).matched)
-        for day in sorted({day for window in compared for day in days_of(window, self._zone)}):
+        for day in sorted({day for window in compared for day in days_of(window, self.zone)}):
             self._make_day(names, day, done)
         return done
+
+    def recent(self, now: datetime) -> set[date]:
+        """The dates that each run looks at."""
+        return {now.date() - timedelta(days=n) for n in range(RECENT_DAYS)}
+
+    def look(self, dates: Collection[date]) -> Names | None:
+        """The names of ``dates`` and those beside them; None where webhooks never came.
+
+        Raises LakeError.
+        """
+        self._lake.ensure_format()
+        self._began = self._lake.webhooks.began()
+        if self._began is None:
+            return None
+        names = self._lake.names()
+        names.load_hours(Window(datetime.combine(day, time(), UTC)) for day in sorted(dates))
+        return names
+
+    def due(self, names: Names, dates: Collection[date]) -> set[date]:
+        """Those of ``dates`` on which something is to be built."""
+        now = self._clock()
+        found = {w.start.date() for w in names.hours() if self._is_stale_receipt(names, w)}
+        compared = self._compared(names, dates, now)
+        found |= {w.start.date() for w in compared if self._is_stale_match(names, w, now)}
+        return found.intersection(dates)
+
+    def _compared(self, names: Names, dates: Collection[date], now: datetime) -> list[Window]:
+        """The hours of ``dates`` whose webhooks are compared with polls."""
+        hours = (window for window in names.hours() if window.start.date() in dates)
+        return [window for window in hours if self._may_be_compared(names, window, now)]
+
+    def _may_be_compared(self, names: Names, window: Window, now: datetime) -> bool:
+        """Whether an hour is over, not before the start, and has webhooks or could have them."""
+        has_begun = self._began is not None and window >= self._began
+        is_there = window >= Window(self._rules.start) and window.end <= now
+        return is_there and (has_begun or bool(names.hour(window).webhooks))
 
     def _guarded(self, done: WebhookRun, window: Window, build: Callable[[], None]) -> None:
         try:
@@ -281,7 +314,11 @@ class WebhookPipeline:
             inputs=journal.digest_of_inputs(made_of),
             rules=Rules.of_today().webhooks,
             made_of=made_of,
-            facts={"returns": found.height, **_facts(delivery)},
+            facts={
+                "returns": found.height,
+                "references": _distinct(polled, events),
+                **_facts(delivery),
+            },
         )
 
     def _events_of(
@@ -356,6 +393,12 @@ class WebhookPipeline:
             ]
             total += matches.listened(span for span in spans if span[0] < span[1])
         return total
+
+
+def _distinct(polled: pl.DataFrame | None, events: pl.DataFrame) -> int:
+    """The references of both sources, each once."""
+    of_polls = set() if polled is None else set(polled.get_column(tables.REFERENCE.name))
+    return len(of_polls.union(events.get_column(tables.REFERENCE.name)))
 
 
 def _facts(delivery: pl.DataFrame) -> dict[str, int]:

@@ -20,7 +20,7 @@ from returns_orchestration.state import looks
 from returns_orchestration.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from returns_orchestration.tables import Aggregate, Table
@@ -254,3 +254,49 @@ def _of_aggregate(aggregate: Aggregate, table: Table, frames: Frames) -> list[Cl
             for column in aggregate.conserved
         ),
     ]
+
+
+def of_received(facts: Mapping[str, int]) -> list[Claim]:
+    """Claims about the webhooks that came in one hour, by the facts of its entry."""
+    parts = ("events", "doubled", "others", "rejected")
+    rejected = facts.get("rejected", 0)
+    return [
+        judge(
+            "every_delivery_is_accounted_for", "error", lambda: _add_up(facts, "deliveries", parts)
+        ),
+        judge(
+            "every_webhook_can_be_used",
+            "error",
+            lambda: (rejected == 0, f"{count(rejected, 'webhook')} cannot be used"),
+        ),
+    ]
+
+
+def of_matched(facts: Mapping[str, int]) -> list[Claim]:
+    """Claims about the comparison of webhooks and polls of one hour or day, by its facts."""
+    verdicts = ("both", "poll_only", "webhook_only", "undecided")
+    lacking = facts.get("webhook_only", 0)
+    found = [
+        judge("every_return_has_one_verdict", "error", lambda: _add_up(facts, "returns", verdicts)),
+        judge(
+            "polls_have_every_return_of_a_webhook",
+            "error",
+            lambda: (lacking == 0, f"polls lack {count(lacking, 'return')} that webhooks brought"),
+        ),
+    ]
+    if "references" in facts:
+        references, returns = facts["references"], facts["returns"]
+        found.append(
+            judge(
+                "every_return_of_both_sources_is_there",
+                "error",
+                lambda: (references == returns, f"{references} references, {returns} rows"),
+            )
+        )
+    return found
+
+
+def _add_up(facts: Mapping[str, int], whole: str, parts: Sequence[str]) -> tuple[bool, str]:
+    figures = " + ".join(f"{facts[part]} {part.replace('_', ' ')}" for part in parts)
+    is_right = facts[whole] == sum(facts[part] for part in parts)
+    return is_right, f"{facts[whole]} {whole} = {figures}"

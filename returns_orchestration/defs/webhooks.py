@@ -1,0 +1,256 @@
+"""The tables of webhooks as Dagster shows them: reports of hours and days, and the sensor.
+
+``webhook_assets`` defines the assets and their run. An hour is reported once it is over, where
+Dagster does not show its newest tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from returns_orchestration import tables
+from returns_orchestration.defs import checks, history, metadata
+from returns_orchestration.defs.event_log import stored_together
+from returns_orchestration.defs.instance import IN_PROGRESS
+from returns_orchestration.defs.registry import RAW_WEBHOOKS, WEBHOOKS_ARRIVED, WEBHOOKS_HOURLY
+from returns_orchestration.lake.names import dates_in
+from returns_orchestration.state import claims
+from returns_orchestration.window import Day, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from returns_orchestration.defs.keys import Keys
+    from returns_orchestration.flow.hours import HourPipeline
+    from returns_orchestration.flow.webhooks import WebhookPipeline
+    from returns_orchestration.lake import Lake, Made, Names
+    from returns_orchestration.state.claims import Claim
+
+JOB: Final = "webhooks"
+SENSOR: Final = "webhooks_arrived"
+RUN_EVERY: Final = timedelta(minutes=5)
+"""How far apart two runs are at least; a run takes 4 seconds to start."""
+
+PATROLLED: Final = 10
+"""Older dates that one tick looks at, so that a year is looked at in 40 minutes, once a day."""
+
+OF_RECEIPT: Final = tuple(table.name for table in tables.WEBHOOKS_RECEIVED)
+OF_REQUEST: Final = tuple(table.name for table in tables.WEBHOOKS_MATCHED)
+DAILY: Final = tuple(table.name for table in tables.WEBHOOKS_DAILY)
+
+
+class Reports:
+    """Reports the tables of webhooks that Dagster does not know yet."""
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, lake: Lake, webhooks: WebhookPipeline, keys: Keys
+    ) -> None:
+        self._context = context
+        self._lake = lake
+        self._webhooks = webhooks
+        self._keys = keys
+
+    def report(self, dates: Collection[date], now: datetime) -> None:
+        """The hours that are over, and the days, on ``dates`` and on the newest ones."""
+        looked_at = self._webhooks.recent(now) | set(dates)
+        names = self._webhooks.look(looked_at)
+        if names is None:
+            return
+        hours = over(names, looked_at, now)
+        keys = [window.key for window in hours]
+        assets = [RAW_WEBHOOKS, *WEBHOOKS_HOURLY]
+        known = history.newest_versions(self._context.instance, assets, keys, self._keys)
+        for window in hours:
+            with stored_together(self._context.instance):
+                self._report_hour(names, window, known)
+        days = sorted(day for day in looked_at if names.day(day, "matched"))
+        known = history.newest_versions(
+            self._context.instance, DAILY, [day.isoformat() for day in days], self._keys
+        )
+        for day in days:
+            period = Day(day, self._webhooks.zone)
+            entry = self._lake.made_or_none(period, names, "matched")
+            if entry is not None:
+                with stored_together(self._context.instance):
+                    self._report_tables(period, entry, DAILY, known, claims.of_matched(entry.facts))
+
+    def _report_hour(self, names: Names, window: Window, known: dict[tuple[str, str], str]) -> None:
+        files = sorted(entry.arguments for entry in names.hour(window).received)
+        version = hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
+        if files and known.get((RAW_WEBHOOKS, window.key)) != version:
+            entries = names.hour(window).received
+            shown = metadata.of_file(
+                sum(entry.size for entry in entries),
+                sum(entry.rows for entry in entries),
+                self._lake.uri(tables.RAW_WEBHOOKS, window),
+            )
+            self._log(RAW_WEBHOOKS, window.key, shown, version)
+        for kind, made, judge in (
+            ("events", OF_RECEIPT, claims.of_received),
+            ("matched", OF_REQUEST, claims.of_matched),
+        ):
+            entry = self._lake.made_or_none(window, names, kind)
+            if entry is not None:
+                self._report_tables(window, entry, made, known, judge(entry.facts))
+
+    def _report_tables(
+        self,
+        period: Window | Day,
+        entry: Made,
+        made: Iterable[str],
+        known: dict[tuple[str, str], str],
+        judged: list[Claim],
+    ) -> None:
+        for name in made:
+            file = entry.files[name]
+            if known.get((name, period.key)) == file.sha256[:16]:
+                continue
+            uri = self._lake.uri(tables.BY_NAME[name], period)
+            shown = metadata.of_file(file.size, file.rows, uri)
+            shown |= {fact: dg.MetadataValue.int(value) for fact, value in entry.facts.items()}
+            self._log(name, period.key, shown, file.sha256[:16])
+            targets = history.newest_materializations(
+                self._context.instance, self._context.run.run_id, [name], period.key, self._keys
+            )
+            for evaluation in checks.evaluations(
+                self._keys.of(name), period.key, _about(name, judged), targets.get(name)
+            ):
+                self._context.log_event(evaluation)
+
+    def _log(
+        self, name: str, partition: str, shown: dict[str, dg.MetadataValue], version: str
+    ) -> None:
+        self._context.log_event(
+            dg.AssetMaterialization(
+                self._keys.of(name),
+                partition=partition,
+                metadata=shown,
+                tags={"dagster/data_version": version},
+            )
+        )
+
+
+def _about(name: str, judged: list[Claim]) -> list[Claim]:
+    """The claims that an asset's check is about."""
+    if name == tables.REJECTED_WEBHOOKS.name:
+        return judged[1:2]
+    if name == tables.WEBHOOK_MATCHES.name:
+        return judged
+    return judged[:1]
+
+
+def over(names: Names, dates: Collection[date], now: datetime) -> list[Window]:
+    """The hours of ``dates`` that are over and have tables of webhooks, in order."""
+    return [
+        window
+        for window in names.hours()
+        if window.start.date() in dates
+        and window.end <= now
+        and (names.hour(window).events or names.hour(window).matched)
+    ]
+
+
+# ---- the sensor
+
+
+def webhooks_sensor(
+    pipeline: HourPipeline, clock: Callable[[], datetime], keys: Keys
+) -> dg.SensorDefinition:
+    """A run where webhooks came, verdicts became final, or Dagster lacks an hour."""
+
+    @dg.sensor(
+        name=SENSOR,
+        job_name=JOB,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes the tables of webhooks once some came, at most every 5 minutes.",
+    )
+    def webhooks_arrived(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        now, webhooks = clock(), pipeline.webhooks
+        cursor = _Cursor(context.cursor)
+        if webhooks is None or timedelta(0) <= now - cursor.asked_at < RUN_EVERY:
+            return dg.SkipReason("The last run was a few minutes ago.")
+        patrol = cursor.patrol(pipeline.lake, webhooks.recent(now), now)
+        looked_at = webhooks.recent(now) | set(patrol)
+        names = webhooks.look(looked_at)
+        if names is None:
+            return dg.SkipReason("No receiver has written into this lake.")
+        due = webhooks.due(names, looked_at) | _unreported(context, names, looked_at, now, keys)
+        if not due or _is_under_way(context.instance, keys):
+            skip = "A run is under way." if due else "Nothing has come since."
+            return dg.SensorResult(skip_reason=skip, cursor=cursor.write())
+        cursor.asked_at = now
+        config = {"dates": [day.isoformat() for day in sorted(due)]}
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(
+                    run_key=f"webhooks:{now:%Y%m%dT%H%M%S}",
+                    run_config={"ops": {WEBHOOKS_ARRIVED.name: {"config": config}}},
+                )
+            ],
+            cursor=cursor.write(),
+        )
+
+    return webhooks_arrived
+
+
+def _unreported(
+    context: dg.SensorEvaluationContext,
+    names: Names,
+    dates: Collection[date],
+    now: datetime,
+    keys: Keys,
+) -> set[date]:
+    """The dates with an hour whose tables Dagster does not show: it ended since, or was lost."""
+    hours = over(names, dates, now)
+    assets = [tables.WEBHOOK_EVENTS.name, tables.WEBHOOK_MATCHES.name]
+    known = history.newest_versions(context.instance, assets, [w.key for w in hours], keys)
+    found: set[date] = set()
+    for window in hours:
+        hour = names.hour(window)
+        lacks_events = hour.events and (assets[0], window.key) not in known
+        lacks_matches = hour.matched and (assets[1], window.key) not in known
+        if lacks_events or lacks_matches:
+            found.add(window.start.date())
+    return found
+
+
+def _is_under_way(instance: dg.DagsterInstance, keys: Keys) -> bool:
+    runs = instance.get_runs(dg.RunsFilter(job_name=JOB, statuses=IN_PROGRESS))
+    return any(keys.is_run(run, (JOB,), (WEBHOOKS_ARRIVED.name,)) for run in runs)
+
+
+class _Cursor:
+    """When a run was last asked for, and which older dates come next."""
+
+    def __init__(self, text: str | None) -> None:
+        plain: dict[str, Any] = json.loads(text) if text else {}
+        self.asked_at = datetime.fromisoformat(plain.get("asked_at", "1970-01-01T00:00:00+00:00"))
+        self._next: str = plain.get("next", "")
+        self._patrolled: str = plain.get("patrolled", "")
+
+    def patrol(self, lake: Lake, recent: Collection[date], now: datetime) -> list[date]:
+        """The older dates whose turn it is: all of them once a day."""
+        today = now.astimezone(UTC).date().isoformat()
+        if not self._next and self._patrolled == today:
+            return []
+        older = [day for day in dates_in(lake.store, RAW_WEBHOOKS) if day not in recent]
+        turn = [day for day in older if day.isoformat() >= self._next][:PATROLLED]
+        left = [day for day in older if turn and day > turn[-1]]
+        self._next = left[0].isoformat() if left else ""
+        self._patrolled = today
+        return turn
+
+    def write(self) -> str:
+        return json.dumps(
+            {
+                "asked_at": self.asked_at.isoformat(),
+                "next": self._next,
+                "patrolled": self._patrolled,
+            }
+        )
