@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +19,13 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.forget import Forgot
     from returns_orchestration.flow.hours import HourPipeline
+    from returns_orchestration.lake import Lake
     from returns_orchestration.lake.forgotten import Receipt
+    from returns_orchestration.settings import Settings
     from returns_orchestration.state.people import Holdings
+
+SPOOL_SECONDS = 150.0
+"""How long a running receiver may take to bring its webhooks into the lake; it does each minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +83,40 @@ def forget(
     is_amiss = _ask_for(pipeline, given, dry_run=dry_run) if given else False
     if dry_run:
         raise typer.Exit(1 if is_amiss else 0)
+    is_empty = empty_spool(settings, pipeline.lake)
     forgot = forgetter.carry_out()
     for line in done(forgot):
         typer.echo(line)
-    if is_amiss or forgot.errors:
+    if is_amiss or forgot.errors or not is_empty:
         raise typer.Exit(1)
+
+
+def empty_spool(settings: Settings, lake: Lake) -> bool:
+    """Bring webhooks that wait in the receiver's spool into the lake, blanked as they land.
+
+    A receiver that is running does it by itself within a minute; without one it is done here.
+    """
+    from returns_orchestration.flow.webhooks import blanking_as_received  # noqa: PLC0415
+    from returns_orchestration.receiver.app import Counts  # noqa: PLC0415
+    from returns_orchestration.receiver.drain import Drain  # noqa: PLC0415
+    from returns_orchestration.receiver.spool import Spool, waiting_in  # noqa: PLC0415
+    from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
+
+    if not settings.spool.is_file():
+        return True
+    now, deadline = time.time_ns() // 1_000, time.monotonic() + SPOOL_SECONDS
+    try:
+        with Spool(settings.spool, settings.webhook_spool_mb * 1_000_000) as spool:
+            reader = RecordReader(settings.webhook_time_zone or settings.time_zone)
+            blank = blanking_as_received(lake, reader, settings.keep_raw, lambda: datetime.now(UTC))
+            Drain(spool, lake, Counts(), blank=blank).put_all()
+            left = spool.waiting()
+    except SettingsError:  # a receiver has it
+        while (left := waiting_in(settings.spool, now)) and time.monotonic() < deadline:
+            time.sleep(1)
+    if left:
+        typer.echo(f"{count(left, 'webhook')} still {be(left, 'waits', 'wait')} in the spool.")
+    return not left
 
 
 def _ask_for(pipeline: HourPipeline, given: Sequence[_Given], *, dry_run: bool) -> bool:
@@ -156,17 +192,21 @@ def _lines(file: str, kind: str) -> list[str]:
 
 
 def _held(found: Holdings, absent: Iterable[_Given]) -> Iterator[str]:
-    returns = len({held.reference for held in found.records if held.requested_at is not None})
-    rejected = sum(held.requested_at is None for held in found.records)
-    polls = {(held.window, held.number) for held in found.records}
-    if found.records:
+    of_polls = [held for held in found.records if not held.instance]
+    webhooks = len(found.records) - len(of_polls)
+    returns = len({held.reference for held in of_polls if held.requested_at is not None})
+    rejected = sum(held.requested_at is None for held in of_polls)
+    polls = {(held.window, held.number) for held in of_polls}
+    if of_polls:
         hours = sorted({window for window, _ in polls})
         yield (
-            f"Found: {count(returns, 'return')} in {count(len(found.records), 'record')} of "
+            f"Found: {count(returns, 'return')} in {count(len(of_polls), 'record')} of "
             f"{count(len(polls), 'poll')}, hours {hours[0].text} to {hours[-1].next.text}."
         )
     if rejected:
         yield f"{count(rejected, 'record')} of these cannot be used."
+    if webhooks:
+        yield f"Found in {count(webhooks, 'webhook')}."
     if found.quarantined:
         yield f"Found in {count(len(found.quarantined), 'quarantined file')}."
     yield from (f"No record holds the value in {one.place}." for one in absent)
@@ -176,7 +216,8 @@ def _held(found: Holdings, absent: Iterable[_Given]) -> Iterator[str]:
 def done(forgot: Forgot) -> Iterator[str]:
     """What was blanked and removed, and what is left to do."""
     yield (
-        f"Blanked {count(forgot.records, 'record')} in {count(forgot.polls, 'poll')} and "
+        f"Blanked {count(forgot.records, 'record')} in {count(forgot.polls, 'poll')}, "
+        f"{count(forgot.webhooks, 'file')} of webhooks and "
         f"{count(forgot.quarantined, 'quarantined file')}; "
         f"{count(forgot.hours, 'hour')} {be(forgot.hours, 'was', 'were')} made again."
     )

@@ -37,11 +37,13 @@ def prune(
     repository = build_defs(settings).get_repository_def()
     names = {sensor.name for sensor in repository.sensor_defs}
     names |= {schedule.name for schedule in repository.schedule_defs}
-    before = datetime.now(UTC) - settings.keep_runs
+    now = datetime.now(UTC)
+    before = now - settings.keep_runs
     pipeline = build_pipeline(settings)
     with open_instance(settings) as instance:
         size = bytes_in(home)
-        pruned = pruning.prune(instance, pipeline.lake, Keys(settings.key_prefix), names, before)
+        keys = Keys(settings.key_prefix)
+        pruned = pruning.prune(instance, pipeline.lake, keys, names, before, now)
     typer.echo(f"Removed {pruned}, older than {before:%Y-%m-%d %H:%M} UTC.")
     forgot = Forgetter(pipeline).keep_up()
     for line in done(forgot) if forgot != Forgot() else ():

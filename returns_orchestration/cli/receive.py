@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,8 +39,10 @@ def receive(
         from returns_orchestration.cli.receive_check import check_the_way  # noqa: PLC0415
 
         raise typer.Exit(0 if check_the_way(settings, check, keys[0]) else 1)
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.flow.webhooks import blanking_as_received  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
     from returns_orchestration.receiver.serving import Address, serve  # noqa: PLC0415
+    from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
 
     logging.getLogger("returns_orchestration").setLevel(logging.WARNING)
     logging.basicConfig(format="%(message)s")
@@ -60,6 +63,12 @@ def receive(
         spool_bytes=settings.webhook_spool_mb * MEGABYTE,
         max_bytes=settings.webhook_max_bytes,
         stop=stop,
+        blank=blanking_as_received(
+            lake,
+            RecordReader(settings.webhook_time_zone or settings.time_zone),
+            settings.keep_raw,
+            lambda: datetime.now(UTC),
+        ),
         on_start=lambda bound: typer.echo(
             f"Receiving webhooks at http://{settings.webhook_listen.rpartition(':')[0]}:{bound}"
             f"{settings.webhook_path}; they go to {settings.lake}."

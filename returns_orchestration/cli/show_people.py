@@ -53,12 +53,14 @@ def show_people(
 
 def _holdings(found: Holdings, span: tuple[Window, Window]) -> Iterator[str]:
     by_return: dict[str | None, list[Held]] = {}
-    rejected = [held for held in found.records if held.requested_at is None]
-    for held in found.records:
+    webhooks = [held for held in found.records if held.instance]
+    of_polls = [held for held in found.records if not held.instance]
+    rejected = [held for held in of_polls if held.requested_at is None]
+    for held in of_polls:
         if held.requested_at is not None:
             by_return.setdefault(held.reference, []).append(held)
     hours = f"the hours {span[0].text} to {span[1].next.text}"
-    if not found.records:
+    if not of_polls:
         yield f"No kept poll of {hours} holds it."
     elif by_return:
         returns, hold = count(len(by_return), "return"), be(len(by_return), "holds", "hold")
@@ -75,6 +77,10 @@ def _holdings(found: Holdings, span: tuple[Window, Window]) -> Iterator[str]:
     if rejected:
         hour = ", ".join(sorted({held.window.text for held in rejected}))
         yield f"{count(len(rejected), 'record')} in rejected_returns, hours {hour}"
+    if webhooks:
+        hour = ", ".join(sorted({held.window.text for held in webhooks}))
+        hold = be(len(webhooks), "holds", "hold")
+        yield f"{count(len(webhooks), 'webhook')} {hold} it, received in the hours {hour}"
     yield from (f"Quarantined, and holds it: {path}" for path in found.quarantined)
     yield from (f"Not read: {error}" for error in found.unread)
     if by_return:
@@ -88,7 +94,7 @@ def _plain_holdings(found: Holdings) -> dict[str, Any]:
                 "reference": held.reference,
                 "requested_at": held.requested_at and held.requested_at.isoformat(),
                 "hour": held.window.text,
-                "poll": held.number,
+                **({"receiver": held.instance} if held.instance else {"poll": held.number}),
                 "position": held.position,
             }
             for held in found.records

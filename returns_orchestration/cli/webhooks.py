@@ -140,12 +140,15 @@ def _import(settings: Settings, file: str | None) -> None:
         raise SettingsError("`import` without a file.", next_step="Name the file: import FILE.")
     from returns_orchestration.definitions import build_webhooks  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.imports import import_webhooks  # noqa: PLC0415
+    from returns_orchestration.flow.webhooks import blanking_as_received  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
     lake: Lake = Lake(open_store(settings.lake))
     lake.check_writable()
-    hours = import_webhooks(lake, Path(file))
-    done = build_webhooks(settings, lake).run({hour.start.date() for hour in hours})
+    many = build_webhooks(settings, lake)
+    blank = blanking_as_received(lake, many.reader, settings.keep_raw, lambda: datetime.now(UTC))
+    hours = import_webhooks(lake, Path(file), blank)
+    done = many.run({hour.start.date() for hour in hours})
     typer.echo(
         f"Imported {count(sum(hours.values()), 'delivery')} of {count(len(hours), 'hour')}; "
         f"{count(len(done.matched), 'hour')} compared with polls."

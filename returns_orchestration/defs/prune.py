@@ -15,7 +15,7 @@ import sqlite3
 import uuid
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +37,17 @@ from returns_orchestration.alerts.state import remove_unreadable
 from returns_orchestration.defs.event_log import PooledSqliteEventLogStorage
 from returns_orchestration.defs.history import batches
 from returns_orchestration.defs.keys import JOB_TAG
-from returns_orchestration.defs.registry import ASSETS, CHANGED_HOURS, DAILY, HOURLY
+from returns_orchestration.defs.registry import (
+    ASSETS,
+    CHANGED_HOURS,
+    DAILY,
+    HOURLY,
+    RAW_WEBHOOKS,
+    WEBHOOKS_ARRIVED,
+    WEBHOOKS_DAILY,
+    WEBHOOKS_HOURLY,
+)
+from returns_orchestration.defs.webhooks import JOB as WEBHOOKS_JOB
 from returns_orchestration.flow.forget import Forgetter
 from returns_orchestration.words import count
 
@@ -59,13 +69,20 @@ FINISHED: Final = [
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 ]
+WEBHOOK_RUNS: Final = timedelta(days=2)
+"""How long successful runs of webhooks stay: what they made is shown by hour."""
+
 NO_RUN: Final = ""
 """Dagster's id for events without a run."""
 
 OF_EARLIER_RELEASES: Final = "__repository__@returns_orchestration.definitions"
 """Where Dagster found the jobs of earlier releases, whose runs have no ``JOB_TAG``."""
 
-BY_PARTITION: Final = {asset.check.name for asset in (*HOURLY.values(), *DAILY.values())}
+BY_PARTITION: Final = {
+    asset.check.name
+    for some in (HOURLY, DAILY, WEBHOOKS_HOURLY, WEBHOOKS_DAILY)
+    for asset in some.values()
+}
 """The checks that each hour or day has a result of."""
 
 NEWEST_STAY: Final = [
@@ -106,7 +123,8 @@ def prune_job(
         """Remove old runs, events, ticks and logs from DAGSTER_HOME."""
         pipeline: HourPipeline = context.resources.pipeline
         before = clock() - settings.keep_runs
-        pruned = prune(context.instance, pipeline.lake, keys, {*names, SCHEDULE}, before)
+        names_of_ours = {*names, SCHEDULE}
+        pruned = prune(context.instance, pipeline.lake, keys, names_of_ours, before, clock())
         context.log.info("Removed %s, older than %s UTC.", pruned, f"{before:%Y-%m-%d %H:%M}")
         forgot = Forgetter(pipeline).keep_up()
         context.log.info("Blanked %s.", count(forgot.records, "record"))
@@ -139,19 +157,21 @@ def prune_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
     )
 
 
-def prune(
+def prune(  # noqa: PLR0913, PLR0917 - what it removes, and since when
     instance: dg.DagsterInstance,
     lake: Lake,
     keys: Keys,
     names: Collection[str],
     before: datetime,
+    now: datetime,
 ) -> Pruned:
     """Remove what is older than ``before`` and superseded. Raises LakeError.
 
-    ``names`` are those of the deployment's sensors and schedules, whose ticks are removed.
+    ``names`` are those of the deployment's sensors and schedules, whose ticks are removed. Of the
+    runs of webhooks, hundreds a day, those that succeeded stay for WEBHOOK_RUNS only.
     """
     lake.ensure_format()  # an earlier release's lake gets facts from the log, once
-    pruner = _Pruner(instance, keys, before)
+    pruner = _Pruner(instance, keys, before, max(before, now - WEBHOOK_RUNS))
     pruner.remove_events()
     pruner.remove_runs()
     pruner.remove_files_without_a_run()
@@ -161,14 +181,18 @@ def prune(
 
 
 class _Pruner:
-    def __init__(self, instance: dg.DagsterInstance, keys: Keys, before: datetime) -> None:
+    def __init__(
+        self, instance: dg.DagsterInstance, keys: Keys, before: datetime, webhooks_before: datetime
+    ) -> None:
         self.pruned = Pruned()
         self._instance = instance
         self._events: Any = instance.event_log_storage
         self._keys = keys
         self._before = before
+        self._webhooks_before = webhooks_before
         self._naive = before.astimezone(UTC).replace(tzinfo=None)  # as Dagster's tables have it
-        self._assets = keys.all_of([*ASSETS, tables.ALERTS.name, CHANGED_HOURS.name])
+        others = (tables.ALERTS.name, CHANGED_HOURS.name, RAW_WEBHOOKS, WEBHOOKS_ARRIVED.name)
+        self._assets = keys.all_of([*ASSETS, *others])
         self._names = [asset.to_string() for asset in self._assets]
         self._held: set[str] = set()
         """Runs that planned something which no later run has made: they show it as failed."""
@@ -266,13 +290,20 @@ class _Pruner:
     def _old_runs(self) -> list[str]:
         """The ids of runs that ended before, of this deployment."""
         found: list[str] = []
-        cursor = None
-        old = dg.RunsFilter(statuses=FINISHED, updated_before=self._before)
-        while records := self._instance.get_run_records(old, limit=PAGE, cursor=cursor):
-            cursor = records[-1].dagster_run.run_id
-            runs = (record.dagster_run for record in records)
-            found += [run.run_id for run in runs if self._is_ours(run)]
-        return [run_id for run_id in found if run_id not in self._held]
+        for old in (
+            dg.RunsFilter(statuses=FINISHED, updated_before=self._before),
+            dg.RunsFilter(
+                job_name=WEBHOOKS_JOB,
+                statuses=[dg.DagsterRunStatus.SUCCESS],
+                updated_before=self._webhooks_before,
+            ),
+        ):
+            cursor = None
+            while records := self._instance.get_run_records(old, limit=PAGE, cursor=cursor):
+                cursor = records[-1].dagster_run.run_id
+                runs = (record.dagster_run for record in records)
+                found += [run.run_id for run in runs if self._is_ours(run)]
+        return [run_id for run_id in dict.fromkeys(found) if run_id not in self._held]
 
     def _is_ours(self, run: dg.DagsterRun) -> bool:
         """Whether it is a run of this deployment's assets or jobs, and of nothing else."""

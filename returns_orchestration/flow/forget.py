@@ -20,12 +20,14 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError, ReturnsError
 from returns_orchestration.flow.hours import Failed, Made, Stopped
+from returns_orchestration.lake import journal
 from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.lake.quarantine import files_in_quarantine, put_in_quarantine
 from returns_orchestration.stages.erasure import PERSONAL_COLUMNS, blanked
 from returns_orchestration.stages.landing import finish_unnoted
-from returns_orchestration.state.people import HOLD_RECORDS
+from returns_orchestration.stages.webhooks import blanked_bodies
+from returns_orchestration.state.people import HOLD_BODIES, HOLD_RECORDS
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window, windows_between
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.lake import Lake, Names, Poll
+    from returns_orchestration.lake.journal import Received
     from returns_orchestration.lake.quarantine import Quarantined
     from returns_orchestration.stages.erasure import Blanking
 
@@ -42,12 +45,19 @@ RECENT: Final = timedelta(days=3)
 """So long after a receipt a run may still be under way that began before it."""
 
 LANDING: Final = timedelta(hours=1)
+PERSONAL_TABLES: Final = (
+    HOLD_RECORDS | HOLD_BODIES | {tables.RETURNS.name, tables.WEBHOOK_EVENTS.name}
+)
+"""The tables whose quarantined files may hold personal data."""
+
 _ONE_DAY: Final = timedelta(days=1)
 
 
 @dataclass(slots=True)
 class Forgot:
-    """What was done: ``records`` were blanked in ``polls``, and ``hours`` were made again.
+    """What was done: ``records`` were blanked in ``polls`` and in files of ``webhooks``.
+
+    ``hours`` of polls were made again.
 
     ``held`` counts blanked records that still show somebody, in what has to stay; ``removed`` are
     quarantined files that could not be read, ``errors`` what could not be done.
@@ -55,6 +65,7 @@ class Forgot:
 
     records: int = 0
     polls: int = 0
+    webhooks: int = 0
     hours: int = 0
     quarantined: int = 0
     held: int = 0
@@ -146,7 +157,9 @@ class Forgetter:
         names.load(days[0], days[-1])
         names.load_files(tables.RAW_RETURNS.name, days[0], days[-1])
         changed: set[Window] = set()
+        webhooks = self._forgot.webhooks
         for window in _hours_of(days):
+            self._webhooks_of(names, window, blanking, since)
             if not names.hour(window).polls and not names.unnoted(window):
                 continue
             try:
@@ -163,6 +176,43 @@ class Forgetter:
             self._forgot.hours += isinstance(outcome, Made)
             if isinstance(outcome, Failed | Stopped):
                 self._forgot.errors.append(outcome.error)
+        is_changed = since is None or self._forgot.webhooks > webhooks
+        if self._pipeline.webhooks is not None and is_changed:
+            done = self._pipeline.webhooks.run(days)
+            self._forgot.errors += done.failed.values()
+
+    def _webhooks_of(
+        self, names: Names, window: Window, blanking: Blanking, since: datetime | None
+    ) -> None:
+        """Blank what is meant in the webhooks that came in ``window``."""
+        hour = names.hour(window)
+        is_old = blanking.is_old(window) and hour.files_of_webhooks not in hour.blanked
+        if not hour.received or not (since is None or window.end >= since or is_old):
+            return
+        try:
+            for entry in hour.received:
+                self._in_webhooks(names, window, entry, blanking)
+        except LakeDamaged as error:
+            self._forgot.errors.append(error)
+            return
+        if is_old:
+            note = journal.Blanked(period=window.key, files=hour.files_of_webhooks)
+            self._lake.put_entry(names, note)
+
+    def _in_webhooks(
+        self, names: Names, window: Window, entry: Received, blanking: Blanking
+    ) -> None:
+        raw = self._lake.webhooks.read(entry)
+        blank = blanked_bodies(raw, window, blanking, self._pipeline.reader)
+        if blank.equals(raw):
+            return
+        # Before, as a killed call is not to leave tables of the earlier file; and after, as another
+        # run may have made them meanwhile.
+        self._lake.invalidate(names, window, "events")
+        self._lake.webhooks.replace(entry, blank)
+        self._lake.invalidate(names, window, "events")
+        self._forgot.records += int((blank.get_column("body") != raw.get_column("body")).sum())
+        self._forgot.webhooks += 1
 
     def _in_hour(
         self, names: Names, window: Window, blanking: Blanking, since: datetime | None
@@ -193,7 +243,7 @@ class Forgetter:
     def _in_quarantine(self, file: Quarantined, blanking: Blanking) -> None:
         """Blank what is meant in a quarantined file; one that cannot be read is removed."""
         window = file.window
-        if file.table not in HOLD_RECORDS | {tables.RETURNS.name} or window is None:
+        if file.table not in PERSONAL_TABLES or window is None:
             return
         if not blanking.concerns(window):
             return
@@ -202,16 +252,19 @@ class Forgetter:
             self._lake.store.delete(file.place)
             self._forgot.removed.append(file.place)
             return
-        if file.table in HOLD_RECORDS:
+        if file.table in HOLD_BODIES:
+            changed = blanked_bodies(frame, window, blanking, self._pipeline.reader)
+        elif file.table in HOLD_RECORDS:
             records = frame.get_column("record").fill_null("").to_list()
             blank = blanking.of(window, records, self._pipeline.reader)
             changed = frame.with_columns(pl.Series("record", blank, dtype=pl.String))
         else:
             references = frame.get_column(tables.REFERENCE.name).to_list()
             meant = pl.Series([r is not None and blanking.means(window, r) for r in references])
+            personal = (PERSONAL_COLUMNS | {"remark"}) & set(frame.columns)
             changed = frame.with_columns(
                 pl.when(meant).then(None).otherwise(pl.col(name)).alias(name)
-                for name in sorted(PERSONAL_COLUMNS & set(frame.columns))
+                for name in sorted(personal)
             )
         if not changed.equals(frame):
             put_in_quarantine(self._lake.store, file.path, to_parquet(changed))
@@ -220,6 +273,8 @@ class Forgetter:
 
 
 def _is_readable(frame: pl.DataFrame, table: str) -> bool:
+    if table in HOLD_BODIES:
+        return {frame.schema.get(name) for name in ("body", "encoding")} == {pl.String}
     name = "record" if table in HOLD_RECORDS else tables.REFERENCE.name
     return frame.schema.get(name) == pl.String
 

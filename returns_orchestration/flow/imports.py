@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from returns_orchestration.lake import Lake
+    from returns_orchestration.lake.webhooks import Blank
 
 AT_ONCE: Final = 4_000
 """Deliveries in one file of the lake."""
@@ -34,8 +35,10 @@ class _Line(msgspec.Struct):
     body: msgspec.Raw
 
 
-def import_webhooks(lake: Lake, file: Path) -> Counter[Window]:
+def import_webhooks(lake: Lake, file: Path, blank: Blank | None = None) -> Counter[Window]:
     """Put the deliveries of ``file`` into ``lake``; how many, by the hour of their receipt.
+
+    ``blank`` removes personal data that the lake is not to keep.
 
     The whole file is checked first. Raises SettingsError naming the first line that cannot be read,
     and LakeUnwritable.
@@ -51,11 +54,11 @@ def import_webhooks(lake: Lake, file: Path) -> Counter[Window]:
         for delivery in deliveries:
             some.append(delivery)
             if len(some) == AT_ONCE:
-                lake.webhooks.put(instance, some)
+                lake.webhooks.put(instance, some, blank)
                 some = []
             found[window] += 1
         if some:
-            lake.webhooks.put(instance, some)
+            lake.webhooks.put(instance, some, blank)
     return found
 
 

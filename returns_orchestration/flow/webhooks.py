@@ -21,10 +21,11 @@ from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import journal
 from returns_orchestration.stages import matches
+from returns_orchestration.stages.erasure import Blanking
 from returns_orchestration.stages.landing import is_good
 from returns_orchestration.stages.ownership import hash_of
 from returns_orchestration.stages.rules import Rules
-from returns_orchestration.stages.webhooks import tables_of_receipt
+from returns_orchestration.stages.webhooks import blanked_bodies, tables_of_receipt
 from returns_orchestration.window import Day, Window, days_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class WebhookPipeline:
         clock: Callable[[], datetime],
     ) -> None:
         self._lake = lake
-        self._reader = reader
+        self.reader = reader
         self.zone = days
         self._rules = rules
         self._clock = clock
@@ -178,7 +179,7 @@ class WebhookPipeline:
 
     def _made_of_receipt(self, names: Names, window: Window) -> list[str]:
         files = sorted(entry.arguments for entry in names.hour(window).received)
-        return [f"zone {self._reader.zone.key}", *files]
+        return [f"zone {self.reader.zone.key}", *files]
 
     def _receive(
         self, names: Names, window: Window, done: WebhookRun, touched: set[Window]
@@ -186,7 +187,7 @@ class WebhookPipeline:
         """Build the events of an hour; ``touched`` gets the hours of request that they concern."""
         made_of = self._made_of_receipt(names, window)
         raw = [self._lake.webhooks.read(entry) for entry in names.hour(window).received]
-        found = tables_of_receipt(pl.concat(raw), self._reader)
+        found = tables_of_receipt(pl.concat(raw), self.reader)
         events = found.frames[tables.WEBHOOK_EVENTS.name]
         # First, so that no hour is missed by a run that is killed after the entry.
         homes = self._concerned(names, events)
@@ -404,3 +405,24 @@ def _distinct(polled: pl.DataFrame | None, events: pl.DataFrame) -> int:
 def _facts(delivery: pl.DataFrame) -> dict[str, int]:
     names = ("both", "poll_only", "webhook_only", "undecided", "deliveries", "doubled", "late")
     return {name: int(delivery.get_column(name)[0]) for name in (*names, "listening_s")}
+
+
+def blanking_as_received(
+    lake: Lake, reader: RecordReader, keep_raw: timedelta | None, clock: Callable[[], datetime]
+) -> Callable[[Window, pl.DataFrame], pl.DataFrame]:
+    """Blanks deliveries before they are put into ``lake``, as receipts and RETURNS_RAW_DAYS ask.
+
+    The function raises LakeDamaged where a receipt cannot be read: then nothing may land.
+    """
+
+    def blank(window: Window, raw: pl.DataFrame) -> pl.DataFrame:
+        old = None if keep_raw is None else clock() - keep_raw
+        blanking = Blanking(lake.receipts.all(), old)
+        if not blanking.concerns(window):
+            return raw
+        found = blanked_bodies(raw, window, blanking, reader)
+        if blanking.found:  # first, so that what is blanked here is blanked elsewhere, too
+            lake.receipts.add(lake.receipts.of(blanking.take_found(), clock()))
+        return found
+
+    return blank

@@ -60,6 +60,7 @@ _ARGUMENTS: Final = {
     "listened": re.compile(r"(?P<instance>[0-9a-f]{8})-(?P<begin>[0-9]{4})-(?P<until>[0-9]{4})"),
     "waived": re.compile(r""),
     "damaged": re.compile(r"(?P<sha>[0-9a-f]{16})"),
+    "blanked": re.compile(r"(?P<files>[0-9a-f]{12})"),
     "webhooks": re.compile(r"(?P<hour>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})"),
 } | dict.fromkeys(
     ("made", "events", "matched"),
@@ -335,6 +336,17 @@ class Webhooks(Entry, tag="webhooks", frozen=True, kw_only=True):
         return self.hour
 
 
+class Blanked(Entry, tag="blanked", frozen=True, kw_only=True):
+    """No webhook of this hour holds personal data; ``files`` is a digest of its files."""
+
+    files: str
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        return self.files
+
+
 ANY = (
     Poll
     | Lost
@@ -346,6 +358,7 @@ ANY = (
     | Received
     | Listened
     | Webhooks
+    | Blanked
     | Waived
     | Damaged
     | Made
@@ -491,6 +504,8 @@ def entry_named(path: str) -> Entry | None:
         found = read_received(window, values)
     elif read.kind == "listened":
         found = read_listened(window, values)
+    elif read.kind == "blanked":
+        found = Blanked(period=period, files=values["files"])
     return found
 
 

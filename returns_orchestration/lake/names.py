@@ -60,7 +60,13 @@ class HourNames:
     events: list[MadeName] = field(default_factory=list)
     matched: list[MadeName] = field(default_factory=list)
     webhooks: set[Window] = field(default_factory=set)
+    blanked: list[str] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+
+    @property
+    def files_of_webhooks(self) -> str:
+        """A digest of its files of webhooks."""
+        return journal.digest_of_inputs(entry.arguments for entry in self.received)
 
     @property
     def next_number(self) -> int:
@@ -293,6 +299,8 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
         getattr(hour, read.kind).append(_READ[read.kind](window, arguments))
     elif read.kind in {"again", "damaged"}:
         getattr(hour, read.kind).append(name)
+    elif read.kind == "blanked":
+        hour.blanked.append(arguments["files"])
     elif read.kind == "waived":
         hour.waived = True
     elif read.kind in journal.MADE:

@@ -32,11 +32,13 @@ from returns_orchestration.lake.quarantine import move_to_quarantine
 from returns_orchestration.window import EPOCH, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 
     from returns_orchestration.lake.store import Store
+
+    Blank = Callable[[Window, pl.DataFrame], pl.DataFrame]
 
 RECEIVERS: Final = "_receivers"
 _FILE: Final = re.compile(r"(?P<instance>[0-9a-f]{8})-(?P<first>[0-9]{10,})\.parquet")
@@ -94,8 +96,12 @@ class Webhooks:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, instance: str, deliveries: Sequence[Webhook]) -> Received:
+    def put(
+        self, instance: str, deliveries: Sequence[Webhook], blank: Blank | None = None
+    ) -> Received:
         """Put ``deliveries`` of one hour into a file, and its entry. Idempotent.
+
+        ``blank`` removes personal data that is not to be kept.
 
         Raises NumbersTaken where other deliveries have their numbers, and LakeUnwritable.
         """
@@ -103,6 +109,7 @@ class Webhooks:
         first = deliveries[0].number
         path, name = path_of(window, instance, first), name_of(window, instance, first)
         frame = _frame(instance, deliveries)
+        frame = frame if blank is None else blank(window, frame)
         content = webhooks_to_parquet(frame, name)
         if not self._store.create(path, content):
             content = self._there(path, name, frame) or content
@@ -132,6 +139,15 @@ class Webhooks:
             message = f"The file {path} is {'missing' if content is None else 'damaged'}."
             raise LakeDamaged(message, next_step=rebuild_advice(path))
         return from_parquet(content, path)
+
+    def replace(self, entry: Received, frame: pl.DataFrame) -> None:
+        """Put ``frame``, where bodies were blanked, in the place of a file. Raises LakeUnwritable.
+
+        Readers trust it by its own seal, so its entry stays.
+        """
+        window = Window.from_key(entry.period)
+        name = name_of(window, entry.instance, entry.first)
+        self._store.put(entry_path(entry), webhooks_to_parquet(frame, name))
 
     def finish(self, path: str) -> Received | None:
         """Put the entry of a whole file that has none: its receiver was killed. Idempotent.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from returns_orchestration.lake import Lake
+    from returns_orchestration.lake.webhooks import Blank
     from returns_orchestration.receiver.app import Counts
     from returns_orchestration.receiver.spool import Spool
 
@@ -46,19 +47,24 @@ _LOG: Final = logging.getLogger(__name__)
 class Drain:
     """Drains ``spool`` into ``lake`` in a thread of its own, between ``start`` and ``stop``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, and seams
         self,
         spool: Spool,
         lake: Lake,
         counts: Counts,
         *,
+        blank: Blank | None = None,
         clock: Callable[[], int] = time.time_ns,
         seconds: float = DRAIN_SECONDS,
     ) -> None:
-        """``clock`` gives nanoseconds since 1970; ``seconds`` is how often it drains."""
+        """``blank`` removes personal data that the lake is not to keep.
+
+        ``clock`` gives nanoseconds since 1970; ``seconds`` is how often it drains.
+        """
         self._spool = spool
         self._lake = lake
         self._counts = counts
+        self._blank = blank
         self._clock = clock
         self._seconds = seconds
         self._since = moment(clock() // 1_000)
@@ -99,7 +105,7 @@ class Drain:
         problem = ""
         try:
             self._lake.ensure_format(begin=True)
-            self._put_all()
+            self.put_all()
             self._put_spans(is_last=is_last)
             self._lake.webhooks.note(self._note(is_last=is_last))
         except (LakeError, SpoolUnwritable) as error:
@@ -114,7 +120,8 @@ class Drain:
 
     # ---- deliveries
 
-    def _put_all(self) -> None:
+    def put_all(self) -> None:
+        """Move every delivery into the lake. Raises LakeError and SpoolUnwritable."""
         has_removed = False
         for batch in self._batches():
             if not batch.is_put:
@@ -146,12 +153,12 @@ class Drain:
         ]
         for _ in range(MOST_TAKEN):
             try:
-                self._lake.webhooks.put(self._spool.instance, deliveries)
+                self._lake.webhooks.put(self._spool.instance, deliveries, self._blank)
             except NumbersTaken:
                 self._spool.rename()
             else:
                 return
-        self._lake.webhooks.put(self._spool.instance, deliveries)
+        self._lake.webhooks.put(self._spool.instance, deliveries, self._blank)
 
     # ---- times of listening
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from returns_orchestration.lake import Lake
+    from returns_orchestration.lake.webhooks import Blank
 
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than a proxy keeps an idle connection (nginx: 60), so that the proxy closes it."""
@@ -53,11 +54,14 @@ def serve(  # noqa: PLR0913 - the parts of the process
     max_bytes: int,
     stop: threading.Event,
     on_start: Callable[[int], None],
+    blank: Blank | None = None,
     drain_seconds: float = DRAIN_SECONDS,
 ) -> bool:
     """Receive webhooks until ``stop`` is set; whether all of them reached the lake by then.
 
-    ``on_start`` is called with the port. Raises SettingsError where the address or the spool is in
+    ``on_start`` is called with the port; ``blank`` is for Drain.
+
+    Raises SettingsError where the address or the spool is in
     use, and SpoolUnwritable where the spool cannot be opened.
     """
     with _bound(address) as listener, Spool(spool, spool_bytes) as opened:
@@ -69,7 +73,7 @@ def serve(  # noqa: PLR0913 - the parts of the process
             max_bytes=max_bytes,
             is_well=lambda: drain is None or not drain.problem,
         )
-        drain = Drain(opened, lake, app.counts, seconds=drain_seconds)
+        drain = Drain(opened, lake, app.counts, blank=blank, seconds=drain_seconds)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

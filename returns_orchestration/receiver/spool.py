@@ -417,6 +417,19 @@ class Spool:
             self._lock = None
 
 
+def waiting_in(path: Path, before: int) -> int:
+    """Deliveries in a spool that another process has, received ``before`` then (microseconds).
+
+    Raises SpoolUnwritable where it cannot be read.
+    """
+    try:
+        with closing(_connect(path)) as connection:
+            query = "SELECT count(*) FROM deliveries WHERE received_at < ?"
+            return int(connection.execute(query, (before,)).fetchone()[0])
+    except sqlite3.Error as error:
+        raise SpoolUnwritable(path, _reason(error)) from None
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """A delivery on its way into the spool, and who waits for it."""

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote
 
 from returns_orchestration import tables
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from returns_orchestration.lake.forgotten import Receipt
-    from returns_orchestration.stages.typing import RecordReader
     from returns_orchestration.window import Window
 
 PERSONAL: Final = frozenset(
@@ -177,6 +176,13 @@ def _phones(text: str) -> set[str]:
     return found
 
 
+class HeadReader(Protocol):
+    """Reads of which return a decoded record is, and when that was requested."""
+
+    def head(self, content: object) -> tuple[str, datetime] | Refused:
+        """Reference and request time, or why it has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a record shows: its return, when that was requested, and addresses and numbers.
@@ -189,7 +195,7 @@ class Shown:
     people: frozenset[str]
 
     @classmethod
-    def of(cls, record: str, reader: RecordReader) -> Shown:
+    def of(cls, record: str, reader: HeadReader) -> Shown:
         """Of a record's text, with the reader for the zone of its poll."""
         head, people = reader.head(decode(record)), people_in(record)
         found, requested_at = (head.reference, None) if isinstance(head, Refused) else head
@@ -245,7 +251,7 @@ class Blanking:
         """Whether every record of ``window`` is to be blanked."""
         return self._old is not None and window.end <= self._old
 
-    def of(self, window: Window, records: Sequence[str], reader: RecordReader) -> list[str]:
+    def of(self, window: Window, records: Sequence[str], reader: HeadReader) -> list[str]:
         """The records of a poll of ``window``, some of them blanked."""
         if self.is_old(window):
             return [blanked(record) for record in records]
@@ -262,7 +268,7 @@ class Blanking:
             for record, each in zip(records, shown, strict=True)
         ]
 
-    def _blanked(self, record: str, window: Window, reader: RecordReader) -> str:
+    def _blanked(self, record: str, window: Window, reader: HeadReader) -> str:
         text = blanked(record)
         self.held += self._shows_one(window, Shown.of(text, reader))
         return text

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from returns_orchestration import tables
 from returns_orchestration.lake.webhooks import CHECK, body_of
 from returns_orchestration.stages import values
@@ -30,9 +32,9 @@ from returns_orchestration.window import EPOCH
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import polars as pl
-
+    from returns_orchestration.stages.erasure import Blanking
     from returns_orchestration.stages.typing import Object, RecordReader, Typed
+    from returns_orchestration.window import Window
 
 PLACED_CODE: Final = 101
 PLACED_EVENT: Final = 11
@@ -133,17 +135,8 @@ def read_body(  # noqa: PLR0911 - a case each
     if CHECK in content:
         return NotAReturn("test of the way")
     flagged: set[str] = set()
-    payload = payload_of(content, flagged)
-    additional = object_under(payload, tables.ADDITIONAL, flagged)
-    places = (additional, payload, content)
-    reference = next(
-        (
-            found
-            for place in places
-            if (found := values.reference(place.get(tables.REFERENCE.key))[0])
-        ),
-        None,
-    )
+    places = _places(content, flagged)
+    reference = _reference(places)
     # Time and reference are read here; the other values as those of a poll's record.
     typed = reader.typed({tables.WEBHOOK: content}, reference or "", received_at)
     code, event = _code(typed), _event(typed, content)
@@ -177,10 +170,64 @@ def read_body(  # noqa: PLR0911 - a case each
         source=next(
             (found for place in places if (found := values.text(place.get("source"))[0])), None
         ),
-        shape="bare" if payload is content else "wrapped",
+        shape="bare" if places[1] is content else "wrapped",
         quality=tuple(sorted(quality)),
         items=tuple(item.values for item in typed.items),
     )
+
+
+class BodyReader:
+    """Reads whose return a body is about, as a RecordReader does that of a record."""
+
+    def __init__(self, reader: RecordReader) -> None:
+        self._reader = reader
+
+    def head(self, content: object) -> tuple[str, datetime] | Refused:
+        """Reference and time of the request, as far as the body itself has them."""
+        content = unwrapped(content)
+        if not isinstance(content, dict):
+            return Refused("the body is no JSON object")
+        places = _places(content, set())
+        reference = _reference(places)
+        if reference is None:
+            return Refused("no usable return_reference_number")
+        for place in places:
+            at, _ = self._reader.moment(place.get("request_placed_time"))
+            if at is not None:
+                return reference, at
+        return Refused("no readable time of the request", reference)
+
+
+def text_of(body: str, encoding: str | None) -> str:
+    """A body as it is searched for people; bytes that are no UTF-8 text as single letters."""
+    return body if encoding is None else body_of(body, encoding).decode("latin-1")
+
+
+def blanked_bodies(
+    raw: pl.DataFrame, window: Window, blanking: Blanking, reader: RecordReader
+) -> pl.DataFrame:
+    """Rows that have a body, some of them blanked: those that ``blanking`` means."""
+    encodings = raw.get_column("encoding").to_list()
+    bodies = raw.get_column("body").to_list()
+    texts = [text_of(body, encoding) for body, encoding in zip(bodies, encodings, strict=True)]
+    found = blanking.of(window, texts, BodyReader(reader))
+    kept = [new == old for new, old in zip(found, texts, strict=True)]
+    new = [body if same else text for body, text, same in zip(bodies, found, kept, strict=True)]
+    of_new = [encoding if same else None for encoding, same in zip(encodings, kept, strict=True)]
+    return raw.with_columns(
+        pl.Series("body", new, dtype=pl.String), pl.Series("encoding", of_new, dtype=pl.String)
+    )
+
+
+def _places(content: Object, flagged: set[str]) -> tuple[Object, Object, Object]:
+    """Where a body may have a value that concerns the whole return, the likeliest first."""
+    payload = payload_of(content, flagged)
+    return object_under(payload, tables.ADDITIONAL, flagged), payload, content
+
+
+def _reference(places: tuple[Object, ...]) -> str | None:
+    found = (values.reference(place.get(tables.REFERENCE.key))[0] for place in places)
+    return next((reference for reference in found if reference is not None), None)
 
 
 def _code(typed: Typed) -> int | None:

@@ -1,7 +1,7 @@
 """Which records of the lake hold an e-mail address, a telephone number or a reference.
 
-For the question what is held about a person. All kept polls are read, an hour at a time; tables are
-made of them, so nothing else holds more, but for quarantined files.
+For the question what is held about a person. All kept polls and webhooks are read, an hour at a
+time; tables are made of them, so nothing else holds more, but for quarantined files.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.lake.quarantine import files_in_quarantine
 from returns_orchestration.stages.erasure import Shown
+from returns_orchestration.stages.webhooks import BodyReader, text_of
 from returns_orchestration.window import Window, windows_between
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.stages.erasure import HeadReader
     from returns_orchestration.stages.typing import RecordReader
 
 AT_ONCE: Final = timedelta(days=31)
@@ -32,11 +34,15 @@ AT_ONCE: Final = timedelta(days=31)
 HOLD_RECORDS: Final = frozenset({tables.RAW_RETURNS.name, tables.REJECTED_RETURNS.name})
 """The tables with records as received."""
 
+HOLD_BODIES: Final = frozenset({tables.RAW_WEBHOOKS.name, tables.REJECTED_WEBHOOKS.name})
+"""The tables with webhooks as received."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A record: the ``position`` in poll ``number`` of ``window``.
+    """A record: the ``position`` in poll ``number`` of ``window``; or a webhook.
 
+    A webhook has the ``instance`` that received it in ``window``, and its number there.
     ``requested_at`` is None for a rejected record, which may have no ``reference``; ``people`` are
     those of the wanted ones that it shows.
     """
@@ -47,6 +53,7 @@ class Held:
     reference: str | None
     requested_at: datetime | None
     people: frozenset[str]
+    instance: str = ""
 
 
 @dataclass(slots=True)
@@ -77,14 +84,17 @@ def find_holdings(
         names.load_hours(windows)
         for window in windows:
             found.records += _in_hour(lake, names, reader, window, wanted, found.unread)
+            found.records += _in_webhooks(lake, names, reader, window, wanted, found.unread)
         begin = end
     for file in files_in_quarantine(lake.store):
-        if file.table not in HOLD_RECORDS:
+        if file.table not in HOLD_RECORDS | HOLD_BODIES:
             continue
         frame = file.read(lake.store)
-        if frame is None or "record" not in frame.columns:
+        column = "record" if file.table in HOLD_RECORDS else "body"
+        heads = reader if file.table in HOLD_RECORDS else BodyReader(reader)
+        if frame is None or column not in frame.columns:
             found.unread.append(f"{file.place} cannot be read; it may hold some.")
-        elif shown := _shown(frame.get_column("record"), reader, wanted):
+        elif shown := _shown(frame.get_column(column), heads, wanted):
             found.quarantined.append(file.place)
             found.people |= shown
     return found
@@ -122,6 +132,30 @@ def _in_hour(  # noqa: PLR0913, PLR0917 - what an hour is
                 yield Held(*at, shown.reference, shown.requested_at, people)
 
 
-def _shown(records: pl.Series, reader: RecordReader, wanted: frozenset[str]) -> frozenset[str]:
+def _in_webhooks(  # noqa: PLR0913, PLR0917 - what an hour is
+    lake: Lake,
+    names: Names,
+    reader: RecordReader,
+    window: Window,
+    wanted: frozenset[str],
+    unread: list[str],
+) -> Iterator[Held]:
+    heads = BodyReader(reader)
+    for entry in names.hour(window).received:
+        try:
+            raw = lake.webhooks.read(entry)
+        except LakeDamaged as error:
+            unread.append(str(error))
+            continue
+        for row in raw.iter_rows(named=True):
+            shown = Shown.of(text_of(row["body"], row["encoding"]), heads)
+            if people := shown.shows(wanted):
+                at = window, entry.first, row["position"]
+                yield Held(
+                    *at, shown.reference, shown.requested_at, people, instance=row["instance"]
+                )
+
+
+def _shown(records: pl.Series, reader: HeadReader, wanted: frozenset[str]) -> frozenset[str]:
     people = (Shown.of(record, reader).shows(wanted) for record in records if record)
     return frozenset().union(*people)

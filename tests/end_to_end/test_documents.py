@@ -69,6 +69,16 @@ NOT_RUN = {
         "it needs the user of the services",
     ),
     (
+        "docs/how-to/webhooks.md",
+        "returns-orchestration receive",
+        "it serves until it is stopped; tests/end_to_end/test_receive.py starts it",
+    ),
+    (
+        "docs/how-to/webhooks.md",
+        "returns-orchestration receive --check https://hooks.example.com/clickpost",
+        "it needs the address; tests/end_to_end/test_receive_check.py asks through nginx",
+    ),
+    (
         "docs/how-to/one-return.md",
         "returns-orchestration show --email -",
         "it waits for input; tests/end_to_end/test_show.py asks like this",

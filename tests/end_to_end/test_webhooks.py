@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.prune import prune
 from returns_orchestration.defs.registry import (
     RAW_WEBHOOKS,
     WEBHOOKS_ARRIVED,
@@ -24,6 +27,7 @@ from returns_orchestration.defs.registry import (
 )
 from returns_orchestration.defs.webhooks import RUN_EVERY
 from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.receiver.spool import Delivery, Spool, waiting_in
 
 FIRST, SECOND = hours("2026-11-07T06:00", "2026-11-07T08:00")
 ASSETS = (RAW_WEBHOOKS, *WEBHOOKS_HOURLY)
@@ -209,6 +213,18 @@ def test_a_damaged_file_fails_the_run_and_names_it(project: Project) -> None:
     assert f"{INSTANCE}-0000000001.parquet is damaged" in failure
 
 
+def test_successful_runs_of_webhooks_are_removed_after_two_days(project: Project) -> None:
+    deliver(project, project.poll(), FIRST.start + timedelta(minutes=50))
+    project.run()
+    shown = {asset: project.reported(asset) for asset in ASSETS}
+    pipeline, now = project.world.pipeline(), datetime.now(UTC)
+    before = now - project.world.settings.keep_runs
+    for later, left in ((timedelta(hours=47), 1), (timedelta(hours=49), 0)):
+        prune(project.instance, pipeline.lake, Keys(), set(), before, now + later)
+        assert len(project.instance.get_runs()) == left
+    assert {asset: project.reported(asset) for asset in ASSETS} == shown
+
+
 # ---- the commands
 
 
@@ -240,6 +256,45 @@ def test_webhooks_lists_hours_and_exits_1_for_a_loss(project: Project) -> None:
         0,
         "No webhooks were compared with polls in this time.\n",
     )
+
+
+def test_forget_empties_a_spool_without_a_receiver_and_blanks_what_was_in_it(
+    project: Project,
+) -> None:
+    world, person = project.world, "zoe.canary@example.org"
+    record = project.poll()[0]
+    record["webhook_payload"]["pickup_info"] = {"customer_email": person}
+    spool = world.folder / "spool.db"
+    with Spool(spool, 10_000_000) as opened:
+        at = round(FIRST.start.timestamp() * 1e6)
+
+        async def put() -> bool:
+            loop = asyncio.get_running_loop()
+            body = webhook(record)
+            return await opened.put(Delivery(at, "", redelivered=False, body=body), loop)
+
+        assert asyncio.run(put())
+    people = world.folder / "people.txt"
+    people.write_text(record["return_reference_number"])
+    done = world.run("forget", "--reference", str(people), RETURNS_WEBHOOK_SPOOL=str(spool))
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = world.scan("raw_webhooks").get_column("body").to_list()
+    assert len(kept) == 1
+    assert person not in kept[0]
+    files = [file for file in world.folder.rglob("*") if file.is_file()]
+    assert not [file for file in files if person.encode() in file.read_bytes()]
+
+
+def test_deliveries_in_a_spool_that_a_receiver_has_are_counted(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool.db", 10_000_000) as opened:
+
+        async def put() -> None:
+            loop = asyncio.get_running_loop()
+            for at in (1, 2):
+                assert await opened.put(Delivery(at, "", redelivered=False, body=b""), loop)
+
+        asyncio.run(put())
+        assert [waiting_in(opened.path, before) for before in (1, 2, 3)] == [0, 1, 2]
 
 
 def test_a_wrong_call_of_webhooks_exits_2(project: Project) -> None:

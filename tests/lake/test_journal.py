@@ -14,6 +14,7 @@ from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.journal import (
     MADE,
     Again,
+    Blanked,
     Damaged,
     Entry,
     Erased,
@@ -131,10 +132,22 @@ entries: dict[str, st.SearchStrategy[Entry]] = {
     "waived": st.builds(Waived, period=periods, why=st.text(), at=moments),
     "damaged": st.builds(Damaged, period=periods, file=st.text()),
     "webhooks": st.builds(Webhooks, period=periods, hour=hours),
+    "blanked": st.builds(Blanked, period=periods, files=hexadecimal(12)),
     **{kind: made_entries(of_kind) for kind, of_kind in MADE.items()},
 }
 NAMED = frozenset(
-    {"poll", "lost", "from", "to", "rezoned", "erased", "received", "listened", "webhooks"}
+    {
+        "poll",
+        "lost",
+        "from",
+        "to",
+        "rezoned",
+        "erased",
+        "received",
+        "listened",
+        "webhooks",
+        "blanked",
+    }
 )
 """Kinds whose name holds the whole entry."""
 

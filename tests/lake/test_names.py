@@ -17,6 +17,7 @@ from returns_orchestration.lake import Lake, Names
 from returns_orchestration.lake.journal import (
     INPUTS,
     Again,
+    Blanked,
     Damaged,
     Entry,
     Erased,
@@ -91,6 +92,7 @@ def one_of_each(window: Window = HOUR, other: Window = FAR) -> dict[str, Entry]:
         "waived": Waived(period=period, why="closed", at=at(20)),
         "damaged": Damaged(period=period, file="returns/x"),
         "webhooks": Webhooks(period=period, hour=name_of_hour(other)),
+        "blanked": Blanked(period=period, files="0a" * 6),
         "made": made_of(window),
         "events": made_of(window, kind=Events),
         "matched": made_of(window, kind=Matched),

@@ -15,6 +15,7 @@ from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.journal import (
     FORMAT,
     Again,
+    Blanked,
     Damaged,
     Erased,
     Events,
@@ -79,6 +80,7 @@ ENTRIES: dict[str, Entry] = {
     "waived": Waived(period=HOUR.key, why="closed", at=at(20)),
     "damaged": Damaged(period=HOUR.key, file="returns/x"),
     "webhooks": Webhooks(period=HOUR.key, hour="2026-11-09T12"),
+    "blanked": Blanked(period=HOUR.key, files="0a" * 6),
     "made": MADE,
     "events": Events(**msgspec.structs.asdict(MADE)),
     "matched": Matched(**msgspec.structs.asdict(MADE)),
