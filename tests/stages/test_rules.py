@@ -130,7 +130,7 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
     "a quantity has no bound": (values, "MOST", 2**63, "quantity"),
     "a reference is a text as all others": (values, "reference", values.text, "reference"),
     "a mode stays as it is spelled": (vocabulary, "spelled_mode", lambda mode: mode, "mode"),
-    "nothing is unwrapped": (typing, "_unwrapped", lambda value: value, "wrapped"),
+    "nothing is unwrapped": (typing, "unwrapped", lambda value: value, "wrapped"),
     "a list stays as it is": (
         typing,
         "_flat",
@@ -147,7 +147,7 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
     ),
     "an object as JSON text is not read": (
         typing,
-        "_object",
+        "object_under",
         lambda holder, key, _: value if isinstance(value := holder.get(key), dict) else {},
         "payload",
     ),
@@ -158,9 +158,9 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
         "items",
     ),
     "the payload is not unwrapped": (
-        typing.RecordReader,
-        "_payload",
-        staticmethod(lambda webhook, _: webhook),
+        typing,
+        "payload_of",
+        lambda webhook, _: webhook,
         "payload",
     ),
     "null erases": (ownership, "_newer_wins", lambda _, newer: newer, "fold"),
