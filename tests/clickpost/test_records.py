@@ -265,7 +265,7 @@ BEYOND = {
     "records of two kinds": b'{"meta": {}, "result": [' + b"{},1," * 50_000 + b"1]}",
     "odd records": b'{"meta": {}, "result": [' + b"NaN," * 100_000 + b"{}]}",
     "values": b'{"meta": {}, "result": [[' + b"0," * 2_000_000 + b"0]]}",
-    "levels": around(b"[" * 5_001 + b"]" * 5_001),
+    "levels": around(b"[" * 90_000 + b"]" * 90_000),
     "levels of an unknown part": b'{"x": ' + b"[" * 90_000 + b"]" * 90_000 + b"}",
     "levels without an end": b'{"result": ' + b"[" * 90_000,
     "brackets": around(b"[[]]," * 260_000 + b"NaN"),

@@ -15,7 +15,13 @@ from support.world import HASTY, World, hours
 from returns_orchestration import tables
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import RangeResult, open_instance, ranges, run_range
-from returns_orchestration.defs.registry import ASSETS, CHANGED_HOURS, DAILY, HOURLY
+from returns_orchestration.defs.registry import (
+    ASSETS,
+    CHANGED_HOURS,
+    DAILY,
+    HOURLY,
+    WEBHOOKS_ARRIVED,
+)
 
 FIVE = "raw_returns,returns,return_items,refund_modes_hourly,return_reasons_hourly"
 WINDOWS = hours("2026-11-07T06:00", "2026-11-07T12:00")
@@ -188,11 +194,12 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
 
     graph = defs.resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
-    assert keys == {table.name for table in tables.TABLES} | {CHANGED_HOURS.name}
+    signals = {signal.name: signal.meaning for signal in (CHANGED_HOURS, WEBHOOKS_ARRIVED)}
+    assert keys == {table.name for table in tables.TABLES} | signals.keys()
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
-        if key.to_user_string() == CHANGED_HOURS.name:  # no table: it reports written tables
-            assert node.description == CHANGED_HOURS.meaning
+        if key.to_user_string() in signals:  # no table: it reports what was written
+            assert node.description == signals[key.to_user_string()]
             continue
         assert (node.description or "").startswith("One row per ")
         assert node.owners

@@ -22,9 +22,9 @@ MOST_EXPOSED = 40
 
 def test_each_part_has_a_unit() -> None:
     texts = [unit.read_text() for unit in UNITS]
-    pattern = rf"^ExecStart={INSTALLED} serve (.+)$"
+    pattern = rf"^ExecStart={INSTALLED} (.+)$"
     parts = [re.findall(pattern, text, re.MULTILINE) for text in texts]
-    assert parts == [["code-server"], ["daemon"], ["webserver"]]
+    assert parts == [["serve code-server"], ["serve daemon"], ["receive"], ["serve webserver"]]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +197,8 @@ def test_a_change_of_a_conversion_without_a_new_version_is_found(
     change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner, name, other, of = CHANGES[change]
+    if of == "deep" and sys.version_info >= (3, 12):
+        pytest.skip("the decoders of Python 3.12 read it by themselves, with the same result")
     before, version = noted()
     monkeypatch.setattr(owner, name, other)
     found = before | digests(of)
