@@ -298,6 +298,14 @@ class Settings(BaseSettings):
         description="age of an hour from which a webhook that did not come counts as lost",
         json_schema_extra=_form("hours, 1 to 168"),
     )
+    webhook_expected: float = Field(
+        0.99,
+        gt=0,
+        lt=1,
+        alias="RETURNS_WEBHOOK_EXPECTED",
+        description="share of webhooks below which an alert says that some are lost",
+        json_schema_extra=_form("share, between 0 and 1"),
+    )
     alert_quiet_hours: Annotated[tuple[int, int], NoDecode] = Field(
         (22, 8),
         alias="RETURNS_ALERT_QUIET_HOURS",

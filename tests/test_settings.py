@@ -41,6 +41,7 @@ CONTRACT = """
 | RETURNS_WEBHOOK_MAX_BYTES | 1048576 |
 | RETURNS_WEBHOOK_TIME_ZONE | none |
 | RETURNS_WEBHOOK_LOST_AFTER_HOURS | 6 |
+| RETURNS_WEBHOOK_EXPECTED | 0.99 |
 | RETURNS_ALERT_QUIET_HOURS | 22-8 |
 """
 DEFAULTS = dict(
@@ -167,6 +168,7 @@ def test_sensible_values_are_read(
         ("RETURNS_WEBHOOK_TIME_ZONE", "India", "IANA time zone"),
         ("RETURNS_WEBHOOK_LOST_AFTER_HOURS", "0", "greater than or equal to 1"),
         ("RETURNS_WEBHOOK_LOST_AFTER_HOURS", "1.5", "integer"),
+        ("RETURNS_WEBHOOK_EXPECTED", "99", "less than 1"),
     ],
 )
 def test_an_invalid_value_names_the_variable_and_what_is_allowed_and_no_secret(

@@ -2,7 +2,7 @@
 
 A detector looks at the situation and adds its findings. Missing and damaged hours have their own
 file, ``gaps``; here are claims that fail, unusual hours and mixes, outdated hours, new names,
-disks and channels.
+disks, webhooks and channels.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ from returns_orchestration.alerts.kinds import (
     Key,
     MixShifted,
     NewNames,
+    NoWebhooks,
     OfClaims,
+    ReceiverSilent,
     Silence,
     Surge,
+    WebhooksLost,
+    WebhooksRefused,
     of_claim,
 )
 from returns_orchestration.alerts.life_cycle import Detected
-from returns_orchestration.state import mix, rhythm
+from returns_orchestration.state import delivery, mix, rhythm
 from returns_orchestration.state.failing_claims import NEWS
 from returns_orchestration.state.health import FULL, home_limit
 from returns_orchestration.window import Day, Window, last_settled
@@ -169,6 +173,39 @@ def storage(at: Situation, detected: Detected) -> None:
         detected.add(HomeTooLarge(since=at.now, bytes=size, limit=limit))
 
 
+def webhooks(at: Situation, detected: Detected) -> None:
+    """Receivers that are silent or refuse, and webhooks that do not come."""
+    kinds = (ReceiverSilent, NoWebhooks, WebhooksRefused, WebhooksLost)
+    if at.delivery is None:
+        detected.unjudged |= {key for key in at.opened if KINDS[key.kind] in kinds}
+        return
+    notes, hours = at.delivery.notes, at.delivery.judged
+    since = delivery.silent_since(notes, at.now)
+    if since is not None:
+        detected.add(ReceiverSilent(since=since))
+    full = delivery.cannot_store(notes, at.now)
+    if full is not None:
+        since, why = full.last_not_stored or full.at, full.problem or "its spool is full"
+        detected.add(ReceiverSilent(since=since, subject="storing", problem=why))
+    refusing = delivery.refuses(notes, at.now)
+    if refusing is not None:
+        detected.add(
+            WebhooksRefused(
+                since=refusing.last_refused or at.now,
+                refused=refusing.refused,
+                without_key=refusing.without_key,
+            )
+        )
+    without = delivery.none_came(hours)
+    if without:
+        lost = sum(hour.lost for hour in without)
+        detected.add(NoWebhooks(since=without[0].window.start, size=len(without), lost=lost))
+    both, lost = sum(hour.both for hour in hours), sum(hour.lost for hour in hours)
+    if delivery.rate_is_too_low(both, lost, at.settings.webhook_expected):
+        first = next(hour for hour in hours if hour.lost)
+        detected.add(WebhooksLost(since=first.window.start, size=len(hours), both=both, lost=lost))
+
+
 def channels(at: Situation, detected: Detected) -> None:
     """Channels that accept no message."""
     for name, box in at.outboxes.items():
@@ -186,6 +223,7 @@ DETECTORS: Final = (
     outdated_hours,
     new_names,
     storage,
+    webhooks,
     channels,
 )
 """Every detector, in the order in which incidents that open together are numbered."""

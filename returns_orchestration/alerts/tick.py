@@ -9,7 +9,7 @@ lost.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from returns_orchestration.alerts.messages import LAKE_WORKS, Author, lake_fails
 from returns_orchestration.alerts.outbox import Message, Outbox, deliver
 from returns_orchestration.alerts.state import Kept, Row
 from returns_orchestration.alerts.watch import Look, Situation
+from returns_orchestration.state.delivery import look_at_delivery
 from returns_orchestration.state.hour_index import handed_over
 from returns_orchestration.window import Window, last_settled
 
@@ -96,8 +97,12 @@ class Alerts:
             settings=self.settings,
             now=now,
         )
-        look = Look(situation, self.lake, self.lake.names(), may_go_on, known)
+        names = self.lake.names()
+        look = Look(situation, self.lake, names, may_go_on, known)
         look.take_in(evaluations, Window(self.settings.start))
+        lost_after = timedelta(hours=self.settings.webhook_lost_after_hours)
+        found = look_at_delivery(self.lake, names, now, lost_after)
+        situation = replace(situation, delivery=found)
         done = step(state.incidents, detect(situation), now, self.settings.alert_policy)
         state.incidents, state.silent = done.incidents, done.silent
         self._put_out(state, done.changes, now, outcome)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from returns_orchestration.alerts.outbox import Outbox
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.settings import Settings
+    from returns_orchestration.state.delivery import Delivery
     from returns_orchestration.state.failing_claims import Evaluation
     from returns_orchestration.state.health import Storage
     from returns_orchestration.state.hour_index import Found
@@ -100,7 +101,8 @@ class Situation:
 
     ``opened`` are the open incidents and ``found`` is what the sensor `missing_hours` found, None
     where it cannot be read; ``newest`` is the newest hour that is due, and ``absent`` names
-    credentials that are not set. ``storage`` is None where it was not measured.
+    credentials that are not set. ``storage`` is None where it was not measured, ``delivery`` where
+    webhooks never came.
     """
 
     watch: Watch
@@ -112,6 +114,7 @@ class Situation:
     settings: Settings
     now: datetime
     storage: Storage | None = None
+    delivery: Delivery | None = None
 
 
 @dataclass(slots=True)

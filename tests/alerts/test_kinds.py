@@ -102,6 +102,17 @@ SAMPLES: list[Incident] = [
         kinds.DiskNearlyFull, subject="inodes", share=0.88, free=91_000, places=["DAGSTER_HOME"]
     ),
     incident(kinds.HomeTooLarge, bytes=2_100_000_000, limit=1_000_000_000),
+    incident(kinds.ReceiverSilent),
+    incident(kinds.ReceiverSilent, subject="storing", problem="database or disk is full"),
+    incident(kinds.NoWebhooks, size=4, lost=61),
+    incident(kinds.WebhooksRefused, refused=38, without_key=38),
+    incident(kinds.WebhooksLost, size=24, both=376, lost=8),
+    of_claim_named("every_webhook_can_be_used", "rejected_webhooks", "3 webhooks cannot be used"),
+    of_claim_named(
+        "polls_have_every_return_of_a_webhook",
+        "webhook_matches",
+        "polls lack 2 returns that webhooks brought",
+    ),
     incident(kinds.ChannelDown, subject="slack 1", fault="it answered HTTP 404", waiting=3),
 ]
 """Each kind once at least, the most frequent ones first."""

@@ -7,7 +7,6 @@ by itself. It needs root (a small file system that is full) and a C compiler (a 
 
 from __future__ import annotations
 
-import re
 import shutil
 import signal
 import socket
@@ -32,6 +31,7 @@ from support.receiver import Receiver, receiving
 from support.supervisor import CODE_SERVER, DAEMON, WEBSERVER, Supervisor, materialized, supervised
 from support.world import World
 
+from returns_orchestration.alerts.state import read_state
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.state.status import states
@@ -45,7 +45,6 @@ QUIET = 60.0
 WRONG_CLOCK = Path(__file__).with_name("wrong_clock.c")
 TWO_DAYS = timedelta(days=2)
 WELL = frozenset({"complete", "empty"})
-TITLE = re.compile(r"\[(?P<tone>\w+)\] (?P<title>.*)")
 
 
 @dataclass(frozen=True)
@@ -158,9 +157,11 @@ class Machine:
 
     @property
     def open_alerts(self) -> int:
-        """Alerts of incidents that are not resolved; notices do not count."""
-        tones = [TITLE.match(title)["tone"] for title in self.receiver.titles]  # type: ignore[index]
-        return tones.count("urgent") + tones.count("problem") - tones.count("resolved")
+        """Incidents that are notified and not resolved; notices do not count."""
+        state = read_state(Lake(open_store(str(self.world.lake))))
+        incidents = state.incidents if state else []
+        told = [one for one in incidents if one.is_open and one.notified_at is not None]
+        return sum(one.severity != "notice" for one in told)
 
     def wait_until_well(self, minutes: float) -> tuple[float, str]:
         """The minutes until all is well, and what is not when ``minutes`` are over."""

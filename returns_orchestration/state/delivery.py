@@ -1,0 +1,144 @@
+"""What is known of webhooks lately: how many came, what the receivers note, and what is too few.
+
+Pure but for one look at the lake: ``look_at_delivery`` reads the entries of the newest compared
+hours and the notes of the receivers. Called by the alerts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.lake.webhooks import ReceiverNote
+
+HOURS: Final = 24
+"""The decided hours that are judged together, the newest ones."""
+
+LOOKED_AT: Final = timedelta(days=3)
+WHOLE_HOUR: Final = 3_590
+"""Seconds of listening from which an hour was listened to: a receiver starts within a few."""
+
+Z: Final = 1.96
+"""Of the 95 % interval."""
+
+ENOUGH: Final = 20
+"""Lost webhooks from which none at all is no chance."""
+
+SILENT_AFTER: Final = timedelta(minutes=5)
+ABANDONED_AFTER: Final = timedelta(days=7)
+"""A receiver that was silent for so long is not expected back."""
+
+WRONG_KEYS: Final = 10
+REFUSED_FOR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """A compared hour whose lost webhooks are decided, and how long a receiver listened in it."""
+
+    window: Window
+    both: int
+    lost: int
+    listening: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The newest decided hours, oldest first, and what the receivers noted last."""
+
+    hours: Sequence[Hour]
+    notes: Sequence[ReceiverNote]
+
+    @property
+    def judged(self) -> list[Hour]:
+        """The hours that say something about ClickPost: those in which a receiver listened.
+
+        Where webhooks are imported there is no receiver, and every hour does.
+        """
+        return [hour for hour in self.hours if not self.notes or hour.listening >= WHOLE_HOUR][
+            -HOURS:
+        ]
+
+
+def look_at_delivery(
+    lake: Lake, names: Names, now: datetime, lost_after: timedelta
+) -> Delivery | None:
+    """What is known of webhooks; None where they never came. Raises LakeError."""
+    if lake.webhooks.began() is None:
+        return None
+    newest = Window.of(now - lost_after).previous
+    found: list[Hour] = []
+    window = Window.of(now - LOOKED_AT - lost_after)
+    while window <= newest:
+        if names.hour(window).matched:
+            entry = lake.made_or_none(window, names, "matched")
+            facts = entry.facts if entry else {}
+            if facts.get("both", 0) + facts.get("poll_only", 0):
+                listening = facts.get("listening_s", 0)
+                found.append(Hour(window, facts["both"], facts["poll_only"], listening))
+        window = window.next
+    return Delivery(found, lake.webhooks.notes())
+
+
+def rate_is_too_low(both: int, lost: int, expected: float) -> bool:
+    """Whether the delivery rate is below ``expected`` beyond chance: its Wilson upper bound."""
+    return bool(lost) and upper_bound(both, both + lost) < expected
+
+
+def upper_bound(good: int, of: int) -> float:
+    """The upper end of the Wilson 95 % interval of a share."""
+    share = good / of
+    middle = share + Z * Z / (2 * of)
+    spread = Z * math.sqrt(share * (1 - share) / of + Z * Z / (4 * of * of))
+    return (middle + spread) / (1 + Z * Z / of)
+
+
+def none_came(hours: Sequence[Hour]) -> list[Hour]:
+    """The newest hours in which no webhook came, where ENOUGH were lost in them; else none."""
+    found: list[Hour] = []
+    for hour in reversed(hours):
+        if hour.both:
+            break
+        found.insert(0, hour)
+    return found if sum(hour.lost for hour in found) >= ENOUGH else []
+
+
+def silent_since(notes: Sequence[ReceiverNote], now: datetime) -> datetime | None:
+    """Since when no receiver listens; None where one does, or none is expected back."""
+    if not notes:
+        return None
+    newest = max(note.at for note in notes)
+    lives = any(not note.ended and now - note.at <= SILENT_AFTER for note in notes)
+    if lives or not SILENT_AFTER < now - newest <= ABANDONED_AFTER:
+        return None
+    return newest
+
+
+def cannot_store(notes: Sequence[ReceiverNote], now: datetime) -> ReceiverNote | None:
+    """The note of a receiver that answers 503; None where none does."""
+    for note in notes:
+        at = note.last_not_stored
+        is_new = now - note.at <= SILENT_AFTER and not note.ended
+        if is_new and (note.problem or (at is not None and note.at - at <= SILENT_AFTER)):
+            return note
+    return None
+
+
+def refuses(notes: Sequence[ReceiverNote], now: datetime) -> ReceiverNote | None:
+    """The note of a receiver that refused many webhooks and takes none; None for none."""
+    for note in notes:
+        refused, stored = note.last_refused, note.last_stored
+        is_lately = refused is not None and now - refused <= REFUSED_FOR
+        takes = stored is not None and now - stored <= REFUSED_FOR
+        if is_lately and not takes and note.refused >= WRONG_KEYS:
+            return note
+    return None
