@@ -64,7 +64,7 @@ class Watch(HourIndex, kw_only=True):
     first found missing, as after RETURNS_START was set to an earlier hour; the last ones were found
     at ``appeared_at``. ``asked_at`` is the time of the newest outcome of any request, and
     ``refused`` the refusal of credentials that no later outcome contradicts. ``new_names`` wait to
-    be acknowledged.
+    be acknowledged. ``has_webhooks``: they came, so each look includes them.
     """
 
     began_at: datetime
@@ -74,6 +74,7 @@ class Watch(HourIndex, kw_only=True):
     appeared: Spans = msgspec.field(default_factory=Spans)
     appeared_at: datetime | None = None
     asked_at: datetime | None = None
+    has_webhooks: bool = False
     refused: Cause | None = None
     failing: dict[str, Failing] = msgspec.field(default_factory=dict)
     counts: dict[int, int] = msgspec.field(default_factory=dict)

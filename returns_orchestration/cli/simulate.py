@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
@@ -12,7 +12,11 @@ from returns_orchestration.errors import SettingsError
 from returns_orchestration.simulator import (
     FAULT_NAMES,
     AddressTakenError,
+    Dataset,
+    Sender,
     SimulatorOptions,
+    WebhookOptions,
+    Webhooks,
     parse_fault,
     serve,
 )
@@ -64,6 +68,23 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter for each option of the c
     key: Annotated[str, typer.Option(help="The key it accepts.")] = "simulator-key",
     user_name: Annotated[str, typer.Option(help="The user name it accepts.")] = "simulator-user",
     log: Annotated[Path | None, typer.Option(help="File for one JSON line a request.")] = None,
+    webhook_to: Annotated[
+        str, typer.Option(help="Address to which each return's webhooks are sent as time passes.")
+    ] = "",
+    webhook_key: Annotated[str, typer.Option(help="The key that they have.")] = "",
+    webhook_loss: Annotated[float, typer.Option(help="Share of webhooks that are lost.")] = 0.0,
+    webhook_twice: Annotated[
+        float, typer.Option(help="Share of webhooks that are sent twice.")
+    ] = 0.0,
+    webhook_delay: Annotated[
+        tuple[float, float], typer.Option(help="Shortest and longest delay, minutes.")
+    ] = (0.02, 0.3),
+    webhook_shuffle: Annotated[
+        bool, typer.Option("--webhook-shuffle", help="Send them in any order.")
+    ] = False,
+    webhook_shape: Annotated[
+        str, typer.Option(help="Shape of a body: bare, wrapped or both.")
+    ] = "both",
 ) -> None:
     """Serve the API on this machine, with invented returns, until it is stopped with Ctrl-C."""
     try:
@@ -89,6 +110,17 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter for each option of the c
             user_name=user_name,
         )
         faults = [parse_fault(text) for text in fault or ()]
+        of_webhooks = WebhookOptions(
+            loss=webhook_loss,
+            twice=webhook_twice,
+            delay=(timedelta(minutes=webhook_delay[0]), timedelta(minutes=webhook_delay[1])),
+            shuffle=webhook_shuffle,
+            shape=webhook_shape,  # type: ignore[arg-type]
+        )
+        sender = None
+        if webhook_to:
+            webhooks = Webhooks(Dataset(options), of_webhooks)
+            sender = Sender(webhooks, webhook_to, webhook_key, lambda: datetime.now(UTC))
     except ValueError as error:
         raise SettingsError(f"{error}.", next_step="See `simulate --help`.") from None
 
@@ -100,7 +132,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter for each option of the c
             "Ctrl-C ends it. Set RETURNS_LAKE too: invented returns must not join real ones."
         )
 
+    if sender is not None:
+        sender.start()
     try:
         serve(options, host, port, on_ready=on_ready, faults=faults, log_file=log)
     except AddressTakenError as error:
         raise SettingsError(f"{error}.", next_step="Choose another with --port.") from None
+    finally:
+        if sender is not None:
+            sender.stop()

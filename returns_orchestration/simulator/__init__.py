@@ -6,7 +6,8 @@ Reading order:
              `contents` (what is in them), `oddities` (the odd ones among them) with
              `oddity_truths` and `oddity_spellings`, `lifecycle` and `records` (the JSON of a record
              at a moment), `boundaries` (which records a window gets), `truth` (what a
-             perfect reader would find), `dataset` (all of these together)
+             perfect reader would find), `dataset` (all of these together), `webhooks`
+             (which events of it are sent, when, and their fate)
   server     `replies` (envelopes, refusals, pages), `faults` and `breakage` (what goes wrong,
              and how), `polls` (what is remembered), `journal` (what was asked), `app`, `wire`
              (the socket), `server`
@@ -22,6 +23,7 @@ from returns_orchestration.simulator.oddities import ODDITY_NAMES
 from returns_orchestration.simulator.options import SimulatorOptions
 from returns_orchestration.simulator.server import AddressTakenError, Simulator, serve
 from returns_orchestration.simulator.truth import TrueItem, TrueReturn
+from returns_orchestration.simulator.webhooks import Sender, SentWebhook, WebhookOptions, Webhooks
 
 __all__ = [
     "FAULT_NAMES",
@@ -30,11 +32,15 @@ __all__ = [
     "Dataset",
     "Fault",
     "RequestRecord",
+    "Sender",
+    "SentWebhook",
     "ServedRecord",
     "Simulator",
     "SimulatorOptions",
     "TrueItem",
     "TrueReturn",
+    "WebhookOptions",
+    "Webhooks",
     "parse_fault",
     "serve",
 ]

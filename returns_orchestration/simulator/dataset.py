@@ -76,7 +76,7 @@ class Dataset:
         return [
             true_return(planned, contents_of(planned), moment)
             for hour in range(hour_of(first), last, HOUR)
-            for planned in self._hour(hour)
+            for planned in self.planned(hour)
             if first <= planned.requested < last and planned.visible <= moment
         ]
 
@@ -96,7 +96,7 @@ class Dataset:
             planned
             for hour in hours_needed(options, start, end)
             if hour <= at
-            for planned in self._hour(hour)
+            for planned in self.planned(hour)
         )
         pieces = pieces_served(options, planned_returns, start, end, at)
         for piece in in_order(options, pieces, start, call):
@@ -114,7 +114,8 @@ class Dataset:
                     json=self._encoder.encode(record),
                 )
 
-    def _hour(self, hour: Micros) -> tuple[PlannedReturn, ...]:
+    def planned(self, hour: Micros) -> tuple[PlannedReturn, ...]:
+        """The returns requested in the hour that begins then."""
         with self._lock:
             known = self._hours.get(hour)
             if known is not None:

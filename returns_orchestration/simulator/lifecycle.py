@@ -43,6 +43,11 @@ def step_at(planned: PlannedReturn, at: Micros, *, progress: bool) -> tuple[Step
     return current
 
 
+def journey(planned: PlannedReturn, *, progress: bool) -> list[tuple[Micros, Step]]:
+    """All its steps with their moments, rising: placed, and those after it."""
+    return [(planned.requested, PLACED), *_journey(planned, progress=progress)]
+
+
 def _journey(planned: PlannedReturn, *, progress: bool) -> list[tuple[Micros, Step]]:
     """The steps after PLACED with their moments, rising."""
     pace = planned.salt % _PACES / _PACES

@@ -73,8 +73,7 @@ def look_at_delivery(
     lake: Lake, names: Names, now: datetime, lost_after: timedelta
 ) -> Delivery | None:
     """What is known of webhooks; None where they never came. Raises LakeError."""
-    if lake.webhooks.began() is None:
-        return None
+    notes = lake.webhooks.notes()
     newest = Window.of(now - lost_after).previous
     found: list[Hour] = []
     window = Window.of(now - LOOKED_AT - lost_after)
@@ -86,7 +85,7 @@ def look_at_delivery(
                 listening = facts.get("listening_s", 0)
                 found.append(Hour(window, facts["both"], facts["poll_only"], listening))
         window = window.next
-    return Delivery(found, lake.webhooks.notes())
+    return Delivery(found, notes) if found or notes else None
 
 
 def rate_is_too_low(both: int, lost: int, expected: float) -> bool:
