@@ -1,0 +1,203 @@
+"""Verdicts about webhooks equal the truth once they are final, in whatever order things happen.
+
+A life: returns of some hours, of which the API shows some late; webhooks that are lost, doubled,
+late and shuffled; times in which the receiver is down; polls and re-polls; runs of the tables of
+webhooks at any time, some of which are killed. The simulator knows each event's fate.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flow.conftest import FakeApi
+from obstore.store import MemoryStore
+from proof.result import Result
+from support.webhooks import pipeline, received, rows
+
+from returns_orchestration import tables
+from returns_orchestration.lake import Lake
+from returns_orchestration.lake.store import ObjectStore
+from returns_orchestration.simulator import (
+    Dataset,
+    SentWebhook,
+    SimulatorOptions,
+    WebhookOptions,
+    Webhooks,
+)
+from returns_orchestration.state.verify import Verifier
+from returns_orchestration.window import Window, windows_between
+
+START = datetime(2026, 11, 9, 6, tzinfo=UTC)
+HOURS = 2
+END = START + timedelta(hours=HOURS)
+AGES = (timedelta(minutes=10), *(timedelta(hours=age) for age in (1, 6, 24, 72)))
+FINAL = END + timedelta(hours=80)
+
+
+class Dies(BaseException):
+    """The process is killed here."""
+
+
+class MortalStore(ObjectStore):
+    """A store in memory whose process dies after so many more changes; None: never."""
+
+    left: int | None = None
+
+    def put(self, path: str, content: bytes) -> None:
+        self._live()
+        super().put(path, content)
+
+    def create(self, path: str, content: bytes) -> bool:
+        self._live()
+        return super().create(path, content)
+
+    def delete(self, path: str) -> None:
+        self._live()
+        super().delete(path)
+
+    def _live(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Dies
+
+
+class Life:
+    """One life, all of which follows from its seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._dice = dice = random.Random(seed)
+        self._objects = MemoryStore()
+        self._ages = AGES[: dice.choice([4, 5])]
+        self._dataset = Dataset(
+            SimulatorOptions(
+                seed=seed,
+                returns_per_hour=3,
+                rhythm=False,
+                oddities=0.0,
+                late_share=dice.choice([0.0, 0.3, 0.8]),
+                late_by=(timedelta(minutes=15), timedelta(hours=dice.choice([2, 30, 71]))),
+            )
+        )
+        options = WebhookOptions(
+            loss=dice.choice([0.0, 0.1, 0.5]),
+            twice=dice.choice([0.0, 0.3]),
+            delay=(timedelta(seconds=1), timedelta(minutes=dice.choice([1, 90, 600]))),
+            shuffle=dice.random() < 0.5,
+        )
+        self._events = Webhooks(self._dataset, options).of_returns(START, END)
+        down = START + timedelta(hours=dice.uniform(0, HOURS))
+        self._down = down, down + timedelta(hours=dice.choice([0, 1, 3]))
+        self.kills = 0
+
+    def run(self) -> list[str]:
+        """Live it; gives what is wrong at the end."""
+        received(self._lake(), (START - timedelta(hours=1), b"{}"), instance="00000000")
+        steps: list[tuple[datetime, Any]] = []
+        for number, (at, event) in enumerate(self._delivered(), 1):
+            steps.append((at, ("deliver", number, event.body)))
+        for window in windows_between(START, END):
+            steps += [(window.end + age, ("poll", window)) for age in self._ages]
+        for _ in range(self._dice.randrange(1, 7)):
+            at = START + (FINAL - START) * self._dice.random() ** 3
+            steps.append((at, ("make",)))
+        for at, step in sorted(steps, key=lambda one: one[0]):
+            self._take(at, step)
+        pipeline(self._lake(), FINAL).run({START.date() + timedelta(days=n) for n in range(4)})
+        return self._wrong()
+
+    def _lake(self, left: int | None = None) -> Lake:
+        store = MortalStore(self._objects, "memory://lake")
+        store.left = left
+        return Lake(store, lambda: FINAL)
+
+    def _delivered(self) -> list[tuple[datetime, SentWebhook]]:
+        """What reached the receiver, in order; what came while it was down is lost."""
+        begin, end = self._down
+        found = [
+            (at, event)
+            for event in self._events
+            for at in event.sent_at
+            if not begin <= at < end and at < FINAL - timedelta(hours=1)
+        ]
+        return sorted(found, key=lambda one: one[0])
+
+    def _take(self, at: datetime, step: Any) -> None:
+        if step[0] == "deliver":
+            received(self._lake(), (at, step[2]), first=step[1])
+        elif step[0] == "poll":
+            window: Window = step[1]
+            served = self._dataset.served(window.start, window.end, at)
+            texts = [record.json.decode() for record in served]
+            many = FakeApi(lambda _: texts, always_at=at).pipeline(self._lake())
+            many.clock = lambda: at
+            list(many.run([window]))
+        else:
+            left = self._dice.randrange(40) if self._dice.random() < 0.5 else None
+            try:
+                pipeline(self._lake(left), at).run()
+            except Dies:
+                self.kills += 1
+
+    def _wrong(self) -> list[str]:
+        lake = self._lake()
+        windows = list(windows_between(START, END))
+        found = {
+            row["return_reference_number"]: row["verdict"]
+            for row in rows(lake, tables.WEBHOOK_MATCHES, windows)
+        }
+        truth = self.truth()
+        faults = [
+            f"{reference}: {found.get(reference)} and not {truth.get(reference)}"
+            for reference in sorted(truth.keys() | found.keys())
+            if found.get(reference) != truth.get(reference)
+        ]
+        zone = pipeline(lake, FINAL).zone
+        faults += [finding.text for finding in Verifier(lake, zone).everything()]
+        events = rows(lake, tables.WEBHOOK_EVENTS, self._all_windows())
+        came = sum(row["deliveries"] for row in events)
+        if came != len(self._delivered()):
+            faults.append(f"{came} deliveries are in events, {len(self._delivered())} came")
+        return faults
+
+    def _all_windows(self) -> list[Window]:
+        return list(windows_between(START - timedelta(hours=1), FINAL))
+
+    def truth(self) -> dict[str, str]:
+        """The verdict of each return that either source brought."""
+        placed = {event.reference for _, event in self._delivered() if event.is_placed}
+        any_event = {event.reference for _, event in self._delivered()}
+        found: dict[str, str] = {}
+        for window in windows_between(START, END):
+            last = window.end + self._ages[-1]
+            visible = {
+                one.reference
+                for one in self._dataset.returns_between(window.start, window.end, last)
+            }
+            for one in self._dataset.returns_between(
+                window.start, window.end, FINAL + timedelta(days=30)
+            ):
+                if one.reference in visible:
+                    found[one.reference] = "both" if one.reference in placed else "poll_only"
+                elif one.reference in any_event:
+                    found[one.reference] = "webhook_only"
+        return found
+
+
+def verdicts_are_true(lives: int, seed: int) -> Result:
+    """So many lives; every verdict at the end is the truth."""
+    result = Result(seed)
+    kills, counts = 0, Counter[str]()
+    for number in range(lives):
+        life = Life(seed * 10_000 + number)
+        wrong = life.run()
+        result.faults += [f"life {number}: {fault}" for fault in wrong[:5]]
+        kills += life.kills
+        counts.update(life.truth().values())
+        result.tried += 1
+    shown = ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(counts.items()))
+    result.notes = f"{shown}; {kills} kills"
+    return result
