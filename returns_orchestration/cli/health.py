@@ -52,6 +52,9 @@ def _lines(facts: Facts) -> list[str]:
         inodes = f", {disk.free_inodes:,} inodes free" if disk.inodes else ""
         free, size = disk.free / 1e9, disk.size / 1e9
         lines.append(f"{disk.what}: {free:,.1f} of {size:,.1f} GB free{inodes}")
+    if facts.delivery is not None:
+        came, total = facts.delivery.delivered, facts.delivery.delivered + facts.delivery.lost
+        lines.append(f"webhooks of the newest 24 hours with returns: {came:,} of {total:,} came")
     return [*lines, f"size of DAGSTER_HOME: {facts.home_bytes / 1e6:,.1f} MB"]
 
 
@@ -77,4 +80,10 @@ def _plain(facts: Facts, level: Level, findings: list[tuple[Level, str]]) -> dic
             for disk in facts.disks
         },
         "dagster_home_bytes": facts.home_bytes,
+        "webhooks": facts.delivery
+        and {
+            "delivered": facts.delivery.delivered,
+            "lost": facts.delivery.lost,
+            "waiting": facts.delivery.waiting,
+        },
     }

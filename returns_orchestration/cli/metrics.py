@@ -122,6 +122,16 @@ def figures(facts: Facts) -> Iterator[Metric]:
             gauge.add_metric([disk.what], getattr(disk, attribute))
         yield gauge
     yield Gauge("returns_dagster_home_bytes", "Size of DAGSTER_HOME", facts.home_bytes)
+    found = facts.delivery
+    if found is not None:
+        judged = "in the newest 24 hours with returns"
+        yield Gauge("returns_webhooks_delivered", f"Webhooks that came {judged}", found.delivered)
+        yield Gauge("returns_webhooks_lost", f"Webhooks that were lost {judged}", found.lost)
+        yield Gauge("returns_webhooks_waiting", "Webhooks in receivers' spools", found.waiting)
+        if found.noted_at is not None:
+            at = found.noted_at.timestamp()
+            meaning = "Last sign of life of a receiver of webhooks"
+            yield Gauge("returns_webhook_receiver_timestamp_seconds", meaning, at)
 
 
 def _serve(port: int, registry: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from returns_orchestration.defs.keys import Keys
 from returns_orchestration.errors import ReturnsError
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import dagster_home
+from returns_orchestration.state.delivery import look_at_delivery
 from returns_orchestration.state.health import Disk, Facts, Storage
 from returns_orchestration.state.hours import STATES
 from returns_orchestration.state.status import states
@@ -55,6 +56,8 @@ def gather(settings: Settings, now: datetime) -> Facts:
         state = read_state(lake)
         opened = Counter(i.severity for i in state.incidents if i.is_open) if state else {}
         found["incidents"] = {severity: opened.get(severity, 0) for severity in SEVERITIES}
+        lost_after = timedelta(hours=settings.webhook_lost_after_hours)
+        found["delivery"] = look_at_delivery(lake, lake.names(), now, lost_after)
     except ReturnsError as error:
         unread.append(error.cause)
     storage, faults = measure(settings)

@@ -10,7 +10,7 @@ missing and damaged hours and ``failing_claims`` the failing claims, for sensors
 against its record, and gives ``findings``; ``places`` checks that every return is in exactly one
 hour, ``lateness`` measures how late returns appear. ``changes`` lists the changes since a cursor,
 ``provenance`` all that is known of one return, and ``origins`` the poll of each of its values;
-``people`` finds the records that hold an address or number.
-``health`` judges whether the deployment is well. No module here polls, makes an hour or imports
-Dagster.
+``people`` finds the records that hold an address or number. ``delivery`` judges whether webhooks
+come as they should, and ``health`` whether the deployment is well. No module here polls, makes an
+hour or imports Dagster.
 """

@@ -68,6 +68,26 @@ class Delivery:
             -HOURS:
         ]
 
+    @property
+    def delivered(self) -> int:
+        """Webhooks that came in the hours that are judged."""
+        return sum(hour.both for hour in self.judged)
+
+    @property
+    def lost(self) -> int:
+        """Webhooks that were lost in them."""
+        return sum(hour.lost for hour in self.judged)
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries in the receivers' spools, by their last notes."""
+        return sum(note.waiting for note in self.notes)
+
+    @property
+    def noted_at(self) -> datetime | None:
+        """The last sign of life of a receiver."""
+        return max((note.at for note in self.notes), default=None)
+
 
 def look_at_delivery(
     lake: Lake, names: Names, now: datetime, lost_after: timedelta
@@ -77,6 +97,7 @@ def look_at_delivery(
     newest = Window.of(now - lost_after).previous
     found: list[Hour] = []
     window = Window.of(now - LOOKED_AT - lost_after)
+    names.load_hours([window, newest])
     while window <= newest:
         if names.hour(window).matched:
             entry = lake.made_or_none(window, names, "matched")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from returns_orchestration.state.delivery import Delivery
     from returns_orchestration.window import Window
 
 Level = Literal["ok", "warning", "critical", "unknown"]
@@ -95,8 +96,8 @@ class Facts:
 
     ``states`` counts the hours since RETURNS_START by state. ``incidents`` counts the open ones by
     severity. ``heartbeat`` is the oldest of the last signs of life of the daemon's
-    parts, None where a part gave none. ``unread`` holds
-    what could not be gathered, in words.
+    parts, None where a part gave none. ``delivery`` is what is known of webhooks, None where they
+    never came. ``unread`` holds what could not be gathered, in words.
     """
 
     now: datetime
@@ -107,6 +108,7 @@ class Facts:
     heartbeat: datetime | None = None
     disks: tuple[Disk, ...] = ()
     home_bytes: int = 0
+    delivery: Delivery | None = None
     unread: tuple[str, ...] = ()
 
 

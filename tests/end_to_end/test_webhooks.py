@@ -15,6 +15,7 @@ from dagster import AssetCheckKey
 from support.webhooks import INSTANCE, received, webhook
 from support.world import HASTY, World, hours
 
+from returns_orchestration import tables
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.keys import Keys
@@ -28,6 +29,8 @@ from returns_orchestration.defs.registry import (
 from returns_orchestration.defs.webhooks import LOOK_EVERY
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.receiver.spool import Delivery, Spool, waiting_in
+from returns_orchestration.stages.rules import Rules
+from returns_orchestration.window import Window
 
 FIRST, SECOND = hours("2026-11-07T06:00", "2026-11-07T08:00")
 ASSETS = (RAW_WEBHOOKS, *WEBHOOKS_HOURLY)
@@ -294,6 +297,28 @@ def test_deliveries_in_a_spool_that_a_receiver_has_are_counted(tmp_path: Path) -
 
         asyncio.run(put())
         assert [waiting_in(opened.path, before) for before in (1, 2, 3)] == [0, 1, 2]
+
+
+def test_health_and_metrics_show_what_was_delivered(project: Project) -> None:
+    world = project.world
+    now = datetime.now(UTC)
+    hour = Window.of(now - timedelta(hours=8))
+    names = project.lake.names()
+    project.lake.publish(
+        names,
+        hour,
+        {tables.WEBHOOK_MATCHES.name: tables.WEBHOOK_MATCHES.empty()},
+        inputs="0a" * 6,
+        rules=Rules.of_today().webhooks,
+        made_of=[],
+        facts={"both": 7, "poll_only": 2, "listening_s": 3600},
+    )
+    found = json.loads(world.run("health", "--json").stdout)
+    assert found["webhooks"] == {"delivered": 7, "lost": 2, "waiting": 0}
+    assert "newest 24 hours with returns: 7 of 9 came" in world.run("health").stdout
+    said = world.run("metrics").stdout
+    assert "returns_webhooks_delivered 7.0\n" in said
+    assert "returns_webhooks_lost 2.0\n" in said
 
 
 def test_a_wrong_call_of_webhooks_exits_2(project: Project) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -242,6 +243,7 @@ def test_a_lake_that_cannot_be_written_keeps_deliveries_in_the_spool(
     def full(*_: object) -> None:
         raise LakeUnwritable("The lake", "no space")
 
+    caplog.set_level(logging.WARNING, logger="returns_orchestration")
     drain = Drain(spool, lake, Counts())
     fill(spool, HOUR.start)
     with monkeypatch.context() as patch:

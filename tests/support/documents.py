@@ -28,12 +28,14 @@ from returns_orchestration.cli.metrics import figures
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.registry import ASSETS, NEW_NAMES
 from returns_orchestration.env_file import SECRET
+from returns_orchestration.lake.webhooks import ReceiverNote
 from returns_orchestration.settings import VARIABLES, Settings
 from returns_orchestration.simulator.faults import FAULT_NAMES, Fault
 from returns_orchestration.stages.erasure import KEPT, PERSONAL
 from returns_orchestration.stages.vocabulary import KEYS
 from returns_orchestration.state import claims, news
 from returns_orchestration.state.claims import Claim
+from returns_orchestration.state.delivery import Delivery
 from returns_orchestration.state.health import Disk, Facts
 from returns_orchestration.window import Window
 
@@ -189,6 +191,24 @@ def _personal_keys() -> str:
     return "\n".join([*lines, f"| anywhere | {other} | |", ""])
 
 
+A_RECEIVER = ReceiverNote(
+    instance="0a1b2c3d",
+    at=datetime(2026, 11, 9, 12, tzinfo=UTC),
+    began=datetime(2026, 11, 9, tzinfo=UTC),
+    since=datetime(2026, 11, 9, tzinfo=UTC),
+    stored=1,
+    last_stored=None,
+    refused=0,
+    without_key=0,
+    last_refused=None,
+    not_stored=0,
+    last_not_stored=None,
+    waiting=0,
+    problem="",
+    set_aside="",
+)
+
+
 def _metrics() -> str:
     """Every name of `metrics`, of an hour with all there is to tell."""
     hour = Window.of(datetime(2026, 11, 9, 11, tzinfo=UTC))
@@ -200,6 +220,7 @@ def _metrics() -> str:
         incidents={"urgent": 1},
         heartbeat=hour.end,
         disks=(Disk("lake", 1, 1, 1, 1),),
+        delivery=Delivery([], [A_RECEIVER]),
     )
     lines = ["| name | labels | meaning |", "|---|---|---|"]
     for gauge in figures(facts):
