@@ -20,6 +20,7 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import journal
+from returns_orchestration.lake.webhooks import entry_path
 from returns_orchestration.stages import matches
 from returns_orchestration.stages.erasure import Blanking
 from returns_orchestration.stages.landing import is_good
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.errors import ReturnsError
     from returns_orchestration.lake import Lake, Made, Names
+    from returns_orchestration.lake.journal import Received
     from returns_orchestration.stages.typing import RecordReader
 
 RECENT_DAYS: Final = 4
@@ -168,7 +170,7 @@ class WebhookPipeline:
 
     def _is_stale_receipt(self, names: Names, window: Window) -> bool:
         hour = names.hour(window)
-        if not hour.received:
+        if not hour.received or hour.damaged:  # a damaged hour is mended first
             return False
         made = hour.events
         return (
@@ -186,7 +188,7 @@ class WebhookPipeline:
     ) -> None:
         """Build the events of an hour; ``touched`` gets the hours of request that they concern."""
         made_of = self._made_of_receipt(names, window)
-        raw = [self._lake.webhooks.read(entry) for entry in names.hour(window).received]
+        raw = [self._read(names, entry) for entry in names.hour(window).received]
         found = tables_of_receipt(pl.concat(raw), self.reader)
         events = found.frames[tables.WEBHOOK_EVENTS.name]
         # First, so that no hour is missed by a run that is killed after the entry.
@@ -209,6 +211,14 @@ class WebhookPipeline:
                 "rejected": found.rejected,
             },
         )
+
+    def _read(self, names: Names, entry: Received) -> pl.DataFrame:
+        """The deliveries of a file; a bad one is noted, so that its hour counts as damaged."""
+        try:
+            return self._lake.webhooks.read(entry)
+        except LakeDamaged:
+            self._lake.note_damaged(names, entry_path(entry))
+            raise
 
     def _concerned(self, names: Names, events: pl.DataFrame) -> set[Window]:
         """The hours whose matches use ``events``.

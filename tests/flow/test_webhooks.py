@@ -15,6 +15,7 @@ from support.records import at, returned
 from support.webhooks import pipeline, received, rows, webhook
 
 from returns_orchestration import tables
+from returns_orchestration.flow.mend import mend_hour
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.journal import name_of_hour
@@ -213,6 +214,14 @@ def test_a_damaged_file_fails_its_hour_alone(lake: Lake) -> None:
     assert list(done.failed) == [PREVIOUS]
     assert path in str(done.failed[PREVIOUS])
     assert verdicts(lake) == {"B": "undecided"}
+    # From now on the hour counts as damaged: it is repaired once the alert is out.
+    names = lake.names()
+    assert names.hour(PREVIOUS).damaged
+    many = pipeline(lake, at(12, 5))
+    assert many.due(names, {at(10).date()}) == set(), "and no run fails for it again and again"
+    assert mend_hour(lake, names, PREVIOUS)
+    assert not pipeline(lake, at(12, 6)).run().failed
+    assert not lake.names().hour(PREVIOUS).damaged
 
 
 def play(lake: Lake, steps: Sequence[Any], order: random.Random) -> None:
