@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -77,8 +79,12 @@ def receive(
     if not stop.is_set():
         typer.echo("The receiver ended by itself.", err=True)
         raise typer.Exit(1)
-    left = "" if is_drained else " Some deliveries stay in the spool; the next start takes them."
-    typer.echo(f"Stopped.{left}")
+    if is_drained:
+        typer.echo("Stopped.")
+        return
+    typer.echo("Stopped. Some deliveries stay in the spool; the next start takes them.")
+    sys.stdout.flush()
+    os._exit(0)  # requests to a lake that does not answer would be waited for
 
 
 def _keys(settings: Settings) -> list[str]:

@@ -311,6 +311,8 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
 
 def _complete(hour: HourNames) -> None:
     """Leave out lost polls; of the others, take in what was erased."""
+    # A file that was replaced before its receiver had noted it has two entries, and counts once.
+    hour.received = list({(one.instance, one.first): one for one in hour.received}.values())
     lost = {number for number, _, _ in hour.lost}
     hour.polls = [poll for poll in hour.polls if poll.number not in lost]
     for at, poll in enumerate(hour.polls if hour.erased else ()):

@@ -286,7 +286,7 @@ def _parts(begin: datetime, until: datetime) -> Iterator[tuple[Window, int, int]
     """The hours between two times, each with the first and the last whole second in it."""
     window = Window.of(begin)
     while window.start < until:
-        first = max(timedelta(0), begin - window.start) // timedelta(seconds=1)
+        first = -(-max(timedelta(0), begin - window.start) // timedelta(seconds=1))
         last = min(timedelta(hours=1), until - window.start) // timedelta(seconds=1)
         if first < last:
             yield window, first, last

@@ -55,6 +55,9 @@ TOKEN: Final = "/t/"  # noqa: S105 - a part of a path
 CONTENT_TYPE: Final = 200
 """Characters of a Content-Type that are kept."""
 
+MOST_MEMBERS: Final = 16
+"""Parts of a gzip body; one is usual."""
+
 GZIP: Final = frozenset({b"gzip", b"x-gzip"})
 ENCODINGS: Final = GZIP | {b"", b"identity"}
 HEALTH: Final = "/health"
@@ -268,8 +271,11 @@ def _encoding(headers: Headers) -> bytes:
 
 def _inflated(content: bytearray, most: int) -> bytearray | None:
     """What a gzip body holds, up to one byte more than ``most``; None where it is not whole."""
-    found, rest = bytearray(), bytes(content)
+    found, rest, members = bytearray(), bytes(content), 0
     while rest and len(found) <= most:
+        members += 1
+        if members > MOST_MEMBERS:  # each copies the rest
+            return None
         stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
         try:
             found += stream.decompress(rest, most + 1 - len(found))

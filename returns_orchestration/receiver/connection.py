@@ -20,6 +20,8 @@ BODY_PER_FRAMING: Final = 16
 """A body may have one byte of framing for so many of its own: chunks of some hundred bytes."""
 
 MOST_CONNECTIONS: Final = 512
+MOST_PIPELINED: Final = 16
+"""Requests of one connection that may wait for the answer to the one before."""
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -56,7 +58,10 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.abort()
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """A head begins; too many requests at once are refused as no HTTP."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            message = "too many requests at once"
+            raise ValueError(message)
         super().on_message_begin()
         self._is_in_head = True
         self._received = self._of_body = 0
@@ -66,6 +71,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_in_head = False
         self._has_head()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """From now on the next head is awaited: white space alone keeps no connection open."""
+        super().on_response_complete()
+        self._is_in_head = True
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""

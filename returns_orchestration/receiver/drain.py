@@ -69,6 +69,7 @@ class Drain:
         self._seconds = seconds
         self._since = moment(clock() // 1_000)
         self._span: _Span | None = None
+        self._failures = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
         self.problem = ""
@@ -89,9 +90,9 @@ class Drain:
         while True:
             is_last = self._stopped.is_set()
             now = time.monotonic()
-            if is_last or now >= spanned_at + SPAN_SECONDS:
+            if not is_last and now >= spanned_at + SPAN_SECONDS:
                 spanned_at = now
-                self._listen()
+                self.listen()
             is_due = now >= drained_at + self._seconds or self._spool.size >= DRAIN_BYTES
             if is_last or (is_due and (not self.problem or now >= drained_at + TICK_SECONDS * 5)):
                 self.drain(is_last=is_last)
@@ -134,7 +135,8 @@ class Drain:
     def _batches(self) -> Iterator[Batch]:
         """The batches that an earlier drain has left, then new ones, each noted."""
         yield from self._spool.batches()
-        while rows := self._spool.unbatched():
+        newest = self._spool.newest()  # what comes meanwhile is left to the next drain
+        while rows := self._spool.unbatched(newest):
             first, received_at, size = rows[0]
             window, last = Window.of(moment(received_at)), first
             for number, at, more in rows[1:]:
@@ -162,15 +164,17 @@ class Drain:
 
     # ---- times of listening
 
-    def _listen(self) -> None:
-        """Note that deliveries could be stored until now."""
+    def listen(self) -> None:
+        """Note that deliveries could be stored until now; also right before the end."""
         try:
+            failures = self._spool.failures + self._counts.not_stored
+            has_failed, self._failures = failures != self._failures, failures
             if self._spool.problem or self._spool.is_full:
                 self._span = None
                 return
             now, passed = self._clock() // 1_000, time.monotonic()
             span = self._span
-            if span is None or span.is_of_another_clock(now, passed):
+            if span is None or has_failed or span.is_of_another_clock(now, passed):
                 span = _Span(now, now, passed)
             self._span = _Span(span.begin, now, passed)
             if now > span.begin:

@@ -97,6 +97,7 @@ def serve(  # noqa: PLR0913 - the parts of the process
         on_start(listener.getsockname()[1])
         while not stop.wait(WATCH_SECONDS) and serving.is_alive():
             pass
+        drain.listen()  # before it accepts no more
         server.should_exit = True
         serving.join(ANSWER_SECONDS + 1)
         return drain.stop(LAST_DRAIN_SECONDS) and stop.is_set()

@@ -47,6 +47,9 @@ RETRY_SECONDS: Final = 1.0
 """How soon a spool that failed is opened again, once the next delivery asks for it."""
 
 BUSY_SECONDS: Final = 5.0
+END_SECONDS: Final = 2.0
+"""How long the last commit may take when the receiver is stopped."""
+
 LOOKED_AT: Final = 20_000
 """Deliveries that are looked at to form the next batches."""
 
@@ -124,6 +127,8 @@ class Spool:
         """When this spool was made, in microseconds since 1970."""
         self.problem = ""
         """Why nothing can be stored now; "" where all is well."""
+        self.failures = 0
+        """How often something could not be stored so far, refused deliveries included."""
         self.set_aside: Path | None = None
         """Where a spool that could not be read was moved to."""
 
@@ -146,8 +151,9 @@ class Spool:
         with self._changed:
             self._is_open = False
             self._changed.notify()
-        self._writer.join()
-        self._disconnect()
+        self._writer.join(END_SECONDS)
+        if not self._writer.is_alive():  # else the disk hangs, and so would closing the file
+            self._disconnect()
         self._release_lock()
 
     # ---- for the application
@@ -160,17 +166,26 @@ class Spool:
         """
         future: LoopFuture[bool] = loop.create_future()
         with self._changed:
-            if not self._is_open:
-                raise SpoolUnwritable(self.path, "the receiver is stopping")
-            if len(self._waiting) >= MOST_WAITING:
-                raise SpoolUnwritable(self.path, f"{MOST_WAITING} deliveries wait to be stored")
-            if self._size >= self._cap:
-                raise SpoolUnwritable(self.path, FULL)
-            if self._failed_at is not None and time.monotonic() < self._failed_at + RETRY_SECONDS:
-                raise SpoolUnwritable(self.path, self.problem)
+            refusal = self._refusal()
+            if refusal:
+                self.failures += 1
+                raise SpoolUnwritable(self.path, refusal)
             self._waiting.append(_Waiting(delivery, loop, future))
             self._changed.notify()
         return future
+
+    def _refusal(self) -> str:
+        """Why no delivery can be taken now; "" where one can."""
+        if not self._is_open:
+            return "the receiver is stopping"
+        if len(self._waiting) >= MOST_WAITING:
+            return f"{MOST_WAITING} deliveries wait to be stored"
+        if self._size >= self._cap:
+            return FULL
+        is_fresh = (
+            self._failed_at is not None and time.monotonic() < self._failed_at + RETRY_SECONDS
+        )
+        return self.problem if is_fresh else ""
 
     @property
     def is_full(self) -> bool:
@@ -224,11 +239,16 @@ class Spool:
             for number, received_at, content_type, redelivered, body in rows
         ]
 
-    def unbatched(self) -> list[tuple[int, int, int]]:
-        """Number, time of receipt and bytes of the first deliveries that are in no batch."""
+    def newest(self) -> int:
+        """The number of the newest delivery; 0 where there is none."""
+        return int(self.read("SELECT coalesce(max(id), 0) FROM deliveries")[0][0])
+
+    def unbatched(self, last: int) -> list[tuple[int, int, int]]:
+        """Number, time of receipt and bytes of the first deliveries up to ``last`` in no batch."""
         return self.read(
-            "SELECT id, received_at, length(body) FROM deliveries "
-            "WHERE id > (SELECT coalesce(max(last), 0) FROM batches) ORDER BY id LIMIT ?",
+            "SELECT id, received_at, length(body) FROM deliveries WHERE id <= ? AND "
+            "id > (SELECT coalesce(max(last), 0) FROM batches) ORDER BY id LIMIT ?",
+            last,
             LOOKED_AT,
         )
 
@@ -314,9 +334,12 @@ class Spool:
             if connection.in_transaction:
                 connection.execute("COMMIT")
             self._size = _size(connection)
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the one writer must not end, whatever happens
             self._disconnect()
+            if str(error) == REPLACED:
+                self._move_log_away()
             self.problem = _reason(error)
+            self.failures += 1
             self._failed_at = time.monotonic()
             return False, None
         self.problem, self._failed_at = "", None
@@ -328,6 +351,13 @@ class Spool:
             return self.path.stat().st_ino == self._file
         except FileNotFoundError:
             return False
+
+    def _move_log_away(self) -> None:
+        """Move the log of the spool that was replaced: SQLite would read it into the new one."""
+        for suffix in ("-wal", "-shm"):
+            beside = self.path.with_name(f"{self.path.name}{suffix}")
+            with suppress(OSError):
+                beside.replace(beside.with_name(f"{beside.name}.replaced-{time.time_ns()}"))
 
     def _disconnect(self) -> None:
         """Close the writer's connection; what was not committed is rolled back by that."""

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -48,16 +49,22 @@ def environment(**more: str) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(ours)} | more
 
 
-def started(world: World, *arguments: str) -> subprocess.Popen[str]:
-    """A command of a world, under way; its output is one stream."""
-    return subprocess.Popen(  # noqa: S603 - our own command
+@contextmanager
+def started(world: World, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command of a world, under way; its output is one stream. It ends with the test."""
+    with subprocess.Popen(  # noqa: S603 - our own command
         [SCRIPT, *arguments],
         cwd=world.folder,
         env=world.environment_of_processes,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.terminate()
+            raise
 
 
 @pytest.fixture(scope="module")
@@ -250,8 +257,9 @@ def test_the_environment_has_priority_over_the_env_file_in_dev_too(
     new_world: Callable[..., World],
 ) -> None:
     """Dagster's own command would read the file over the environment."""
-    hour = last_settled(datetime.now(UTC), timedelta(minutes=10))
-    # At night few are requested, and the hour is the newest one, whenever this runs.
+    # The newest hour is left to its schedule for some minutes; the one before is recovered at once.
+    hour = last_settled(datetime.now(UTC), timedelta(minutes=10)).previous
+    # At night few are requested, whenever this runs.
     world = new_world({"RETURNS_START": hour.start.isoformat()}, returns_per_hour=1_000)
     other = world.folder / "other"
     (world.folder / "workspace.yaml").touch()

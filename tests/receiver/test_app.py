@@ -237,8 +237,38 @@ def test_one_connection_takes_many_requests(receiver: Listening) -> None:
         + b"\r\nContent-Length: 2\r\n\r\n{}"
     )
     last = request.replace(b"Host: a", b"Host: a\r\nConnection: close")
-    answer = send(receiver, request * 50 + last)
-    assert answer.count(b"HTTP/1.1 200 OK") == 51
+    answer = send(receiver, request * 10 + last)
+    assert answer.count(b"HTTP/1.1 200 OK") == 11
+
+
+def test_requests_that_pile_up_on_one_connection_end_it(receiver: Listening) -> None:
+    try:
+        answer = send(receiver, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n" * 8_000)
+    except ConnectionResetError:
+        answer = b""
+    assert answer.count(b"HTTP/1.1 200 OK") <= connection.MOST_PIPELINED + 1
+    assert receiver.post(BODY).status_code == 200
+
+
+def test_white_space_alone_keeps_no_connection_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    with listening(tmp_path) as receiver:
+        health = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+        url = httpx.URL(receiver.url)
+        with socket.create_connection((url.host, url.port or 80), timeout=30) as open_one:
+            open_one.sendall(health)
+            assert open_one.recv(65536).startswith(b"HTTP/1.1 200")
+            open_one.sendall(b"\r\n")
+            assert open_one.recv(65536) == b""
+
+
+def test_a_gzip_body_of_many_members_is_kept_as_it_came(tmp_path: Path) -> None:
+    many = gzip.compress(b"") * (app.MOST_MEMBERS + 1)
+    with listening(tmp_path) as receiver:
+        assert receiver.post(many, **{"Content-Encoding": "gzip"}).status_code == 200
+    assert kept(tmp_path) == [many]
 
 
 def test_bytes_in_flight_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,15 +278,15 @@ def test_the_time_of_listening_is_recorded_by_the_hour(
 ) -> None:
     clock.now = HOUR.start + timedelta(minutes=30)
     drain = Drain(spool, lake, Counts(), clock=clock)
-    drain._listen()
+    drain.listen()
     for _ in range(40 * 4):
         clock.pass_by(monkeypatch, 15)
-        drain._listen()
+        drain.listen()
     drain.drain()
     assert listened(lake, HOUR) == [(1800, 3600)]
     assert listened(lake, HOUR.next) == [], "it still grows"
     clock.pass_by(monkeypatch, 10)
-    drain._listen()
+    drain.listen()
     drain.drain(is_last=True)
     assert listened(lake, HOUR.next) == [(0, 610)]
 
@@ -296,13 +296,13 @@ def test_a_killed_receiver_has_listened_until_its_last_note(
 ) -> None:
     with Spool(tmp_path / "spool.db", 100_000_000) as spool:
         drain = Drain(spool, lake, Counts(), clock=clock)
-        drain._listen()
+        drain.listen()
         clock.pass_by(monkeypatch, 15)
-        drain._listen()
+        drain.listen()
     clock.pass_by(monkeypatch, 7200)
     with Spool(tmp_path / "spool.db", 100_000_000) as spool:
         drain = Drain(spool, lake, Counts(), clock=clock)
-        drain._listen()
+        drain.listen()
         drain.drain()
     assert listened(lake, HOUR.next) == [(300, 315)]
 
@@ -312,13 +312,13 @@ def test_a_clock_that_is_set_ends_a_time_of_listening(
     spool: Spool, lake: Lake, clock: Clock, jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drain = Drain(spool, lake, Counts(), clock=clock)
-    drain._listen()
+    drain.listen()
     clock.pass_by(monkeypatch, 15)
-    drain._listen()
+    drain.listen()
     clock.pass_by(monkeypatch, 15, jump=jump)
-    drain._listen()
+    drain.listen()
     clock.pass_by(monkeypatch, 10)
-    drain._listen()
+    drain.listen()
     drain.drain(is_last=True)
     assert listened(lake, HOUR.next) == [(300, 315)]
     there = Window.of(clock.now)
@@ -329,17 +329,65 @@ def test_a_spool_that_cannot_store_does_not_listen(
     spool: Spool, lake: Lake, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drain = Drain(spool, lake, Counts(), clock=clock)
-    drain._listen()
+    drain.listen()
     spool.problem = "no space"
     clock.pass_by(monkeypatch, 15)
-    drain._listen()
+    drain.listen()
     spool.problem = ""
     clock.pass_by(monkeypatch, 15)
-    drain._listen()
+    drain.listen()
     clock.pass_by(monkeypatch, 15)
-    drain._listen()
+    drain.listen()
     drain.drain(is_last=True)
     assert listened(lake, HOUR.next) == [(330, 345)]
+
+
+def test_a_failure_between_two_notes_is_not_listened_to(
+    spool: Spool, lake: Lake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = Drain(spool, lake, Counts(), clock=clock)
+    for fails in (False, False, True, False):
+        spool.failures += fails
+        drain.listen()
+        clock.pass_by(monkeypatch, 15)
+    drain.drain(is_last=True)
+    assert listened(lake, HOUR.next) == [(300, 315), (330, 345)]
+
+
+def test_a_drain_ends_while_deliveries_come(
+    tmp_path: Path, spool: Spool, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = lake.webhooks.put
+
+    def meanwhile(*arguments: Any) -> Any:
+        fill(spool, HOUR.start)
+        return put(*arguments)
+
+    fill(spool, HOUR.start)
+    monkeypatch.setattr(lake.webhooks, "put", meanwhile)
+    Drain(spool, lake, Counts()).drain()
+    assert len(paths(tmp_path)) == 1
+    assert spool.waiting() == 1
+
+
+def test_a_file_that_was_blanked_before_it_was_noted_counts_once(
+    tmp_path: Path, spool: Spool, lake: Lake
+) -> None:
+    """Killed after the entry; then `forget` replaces the file; then the receiver starts again."""
+    fill(spool, HOUR.start)
+    store = MortalStore(tmp_path / "lake")
+    drain = Drain(spool, Lake(store), Counts())
+    monkey = spool.remove
+    spool.remove = lambda _: (_ for _ in ()).throw(Dies())  # type: ignore[method-assign]
+    with pytest.raises(Dies):
+        drain.drain()
+    spool.remove = monkey  # type: ignore[method-assign]
+    (entry,) = lake.names().hour(HOUR).received
+    raw = lake.webhooks.read(entry)
+    lake.webhooks.replace(entry, raw.with_columns(pl.lit("").alias("body")))
+    Drain(spool, lake, Counts()).drain()
+    assert len(lake.names().hour(HOUR).received) == 1
+    assert deliveries(lake.store.uri("")).height == 1
 
 
 def test_the_note_of_a_receiver_holds_its_counts(spool: Spool, lake: Lake, clock: Clock) -> None:
