@@ -166,7 +166,9 @@ def _run(
         message = "This pipeline has no webhooks."
         raise dg.Failure(message)
     done = webhooks.run(dates)
-    Reports(context, pipeline.lake, webhooks, keys).report(dates, pipeline.clock())
+    touched = {window.start.date() for window in (*done.received, *done.matched)}
+    touched |= {day.date for day in done.days}
+    Reports(context, pipeline.lake, webhooks, keys).report(touched.union(dates), pipeline.clock())
     if done.failed:
         faults = "\n".join(f"- {window.text}: {e}" for window, e in sorted(done.failed.items()))
         raise dg.Failure(f"{count(len(done.failed), 'hour')} failed.\n{faults}")

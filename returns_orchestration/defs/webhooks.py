@@ -18,6 +18,7 @@ from returns_orchestration.defs import checks, history, metadata
 from returns_orchestration.defs.event_log import stored_together
 from returns_orchestration.defs.instance import IN_PROGRESS
 from returns_orchestration.defs.registry import RAW_WEBHOOKS, WEBHOOKS_ARRIVED, WEBHOOKS_HOURLY
+from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.state import claims
 from returns_orchestration.window import Day, Window
@@ -180,10 +181,12 @@ def webhooks_sensor(
         names = webhooks.look(looked_at)
         if names is None:
             return dg.SkipReason("No receiver has written into this lake.")
-        due = webhooks.due(names, looked_at) | _unreported(context, names, looked_at, now, keys)
-        if not due or _is_under_way(context.instance, keys):
-            skip = "A run is under way." if due else "Nothing has come since."
-            return dg.SensorResult(skip_reason=skip, cursor=cursor.write())
+        due = webhooks.due(names, looked_at)
+        due |= _unreported(context, pipeline.lake, names, looked_at, now, keys)
+        if due and _is_under_way(context.instance, keys):
+            return dg.SensorResult(skip_reason="A run is under way.", cursor=context.cursor)
+        if not due:
+            return dg.SensorResult(skip_reason="Nothing has come since.", cursor=cursor.write())
         config = {"dates": [day.isoformat() for day in sorted(due)]}
         return dg.SensorResult(
             run_requests=[
@@ -198,24 +201,26 @@ def webhooks_sensor(
     return webhooks_arrived
 
 
-def _unreported(
+def _unreported(  # noqa: PLR0913, PLR0917 - what it compares
     context: dg.SensorEvaluationContext,
+    lake: Lake,
     names: Names,
     dates: Collection[date],
     now: datetime,
     keys: Keys,
 ) -> set[date]:
-    """The dates with an hour whose tables Dagster does not show: it ended since, or was lost."""
+    """The dates with an hour of which Dagster does not show the newest tables."""
     hours = over(names, dates, now)
-    assets = [tables.WEBHOOK_EVENTS.name, tables.WEBHOOK_MATCHES.name]
-    known = history.newest_versions(context.instance, assets, [w.key for w in hours], keys)
+    assets = {"events": OF_RECEIPT[0], "matched": OF_REQUEST[0]}
+    known = history.newest_versions(
+        context.instance, list(assets.values()), [window.key for window in hours], keys
+    )
     found: set[date] = set()
     for window in hours:
-        hour = names.hour(window)
-        lacks_events = hour.events and (assets[0], window.key) not in known
-        lacks_matches = hour.matched and (assets[1], window.key) not in known
-        if lacks_events or lacks_matches:
-            found.add(window.start.date())
+        for kind, asset in assets.items():
+            made = lake.made_or_none(window, names, kind)
+            if made and known.get((asset, window.key)) != made.files[asset].sha256[:16]:
+                found.add(window.start.date())
     return found
 
 
@@ -237,7 +242,7 @@ class _Cursor:
         today = now.astimezone(UTC).date().isoformat()
         if not self._next and self._patrolled == today:
             return []
-        older = [day for day in dates_in(lake.store, RAW_WEBHOOKS) if day not in recent]
+        older = [day for day in dates_in(lake.store, JOURNAL) if day not in recent]
         turn = [day for day in older if day.isoformat() >= self._next][:PATROLLED]
         left = [day for day in older if turn and day > turn[-1]]
         self._next = left[0].isoformat() if left else ""

@@ -155,11 +155,12 @@ class Forgetter:
     def _in_dates(self, days: Sequence[date], blanking: Blanking, since: datetime | None) -> None:
         names = self._lake.names()
         names.load(days[0], days[-1])
-        names.load_files(tables.RAW_RETURNS.name, days[0], days[-1])
+        for table in (tables.RAW_RETURNS, tables.RAW_WEBHOOKS):
+            names.load_files(table.name, days[0], days[-1])
         changed: set[Window] = set()
         webhooks = self._forgot.webhooks
         for window in _hours_of(days):
-            self._webhooks_of(names, window, blanking, since)
+            self._guarded_webhooks(names, window, blanking, since)
             if not names.hour(window).polls and not names.unnoted(window):
                 continue
             try:
@@ -181,20 +182,25 @@ class Forgetter:
             done = self._pipeline.webhooks.run(days)
             self._forgot.errors += done.failed.values()
 
+    def _guarded_webhooks(
+        self, names: Names, window: Window, blanking: Blanking, since: datetime | None
+    ) -> None:
+        try:
+            self._webhooks_of(names, window, blanking, since)
+        except LakeDamaged as error:
+            self._forgot.errors.append(error)
+
     def _webhooks_of(
         self, names: Names, window: Window, blanking: Blanking, since: datetime | None
     ) -> None:
         """Blank what is meant in the webhooks that came in ``window``."""
+        self._lake.webhooks.finish_all(names, window)
         hour = names.hour(window)
         is_old = blanking.is_old(window) and hour.files_of_webhooks not in hour.blanked
         if not hour.received or not (since is None or window.end >= since or is_old):
             return
-        try:
-            for entry in hour.received:
-                self._in_webhooks(names, window, entry, blanking)
-        except LakeDamaged as error:
-            self._forgot.errors.append(error)
-            return
+        for entry in hour.received:
+            self._in_webhooks(names, window, entry, blanking)
         if is_old:
             note = journal.Blanked(period=window.key, files=hour.files_of_webhooks)
             self._lake.put_entry(names, note)
@@ -206,9 +212,10 @@ class Forgetter:
         blank = blanked_bodies(raw, window, blanking, self._pipeline.reader)
         if blank.equals(raw):
             return
-        # Before, as a killed call is not to leave tables of the earlier file; and after, as another
-        # run may have made them meanwhile.
-        self._lake.invalidate(names, window, "events")
+        # Another run may have read the earlier file, and publish its tables: they do not name this
+        # entry, so they are made again. Tables that were made between the two are removed.
+        digest = journal.digest_of_inputs([entry.arguments, blank.write_json()])
+        self._lake.put_entry(names, journal.Blanked(period=window.key, files=digest))
         self._lake.webhooks.replace(entry, blank)
         self._lake.invalidate(names, window, "events")
         self._forgot.records += int((blank.get_column("body") != raw.get_column("body")).sum())

@@ -41,6 +41,8 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
         if not lake.webhooks.is_sound(entry):
             places += lake.webhooks.quarantine(entry)
             names.discard(entry.path)
+            if not names.hour(window).received:  # nothing is left to make its tables of
+                lake.withdraw(names, window, "events")
     note_absent(lake, names, window)
     places += lake.quarantine_tables(names, window)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.

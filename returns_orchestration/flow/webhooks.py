@@ -27,6 +27,7 @@ from returns_orchestration.stages.landing import is_good
 from returns_orchestration.stages.ownership import hash_of
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.stages.webhooks import blanked_bodies, tables_of_receipt
+from returns_orchestration.state.hours import is_made
 from returns_orchestration.window import Day, Window, days_of
 
 if TYPE_CHECKING:
@@ -119,8 +120,7 @@ class WebhookPipeline:
                 break
             for window in stale:
                 self._guarded(done, window, partial(self._match, names, window, now, done, over))
-        compared = (window for window in over if names.hour(window).matched)
-        for day in sorted({day for window in compared for day in days_of(window, self.zone)}):
+        for day in self._days_of(names, over):
             self._make_day(names, day, done)
         return done
 
@@ -147,6 +147,9 @@ class WebhookPipeline:
         found = {w.start.date() for w in names.hours() if self._is_stale_receipt(names, w)}
         compared = self._compared(names, dates, now)
         found |= {w.start.date() for w in compared if self._is_stale_match(names, w, now)}
+        for window in compared:
+            if any(self._is_stale_day(names, day) for day in self._days_of(names, [window])):
+                found.add(window.start.date())
         return found.intersection(dates)
 
     def _compared(self, names: Names, dates: Collection[date], now: datetime) -> list[Window]:
@@ -180,8 +183,11 @@ class WebhookPipeline:
         )
 
     def _made_of_receipt(self, names: Names, window: Window) -> list[str]:
-        files = sorted(entry.arguments for entry in names.hour(window).received)
-        return [f"zone {self.reader.zone.key}", *files]
+        hour = names.hour(window)
+        files = sorted(entry.arguments for entry in hour.received)
+        blanked = [f"blanked {digest}" for digest in sorted(hour.blanked)]
+        start = f"start {Window(self._rules.start).text}"
+        return [f"zone {self.reader.zone.key}", start, *files, *blanked]
 
     def _receive(
         self, names: Names, window: Window, done: WebhookRun, touched: set[Window]
@@ -234,7 +240,7 @@ class WebhookPipeline:
                 continue
             holder = self._holder(names, home, reference)
             if is_placed or holder is None:
-                found.add(holder or home)
+                found |= {home, holder or home}  # a poll of the first may bring it yet
         return found
 
     def _mark(self, names: Names, window: Window, homes: Iterable[Window]) -> None:
@@ -269,7 +275,8 @@ class WebhookPipeline:
 
     def _is_stale_match(self, names: Names, window: Window, now: datetime) -> bool:
         hour = names.hour(window)
-        if not hour.made and not hour.webhooks:
+        of_others = any(names.hour(came).damaged for came in hour.webhooks)
+        if (not hour.made and not hour.webhooks) or hour.damaged or of_others:
             return False
         made = hour.matched
         inputs = journal.digest_of_inputs(self._made_of_match(names, window, now))
@@ -296,6 +303,8 @@ class WebhookPipeline:
         of_lacking = any(poll.polled_at >= edge for poll in good)
         if good and not of_lacking and now >= edge:
             of_lacking = not self._rules.polls_late or self._was_asked_since(window, edge)
+        # Polls that are not in the tables yet may have brought it.
+        of_lacking = of_lacking and is_made(window, names)
         return matches.Finality(now >= window.end + self._rules.lost_after, of_lacking)
 
     def _was_asked_since(self, window: Window, edge: datetime) -> bool:
@@ -358,17 +367,30 @@ class WebhookPipeline:
 
     # ---- days
 
-    def _make_day(self, names: Names, day: Day, done: WebhookRun) -> None:
-        windows = [window for window in day.windows if names.hour(window).matched]
+    def _made_of_day(self, names: Names, day: Day) -> list[str]:
         made_of = [f"zone {day.zone.key}", f"lost after {self._rules.lost_after}"]
-        made_of += [
-            f"{window.key} {made.text}" for window in windows for made in names.hour(window).matched
+        return made_of + [
+            f"{window.key} {made.text}"
+            for window in day.windows
+            for made in names.hour(window).matched
         ]
-        inputs = journal.digest_of_inputs(made_of)
-        before = names.day(day.date, "matched")
-        rules = Rules.of_today().webhooks
-        if len(before) == 1 and (before[0].inputs, before[0].rules) == (inputs, rules):
+
+    def _is_stale_day(self, names: Names, day: Day) -> bool:
+        inputs = journal.digest_of_inputs(self._made_of_day(names, day))
+        made, rules = names.day(day.date, "matched"), Rules.of_today().webhooks
+        return len(made) != 1 or (made[0].inputs, made[0].rules) != (inputs, rules)
+
+    def _days_of(self, names: Names, windows: Iterable[Window]) -> list[Day]:
+        """The days that have matches of ``windows``."""
+        compared = (window for window in windows if names.hour(window).matched)
+        return sorted({day for window in compared for day in days_of(window, self.zone)})
+
+    def _make_day(self, names: Names, day: Day, done: WebhookRun) -> None:
+        if not self._is_stale_day(names, day):
             return
+        windows = [window for window in day.windows if names.hour(window).matched]
+        made_of = self._made_of_day(names, day)
+        inputs, rules = journal.digest_of_inputs(made_of), Rules.of_today().webhooks
         try:
             read = [self._lake.read(tables.WEBHOOK_MATCHES, window, names) for window in windows]
         except LakeDamaged as error:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from returns_orchestration.lake.names import Names
     from returns_orchestration.lake.store import Store
 
     Blank = Callable[[Window, pl.DataFrame], pl.DataFrame]
@@ -113,6 +114,10 @@ class Webhooks:
         content = webhooks_to_parquet(frame, name)
         if not self._store.create(path, content):
             content = self._there(path, name, frame) or content
+            known = from_parquet(content, path)
+            if blank is not None and not (blanked := blank(window, known)).equals(known):
+                content = webhooks_to_parquet(blanked, name)
+                self._store.put(path, content)
         entry = _entry(window, instance, first, len(deliveries), content)
         self._store.create(entry.path, journal.encode(entry))
         return entry
@@ -160,6 +165,14 @@ class Webhooks:
         entry = _entry(*read, from_parquet(content, path).height, content)
         self._store.create(entry.path, journal.encode(entry))
         return entry
+
+    def finish_all(self, names: Names, window: Window) -> None:
+        """Put the entries of whole files of an hour that have none. Raises LakeError."""
+        known = {entry_path(entry) for entry in names.hour(window).received}
+        listed = names.files(tables.RAW_WEBHOOKS.name, window.start.date()) or {}
+        for path in sorted(listed.keys() - known):
+            if f"/{window.path}/" in path and (entry := self.finish(path)) is not None:
+                names.add(entry.path)
 
     def quarantine(self, entry: Received) -> list[str]:
         """Move a file that is bad, and its entry, out of the way; where to.

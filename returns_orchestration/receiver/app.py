@@ -41,6 +41,9 @@ DISCARDED_BODIES: Final = 4
 """How many times the largest body is read and dropped, so that a client can read the answer."""
 
 WRONG_KEYS_A_MINUTE: Final = 20
+REFUSED_FOR: Final = 3_600.0
+"""Seconds without a wrong key after which they are counted anew."""
+
 ADDRESSES: Final = 1_000
 """Addresses whose wrong keys are counted at once."""
 
@@ -65,7 +68,10 @@ HEALTH: Final = "/health"
 
 @dataclass(slots=True)
 class Counts:
-    """What was answered since the receiver started."""
+    """What was answered since the receiver started.
+
+    ``refused`` requests count since the last one that was stored, with pauses under an hour.
+    """
 
     stored: int = 0
     refused: int = 0
@@ -157,9 +163,12 @@ class Receiver:
         return any(same)
 
     def _refused(self, scope: Scope, *, has_key: bool) -> int:
+        now = time.time()
+        if now - (self.counts.last_refused or now) > REFUSED_FOR:
+            self.counts.refused = self.counts.without_key = 0
         self.counts.refused += 1
         self.counts.without_key += not has_key
-        self.counts.last_refused = time.time()
+        self.counts.last_refused = now
         address = (scope.get("client") or ("",))[0]
         return 401 if self._wrong_keys.may_be_told(address, time.monotonic()) else 429
 
@@ -195,6 +204,7 @@ class Receiver:
         if not is_stored:
             return self._not_stored()
         self.counts.stored += 1
+        self.counts.refused = self.counts.without_key = 0
         self.counts.last_stored = time.time()
         return 200
 

@@ -330,7 +330,7 @@ class Spool:
             connection.execute("BEGIN IMMEDIATE")
             result = change(connection)
             if not self._is_in_place():
-                raise sqlite3.OperationalError(REPLACED)
+                raise sqlite3.OperationalError(REPLACED)  # noqa: TRY301 - rolled back as every other failure
             if connection.in_transaction:
                 connection.execute("COMMIT")
             self._size = _size(connection)

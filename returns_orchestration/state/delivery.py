@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.window import Window
+from returns_orchestration.window import Window, windows_between
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,16 +57,20 @@ class Delivery:
 
     hours: Sequence[Hour]
     notes: Sequence[ReceiverNote]
+    imported_until: Window | None = None
 
     @property
     def judged(self) -> list[Hour]:
         """The hours that say something about ClickPost: those in which a receiver listened.
 
-        Where webhooks are imported there is no receiver, and every hour does.
+        Where webhooks are imported there is no receiver; then those before the last import.
         """
-        return [hour for hour in self.hours if not self.notes or hour.listening >= WHOLE_HOUR][
-            -HOURS:
-        ]
+        if self.notes:
+            found = [hour for hour in self.hours if hour.listening >= WHOLE_HOUR]
+        else:
+            last = self.imported_until
+            found = [hour for hour in self.hours if last is not None and hour.window < last]
+        return found[-HOURS:]
 
     @property
     def delivered(self) -> int:
@@ -93,11 +97,12 @@ def look_at_delivery(
     lake: Lake, names: Names, now: datetime, lost_after: timedelta
 ) -> Delivery | None:
     """What is known of webhooks; None where they never came. Raises LakeError."""
-    notes = lake.webhooks.notes()
+    every = lake.webhooks.notes()
+    notes = [note for note in every if now - note.at <= ABANDONED_AFTER]
     newest = Window.of(now - lost_after).previous
     found: list[Hour] = []
     window = Window.of(now - LOOKED_AT - lost_after)
-    names.load_hours([window, newest])
+    names.load_hours(windows_between(window.start, Window.of(now).end))
     while window <= newest:
         if names.hour(window).matched:
             entry = lake.made_or_none(window, names, "matched")
@@ -106,7 +111,9 @@ def look_at_delivery(
                 listening = facts.get("listening_s", 0)
                 found.append(Hour(window, facts["both"], facts["poll_only"], listening))
         window = window.next
-    return Delivery(found, notes) if found or notes else None
+    received = [window for window in names.hours() if names.hour(window).received]
+    imported_until = max(received, default=None)
+    return Delivery(found, notes, imported_until) if found or notes else None
 
 
 def rate_is_too_low(both: int, lost: int, expected: float) -> bool:

@@ -106,7 +106,7 @@ WEBHOOK_MATCHES = Table(
 
 _COUNTS = (
     Column("returns", NUMBER, "returns requested, by whichever source", nullable=False),
-    Column("both", NUMBER, "those that both brought", nullable=False),
+    Column("both", NUMBER, "those that both brought; SQL wants the name quoted", nullable=False),
     Column("poll_only", NUMBER, "those whose webhook was lost", nullable=False),
     Column("webhook_only", NUMBER, "those that polls lack", nullable=False),
     Column("undecided", NUMBER, "those for which it is too early", nullable=False),

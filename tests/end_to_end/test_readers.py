@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -14,11 +14,15 @@ import polars as pl
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
+from support import webhooks
+from support.records import returned
 from support.world import World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.lake import Lake
 from returns_orchestration.state import lateness
+from returns_orchestration.window import Window
 
 Rows = Counter[tuple[Any, ...]]
 READ = [table for table in tables.TABLES if table is not tables.ALERTS]
@@ -36,7 +40,19 @@ def lake(new_world_of_module: Callable[..., World]) -> World:
     outcomes = list(pipeline.run(windows))
     assert not [outcome for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
     lateness.publish(pipeline.lake, lateness.measure(pipeline.lake))
+    put_webhooks(pipeline.lake, windows[1])
     return world
+
+
+def put_webhooks(lake: Lake, window: Window) -> None:
+    """Three returns that only webhooks tell of, one that is no return, and what becomes of them."""
+    placed = [window.start + timedelta(minutes=minute) for minute in (5, 10, 15)]
+    sent = [
+        (at + timedelta(minutes=1), webhooks.webhook(returned(f"W{at.minute}", at)))
+        for at in placed
+    ]
+    webhooks.received(lake, *sent, (window.start, b'{"order_id": 7'))
+    assert not webhooks.pipeline(lake, window.start + timedelta(hours=48)).run().failed
 
 
 def plain(value: Any) -> Any:
@@ -84,7 +100,7 @@ def pyarrow_dataset(folder: str, _: tables.Table) -> list[dict[str, Any]]:
 def duckdb_glob(folder: str, table: tables.Table) -> list[dict[str, Any]]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        names = ", ".join(table.schema)
+        names = ", ".join(f'"{name}"' for name in table.schema)
         found = connection.sql(f"SELECT {names} FROM '{folder}/**/*.parquet'")  # noqa: S608
         return found.pl().to_dicts()
 

@@ -303,6 +303,7 @@ def test_health_and_metrics_show_what_was_delivered(project: Project) -> None:
     world = project.world
     now = datetime.now(UTC)
     hour = Window.of(now - timedelta(hours=8))
+    received(project.lake, (now, b"{}"))
     names = project.lake.names()
     project.lake.publish(
         names,

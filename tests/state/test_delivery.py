@@ -93,7 +93,9 @@ def test_a_quarter_of_good_traffic_raises_nothing_and_five_percent_lost_are_foun
 def test_only_hours_in_which_a_receiver_listened_are_judged() -> None:
     whole, part = hours((5, 1)), hours((0, 9), listening=1800)
     assert Delivery([*whole, *part], [note()]).judged == whole
-    assert Delivery([*whole, *part], []).judged == [*whole, *part], "imported: nobody listened"
+    imported = [*hours((5, 1), (4, 0), (0, 9))]
+    assert Delivery(imported, [], imported[2].window).judged == imported[:2], "until the import"
+    assert Delivery(imported, []).judged == []
     assert len(Delivery(hours(*[(1, 0)] * 40), [note()]).judged) == 24
 
 
