@@ -53,10 +53,10 @@ class Slow(Lake):
         self._moment = moment
         self._meanwhile = meanwhile
 
-    def invalidate(self, names: Names, period: Window | Day | Ever) -> None:
+    def invalidate(self, names: Names, period: Window | Day | Ever, kind: str = "made") -> None:
         if self._moment == "before":
             self._meanwhile()
-        super().invalidate(names, period)
+        super().invalidate(names, period, kind)
         if self._moment == "after":
             self._meanwhile()
 
