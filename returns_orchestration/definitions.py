@@ -113,7 +113,7 @@ def build_webhooks(
     )
     return WebhookPipeline(
         lake,
-        RecordReader(settings.webhook_time_zone or settings.time_zone),
+        RecordReader(settings.zone_of_webhooks),
         settings.report_time_zone,
         rules,
         clock,

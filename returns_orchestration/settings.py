@@ -508,6 +508,16 @@ class Settings(BaseSettings):
         return self.webhook_spool.expanduser() if self.webhook_spool else beside
 
     @property
+    def spool_bytes(self) -> int:
+        """Size of the spool from which nothing is stored any more."""
+        return self.webhook_spool_mb * 1_000_000
+
+    @property
+    def zone_of_webhooks(self) -> ZoneInfo:
+        """The zone of naive times in webhooks."""
+        return self.webhook_time_zone or self.time_zone
+
+    @property
     def listens_at(self) -> tuple[str, int]:
         """Host and port of the receiver."""
         host, _, port = self.webhook_listen.rpartition(":")

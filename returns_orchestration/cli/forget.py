@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,9 +105,9 @@ def empty_spool(settings: Settings, lake: Lake) -> bool:
         return True
     now, deadline = time.time_ns() // 1_000, time.monotonic() + SPOOL_SECONDS
     try:
-        with Spool(settings.spool, settings.webhook_spool_mb * 1_000_000) as spool:
-            reader = RecordReader(settings.webhook_time_zone or settings.time_zone)
-            blank = blanking_as_received(lake, reader, settings.keep_raw, lambda: datetime.now(UTC))
+        with Spool(settings.spool, settings.spool_bytes) as spool:
+            reader = RecordReader(settings.zone_of_webhooks)
+            blank = blanking_as_received(lake, reader, settings.keep_raw)
             Drain(spool, lake, Counts(), blank=blank).put_all()
             left = spool.waiting()
     except SettingsError:  # a receiver has it

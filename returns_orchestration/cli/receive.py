@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from returns_orchestration.settings import Settings
-
-MEGABYTE = 1_000_000
 
 
 def receive(
@@ -62,14 +59,11 @@ def receive(
         Address(host, port, settings.webhook_path),
         keys,
         spool=settings.spool,
-        spool_bytes=settings.webhook_spool_mb * MEGABYTE,
+        spool_bytes=settings.spool_bytes,
         max_bytes=settings.webhook_max_bytes,
         stop=stop,
         blank=blanking_as_received(
-            lake,
-            RecordReader(settings.webhook_time_zone or settings.time_zone),
-            settings.keep_raw,
-            lambda: datetime.now(UTC),
+            lake, RecordReader(settings.zone_of_webhooks), settings.keep_raw
         ),
         on_start=lambda bound: typer.echo(
             f"Receiving webhooks at http://{settings.webhook_listen.rpartition(':')[0]}:{bound}"

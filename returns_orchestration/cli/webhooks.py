@@ -146,7 +146,7 @@ def _import(settings: Settings, file: str | None) -> None:
     lake: Lake = Lake(open_store(settings.lake))
     lake.check_writable()
     many = build_webhooks(settings, lake)
-    blank = blanking_as_received(lake, many.reader, settings.keep_raw, lambda: datetime.now(UTC))
+    blank = blanking_as_received(lake, many.reader, settings.keep_raw)
     hours = import_webhooks(lake, Path(file), blank)
     done = many.run({hour.start.date() for hour in hours})
     typer.echo(

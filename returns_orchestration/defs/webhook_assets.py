@@ -26,6 +26,7 @@ from returns_orchestration.defs.registry import (
 from returns_orchestration.defs.webhooks import JOB, Reports
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.flow.webhooks import WebhookRun
+from returns_orchestration.stages.webhooks import FATES
 from returns_orchestration.window import Day, Window
 from returns_orchestration.words import count
 
@@ -74,7 +75,7 @@ def arrived_asset(keys: Keys) -> dg.AssetsDefinition:
             "hours": dg.MetadataValue.int(len(hours)),
             **{
                 name: dg.MetadataValue.int(sum(made.facts[name] for made in done.received.values()))
-                for name in ("deliveries", "events", "doubled", "others", "rejected")
+                for name in ("deliveries", *FATES)
             },
         }
         if hours:

@@ -26,18 +26,20 @@ from returns_orchestration.stages.erasure import Blanking
 from returns_orchestration.stages.landing import is_good
 from returns_orchestration.stages.ownership import hash_of
 from returns_orchestration.stages.rules import Rules
-from returns_orchestration.stages.webhooks import blanked_bodies, tables_of_receipt
+from returns_orchestration.stages.webhooks import FATES, blanked_bodies, tables_of_receipt
 from returns_orchestration.state.hours import is_made
 from returns_orchestration.window import Day, Window, days_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import date
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.errors import ReturnsError
     from returns_orchestration.lake import Lake, Made, Names
-    from returns_orchestration.lake.journal import Received
+    from returns_orchestration.lake.journal import MadeName, Received
+    from returns_orchestration.lake.poll_log import Answer
+    from returns_orchestration.lake.webhooks import Blank
     from returns_orchestration.stages.typing import RecordReader
 
 RECENT_DAYS: Final = 4
@@ -96,6 +98,7 @@ class WebhookPipeline:
         self._rules = rules
         self._clock = clock
         self._began: Window | None = None
+        self._asked: dict[date, dict[str, list[Answer]]] = {}
         self._held: OrderedDict[tuple[Window, str], frozenset[bytes]] = OrderedDict()
 
     def run(self, dates: Collection[date] = ()) -> WebhookRun:
@@ -110,8 +113,8 @@ class WebhookPipeline:
             if self._is_stale_receipt(names, window):
                 build = partial(self._receive, names, window, done, touched)
                 self._guarded(done, window, build)
-        over = {*self._compared(names, looked_at, now), *touched}
-        over = {window for window in over if self._may_be_compared(names, window, now)}
+        over = {*self._compared(names, looked_at, now)}
+        over |= {window for window in touched if self._may_be_compared(names, window, now)}
         for _ in range(ROUNDS):
             stale = sorted(
                 w for w in over - done.failed.keys() if self._is_stale_match(names, w, now)
@@ -134,6 +137,7 @@ class WebhookPipeline:
         Raises LakeError.
         """
         self._lake.ensure_format()
+        self._asked.clear()
         self._began = self._lake.webhooks.began()
         if self._began is None:
             return None
@@ -175,12 +179,7 @@ class WebhookPipeline:
         hour = names.hour(window)
         if not hour.received or hour.damaged:  # a damaged hour is mended first
             return False
-        made = hour.events
-        return (
-            len(made) != 1
-            or made[0].inputs != journal.digest_of_inputs(self._made_of_receipt(names, window))
-            or made[0].rules != Rules.of_today().webhooks
-        )
+        return not _follows(hour.events, self._made_of_receipt(names, window))
 
     def _made_of_receipt(self, names: Names, window: Window) -> list[str]:
         hour = names.hour(window)
@@ -201,22 +200,12 @@ class WebhookPipeline:
         homes = self._concerned(names, events)
         self._mark(names, window, homes)
         touched |= homes
-        done.received[window], _ = self._lake.publish(
-            names,
-            window,
-            found.frames,
-            inputs=journal.digest_of_inputs(made_of),
-            rules=Rules.of_today().webhooks,
-            made_of=made_of,
-            facts={
-                "returns": events.get_column(tables.REFERENCE.name).n_unique(),
-                "deliveries": found.deliveries,
-                "events": found.events,
-                "doubled": found.doubled,
-                "others": found.others,
-                "rejected": found.rejected,
-            },
-        )
+        facts = {
+            "returns": events.get_column(tables.REFERENCE.name).n_unique(),
+            "deliveries": found.deliveries,
+            **{fate: getattr(found, fate) for fate in FATES},
+        }
+        done.received[window] = self._publish(names, window, found.frames, made_of, facts)
 
     def _read(self, names: Names, entry: Received) -> pl.DataFrame:
         """The deliveries of a file; a bad one is noted, so that its hour counts as damaged."""
@@ -278,11 +267,7 @@ class WebhookPipeline:
         of_others = any(names.hour(came).damaged for came in hour.webhooks)
         if (not hour.made and not hour.webhooks) or hour.damaged or of_others:
             return False
-        made = hour.matched
-        inputs = journal.digest_of_inputs(self._made_of_match(names, window, now))
-        return (
-            len(made) != 1 or made[0].inputs != inputs or made[0].rules != Rules.of_today().webhooks
-        )
+        return not _follows(hour.matched, self._made_of_match(names, window, now))
 
     def _made_of_match(self, names: Names, window: Window, now: datetime) -> list[str]:
         """What a match is made of: tables of polls, events, times of listening, and finality."""
@@ -309,7 +294,10 @@ class WebhookPipeline:
 
     def _was_asked_since(self, window: Window, edge: datetime) -> bool:
         """Whether a poll since ``edge`` brought nothing new."""
-        answers = self._lake.poll_log.of(window.start.date()).get(window.key, ())
+        day = window.start.date()
+        if day not in self._asked:  # each hour of the date asks, and more than once
+            self._asked[day] = self._lake.poll_log.of(day)
+        answers = self._asked[day].get(window.key, ())
         return any(not answer.error and answer.at >= edge for answer in answers)
 
     def _match(
@@ -324,22 +312,16 @@ class WebhookPipeline:
         delivery = matches.delivery_of_hour(
             window.start, found, matches.listened(spans), self._rules.lost_after
         )
-        done.matched[window], _ = self._lake.publish(
-            names,
-            window,
-            {
-                tables.WEBHOOK_MATCHES.name: found,
-                tables.WEBHOOK_DELIVERY_HOURLY.name: delivery,
-            },
-            inputs=journal.digest_of_inputs(made_of),
-            rules=Rules.of_today().webhooks,
-            made_of=made_of,
-            facts={
-                "returns": found.height,
-                "references": _distinct(polled, events),
-                **_facts(delivery),
-            },
-        )
+        frames = {
+            tables.WEBHOOK_MATCHES.name: found,
+            tables.WEBHOOK_DELIVERY_HOURLY.name: delivery,
+        }
+        facts = {
+            "returns": found.height,
+            "references": _distinct(polled, events),
+            **_facts(delivery),
+        }
+        done.matched[window] = self._publish(names, window, frames, made_of, facts)
 
     def _events_of(
         self, names: Names, window: Window, polled: pl.DataFrame | None, over: set[Window]
@@ -376,9 +358,7 @@ class WebhookPipeline:
         ]
 
     def _is_stale_day(self, names: Names, day: Day) -> bool:
-        inputs = journal.digest_of_inputs(self._made_of_day(names, day))
-        made, rules = names.day(day.date, "matched"), Rules.of_today().webhooks
-        return len(made) != 1 or (made[0].inputs, made[0].rules) != (inputs, rules)
+        return not _follows(names.day(day.date, "matched"), self._made_of_day(names, day))
 
     def _days_of(self, names: Names, windows: Iterable[Window]) -> list[Day]:
         """The days that have matches of ``windows``."""
@@ -390,7 +370,6 @@ class WebhookPipeline:
             return
         windows = [window for window in day.windows if names.hour(window).matched]
         made_of = self._made_of_day(names, day)
-        inputs, rules = journal.digest_of_inputs(made_of), Rules.of_today().webhooks
         try:
             read = [self._lake.read(tables.WEBHOOK_MATCHES, window, names) for window in windows]
         except LakeDamaged as error:
@@ -403,15 +382,28 @@ class WebhookPipeline:
         delivery = matches.delivery_of_day(
             day.date, rows, self._listened_in(names, day), self._rules.lost_after
         )
-        done.days[day], _ = self._lake.publish(
+        frames = {tables.WEBHOOK_DELIVERY_DAILY.name: delivery}
+        facts = {"returns": rows.height, **_facts(delivery)}
+        done.days[day] = self._publish(names, day, frames, made_of, facts)
+
+    def _publish(
+        self,
+        names: Names,
+        period: Window | Day,
+        frames: dict[str, pl.DataFrame],
+        made_of: list[str],
+        facts: dict[str, int],
+    ) -> Made:
+        made, _ = self._lake.publish(
             names,
-            day,
-            {tables.WEBHOOK_DELIVERY_DAILY.name: delivery},
-            inputs=inputs,
-            rules=rules,
+            period,
+            frames,
+            inputs=journal.digest_of_inputs(made_of),
+            rules=Rules.of_today().webhooks,
             made_of=made_of,
-            facts={"returns": rows.height, **_facts(delivery)},
+            facts=facts,
         )
+        return made
 
     @staticmethod
     def _listened_in(names: Names, day: Day) -> int:
@@ -428,6 +420,12 @@ class WebhookPipeline:
         return total
 
 
+def _follows(made: Sequence[MadeName], made_of: list[str]) -> bool:
+    """Whether there is one entry, made of these and by the rules of today."""
+    wanted = journal.digest_of_inputs(made_of), Rules.of_today().webhooks
+    return len(made) == 1 and (made[0].inputs, made[0].rules) == wanted
+
+
 def _distinct(polled: pl.DataFrame | None, events: pl.DataFrame) -> int:
     """The references of both sources, each once."""
     of_polls = set() if polled is None else set(polled.get_column(tables.REFERENCE.name))
@@ -435,13 +433,16 @@ def _distinct(polled: pl.DataFrame | None, events: pl.DataFrame) -> int:
 
 
 def _facts(delivery: pl.DataFrame) -> dict[str, int]:
-    names = ("both", "poll_only", "webhook_only", "undecided", "deliveries", "doubled", "late")
-    return {name: int(delivery.get_column(name)[0]) for name in (*names, "listening_s")}
+    names = (*matches.VERDICTS, "deliveries", "doubled", "late", "listening_s")
+    return {name: int(delivery.get_column(name)[0]) for name in names}
 
 
 def blanking_as_received(
-    lake: Lake, reader: RecordReader, keep_raw: timedelta | None, clock: Callable[[], datetime]
-) -> Callable[[Window, pl.DataFrame], pl.DataFrame]:
+    lake: Lake,
+    reader: RecordReader,
+    keep_raw: timedelta | None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Blank:
     """Blanks deliveries before they are put into ``lake``, as receipts and RETURNS_RAW_DAYS ask.
 
     The function raises LakeDamaged where a receipt cannot be read: then nothing may land.

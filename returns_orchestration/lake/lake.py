@@ -648,9 +648,17 @@ def kind_of(made: Iterable[str]) -> str:
     return next((kind for kind, names in _RECORDED_BY.items() if first in names), "made")
 
 
+HOURLY_BY: Final = {
+    "made": tables.MADE_HOURLY,
+    "events": tables.WEBHOOKS_RECEIVED,
+    "matched": tables.WEBHOOKS_MATCHED,
+}
+DAILY_BY: Final = {"made": tables.MADE_DAILY, "matched": tables.WEBHOOKS_DAILY}
+"""The tables that each kind of entry records, of an hour and of a day."""
+
 _RECORDED_BY: Final = {
-    "events": {table.name for table in tables.WEBHOOKS_RECEIVED},
-    "matched": {table.name for table in (*tables.WEBHOOKS_MATCHED, *tables.WEBHOOKS_DAILY)},
+    kind: {table.name for table in (*HOURLY_BY[kind], *DAILY_BY.get(kind, ()))}
+    for kind in journal.MADE
 }
 
 

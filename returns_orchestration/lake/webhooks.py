@@ -113,7 +113,7 @@ class Webhooks:
         frame = frame if blank is None else blank(window, frame)
         content = webhooks_to_parquet(frame, name)
         if not self._store.create(path, content):
-            content = self._there(path, name, frame) or content
+            content = self._there(path, name, frame)
             known = from_parquet(content, path)
             if blank is not None and not (blanked := blank(window, known)).equals(known):
                 content = webhooks_to_parquet(blanked, name)
@@ -122,7 +122,7 @@ class Webhooks:
         self._store.create(entry.path, journal.encode(entry))
         return entry
 
-    def _there(self, path: str, name: str, frame: pl.DataFrame) -> bytes | None:
+    def _there(self, path: str, name: str, frame: pl.DataFrame) -> bytes:
         """The content of the file that has these numbers; one that is damaged is replaced."""
         there = self._store.get(path)
         if there is not None and is_whole(there, name):

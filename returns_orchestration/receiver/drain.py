@@ -35,6 +35,9 @@ SPAN_SECONDS: Final = 15.0
 """How often the time of listening is noted: a kill loses no more of it."""
 
 TICK_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 5.0
+"""How soon a drain that failed is tried again where much waits."""
+
 JUMP_SECONDS: Final = 5.0
 """A clock that goes this much faster or slower than time passes was set."""
 
@@ -94,7 +97,7 @@ class Drain:
                 spanned_at = now
                 self.listen()
             is_due = now >= drained_at + self._seconds or self._spool.size >= DRAIN_BYTES
-            if is_last or (is_due and (not self.problem or now >= drained_at + TICK_SECONDS * 5)):
+            if is_last or (is_due and (not self.problem or now >= drained_at + RETRY_SECONDS)):
                 self.drain(is_last=is_last)
                 drained_at = time.monotonic()
             if is_last:

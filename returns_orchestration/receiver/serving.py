@@ -61,8 +61,8 @@ def serve(  # noqa: PLR0913 - the parts of the process
 
     ``on_start`` is called with the port; ``blank`` is for Drain.
 
-    Raises SettingsError where the address or the spool is in
-    use, and SpoolUnwritable where the spool cannot be opened.
+    Raises SettingsError where the address or the spool is in use, and SpoolUnwritable where the
+    spool cannot be opened.
     """
     with _bound(address) as listener, Spool(spool, spool_bytes) as opened:
         drain: Drain | None = None

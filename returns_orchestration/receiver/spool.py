@@ -496,7 +496,7 @@ def _resolve(futures: list[LoopFuture[bool]], is_stored: bool) -> None:  # noqa:
 def _connect(path: Path) -> sqlite3.Connection:
     # Opened by name and never made here: a spool that was deleted under us is a fault.
     connection = sqlite3.connect(
-        f"file:{_quoted(path)}?mode=rw",
+        f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
@@ -505,10 +505,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
     return connection
-
-
-def _quoted(path: Path) -> str:
-    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _size(connection: sqlite3.Connection) -> int:

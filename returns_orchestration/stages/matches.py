@@ -33,7 +33,7 @@ COMPARED: Final = {
 }
 """Columns of webhook_events to those of `returns` that mean the same and do not follow a status."""
 
-POLLED: Final = ("return_reference_number", "first_polled_at", *COMPARED.values())
+POLLED: Final = (tables.REFERENCE.name, "first_polled_at", *COMPARED.values())
 
 
 class Finality(NamedTuple):
@@ -49,10 +49,12 @@ def match(polled: pl.DataFrame | None, events: pl.DataFrame, finality: Finality)
     ``polled`` are its rows of `returns`, None where it has none yet; ``events`` the rows of
     webhook_events about its returns, of any hour of receipt.
     """
-    of_poll = {} if polled is None else {row[POLLED[0]]: row for row in _rows(polled, POLLED)}
+    of_poll = (
+        {} if polled is None else {row[tables.REFERENCE.name]: row for row in _rows(polled, POLLED)}
+    )
     of_webhooks: dict[object, list[Row]] = {}
     for event in events.iter_rows(named=True):
-        of_webhooks.setdefault(event[POLLED[0]], []).append(event)
+        of_webhooks.setdefault(event[tables.REFERENCE.name], []).append(event)
     rows = [
         _match(reference, of_poll.get(reference), of_webhooks.get(reference, []), finality)
         for reference in {**of_poll, **of_webhooks}

@@ -101,6 +101,10 @@ class Event:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+FATES: Final = ("events", "doubled", "others", "rejected")
+"""What becomes of deliveries: each counts as one of these."""
+
+
 @dataclass(slots=True)
 class Received:
     """What came in one hour: its tables, and counts that account for every delivery.

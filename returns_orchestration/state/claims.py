@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from returns_orchestration import tables
+from returns_orchestration.stages.matches import VERDICTS
+from returns_orchestration.stages.webhooks import FATES
 from returns_orchestration.state import looks
 from returns_orchestration.words import count
 
@@ -258,11 +260,10 @@ def _of_aggregate(aggregate: Aggregate, table: Table, frames: Frames) -> list[Cl
 
 def of_received(facts: Mapping[str, int]) -> list[Claim]:
     """Claims about the webhooks that came in one hour, by the facts of its entry."""
-    parts = ("events", "doubled", "others", "rejected")
     rejected = facts.get("rejected", 0)
     return [
         judge(
-            "every_delivery_is_accounted_for", "error", lambda: _add_up(facts, "deliveries", parts)
+            "every_delivery_is_accounted_for", "error", lambda: _add_up(facts, "deliveries", FATES)
         ),
         judge(
             "every_webhook_can_be_used",
@@ -274,10 +275,9 @@ def of_received(facts: Mapping[str, int]) -> list[Claim]:
 
 def of_matched(facts: Mapping[str, int]) -> list[Claim]:
     """Claims about the comparison of webhooks and polls of one hour or day, by its facts."""
-    verdicts = ("both", "poll_only", "webhook_only", "undecided")
     lacking = facts.get("webhook_only", 0)
     found = [
-        judge("every_return_has_one_verdict", "error", lambda: _add_up(facts, "returns", verdicts)),
+        judge("every_return_has_one_verdict", "error", lambda: _add_up(facts, "returns", VERDICTS)),
         judge(
             "polls_have_every_return_of_a_webhook",
             "error",

@@ -21,7 +21,7 @@ from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.journal import FileRecord, Made, Poll
-from returns_orchestration.lake.lake import is_file_of, made_path, poll_name
+from returns_orchestration.lake.lake import DAILY_BY, HOURLY_BY, is_file_of, made_path, poll_name
 from returns_orchestration.lake.parquet import is_whole
 from returns_orchestration.lake.webhooks import entry_path, is_whole_file
 from returns_orchestration.state import findings
@@ -47,13 +47,6 @@ _REMEDIES: Final[dict[str, Remedy]] = {
 """The remedy of a damaged entry whose name does not hold all of it, by its kind."""
 
 HOURLY: Final = (tables.RAW_RETURNS, *tables.MADE_HOURLY)
-HOURLY_BY: Final = {
-    "made": tables.MADE_HOURLY,
-    "events": tables.WEBHOOKS_RECEIVED,
-    "matched": tables.WEBHOOKS_MATCHED,
-}
-DAILY_BY: Final = {"made": tables.MADE_DAILY, "matched": tables.WEBHOOKS_DAILY}
-"""The tables that each kind of entry records, of an hour and of a day."""
 
 
 class Verifier:

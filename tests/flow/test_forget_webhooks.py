@@ -11,7 +11,9 @@ from typing import Any
 import polars as pl
 import pytest
 from flow.conftest import FakeApi
+from obstore.store import MemoryStore
 from support.lakes import bytes_of
+from support.mortal_store import Killed, MortalStore
 from support.records import Record, at, returned
 from support.webhooks import pipeline, received, rows, webhook
 
@@ -21,7 +23,7 @@ from returns_orchestration.flow.webhooks import blanking_as_received
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.forgotten import Receipt, hashed
 from returns_orchestration.lake.quarantine import copy_to_quarantine
-from returns_orchestration.lake.store import FolderStore
+from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.lake.webhooks import path_of
 from returns_orchestration.receiver.app import Counts
 from returns_orchestration.receiver.drain import Drain
@@ -162,48 +164,20 @@ def test_quarantined_files_are_blanked(full: Lake) -> None:
     assert len(kept) == 3
 
 
-class Dies(BaseException):
-    """The process is killed here."""
-
-
-class MortalStore(FolderStore):
-    left: int | None = None
-
-    def put(self, path: str, content: bytes) -> None:
-        self._live()
-        super().put(path, content)
-
-    def create(self, path: str, content: bytes) -> bool:
-        self._live()
-        return super().create(path, content)
-
-    def delete(self, path: str) -> None:
-        self._live()
-        super().delete(path)
-
-    def _live(self) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                raise Dies
-
-
-def test_killed_anywhere_it_is_completed(tmp_path: Path) -> None:
+def test_killed_anywhere_it_is_completed() -> None:
     for point in range(200):
-        store = MortalStore(tmp_path / f"{point}")
-        lake = Lake(store, lambda: NOW)
+        remote = MemoryStore()
+        lake = Lake(ObjectStore(remote, "memory://lake"), lambda: NOW)
         received(lake, (at(11, 11), webhook(zoe("Z"))), (at(12, 1), webhook(zoe("Z2"))))
         pipeline(lake, NOW).run()
         before = counts(lake)
-        store.left = point
         try:
-            forget(lake, ZOE)
-        except Dies:
+            forget(Lake(MortalStore(remote, point), lambda: NOW), ZOE)
+        except Killed:
             has_died = True
         else:
             has_died = False
-        store.left = None
-        again = Lake(FolderStore(tmp_path / f"{point}"), lambda: NOW)
+        again = Lake(ObjectStore(remote, "memory://lake"), lambda: NOW)
         forget(again, *(() if again.receipts.all() else (ZOE,)))
         pipeline(again, NOW).run()
         assert shown(again) == [], point

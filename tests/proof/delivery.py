@@ -15,6 +15,7 @@ from typing import Any
 from flow.conftest import FakeApi
 from obstore.store import MemoryStore
 from proof.result import Result
+from support.mortal_store import Killed, MortalStore
 from support.webhooks import pipeline, received, rows
 
 from returns_orchestration import tables
@@ -35,34 +36,6 @@ HOURS = 2
 END = START + timedelta(hours=HOURS)
 AGES = (timedelta(minutes=10), *(timedelta(hours=age) for age in (1, 6, 24, 72)))
 FINAL = END + timedelta(hours=80)
-
-
-class Dies(BaseException):
-    """The process is killed here."""
-
-
-class MortalStore(ObjectStore):
-    """A store in memory whose process dies after so many more changes; None: never."""
-
-    left: int | None = None
-
-    def put(self, path: str, content: bytes) -> None:
-        self._live()
-        super().put(path, content)
-
-    def create(self, path: str, content: bytes) -> bool:
-        self._live()
-        return super().create(path, content)
-
-    def delete(self, path: str) -> None:
-        self._live()
-        super().delete(path)
-
-    def _live(self) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                raise Dies
 
 
 class Life:
@@ -110,8 +83,12 @@ class Life:
         return self._wrong()
 
     def _lake(self, left: int | None = None) -> Lake:
-        store = MortalStore(self._objects, "memory://lake")
-        store.left = left
+        """The lake as it is; with ``left`` the process dies after so many changes."""
+        store = (
+            ObjectStore(self._objects, "memory://lake")
+            if left is None
+            else MortalStore(self._objects, left)
+        )
         return Lake(store, lambda: FINAL)
 
     def _delivered(self) -> list[tuple[datetime, SentWebhook]]:
@@ -139,7 +116,7 @@ class Life:
             left = self._dice.randrange(40) if self._dice.random() < 0.5 else None
             try:
                 pipeline(self._lake(left), at).run()
-            except Dies:
+            except Killed:
                 self.kills += 1
 
     def _wrong(self) -> list[str]:
