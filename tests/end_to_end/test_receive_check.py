@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import http.server
 import os
-import shutil
 import ssl
 import subprocess
 import threading
@@ -16,19 +14,16 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
-from support import forked
+from support import forked, nginx
 from support.receive_process import free_port
 from support.receivers import KEY, Listening, bodies, listening
 
 from returns_orchestration.lake.webhooks import CHECK
 
-NGINX = Path(__file__).parents[2] / "deploy/nginx/returns-webhooks.conf"
 NAME = "hooks.example.com"
 UNDERSCORES = "    underscores_in_headers on;\n"
 CONNECTION = '        proxy_set_header Connection "";\n'
 NO_LOGIN = '        proxy_set_header Authorization "";\n'
-
-with_nginx = pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx")
 
 
 def check(url: str, folder: Path, listen: str, **variables: str) -> tuple[int, str]:
@@ -56,29 +51,14 @@ def through_nginx(
 ) -> Iterator[tuple[str, Path]]:
     """The address behind nginx, and the file of certificates that trusts it."""
     authority, port = trustme.CA(), free_port()
-    certificate = authority.issue_cert(NAME, "127.0.0.1")
-    certificate.private_key_pem.write_to_path(folder / "hooks.key")
-    certificate.cert_chain_pems[0].write_to_path(folder / "hooks.crt")
     authority.cert_pem.write_to_path(folder / "trusted.pem")
-    text = NGINX.read_text()
-    for shipped, here in (
-        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-        ("    ssl_certificate     /etc/nginx/", f"    ssl_certificate {folder}/"),
-        ("    ssl_certificate_key /etc/nginx/", f"    ssl_certificate_key {folder}/"),
-        ("http://127.0.0.1:8351", f"http://{address(receiver)}"),
-        *changes.items(),
-    ):
-        assert text.count(shipped) == 1, shipped
-        text = text.replace(shipped, here)
-    (folder / "hooks.conf").write_text(text)
-    paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = "".join(f"{name}_temp_path {folder}/{name};" for name in paths)
-    (folder / "nginx.conf").write_text(
-        f"user {getpass.getuser()}; daemon off; pid {folder}/pid; error_log {folder}/error.log;"
-        f" events {{}} http {{ access_log {folder}/access.log; {temporary}"
-        f" include {folder}/hooks.conf; }}"
+    command = nginx.command_for(
+        "returns-webhooks.conf",
+        folder,
+        port,
+        authority.issue_cert(NAME, "127.0.0.1"),
+        {"http://127.0.0.1:8351": f"http://{address(receiver)}", **changes},
     )
-    command = [str(shutil.which("nginx")), "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with subprocess.Popen(command, cwd=folder) as process:  # noqa: S603
         try:
             url = f"https://127.0.0.1:{port}"
@@ -152,7 +132,7 @@ def test_another_server_is_told_from_the_receiver(tmp_path: Path, status: int, w
     assert words in said
 
 
-@with_nginx
+@nginx.needed
 @pytest.mark.parametrize(
     ("changes", "code", "words"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import getpass
 import http.server
 import json
 import os
@@ -25,16 +24,15 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from support import nginx
 from support.world import World
 
 SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
-NGINX = Path(__file__).parents[2] / "deploy/nginx/returns-orchestration.conf"
 NAME = "returns.example.com"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECONDS = 60
 
 browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
-with_nginx = pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx")
 
 HOSTILE = """<!doctype html><title>hostile</title><body>waiting<script>
 const ui = "%s", found = {};
@@ -244,12 +242,12 @@ def test_the_ui_works_in_a_browser(ui: Ui) -> None:
     assert description in rendered(f"{ui.address}/assets/raw_returns", description)
 
 
-@with_nginx
+@nginx.needed
 def test_nginx_asks_for_a_login_and_the_ui_works_behind_it(ui: Ui, tmp_path: Path) -> None:
     authority = trustme.CA()
     port = free_port()
     with ExitStack() as stack:
-        stack.enter_context(nginx(ui, tmp_path, authority, port))
+        stack.enter_context(behind_nginx(ui, tmp_path, authority, port))
         context = ssl.create_default_context()
         authority.configure_trust(context)
         login = httpx.BasicAuth("viewer", "a password")
@@ -281,32 +279,15 @@ def test_nginx_asks_for_a_login_and_the_ui_works_behind_it(ui: Ui, tmp_path: Pat
 
 
 @contextmanager
-def nginx(ui: Ui, folder: Path, authority: trustme.CA, port: int) -> Iterator[None]:
+def behind_nginx(ui: Ui, folder: Path, authority: trustme.CA, port: int) -> Iterator[None]:
     """The shipped configuration, with the paths and ports of this test."""
-    certificate = authority.issue_cert(NAME)
-    certificate.private_key_pem.write_to_path(folder / "returns.key")
-    certificate.cert_chain_pems[0].write_to_path(folder / "returns.crt")
     (folder / "returns.htpasswd").write_text("viewer:{PLAIN}a password\n")
-    text = NGINX.read_text()
-    for shipped, here in (
-        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-        ("    ssl_certificate     /etc/nginx/", f"    ssl_certificate {folder}/"),
-        ("    ssl_certificate_key /etc/nginx/", f"    ssl_certificate_key {folder}/"),
-        ("auth_basic_user_file /etc/nginx/", f"auth_basic_user_file {folder}/"),
-        ("http://127.0.0.1:3000", ui.address),
-    ):
-        assert text.count(shipped) == 1, shipped
-        text = text.replace(shipped, here)
-    (folder / "ui.conf").write_text(text)
-    paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = "".join(f"{name}_temp_path {folder}/{name};" for name in paths)
-    (folder / "nginx.conf").write_text(
-        f"user {getpass.getuser()}; daemon off; pid {folder}/pid; error_log {folder}/error.log;"
-        f" events {{}}"
-        f" http {{ access_log off; {temporary} include {folder}/ui.conf; }}"
-    )
-    program = str(shutil.which("nginx"))
-    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    changes = {
+        "auth_basic_user_file /etc/nginx/": f"auth_basic_user_file {folder}/",
+        "http://127.0.0.1:3000": ui.address,
+    }
+    certificate = authority.issue_cert(NAME)
+    command = nginx.command_for("returns-orchestration.conf", folder, port, certificate, changes)
     with process(command, ui.world) as served:
         wait_for(f"https://127.0.0.1:{port}/", served, verify=False)
         yield
