@@ -86,11 +86,14 @@ def test_a_late_poll_that_brings_nothing_new_makes_a_verdict_final_too(lake: Lak
     poll(lake, A)
     received(lake, (at(11, 12), webhook(C)))
     later = HOUR.end + timedelta(hours=25)
+    kept = pipeline(lake, later)
+    kept.run()
+    assert verdicts(lake)["C"] == "undecided"
     api = FakeApi(lambda _: [A], always_at=HOUR.end + timedelta(hours=24, minutes=1))
     many = api.pipeline(lake)
     many.clock = lambda: later
     list(many.run([HOUR]))
-    pipeline(lake, later).run()
+    kept.run()
     assert verdicts(lake)["C"] == "webhook_only"
 
 
