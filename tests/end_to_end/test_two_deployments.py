@@ -15,7 +15,13 @@ from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs import history
 from returns_orchestration.defs.instance import open_instance, run_range
 from returns_orchestration.defs.keys import Keys
-from returns_orchestration.defs.registry import DAILY, HOURLY
+from returns_orchestration.defs.registry import (
+    DAILY,
+    HOURLY,
+    RAW_WEBHOOKS,
+    WEBHOOKS_DAILY,
+    WEBHOOKS_HOURLY,
+)
 
 START = "2026-11-09T00:00:00Z"
 NOW = datetime(2026, 11, 9, 6, 30, tzinfo=UTC)
@@ -95,4 +101,5 @@ def test_without_a_prefix_the_keys_do_not_change(new_world: Callable[..., World]
 
     found = {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()}
 
-    assert found == {*HOURLY, *DAILY, "lateness", "alerts", "changed_hours"}
+    webhooks = {RAW_WEBHOOKS, "webhooks_arrived", *WEBHOOKS_HOURLY, *WEBHOOKS_DAILY}
+    assert found == {*HOURLY, *DAILY, *webhooks, "lateness", "alerts", "changed_hours"}
