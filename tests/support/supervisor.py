@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,10 +24,11 @@ SCRIPT = str(Path(sys.executable).with_name("returns-orchestration"))
 RESTART_SECONDS = 1
 CODE_SERVER, DAEMON, WEBSERVER = "code-server", "daemon", "webserver"
 RECEIVER = "receive"
+MARK = "SUPERVISED_AS"
 
 
 class Supervisor:
-    """Each part in a process group of its own, as in a control group of its own.
+    """Each part with all that it starts, as in a control group of its own.
 
     ``variables`` are the environment of what is started from then on, ``starts`` counts. A part
     in ``held`` is not started again until it is taken out.
@@ -39,6 +41,7 @@ class Supervisor:
         self._log = log
         self._folder = world.folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._marks: dict[str, str] = {}
         self._ending = False
         self._pause = threading.Event()
         self._threads = []
@@ -63,11 +66,12 @@ class Supervisor:
 
     def _start(self, part: str, command: list[str]) -> None:
         self.starts[part] = self.starts.get(part, 0) + 1
+        self._marks[part] = f"{MARK}={uuid.uuid4()}"
         with Path(self._log or os.devnull).open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
                 cwd=self._folder,
-                env=self.variables,
+                env=self.variables | dict([self._marks[part].split("=")]),
                 start_new_session=True,
                 stdout=log if self._log else None,
                 stderr=log if self._log else None,
@@ -77,9 +81,13 @@ class Supervisor:
         self.signal(part, signal.SIGKILL)  # what it has left, as systemd does
 
     def signal(self, part: str, number: int) -> None:
-        """Send a signal to a part and all that it has started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._processes[part].pid, number)
+        """Send a signal to a part and all that it has started, in whatever session."""
+        while found := _marked(self._marks[part]):
+            for process in found:
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
+            if number != signal.SIGKILL:  # after which there may be what they started meanwhile
+                break
 
     def end(self) -> None:
         """Stop all parts."""
@@ -89,6 +97,19 @@ class Supervisor:
             process.send_signal(signal.SIGTERM)
         for thread in self._threads:
             thread.join()
+
+
+def _marked(mark: str) -> list[int]:
+    """The processes that have ``mark`` in their environment, which those that they start inherit.
+
+    As root of no control group a test has no other way to find what a killed parent has left.
+    """
+    found: list[int] = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
 
 
 @contextmanager
