@@ -1,7 +1,8 @@
 """The processes of a deployment: code server, daemon and webserver, started, watched and ended.
 
 The code server is separate from the daemon, which would else replace its own every minute (Dagster
-1.13). A service whose DAGSTER_HOME is deleted or replaced would go on with open files of the old
+1.13). It is one process: that of `dagster code-server start` has another one below it, which ends
+30 seconds after a sleep of the machine began and is not started again. A service whose DAGSTER_HOME is deleted or replaced would go on with open files of the old
 one for ever; here it ends, so that its supervisor starts it on a new one.
 """
 
@@ -96,8 +97,9 @@ class Services:
         quiet = ["--log-level", self._level]
         arguments = {
             Part.CODE_SERVER: [
-                *("dagster", "code-server", "start", "--socket", str(self._address)),
-                *("--module-name", MODULE, *quiet),
+                *("dagster", "api", "grpc", "--socket", str(self._address)),
+                *("--module-name", MODULE, "--lazy-load-user-code", *quiet),
+                "--use-python-environment-entry-point",
             ],
             Part.DAEMON: ["dagster._daemon", "run", *at, *quiet],
             Part.WEBSERVER: [
