@@ -37,6 +37,7 @@ USED = {
     },
     "dagster._core.events.log": {"EventLogEntry"},
     "dagster._core.execution.backfill": {"BulkActionStatus"},
+    "dagster._core.scheduler.instigation": {"ScheduleInstigatorData", "SensorInstigatorData"},
     "dagster._core.storage.asset_check_execution_record": {"AssetCheckExecutionRecordStatus"},
     "dagster._core.storage.event_log.schema": {
         "AssetCheckExecutionsTable",

@@ -2,8 +2,9 @@
 
 The code server is separate from the daemon, which would else replace its own every minute (Dagster
 1.13). It is one process: that of `dagster code-server start` has another one below it, which ends
-30 seconds after a sleep of the machine began and is not started again. A service whose DAGSTER_HOME is deleted or replaced would go on with open files of the old
-one for ever; here it ends, so that its supervisor starts it on a new one.
+30 seconds after a sleep of the machine began and is not started again. A service whose DAGSTER_HOME
+is deleted or replaced would go on with open files of the old one for ever; here it ends, so that
+its supervisor starts it on a new one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -42,6 +44,8 @@ LONGEST_PATH: Final = 100
 
 WATCH_SECONDS: Final = 0.5
 END_SECONDS: Final = 20.0
+CLOCK_BACK_SECONDS: Final = 120.0
+"""A step back by more makes Dagster wait for the time that it has seen already."""
 
 
 class Part(StrEnum):
@@ -58,10 +62,18 @@ class Services:
     def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
         """Make DAGSTER_HOME and the files in it. Raises LakeUnwritable or SettingsError."""
         from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415 - Dagster is slow to import
+        from returns_orchestration.defs.ticks import bring_back  # noqa: PLC0415
 
         self._home = dagster_home(settings)
-        with open_instance(settings):  # makes the databases, or gives the reason why not
-            pass
+        # This makes the databases, or gives the reason why not.
+        with open_instance(settings) as instance:
+            late = bring_back(instance, datetime.now(UTC))
+        if late:
+            typer.echo(
+                f"The last ticks of {', '.join(sorted(late))} were in the future: the clock was "
+                "ahead. They are brought back to now.",
+                err=True,
+            )
         self._level = "warning" if quiet else "info"
         # Dagster's commands read a .env in their folder over the environment, and ours do not. So
         # they run in another folder, and get the places of both.
@@ -133,7 +145,15 @@ class Services:
 
     def run(self) -> int:
         """Wait for the end; the exit code: 0 after Ctrl-C or SIGTERM, else 1."""
+        clock = _clock()
         while not self._stopped:
+            if _clock() < clock - CLOCK_BACK_SECONDS:
+                typer.echo(
+                    "The clock went back: the next start brings what Dagster has noted since back "
+                    "to the present.",
+                    err=True,
+                )
+                return 1
             for part, process in self._processes.items():
                 if process.poll() is not None:
                     typer.echo(
@@ -154,6 +174,11 @@ class Services:
         if not self._stopped:
             typer.echo(f"Stopping, which takes up to {END_SECONDS:.0f} seconds ...")
         self._stopped = True
+
+
+def _clock() -> float:
+    """The time of day against a clock that nobody sets."""
+    return time.time() - time.monotonic()
 
 
 def _address(home: Path) -> Path:

@@ -6,7 +6,8 @@ tables) and ``lost_runs``, and ``prune``, which removes old runs; ``webhook_asse
 ``webhooks`` do the same for the tables of webhooks; ``step`` runs ``flow/`` over the
 hours of a run, ``repeats`` finds the runs that a run repeats, ``events`` turns outcomes into
 events; ``checks`` and ``metadata`` show claims and figures in the UI; ``keys`` puts a prefix before
-each asset; ``instance`` runs ranges of hours for the command line; only ``history``, ``event_log``
+each asset; ``instance`` runs ranges of hours for the command line, ``ticks`` brings sensors back
+to the present after a clock that was ahead; only ``history``, ``event_log``
 and ``prune`` name Dagster's own tables.
 Loading opens no socket, file or secret.
 """
