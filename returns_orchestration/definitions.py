@@ -85,7 +85,7 @@ def build_pipeline(  # noqa: PLR0913 - its seams
 
     lake = Lake(open_store(settings.lake), clock)
     secrets = [secret.get_secret_value() for secret in (settings.key, settings.user_name) if secret]
-    return HourPipeline(
+    pipeline = HourPipeline(
         lake,
         RecordReader(settings.time_zone, secrets),
         open_client,
@@ -94,16 +94,15 @@ def build_pipeline(  # noqa: PLR0913 - its seams
         clock=clock,
         acknowledged=settings.acknowledged,
         keep_raw=settings.keep_raw,
-        webhooks=build_webhooks(settings, lake, clock),
         on_outcome=on_outcome,
         interruption=interruption,
     )
+    pipeline.webhooks = _webhooks(settings, pipeline)
+    return pipeline
 
 
-def build_webhooks(
-    settings: Settings, lake: Lake, clock: Callable[[], datetime] = now
-) -> WebhookPipeline:
-    """What makes the tables of webhooks in ``lake``, by ``settings``."""
+def _webhooks(settings: Settings, pipeline: HourPipeline) -> WebhookPipeline:
+    """What makes the tables of webhooks in the lake of ``pipeline``."""
     rules = WebhookRules(
         lost_after=timedelta(hours=settings.webhook_lost_after_hours),
         polls_late=any(
@@ -111,13 +110,7 @@ def build_webhooks(
         ),
         start=settings.start,
     )
-    return WebhookPipeline(
-        lake,
-        RecordReader(settings.zone_of_webhooks),
-        settings.report_time_zone,
-        rules,
-        clock,
-    )
+    return WebhookPipeline(pipeline, RecordReader(settings.zone_of_webhooks), rules)
 
 
 def build_defs(

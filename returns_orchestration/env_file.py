@@ -21,6 +21,8 @@ SECRET: Final = (
     "RETURNS_ALERT_URLS",
     "RETURNS_HEARTBEAT_URL",
     "RETURNS_WEBHOOK_KEYS",
+    "RETURNS_REDELIVER_URL",
+    "RETURNS_REDELIVER_KEY",
 )
 """The variables whose values other users must not see; URLs of alerts hold passwords."""
 

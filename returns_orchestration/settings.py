@@ -306,6 +306,19 @@ class Settings(BaseSettings):
         description="share of webhooks below which an alert says that some are lost",
         json_schema_extra=_form("share, between 0 and 1"),
     )
+    redeliver_url: SecretStr | None = Field(
+        None,
+        alias="RETURNS_REDELIVER_URL",
+        description="where `redeliver` sends lost webhooks; it sends personal data, so nothing is "
+        "sent without it",
+        json_schema_extra=_form("http:// or https:// address, or `none`"),
+    )
+    redeliver_key: SecretStr | None = Field(
+        None,
+        alias="RETURNS_REDELIVER_KEY",
+        description="the header `webhook_key` of what `redeliver` sends",
+        json_schema_extra=_form("text"),
+    )
     alert_quiet_hours: Annotated[tuple[int, int], NoDecode] = Field(
         (22, 8),
         alias="RETURNS_ALERT_QUIET_HOURS",
@@ -342,7 +355,7 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
-    @field_validator("heartbeat_url")
+    @field_validator("heartbeat_url", "redeliver_url")
     @classmethod
     def _called(cls, value: SecretStr | None) -> SecretStr | None:
         said = "" if value is None else value.get_secret_value()

@@ -50,6 +50,7 @@ USED = {
         "SqliteEventLogStorage",
     },
     "dagster._core.storage.runs.schema": {"RunTagsTable", "RunsTable"},
+    "dagster._core.storage.tags": {"GRPC_INFO_TAG"},
     "dagster._serdes": {"ConfigurableClassData", "deserialize_value"},
     "dagster_shared.record": {"replace"},
     "dagster_webserver.cli": {"cli"},

@@ -42,6 +42,8 @@ CONTRACT = """
 | RETURNS_WEBHOOK_TIME_ZONE | none |
 | RETURNS_WEBHOOK_LOST_AFTER_HOURS | 6 |
 | RETURNS_WEBHOOK_EXPECTED | 0.99 |
+| RETURNS_REDELIVER_URL | none |
+| RETURNS_REDELIVER_KEY | none |
 | RETURNS_ALERT_QUIET_HOURS | 22-8 |
 """
 DEFAULTS = dict(
@@ -169,6 +171,7 @@ def test_sensible_values_are_read(
         ("RETURNS_WEBHOOK_LOST_AFTER_HOURS", "0", "greater than or equal to 1"),
         ("RETURNS_WEBHOOK_LOST_AFTER_HOURS", "1.5", "integer"),
         ("RETURNS_WEBHOOK_EXPECTED", "99", "less than 1"),
+        ("RETURNS_REDELIVER_URL", "hooks.example.com", "http:// or https://"),
     ],
 )
 def test_an_invalid_value_names_the_variable_and_what_is_allowed_and_no_secret(
@@ -230,7 +233,8 @@ def test_absent_credentials_fail_only_when_needed_and_by_name(
 def test_secrets_appear_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     for secret in SECRET:
         monkeypatch.setenv(secret, CANARY)
-    monkeypatch.setenv("RETURNS_HEARTBEAT_URL", f"https://{CANARY}")
+    for address in ("RETURNS_HEARTBEAT_URL", "RETURNS_REDELIVER_URL"):
+        monkeypatch.setenv(address, f"https://{CANARY}")
     settings = load_settings()
     assert CANARY not in repr(settings) + str(settings) + settings.model_dump_json()
     assert [url.get_secret_value() for url in settings.alert_urls] == [CANARY]

@@ -34,6 +34,7 @@ from returns_orchestration.cli import (
     prune,
     rebuild,
     receive,
+    redeliver,
     rezone,
     serve,
     show,
@@ -108,6 +109,7 @@ _command(dev.dev)
 _command(serve.serve)
 _command(receive.receive)
 _command(webhooks.webhooks)
+_command(redeliver.redeliver)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 

@@ -121,10 +121,13 @@ class Services:
                 *(["--read-only"] if read_only else []),
             ],
         }[part]
+        from returns_orchestration.defs.lost_runs import CODE_SERVER_SINCE  # noqa: PLC0415
+
         # Dagster notes of its own commands that newer ones exist: no news for a user of ours.
         command = [sys.executable, "-W", "ignore:Function", "-m", *arguments]
+        since = {CODE_SERVER_SINCE: datetime.now(UTC).isoformat()}
         self._processes[part] = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=self._home, env=self._environment, start_new_session=True
+            command, cwd=self._home, env=self._environment | since, start_new_session=True
         )
 
     def wait_until(self, is_ready: Callable[[], bool], seconds: float) -> bool:

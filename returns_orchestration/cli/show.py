@@ -1,4 +1,4 @@
-"""`show REFERENCE`: what each poll said of one return, when, and what became of it."""
+"""`show REFERENCE`: what each poll and webhook said of one return, and what became of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from returns_orchestration.settings import Settings
-    from returns_orchestration.state.origins import PollOf
+    from returns_orchestration.stages.ownership import Source
     from returns_orchestration.state.provenance import Place, Provenance, ServedCopy
 
 MASK: Final = "***"
@@ -56,7 +56,7 @@ def show(  # noqa: PLR0913, PLR0917 - its options
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
 ) -> None:
-    """Show what each poll served of one return, what changed, and where its row comes from.
+    """Show what each poll and webhook said of one return, what changed, and where its row is from.
 
     With --email or --phone: list the returns whose records hold it. All kept polls are read.
 
@@ -123,9 +123,11 @@ def _lines(
         )
     if not found.places and any(copy.row for copy in found.copies):
         yield "No table holds it: its hour is unfinished or damaged. `status` shows which."
-    polls = sum(copy.row is not None and copy.repeated_at is None for copy in found.copies)
+    brought = [c for c in found.copies if c.row is not None and c.repeated_at is None]
+    webhooks = sum(copy.source.kind == "webhook" for copy in brought)
+    told = f" Webhooks that it was placed: {webhooks}." if webhooks else ""
     yield ""
-    yield f"Kept polls that served it: {polls}. Times are UTC."
+    yield f"Kept polls that served it: {len(brought) - webhooks}.{told} Times are UTC."
     for of in found.answered:
         times = "once" if of.times == 1 else f"{of.times:,} times, the last at {_time(of.last_at)}"
         more = of.times - of.kept
@@ -136,7 +138,7 @@ def _lines(
         yield from _said(copy, first=at == 0, raw=raw)
     for poll in found.silent:
         yield ""
-        yield f"{_time(poll.at)}  {_poll(poll)} did not serve it. Nothing is removed for that."
+        yield f"{_time(poll.at)}  {_source(poll)} did not serve it. Nothing is removed for that."
     for window, number in found.quarantined:
         yield ""
         yield (
@@ -157,11 +159,8 @@ def _lines(
 
 
 def _said(copy: ServedCopy, *, first: bool, raw: bool) -> Iterator[str]:
-    """What one poll said."""
-    again = f", sent {_time(copy.poll.at)}, was repeated" if copy.repeated_at else ""
-    yield f"{_time(copy.at)}  {_poll(copy.poll)}{again}"
-    if copy.repeated_at:
-        yield "    Another hour's poll had said otherwise in between; this is the newest word."
+    """What one poll or webhook said."""
+    yield from _when(copy)
     if copy.row is not None:
         if first:
             for name in FIRST_SAID:
@@ -180,26 +179,36 @@ def _said(copy: ServedCopy, *, first: bool, raw: bool) -> Iterator[str]:
         yield from (f"    record: {printable(record)}" for record in copy.records)
 
 
+def _when(copy: ServedCopy) -> Iterator[str]:
+    """Which source it is, and when it was heard."""
+    again = f", sent {_time(copy.source.at)}, was repeated" if copy.repeated_at else ""
+    yield f"{_time(copy.at)}  {_source(copy.source)}{again}"
+    if copy.received_at:
+        yield f"    received {_time(copy.received_at)}"
+    if copy.repeated_at:
+        yield "    Another hour's poll had said otherwise in between; this is the newest word."
+
+
 def _row(place: Place, *, raw: bool) -> Iterator[str]:
-    """The row, and which poll each of its values is from."""
+    """The row, and which source each of its values is from."""
     yield f"The row in returns, hour {place.window.text}:"
     usual = Counter(place.origins.values()).most_common(1)
     if usual:
-        poll, why = usual[0][0].poll, usual[0][0].why
-        yield f"    From {_poll(poll)} ({why}), where no other poll is named."
+        source, why = usual[0][0].source, usual[0][0].why
+        yield f"    From {_source(source)} ({why}), where no other source is named."
     for name, value in place.row.items():
         if value is None or value == []:
             continue
         origin = place.origins.get(name)
         is_named = origin is not None and origin != usual[0][0]
-        why = f"  [{_poll(origin.poll)}: {origin.why}]" if origin and is_named else ""
+        why = f"  [{_source(origin.source)}: {origin.why}]" if origin and is_named else ""
         yield f"    {name}: {_value(name, value, raw=raw)}{why}"
     yield from (f"    item {_item(item)}" for item in place.items)
     if place.merges:
         yield f"    Merged by: {'; '.join(place.merges)}."
     if not place.as_served:
         yield (
-            "    The kept polls give another row: its hour is unfinished, outdated or damaged. "
+            "    The sources give another row: its hour is unfinished, outdated or damaged. "
             "`status` shows which."
         )
 
@@ -225,8 +234,10 @@ def _unseen(found: Provenance) -> Iterator[str]:
         yield "No hour of these is missing. A reference must be given exactly as it is served."
 
 
-def _poll(poll: PollOf) -> str:
-    return f"poll {poll.number} of {poll.window.text}"
+def _source(source: Source) -> str:
+    if source.kind == "webhook":
+        return f"webhook as of {_time(source.at)}"
+    return f"poll {source.number} of {source.window.text}"
 
 
 def _time(at: datetime) -> str:
@@ -269,7 +280,7 @@ def _plain(found: Provenance, *, raw: bool) -> dict[str, Any]:
                 "row": _plain_row(place.row, raw=raw),
                 "items": [_plain_row(item, raw=raw) for item in place.items],
                 "origins": {
-                    name: {**_plain_poll(origin.poll), "why": origin.why}
+                    name: {**_plain_source(origin.source), "why": origin.why}
                     for name, origin in place.origins.items()
                 },
                 "merges": place.merges,
@@ -292,7 +303,7 @@ def _plain(found: Provenance, *, raw: bool) -> dict[str, Any]:
             }
             for of in found.answered
         ],
-        "not_served_by": [_plain_poll(poll) for poll in found.silent],
+        "not_served_by": [_plain_source(poll) for poll in found.silent],
         "quarantined": [
             {"hour": window.text, "number": number} for window, number in found.quarantined
         ],
@@ -304,8 +315,9 @@ def _plain(found: Provenance, *, raw: bool) -> dict[str, Any]:
 
 def _plain_served(copy: ServedCopy, *, raw: bool) -> dict[str, Any]:
     return {
-        **_plain_poll(copy.poll),
+        **_plain_source(copy.source),
         "repeated_at": _plain_value(copy.repeated_at),
+        "received_at": _plain_value(copy.received_at),
         "said": None if copy.row is None else _plain_row(copy.row, raw=raw),
         "items": [_plain_row(item, raw=raw) for item in copy.items],
         "changed": {
@@ -318,8 +330,12 @@ def _plain_served(copy: ServedCopy, *, raw: bool) -> dict[str, Any]:
     }
 
 
-def _plain_poll(poll: PollOf) -> dict[str, Any]:
-    return {"hour": poll.window.text, "number": poll.number, "polled_at": poll.at.isoformat()}
+def _plain_source(source: Source) -> dict[str, Any]:
+    """A poll has its number and time; a webhook the hour of the request, and as of when it is."""
+    place = {"source": source.kind, "hour": source.window.text}
+    if source.kind == "webhook":
+        return place | {"as_of": source.at.isoformat()}
+    return place | {"number": source.number, "polled_at": source.at.isoformat()}
 
 
 def _without_record(row: dict[str, Any], *, raw: bool) -> dict[str, Any]:

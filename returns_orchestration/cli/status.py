@@ -43,6 +43,9 @@ class Column(NamedTuple):
         return f"{text:>{self.width}}" if self.right else f"{text:<{self.width}}"
 
 
+PROVISIONAL = Column("provisional", 11, lambda h: str(h.provisional))
+"""Shown only where there are some: most deployments have no webhooks."""
+
 COLUMNS = (
     Column("hour (UTC)", 16, lambda h: h.hour, right=False),
     Column("state", 10, lambda h: h.state, right=False),
@@ -51,6 +54,7 @@ COLUMNS = (
     Column("rejected", 8, lambda h: str(h.rejected)),
     Column("polls", 5, lambda h: str(h.polls)),
     Column("late", 4, lambda h: str(h.late)),
+    PROVISIONAL,
     Column("first polled", 19, lambda h: _moment(h.first_polled_at), narrow=False, right=False),
     Column("last polled", 19, lambda h: _moment(h.last_polled_at), narrow=False, right=False),
     Column("error", 5, lambda h: " ".join((h.error or "").split()), right=False),
@@ -153,6 +157,9 @@ def summary(found: Sequence[HourState]) -> list[str]:
         f"{count(len(found), 'hour')} from {found[0].hour} to {last} UTC: {', '.join(counts)}",
         f"{', '.join(sums)}, {rejected:,} rejected, {late:,} late",
     ]
+    provisional = sum(hour.provisional for hour in found)
+    if provisional:
+        lines[-1] += f", {provisional:,} only by webhook (provisional)"
     to_do = [hour.hour for hour in found if hour.state in {*FAULTS, "unfinished"}]
     if to_do:
         end = Window(read_hour(to_do[-1])).next.text
@@ -166,7 +173,9 @@ def summary(found: Sequence[HourState]) -> list[str]:
 def hours(found: Sequence[HourState]) -> list[str]:
     """A heading and one line an hour; on a terminal no line is longer than it is wide."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-    columns = [column for column in COLUMNS if column.narrow or not 0 < width < WIDE]
+    absent = set() if any(hour.provisional for hour in found) else {PROVISIONAL}
+    shown = (column for column in COLUMNS if column not in absent)
+    columns = [column for column in shown if column.narrow or not 0 < width < WIDE]
     lines = ["  ".join(column.cell(column.title) for column in columns)]
     lines += ["  ".join(column.cell(column.text(hour)) for column in columns) for hour in found]
     return _cut(lines)

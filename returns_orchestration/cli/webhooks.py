@@ -18,7 +18,6 @@ from returns_orchestration.words import count
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
 
 HOURS_BY_DEFAULT = 24
@@ -138,14 +137,15 @@ def _cell(name: str, value: float | None) -> str:
 def _import(settings: Settings, file: str | None) -> None:
     if file is None:
         raise SettingsError("`import` without a file.", next_step="Name the file: import FILE.")
-    from returns_orchestration.definitions import build_webhooks  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.imports import import_webhooks  # noqa: PLC0415
     from returns_orchestration.flow.webhooks import blanking_as_received  # noqa: PLC0415
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
-    lake: Lake = Lake(open_store(settings.lake))
+    pipeline = build_pipeline(settings)
+    lake, many = pipeline.lake, pipeline.webhooks
+    if many is None:
+        raise TypeError
     lake.check_writable()
-    many = build_webhooks(settings, lake)
     blank = blanking_as_received(lake, many.reader, settings.keep_raw)
     hours = import_webhooks(lake, Path(file), blank)
     done = many.run({hour.start.date() for hour in hours})

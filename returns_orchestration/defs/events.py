@@ -140,7 +140,7 @@ class StepEvents:
     def _log_tables(self, made: Made) -> None:
         window, built = made.window, made.built
         judged: dict[str, list[Claim]] = {}
-        for name in MADE:
+        for name in built.record.files:
             new = name in built.changed or (made.asked and name in self._selected)
             if new:
                 self._context.log_event(
@@ -157,7 +157,7 @@ class StepEvents:
 
     def _log_poll(self, made: Made) -> None:
         window, built = made.window, made.built
-        if made.asked and RAW in self._selected:
+        if built.polls and made.asked and RAW in self._selected:
             polled = self._polled.pop(window, None)
             if polled is not None or RAW not in self._targets([RAW], window):
                 self._log_raw(window, built.polls, polled, metadata.of_accounting(built.accounting))

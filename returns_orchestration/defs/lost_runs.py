@@ -3,15 +3,19 @@
 Dagster notices that a run's process died only while the code server that started it lives. After a
 restart of the machine, or where a command was killed, the run stays under way in its record: its
 hours count as busy, its backfill waits, and as it holds the one place of the pool no other run
-starts. The hours that the run had landed are kept; the rest is asked for like any missing hour.
+starts. A run that a code server of `serve` has started ends with it, so after a restart it is ended
+at once; of another one only its silence shows that it is gone. The hours that the run had landed
+are kept; the rest is asked for like any missing hour.
 """
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from returns_orchestration.defs.automation import HOURLY_JOB, REPOLL_JOB
 from returns_orchestration.defs.instance import IN_PROGRESS
@@ -28,6 +32,11 @@ SILENCE: Final = timedelta(minutes=20)
 The slowest poll is given up after 5 minutes (120 s of waiting, 180 s of reading), and an hour is
 logged when the next two were polled: a living run logs an event at least every quarter of an hour.
 A run that is ended here although it lives goes on and keeps the hours that it lands."""
+
+CODE_SERVER_SINCE: Final = "CODE_SERVER_SINCE"
+"""The variable by which `serve` and `dev` tell a code server when it was started."""
+
+_MINUTES: Final = int(SILENCE.total_seconds() // 60)
 
 JOBS: Final = (HOURLY_JOB, REPOLL_JOB)
 ASSETS: Final = (*HOURLY, *DAILY)
@@ -46,20 +55,32 @@ def lost_runs_sensor(clock: Callable[[], datetime], keys: Keys) -> dg.SensorDefi
         description="Ends runs of this project whose process is gone, as after a restart.",
     )
     def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        ended = [_end(context.instance, run) for run in _lost(context.instance, clock(), keys)]
+        lost = list(_lost(context.instance, clock(), keys))
+        ended = [_end(context.instance, run, words) for run, words in lost]
         return dg.SkipReason(f"Ended: {', '.join(ended)}." if ended else "No run is lost.")
 
     return lost_runs
 
 
-def _lost(instance: dg.DagsterInstance, now: datetime, keys: Keys) -> Iterator[dg.DagsterRun]:
-    """The runs of this project that are under way by their record and have fallen silent."""
+def _lost(
+    instance: dg.DagsterInstance, now: datetime, keys: Keys
+) -> Iterator[tuple[dg.DagsterRun, str]]:
+    """The runs of this project that are under way by their record only, and how that shows."""
+    since = os.environ.get(CODE_SERVER_SINCE)
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
         run = record.dagster_run
-        ours = keys.is_run(run, JOBS, ASSETS)
+        if not keys.is_run(run, JOBS, ASSETS):
+            continue
+        last = _last_sign(instance, record)
+        # Only a run that a code server has started has this tag.
+        if since and GRPC_INFO_TAG in run.tags and last < datetime.fromisoformat(since):
+            yield run, "Its process ended with the code server that had started it."
         # An event far ahead is from a wrong clock: such a run would never count as lost.
-        if ours and abs(now - _last_sign(instance, record)) >= SILENCE:
-            yield run
+        elif abs(now - last) >= SILENCE:
+            yield (
+                run,
+                f"It has logged nothing for {_MINUTES} minutes, so its process counts as gone.",
+            )
 
 
 def _last_sign(instance: dg.DagsterInstance, record: dg.RunRecord) -> datetime:
@@ -71,9 +92,7 @@ def _last_sign(instance: dg.DagsterInstance, record: dg.RunRecord) -> datetime:
     return datetime.fromtimestamp(newest[0].event_log_entry.timestamp, UTC)
 
 
-def _end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    minutes = int(SILENCE.total_seconds() // 60)
-    words = f"It has logged nothing for {minutes} minutes, so its process counts as gone."
+def _end(instance: dg.DagsterInstance, run: dg.DagsterRun, words: str) -> str:
     if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, words)
     else:

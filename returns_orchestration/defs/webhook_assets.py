@@ -168,8 +168,9 @@ def _run(
         raise dg.Failure(message)
     done = webhooks.run(dates)
     touched = {window.start.date() for window in (*done.received, *done.matched)}
-    touched |= {day.date for day in done.days}
-    Reports(context, pipeline.lake, webhooks, keys).report(touched.union(dates), pipeline.clock())
+    touched |= {day.date for day in done.days} | {window.start.date() for window in done.built}
+    reports = Reports(context, pipeline, webhooks, keys)
+    reports.report(touched.union(dates), pipeline.clock(), done.built)
     if done.failed:
         faults = "\n".join(f"- {window.text}: {e}" for window, e in sorted(done.failed.items()))
         raise dg.Failure(f"{count(len(done.failed), 'hour')} failed.\n{faults}")

@@ -16,15 +16,19 @@ import dagster as dg
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, history, metadata
 from returns_orchestration.defs.event_log import stored_together
+from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.instance import IN_PROGRESS
 from returns_orchestration.defs.registry import RAW_WEBHOOKS, WEBHOOKS_ARRIVED, WEBHOOKS_HOURLY
+from returns_orchestration.errors import ReturnsError
+from returns_orchestration.flow.hours import Made as MadeHour
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.state import claims
-from returns_orchestration.window import Day, Window
+from returns_orchestration.window import Day, Window, days_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from zoneinfo import ZoneInfo
 
     from returns_orchestration.defs.keys import Keys
     from returns_orchestration.flow.hours import HourPipeline
@@ -40,24 +44,39 @@ LOOK_EVERY: Final = timedelta(minutes=5)
 PATROLLED: Final = 30
 """Older dates that one tick looks at, so that a year is looked at within an hour, once a day."""
 
+MADE_HOURLY: Final = tuple(table.name for table in tables.MADE_HOURLY)
+MADE_DAILY: Final = tuple(table.name for table in tables.MADE_DAILY)
 OF_RECEIPT: Final = tuple(table.name for table in tables.WEBHOOKS_RECEIVED)
 OF_REQUEST: Final = tuple(table.name for table in tables.WEBHOOKS_MATCHED)
 DAILY: Final = tuple(table.name for table in tables.WEBHOOKS_DAILY)
 
 
 class Reports:
-    """Reports the tables of webhooks that Dagster does not know yet."""
+    """Reports the tables of webhooks, and of hours that they changed, that Dagster does not know.
+
+    ``webhooks`` are those of ``pipeline``.
+    """
 
     def __init__(
-        self, context: dg.AssetExecutionContext, lake: Lake, webhooks: WebhookPipeline, keys: Keys
+        self,
+        context: dg.AssetExecutionContext,
+        pipeline: HourPipeline,
+        webhooks: WebhookPipeline,
+        keys: Keys,
     ) -> None:
         self._context = context
-        self._lake = lake
+        self._pipeline = pipeline
+        self._lake = pipeline.lake
         self._webhooks = webhooks
         self._keys = keys
 
-    def report(self, dates: Collection[date], now: datetime) -> None:
-        """The hours that are over, and the days, on ``dates`` and on the newest ones."""
+    def report(
+        self, dates: Collection[date], now: datetime, built: Collection[Window] = ()
+    ) -> None:
+        """The hours that are over, and the days, on ``dates`` and on the newest ones.
+
+        ``built`` are hours of returns that this run has made, with a webhook of their own or not.
+        """
         looked_at = self._webhooks.recent(now) | set(dates)
         names = self._webhooks.look(looked_at)
         if names is None:
@@ -79,6 +98,35 @@ class Reports:
             if entry is not None:
                 with stored_together(self._context.instance):
                     self._report_tables(period, entry, DAILY, known, claims.of_matched(entry.facts))
+        self._report_returns(names, looked_at, now, built)
+
+    def _report_returns(
+        self, names: Names, dates: Collection[date], now: datetime, built: Collection[Window]
+    ) -> None:
+        """The hours with returns of webhooks, and their days, that are over; judged once more.
+
+        What a poll changes its own run reports.
+        """
+        for made, periods in with_copies(names, dates, self._webhooks.zone, now, built).items():
+            keys = [period.key for period in periods]
+            known = history.newest_versions(self._context.instance, made, keys, self._keys)
+            for period, entry in _entries(self._lake, names, periods).items():
+                stale = _stale(entry, made, period, known)
+                if stale:
+                    events = StepEvents(self._context, self._pipeline, stale, set(), self._keys)
+                    self._report_period(events, names, period, now)
+
+    def _report_period(
+        self, events: StepEvents, names: Names, period: Window | Day, now: datetime
+    ) -> None:
+        try:
+            with stored_together(self._context.instance):
+                if isinstance(period, Day):
+                    events.log_day(self._pipeline.days.build(names, period, now))
+                elif made := self._pipeline.builder.build(names, period):
+                    events.add(MadeHour(period, made, asked=True))
+        except ReturnsError as error:  # the run of that hour says it, too
+            self._context.log.warning(str(error))
 
     def _report_hour(self, names: Names, window: Window, known: dict[tuple[str, str], str]) -> None:
         files = sorted(entry.arguments for entry in names.hour(window).received)
@@ -136,6 +184,55 @@ class Reports:
         )
 
 
+def with_copies(
+    names: Names,
+    dates: Collection[date],
+    zone: ZoneInfo,
+    now: datetime,
+    built: Collection[Window] = (),
+) -> dict[tuple[str, ...], list[Window] | list[Day]]:
+    """The hours of ``dates`` that are over and have copies in webhooks, and their days that are.
+
+    By their tables; with the hours ``built``.
+    """
+    hours = [
+        window
+        for window in sorted({*names.hours(), *built})
+        if window.start.date() in dates
+        and window.end <= now
+        and (window in built or names.hour(window).placed)
+    ]
+    days = {day for window in hours for day in days_of(window, zone) if day.end <= now}
+    return {MADE_HOURLY: hours, MADE_DAILY: sorted(days)}
+
+
+def _entries(
+    lake: Lake, names: Names, periods: list[Window] | list[Day]
+) -> dict[Window | Day, Made]:
+    """What was made of each of ``periods``; those of hours are read side by side."""
+    hours = [period for period in periods if isinstance(period, Window)]
+    days = [period for period in periods if isinstance(period, Day)]
+    found: dict[Window | Day, Made] = {}
+    found.update(_made_of_hours(lake, names, hours, "made").items())
+    of_days = ((day, lake.made_or_none(day, names)) for day in days)
+    return found | {day: entry for day, entry in of_days if entry is not None}
+
+
+def _made_of_hours(
+    lake: Lake, names: Names, hours: Iterable[Window], kind: str
+) -> dict[Window, Made]:
+    one = {w: of[0] for w in hours if len(of := lake.made_names(w, names, kind)) == 1}
+    return lake.read_all_made(one, kind)
+
+
+def _stale(
+    entry: Made, made: Iterable[str], period: Window | Day, known: dict[tuple[str, str], str]
+) -> set[str]:
+    """The tables of a period of which Dagster does not show the newest version."""
+    files = {name: entry.files[name].sha256[:16] for name in made if name in entry.files}
+    return {name for name, version in files.items() if known.get((name, period.key)) != version}
+
+
 def _about(name: str, judged: list[Claim]) -> list[Claim]:
     """The claims that an asset's check is about."""
     if name == tables.REJECTED_WEBHOOKS.name:
@@ -183,6 +280,7 @@ def webhooks_sensor(
             return dg.SkipReason("No receiver has written into this lake.")
         due = webhooks.due(names, looked_at)
         due |= _unreported(context, pipeline.lake, names, looked_at, now, keys)
+        due |= _returns_unreported(context, pipeline, names, looked_at, now, keys)
         if due and _is_under_way(context.instance, keys):
             return dg.SensorResult(skip_reason="A run is under way.", cursor=context.cursor)
         if not due:
@@ -215,12 +313,31 @@ def _unreported(  # noqa: PLR0913, PLR0917 - what it compares
     known = history.newest_versions(
         context.instance, list(assets.values()), [window.key for window in hours], keys
     )
+    return {
+        window.start.date()
+        for kind, asset in assets.items()
+        for window, made in _made_of_hours(lake, names, hours, kind).items()
+        if known.get((asset, window.key)) != made.files[asset].sha256[:16]
+    }
+
+
+def _returns_unreported(  # noqa: PLR0913, PLR0917 - what it compares
+    context: dg.SensorEvaluationContext,
+    pipeline: HourPipeline,
+    names: Names,
+    dates: Collection[date],
+    now: datetime,
+    keys: Keys,
+) -> set[date]:
+    """The same for hours and days with returns of webhooks."""
     found: set[date] = set()
-    for window in hours:
-        for kind, asset in assets.items():
-            made = lake.made_or_none(window, names, kind)
-            if made and known.get((asset, window.key)) != made.files[asset].sha256[:16]:
-                found.add(window.start.date())
+    for made, periods in with_copies(names, dates, pipeline.days.zone, now).items():
+        every = [period.key for period in periods]
+        known = history.newest_versions(context.instance, made, every, keys)
+        for period, entry in _entries(pipeline.lake, names, periods).items():
+            if _stale(entry, made, period, known):
+                windows = period.windows if isinstance(period, Day) else (period,)
+                found |= {window.start.date() for window in windows}
     return found
 
 

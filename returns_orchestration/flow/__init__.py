@@ -4,7 +4,8 @@
 if no blocking claim fails; ``relocated`` finds returns that two hours hold; ``days`` counts the
 rows of a day; ``mend`` quarantines the damaged files of an hour; ``hours`` drives many hours, each
 built as soon as its neighbours have landed; ``webhooks`` makes the tables of webhooks, and
-``imports`` takes webhooks from a file. ``rebuild`` makes all tables again from the polls in
-the lake, ``forget`` blanks personal data in it, and ``upgrade`` converts a lake of an earlier
-format. Called by ``defs/`` and ``cli/``; does not import Dagster, so that it is tested without.
+``imports`` takes webhooks from a file, ``redeliver`` sends lost ones. ``rebuild`` makes all tables
+again from the polls and webhooks in the lake, ``forget`` blanks personal data in it, and
+``upgrade`` converts a lake of an earlier format. Called by ``defs/`` and ``cli/``; does not import
+Dagster, so that it is tested without.
 """

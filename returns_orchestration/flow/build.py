@@ -1,7 +1,7 @@
-"""One hour: read its polls, make its tables, judge them, publish them.
+"""One hour: read its polls and webhooks, make its tables, judge them, publish them.
 
-Building is a pure function of the polls in the lake, so it may be done twice, by two processes, or
-again after a kill: it ends when the polls it read are still all there are.
+Building is a pure function of the polls and webhooks in the lake, so it may be done twice, by two
+processes, or again after a kill: it ends when what it read is still all there is.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ class HourBuilder:
         *,
         check_files: bool = False,
     ) -> BuiltHour | None:
-        """Make and publish the tables of ``window``; None where it was never polled.
+        """Make and publish the tables of ``window``; None where nothing of it is kept.
 
         ``landed`` is the poll just taken, to be accounted for; with ``check_files`` each existing
         file is read. Raises LakeError, and HourBlocked where a blocking claim fails: then no file
         of the hour was replaced.
         """
-        while names.hour(window).polls:
+        while names.hour(window).has_copies:
             inputs = inputs_of(window, names)
             sources = sources_of(window, names)
             copies = copies_of_hour(self._lake, names, self._reader, window, sources)
@@ -109,12 +109,12 @@ class HourBuilder:
         """The other polled hours whose tables may differ because of the polls of ``window``."""
         homes = {window, *names.hour(window).went_to}
         hours = homes.union(*(names.hour(home).came_from for home in homes))
-        return {hour for hour in hours - {window} if names.hour(hour).polls}
+        return {hour for hour in hours - {window} if names.hour(hour).has_copies}
 
     def stale(self, names: Names, made: Iterable[Window]) -> set[Window]:
         """Hours around those ``made`` that are not made of all their polls: marks were added."""
         near = set(made).union(*(self.affected(names, window) for window in made))
-        return {w for w in near if names.hour(w).polls and not is_made(w, names)}
+        return {w for w in near if names.hour(w).has_copies and not is_made(w, names)}
 
     def serving(self, names: Names, window: Window, references: Collection[bytes]) -> set[Window]:
         """The windows that served a return of these hashes, as far as ``window`` has marks."""
@@ -165,7 +165,10 @@ class HourBuilder:
             "items": frames[tables.RETURN_ITEMS.name].height,
             "rejected": frames[tables.REJECTED_RETURNS.name].height,
             "late": sum(found.late for found in mine),
+            "provisional": sum(found.first_polled_at is None for found in mine),
         }
+        if not mine and not names.hour(window).polls:
+            frames = {}  # a file of no rows would say that the API was asked
         record, changed = self._lake.publish(
             names,
             window,
@@ -185,7 +188,9 @@ class HourBuilder:
     def _lives_in(names: Names, window: Window, of: Located) -> bool:
         if of.home == window:
             return True
-        return not names.hour(of.home).polls and min(of.named_by) == window
+        if names.hour(of.home).has_copies:
+            return False
+        return window == min(w for w in of.named_by if names.hour(w).has_copies)
 
     @staticmethod
     def _judge(
@@ -223,6 +228,8 @@ def _first_seen(window: Window, mine: Iterable[Return]) -> dict[int, tuple[int, 
     seen: Counter[int] = Counter()
     late: Counter[int] = Counter()
     for found in mine:
+        if found.first_polled_at is None:
+            continue
         age = max(0, window.next.hours_to(found.first_polled_at))
         seen[age] += 1
         late[age] += found.late
@@ -242,7 +249,7 @@ def _account(
     """Where the records of ``landed`` went; ``mine`` are the references that live in ``window``."""
     if landed is None:
         return None
-    earliest = {of.found.reference: min(of.found.windows) for of in returns}
+    earliest = {of.found.reference: min(of.found.polled_in) for of in returns if of.found.polled_in}
     # A return of this hour must be in the very frame that is about to be published; a return of
     # another hour is in that hour's frame, which its own build makes.
     here = set(frames[tables.RETURNS.name].get_column(tables.REFERENCE.name))

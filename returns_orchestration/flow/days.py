@@ -111,7 +111,7 @@ class DayBuilder:
         made = self._lake.made_or_none(day, names)
         before = {name.partition(" ")[0] for name in made.made_of} if made else set()
         hours = [names.hour(window) for window in day.windows if window.key in before]
-        return any(hour.polls and not hour.made for hour in hours)
+        return any(hour.has_copies and not hour.made for hour in hours)
 
     def concerned_by(self, names: Names, windows: Iterable[Window]) -> dict[Day, Window]:
         """The days that count rows of ``windows``, each with the first of these."""
@@ -149,7 +149,8 @@ class DayBuilder:
         )
         frames = frames_of_day(day, returns, items)
         due = [w for w in day.windows if w.end <= now and (self._first or w.start) <= w.start]
-        missing = [w for w in due if w not in sources and not is_waived(w, names)]
+        polled = {window for window in sources if names.hour(window).polls}
+        missing = [w for w in due if w not in polled and not is_waived(w, names)]
         absent = [window.text for window in missing]
         judged = claims.of_day(frames, returns, items, absent, _part(day, len(due), now))
         blocking = [claim.figures for made in judged.values() for claim in made if claim.blocks]

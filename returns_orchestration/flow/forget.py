@@ -210,14 +210,20 @@ class Forgetter:
     ) -> None:
         raw = self._lake.webhooks.read(entry)
         blank = blanked_bodies(raw, window, blanking, self._pipeline.reader)
+        # Another run may have read the earlier file, and publish its tables: they do not name these
+        # entries, the first or the second, so they are made again.
+        begun, ended = (
+            journal.digest_of_inputs([entry.arguments, blank.write_json(), *more])
+            for more in ((), ("replaced",))
+        )
+        there = names.hour(window).blanked
         if blank.equals(raw):
+            if begun in there and ended not in there:  # a call was killed
+                self._lake.put_entry(names, journal.Blanked(period=window.key, files=ended))
             return
-        # Another run may have read the earlier file, and publish its tables: they do not name this
-        # entry, so they are made again. Tables that were made between the two are removed.
-        digest = journal.digest_of_inputs([entry.arguments, blank.write_json()])
-        self._lake.put_entry(names, journal.Blanked(period=window.key, files=digest))
+        self._lake.put_entry(names, journal.Blanked(period=window.key, files=begun))
         self._lake.webhooks.replace(entry, blank)
-        self._lake.invalidate(names, window, "events")
+        self._lake.put_entry(names, journal.Blanked(period=window.key, files=ended))
         self._forgot.records += int((blank.get_column("body") != raw.get_column("body")).sum())
         self._forgot.webhooks += 1
 

@@ -27,6 +27,7 @@ from returns_orchestration.flow.relocated import link_relocated
 from returns_orchestration.lake.poll_log import Answer
 from returns_orchestration.stages.erasure import Blanking, blanked
 from returns_orchestration.stages.landing import Landed, finish_unnoted, land
+from returns_orchestration.state.days import sources_of_day
 from returns_orchestration.state.hours import LOST, States, is_made
 from returns_orchestration.state.status import look_at
 
@@ -111,7 +112,6 @@ class HourPipeline:
         clock: Callable[[], datetime],
         acknowledged: Collection[str] = (),
         keep_raw: timedelta | None = None,
-        webhooks: WebhookPipeline | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
         interruption: threading.Event | None = None,
     ) -> None:
@@ -119,9 +119,10 @@ class HourPipeline:
 
         Once ``interruption`` is set, no more is polled, and the run ends with a Stopped.
         ``acknowledged`` are new names that the settings acknowledge; ``keep_raw`` is how long
-        personal data stays in raw records; ``webhooks`` makes the tables of webhooks.
+        personal data stays in raw records. ``webhooks``, which is set later, makes the tables of
+        webhooks, and by this pipeline the returns that only they brought.
         """
-        self.webhooks = webhooks
+        self.webhooks: WebhookPipeline | None = None
         self.acknowledged = frozenset(acknowledged)
         self._keep_raw = keep_raw
         self.lake = lake
@@ -364,7 +365,7 @@ class _Run:
 
     def _make_of_what_is_there(self, window: Window) -> None:
         """Let an hour that is not polled now, and is unfinished, be made of the polls it has."""
-        if self._make and self._names.hour(window).polls and not is_made(window, self._names):
+        if self._make and self._names.hour(window).has_copies and not is_made(window, self._names):
             self._waiting[window] = None
 
     def _ready(self) -> list[Window]:
@@ -437,6 +438,9 @@ class _Run:
         days, names = self._pipeline.days, self._names
         due = self._due_days()
         for day in sorted(due):
+            if not sources_of_day(day, names):  # all that webhooks had brought of it moved away
+                days.withdraw(names, day)
+                continue
             try:
                 yield MadeDay(days.build(names, day, self._pipeline.clock(), check_files=True))
             except (LakeDamaged, HourBlocked) as error:

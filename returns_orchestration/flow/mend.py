@@ -30,10 +30,15 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     for poll in list(names.hour(window).polls):
         if not lake.keep_sound(names, poll, blanked):
             places += lake.quarantine_poll(names, window, poll.number)
-    for path in lake.bad_replies(names, window):
+    for path in lake.bad_entries(names, window, "again"):
         # The content of that reply is lost, so the hour is polled again. The note comes first: a
         # run that is killed after it leaves an hour that is still asked for.
         places += lake.quarantine_poll(names, window, 0)
+        place = move_to_quarantine(lake.store, path)
+        names.discard(path)
+        places += [place] if place else []
+    for path in lake.bad_entries(names, window, "placed"):
+        read_again(lake, names, path)
         place = move_to_quarantine(lake.store, path)
         names.discard(path)
         places += [place] if place else []
@@ -41,13 +46,13 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
         if not lake.webhooks.is_sound(entry):
             places += lake.webhooks.quarantine(entry)
             names.discard(entry.path)
-            if not names.hour(window).received:  # nothing is left to make its tables of
-                lake.withdraw(names, window, "events")
     note_absent(lake, names, window)
     places += lake.quarantine_tables(names, window)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.
     for kind in journal.MADE:
-        lake.invalidate(names, window, kind)
+        # Without a file of webhooks their run takes these tables away, and what follows from them.
+        if kind != "events" or names.hour(window).received:
+            lake.invalidate(names, window, kind)
     # The notes about polls that match, or that a killed run quarantined, and about tables: when the
     # hour is made, tables are read, and those that differ put again.
     lake.clear_damaged(names, window)
@@ -72,8 +77,17 @@ def note_absent(lake: Lake, names: Names, window: Window) -> None:
         entry = journal.entry_named(path)
         if entry is not None:
             lake.put_entry(names, entry)
+        elif journal.came_of(path) is not None:
+            read_again(lake, names, path)
         else:
             lake.quarantine_poll(names, window, 0)
+
+
+def read_again(lake: Lake, names: Names, path: str) -> None:
+    """Let the webhooks be read again that the `placed` entry at ``path`` was about."""
+    came = journal.came_of(path)
+    if came is not None:
+        lake.invalidate(names, came, "events")
 
 
 def known_sources(lake: Lake, names: Names, window: Window) -> set[Window]:

@@ -3,9 +3,9 @@
 First every file of the span is verified and the findings are mended or quarantined, then polls a
 killed run left are finished, then hours, their days and the table of all time are built as any
 run builds them, which writes only differing files. A poll that is bad is quarantined with its
-entry: the hour is made of the polls that are left, and is to be polled again. An hour without any
-poll has no tables. Each step may be done twice and beside a running pipeline, so a second run
-completes one that was killed anywhere.
+entry: the hour is made of the polls that are left, and is to be polled again. An hour without a
+poll and without webhooks has no tables. Each step may be done twice and beside a running pipeline,
+so a second run completes one that was killed anywhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
-from returns_orchestration.flow.mend import mend_hour
+from returns_orchestration.flow.mend import mend_hour, read_again
 from returns_orchestration.flow.relocated import link_relocated
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.journal import JOURNAL
@@ -162,6 +162,7 @@ class Rebuilder:
             elif finding.remedy == "entry":
                 self._write_again(finding)
             elif finding.remedy == "make" and finding.kind in {"torn", "altered"}:
+                read_again(self._lake, self._lake.names(), finding.path)
                 self._quarantine(finding, stays=not finding.path.startswith(JOURNAL))
         return sorted(bad)
 
@@ -192,7 +193,7 @@ class Rebuilder:
 
     def _make_hour(self, names: Names, window: Window) -> bool:
         """Make the tables of ``window``; whether its days may differ now."""
-        if not names.hour(window).polls:
+        if not names.hour(window).has_copies:
             return self._clear(names, window)
         built = self._guarded(lambda: self._pipeline.builder.build(names, window, check_files=True))
         if built is None:
@@ -251,6 +252,10 @@ class Rebuilder:
             return
         days = range(start.toordinal(), end.toordinal() + 1)
         dates = {date.fromordinal(day) for day in days}.intersection(self._verifier.dates())
+        names = self._lake.names()
+        names.load(start.date(), end.date())
+        # Also where the webhooks of these hours came, which may be later.
+        dates |= {one.came.start.date() for w in names.hours() for one in names.hour(w).placed}
         done = self._pipeline.webhooks.run(dates)
         self._rebuilt.failed += done.failed.values()
         self._rebuilt.files += sum(

@@ -48,7 +48,7 @@ def link_relocated(
             if not is_known and lake.mark(names, other, [hour]):
                 # Also the windows that served its returns: they are made of its sources, too.
                 linked |= {hour, other, *names.hour(hour).came_from}
-    return {window for window in linked if names.hour(window).polls}
+    return {window for window in linked if names.hour(window).has_copies}
 
 
 def _pairs(

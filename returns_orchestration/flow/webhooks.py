@@ -2,14 +2,16 @@
 
 Everything follows from names in the journal: an hour of receipt from its `received` entries; an
 hour of request from its polls' tables, from the events of the hours that its `webhooks` marks name,
-and from which verdicts are final; a day from the matches of its hours. So a run looks at some
-dates, builds what does not follow, and a second run finds nothing to do. An hour whose files cannot
-be read fails alone.
+and from which verdicts are final; a day from the matches of its hours. Webhooks that a return was
+placed are copies of it, which `placed` entries name; the hours of returns with such copies are
+built here, too. So a run looks at some dates, builds what does not follow, and a second run finds
+nothing to do. An hour whose files cannot be read fails alone.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
@@ -19,25 +21,32 @@ import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.hours import Made as MadeHour
 from returns_orchestration.lake import journal
-from returns_orchestration.lake.webhooks import entry_path
+from returns_orchestration.lake.parquet import from_parquet
 from returns_orchestration.stages import matches
 from returns_orchestration.stages.erasure import Blanking
 from returns_orchestration.stages.landing import is_good
 from returns_orchestration.stages.ownership import hash_of
 from returns_orchestration.stages.rules import Rules
-from returns_orchestration.stages.webhooks import FATES, blanked_bodies, tables_of_receipt
+from returns_orchestration.stages.webhooks import (
+    FATES,
+    Placed,
+    blanked_bodies,
+    tables_of_receipt,
+)
 from returns_orchestration.state.hours import is_made
 from returns_orchestration.window import Day, Window, days_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import date
-    from zoneinfo import ZoneInfo
 
     from returns_orchestration.errors import ReturnsError
+    from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.lake import Lake, Made, Names
-    from returns_orchestration.lake.journal import MadeName, Received
+    from returns_orchestration.lake.journal import MadeName
     from returns_orchestration.lake.poll_log import Answer
     from returns_orchestration.lake.webhooks import Blank
     from returns_orchestration.stages.typing import RecordReader
@@ -73,37 +82,37 @@ class WebhookRules:
 
 @dataclass(slots=True)
 class WebhookRun:
-    """What a run built: entries by hour of receipt, hour of request and day, and what failed."""
+    """What a run built: entries by hour of receipt, hour of request and day, and what failed.
+
+    ``built`` are the hours of returns.
+    """
 
     received: dict[Window, Made] = field(default_factory=dict)
+    built: set[Window] = field(default_factory=set)
     matched: dict[Window, Made] = field(default_factory=dict)
     days: dict[Day, Made] = field(default_factory=dict)
     failed: dict[Window, ReturnsError] = field(default_factory=dict)
 
 
 class WebhookPipeline:
-    """Builds the tables of webhooks of one lake; ``reader`` is for the zone of their times."""
+    """Builds the tables of webhooks of the lake of ``hours``, which builds hours of returns.
 
-    def __init__(
-        self,
-        lake: Lake,
-        reader: RecordReader,
-        days: ZoneInfo,
-        rules: WebhookRules,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._lake = lake
+    ``reader`` is for the zone of their times.
+    """
+
+    def __init__(self, hours: HourPipeline, reader: RecordReader, rules: WebhookRules) -> None:
+        self._hours = hours
+        self._lake = hours.lake
         self.reader = reader
-        self.zone = days
+        self.zone = hours.days.zone
         self._rules = rules
-        self._clock = clock
         self._began: Window | None = None
         self._asked: dict[date, dict[str, list[Answer]]] = {}
         self._held: OrderedDict[tuple[Window, str], frozenset[bytes]] = OrderedDict()
 
     def run(self, dates: Collection[date] = ()) -> WebhookRun:
         """Build what does not follow on the last days, and on ``dates``. Raises LakeError."""
-        done, now = WebhookRun(), self._clock()
+        done, now = WebhookRun(), self._hours.clock()
         looked_at = self.recent(now) | set(dates)
         names = self.look(looked_at)
         if names is None:
@@ -111,8 +120,12 @@ class WebhookPipeline:
         touched: set[Window] = set()
         for window in names.hours():
             if self._is_stale_receipt(names, window):
-                build = partial(self._receive, names, window, done, touched)
-                self._guarded(done, window, build)
+                receive = partial(self._receive, names, window, done, touched)
+                self._guarded(done, window, receive)
+        unmade = _unmade(names)
+        if unmade:
+            self._build(unmade, done)
+            names = self.look(looked_at) or names
         over = {*self._compared(names, looked_at, now)}
         over |= {window for window in touched if self._may_be_compared(names, window, now)}
         for _ in range(ROUNDS):
@@ -126,6 +139,16 @@ class WebhookPipeline:
         for day in self._days_of(names, over):
             self._make_day(names, day, done)
         return done
+
+    def _build(self, windows: Sequence[Window], done: WebhookRun) -> None:
+        """Make hours of returns, and what follows from them."""
+        for outcome in self._hours.run(windows, poll=False):
+            if isinstance(outcome, Stopped):
+                raise outcome.error
+            if isinstance(outcome, Failed):
+                done.failed[outcome.window] = outcome.error
+            elif isinstance(outcome, MadeHour):
+                done.built.add(outcome.window)
 
     def recent(self, now: datetime) -> set[date]:
         """The dates that each run looks at."""
@@ -147,8 +170,9 @@ class WebhookPipeline:
 
     def due(self, names: Names, dates: Collection[date]) -> set[date]:
         """Those of ``dates`` on which something is to be built."""
-        now = self._clock()
+        now = self._hours.clock()
         found = {w.start.date() for w in names.hours() if self._is_stale_receipt(names, w)}
+        found |= {window.start.date() for window in _unmade(names)}
         compared = self._compared(names, dates, now)
         found |= {w.start.date() for w in compared if self._is_stale_match(names, w, now)}
         for window in compared:
@@ -177,8 +201,10 @@ class WebhookPipeline:
 
     def _is_stale_receipt(self, names: Names, window: Window) -> bool:
         hour = names.hour(window)
-        if not hour.received or hour.damaged:  # a damaged hour is mended first
+        if hour.damaged:  # it is mended first
             return False
+        if not hour.received:  # its files were quarantined
+            return bool(hour.events)
         return not _follows(hour.events, self._made_of_receipt(names, window))
 
     def _made_of_receipt(self, names: Names, window: Window) -> list[str]:
@@ -193,27 +219,23 @@ class WebhookPipeline:
     ) -> None:
         """Build the events of an hour; ``touched`` gets the hours of request that they concern."""
         made_of = self._made_of_receipt(names, window)
-        raw = [self._read(names, entry) for entry in names.hour(window).received]
-        found = tables_of_receipt(pl.concat(raw), self.reader)
+        raw = [self._lake.received(names, entry) for entry in names.hour(window).received]
+        found = tables_of_receipt(pl.concat([tables.RAW_WEBHOOKS.empty(), *raw]), self.reader)
         events = found.frames[tables.WEBHOOK_EVENTS.name]
         # First, so that no hour is missed by a run that is killed after the entry.
         homes = self._concerned(names, events)
         self._mark(names, window, homes)
         touched |= homes
+        self._place(names, window, found.placed)
+        if not raw:
+            self._lake.withdraw(names, window, "events")
+            return
         facts = {
             "returns": events.get_column(tables.REFERENCE.name).n_unique(),
             "deliveries": found.deliveries,
             **{fate: getattr(found, fate) for fate in FATES},
         }
         done.received[window] = self._publish(names, window, found.frames, made_of, facts)
-
-    def _read(self, names: Names, entry: Received) -> pl.DataFrame:
-        """The deliveries of a file; a bad one is noted, so that its hour counts as damaged."""
-        try:
-            return self._lake.webhooks.read(entry)
-        except LakeDamaged:
-            self._lake.note_damaged(names, entry_path(entry))
-            raise
 
     def _concerned(self, names: Names, events: pl.DataFrame) -> set[Window]:
         """The hours whose matches use ``events``.
@@ -228,9 +250,43 @@ class WebhookPipeline:
             if home < Window(self._rules.start):
                 continue
             holder = self._holder(names, home, reference)
+            if is_placed and holder not in {None, home}:
+                # Before it is a copy in its own hour: so that it is at no time in two.
+                self._lake.mark(names, home, [holder])
             if is_placed or holder is None:
                 found |= {home, holder or home}  # a poll of the first may bring it yet
         return found
+
+    def _place(self, names: Names, window: Window, placed: Mapping[Window, Placed]) -> None:
+        """Note which webhooks of ``window`` are copies of returns, by the hour of request."""
+        there = {home: placed[home] for home in placed if home >= Window(self._rules.start)}
+        before = self._homes_before(window) | set(names.hours())
+        gone = {home for home in before - there.keys() if self._has_placed(names, home, window)}
+        for home in sorted(gone | there.keys()):
+            of_home = there.get(home, Placed(window.start))
+            entry = journal.Placed(
+                period=home.key,
+                hour=journal.name_of_hour(window),
+                newest=of_home.newest,
+                zone=self.reader.zone.key,
+                deliveries=of_home.deliveries,
+                bodies=journal.digest_of_inputs(of_home.bodies),
+            )
+            self._lake.put_placed(names, entry)
+
+    def _homes_before(self, window: Window) -> set[Window]:
+        """The hours of request in the file of events that stands there, whatever its entry says."""
+        path = self._lake.path(tables.WEBHOOK_EVENTS, window)
+        with suppress(LakeDamaged, pl.exceptions.ColumnNotFoundError):
+            content = self._lake.store.get(path)
+            if content is not None:
+                times = from_parquet(content, path).get_column(tables.REQUESTED_AT.name)
+                return {Window.of(at) for at in times}
+        return set()
+
+    @staticmethod
+    def _has_placed(names: Names, home: Window, window: Window) -> bool:
+        return any(one.came == window for one in names.hour(home).placed)
 
     def _mark(self, names: Names, window: Window, homes: Iterable[Window]) -> None:
         for home in homes:
@@ -418,6 +474,23 @@ class WebhookPipeline:
             ]
             total += matches.listened(span for span in spans if span[0] < span[1])
         return total
+
+
+def _unmade(names: Names) -> list[Window]:
+    """The hours with copies in webhooks that are not made of all their sources.
+
+    Or, where there is no poll, by rules of before: the sensor makes the others again.
+    """
+    today = Rules.of_today().hours
+    hours = ((window, names.hour(window)) for window in names.hours())
+    return [
+        window
+        for window, hour in hours
+        if hour.placed
+        and hour.has_copies
+        and not hour.damaged
+        and (not is_made(window, names) or (not hour.polls and hour.made[0].rules != today))
+    ]
 
 
 def _follows(made: Sequence[MadeName], made_of: list[str]) -> bool:

@@ -6,15 +6,16 @@ Azure): ``remote`` opens these, ``objects`` sends the requests and ``refusals`` 
 defines the sealed entries of an hour and a day, ``names`` reads their names, ``parquet`` turns
 frames into files; ``lake`` puts and reads polls and tables by hour; ``poll_log`` records polls that
 brought nothing new and failed attempts, ``news`` names that ClickPost never sent before,
-``forgotten`` whose records are to be blanked, ``webhooks`` the deliveries that a receiver took;
+``forgotten`` whose records are to be blanked, ``webhooks`` the deliveries that a receiver took,
+``redelivered`` those that were sent after all;
 ``quarantine`` takes bad files, ``advice`` tells how they are mended; ``format_1`` reads the records
 of earlier releases.
 What lives elsewhere: the columns (``tables``), and the content of the files (``stages/``).
 
 Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables
 ``_journal/date=YYYY-MM-DD/`` with the entries of its hours and of its day, ``_poll_log/``,
-``_news/``, ``_forgotten/``, ``_receivers/``, ``_quarantine/`` for bad files, ``_tmp/`` for
-temporary files.
+``_news/``, ``_forgotten/``, ``_receivers/``, ``_redelivered/``, ``_quarantine/`` for bad files,
+``_tmp/`` for temporary files.
 """
 
 from returns_orchestration.lake.journal import Made, Poll

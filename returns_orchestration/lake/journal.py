@@ -62,14 +62,18 @@ _ARGUMENTS: Final = {
     "damaged": re.compile(r"(?P<sha>[0-9a-f]{16})"),
     "blanked": re.compile(r"(?P<files>[0-9a-f]{12})"),
     "webhooks": re.compile(r"(?P<hour>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})"),
+    "placed": re.compile(
+        r"(?P<hour>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})-(?P<newest>[0-9]{8}T[0-9]{12})-"
+        r"(?P<sha>[0-9a-f]{16})"
+    ),
 } | dict.fromkeys(
     ("made", "events", "matched"),
     re.compile(
         r"(?P<inputs>[0-9a-f]{12})-(?P<rules>[0-9a-f]{8})-(?P<sizes>[0-9a-f]{8})-(?P<returns>[0-9]+)"
     ),
 )
-INPUTS: Final = frozenset({"poll", "lost", "again", "rezoned", "erased"})
-"""Kinds that decide what the tables of an hour hold; their entries are never removed."""
+INPUTS: Final = frozenset({"poll", "lost", "again", "rezoned", "erased", "placed"})
+"""Kinds that decide what the tables of an hour hold; only `placed` is ever replaced."""
 
 UNKNOWN_SHA: Final = "0" * 16
 
@@ -336,6 +340,29 @@ class Webhooks(Entry, tag="webhooks", frozen=True, kw_only=True):
         return self.hour
 
 
+class Placed(Entry, tag="placed", frozen=True, kw_only=True):
+    """Webhooks that came in the hour ``hour`` and say that returns were requested in this one.
+
+    ``deliveries`` are their numbers by the instance of the receiver, the naive times in them of
+    ``zone``; ``newest`` is the last time as of which one of them speaks, ``bodies`` a digest
+    of what they say, which changes where personal data is blanked. Without deliveries none are
+    left.
+    """
+
+    hour: str
+    newest: datetime
+    zone: str
+    deliveries: dict[str, list[int]]
+    bodies: str = ""
+
+    @property
+    def arguments(self) -> str:
+        """See Entry."""
+        content = msgspec.json.encode([self.zone, self.deliveries, self.bodies])
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        return f"{self.hour}-{self.newest:%Y%m%dT%H%M%S%f}-{digest}"
+
+
 class Blanked(Entry, tag="blanked", frozen=True, kw_only=True):
     """No webhook of this hour holds personal data; ``files`` is a digest of its files."""
 
@@ -358,6 +385,7 @@ ANY = (
     | Received
     | Listened
     | Webhooks
+    | Placed
     | Blanked
     | Waived
     | Damaged
@@ -376,6 +404,14 @@ MARKS: Final[dict[str, type[From | To | Webhooks]]] = {
 
 MADE: Final[dict[str, type[Made]]] = {"made": Made, "events": Events, "matched": Matched}
 """Kinds that record tables."""
+
+
+class PlacedName(NamedTuple):
+    """The values in the name of a Placed, and its ``path``; ``came`` is the hour of receipt."""
+
+    came: Window
+    newest: datetime
+    path: str
 
 
 class MadeName(NamedTuple):
@@ -480,6 +516,17 @@ def read_listened(window: Window, arguments: dict[str, str]) -> Listened:
     )
 
 
+def read_placed(window: Window, arguments: dict[str, str]) -> PlacedName | None:
+    """The webhooks that a name describes; None where its hour or time is invalid."""
+    came, newest, sha = arguments["hour"], arguments["newest"], arguments["sha"]
+    hour = hour_named(came)
+    try:
+        path = f"{folder_of(window.key)}placed-{came}-{newest}-{sha}.json"
+        return PlacedName(hour, read_time(newest), path) if hour else None
+    except ValueError:
+        return None
+
+
 def entry_named(path: str) -> Entry | None:
     """The entry that is, or was, at ``path``; None where its name does not hold all of it."""
     read, window = read_name(path.rpartition("/")[2]), hour_of(path)
@@ -514,6 +561,12 @@ def hour_of(path: str) -> Window | None:
     folder, _, name = path.rpartition("/")
     read = read_name(name)
     return Window.from_path(f"{folder}/hour={read.at}/") if read and read.at.isdigit() else None
+
+
+def came_of(path: str) -> Window | None:
+    """The hour of receipt that a `placed` entry at ``path`` is about; None for another kind."""
+    read = read_name(path.rpartition("/")[2])
+    return hour_named(read.arguments["hour"]) if read and read.kind == "placed" else None
 
 
 def read_time(text: str) -> datetime:

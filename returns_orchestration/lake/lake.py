@@ -35,6 +35,7 @@ from returns_orchestration.lake.journal import (
     Lost,
     Made,
     MadeName,
+    Placed,
     Poll,
     Rezoned,
     To,
@@ -56,8 +57,9 @@ from returns_orchestration.lake.quarantine import (
     copy_to_quarantine,
     move_to_quarantine,
 )
+from returns_orchestration.lake.redelivered import Redelivered
 from returns_orchestration.lake.trial import try_store
-from returns_orchestration.lake.webhooks import Webhooks
+from returns_orchestration.lake.webhooks import Webhooks, entry_path
 from returns_orchestration.window import Day, Ever, Window
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from returns_orchestration.lake.journal import Received
     from returns_orchestration.lake.store import Store
     from returns_orchestration.tables import Table
 
@@ -95,6 +98,7 @@ class Lake:
         self.news = News(store)
         self.receipts = Receipts(store)
         self.webhooks = Webhooks(store)
+        self.redelivered = Redelivered(store)
         self._clock = clock or (lambda: datetime.now(UTC))
         self._has_format = False
         self._keeps_replaced = False
@@ -362,31 +366,77 @@ class Lake:
     def again(self, names: Names, window: Window) -> list[Again]:
         """The replies that repeated what a newer poll of another window contradicts."""
         folder = f"{journal.date_folder(window.start.date())}/"
-        found: list[Again] = []
-        for name in names.hour(window).again:
+        found = [self._own_entry(names, folder + name) for name in names.hour(window).again]
+        return [entry for entry in found if isinstance(entry, Again)]
+
+    def placed(self, names: Names, window: Window) -> list[Placed]:
+        """The webhooks that say that a return of ``window`` was placed. Raises LakeDamaged.
+
+        An entry that another process has replaced since the listing is read anew.
+        """
+        while True:
+            placed = names.hour(window).placed
             try:
-                entry = self.entry(folder + name)
+                found = [self._own_entry(names, one.path) for one in placed]
             except LakeDamaged:
-                if self.store.get(folder + name) is not None:
-                    self.note_damaged(names, folder + name)
-                raise
-            if isinstance(entry, Again):
-                found.append(entry)
-        return found
+                names.refresh([window])
+                if names.hour(window).placed == placed:
+                    raise
+            else:
+                return [entry for entry in found if isinstance(entry, Placed)]
+
+    def received(self, names: Names, entry: Received) -> pl.DataFrame:
+        """The deliveries of a file; a bad one is noted, so that its hour counts as damaged."""
+        try:
+            return self.webhooks.read(entry)
+        except LakeDamaged:
+            self.note_damaged(names, entry_path(entry))
+            raise
+
+    def put_placed(self, names: Names, entry: Placed) -> bool:
+        """Put ``entry`` in the place of those of the same hour of receipt; False if it is there."""
+        placed = names.hour(Window.from_key(entry.period)).placed
+        before = [one.path for one in placed if name_of_hour(one.came) == entry.hour]
+        if before == [entry.path]:
+            return False
+        if entry.path not in before:
+            self.put_entry(names, entry)
+        self.remove_entries(names, [path for path in before if path != entry.path])
+        return True
+
+    def _own_entry(self, names: Names, path: str) -> journal.Entry:
+        """An entry that tables are made of; one that is damaged is noted first."""
+        try:
+            return self.entry(path)
+        except LakeDamaged:
+            if self.store.get(path) is not None:
+                self.note_damaged(names, path)
+            raise
 
     def absent_entries(self, names: Names, window: Window, made_of: Iterable[str]) -> list[str]:
-        """The entries of ``window`` itself among ``made_of`` that are no longer there."""
+        """The entries of ``window`` itself among ``made_of`` that are no longer there.
+
+        Without those of webhooks that a newer one has replaced.
+        """
         begin = folder_of(window.key)
         there = set(names.of(window.start.date()))
         folder = f"{journal.date_folder(window.start.date())}/"
         absent = [p for p in made_of if p.startswith(begin) and p.removeprefix(folder) not in there]
-        return [path for path in absent if self.store.get(path) is None]
+        renewed = {one.came for one in names.hour(window).placed}
+        return [
+            path
+            for path in absent
+            if journal.came_of(path) not in renewed and self.store.get(path) is None
+        ]
 
-    def bad_replies(self, names: Names, window: Window) -> list[str]:
-        """The `again` entries of ``window`` that are not as they were written."""
+    def bad_entries(self, names: Names, window: Window, kind: str) -> list[str]:
+        """The entries of ``window`` of a kind in INPUTS that are not as they were written."""
         folder = f"{journal.date_folder(window.start.date())}/"
+        begin = f"{window.start:%H}.{kind}-"
         bad: list[str] = []
-        for name in names.hour(window).again:
+        for name in names.hour(window).inputs:
+            if not name.startswith(begin):
+                continue
             content = self.store.get(folder + name)
             try:
                 if content is not None:
@@ -484,9 +534,11 @@ class Lake:
             raise
         return made
 
-    def read_all_made(self, found: Mapping[Window, MadeName]) -> dict[Window, Made]:
+    def read_all_made(
+        self, found: Mapping[Window, MadeName], kind: str = "made"
+    ) -> dict[Window, Made]:
         """The made entries of many hours, read side by side; a damaged one is left out."""
-        paths = {window: made_path(window, name) for window, name in found.items()}
+        paths = {window: made_path(window, name, kind) for window, name in found.items()}
         # Taken first: to keep another one may drop them.
         read = {w: self._made[path] for w, path in paths.items() if path in self._made}
         unknown = {window: path for window, path in paths.items() if window not in read}
@@ -521,8 +573,8 @@ class Lake:
         """Put the tables made of ``period`` and note them; gives the names of those that changed.
 
         A file that stands there with the same bytes is left alone, and so is an entry that would
-        say the same: twice is the same as once. With ``check_files`` each file is read and
-        compared; without, the entry before says what it is.
+        say the same: twice is the same as once. Without frames the tables are taken away. With
+        ``check_files`` each file is read and compared; without, the entry before says what it is.
         """
         contents = {name: to_parquet(frame) for name, frame in frames.items()}
         files = {
@@ -548,10 +600,13 @@ class Lake:
         same = before and msgspec.structs.replace(made, written_at=before.written_at) == before
         if before and same and not changed:
             return before, set()
-        if changed:
+        # Whatever an entry says: a killed run may have removed it before the files.
+        gone = [] if frames else self._paths(period, kind)
+        if changed or gone:
             self.invalidate(names, period, kind)
             if self._keeps_replaced:
-                self._keep_replaced([files[name].path for name in changed])
+                self._keep_replaced([*(files[name].path for name in changed), *gone])
+            self.store.delete_many(gone)
             self.store.put_many({files[name].path: contents[name] for name in sorted(changed)})
         self.put_entry(names, made)
         self._kept(made.path, made)
@@ -598,10 +653,13 @@ class Lake:
 
     def withdraw(self, names: Names, period: Period, kind: str = "made") -> None:
         """Take away what was made of ``period``, its entry first. Raises LakeError."""
-        made = self.made_or_none(period, names, kind)
         self.invalidate(names, period, kind)
-        if made is not None:
-            self.store.delete_many([file.path for file in made.files.values()])
+        self.store.delete_many(self._paths(period, kind))
+
+    def _paths(self, period: Period, kind: str) -> list[str]:
+        """Where the tables of a period stand that an entry of ``kind`` records."""
+        by_kind = HOURLY_BY if isinstance(period, Window) else DAILY_BY
+        return [self.path(table, period) for table in by_kind.get(kind, ())]
 
     def read(self, table: Table, period: Period, names: Names) -> pl.DataFrame | None:
         """The rows of ``table``, held against the journal and in today's columns; None if not made.

@@ -15,11 +15,19 @@ import msgspec
 
 from returns_orchestration import tables
 from returns_orchestration.lake import journal
-from returns_orchestration.lake.journal import JOURNAL, Erased, Listened, MadeName, Poll, Received
+from returns_orchestration.lake.journal import (
+    JOURNAL,
+    Erased,
+    Listened,
+    MadeName,
+    PlacedName,
+    Poll,
+    Received,
+)
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from returns_orchestration.lake.store import Store
@@ -41,8 +49,9 @@ class HourNames:
     ``rezoned`` has the zone of polls whose zone was corrected, ``erased`` the polls in which
     personal data was blanked. ``received`` are the files of webhooks that came in this hour,
     ``listened`` the times in which they could come; ``webhooks`` are the hours in which webhooks
-    about returns of this one came. ``made``, ``events`` and ``matched`` are the entries of its
-    tables; ``inputs`` are the names that decide what the first of these hold.
+    about returns of this one came, ``placed`` those that say that one was placed. ``made``,
+    ``events`` and ``matched`` are the entries of its tables; ``inputs`` are the names that decide
+    what the first of these hold.
     """
 
     polls: list[Poll] = field(default_factory=list)
@@ -60,8 +69,17 @@ class HourNames:
     events: list[MadeName] = field(default_factory=list)
     matched: list[MadeName] = field(default_factory=list)
     webhooks: set[Window] = field(default_factory=set)
+    placed: list[PlacedName] = field(default_factory=list)
     blanked: list[str] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether a source of its returns is kept: a poll, or webhooks.
+
+        After a poll was lost webhooks alone do not count: what is left of its tables stays.
+        """
+        return bool(self.polls or (self.placed and not self.lost))
 
     @property
     def files_of_webhooks(self) -> str:
@@ -266,10 +284,12 @@ def inputs_of(window: Window, names: Names) -> str:
     )
 
 
-_READ: Final = {
+_READ: Final[dict[str, Callable[[Window, dict[str, str]], object]]] = {
     "erased": journal.read_erased,
     "received": journal.read_received,
     "listened": journal.read_listened,
+    "placed": journal.read_placed,
+    "blanked": lambda _, arguments: arguments["files"],
 }
 """Kinds of which an hour may have several, each a list of HourNames, to the reader of a name."""
 
@@ -296,11 +316,12 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
         zone = arguments["zone"].replace("~", "/")
         hour.rezoned[number] = max(hour.rezoned.get(number, (0, "")), (change, zone))
     elif read.kind in _READ:
-        getattr(hour, read.kind).append(_READ[read.kind](window, arguments))
+        found = _READ[read.kind](window, arguments)
+        if found is None:
+            return
+        getattr(hour, read.kind).append(found)
     elif read.kind in {"again", "damaged"}:
         getattr(hour, read.kind).append(name)
-    elif read.kind == "blanked":
-        hour.blanked.append(arguments["files"])
     elif read.kind == "waived":
         hour.waived = True
     elif read.kind in journal.MADE:

@@ -16,6 +16,7 @@ import hashlib
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from returns_orchestration.lake.journal import Placed
     from returns_orchestration.lake.names import Names
     from returns_orchestration.lake.store import Store
 
@@ -223,6 +225,23 @@ class Webhooks:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError):
                 found.append(msgspec.json.decode(content or b"", type=ReceiverNote))
         return sorted(found, key=lambda note: note.at)
+
+
+def files_of(names: Names, entry: Placed) -> list[tuple[Received, list[int]]]:
+    """The files that have the deliveries of ``entry``, each with their numbers.
+
+    Not one that was quarantined.
+    """
+    came = journal.hour_named(entry.hour)
+    received = names.hour(came).received if came else []
+    found: list[tuple[Received, list[int]]] = []
+    for instance, numbers in entry.deliveries.items():
+        files = sorted((f for f in received if f.instance == instance), key=lambda f: f.first)
+        for file, following in zip_longest(files, files[1:]):
+            end = max(numbers) + 1 if following is None else following.first
+            wanted = [number for number in numbers if file.first <= number < end]
+            found += [(file, wanted)] if wanted else []
+    return found
 
 
 def path_of(window: Window, instance: str, first: int) -> str:

@@ -1,32 +1,40 @@
-"""The copies of returns that kept polls hold, in the order in which the polls count.
+"""The copies of returns that kept polls and webhooks hold, in the order in which they count.
 
 ``served_by`` reads the polls of some windows; ``landing`` compares a new reply with them.
+``placed_in`` reads the webhooks that say that returns requested in some windows were placed.
 ``copies_of_hour`` folds the copies that concern one hour into returns, for ``flow/build``. A return
 has one home: the hour of its request by its newest copy, whichever window served that copy. It
 lives there if that hour has been polled, else in the earliest of the windows whose own newest copy
-names that hour.
+names that hour. An hour of which only webhooks are kept counts as polled here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from returns_orchestration.lake.many import side_by_side
+from returns_orchestration.lake.webhooks import body_of, files_of
 from returns_orchestration.stages.ownership import Copy, Source, fold, in_order
 from returns_orchestration.stages.typing import Refused, decode
+from returns_orchestration.stages.webhooks import Event, read_body
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from returns_orchestration.lake import Lake, Names, Poll
+    from returns_orchestration.lake.journal import Placed
     from returns_orchestration.stages.ownership import Return
     from returns_orchestration.stages.typing import RecordReader, Typed
 
 Head = tuple[str, "datetime"]
 """Reference and request time."""
+
+
+_READ: Final = ("received_at", "body", "encoding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,51 @@ def _repeated(
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A webhook that is a copy of a return: when it was received, and its body."""
+
+    copy: Copy
+    received_at: datetime
+    body: bytes
+
+
+def placed_in(
+    lake: Lake, names: Names, reader: RecordReader, sources: Iterable[Window]
+) -> list[Told]:
+    """The webhooks about returns requested in ``sources``, oldest first. Raises LakeDamaged."""
+    found: list[Told] = []
+    for window in sources:
+        # In whatever order they came, and however often: of one event the first word counts.
+        first: dict[str, tuple[datetime, bytes, datetime, Event]] = {}
+        for entry in lake.placed(names, window):
+            of_zone = reader.of_poll(entry.zone)
+            for received_at, body in _bodies(lake, names, entry):
+                event = read_body(of_zone, body, received_at)
+                if isinstance(event, Event) and event.is_placed:
+                    said = event.as_of(received_at), body, received_at, event
+                    first[event.id] = min(said, first.get(event.id, said), key=lambda s: s[:3])
+        ordered = sorted(first.items(), key=lambda one: (one[1][0], one[0]))
+        found += [
+            Told(Copy(Source("webhook", window, 0, at), at, position, event.typed), received, body)
+            for position, (_, (at, body, received, event)) in enumerate(ordered)
+            if window.holds(event.requested_at)
+        ]
+    return sorted(found, key=lambda told: told.copy.order)
+
+
+def _bodies(lake: Lake, names: Names, entry: Placed) -> Iterator[tuple[datetime, bytes]]:
+    """Time of receipt and body of each delivery of ``entry``."""
+    files = files_of(names, entry)
+    # Side by side: there may be a file for each minute.
+    for rows, (_, numbers) in zip(
+        side_by_side(lambda file: lake.received(names, file[0]), files), files, strict=True
+    ):
+        mine = rows.filter(rows.get_column("position").is_in(numbers))
+        for received_at, body, encoding in mine.select(_READ).iter_rows():
+            yield received_at, body_of(body, encoding)
+
+
+@dataclass(frozen=True, slots=True)
 class Located:
     """A return, its home, and the windows whose own newest poll of it names that home."""
 
@@ -123,8 +176,8 @@ class HourCopies:
     """The copies that an hour is made of.
 
     ``returns`` is every return that the window served, or that the newest copy of any window places
-    there; ``homes`` are the hours in which its own polls' records were requested; ``rejected`` are
-    its unusable records, each once, as rows of the table.
+    there, by webhooks, too; ``homes`` are the hours in which its own polls' records were requested;
+    ``rejected`` are its unusable records, each once, as rows of the table.
     """
 
     returns: list[Located]
@@ -167,20 +220,17 @@ class _Homes:
         return frozenset(w for w, homes in self.of_window.items() if homes.get(reference) == home)
 
 
-def copies_of_hour(
-    lake: Lake, names: Names, reader: RecordReader, window: Window, sources: Iterable[Window]
-) -> HourCopies:
-    """The copies for ``window`` in all polls of ``sources``. Raises LakeDamaged."""
-    served = served_by(lake, names, reader, sources)
-    homes = _Homes()
-    own: set[Window] = set()
-    of_return: dict[str, list[Copy]] = {}
-    rejected: list[tuple[datetime, int, str, str]] = []
-    rejected_before: Counter[str] = Counter()
-    for of in served:
-        if of.source != window:
-            homes.learn(of.source, (head for _, _, head in of.usable()))
-            continue
+class _Own:
+    """What the polls of the hour itself served: copies by reference, and unusable records."""
+
+    def __init__(self) -> None:
+        self.copies: dict[str, list[Copy]] = {}
+        self.homes: set[Window] = set()
+        self.rejected: list[tuple[datetime, int, str, str]] = []
+        self._rejected_before: Counter[str] = Counter()
+
+    def take(self, of: Served) -> list[Head]:
+        """Take in the next newer poll; gives the heads of its records."""
         heads: list[Head] = []
         in_poll: Counter[str] = Counter()
         for position, record in enumerate(of.records):
@@ -188,26 +238,46 @@ def copies_of_hour(
             head = of.reader.head(content)
             if isinstance(head, Refused):
                 in_poll[record] += 1
-                if in_poll[record] > rejected_before[record]:
-                    rejected.append((of.poll.polled_at, position, head.reason, record))
+                if in_poll[record] > self._rejected_before[record]:
+                    self.rejected.append((of.poll.polled_at, position, head.reason, record))
                 continue
             heads.append(head)
-            of_return.setdefault(head[0], []).append(
-                of.copy(position, of.reader.typed(content, *head))
-            )
-        rejected_before |= in_poll
-        own.update(Window.of(requested_at) for _, requested_at in heads)
-        homes.learn(window, heads)
+            copy = of.copy(position, of.reader.typed(content, *head))
+            self.copies.setdefault(head[0], []).append(copy)
+        self._rejected_before |= in_poll
+        self.homes.update(Window.of(requested_at) for _, requested_at in heads)
+        return heads
+
+
+def copies_of_hour(
+    lake: Lake, names: Names, reader: RecordReader, window: Window, sources: Collection[Window]
+) -> HourCopies:
+    """The copies for ``window`` in all polls and webhooks of ``sources``. Raises LakeDamaged."""
+    served = served_by(lake, names, reader, sources)
+    placed = [told.copy for told in placed_in(lake, names, reader, sources)]
+    homes, own = _Homes(), _Own()
+    for copy in placed:  # before all polls, whose request time wins
+        homes.learn(copy.source.window, [(copy.typed.reference, copy.typed.requested_at)])
+    for of in served:
+        heads = own.take(of) if of.source == window else (head for _, _, head in of.usable())
+        homes.learn(of.source, heads)
     # Also returns that one window places here and a newer copy of another window moved on: the two
     # windows need marks for each other, though the return does not live in this hour.
-    mine = set(of_return) | homes.named(window)
-    for of in served:
-        for position, content, head in () if of.source == window else of.usable():
-            if head[0] in mine:
-                copy = of.copy(position, of.reader.typed(content, *head))
-                of_return.setdefault(head[0], []).append(copy)
+    mine = set(own.copies) | homes.named(window)
+    others = (of for of in served if of.source != window)
+    for copy in (*_copies_of(mine, others), *placed):
+        if copy.typed.reference in mine:
+            own.copies.setdefault(copy.typed.reference, []).append(copy)
     returns = [
         Located(fold(of_one), homes.newest[reference], homes.naming(reference))
-        for reference, of_one in of_return.items()
+        for reference, of_one in own.copies.items()
     ]
-    return HourCopies(returns, frozenset(own), rejected)
+    return HourCopies(returns, frozenset(own.homes), own.rejected)
+
+
+def _copies_of(references: set[str], served: Iterable[Served]) -> Iterator[Copy]:
+    """The records of ``references``; no others are typed."""
+    for of in served:
+        for position, content, head in of.usable():
+            if head[0] in references:
+                yield of.copy(position, of.reader.typed(content, *head))

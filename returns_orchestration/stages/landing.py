@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from returns_orchestration.lake.journal import Again
 from returns_orchestration.lake.names import sources_of
-from returns_orchestration.stages.copies import served_by
+from returns_orchestration.stages.copies import placed_in, served_by
+from returns_orchestration.stages.ownership import in_order
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.window import Window
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from returns_orchestration.lake import Lake, Names, Poll
+    from returns_orchestration.stages.ownership import Copy
     from returns_orchestration.stages.typing import RecordReader
 
 Words = list[tuple[str, "datetime | None"]]
@@ -145,19 +147,26 @@ def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
 ) -> None:
     """Note a reply that repeats records which a newer poll of another window contradicts.
 
+    Or a webhook that speaks as of later.
+
     A note refers to the records that this window had served by then. Where a clock went back and
     the poll that the reply repeats has a later time, no note is needed: that poll holds them.
     """
     sources = sources_of(window, names)
-    if sources == [window]:
+    since = min(polled_at for polled_at, _ in in_order(names.hour(window).polls))
+    is_told = any(one.newest > since for of in sources for one in names.hour(of).placed)
+    if sources == [window] and not is_told:
         return
-    newest: dict[Key, tuple[Window, Words]] = {}
+    newest: dict[Key, tuple[Window | None, Words]] = {}
     own: dict[Key, Words] = {}
+    told = [one.copy for one in placed_in(lake, names, reader, sources)] if is_told else []
     for served in served_by(lake, names, reader, sources):
         if served.at <= at:
+            newest |= _told(told, before=served.at)
             words = _read(served.reader, served.records).words
             newest |= {key: (served.source, of_one) for key, of_one in words.items()}
             own |= words if served.source == window else {}
+    newest |= _told(told, before=at)
     contradicted = sorted(
         key[1]
         for key, words in repeated.items()
@@ -166,6 +175,14 @@ def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
     if contradicted:
         entry = Again(period=window.key, at=at, references=contradicted)
         lake.put_entry(names, entry)
+
+
+def _told(copies: list[Copy], before: datetime) -> dict[Key, tuple[Window | None, Words]]:
+    """The returns of the webhooks that speak as of a time ``before``; these are then taken out."""
+    found: dict[Key, tuple[Window | None, Words]] = {}
+    while copies and copies[0].served_at < before:
+        found[True, copies.pop(0).typed.reference] = None, []
+    return found
 
 
 def _references(words: Iterable[Key]) -> frozenset[str]:

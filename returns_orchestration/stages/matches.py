@@ -33,7 +33,7 @@ COMPARED: Final = {
 }
 """Columns of webhook_events to those of `returns` that mean the same and do not follow a status."""
 
-POLLED: Final = (tables.REFERENCE.name, "first_polled_at", *COMPARED.values())
+READ: Final = (tables.REFERENCE.name, "first_polled_at", *COMPARED.values())
 
 
 class Finality(NamedTuple):
@@ -43,21 +43,21 @@ class Finality(NamedTuple):
     of_lacking: bool
 
 
-def match(polled: pl.DataFrame | None, events: pl.DataFrame, finality: Finality) -> pl.DataFrame:
+def match(returns: pl.DataFrame | None, events: pl.DataFrame, finality: Finality) -> pl.DataFrame:
     """The rows of webhook_matches of one hour.
 
-    ``polled`` are its rows of `returns`, None where it has none yet; ``events`` the rows of
+    ``returns`` are its rows of `returns`, None where it has none yet; ``events`` the rows of
     webhook_events about its returns, of any hour of receipt.
     """
-    of_poll = (
-        {} if polled is None else {row[tables.REFERENCE.name]: row for row in _rows(polled, POLLED)}
+    known = (
+        {} if returns is None else {row[tables.REFERENCE.name]: row for row in _rows(returns, READ)}
     )
     of_webhooks: dict[object, list[Row]] = {}
     for event in events.iter_rows(named=True):
         of_webhooks.setdefault(event[tables.REFERENCE.name], []).append(event)
     rows = [
-        _match(reference, of_poll.get(reference), of_webhooks.get(reference, []), finality)
-        for reference in {**of_poll, **of_webhooks}
+        _match(reference, known.get(reference), of_webhooks.get(reference, []), finality)
+        for reference in {**known, **of_webhooks}
     ]
     rows.sort(key=lambda row: (row["requested_at"], row["return_reference_number"]))
     return tables.WEBHOOK_MATCHES.frame(
@@ -65,12 +65,13 @@ def match(polled: pl.DataFrame | None, events: pl.DataFrame, finality: Finality)
     )
 
 
-def _match(reference: object, poll: Row | None, events: Sequence[Row], finality: Finality) -> Row:
+def _match(reference: object, row: Row | None, events: Sequence[Row], finality: Finality) -> Row:
+    poll = row if row is not None and row["first_polled_at"] is not None else None
     placed = [event for event in events if event["is_placed"]]
     came = [event["first_received_at"] for event in placed if event["first_received_at"]]
     first = min(came, default=None)  # type: ignore[type-var]
     # Of several events the earliest of its kind counts, in whatever order they came.
-    requested = (poll or min(placed or events, key=_order))["requested_at"]
+    requested = (row or min(placed or events, key=_order))["requested_at"]
     lag = None if first is None else _seconds(first - requested)  # type: ignore[operator]
     if poll is not None:
         verdict = BOTH if first else POLL_ONLY if finality.of_lost else UNDECIDED

@@ -7,12 +7,15 @@ order the hours were polled. An hour's rows therefore depend on the polls of its
 those of the few windows that served a record requested in it, or a return that moved between the
 two: the journal keeps a mark for each (``from`` and ``to``). ``copies.py`` applies it.
 
-Folding: the copies of one return are read in the order they were polled and served. Within one
-poll, records with different AWBs or tracking ids are its pieces; other copies are the same piece,
-the later one newer. A piece of a newer poll is the known one with its AWB and tracking id, else
-with one of them, else with the same items; a return that has one piece and is served as one record
-stays one piece. A newer value wins, a null never erases, and a piece that a newer poll no longer
-serves stays.
+A webhook that says that a return was placed is a copy, too, served by the hour that it names as
+that of the request. Where a poll has the return, the poll's request time wins.
+
+Folding: the copies of one return are read in the order of the times as of which they speak. Within
+one poll, records with different AWBs or tracking ids are its pieces; other copies are the same
+piece, the later one newer. A piece of a newer poll is the known one with its AWB and tracking id,
+else with one of them, else with the same items; a return that has one piece and is served as one
+record stays one piece. A newer value wins, a null never erases, and a piece that a newer poll no
+longer serves stays. Webhooks make pieces only until a poll does; later ones add values to these.
 """
 
 from __future__ import annotations
@@ -67,14 +70,17 @@ def in_order(polls: Iterable[Poll]) -> list[tuple[datetime, Poll]]:
     return sorted(found, key=lambda pair: (pair[0], pair[1].number))
 
 
+OfSource = tuple["datetime", bool, "Window", int]
+
+
 class Source(NamedTuple):
     """The source of a copy: the ``number``-th poll of ``window``, and when it was sent.
 
-    ``kind`` leaves room for others than polls. ``first`` is the number of the window's first poll
-    that is kept.
+    Or webhooks about returns requested in ``window``, ``at`` the time as of which they speak and 0
+    their number. ``first`` is the number of the window's first poll that is kept.
     """
 
-    kind: Literal["poll"]
+    kind: Literal["poll", "webhook"]
     window: Window
     number: int
     at: datetime
@@ -95,26 +101,36 @@ class Copy:
     typed: Typed
 
     @property
-    def order(self) -> tuple[datetime, Window, int, int]:
-        """Oldest first; two windows polled at one moment in their own order."""
+    def is_polled(self) -> bool:
+        """Whether a poll served it."""
+        return self.source.kind == "poll"
+
+    @property
+    def order(self) -> tuple[datetime, bool, Window, int, int]:
+        """Oldest first, webhooks before polls; two windows polled at once in their own order."""
         return (*self.of_source, self.position)
 
     @property
-    def of_source(self) -> tuple[datetime, Window, int]:
+    def of_source(self) -> OfSource:
         """The key that the copies of one source, served at one time, have in common."""
-        return self.served_at, self.source.window, self.source.number
+        return self.served_at, self.is_polled, self.source.window, self.source.number
 
 
 @dataclass(slots=True)
 class Return:
-    """One row of `returns` with its items: all copies of one return, folded."""
+    """One row of `returns` with its items: all copies of one return, folded.
+
+    ``windows`` served it by polls or webhooks, ``polled_in`` by polls.
+    """
 
     reference: str
     requested_at: datetime
     pieces: list[Typed]
     windows: frozenset[Window]
-    first_polled_at: datetime
-    last_polled_at: datetime
+    polled_in: frozenset[Window]
+    sources: list[str]
+    first_polled_at: datetime | None
+    last_polled_at: datetime | None
     late: bool
     quality: frozenset[str] = field(default_factory=frozenset)
 
@@ -135,22 +151,33 @@ class Return:
 
 
 def fold(copies: list[Copy]) -> Return:
-    """All copies of one reference, from any polls of any windows, as one return."""
+    """All copies of one reference, from any polls and webhooks of any windows, as one return."""
     ordered = sorted(copies, key=lambda copy: copy.order) if len(copies) > 1 else copies
+    polled = [copy for copy in ordered if copy.is_polled]
     pieces: list[Typed] = []
-    for _, of_source in groupby(ordered, key=lambda copy: copy.of_source):
-        served = [copy.typed for copy in of_source]
-        pieces = _pieces_after(pieces, _pieces_of_one_poll(served))
-    first, last = ordered[0], ordered[-1]
+    is_polled = False
+    for _, group in groupby(ordered, key=lambda copy: copy.of_source):
+        of_source = list(group)
+        served = _pieces_of_one_poll(copy.typed for copy in of_source)
+        if not of_source[0].is_polled:
+            pieces = _told_after(pieces, served) if is_polled else _pieces_after(pieces, served)
+            continue
+        pieces = _pieces_after(pieces, served)
+        if not is_polled:  # the first poll says how many there are
+            pieces, is_polled = pieces[: len(served)], True
+    heads = polled or ordered
+    newest = heads[-1].of_source
     return Return(
-        reference=last.typed.reference,
+        reference=ordered[-1].typed.reference,
         # The latest of the newest poll, as for its home: else a row could lie in another day.
-        requested_at=max(typed.requested_at for typed in served),
+        requested_at=max(c.typed.requested_at for c in heads if c.of_source == newest),
         pieces=pieces,
         windows=frozenset(copy.source.window for copy in ordered),
-        first_polled_at=first.source.at,
-        last_polled_at=max(copy.source.at for copy in ordered),
-        late=first.source.number > first.source.first,
+        polled_in=frozenset(copy.source.window for copy in polled),
+        sources=sorted({copy.source.kind for copy in ordered}),
+        first_polled_at=polled[0].source.at if polled else None,
+        last_polled_at=max((copy.source.at for copy in polled), default=None),
+        late=bool(polled) and polled[0].source.number > polled[0].source.first,
         quality=frozenset().union(*(piece.quality for piece in pieces)),
     )
 
@@ -194,6 +221,29 @@ def _pieces_after(known: list[Typed], served: list[Typed]) -> list[Typed]:
         newer = {_contents(older[at].items): result[at].items for at in sorted(older)}
         result += [replace(p, items=newer.get(_contents(p.items), p.items)) for p in unserved]
     return result
+
+
+def _told_after(polled: list[Typed], told: list[Typed]) -> list[Typed]:
+    """The pieces that polls served, with the values of webhooks that speak as of later.
+
+    What a webhook says of none of them is left out; its skus tell of which.
+    """
+    pieces = Pieces(polled)
+    for piece in told:
+        place = pieces.same(piece)
+        if place is None and len(polled) == len(told) == 1:
+            place = pieces.any(piece)
+        if place is not None:
+            before = pieces[place]
+            absent = {
+                column.name
+                for column, value in zip(RETURN_FIELDS, piece.values, strict=True)
+                if value is None
+            }
+            merged = _newer_wins(before, piece)
+            quality = merged.quality | (before.quality & absent)
+            pieces.renew(place, replace(merged, quality=quality))
+    return list(pieces)
 
 
 def _contents(items: tuple[Item, ...]) -> Hashable:
@@ -285,6 +335,7 @@ def returns_frame(returns: list[Return]) -> pl.DataFrame:
         "requested_at": [r.requested_at for r in returns],
         "pieces": [len(r.pieces) for r in returns],
         "awbs": [r.awbs for r in returns],
+        "sources": [r.sources for r in returns],
         "first_polled_at": [r.first_polled_at for r in returns],
         "last_polled_at": [r.last_polled_at for r in returns],
         "quality": [_in_order(r.quality) for r in returns],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.tables import Table
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised by one with every change of the tables that the stages make of the same polls."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -27,14 +27,13 @@ from returns_orchestration.stages.typing import (
     payload_of,
     unwrapped,
 )
-from returns_orchestration.window import EPOCH
+from returns_orchestration.window import EPOCH, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from returns_orchestration.stages.erasure import Blanking
     from returns_orchestration.stages.typing import Object, RecordReader, Typed
-    from returns_orchestration.window import Window
 
 PLACED_CODE: Final = 101
 PLACED_EVENT: Final = 11
@@ -73,7 +72,10 @@ class NotAReturn:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One body that is about a return; the columns of webhook_events that do not count."""
+    """One body that is about a return; the columns of webhook_events that do not count.
+
+    ``typed`` is what it says of the return, as a record of a poll says it.
+    """
 
     reference: str
     requested_at: datetime
@@ -91,6 +93,15 @@ class Event:
     shape: str
     quality: tuple[str, ...]
     items: tuple[tuple[object, ...], ...]
+    typed: Typed
+
+    def as_of(self, received_at: datetime) -> datetime:
+        """The time as of which a body that was received then speaks; without one, the request.
+
+        A time read in a wrong zone is harmless: one that is too late is that of the receipt, one
+        that is too early loses to every poll.
+        """
+        return min(self.event_at or self.requested_at, received_at)
 
     @property
     def id(self) -> str:
@@ -106,11 +117,21 @@ FATES: Final = ("events", "doubled", "others", "rejected")
 
 
 @dataclass(slots=True)
+class Placed:
+    """Deliveries, by instance their numbers; ``newest`` is the last time as of which one speaks."""
+
+    newest: datetime
+    deliveries: dict[str, list[int]] = field(default_factory=dict)
+    bodies: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Received:
     """What came in one hour: its tables, and counts that account for every delivery.
 
     ``deliveries`` = ``events`` + ``doubled`` + ``others`` + ``rejected``; ``kinds`` counts the
-    others by what they are.
+    others by what they are. ``placed`` has, by the hour of request, the deliveries that say that a
+    return was placed, one for each event.
     """
 
     frames: dict[str, pl.DataFrame]
@@ -119,6 +140,7 @@ class Received:
     doubled: int
     rejected: int
     kinds: Counter[str] = field(default_factory=Counter)
+    placed: dict[Window, Placed] = field(default_factory=dict)
 
     @property
     def others(self) -> int:
@@ -177,6 +199,13 @@ def read_body(  # noqa: PLR0911 - a case each
         shape="bare" if places[1] is content else "wrapped",
         quality=tuple(sorted(quality)),
         items=tuple(item.values for item in typed.items),
+        typed=replace(
+            typed,
+            requested_at=requested[0],
+            # Its head is read here, and its keys are not those of the polling API.
+            quality=typed.quality - {tables.REFERENCE.name, tables.REQUESTED_AT.name},
+            new_keys=frozenset(),
+        ),
     )
 
 
@@ -277,23 +306,34 @@ def _requested_at(  # noqa: PLR0913 - the places that it is read from
     return None
 
 
+AHEAD: Final = timedelta(hours=14)
+"""How far ahead of its receipt a request may seem to be, as its time is read in another zone."""
+
+Place = tuple["datetime", str, "datetime", str, int]
+"""As of when it speaks, body, time of receipt, instance and number of a delivery."""
+
+
 class _Group:
     """The deliveries of one event in one hour."""
 
     def __init__(self) -> None:
         self.body = ""
+        self.copy: tuple[Place, Event] | None = None
         self.event: Event | None = None
         self.first_received_at: datetime | None = None
         self.deliveries = 0
         self.redelivered = 0
 
-    def add(self, event: Event, body: str, received_at: datetime, *, is_redelivered: bool) -> None:
+    def add(self, event: Event, place: Place, *, is_redelivered: bool) -> None:
         # Of bodies that differ in other values the smallest text counts: in any order the same.
+        _, body, received_at, *_ = place
         if self.event is None or body < self.body:
             self.event, self.body = event, body
         if is_redelivered:
             self.redelivered += 1
             return
+        if self.copy is None or place < self.copy[0]:
+            self.copy = place, event
         self.deliveries += 1
         earliest = self.first_received_at or received_at
         self.first_received_at = min(earliest, received_at)
@@ -313,8 +353,10 @@ def tables_of_receipt(raw: pl.DataFrame, reader: RecordReader) -> Received:
             place = (row["received_at"], row["instance"], row["position"])
             rejected.append((*place, read.reason, row["encoding"], row["body"]))
         else:
+            here = row["body"], row["received_at"], row["instance"], row["position"]
+            delivery = (read.as_of(row["received_at"]), *here)
             groups.setdefault(read.id, _Group()).add(
-                read, row["body"], row["received_at"], is_redelivered=row["redelivered"]
+                read, delivery, is_redelivered=row["redelivered"]
             )
     rejected.sort(key=lambda row: row[:3])
     rows = sorted(_rows(groups), key=lambda row: (row[1], row[2], row[0]))
@@ -328,7 +370,26 @@ def tables_of_receipt(raw: pl.DataFrame, reader: RecordReader) -> Received:
         doubled=raw.height - kinds.total() - len(rejected) - len(groups),
         rejected=len(rejected),
         kinds=kinds,
+        placed=_placed(groups),
     )
+
+
+def _placed(groups: dict[str, _Group]) -> dict[Window, Placed]:
+    """The deliveries that are copies of returns; not those of `redeliver`, which polls brought."""
+    found: dict[Window, Placed] = {}
+    for group in groups.values():
+        if group.copy is None:
+            continue
+        (as_of, body, received_at, instance, number), event = group.copy
+        if not event.is_placed or event.requested_at > received_at + AHEAD:
+            continue
+        of_hour = found.setdefault(Window.of(event.requested_at), Placed(as_of))
+        of_hour.newest = max(of_hour.newest, as_of)
+        of_hour.deliveries.setdefault(instance, []).append(number)
+        of_hour.bodies.append(body)
+    for of_hour in found.values():
+        of_hour.deliveries = {i: sorted(n) for i, n in sorted(of_hour.deliveries.items())}
+    return found
 
 
 def _rows(groups: dict[str, _Group]) -> Iterator[tuple[object, ...]]:

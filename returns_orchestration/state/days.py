@@ -13,19 +13,28 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, Names
+    from returns_orchestration.lake.names import HourNames
     from returns_orchestration.window import Day, Window
 
 
 def sources_of_day(day: Day, names: Names) -> list[Window]:
     """The made hours that may hold rows of ``day``, in order.
 
-    Its own; in place of each one never polled, the hours that served returns requested in it.
+    Its own; in place of each one of which no source is kept, the hours that served its returns.
     """
     windows: set[Window] = set()
     for window in day.windows:
         hour = names.hour(window)
-        windows |= {window} if hour.polls else hour.came_from
-    return sorted(window for window in windows if names.hour(window).made)
+        windows |= {window} if hour.has_copies else hour.came_from
+    return sorted(window for window in windows if _counts(names.hour(window)))
+
+
+def _counts(hour: HourNames) -> bool:
+    """Whether an hour was made; without a poll, and of webhooks whose returns all live elsewhere.
+
+    Such a one says nothing of a day.
+    """
+    return any(made.returns or hour.polls for made in hour.made)
 
 
 def made_of_day(day: Day, names: Names) -> list[str]:
@@ -69,7 +78,7 @@ def days_concerned(window: Window, names: Names, zone: ZoneInfo) -> list[Day]:
     """
     days = days_of(window, zone)
     for home in sorted(names.hour(window).went_to):
-        if not names.hour(home).polls:
+        if not names.hour(home).has_copies:
             with suppress(OverflowError):  # no day is made at the ends of the calendar
                 days += [d for d in days_of(home, zone) if d not in days and names.day(d.date)]
     return days

@@ -19,6 +19,7 @@ from returns_orchestration.lake.names import date_of_folder, dates_in
 from returns_orchestration.lake.news import NEWS
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import QUARANTINE, QUARANTINE_BEFORE
+from returns_orchestration.lake.redelivered import REDELIVERED
 from returns_orchestration.lake.trial import TRIAL
 from returns_orchestration.lake.webhooks import RECEIVERS
 from returns_orchestration.state.changes import REPORTED
@@ -66,6 +67,7 @@ PASSED_OVER: Final = frozenset(
         NEWS,
         FORGOTTEN,
         RECEIVERS,
+        REDELIVERED,
         QUARANTINE,
         QUARANTINE_BEFORE,
         RECORDS_BEFORE,

@@ -1,4 +1,4 @@
-"""Which poll each value of a return's row is from, and which rules made one row of many copies.
+"""Which source each value of a return's row is from, and which rules made one row of many copies.
 
 The rule is not written again here: the copies are folded by the function that makes the table
 (`ownership.fold`), with values that carry their copy along.
@@ -15,15 +15,13 @@ from returns_orchestration.stages.typing import RETURN_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
-    from returns_orchestration.stages.ownership import Copy
+    from returns_orchestration.stages.ownership import Copy, OfSource, Source
     from returns_orchestration.stages.typing import Item, Typed
-    from returns_orchestration.window import Window
 
-ONLY: Final = "the only poll"
-NEWEST: Final = "the newest poll wins"
-KEPT: Final = "kept: a later poll no longer gave it"
+ONLY: Final = "the only source"
+NEWEST: Final = "the newest source wins"
+KEPT: Final = "kept: a later source no longer gave it"
 LATER_COPY: Final = "the later copy in its poll wins"
 FIRST_PIECE: Final = "of the first piece"
 ALL_PIECES: Final = "the items of all pieces"
@@ -31,32 +29,26 @@ MERGES: Final = (NEWEST, LATER_COPY, KEPT, FIRST_PIECE, ALL_PIECES)
 """Why a value is the one it is, and the rules by which copies become one row."""
 
 
-@dataclass(frozen=True, slots=True)
-class PollOf:
-    """Which poll: the ``number``-th that was kept of ``window``, and when it was sent."""
-
-    window: Window
-    number: int
-    at: datetime
+_OF_RECORD: Final = {column.name for column in RETURN_FIELDS if column.place == tables.RECORD}
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which poll a value of the row is from; ``why`` it is that one."""
+    """Which source a value of the row is from; ``why`` it is that one."""
 
-    poll: PollOf
+    source: Source
     why: str
 
 
 def origins_of(copies: list[Copy]) -> tuple[dict[str, Origin], list[str]]:
-    """Which poll each value is from, by the rule that makes the table, and what was merged."""
+    """Which source each value is from, by the rule that makes the table, and what was merged."""
     pieces = fold([_with_origin(copy) for copy in copies]).pieces
     newest = max(copy.of_source for copy in copies)
-    of_polls: dict[tuple[datetime, Window, int], list[Copy]] = {}
+    sources: dict[OfSource, list[Copy]] = {}
     for copy in copies:
-        of_polls.setdefault(copy.of_source, []).append(copy)
-    repeated = {key for key, of in of_polls.items() if len(of) > len(fold(of).pieces)}
-    plain = NEWEST if len(of_polls) > 1 else ONLY
+        sources.setdefault(copy.of_source, []).append(copy)
+    repeated = {key for key, of in sources.items() if len(of) > len(fold(of).pieces)}
+    plain = NEWEST if len(sources) > 1 else ONLY
     sourced = {
         column.name: value.copy
         for column, value in zip(RETURN_FIELDS, pieces[0].values, strict=True)
@@ -64,19 +56,22 @@ def origins_of(copies: list[Copy]) -> tuple[dict[str, Origin], list[str]]:
     }
     if len(pieces) > 1:  # a later poll may be about another piece
         newest = max((copy.of_source for copy in sourced.values()), default=newest)
+    heads = [key for key, of in sources.items() if of[0].is_polled] or list(sources)
     last = max(
-        of_polls[max(of_polls)],
+        sources[max(heads)],
         key=lambda copy: (copy.typed.requested_at, copy.position),
     )
-    origins = {tables.REQUESTED_AT.name: Origin(poll_of(last), plain)}
-    merges = {NEWEST} if len(of_polls) > 1 else set()
+    origins = {tables.REQUESTED_AT.name: Origin(last.source, plain)}
+    merges = {NEWEST} if len(sources) > 1 else set()
     merges |= {FIRST_PIECE, ALL_PIECES} if len(pieces) > 1 else set()
     for name, copy in sourced.items():
-        why = [plain if copy.of_source == newest else KEPT]
+        # Webhooks have no values of the record itself: the newest poll could give these.
+        could_give = max(heads) if name in _OF_RECORD else newest
+        why = [plain if copy.of_source == could_give else KEPT]
         why += [LATER_COPY] if copy.of_source in repeated else []
         why += [FIRST_PIECE] if len(pieces) > 1 else []
         merges |= set(why) - {ONLY}
-        origins[name] = Origin(poll_of(copy), "; ".join(why))
+        origins[name] = Origin(copy.source, "; ".join(why))
     return origins, [merge for merge in MERGES if merge in merges]
 
 
@@ -109,8 +104,3 @@ def _with_origin(copy: Copy) -> Copy:
         replace(item, values=sourced(item.values)) for item in typed.items
     )
     return replace(copy, typed=replace(typed, values=sourced(typed.values), items=items))
-
-
-def poll_of(copy: Copy) -> PollOf:
-    """The poll that served a copy."""
-    return PollOf(copy.source.window, copy.source.number, copy.source.at)

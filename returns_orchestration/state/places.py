@@ -1,4 +1,4 @@
-"""Whether every usable record of every kept poll is in exactly one hour: from raw and tables alone.
+"""Whether every return of every kept poll and webhook is in exactly one hour, from raw and tables.
 
 The entries of made hours are not trusted here: each poll is read again in its own zone, and each
 table of returns for its content.
@@ -16,7 +16,7 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.names import dates_in
-from returns_orchestration.stages.copies import served_by
+from returns_orchestration.stages.copies import placed_in, served_by
 from returns_orchestration.stages.ownership import REACH, hash_of
 from returns_orchestration.state.hours import is_made
 from returns_orchestration.window import Window
@@ -72,7 +72,7 @@ def find_misplaced(lake: Lake, reader: RecordReader) -> Places:
         for window in names.hours():
             if window.start.date() != day:
                 continue
-            unmade += bool(names.hour(window).polls) and not is_made(window, names)
+            unmade += names.hour(window).has_copies and not is_made(window, names)
             of_day |= _served(lake, names, reader, window)
             there = _living(lake, names, window)
             living.frombytes(there)
@@ -93,12 +93,14 @@ def find_misplaced(lake: Lake, reader: RecordReader) -> Places:
 
 
 def _served(lake: Lake, names: Names, reader: RecordReader, window: Window) -> set[bytes]:
-    """The hashes of all returns that the kept polls of ``window`` served."""
-    return {
+    """The hashes of all returns that the kept polls and webhooks of ``window`` served."""
+    found = {
         hash_of(reference)
         for served in served_by(lake, names, reader, [window])
         for _, _, (reference, _) in served.usable()
     }
+    told = placed_in(lake, names, reader, [window])
+    return found.union(hash_of(one.copy.typed.reference) for one in told)
 
 
 def _living(lake: Lake, names: Names, window: Window) -> bytes:

@@ -1,4 +1,4 @@
-"""All that the lake knows of one return: each poll that served it, and what became of its row.
+"""All that the lake knows of one return: each poll and webhook that brought it, and its row.
 
 For the first question of support, and as the proof in a dispute. Where a return is, is sought in
 the made entries of the journal, which hold a hash of each return of their hour; hours whose tables
@@ -6,26 +6,32 @@ are not made of all their polls are read. From there the marks lead to every win
 so only polls of these few windows are read. A return whose request time changed is found wherever
 it was served.
 
-Which poll each value of the row is from is decided in ``origins``.
+Which source each value of the row is from is decided in ``origins``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake.names import sources_of
-from returns_orchestration.stages.copies import served_by
+from returns_orchestration.stages.copies import placed_in, served_by
 from returns_orchestration.stages.landing import is_good
-from returns_orchestration.stages.ownership import fold, hash_of, items_frame, returns_frame
+from returns_orchestration.stages.ownership import (
+    Source,
+    fold,
+    hash_of,
+    items_frame,
+    returns_frame,
+)
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.state.hours import is_made
-from returns_orchestration.state.origins import Origin, PollOf, origins_of
+from returns_orchestration.state.origins import Origin, origins_of
 from returns_orchestration.window import Day, Window, windows_between
 
 if TYPE_CHECKING:
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, Made, Names
-    from returns_orchestration.stages.copies import Served
+    from returns_orchestration.stages.copies import Served, Told
     from returns_orchestration.stages.ownership import Copy, Return
     from returns_orchestration.stages.typing import RecordReader
 
@@ -43,21 +49,27 @@ if TYPE_CHECKING:
 AT_ONCE: Final = timedelta(days=31)
 """How much of the journal is looked through at once."""
 
-OWN: Final = ("first_polled_at", "last_polled_at")
-"""Columns about polls, which no record says."""
+OWN: Final = ("sources", "first_polled_at", "last_polled_at")
+"""Columns about the sources, which no record says."""
+
+OF_POLLS: Final = frozenset(
+    column.name for column in tables.RETURNS.columns if column.place == tables.RECORD
+) - {tables.REFERENCE.name, tables.REQUESTED_AT.name} | {"awbs"}
+"""Columns that webhooks cannot give: they have not lost them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServedCopy:
-    """What one poll said of the return, and how that differs from the poll before.
+    """What one poll or webhook said of the return, and how that differs from the one before.
 
-    ``row`` and ``items`` are what the tables would hold by this poll alone; ``row`` is None where
+    ``row`` and ``items`` are what the tables would hold by this one alone; ``row`` is None where
     its records were rejected. ``changed`` has, by column, the value before and now; None before is
-    the first poll, in which nothing changed. ``repeated_at`` is when a later reply of this window
-    said the same once more while another window said otherwise. ``records`` are as received.
+    the first one, in which nothing changed. ``repeated_at`` is when a later reply of this window
+    said the same once more while another window said otherwise. ``records`` are as received,
+    ``received_at`` is when a webhook came.
     """
 
-    poll: PollOf
+    source: Source
     row: Row | None
     items: list[Row]
     changed: dict[str, tuple[object, object]]
@@ -65,19 +77,20 @@ class ServedCopy:
     records: list[str]
     rejected: list[str]
     repeated_at: datetime | None = None
+    received_at: datetime | None = None
 
     @property
     def at(self) -> datetime:
-        """By what it is ordered: when it was sent, or repeated."""
-        return self.repeated_at or self.poll.at
+        """By what it is ordered: when it was sent, or repeated; as of when a webhook speaks."""
+        return self.repeated_at or self.source.at
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A row of `returns`, where it stands, and its rows in `return_items`.
 
-    ``origins`` says of each column which poll its value is from, ``merges`` which rules applied.
-    ``as_served`` says whether it is what all kept polls say together: not while its hour waits to
+    ``origins`` says of each column which source its value is from, ``merges`` which rules applied.
+    ``as_served`` says whether it is what all sources say together: not while its hour waits to
     be made.
     """
 
@@ -128,7 +141,7 @@ class Provenance:
     copies: list[ServedCopy] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
-    silent: list[PollOf] = field(default_factory=list)
+    silent: list[Source] = field(default_factory=list)
     answered: list[Answered] = field(default_factory=list)
     quarantined: list[tuple[Window, int]] = field(default_factory=list)
     missing: list[Window] = field(default_factory=list)
@@ -161,6 +174,14 @@ def find(
     return found
 
 
+class ServedAt(NamedTuple):
+    """A source, and when it was repeated, or received."""
+
+    source: Source
+    repeated_at: datetime | None
+    received_at: datetime | None
+
+
 class _Search:
     """One search: the windows that may have served the return, and its copies."""
 
@@ -173,6 +194,7 @@ class _Search:
         self._starts: set[Window] = set()
         self._tables: set[Window] = set()
         self._serving: list[tuple[Served, list[int]]] = []
+        self._told: list[Told] = []
         self._served: dict[Window, list[Served]] = {}
         self._refusals: list[tuple[Served, list[tuple[int, str]]]] = []
         self._copies: list[Copy] = []
@@ -208,7 +230,7 @@ class _Search:
             hour = names.hour(window)
             entry = entries.get(window)
             if entry is None:
-                if hour.polls or hour.made:
+                if hour.has_copies or hour.made:
                     self._starts.add(window)
                     self._tables |= {window} if hour.made else set()
             elif not _has_hashes(entry) or _holds(entry.references, wanted):
@@ -275,15 +297,21 @@ class _Search:
         self._keep_quarantined()
 
     def _read_polls(self, window: Window) -> set[Window] | None:
-        """Keep what ``window`` served of it; the hours it was requested in, None if it did not."""
+        """Keep what ``window`` served or was told of it.
+
+        The hours it was requested in; None if it did not.
+        """
         try:
             served = served_by(self._lake, self._names, self._reader, [window])
+            told = placed_in(self._lake, self._names, self._reader, [window])
         except LakeDamaged as error:
             self._note(error)
             return None
         self._served[window] = served
-        homes: set[Window] = set()
-        is_there = False
+        mine = [one for one in told if one.copy.typed.reference == self._reference]
+        self._told += mine
+        homes: set[Window] = {window} if mine else set()
+        is_there = bool(mine)
         for of in served:
             positions, refused = [], []
             for position, record in enumerate(of.records):
@@ -302,36 +330,53 @@ class _Search:
         return homes if is_there else None
 
     def _take(self) -> None:
-        """The copies, and what each poll said, in order."""
-        before: tuple[Row, list[Row]] | None = None
-        found: list[ServedCopy] = []
+        """The copies, and what each source said, in order."""
+        said: list[tuple[list[Copy], list[str], ServedAt]] = []
         for of, positions in self._serving:
             copies = [self._copy(of, position) for position in positions]
+            repeated_at = of.at if of.is_repeated else None
+            records = [of.records[position] for position in positions]
+            said.append((copies, records, ServedAt(_source_of(of), repeated_at, None)))
+        for told in self._told:
+            source = ServedAt(told.copy.source, None, told.received_at)
+            said.append(([told.copy], [told.body.decode(errors="replace")], source))
+        said.sort(key=lambda one: one[0][0].of_source)
+        before: tuple[Row, list[Row]] | None = None
+        found: list[ServedCopy] = []
+        for copies, records, served in said:
             self._copies += copies
             row, items = _as_rows(fold(copies))
             old = before or (row, items)
             changed = {
                 name: (old[0][name], value)
                 for name, value in row.items()
-                if name not in OWN and old[0][name] != value
+                if name not in OWN
+                and old[0][name] != value
+                and not (served.source.kind == "webhook" and name in OF_POLLS)
             }
             copy = ServedCopy(
-                poll=_poll_of(of),
+                source=served.source,
                 row=row,
                 items=items,
                 changed=changed,
                 items_changed=_contents(old[1]) != _contents(items),
-                records=[of.records[position] for position in positions],
+                records=records,
                 rejected=[],
-                repeated_at=of.at if of.is_repeated else None,
+                repeated_at=served.repeated_at,
+                received_at=served.received_at,
             )
             before = row, items
             found.append(copy)
+        self._add_refused(found)
+        self._found.copies = sorted(found, key=lambda copy: (copy.at, copy.source.window))
+
+    def _add_refused(self, found: list[ServedCopy]) -> None:
+        """The records that were rejected, with the copy of the same poll where there is one."""
         for of, refused in self._refusals:
-            poll = _poll_of(of)
+            poll = _source_of(of)
             records = [of.records[position] for position, _ in refused]
             reasons = [reason for _, reason in refused]
-            same = [n for n, copy in enumerate(found) if copy.poll == poll and not of.is_repeated]
+            same = [n for n, copy in enumerate(found) if copy.source == poll and not of.is_repeated]
             if same:
                 at = same[0]
                 both = [*found[at].records, *records]
@@ -348,7 +393,6 @@ class _Search:
                         rejected=reasons,
                     )
                 )
-        self._found.copies = sorted(found, key=lambda copy: (copy.at, copy.poll.window))
 
     @staticmethod
     def _copy(of: Served, position: int) -> Copy:
@@ -364,7 +408,7 @@ class _Search:
         for window in {window for window, _ in serving}:
             since = min(number for of, number in serving if of == window)
             self._found.silent += [
-                _poll_of(of)
+                _source_of(of)
                 for of in self._served[window]
                 if not of.is_repeated
                 and of.poll.number > since
@@ -374,7 +418,7 @@ class _Search:
 
     def _note_answers(self) -> None:
         """How often each window was polled that served it."""
-        windows = sorted({copy.poll.window for copy in self._found.copies})
+        windows = sorted({copy.source.window for copy in self._found.copies})
         log = self._lake.poll_log.of_all(windows)
         for window in windows:
             kept = [poll.polled_at for poll in self._names.hour(window).polls]
@@ -449,8 +493,8 @@ def _contents(items: list[Row]) -> list[Row]:
     ]
 
 
-def _poll_of(of: Served) -> PollOf:
-    return PollOf(of.source, of.poll.number, of.polled_at)
+def _source_of(of: Served) -> Source:
+    return Source("poll", of.source, of.poll.number, of.polled_at, of.first)
 
 
 def _has_hashes(entry: Made) -> bool:

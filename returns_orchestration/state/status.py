@@ -169,13 +169,16 @@ def _line(  # noqa: PLR0913, PLR0917 - what is known of an hour
     if hour.waived:
         line = replace(line, error=_waiver(lake, window, line))
     # The tables stay once they were made, whether or not they are complete.
-    facts = made.facts if made and verdict.state != "waived" else {}
+    facts = made.facts if made else {}
+    if verdict.state == "waived" and not facts.get("provisional"):
+        facts = {}
     return replace(
         line,
         returns=facts.get("returns", 0),
         items=facts.get("items", 0),
         rejected=facts.get("rejected", 0),
         late=facts.get("late", 0),
+        provisional=facts.get("provisional", 0),
     )
 
 

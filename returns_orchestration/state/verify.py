@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
 _REMEDIES: Final[dict[str, Remedy]] = {
-    **dict.fromkeys(journal.MADE, "make"),
+    **dict.fromkeys((*journal.MADE, "placed"), "make"),
     "again": "poll",  # a new poll then shows the hour's newest records
     "waived": "quarantine",
     "damaged": "quarantine",
@@ -182,7 +182,8 @@ class Verifier:
                 path = self._lake.poll_path(window, int(number))
                 found.append(Finding(path, "missing", "poll", window, int(number)))
         for path in self._lake.absent_entries(names, window, made.made_of if made else ()):
-            remedy: Remedy = "entry" if journal.entry_named(path) else "poll"
+            remedy: Remedy = "make" if journal.came_of(path) else "poll"
+            remedy = "entry" if journal.entry_named(path) else remedy
             found.append(Finding(path, "missing", remedy, window))
         return found
 
@@ -284,7 +285,7 @@ class Verifier:
         is_made_of = window is None or bool(names.unnoted(window))
         if window is not None:
             hour = names.hour(window)
-            is_made_of |= bool(hour.polls or hour.received or hour.webhooks)
+            is_made_of |= bool(hour.has_copies or hour.received or hour.webhooks)
         for path in sorted(listed - files.keys()):
             if path in ours and not entry and is_made_of:
                 found.append(Finding(path, "unfinished", "make", window))

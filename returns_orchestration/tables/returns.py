@@ -142,8 +142,9 @@ RETURNS = Table(
             "the return's number as repeated in additional",
             "additional_return_reference_number",
         ),
-        Column("first_polled_at", TIME, "first kept poll that served it", nullable=False),
-        Column("last_polled_at", TIME, "newest kept poll that served it", nullable=False),
+        Column("sources", TEXTS, "who brought it: poll, webhook or both", nullable=False),
+        Column("first_polled_at", TIME, "first kept poll that served it; null before that"),
+        Column("last_polled_at", TIME, "newest kept poll that served it; null before that"),
         QUALITY,
     ),
 )

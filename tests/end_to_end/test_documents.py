@@ -79,6 +79,11 @@ NOT_RUN = {
         "it needs the address; tests/end_to_end/test_receive_check.py asks through nginx",
     ),
     (
+        "docs/how-to/webhooks.md",
+        "returns-orchestration redeliver 2026-11-09 2026-11-10 --dry-run",
+        "it needs a system that listens; tests/end_to_end/test_webhooks.py runs it",
+    ),
+    (
         "docs/how-to/one-return.md",
         "returns-orchestration show --email -",
         "it waits for input; tests/end_to_end/test_show.py asks like this",

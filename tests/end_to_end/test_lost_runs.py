@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from support.mortal_run import execute, run_and_kill
 from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance, range_tags
-from returns_orchestration.defs.lost_runs import SILENCE
+from returns_orchestration.defs.lost_runs import CODE_SERVER_SINCE, SILENCE
 
 WINDOWS = hours("2026-11-07T00:00", "2026-11-07T14:00")
 LANDED, HANGING = WINDOWS[:6], WINDOWS[6:]
@@ -68,6 +69,26 @@ def test_a_killed_run_is_ended_once_it_is_silent_for_too_long(killed: Killed) ->
     assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
     assert not killed.tick("missing_hours").run_requests  # they are busy, by the run's record
     killed.now = NOW + SILENCE
+    killed.tick("lost_runs")
+    assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_that_ended_with_its_code_server_is_ended_at_once(
+    killed: Killed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = killed.instance.get_runs()
+    last = killed.instance.all_logs(run.run_id)[-1].timestamp
+    after = datetime.fromtimestamp(last + 1, UTC).isoformat()
+    monkeypatch.setenv(CODE_SERVER_SINCE, after)
+    killed.tick("lost_runs")
+    assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED, (
+        "a command may have started it, which lives without a code server"
+    )
+    killed.instance.add_run_tags(run.run_id, {GRPC_INFO_TAG: "{}"})
+    monkeypatch.setenv(CODE_SERVER_SINCE, NOW.replace(year=2020).isoformat())
+    killed.tick("lost_runs")
+    assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
+    monkeypatch.setenv(CODE_SERVER_SINCE, after)
     killed.tick("lost_runs")
     assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
 

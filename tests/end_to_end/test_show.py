@@ -60,11 +60,11 @@ def test_the_history_of_a_return_is_in_time_order_without_personal_data(
         "status: NEW -> APPROVED",
         "refund_mode: Back to source -> not given (the row keeps the earlier value)",
         "The row in returns, hour 2026-11-09T11:00:",
-        "From poll 2 of 2026-11-09T11:00 (the newest poll wins), where no other poll is named.",
+        "From poll 2 of 2026-11-09T11:00 (the newest source wins), where no other source is named.",
         "status: APPROVED",
         "refund_mode: Back to source  [poll 1 of 2026-11-09T11:00: kept",
         "webhook_location: ***",
-        "Merged by: the newest poll wins; kept",
+        "Merged by: the newest source wins; kept",
     )
     at_least = 0
     for part in in_order:

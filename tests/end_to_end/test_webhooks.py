@@ -12,6 +12,8 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster import AssetCheckKey
+from support.receivers import KEY, bodies, listening
+from support.records import returned
 from support.webhooks import INSTANCE, received, webhook
 from support.world import HASTY, World, hours
 
@@ -20,6 +22,7 @@ from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.prune import prune
+from returns_orchestration.defs.registry import ASSETS as ASSETS_BY_NAME
 from returns_orchestration.defs.registry import (
     RAW_WEBHOOKS,
     WEBHOOKS_ARRIVED,
@@ -127,6 +130,35 @@ def test_a_run_makes_the_tables_and_reports_the_hours_that_are_over(project: Pro
     assert project.world.scan("webhook_matches").get_column("verdict").to_list() == ["both"] * len(
         records
     )
+
+
+MADE = tuple(table.name for table in tables.MADE_HOURLY)
+
+
+def test_returns_that_only_webhooks_brought_are_shown_once_their_hour_is_over(
+    project: Project,
+) -> None:
+    window = SECOND
+    records = [returned(name, window.start + timedelta(minutes=10)) for name in ("W1", "W2")]
+    deliver(project, records, window.start + timedelta(minutes=11))
+    project.run()
+    assert project.world.scan("returns").get_column("sources").to_list() == [["webhook"]] * 2
+    assert project.reported("returns") == set(), "the hour is not over"
+
+    project.now = window.end + timedelta(minutes=2)
+    project.run()
+
+    for asset in MADE:
+        assert project.reported(asset) == {window.key}, asset
+        assert project.passes(asset, ASSETS_BY_NAME[asset].check.name) == [True], asset
+    assert project.reported("raw_returns") == set()
+    assert not project.tick().run_requests
+    project.now += timedelta(minutes=30)
+    states = json.loads(
+        project.world.run("status", "2026-11-07T07:00", "2026-11-07T08:00", "--json").stdout
+    )
+    (line,) = states
+    assert (line["state"], line["provisional"]) == ("missing", len(records))
 
 
 def test_a_tick_without_news_asks_for_nothing(project: Project) -> None:
@@ -327,3 +359,44 @@ def test_a_wrong_call_of_webhooks_exits_2(project: Project) -> None:
     assert world.run("webhooks", "import").returncode == 2
     assert world.run("webhooks", "import", "absent").returncode == 2
     assert world.run("webhooks", "2026-11-07").returncode == 2
+
+
+def test_redeliver_lists_what_was_lost_and_sends_it(project: Project, tmp_path: Path) -> None:
+    records, world = project.poll(), project.world
+    deliver(project, records[2:], FIRST.start + timedelta(minutes=50))
+    project.now += timedelta(hours=12)
+    project.run()
+    span = ("2026-11-07T06:00", "2026-11-07T08:00")
+
+    nowhere = world.run("redeliver", *span)
+    assert nowhere.returncode == 2
+    assert "Set RETURNS_REDELIVER_URL, or give an address with --to." in nowhere.stderr
+
+    folder = tmp_path / "second"
+    folder.mkdir()
+    with listening(folder) as second:
+        options = {"RETURNS_REDELIVER_URL": second.url, "RETURNS_REDELIVER_KEY": KEY}
+        listed = world.run("redeliver", *span, "--dry-run", **options)
+        assert listed.returncode == 1
+        first, *lines = listed.stdout.splitlines()
+        place = second.url.removeprefix("http://").partition("/")[0]
+        assert first == f"2 webhooks lost; 2 to be sent to {place}."
+        lost = {record["return_reference_number"] for record in records[:2]}
+        assert {line.split()[-1] for line in lines} == lost
+        sent = world.run("redeliver", *span, **options)
+        assert (sent.returncode, sent.stdout.splitlines()[1]) == (
+            0,
+            f"Sent 2 webhooks to {place}, which took them; 0 refused.",
+        )
+        again = world.run("redeliver", *span, **options)
+        assert again.returncode == 0
+        assert "2 webhooks lost; 0 to be sent" in again.stdout
+        refused = world.run("redeliver", *span, "--to", f"{second.url}/x", **options)
+        assert refused.returncode == 1
+        assert "2 refused" in refused.stdout
+        assert KEY not in f"{listed}{sent}{again}{refused}"
+    assert set(references(bodies(folder / "lake"))) == lost
+
+
+def references(found: list[bytes]) -> list[str]:
+    return [json.loads(b)["additional"]["return_reference_number"] for b in found]

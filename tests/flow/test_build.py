@@ -50,7 +50,13 @@ def test_a_built_hour_is_published_and_recorded(lake: Lake) -> None:
         assert read is not None
         assert read.equals(made.frames[table.name])
     assert made.record.made_of == ["2026-11-09-11:00/poll-0001"]
-    assert made.record.facts == {"returns": 2, "items": 2, "rejected": 0, "late": 0}
+    assert made.record.facts == {
+        "returns": 2,
+        "items": 2,
+        "rejected": 0,
+        "late": 0,
+        "provisional": 0,
+    }
     assert is_made(HOUR, lake.names())
 
 

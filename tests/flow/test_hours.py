@@ -165,7 +165,13 @@ def test_a_late_return_is_added_and_counted_as_late(lake: Lake, api_of: Any) -> 
     api_of(lambda _: [returned("R-1", at(9))]).run(lake, HOURS[:1])
     both = api_of(lambda _: [returned("R-1", at(9)), returned("R-2", at(9, 5))], at(200))
     (made,) = [o for o in both.run(lake, HOURS[:1]) if isinstance(o, Made)]
-    assert made.built.record.facts == {"returns": 2, "items": 2, "rejected": 0, "late": 1}
+    assert made.built.record.facts == {
+        "returns": 2,
+        "items": 2,
+        "rejected": 0,
+        "late": 1,
+        "provisional": 0,
+    }
     assert made.built.frames["returns"]["first_polled_at"].to_list()[1] == at(200)
 
 

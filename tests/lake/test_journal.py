@@ -23,6 +23,7 @@ from returns_orchestration.lake.journal import (
     Listened,
     Lost,
     Made,
+    Placed,
     Poll,
     Received,
     Rezoned,
@@ -132,6 +133,14 @@ entries: dict[str, st.SearchStrategy[Entry]] = {
     "waived": st.builds(Waived, period=periods, why=st.text(), at=moments),
     "damaged": st.builds(Damaged, period=periods, file=st.text()),
     "webhooks": st.builds(Webhooks, period=periods, hour=hours),
+    "placed": st.builds(
+        Placed,
+        period=periods,
+        hour=hours,
+        newest=moments,
+        zone=st.sampled_from(["UTC", "Asia/Kolkata"]),
+        deliveries=st.dictionaries(hexadecimal(8), st.lists(st.integers(1, 2**40))),
+    ),
     "blanked": st.builds(Blanked, period=periods, files=hexadecimal(12)),
     **{kind: made_entries(of_kind) for kind, of_kind in MADE.items()},
 }

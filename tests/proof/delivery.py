@@ -1,24 +1,30 @@
 """Verdicts about webhooks equal the truth once they are final, in whatever order things happen.
 
+So do the returns that polls and webhooks brought together: each is there once, of the sources that
+brought it, and a rebuild gives the same bytes.
+
 A life: returns of some hours, of which the API shows some late; webhooks that are lost, doubled,
 late and shuffled; times in which the receiver is down; polls and re-polls; runs of the tables of
-webhooks at any time, some of which are killed. The simulator knows each event's fate.
+webhooks at any time; some polls and runs are killed. The simulator knows each event's fate.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flow.conftest import FakeApi
 from obstore.store import MemoryStore
 from proof.result import Result
+from support.lakes import outside_quarantine
 from support.mortal_store import Killed, MortalStore
 from support.webhooks import pipeline, received, rows
 
 from returns_orchestration import tables
+from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.simulator import (
@@ -109,15 +115,25 @@ class Life:
             window: Window = step[1]
             served = self._dataset.served(window.start, window.end, at)
             texts = [record.json.decode() for record in served]
-            many = FakeApi(lambda _: texts, always_at=at).pipeline(self._lake())
-            many.clock = lambda: at
-            list(many.run([window]))
+            if self._dice.random() < 0.3:
+                with suppress(Killed):
+                    self._poll(window, at, texts, self._dice.randrange(30))
+                    self.kills -= 1
+                self.kills += 1
+            self._poll(window, at, texts)
         else:
             left = self._dice.randrange(40) if self._dice.random() < 0.5 else None
             try:
                 pipeline(self._lake(left), at).run()
             except Killed:
                 self.kills += 1
+
+    def _poll(
+        self, window: Window, at: datetime, texts: list[str], left: int | None = None
+    ) -> None:
+        many = FakeApi(lambda _: texts, always_at=at).pipeline(self._lake(left))
+        many.clock = lambda: at
+        list(many.run([window]))
 
     def _wrong(self) -> list[str]:
         lake = self._lake()
@@ -138,7 +154,49 @@ class Life:
         came = sum(row["deliveries"] for row in events)
         if came != len(self._delivered()):
             faults.append(f"{came} deliveries are in events, {len(self._delivered())} came")
-        return faults
+        return faults + self._wrong_returns(lake)
+
+    def _wrong_returns(self, lake: Lake) -> list[str]:
+        """What is wrong in the tables of returns."""
+        windows = list(windows_between(START - timedelta(hours=1), END + timedelta(hours=1)))
+        found = rows(lake, tables.RETURNS, windows)
+        sources = {row["return_reference_number"]: row["sources"] for row in found}
+        expected = self._sources()
+        faults = [
+            f"{reference}: of {sources.get(reference)} and not {expected.get(reference)}"
+            for reference in sorted(expected.keys() | sources.keys())
+            if sources.get(reference) != expected.get(reference)
+        ]
+        if len(found) != len(sources):
+            faults.append(f"{len(found)} rows of {len(sources)} returns")
+        counted = sum(
+            row["returns"] for row in rows(lake, tables.BY_NAME["refund_modes_hourly"], windows)
+        )
+        if counted != len(expected):
+            faults.append(f"{counted} returns are counted, {len(expected)} were brought")
+        before = self._tables(lake)
+        many = FakeApi(lambda _: []).pipeline(lake)
+        many.webhooks = pipeline(lake, FINAL)
+        Rebuilder(many).rebuild(START - timedelta(days=1), FINAL)
+        after = self._tables(lake)
+        changed = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
+        return faults + [f"a rebuild changed {path}" for path in changed]
+
+    @staticmethod
+    def _tables(lake: Lake) -> dict[str, bytes | None]:
+        files = outside_quarantine(lake.store)
+        return {p: files[p] for p in files if not p.startswith(("_", tables.LATENESS.name))}
+
+    def _sources(self) -> dict[str, list[str]]:
+        """Which sources brought each return."""
+        placed = {event.reference for _, event in self._delivered() if event.is_placed}
+        found: dict[str, list[str]] = {}
+        for reference, verdict in self.truth().items():
+            polled = ["poll"] if verdict in {"both", "poll_only"} else []
+            told = ["webhook"] if reference in placed else []
+            if polled or told:
+                found[reference] = polled + told
+        return found
 
     def _all_windows(self) -> list[Window]:
         return list(windows_between(START - timedelta(hours=1), FINAL))

@@ -84,7 +84,7 @@ class ShownLife(Life):
                 expected.append((reply.hour, sent_at(reply.number), reply.kept, word))
         shown = [
             (
-                copy.poll.window.start,
+                copy.source.window.start,
                 copy.at,
                 copy.repeated_at is None,
                 (
@@ -102,7 +102,7 @@ class ShownLife(Life):
         """Each kept poll that served an unusable record of it, and the rows of it."""
         mine = {text for text, of in self.of_unusable.items() if of == reference}
         expected = [(r.hour, sent_at(r.number)) for r in self.model.replies if r.unusable & mine]
-        shown = [(copy.poll.window.start, copy.at) for copy in found.copies if copy.rejected]
+        shown = [(copy.source.window.start, copy.at) for copy in found.copies if copy.rejected]
         assert shown == expected, f"{reference}: rejected in {shown}, not {expected}"
         rows = {(rejected.window.start, rejected.row["record"]) for rejected in found.rejected}
         assert rows == {(hour, t) for hour in HOURS for t in self.model.rejected(hour) & mine}
@@ -126,14 +126,14 @@ class ShownLife(Life):
         """Status and time are from the newest poll; the mode from the last that gave one."""
         newest = self.model.newest()[reference]
         status = place.origins["status"]
-        assert sent_at(spoken(self.model, newest, reference)) == status.poll.at
+        assert sent_at(spoken(self.model, newest, reference)) == status.source.at
         mode = place.origins.get("refund_mode")
         origin = origin_of_mode(self.model, reference)
         if origin is None:
             assert mode is None, f"{reference}: {mode}"
             return
         assert mode, f"{reference}: {origin}"
-        assert mode.poll.at == sent_at(origin), f"{reference}: {mode}, not {sent_at(origin)}"
+        assert mode.source.at == sent_at(origin), f"{reference}: {mode}, not {sent_at(origin)}"
         is_kept = origin != newest_of_first(self.model, reference)
         assert is_kept == (origins.KEPT in mode.why), f"{reference}: {mode}"
 

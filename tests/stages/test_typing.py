@@ -53,6 +53,7 @@ def test_the_shape_of_2022_with_a_courier() -> None:
         "notification_event_id": 11,
         "self_shipped": False,
         "additional_return_reference_number": "8036651794222048",
+        "sources": ["poll"],
         "first_polled_at": at(12, 10),
         "last_polled_at": at(12, 10),
         "quality": [],

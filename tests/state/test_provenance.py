@@ -13,6 +13,7 @@ import pytest
 from obstore.store import MemoryStore
 from support.counting_store import CountingStore
 from support.records import at, on_the_wire, returned
+from support.webhooks import pipeline, received, webhook
 
 from returns_orchestration import tables
 from returns_orchestration.clickpost import Poll
@@ -85,7 +86,7 @@ def test_a_value_absent_from_a_later_poll_is_kept_and_marked(kept: Kept) -> None
     found = kept.find("A")
 
     (place,) = found.places
-    origins = {name: (o.poll.number, o.why) for name, o in place.origins.items()}
+    origins = {name: (o.source.number, o.why) for name, o in place.origins.items()}
     assert origins["status"] == (2, NEWEST)
     assert origins["refund_mode"] == (1, KEPT)
     assert place.merges == [NEWEST, KEPT]
@@ -129,7 +130,7 @@ def test_a_return_that_moved_is_found_from_either_hour_and_by_a_bounded_search(k
 
     for span in (SPAN, (ELEVEN, ELEVEN), (TWELVE, TWELVE)):
         found = kept.find("A", span)
-        assert [copy.poll.window for copy in found.copies] == [
+        assert [copy.source.window for copy in found.copies] == [
             ELEVEN,
             TWELVE,
         ]
@@ -148,7 +149,7 @@ def test_one_reference_of_two_returns_months_apart_is_two_rows(kept: Kept) -> No
 
     assert [(p.window, p.row["status"]) for p in found.places] == [(ELEVEN, "OLD"), (later, "NEW")]
     assert all(place.as_served for place in found.places)
-    assert [place.origins["status"].poll.window for place in found.places] == [ELEVEN, later]
+    assert [place.origins["status"].source.window for place in found.places] == [ELEVEN, later]
 
 
 def test_an_hour_that_is_not_made_is_also_read(kept: Kept) -> None:
@@ -206,7 +207,7 @@ def test_a_damaged_poll_is_named_and_the_rest_is_shown(kept: Kept) -> None:
 
     found = kept.find("A")
 
-    assert [copy.poll.window for copy in found.copies] == [ELEVEN]
+    assert [copy.source.window for copy in found.copies] == [ELEVEN]
     assert any(path in error for error in found.unread)
 
 
@@ -251,3 +252,41 @@ def test_every_column_that_may_be_personal_is_a_column_of_returns() -> None:
     places = ("webhook_location", "latest_location", "webhook_remark", "latest_remark")
     assert set(places) == PERSONAL_COLUMNS
     assert set(tables.RETURNS.schema.names()) >= PERSONAL_COLUMNS
+
+
+def test_a_webhook_is_shown_among_the_polls(kept: Kept) -> None:
+    told = webhook(returned("A", at(11), status="X"), remark="by webhook")
+    received(kept.lake, (at(11, 0, 5), told))
+    many = pipeline(kept.lake, at(11, 5))
+    many.run()
+    found = kept.find("A")
+    (place,) = found.places
+    assert [copy.source.kind for copy in found.copies] == ["webhook"]
+    assert (found.copies[0].received_at, place.as_served) == (at(11, 0, 5), True)
+    assert place.origins["webhook_remark"].why == ONLY
+
+    kept.poll(ELEVEN, returned("A", at(11), webhook_payload={"remark": None}))
+    kept.make()
+
+    found = kept.find("A")
+    (place,) = found.places
+    assert [copy.source.kind for copy in found.copies] == ["webhook", "poll"]
+    assert place.as_served
+    assert place.row["sources"] == ["poll", "webhook"]
+    remark = place.origins["webhook_remark"]
+    assert (remark.source.kind, remark.why) == ("webhook", KEPT)
+    assert place.origins["status"].source.kind == "poll"
+
+
+def test_what_only_polls_can_give_is_not_lost_by_a_later_webhook(kept: Kept) -> None:
+    kept.poll(ELEVEN, returned("A", at(11), status="DONE"))
+    late = webhook(returned("A", at(11)), timestamp="2026-11-13T11:00:00Z", remark="later")
+    received(kept.lake, (at(11) + timedelta(days=4), late))
+    pipeline(kept.lake, at(12) + timedelta(days=4)).run({at(11).date()})
+    found = kept.find("A")
+    (place,) = found.places
+    assert place.as_served
+    assert place.origins["status"].why == NEWEST
+    assert place.origins["webhook_remark"].source.kind == "webhook"
+    changed = {"webhook_remark", "webhook_at", "additional_return_reference_number"}
+    assert found.copies[-1].changed.keys() == changed

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from returns_orchestration.flow.days import DayBuilder
+from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.flow.webhooks import WebhookPipeline, WebhookRules
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.webhooks import Webhook
@@ -57,8 +60,15 @@ def pipeline(
     days: str = "Asia/Kolkata",
 ) -> WebhookPipeline:
     rules = WebhookRules(lost_after, polls_late, start)
-    reader = RecordReader(ZoneInfo(zone))
-    return WebhookPipeline(lake, reader, ZoneInfo(days), rules, lambda: now)
+    many = HourPipeline(
+        lake,
+        RecordReader(ZoneInfo("UTC")),
+        lambda _: nullcontext(),  # type: ignore[arg-type,return-value] - nothing is polled
+        1,
+        days=DayBuilder(lake, ZoneInfo(days), wait=lambda _: None),
+        clock=lambda: now,
+    )
+    return WebhookPipeline(many, RecordReader(ZoneInfo(zone)), rules)
 
 
 def rows(lake: Lake, table: Any, windows: Iterable[Any]) -> list[dict[str, Any]]:
