@@ -16,6 +16,7 @@ from rich.table import Table
 from returns_orchestration.cli import demo_lake
 from returns_orchestration.cli.backfill import run_backfill
 from returns_orchestration.cli.status import chosen_hours, read_states
+from returns_orchestration.cli.webhooks import rows_of, summary
 from returns_orchestration.settings import load_settings
 from returns_orchestration.words import count
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 NEXT = (
     ("status --demo --by-day", "the state of the hours, a line a day"),
+    ("webhooks --demo", "which webhooks were lost, a line an hour"),
     ("verify --demo", "every file against its checksum"),
     ("dev --demo", "Dagster's UI on http://127.0.0.1:3000"),
 )
@@ -42,6 +44,7 @@ def demo() -> None:
         began = time.monotonic()
         good = run_backfill(settings, windows, repoll=False, console=console)
         console.print(f"It took {time.monotonic() - began:.1f} seconds.\n")
+    deliver(settings, windows)
     show(settings, windows, console)
     states = read_states(settings, windows)
     late = sum(state.late for state in states)
@@ -50,6 +53,8 @@ def demo() -> None:
         f"{count(len(states), 'hour')}: {len(states) - empty} with returns, {empty} empty; "
         f"{count(late, 'late return')}."
     )
+    rows = rows_of(settings, windows[0].text, windows[-1].next.text)
+    console.print(f"Webhooks of the same hours: {summary(rows)}", soft_wrap=True)
     console.print(f"The tables are in {settings.lake}.\n", soft_wrap=True)
     program = own_name()
     console.print("Next:")
@@ -57,6 +62,20 @@ def demo() -> None:
         console.print(f"  {program} {command:<23}  {meaning}", soft_wrap=True)
     if not good:
         raise typer.Exit(1)
+
+
+def deliver(settings: Settings, windows: list[Window]) -> None:
+    """Bring in the webhooks of ``windows``, a few of which were lost, and compare them."""
+    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - see `backfill`
+    from returns_orchestration.flow.imports import import_webhooks  # noqa: PLC0415
+
+    pipeline = build_pipeline(settings)
+    names = pipeline.lake.names()
+    # What came to the receiver of `dev` is there.
+    for file in demo_lake.received(w for w in windows if not names.hour(w).listened):
+        import_webhooks(pipeline.lake, file)
+    if pipeline.webhooks is not None:
+        pipeline.webhooks.run({window.start.date() for window in windows})
 
 
 def own_name() -> str:

@@ -32,8 +32,8 @@ def dev(
 ) -> None:
     """Serve Dagster's UI on this machine and run its daemon, until Ctrl-C.
 
-    Where no credentials are set, the simulator answers in place of ClickPost, and its returns go to
-    the demo's lake.
+    Where no credentials are set, the simulator answers in place of ClickPost and sends webhooks,
+    and its returns go to the demo's lake.
     """
     settings = load_settings()
     is_demo = demo_lake.is_used()
@@ -47,6 +47,8 @@ def dev(
     with ExitStack() as stack:
         if is_demo:
             stack.enter_context(demo_lake.simulator(simulator_port))
+            url = stack.enter_context(demo_lake.receiver())
+            typer.echo(f"The simulator sends webhooks to {url}, too; a few are lost.")
         if sources()["RETURNS_DAGSTER_URL"] == "default":
             os.environ["RETURNS_DAGSTER_URL"] = f"http://{HOST}:{port}"
         settings = load_settings()

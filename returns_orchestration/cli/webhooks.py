@@ -74,7 +74,7 @@ def webhooks(
         return
     if (from_ is None) != (to is None):
         raise SettingsError("FROM without TO.", next_step="Give both, or none for the last day.")
-    rows = _rows(settings, from_, to)
+    rows = rows_of(settings, from_, to)
     if as_json:
         typer.echo(json.dumps(rows))
     else:
@@ -84,7 +84,7 @@ def webhooks(
         raise typer.Exit(1)
 
 
-def _rows(settings: Settings, from_: str | None, to: str | None) -> list[dict[str, Any]]:
+def rows_of(settings: Settings, from_: str | None, to: str | None) -> list[dict[str, Any]]:
     """An object for each hour that has a row."""
     from returns_orchestration import tables  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
@@ -120,12 +120,18 @@ def _lines(rows: list[dict[str, Any]]) -> Iterable[str]:
             for at, (cell, (_, width)) in enumerate(zip(cells, COLUMNS, strict=True))
         ]
         yield "  ".join(aligned)
+    yield summary(rows)
+
+
+def summary(rows: Iterable[dict[str, Any]]) -> str:
+    """How many were lost, and the rate of delivery."""
+    rows = list(rows)
     lost, lacking = (sum(row[name] for row in rows) for name in ("poll_only", "webhook_only"))
     both = sum(row["both"] for row in rows)
     rate = (
         f"{both / (both + lost):.1%} of webhooks were delivered" if both + lost else "no rate yet"
     )
-    yield f"{count(lost, 'webhook')} lost, {count(lacking, 'return')} that polls lack; {rate}."
+    return f"{count(lost, 'webhook')} lost, {count(lacking, 'return')} that polls lack; {rate}."
 
 
 def _cell(name: str, value: float | None) -> str:

@@ -122,7 +122,7 @@ def supervised(world: World, port: int, log: Path | None = None) -> Iterator[Sup
         supervisor.end()
 
 
-def wait_for(what: str, is_so: Callable[[], bool], seconds: float = 180) -> None:
+def wait_for(what: str, is_so: Callable[[], bool], seconds: float = 300) -> None:
     """Return once it is so. Raises AssertionError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not is_so():
