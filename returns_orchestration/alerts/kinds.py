@@ -383,8 +383,8 @@ class PollsLackReturns(OfClaims, frozen=True, kw_only=True):
     def words(self) -> Words:
         return Words(
             f"Polls lack returns that webhooks brought, {self.count_text}",
-            f"{self.happened} ({self.periods_text}). These returns are in no count: a later poll "
-            "of their hour did not serve them either.",
+            f"{self.happened} ({self.periods_text}). The tables have these returns by their "
+            "webhook only: a later poll of their hour did not serve them either.",
             "ask ClickPost, with the references in `webhook_matches` whose verdict is "
             "`webhook_only`; check CLICKPOST_TIME_ZONE and RETURNS_WEBHOOK_TIME_ZONE.",
             "Polls have the returns that webhooks bring",

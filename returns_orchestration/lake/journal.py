@@ -294,10 +294,10 @@ class Damaged(Entry, tag="damaged", frozen=True, kw_only=True):
 class Made(Entry, tag="made", frozen=True, kw_only=True, omit_defaults=True):
     """The tables made of an hour, a day or all time: their inputs, rules, files and counts.
 
-    ``made_of`` names every poll that an hour was made of, or every hour that a day was made of and
-    its zone. For an hour, ``first_seen`` counts, by the age in hours of the poll that first served
-    them, its returns, and those of them that an earlier poll had missed; ``references`` are hashes,
-    8 bytes each in base64, of the returns that it holds.
+    ``made_of`` names every poll and entry that an hour was made of, or every hour that a day was
+    made of and its zone. For an hour, ``first_seen`` counts, by the age in hours of the poll that
+    first served them, its returns, and those of them that an earlier poll had missed;
+    ``references`` are hashes, 8 bytes each in base64, of the returns that it holds.
     """
 
     inputs: str

@@ -266,7 +266,7 @@ class Names:
 
 
 def sources_of(window: Window, names: Names) -> list[Window]:
-    """The windows whose polls the tables of ``window`` are made of, in order.
+    """The windows whose polls and webhooks the tables of ``window`` are made of, in order.
 
     All windows that served returns of ``window``, or of an hour that ``window`` served, decide
     together which of these returns live here.

@@ -3,7 +3,8 @@
 The first line that holds is the state:
 
 - ``waived``: a person declared it, and no good poll is kept
-- ``missing``: no good poll is kept, or Dagster's log shows a kept poll that the lake lacks
+- ``missing``: no good poll is kept, whatever webhooks brought, or Dagster's log shows a kept poll
+  that the lake lacks
 - ``damaged``: a file does not match its record, or a poll was lost and not replaced since
 - ``unfinished``: its tables or its days do not use every kept poll
 - ``outdated``: they use them, by an older schema, version of the rules or format
@@ -245,6 +246,6 @@ def is_waived(window: Window, names: Names) -> bool:
 
 
 def is_made(window: Window, names: Names) -> bool:
-    """Whether the tables of ``window`` were made of exactly the polls that there are now."""
+    """Whether the tables of ``window`` were made of exactly the sources that there are now."""
     made = names.hour(window).made
     return len(made) == 1 and made[0].inputs == inputs_of(window, names)
