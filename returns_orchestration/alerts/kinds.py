@@ -607,8 +607,8 @@ class WebhooksLost(Kind, frozen=True, kw_only=True):
             f"In the newest {count(self.size, 'hour')} with returns in which the receiver "
             "listened. Systems that wait for webhooks do not have these returns; the numbers here "
             "are complete.",
-            "`returns-orchestration webhooks` lists the hours, and `webhook_matches` has the "
-            "returns; send them to ClickPost.",
+            "`returns-orchestration webhooks` lists the hours and `webhook_matches` the returns: "
+            "send them to ClickPost. `redeliver` brings them to the systems that wait.",
             "Webhooks are delivered as expected",
             "`webhook_matches` has the returns whose webhook was lost.",
         )
