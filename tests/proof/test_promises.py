@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from proof.promises import PROOFS, SEED, Proof
 
 PAGE = (Path(__file__).parents[2] / "docs/explanation/guarantees.md").read_text()
+
+
+@pytest.fixture(autouse=True)
+def _usual_log() -> Iterator[None]:
+    """Proofs silence our log; tests in the same process read it."""
+    logger = logging.getLogger("returns_orchestration")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
