@@ -72,8 +72,9 @@ def _lost(
         if not keys.is_run(run, JOBS, ASSETS):
             continue
         last = _last_sign(instance, record)
-        # Only a run that a code server has started has this tag.
-        if since and GRPC_INFO_TAG in run.tags and last < datetime.fromisoformat(since):
+        # Only a run that a code server has started, or was about to start, is such a one.
+        is_launched = GRPC_INFO_TAG in run.tags or run.status is dg.DagsterRunStatus.STARTING
+        if since and is_launched and last < datetime.fromisoformat(since):
             yield run, "Its process ended with the code server that had started it."
         # An event far ahead is from a wrong clock: such a run would never count as lost.
         elif abs(now - last) >= SILENCE:
