@@ -41,7 +41,7 @@ def redeliver(
     """
     settings = load_settings()
     target = _target(settings, to_url)
-    from returns_orchestration.flow.redeliver import Redeliverer, place_of  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.flow.redeliver import DONE, Redeliverer, place_of  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
     from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
 
@@ -54,21 +54,18 @@ def redeliver(
     if dry_run:
         for line in _listed(many.lost(windows)):
             typer.echo(line)
-        raise typer.Exit(int(found.keys() - {DELIVERED} != set()))
+        raise typer.Exit(int(found.keys() - {DONE} != set()))
     lake.check_writable()
     outcome = many.send(many.lost(windows))
     for line in _ending(outcome, place):
         typer.echo(line)
-    not_sent = sum(number for why, number in found.items() if why not in {"", DELIVERED})
+    not_sent = sum(number for why, number in found.items() if why not in {"", DONE})
     if outcome.refused or outcome.uncertain or outcome.why or not_sent:
         raise typer.Exit(1)
 
 
-DELIVERED = "delivered before"
-
-
 def _target(settings: Settings, given: str | None) -> Target:
-    """Where to. Raises SettingsError where nothing says it, or the address is none."""
+    """The target. Raises SettingsError where none is given, or its address is not usable."""
     from returns_orchestration.address import is_plain_web_address  # noqa: PLC0415
     from returns_orchestration.flow.redeliver import Target  # noqa: PLC0415
 

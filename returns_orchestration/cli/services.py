@@ -180,7 +180,7 @@ class Services:
 
 
 def _clock() -> float:
-    """The time of day against a clock that nobody sets."""
+    """The time of day less a clock that nobody can set: it falls when the time of day goes back."""
     return time.time() - time.monotonic()
 
 

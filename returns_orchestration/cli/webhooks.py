@@ -123,9 +123,8 @@ def _lines(rows: list[dict[str, Any]]) -> Iterable[str]:
     yield summary(rows)
 
 
-def summary(rows: Iterable[dict[str, Any]]) -> str:
+def summary(rows: list[dict[str, Any]]) -> str:
     """How many were lost, and the rate of delivery."""
-    rows = list(rows)
     lost, lacking = (sum(row[name] for row in rows) for name in ("poll_only", "webhook_only"))
     both = sum(row["both"] for row in rows)
     rate = (

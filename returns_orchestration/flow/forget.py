@@ -210,8 +210,8 @@ class Forgetter:
     ) -> None:
         raw = self._lake.webhooks.read(entry)
         blank = blanked_bodies(raw, window, blanking, self._pipeline.reader)
-        # Another run may have read the earlier file, and publish its tables: they do not name these
-        # entries, the first or the second, so they are made again.
+        # Another run may have read the earlier file, before or after the first of two entries. Its
+        # tables do not name the second one, so they are made again.
         begun, ended = (
             journal.digest_of_inputs([entry.arguments, blank.write_json(), *more])
             for more in ((), ("replaced",))

@@ -393,16 +393,13 @@ class Lake:
             self.note_damaged(names, entry_path(entry))
             raise
 
-    def put_placed(self, names: Names, entry: Placed) -> bool:
-        """Put ``entry`` in the place of those of the same hour of receipt; False if it is there."""
+    def put_placed(self, names: Names, entry: Placed) -> None:
+        """Put ``entry`` in the place of those of the same hour of receipt. Idempotent."""
         placed = names.hour(Window.from_key(entry.period)).placed
         before = [one.path for one in placed if name_of_hour(one.came) == entry.hour]
-        if before == [entry.path]:
-            return False
         if entry.path not in before:
             self.put_entry(names, entry)
         self.remove_entries(names, [path for path in before if path != entry.path])
-        return True
 
     def _own_entry(self, names: Names, path: str) -> journal.Entry:
         """An entry that tables are made of; one that is damaged is noted first."""
