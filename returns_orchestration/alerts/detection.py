@@ -27,7 +27,9 @@ from returns_orchestration.alerts.kinds import (
     OfClaims,
     ReceiverSilent,
     Silence,
+    SpoolSetAside,
     Surge,
+    WebhooksLate,
     WebhooksLost,
     WebhooksRefused,
     of_claim,
@@ -175,7 +177,14 @@ def storage(at: Situation, detected: Detected) -> None:
 
 def webhooks(at: Situation, detected: Detected) -> None:
     """Receivers that are silent or refuse, and webhooks that do not come."""
-    kinds = (ReceiverSilent, NoWebhooks, WebhooksRefused, WebhooksLost)
+    kinds = (
+        ReceiverSilent,
+        SpoolSetAside,
+        NoWebhooks,
+        WebhooksRefused,
+        WebhooksLost,
+        WebhooksLate,
+    )
     if at.delivery is None:
         detected.unjudged |= {key for key in at.opened if KINDS[key.kind] in kinds}
         return
@@ -187,6 +196,9 @@ def webhooks(at: Situation, detected: Detected) -> None:
     if full is not None:
         since, why = full.last_not_stored or full.at, full.problem or "its spool is full"
         detected.add(ReceiverSilent(since=since, subject="storing", problem=why))
+    aside = at.delivery.set_aside
+    if aside is not None:
+        detected.add(SpoolSetAside(since=aside.since, file=aside.set_aside))
     refusing = delivery.refuses(notes, at.now)
     if refusing is not None:
         detected.add(
@@ -204,6 +216,10 @@ def webhooks(at: Situation, detected: Detected) -> None:
     if delivery.rate_is_too_low(both, lost, at.settings.webhook_expected):
         first = next(hour for hour in hours if hour.lost)
         detected.add(WebhooksLost(since=first.window.start, size=len(hours), both=both, lost=lost))
+    if at.delivery.are_late:
+        first = next(hour for hour in hours if hour.slow)
+        share = at.delivery.slow_share
+        detected.add(WebhooksLate(since=first.window.start, size=len(hours), share=share))
 
 
 def channels(at: Situation, detected: Detected) -> None:

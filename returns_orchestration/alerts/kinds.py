@@ -614,6 +614,47 @@ class WebhooksLost(Kind, frozen=True, kw_only=True):
         )
 
 
+class WebhooksLate(Kind, frozen=True, kw_only=True):
+    """Over a tenth of webhooks come an hour late, where most came within 5 minutes."""
+
+    name = "webhooks late"
+    usual_severity = "notice"
+    usual_page = "webhook_delivery_hourly"
+    inhibited_by = (NoWebhooks, ReceiverSilent)
+    share: float
+
+    def words(self) -> Words:
+        return Words(
+            f"{self.share:.0%} of webhooks come over an hour after the request",
+            f"In the newest {count(self.size, 'hour')} with returns in which the receiver "
+            "listened; most webhooks of the 14 days before came within 5 minutes. Polls bring "
+            "these returns meanwhile, so the numbers here are complete.",
+            "look at `lag_p90_s` in `webhook_delivery_hourly` for the hour in which it began, and "
+            "ask ClickPost.",
+            "Webhooks come as quickly as before",
+            "Nothing has to be done.",
+        )
+
+
+class SpoolSetAside(Kind, frozen=True, kw_only=True):
+    """The receiver could not read its spool of webhooks, moved it away and began a new one."""
+
+    name = "spool set aside"
+    usual_page = "webhooks_arrived"
+    file: str
+
+    def words(self) -> Words:
+        return Words(
+            "The spool of webhooks was damaged and is set aside",
+            f"It is the file {self.file}. Webhooks of its last minute may not be in the lake; "
+            "new ones are taken, and polls have every return.",
+            "look for the cause on the disk, then remove the file, and the files beside it whose "
+            "names begin alike. `returns-orchestration webhooks` lists what was lost.",
+            "The damaged spool of webhooks is gone",
+            "`returns-orchestration webhooks` lists what was lost meanwhile.",
+        )
+
+
 class DiskNearlyFull(Kind, frozen=True, kw_only=True):
     """Over 85 % of the bytes or inodes of the lake's or DAGSTER_HOME's disk are in use."""
 

@@ -101,8 +101,7 @@ class Alerts:
         look = Look(situation, self.lake, names, may_go_on, known)
         look.take_in(evaluations, Window(self.settings.start))
         if kept.watch.has_webhooks or storage is not None or last_tick is None:
-            lost_after = timedelta(hours=self.settings.webhook_lost_after_hours)
-            found = look_at_delivery(self.lake, names, now, lost_after)
+            found = look_at_delivery(self.lake, names, now, self.settings)
             kept.watch.has_webhooks = found is not None
             situation = replace(situation, delivery=found)
         done = step(state.incidents, detect(situation), now, self.settings.alert_policy)

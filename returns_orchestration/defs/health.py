@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +56,7 @@ def gather(settings: Settings, now: datetime) -> Facts:
         state = read_state(lake)
         opened = Counter(i.severity for i in state.incidents if i.is_open) if state else {}
         found["incidents"] = {severity: opened.get(severity, 0) for severity in SEVERITIES}
-        lost_after = timedelta(hours=settings.webhook_lost_after_hours)
-        found["delivery"] = look_at_delivery(lake, lake.names(), now, lost_after)
+        found["delivery"] = look_at_delivery(lake, lake.names(), now, settings)
     except ReturnsError as error:
         unread.append(error.cause)
     storage, faults = measure(settings)

@@ -375,7 +375,7 @@ class WebhookPipeline:
         facts = {
             "returns": found.height,
             "references": _distinct(polled, events),
-            **_facts(delivery),
+            **_facts(delivery, found),
         }
         done.matched[window] = self._publish(names, window, frames, made_of, facts)
 
@@ -439,7 +439,7 @@ class WebhookPipeline:
             day.date, rows, self._listened_in(names, day), self._rules.lost_after
         )
         frames = {tables.WEBHOOK_DELIVERY_DAILY.name: delivery}
-        facts = {"returns": rows.height, **_facts(delivery)}
+        facts = {"returns": rows.height, **_facts(delivery, rows)}
         done.days[day] = self._publish(names, day, frames, made_of, facts)
 
     def _publish(
@@ -505,9 +505,10 @@ def _distinct(polled: pl.DataFrame | None, events: pl.DataFrame) -> int:
     return len(of_polls.union(events.get_column(tables.REFERENCE.name)))
 
 
-def _facts(delivery: pl.DataFrame) -> dict[str, int]:
+def _facts(delivery: pl.DataFrame, found: pl.DataFrame) -> dict[str, int]:
     names = (*matches.VERDICTS, "deliveries", "doubled", "late", "listening_s")
-    return {name: int(delivery.get_column(name)[0]) for name in names}
+    counts = {name: int(delivery.get_column(name)[0]) for name in names}
+    return counts | matches.by_lag(found)
 
 
 def blanking_as_received(

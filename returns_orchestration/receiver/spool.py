@@ -59,6 +59,9 @@ DELETED_AT_ONCE: Final = 500
 FREED_AT_ONCE: Final = 2_500
 """Pages of 4 kB that are given back to the disk at once, for the same reason."""
 
+UNREADABLE: Final = ".unreadable-"
+"""Stands in the name of a spool that was set aside, before the time in milliseconds."""
+
 _SCHEMA: Final = """
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -129,8 +132,6 @@ class Spool:
         """Why nothing can be stored now; "" where all is well."""
         self.failures = 0
         """How often something could not be stored so far, refused deliveries included."""
-        self.set_aside: Path | None = None
-        """Where a spool that could not be read was moved to."""
 
     def __enter__(self) -> Self:
         """Open the spool, made where there is none. Raises SettingsError or SpoolUnwritable."""
@@ -155,6 +156,11 @@ class Spool:
         if not self._writer.is_alive():  # else the disk hangs, and so would closing the file
             self._disconnect()
         self._release_lock()
+
+    @property
+    def set_aside(self) -> Path | None:
+        """The newest spool that could not be read and still lies beside this one."""
+        return max(self.path.parent.glob(f"{self.path.name}{UNREADABLE}*[0-9]"), default=None)
 
     # ---- for the application
 
@@ -379,13 +385,13 @@ class Spool:
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorname", "") not in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
                 raise
-        place = self.path.with_name(f"{self.path.name}.unreadable-{time.time_ns() // 1_000_000}")
+        at = time.time_ns() // 1_000_000
+        place = self.path.with_name(f"{self.path.name}{UNREADABLE}{at}")
         for suffix in ("-wal", "-shm"):
             beside = self.path.with_name(f"{self.path.name}{suffix}")
             if beside.exists():
                 beside.replace(place.with_name(f"{place.name}{suffix}"))
         self.path.replace(place)
-        self.set_aside = place
         return self._open()
 
     def _open(self) -> sqlite3.Connection:

@@ -33,6 +33,10 @@ COMPARED: Final = {
 }
 """Columns of webhook_events to those of `returns` that mean the same and do not follow a status."""
 
+QUICK_S: Final = 300
+SLOW_S: Final = 3600
+"""Seconds from a return's request to its webhook, under and over which people are told."""
+
 READ: Final = (tables.REFERENCE.name, "first_polled_at", *COMPARED.values())
 
 
@@ -144,6 +148,19 @@ def _counts(
         "lag_max_s": [lags[-1] if lags else None],
         "rate": [both / decided if decided else None],
         "listening_s": [listening],
+    }
+
+
+def by_lag(found: pl.DataFrame) -> dict[str, int]:
+    """Returns whose webhook came, and of these the quick and the slow ones.
+
+    These counts can be added over hours, where percentiles cannot.
+    """
+    lag = found.get_column("lag_s").drop_nulls()
+    return {
+        "with_lag": lag.len(),
+        "under_5_minutes": int((lag < QUICK_S).sum()),
+        "over_1_hour": int((lag > SLOW_S).sum()),
     }
 
 

@@ -7,11 +7,11 @@ hours and the notes of the receivers. Called by the alerts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.window import Window, windows_between
+from returns_orchestration.window import Day, Window, windows_between
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.lake.webhooks import ReceiverNote
+    from returns_orchestration.settings import Settings
 
 HOURS: Final = 24
 """The decided hours that are judged together, the newest ones."""
@@ -33,6 +34,11 @@ Z: Final = 1.96
 ENOUGH: Final = 20
 """Lost webhooks from which none at all is no chance."""
 
+SLOW_SHARE: Final = 0.1
+USUAL_SHARE: Final = 0.5
+USUAL_DAYS: Final = 14
+"""Webhooks are late where over a tenth take an hour, and within 14 days most took 5 minutes."""
+
 SILENT_AFTER: Final = timedelta(minutes=5)
 ABANDONED_AFTER: Final = timedelta(days=7)
 """A receiver that was silent for so long is not expected back."""
@@ -43,21 +49,31 @@ REFUSED_FOR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """A compared hour whose lost webhooks are decided, and how long a receiver listened in it."""
+    """A compared hour whose lost webhooks are decided, and how long a receiver listened in it.
+
+    ``slow`` of the ``with_lag`` returns whose webhook came waited over an hour for it.
+    """
 
     window: Window
     both: int
     lost: int
     listening: int
+    with_lag: int = 0
+    slow: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The newest decided hours, oldest first, and what the receivers noted last."""
+    """The newest decided hours, oldest first, and what the receivers noted last.
+
+    ``usually_quick`` is whether most webhooks of the 14 days before came within 5 minutes; it is
+    read only where many are slow now.
+    """
 
     hours: Sequence[Hour]
     notes: Sequence[ReceiverNote]
     imported_until: Window | None = None
+    usually_quick: bool = False
 
     @property
     def judged(self) -> list[Hour]:
@@ -83,6 +99,22 @@ class Delivery:
         return sum(hour.lost for hour in self.judged)
 
     @property
+    def slow_share(self) -> float:
+        """The share of webhooks that came after over an hour; 0 where too few came to judge."""
+        came = sum(hour.with_lag for hour in self.judged)
+        return sum(hour.slow for hour in self.judged) / came if came >= ENOUGH else 0.0
+
+    @property
+    def are_late(self) -> bool:
+        """Whether webhooks come late that usually are quick."""
+        return self.slow_share > SLOW_SHARE and self.usually_quick
+
+    @property
+    def set_aside(self) -> ReceiverNote | None:
+        """The note of a receiver with an unreadable spool set aside; None for none."""
+        return next((note for note in self.notes if note.set_aside), None)
+
+    @property
     def waiting(self) -> int:
         """Deliveries in the receivers' spools, by their last notes."""
         return sum(note.waiting for note in self.notes)
@@ -94,9 +126,10 @@ class Delivery:
 
 
 def look_at_delivery(
-    lake: Lake, names: Names, now: datetime, lost_after: timedelta
+    lake: Lake, names: Names, now: datetime, settings: Settings
 ) -> Delivery | None:
     """What is known of webhooks; None where they never came. Raises LakeError."""
+    lost_after = timedelta(hours=settings.webhook_lost_after_hours)
     every = lake.webhooks.notes()
     notes = [note for note in every if now - note.at <= ABANDONED_AFTER]
     newest = Window.of(now - lost_after).previous
@@ -109,11 +142,30 @@ def look_at_delivery(
             facts = entry.facts if entry else {}
             if facts.get("both", 0) + facts.get("poll_only", 0):
                 listening = facts.get("listening_s", 0)
-                found.append(Hour(window, facts["both"], facts["poll_only"], listening))
+                lags = facts.get("with_lag", 0), facts.get("over_1_hour", 0)
+                found.append(Hour(window, facts["both"], facts["poll_only"], listening, *lags))
         window = window.next
     received = [window for window in names.hours() if names.hour(window).received]
     imported_until = max(received, default=None)
-    return Delivery(found, notes, imported_until) if found or notes else None
+    if not (found or notes):
+        return None
+    delivery = Delivery(found, notes, imported_until)
+    if delivery.slow_share <= SLOW_SHARE:
+        return delivery
+    today = Day.of(delivery.judged[0].window.start, settings.report_time_zone)
+    return replace(delivery, usually_quick=_were_quick(lake, names, today))
+
+
+def _were_quick(lake: Lake, names: Names, today: Day) -> bool:
+    """Whether most webhooks of the days before ``today`` came within 5 minutes."""
+    came = quick = 0
+    for ago in range(1, USUAL_DAYS + 1):
+        day = Day(today.date - timedelta(days=ago), today.zone)
+        entry = lake.made_or_none(day, names, "matched")
+        facts = entry.facts if entry else {}
+        came += facts.get("with_lag", 0)
+        quick += facts.get("under_5_minutes", 0)
+    return came >= ENOUGH and quick > USUAL_SHARE * came
 
 
 def rate_is_too_low(both: int, lost: int, expected: float) -> bool:

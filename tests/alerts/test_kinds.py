@@ -107,6 +107,8 @@ SAMPLES: list[Incident] = [
     incident(kinds.NoWebhooks, size=4, lost=61),
     incident(kinds.WebhooksRefused, refused=38, without_key=38),
     incident(kinds.WebhooksLost, size=24, both=376, lost=8),
+    incident(kinds.WebhooksLate, 20, size=24, share=0.18),
+    incident(kinds.SpoolSetAside, 9, file="/var/lib/returns/webhook_spool.db.unreadable-17"),
     of_claim_named("every_webhook_can_be_used", "rejected_webhooks", "3 webhooks cannot be used"),
     of_claim_named(
         "polls_have_every_return_of_a_webhook",

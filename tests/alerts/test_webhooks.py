@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pytest
 from alerts.conftest import START, Desk, evaluated, hour
 from state.test_delivery import note
 
 from returns_orchestration import tables
 from returns_orchestration.stages.rules import Rules
+from returns_orchestration.window import Day
 
 
 def compared(desk: Desk, first: int, last: int, both: int, lost: int, **facts: int) -> None:
@@ -107,3 +110,52 @@ def test_failed_checks_of_webhooks_have_kinds_of_their_own(desk: Desk) -> None:
         "[problem] Webhooks come that cannot be used",
         "[urgent] Polls lack returns that webhooks brought",
     ]
+
+
+def quick_days(desk: Desk, until: int, quick: int) -> None:
+    """The 20 days before ``until`` had webhooks; of 100 a day so many came within 5 minutes."""
+    names = desk.lake.names()
+    for ago in range(1, 21):
+        day = Day.of(hour(until).start - timedelta(days=ago), ZoneInfo("UTC"))
+        desk.lake.publish(
+            names,
+            day,
+            {tables.WEBHOOK_DELIVERY_DAILY.name: tables.WEBHOOK_DELIVERY_DAILY.empty()},
+            inputs="0a" * 6,
+            rules=Rules.of_today().webhooks,
+            made_of=[],
+            facts={"with_lag": 100, "under_5_minutes": quick},
+        )
+
+
+def test_webhooks_that_were_quick_and_come_late_are_a_notice(desk: Desk) -> None:
+    quick_days(desk, 0, 60)
+    compared(desk, 0, 30, 16, 0, with_lag=16, over_1_hour=1)
+    compared(desk, 30, 40, 16, 0, with_lag=16, over_1_hour=5)
+    compared(desk, 40, 70, 16, 0, with_lag=16, over_1_hour=0)
+    live(desk, 36)
+    assert desk.sent == []
+    live(desk, 10)
+    assert [title[:47] for title in desk.titles] == [
+        "[notice] 10% of webhooks come over an hour afte"
+    ]
+    live(desk, 30)
+    assert desk.titles[1:] == ["[resolved] Webhooks come as quickly as before"]
+
+
+@pytest.mark.parametrize(("quick", "came", "slow"), [(40, 16, 8), (60, 1, 1)])
+def test_webhooks_that_were_never_quick_or_are_few_are_no_incident(
+    desk: Desk, quick: int, came: int, slow: int
+) -> None:
+    quick_days(desk, 0, quick)
+    compared(desk, 0, 19, came, 0, with_lag=came, over_1_hour=slow)
+    live(desk, 19)
+    assert desk.sent == []
+
+
+def test_a_spool_set_aside_is_told_until_it_is_removed(desk: Desk) -> None:
+    live(desk, 1, set_aside="/var/lib/spool.db.unreadable-17")
+    assert desk.titles == ["[problem] The spool of webhooks was damaged and is set aside"]
+    assert "/var/lib/spool.db.unreadable-17" in desk.sent[0][1].text
+    live(desk, 1)
+    assert desk.titles[1:] == ["[resolved] The damaged spool of webhooks is gone"]

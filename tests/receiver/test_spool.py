@@ -131,6 +131,11 @@ def test_a_spool_that_cannot_be_read_is_set_aside(path: Path, damage: str) -> No
         assert spool.set_aside is not None
         assert spool.set_aside.read_bytes() == content
         assert spool.instance != first.instance
+    with Spool(path, CAP) as spool:
+        aside = spool.set_aside
+        assert aside is not None
+        aside.unlink()
+        assert spool.set_aside is None
 
 
 def test_too_many_that_wait_are_refused(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
