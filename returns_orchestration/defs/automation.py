@@ -63,6 +63,12 @@ REPOLL_JOB: Final = "repoll"
 MEASURE_LATENESS: Final = "measure_lateness"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
+LOST: Final = {"returns_orchestration/lost": "true"}
+LOST_AT_TAG: Final = "returns_orchestration/lost_at"
+"""On a run that `lost_runs` has ended, and when: its end says nothing about its hours."""
+
+LOST_RUNS: Final = 20
+"""The newest lost runs that are looked at: a restart leaves one or two."""
 
 
 def hourly_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not public
@@ -161,6 +167,7 @@ def healing_sensor(
         if memory.is_of(rules):
             pipeline.lake.skip_format_check()
         memory.wake_on_change(rules, now)
+        memory.wake_lost(_lost(context.instance, keys), now)
         memory.look_again_on_change(" ".join(Rules.of_today()))
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
         hours = memory.hours
@@ -235,6 +242,7 @@ def repoll_sensor(
         if memory.is_of(rules):
             pipeline.lake.skip_format_check()
         memory.wake_on_change(rules, now)
+        memory.wake_lost(_lost(context.instance, keys), now)
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         # Of the hours in the cursor, only those that seem due are looked up in the lake.
@@ -330,17 +338,32 @@ def _busy(instance: dg.DagsterInstance, keys: Keys) -> set[Window]:
     """The hours of all runs that are queued or under way, automatic or manual."""
     busy: set[Window] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)):
-        if not keys.is_run(run, (HOURLY_JOB, REPOLL_JOB), HOURLY):
-            continue
-        start = run.tags.get("dagster/asset_partition_range_start")
-        end = run.tags.get("dagster/asset_partition_range_end")
-        single = run.tags.get("dagster/partition")
-        if start and end:
-            busy |= set(windows_between(Window.from_key(start).start, Window.from_key(end).end))
-        elif single and run.job_name == HOURLY_JOB:
-            busy.add(Window.from_key(single))
-        busy |= {Window.from_key(key) for key in json.loads(run.tags.get(HOURS_TAG, "[]"))}
+        if keys.is_run(run, (HOURLY_JOB, REPOLL_JOB), HOURLY):
+            busy |= _hours_of(run)
     return busy
+
+
+def _lost(instance: dg.DagsterInstance, keys: Keys) -> dict[Window, datetime]:
+    """The hours of runs that were lost lately, and when the last of these was ended."""
+    lost: dict[Window, datetime] = {}
+    for run in instance.get_runs(dg.RunsFilter(tags=LOST), limit=LOST_RUNS):
+        if keys.is_run(run, (HOURLY_JOB, REPOLL_JOB), HOURLY):
+            at = datetime.fromisoformat(run.tags[LOST_AT_TAG])
+            lost |= {window: max(at, lost.get(window, at)) for window in _hours_of(run)}
+    return lost
+
+
+def _hours_of(run: dg.DagsterRun) -> set[Window]:
+    """The hours that a run asks for, by its tags."""
+    found = {Window.from_key(key) for key in json.loads(run.tags.get(HOURS_TAG, "[]"))}
+    start = run.tags.get("dagster/asset_partition_range_start")
+    end = run.tags.get("dagster/asset_partition_range_end")
+    single = run.tags.get("dagster/partition")
+    if start and end:
+        found |= set(windows_between(Window.from_key(start).start, Window.from_key(end).end))
+    elif single and run.job_name == HOURLY_JOB:
+        found.add(Window.from_key(single))
+    return found
 
 
 def _run_key(what: str, hours: Iterable[Window], choice: Choice) -> str:

@@ -5,7 +5,7 @@ restart of the machine, or where a command was killed, the run stays under way i
 hours count as busy, its backfill waits, and as it holds the one place of the pool no other run
 starts. A run that a code server of `serve` has started ends with it, so after a restart it is ended
 at once; of another one only its silence shows that it is gone. The hours that the run had landed
-are kept; the rest is asked for like any missing hour.
+are kept; the rest is asked for again at once, since nothing is known against it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from returns_orchestration.defs.automation import HOURLY_JOB, REPOLL_JOB
+from returns_orchestration.defs.automation import HOURLY_JOB, LOST, LOST_AT_TAG, REPOLL_JOB
 from returns_orchestration.defs.instance import IN_PROGRESS
 from returns_orchestration.defs.registry import DAILY, HOURLY
 
@@ -55,8 +55,9 @@ def lost_runs_sensor(clock: Callable[[], datetime], keys: Keys) -> dg.SensorDefi
         description="Ends runs of this project whose process is gone, as after a restart.",
     )
     def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        lost = list(_lost(context.instance, clock(), keys))
-        ended = [_end(context.instance, run, words) for run, words in lost]
+        now = clock()
+        lost = list(_lost(context.instance, now, keys))
+        ended = [_end(context.instance, run, words, now) for run, words in lost]
         return dg.SkipReason(f"Ended: {', '.join(ended)}." if ended else "No run is lost.")
 
     return lost_runs
@@ -93,7 +94,8 @@ def _last_sign(instance: dg.DagsterInstance, record: dg.RunRecord) -> datetime:
     return datetime.fromtimestamp(newest[0].event_log_entry.timestamp, UTC)
 
 
-def _end(instance: dg.DagsterInstance, run: dg.DagsterRun, words: str) -> str:
+def _end(instance: dg.DagsterInstance, run: dg.DagsterRun, words: str, now: datetime) -> str:
+    instance.add_run_tags(run.run_id, LOST | {LOST_AT_TAG: now.isoformat()})
     if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, words)
     else:

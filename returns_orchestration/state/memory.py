@@ -15,6 +15,8 @@ from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from returns_orchestration.state.due import Choice
 
 ROUND: Final = timedelta(days=6)
@@ -101,6 +103,17 @@ class Memory:
         if rules != self._rules:
             self._rules = rules
             self.attempts = {w: attempt.awake(now) for w, attempt in self.attempts.items()}
+
+    def wake_lost(self, lost: Mapping[Window, datetime], now: datetime) -> None:
+        """End the wait of hours whose first attempt was lost with its process.
+
+        ``lost`` gives when that was noticed. A second attempt that is lost, too, may be the cause,
+        as of a machine that it fills: its hours wait like those of any failed attempt.
+        """
+        for window, at in lost.items():
+            attempt = self.attempts.get(window)
+            if attempt is not None and attempt.tries == 1 and at >= attempt.since:
+                self.attempts[window] = attempt.awake(now)
 
     def look_again_on_change(self, made_by: str) -> None:
         """Forget which hours are complete where tables are made by other rules now.

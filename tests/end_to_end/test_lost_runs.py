@@ -13,8 +13,12 @@ from support.mortal_run import execute, run_and_kill
 from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.automation import LOST, LOST_AT_TAG
 from returns_orchestration.defs.instance import open_instance, range_tags
 from returns_orchestration.defs.lost_runs import CODE_SERVER_SINCE, SILENCE
+from returns_orchestration.state import due
+from returns_orchestration.state.hour_index import HourIndex
+from returns_orchestration.state.memory import Memory
 
 WINDOWS = hours("2026-11-07T00:00", "2026-11-07T14:00")
 LANDED, HANGING = WINDOWS[:6], WINDOWS[6:]
@@ -37,9 +41,10 @@ class Killed:
         world.simulator.faults = []
         world.simulator.forget()
 
-    def tick(self, name: str) -> dg.SensorExecutionData:
+    def tick(self, name: str, cursor: str | None = None) -> dg.SensorExecutionData:
         repository = self.definitions.get_repository_def()
-        with dg.build_sensor_context(self.instance, repository_def=repository) as context:
+        given = {"repository_def": repository, "cursor": cursor}
+        with dg.build_sensor_context(self.instance, **given) as context:
             return repository.get_sensor_def(name).evaluate_tick(context)
 
     def asked(self) -> list[str]:
@@ -91,6 +96,25 @@ def test_a_run_that_ended_with_its_code_server_is_ended_at_once(
     monkeypatch.setenv(CODE_SERVER_SINCE, after)
     killed.tick("lost_runs")
     assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+
+
+def test_hours_of_a_first_run_that_was_lost_are_asked_for_at_once(killed: Killed) -> None:
+    chosen = due.choose(WINDOWS, WINDOWS, {}, (), NOW, len(WINDOWS))
+    rules = killed.world.settings.digest()
+    cursor = Memory(HourIndex(), chosen.attempts, rules=rules).write()
+    killed.now = NOW + timedelta(minutes=2)
+    assert not killed.tick("missing_hours", cursor).run_requests
+    (run,) = killed.instance.get_runs()
+    killed.instance.report_run_failed(run, "It failed.")
+    waiting = killed.tick("missing_hours", cursor)
+    assert not waiting.run_requests, waiting.skip_message
+    killed.instance.add_run_tags(run.run_id, LOST | {LOST_AT_TAG: killed.now.isoformat()})
+    found = killed.tick("missing_hours", cursor)
+    (request,) = found.run_requests or []
+    due_now = range_tags(WINDOWS[:-1])  # the newest is yet left to `live_hour`
+    assert {key: request.tags[key] for key in due_now} == due_now
+    killed.now += timedelta(minutes=1)
+    assert not killed.tick("missing_hours", found.cursor).run_requests, "their second run waits"
 
 
 def test_a_run_that_was_killed_while_the_clock_was_ahead_is_ended_too(killed: Killed) -> None:

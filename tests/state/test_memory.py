@@ -75,6 +75,19 @@ def test_every_hour_is_retried_once_after_a_change_of_settings_or_package() -> N
     assert again.attempts == awake
 
 
+def test_hours_whose_first_attempt_was_lost_are_asked_for_at_once_and_only_once() -> None:
+    first = Attempt.after(None, NOW)
+    second = Attempt.after(first, NOW + MINUTE)
+    memory = Memory(HourIndex(), {HOURS[0]: first, HOURS[1]: second, HOURS[2]: first})
+    noticed = dict.fromkeys(HOURS[:2], NOW + MINUTE) | {HOURS[2]: NOW - MINUTE, HOURS[5]: NOW}
+    memory.wake_lost(noticed, NOW + 2 * MINUTE)
+    assert memory.attempts == {
+        HOURS[0]: replace(first, again_at=NOW + 2 * MINUTE),
+        HOURS[1]: second,
+        HOURS[2]: first,
+    }
+
+
 def test_after_a_change_of_rules_every_hour_is_looked_at_again_newest_first() -> None:
     memory = Memory(HourIndex(), {HOURS[1]: WAITING}, made_by="one")
     memory.hours.complete.add(HOURS[2:9])
