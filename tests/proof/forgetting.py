@@ -1,8 +1,10 @@
 """`forget` is killed again and again; then nobody it was given is in any file, and all counts stay.
 
 A lake of two days and two rounds of polls, with records that cannot be used and a damaged poll in
-quarantine. People are named by reference, address or number. Afterwards `verify` finds nothing,
-`rebuild` writes the same bytes, and polls that serve the same people again do not bring them back.
+quarantine, and with webhooks, of which some wait in the receiver's spool. People are named by
+reference, address or number. Afterwards `verify` finds nothing, `rebuild` writes the same bytes,
+and neither polls that serve the same people again nor later webhooks bring them back. The counts
+are those of another lake, which has had the same polls and webhooks and knows nothing of `forget`.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -23,11 +26,18 @@ from proof.result import Result
 from proof.search import ANYWHERE, Search
 from proof.warm import TOO_LONG, Warm, said
 from support.lakes import tables_of
+from support.receivers import spooled
+from support.webhooks import received
 from support.world import World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.simulator import Simulator, SimulatorOptions
+from returns_orchestration.simulator import (
+    Simulator,
+    SimulatorOptions,
+    WebhookOptions,
+    Webhooks,
+)
 from returns_orchestration.stages.erasure import PERSONAL_COLUMNS
 from returns_orchestration.window import Window
 
@@ -35,6 +45,9 @@ HOURS = hours("2026-11-06T00:00", "2026-11-08T00:00")
 FEWEST_HOURS = 8
 RETURNS_FOR_A_KILL = 100
 PEOPLE = 20
+LATER_SHARE = 0.2
+"""Of the webhooks: half of these wait in the spool meanwhile, half come when all is done."""
+
 ANYWHERE_SHARE = 0.2
 AFTER_A_STEP = 0.1
 """Seconds; a poll is blanked in a hundredth of one, and an hour made in a few."""
@@ -62,10 +75,14 @@ def forgotten(kills: int, seed: int) -> Result:
     with tempfile.TemporaryDirectory() as name, simulator.running() as base_url:
         world = World(Path(name), simulator, base_url)
         result.faults += _filled(world, commands, windows, dice)
+        later = _received(world, windows, dice)
+        span = _received_in(windows)
+        result.faults += filter(None, [commands.run(world, "rebuild", *span)])
         given, canaries = _people(world, dice)
         if not any("_quarantine" in file for file in _found(world, canaries)):
             result.faults.append("the search does not find who is there")
-        before = _counted(world)
+        before = _of_another_lake(world, commands, span, later)
+        spooled(world.settings.spool, later[::2])
         arguments = ["forget"]
         for kind, values in given.items():
             (world.folder / kind).write_text("\n".join(values))
@@ -75,11 +92,12 @@ def forgotten(kills: int, seed: int) -> Result:
             result.tried += was_killed
             at_work += was_killed and _journal(world) != before_it
         result.faults += filter(None, [commands.run(world, *arguments)])
-        result.faults += _wrong(world, commands, windows, canaries, before)
-        returns, records = before["returns"].height, before["raw_returns"].height
+        result.faults += _wrong(world, commands, windows, canaries, before, later[1::2])
+        rows = {name: f"{before[name].height:,}" for name in before}
     result.notes = (
-        f"{sum(map(len, given.values()))} people in {returns:,} returns and {records:,} records; "
-        f"{at_work} kills after a step of the erasure"
+        f"{sum(map(len, given.values()))} people in {rows['returns']} returns, "
+        f"{rows['raw_returns']} records and {rows['raw_webhooks']} webhooks, {len(later):,} of "
+        f"them in the spool or later; {at_work} kills after a step of the erasure"
     )
     return result
 
@@ -101,6 +119,44 @@ def _filled(
     commands.run(world, "rebuild", *span)  # which exits with 1: that hour is to be polled again
     yield from filter(None, [commands.run(world, "backfill", *span)])
     yield from filter(None, [commands.run(world, "rebuild", *span)])  # for the table of all time
+
+
+def _received_in(windows: list[Window]) -> tuple[str, str]:
+    """The span in which webhooks about returns of ``windows`` came: an hour more."""
+    return windows[0].text, windows[-1].next.next.text
+
+
+def _received(
+    world: World, windows: list[Window], dice: random.Random
+) -> list[tuple[datetime, bytes]]:
+    """Put most webhooks of all returns into the lake; gives the others, to be received later."""
+    options = WebhookOptions(twice=0.1, states=False)
+    events = Webhooks(world.simulator.dataset, options).of_returns(
+        windows[0].start, windows[-1].end
+    )
+    sent = [(at, event.body) for event in events for at in event.sent_at]
+    for at, body in dice.sample(sent, 9):
+        (email,) = dice.sample(sorted(set(EMAIL.findall(body.decode()))) or [""], 1)
+        sent.append((at, f"no JSON, from {email}".encode()))
+    sent.sort()
+    later = [one for one in sent if dice.random() < LATER_SHARE]
+    received(Lake(open_store(str(world.lake))), *(one for one in sent if one not in later))
+    return later
+
+
+def _of_another_lake(
+    world: World,
+    commands: Warm,
+    span: tuple[str, str],
+    later: Sequence[tuple[datetime, bytes]],
+) -> dict[str, pl.DataFrame]:
+    """What the tables hold where nobody is forgotten."""
+    with tempfile.TemporaryDirectory() as name:
+        other = World(Path(name), world.simulator, world.base_url)
+        shutil.copytree(world.lake, other.lake)
+        received(Lake(open_store(str(other.lake))), *later, instance="00000001")
+        assert not (fault := commands.run(other, "rebuild", *span)), fault
+        return _counted(other)
 
 
 def _people(world: World, dice: random.Random) -> tuple[dict[str, list[str]], list[str]]:
@@ -140,11 +196,27 @@ def _found(world: World, canaries: list[str]) -> list[str]:
 
 def _counted(world: World) -> dict[str, pl.DataFrame]:
     """The tables, without what may be blanked in them."""
-    found = {table.name: world.scan(table.name) for table in tables.MADE_HOURLY + tables.MADE_DAILY}
+    made = (
+        *tables.MADE_HOURLY,
+        *tables.MADE_DAILY,
+        *tables.WEBHOOKS_RECEIVED,
+        *tables.WEBHOOKS_MATCHED,
+        *tables.WEBHOOKS_DAILY,
+    )
+    found = {table.name: world.scan(table.name) for table in made}
+    found["raw_webhooks"] = _of_any_receiver(world.scan("raw_webhooks"))
+    found["rejected_webhooks"] = _of_any_receiver(found["rejected_webhooks"])
+    found["webhook_events"] = found["webhook_events"].drop("remark", "quality", strict=False)
     found["raw_returns"] = world.scan("raw_returns").drop("record")
     found["returns"] = found["returns"].drop(PERSONAL_COLUMNS, "quality")
     found["rejected_returns"] = found["rejected_returns"].drop("record")
     return found
+
+
+def _of_any_receiver(deliveries: pl.DataFrame) -> pl.DataFrame:
+    personal = ["body", "encoding"]
+    plain = deliveries.drop("instance", "position", *personal)
+    return plain.sort(plain.columns)
 
 
 def _journal(world: World) -> set[str]:
@@ -171,25 +243,25 @@ def _wrong(
     windows: list[Window],
     canaries: list[str],
     before: dict[str, pl.DataFrame],
+    later: Sequence[tuple[datetime, bytes]],
 ) -> Iterator[str]:
-    span = windows[0].text, windows[-1].next.text
     yield from (f"still there: {file}" for file in _found(world, canaries))
-    yield from _changed(before, _counted(world))
     if Lake(open_store(str(world.lake))).receipts.open():
         yield "a receipt is open"
     yield from (finding.text for finding in findings(world))
     made = tables_of(world.files())
-    yield from filter(None, [commands.run(world, "rebuild", *span)])
+    yield from filter(None, [commands.run(world, "rebuild", *_received_in(windows))])
     yield from (
         f"`rebuild` writes {path}" for path, _ in made.items() ^ tables_of(world.files()).items()
     )
-    polled = world.scan("raw_returns").height
+    polled, span = world.scan("raw_returns").height, (windows[0].text, windows[-1].next.text)
     yield from filter(None, [commands.run(world, "backfill", *span, "--repoll")])
+    spooled(world.settings.spool, later)
+    yield from () if "Blanked 0 records" in _again(world, commands) else ("`forget` found more",)
     yield from (f"brought back: {file}" for file in _found(world, canaries))
     yield from _changed(before, _counted(world))
     if world.scan("raw_returns").height != polled:
         yield "a poll that brought nothing new was kept"
-    yield from () if "Blanked 0 records" in _again(world, commands) else ("`forget` found more",)
 
 
 def _again(world: World, commands: Warm) -> str:

@@ -21,6 +21,7 @@ from proof import (
     growth,
     kills,
     life,
+    losses,
     mending,
     network,
     odd_requests,
@@ -75,6 +76,16 @@ PROOFS = (
         short=6,
         long=300,
         minutes=5,
+    ),
+    Proof(
+        "losses",
+        "Normal traffic of webhooks raises no alert, and a loss of 5 % raises one within a day",
+        "400 returns a day, 1 of 1,000 webhooks lost, polls, tables and alerts each hour; then 5 %",
+        losses.told_of_losses,
+        "days",
+        short=1,
+        long=14,
+        minutes=4,
     ),
     Proof(
         "redelivery",
@@ -260,7 +271,8 @@ PROOFS = (
     Proof(
         "forget",
         "A person who was forgotten is in no file, and every count stays",
-        "SIGKILL during `forget`; then files searched, tables compared, rebuilt, polled again",
+        "SIGKILL during `forget`; then files searched, tables compared, rebuilt; polls and webhooks "
+        "bring the person again",
         forgetting.forgotten,
         "SIGKILLs",
         short=4,

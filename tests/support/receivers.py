@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -15,6 +17,7 @@ from returns_orchestration import tables
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.lake.webhooks import body_of
 from returns_orchestration.receiver.serving import Address, serve
+from returns_orchestration.receiver.spool import Delivery, Spool
 
 KEY = "key-of-clickpost"
 
@@ -82,6 +85,19 @@ def listening(
     finally:
         stop.set()
         thread.join()
+
+
+def spooled(path: Path, webhooks: Iterable[tuple[datetime, bytes]]) -> None:
+    """Leave ``webhooks`` in a spool, as a receiver that was killed right after its answers."""
+
+    async def fill(spool: Spool) -> None:
+        loop = asyncio.get_running_loop()
+        for at, body in webhooks:
+            delivery = Delivery(round(at.timestamp() * 1e6), "application/json", False, body)  # noqa: FBT003
+            assert await spool.put(delivery, loop)
+
+    with Spool(path, 1_000_000_000) as spool:
+        asyncio.run(fill(spool))
 
 
 def deliveries(lake: Path | str) -> pl.DataFrame:
