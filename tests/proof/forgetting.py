@@ -92,7 +92,9 @@ def forgotten(kills: int, seed: int) -> Result:
             result.tried += was_killed
             at_work += was_killed and _journal(world) != before_it
         result.faults += filter(None, [commands.run(world, *arguments)])
-        result.faults += _wrong(world, commands, windows, canaries, before, later[1::2])
+        result.faults += _wrong(world, commands, windows, canaries)
+        spooled(world.settings.spool, later[1::2])
+        result.faults += _brought_back(world, commands, windows, canaries, before)
         rows = {name: f"{before[name].height:,}" for name in before}
     result.notes = (
         f"{sum(map(len, given.values()))} people in {rows['returns']} returns, "
@@ -238,12 +240,7 @@ def _was_killed(world: World, commands: Warm, arguments: list[str], dice: random
 
 
 def _wrong(
-    world: World,
-    commands: Warm,
-    windows: list[Window],
-    canaries: list[str],
-    before: dict[str, pl.DataFrame],
-    later: Sequence[tuple[datetime, bytes]],
+    world: World, commands: Warm, windows: list[Window], canaries: list[str]
 ) -> Iterator[str]:
     yield from (f"still there: {file}" for file in _found(world, canaries))
     if Lake(open_store(str(world.lake))).receipts.open():
@@ -254,9 +251,18 @@ def _wrong(
     yield from (
         f"`rebuild` writes {path}" for path, _ in made.items() ^ tables_of(world.files()).items()
     )
+
+
+def _brought_back(
+    world: World,
+    commands: Warm,
+    windows: list[Window],
+    canaries: list[str],
+    before: dict[str, pl.DataFrame],
+) -> Iterator[str]:
+    """What is wrong after polls and webhooks that bring the same people again."""
     polled, span = world.scan("raw_returns").height, (windows[0].text, windows[-1].next.text)
     yield from filter(None, [commands.run(world, "backfill", *span, "--repoll")])
-    spooled(world.settings.spool, later)
     yield from () if "Blanked 0 records" in _again(world, commands) else ("`forget` found more",)
     yield from (f"brought back: {file}" for file in _found(world, canaries))
     yield from _changed(before, _counted(world))

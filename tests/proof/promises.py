@@ -271,8 +271,8 @@ PROOFS = (
     Proof(
         "forget",
         "A person who was forgotten is in no file, and every count stays",
-        "SIGKILL during `forget`; then files searched, tables compared, rebuilt; polls and webhooks "
-        "bring the person again",
+        "SIGKILL during `forget`; then files searched, tables compared, rebuilt; later polls and "
+        "webhooks bring the person again",
         forgetting.forgotten,
         "SIGKILLs",
         short=4,
