@@ -170,8 +170,9 @@ class Webhooks:
         return from_micros(at) + wait + more
 
     def _body(self, planned: PlannedReturn, at: Micros, *, wraps: bool) -> bytes:
-        progress = self._dataset.options.progress
-        record = records_of(planned, contents_of(planned), 0, at, self._zone, progress=progress)[-1]
+        progress, contents = self._dataset.options.progress, contents_of(planned)
+        plain = planned._replace(oddity="")  # oddities are of the API's records
+        record = records_of(plain, contents, 0, at, self._zone, progress=progress)[-1]
         payload: dict[str, Any] = record["webhook_payload"]
         payload["notification_event_id"] = payload["notification_event"]
         if not wraps:

@@ -95,6 +95,12 @@ def test_both_shapes_hold_the_payload() -> None:
     assert all(b'"internal"' in event.body for event in sent(shape="wrapped"))
 
 
+def test_the_webhooks_of_odd_records_are_plain() -> None:
+    events = sent(SimulatorOptions(returns_per_hour=100, rhythm=False, oddities=1.0), shape="bare")
+    assert {json.loads(event.body)["notification_event_id"] for event in events} >= {11}
+    assert all(json.loads(event.body)["additional"]["is_rvp"] for event in events)
+
+
 def test_what_polls_cannot_use_has_no_webhook() -> None:
     options = SimulatorOptions(returns_per_hour=20, rhythm=False, unusable=0.5)
     usable = [
