@@ -11,7 +11,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.supervisor import INSTALLED, SCRIPT, UNITS, materialized, supervised, wait_for
+from proof.freshness import Receiving
+from support.receivers import bodies
+from support.supervisor import (
+    INSTALLED,
+    RECEIVER,
+    SCRIPT,
+    UNITS,
+    materialized,
+    supervised,
+    wait_for,
+)
 from support.world import World
 
 from returns_orchestration.window import Window, last_settled, windows_between
@@ -59,7 +69,7 @@ def commands() -> list[str]:
 def test_a_dagster_home_deleted_under_running_services_comes_back(
     new_world: Callable[..., World],
 ) -> None:
-    """Every hour is reported to the new one, without a request."""
+    """Every hour is reported to the new one, without a request; a webhook is not lost either."""
     port = 3912
     newest = last_settled(datetime.now(UTC), timedelta(minutes=10))
     start = Window.from_number(newest.number - 3)
@@ -71,14 +81,20 @@ def test_a_dagster_home_deleted_under_running_services_comes_back(
         },
         returns_per_hour=2,
     )
+    receiving = Receiving(world)
     home = Path(world.environment_of_processes["DAGSTER_HOME"])
     with supervised(world, port) as supervisor:
         wait_for("4 hours are complete", lambda: materialized(port) >= 4)
+        wait_for("the receiver answers", lambda: receiving.is_up)
         asked = set(world.asked())
         before = len(world.asked())
+        body = receiving.post("OF-A-WEBHOOK")
         shutil.rmtree(home)
-        wait_for("each part has begun anew", lambda: min(supervisor.starts.values()) >= 2)
+        starts = supervisor.starts  # the receiver needs no DAGSTER_HOME
+        of_dagster = starts.keys() - {RECEIVER}
+        wait_for("each has begun anew", lambda: all(starts[part] >= 2 for part in of_dagster))
         wait_for("the hours are reported again", lambda: materialized(port) >= 4)
+        wait_for("the webhook is in the lake", lambda: bodies(world.lake) == [body])
         again = [start for start in world.asked()[before:] if start in asked]
         assert not again
     hours = windows_between(start.start, newest.end)
