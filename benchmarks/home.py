@@ -1,9 +1,9 @@
 """DAGSTER_HOME with years of hours before and after `prune`: `python -m benchmarks.home [HOURS]`.
 
-One hour is polled by the simulator and stored by a real run of all assets and checks. Its rows in
-Dagster's tables are then copied to every other hour, each in a run of its own, as they would be
-after years of unattended operation without pruning. What Dagster shows of the hours is compared,
-after `dagster instance migrate`, too.
+One hour is polled by the simulator and stored by a real run of all assets and checks; webhooks of
+its returns come, too, and a run makes their tables. Its rows in Dagster's tables are then copied to
+every other hour, each in runs of its own, as they would be after years of unattended operation
+without pruning. What Dagster shows of the hours is compared, after `dagster instance migrate`, too.
 """
 
 from __future__ import annotations
@@ -23,14 +23,20 @@ import dagster as dg
 import typer
 
 from benchmarks.site import ROOT, Site
+from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.health import bytes_in
 from returns_orchestration.defs.instance import open_instance
-from returns_orchestration.defs.registry import HOURLY
+from returns_orchestration.defs.registry import HOURLY, WEBHOOKS_HOURLY
+from returns_orchestration.defs.webhooks import JOB
+from returns_orchestration.lake import Lake, open_store
+from returns_orchestration.lake.webhooks import Webhook
+from returns_orchestration.simulator import Dataset, SimulatorOptions, WebhookOptions, Webhooks
 from returns_orchestration.state.health import home_limit
 from returns_orchestration.window import Window, windows_between
 
 YEARS = 5
 YEAR_HOURS = 8_760
+RETURNS = 20
 PART = 500
 """Hours that are copied in one transaction."""
 
@@ -44,13 +50,14 @@ def main(hours: int = YEARS * YEAR_HOURS) -> int:
     windows = list(windows_between(newest.start - (hours - 1) * timedelta(hours=1), newest.end))
     with tempfile.TemporaryDirectory(dir=ROOT / "data", prefix="bench-home-") as folder:
         site = Site(Path(folder) / "site", {"RETURNS_START": windows[0].start.isoformat()})
-        with Site(Path(folder) / "simulator").simulator("--returns", "20") as base_url:
+        with Site(Path(folder) / "simulator").simulator("--returns", str(RETURNS)) as base_url:
             site.variables.update(
                 CLICKPOST_BASE_URL=base_url,
                 CLICKPOST_KEY="simulator-key",
                 CLICKPOST_USER_NAME="simulator-user",
             )
             site.product("backfill", windows[-1].text, windows[-1].next.text).or_die()
+            _receive(site, windows[-1])
         _copy(site, windows)
         with site.entered(), open_instance(site.settings) as instance:
             before = _shown(instance)
@@ -72,6 +79,21 @@ def main(hours: int = YEARS * YEAR_HOURS) -> int:
     return 0 if same and after < limit else 1
 
 
+def _receive(site: Site, window: Window) -> None:
+    """Webhooks of the returns of ``window``, and a run of their tables, as the sensor starts it."""
+    dataset = Dataset(SimulatorOptions(returns_per_hour=RETURNS))
+    events = Webhooks(dataset, WebhookOptions(states=False)).of_returns(window.start, window.end)
+    sent = sorted((at, event.body) for event in events for at in event.sent_at if at < window.end)
+    deliveries = [
+        Webhook(number, at, "application/json", redelivered=False, body=body)
+        for number, (at, body) in enumerate(sent, 1)
+    ]
+    Lake(open_store(str(site.lake))).webhooks.put("00000001", deliveries)
+    with site.entered(), open_instance(site.settings) as instance:
+        job = build_defs(site.settings).resolve_job_def(JOB)
+        job.execute_in_process(instance=instance)
+
+
 def _copy(site: Site, windows: list[Window]) -> None:
     """Give every other hour the rows of the newest, in a run of its own."""
     last = windows[-1]
@@ -81,20 +103,21 @@ def _copy(site: Site, windows: list[Window]) -> None:
         closing(sqlite3.connect(site.home / "history" / "runs.db")) as runs,
     ):
         template = {table: _rows(events, table) for table in TABLES}
-        (run,) = [row for row in _rows(runs, "runs") if row["pipeline_name"] == "__ASSET_JOB"]
-        tags = [row for row in _rows(runs, "run_tags") if row["run_id"] == run["run_id"]]
+        ended, tags = _rows(runs, "runs"), _rows(runs, "run_tags")
         shift = max(row["id"] for row in template["event_logs"])
         for at in range(0, len(windows) - 1, PART):
             for number, window in enumerate(windows[at : min(at + PART, len(windows) - 1)], at + 1):
-                run_id, back = str(uuid.uuid4()), last.start - window.start
-                renamed = (last.key, window.key), (run["run_id"], run_id)
+                back = last.start - window.start
+                run_ids = {run["run_id"]: str(uuid.uuid4()) for run in ended}
+                renamed = {last.key: window.key, **run_ids}
                 for table, rows in template.items():
                     _insert(events, table, [_moved(r, renamed, back, number * shift) for r in rows])
-                _insert(runs, "runs", [_moved(run, renamed, back, 0)])
+                _insert(runs, "runs", [_moved(run, renamed, back, 0) for run in ended])
                 _insert(runs, "run_tags", [_moved(tag, renamed, back, 0) for tag in tags])
-                source = index.with_name(f"{run['run_id']}.db")
                 if window.start > last.start - timedelta(days=60):
-                    shutil.copyfile(source, index.with_name(f"{run_id}.db"))
+                    for run_id, copied in run_ids.items():
+                        source = index.with_name(f"{run_id}.db")
+                        shutil.copyfile(source, index.with_name(f"{copied}.db"))
             events.commit()
             runs.commit()
 
@@ -106,7 +129,7 @@ def _rows(database: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
 
 
 def _moved(
-    row: dict[str, Any], renamed: tuple[tuple[str, str], ...], back: timedelta, shift: int
+    row: dict[str, Any], renamed: dict[str, str], back: timedelta, shift: int
 ) -> dict[str, Any]:
     """A row as the run of another hour would have stored it."""
     new: dict[str, Any] = {}
@@ -124,8 +147,9 @@ def _moved(
         elif name in {"start_time", "end_time"}:
             new[name] = value and value - back.total_seconds()
         elif isinstance(value, str):
-            (key, new_key), (run_id, new_run_id) = renamed
-            new[name] = value.replace(key, new_key).replace(run_id, new_run_id)
+            for old, other in renamed.items():
+                value = value.replace(old, other)  # noqa: PLW2901
+            new[name] = value
         else:
             new[name] = value
     return new
@@ -141,7 +165,7 @@ def _shown(instance: dg.DagsterInstance) -> dict[str, Any]:
     """By asset, its partitions and the state of its check for each."""
     storage: Any = instance.event_log_storage
     found: dict[str, Any] = {}
-    for name, asset in HOURLY.items():
+    for name, asset in {**HOURLY, **WEBHOOKS_HOURLY}.items():
         key = dg.AssetKey(name)
         check = dg.AssetCheckKey(key, asset.check.name)
         infos = storage.get_asset_check_partition_info([check])
