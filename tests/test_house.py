@@ -117,7 +117,9 @@ SIGNED = ("clickpost", "lake", "receiver", "stages", "state", "flow", "alerts")
 def test_the_docstring_of_a_room_names_its_modules_and_no_others(name: str) -> None:
     sign = ast.get_docstring(ast.parse((PACKAGE / name / "__init__.py").read_text())) or ""
     named = set(re.findall(r"``([a-z][a-z0-9_]*)(?:\.py)?``", sign))
-    there = {path.stem for path in (PACKAGE / name).glob("*.py")} - {"__init__"}
+    here = PACKAGE / name
+    there = {path.stem for path in here.glob("*.py")} - {"__init__"}
+    there |= {path.parent.name for path in here.glob("*/__init__.py")}
     assert there <= named, "each is named in the sign"
     elsewhere = {*ORDER, *(str(command.name) for command in app.registered_commands)}
     assert named <= there | elsewhere, "and what is not there any more is not"
