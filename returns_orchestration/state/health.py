@@ -40,8 +40,8 @@ HOME_OF_HOUR: Final = 80_000
 HOME_OF_DAY: Final = 20_000_000
 """The bounds of DAGSTER_HOME in bytes: in all, for each hour, for each day of kept runs.
 
-An hour leaves about 41 kB for ever, with webhooks 71 kB, and a day of unattended runs takes about 16 MB while it is
-kept; see `tests/proof/growth.py` and `benchmarks/home.py`."""
+An hour leaves about 41 kB for ever, with webhooks 71 kB, and a day of unattended runs takes about
+16 MB while it is kept; see `tests/proof/growth.py` and `benchmarks/home.py`."""
 
 FULL: Final = 0.85
 """The share of bytes or inodes in use from which a disk is nearly full."""
