@@ -265,7 +265,7 @@ class Settings(BaseSettings):
         alias="RETURNS_WEBHOOK_SPOOL",
         description="file of webhooks that are not in the lake yet, on a local disk; without it "
         "`webhook_spool.db` beside DAGSTER_HOME",
-        json_schema_extra=_form("path of a file"),
+        json_schema_extra=_form("absolute path of a file"),
     )
     webhook_spool_mb: int = Field(
         1024,
@@ -503,6 +503,15 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return tuple(SecretStr(part.strip()) for part in parts if part.strip())
 
+    @field_validator("webhook_spool", mode="after")
+    @classmethod
+    def _from_every_folder(cls, value: Path | None) -> Path | None:
+        """The receiver and `forget` have to mean the same file, wherever they are started."""
+        if value is None or (path := value.expanduser()).is_absolute():
+            return value and path
+        message = "must be an absolute path"
+        raise ValueError(message)
+
     @property
     def lake_is_a_folder(self) -> bool:
         """Whether RETURNS_LAKE names a folder and not an object store."""
@@ -518,7 +527,7 @@ class Settings(BaseSettings):
     def spool(self) -> Path:
         """The file of the receiver's spool."""
         beside = dagster_home(self).parent / "webhook_spool.db"
-        return self.webhook_spool.expanduser() if self.webhook_spool else beside
+        return self.webhook_spool or beside
 
     @property
     def spool_bytes(self) -> int:

@@ -251,6 +251,9 @@ def test_the_spool_is_beside_dagster_home(monkeypatch: pytest.MonkeyPatch) -> No
     assert load_settings().spool == Path("/var/lib/returns/webhook_spool.db")
     monkeypatch.setenv("RETURNS_WEBHOOK_SPOOL", "/srv/spool.db")
     assert load_settings().spool == Path("/srv/spool.db")
+    monkeypatch.setenv("RETURNS_WEBHOOK_SPOOL", "spool.db")
+    with pytest.raises(SettingsError, match="must be an absolute path"):
+        load_settings()
 
 
 def test_an_alert_url_may_hold_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
+import traceback
 from contextlib import ExitStack, suppress
 from functools import wraps
 from importlib.metadata import version
@@ -169,6 +170,8 @@ def _probe() -> NoReturn:
         error.show()
     except ReturnsError as error:
         sys.stderr.write(f"returns-orchestration: {error}\n")
+    except Exception:  # noqa: BLE001 - whatever it is, it is not known how things are
+        traceback.print_exc()
     sys.exit(health.UNKNOWN)
 
 

@@ -98,7 +98,7 @@ class Services:
             self._processes[part].send_signal(signal.SIGINT)
         for process in self._processes.values():
             _end(process)
-        for file in self._files:
+        for file in self._files.values():
             os.close(file)
 
     def start(
@@ -148,9 +148,11 @@ class Services:
 
     def run(self) -> int:
         """Wait for the end; the exit code: 0 after Ctrl-C or SIGTERM, else 1."""
-        clock = _clock()
+        highest = _clock()  # of all that were seen: it may go ahead first
         while not self._stopped:
-            if _clock() < clock - CLOCK_BACK_SECONDS:
+            now = _clock()
+            highest = max(highest, now)
+            if now < highest - CLOCK_BACK_SECONDS:
                 typer.echo(
                     "The clock went back: the next start brings what Dagster has noted since back "
                     "to the present.",
@@ -163,10 +165,10 @@ class Services:
                         f"The {part} ended by itself, exit code {process.returncode}.", err=True
                     )
                     return 1
-            if any(os.fstat(file).st_nlink == 0 for file in self._files):
+            if not all(_is_in_place(path, file) for path, file in self._files.items()):
                 typer.echo(
-                    f"DAGSTER_HOME, {self._home}, was deleted or replaced. The next start makes a "
-                    "new one; what the lake holds is reported to it without a request.",
+                    f"DAGSTER_HOME, {self._home}, was deleted, moved or replaced. The next start "
+                    "makes a new one; what the lake holds is reported to it without a request.",
                     err=True,
                 )
                 return 1
@@ -211,10 +213,19 @@ def _workspace(home: Path, address: Path) -> Path:
     return new.replace(file)
 
 
-def _opened(home: Path) -> list[int]:
-    """Files of ``home``, kept open: a file that is deleted meanwhile has no name any more."""
+def _opened(home: Path) -> dict[Path, int]:
+    """Files of ``home``, kept open, by their paths."""
     names = ("dagster.yaml", "history/runs/index.db", "history/runs.db")
-    return [os.open(home / name, os.O_RDONLY) for name in names if (home / name).is_file()]
+    paths = [home / name for name in names if (home / name).is_file()]
+    return {path: os.open(path, os.O_RDONLY) for path in paths}
+
+
+def _is_in_place(path: Path, file: int) -> bool:
+    """Whether the open ``file`` is still the one at ``path``, and was not moved or replaced."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

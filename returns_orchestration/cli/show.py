@@ -68,10 +68,10 @@ def show(  # noqa: PLR0913, PLR0917 - its options
             "One of REFERENCE, --email and --phone is needed.", next_step="Give exactly one."
         )
     settings = load_settings()
-    span = _span(settings, from_, to)
     if reference is None:
-        show_people(settings, span, email, phone, as_json=as_json)
+        show_people(settings, (from_, to), email, phone, as_json=as_json)
         return
+    span = _span(settings, from_, to)
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
     from returns_orchestration.state import provenance  # noqa: PLC0415

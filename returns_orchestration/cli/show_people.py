@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from returns_orchestration.errors import SettingsError
+from returns_orchestration.window import Window, read_hour
 from returns_orchestration.words import be, count, printable
 
 if TYPE_CHECKING:
@@ -15,22 +16,25 @@ if TYPE_CHECKING:
 
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.people import Held, Holdings
-    from returns_orchestration.window import Window
 
 
 def show_people(
     settings: Settings,
-    span: tuple[Window, Window],
+    between: tuple[str | None, str | None],
     email: str | None,
     phone: str | None,
     *,
     as_json: bool,
 ) -> None:
-    """Print what is held of an e-mail address or a telephone number, without repeating it."""
+    """Print what is held of an e-mail address or a telephone number, without repeating it.
+
+    ``between`` are the begin and the end that were given: without them it is the whole lake,
+    whatever RETURNS_START is by now.
+    """
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.stages import erasure  # noqa: PLC0415
     from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
-    from returns_orchestration.state.people import find_holdings  # noqa: PLC0415
+    from returns_orchestration.state.people import find_holdings, whole_span  # noqa: PLC0415
 
     given = email if email is not None else phone
     text = typer.get_text_stream("stdin").readline() if given == "-" else given or ""
@@ -41,6 +45,12 @@ def show_people(
             next_step="Give it as it is written in an order; - reads it from standard input.",
         )
     lake = Lake(open_store(settings.lake))
+    begin, end = between
+    first, last = whole_span(lake)
+    span = (
+        max(first, Window(read_hour(begin))) if begin else first,
+        min(last, Window(read_hour(end)).previous) if end else last,
+    )
     found = find_holdings(lake, RecordReader(settings.time_zone), [person], span)
     if as_json:
         typer.echo(json.dumps(_plain_holdings(found), indent=1))

@@ -7,6 +7,7 @@ cursor, which moves with the runs that it requests. All are on by default.
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -109,7 +110,7 @@ def repoll_job(keys: Keys) -> dg.JobDefinition:
 
 def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Each hour, RETURNS_SETTLE_MINUTES after its end."""
-    minute = int(settings.settle.total_seconds() // 60) % 60
+    minute = math.ceil(settings.settle.total_seconds() / 60) % 60
 
     @dg.schedule(
         name="live_hour",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from returns_orchestration.alerts.kinds import SEVERITIES
 from returns_orchestration.alerts.state import read_state
 from returns_orchestration.defs.history import newest_polls
-from returns_orchestration.defs.instance import CONFIGURATION, open_instance
+from returns_orchestration.defs.instance import CONFIGURATION, fault_of_instance, open_instance
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.errors import ReturnsError
 from returns_orchestration.lake import Lake, open_store
@@ -48,8 +48,11 @@ def gather(settings: Settings, now: datetime) -> Facts:
             with open_instance(settings) as instance:
                 known = newest_polls(instance, windows, Keys(settings.key_prefix))
                 found["heartbeat"] = _heartbeat(instance)
-        except ReturnsError as error:
-            unread.append(error.cause)
+        except Exception as error:
+            fault = error if isinstance(error, ReturnsError) else fault_of_instance(error)
+            if fault is None:
+                raise
+            unread.append(fault.cause)
     try:
         lake = Lake(open_store(settings.lake, brief=True))
         found |= _of_hours(lake, windows, settings, known)

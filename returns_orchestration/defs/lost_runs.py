@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from returns_orchestration.defs.automation import HOURLY_JOB, LOST, LOST_AT_TAG, REPOLL_JOB
+from returns_orchestration.defs.automation import LOST, LOST_AT_TAG
 from returns_orchestration.defs.instance import IN_PROGRESS
-from returns_orchestration.defs.registry import DAILY, HOURLY
+from returns_orchestration.defs.registry import ASSETS, WEBHOOKS_ARRIVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,9 +37,6 @@ CODE_SERVER_SINCE: Final = "CODE_SERVER_SINCE"
 """The variable by which `serve` and `dev` tell a code server when it was started."""
 
 _MINUTES: Final = int(SILENCE.total_seconds() // 60)
-
-JOBS: Final = (HOURLY_JOB, REPOLL_JOB)
-ASSETS: Final = (*HOURLY, *DAILY)
 
 UNDER_WAY: Final = [status for status in IN_PROGRESS if status is not dg.DagsterRunStatus.QUEUED]
 """A queued run has no process to lose: it starts when there is place."""
@@ -70,7 +67,7 @@ def _lost(
     since = os.environ.get(CODE_SERVER_SINCE)
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
         run = record.dagster_run
-        if not keys.is_run(run, JOBS, ASSETS):
+        if not (keys.is_tagged(run) or keys.is_run(run, (), [*ASSETS, WEBHOOKS_ARRIVED.name])):
             continue
         last = _last_sign(instance, record)
         # Only a run that a code server has started, or was about to start, is such a one.

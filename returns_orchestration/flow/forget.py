@@ -24,7 +24,7 @@ from returns_orchestration.lake import journal
 from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.lake.quarantine import files_in_quarantine, put_in_quarantine
-from returns_orchestration.stages.erasure import PERSONAL_COLUMNS, blanked
+from returns_orchestration.stages.erasure import PERSONAL_COLUMNS, blanked, without_people
 from returns_orchestration.stages.landing import finish_unnoted
 from returns_orchestration.stages.webhooks import blanked_bodies
 from returns_orchestration.state.people import HOLD_BODIES, HOLD_RECORDS
@@ -45,8 +45,13 @@ RECENT: Final = timedelta(days=3)
 """So long after a receipt a run may still be under way that began before it."""
 
 LANDING: Final = timedelta(hours=1)
+HOLD_REASONS: Final = {
+    tables.RETURN_ITEMS.name,
+    tables.RETURN_REASONS.hourly.name,
+    tables.RETURN_REASONS.daily.name,
+}
 PERSONAL_TABLES: Final = (
-    HOLD_RECORDS | HOLD_BODIES | {tables.RETURNS.name, tables.WEBHOOK_EVENTS.name}
+    HOLD_RECORDS | HOLD_BODIES | HOLD_REASONS | {tables.RETURNS.name, tables.WEBHOOK_EVENTS.name}
 )
 """The tables whose quarantined files may hold personal data."""
 
@@ -256,16 +261,19 @@ class Forgetter:
     def _in_quarantine(self, file: Quarantined, blanking: Blanking) -> None:
         """Blank what is meant in a quarantined file; one that cannot be read is removed."""
         window = file.window
-        if file.table not in PERSONAL_TABLES or window is None:
-            return
-        if not blanking.concerns(window):
+        if file.table not in PERSONAL_TABLES or not blanking.concerns(window):
             return
         frame = file.read(self._lake.store)
         if frame is None or not _is_readable(frame, file.table):
             self._lake.store.delete(file.place)
             self._forgot.removed.append(file.place)
             return
-        if file.table in HOLD_BODIES:
+        if file.table in HOLD_REASONS:  # a reason may be a customer's own text
+            reasons = [r and without_people(r) for r in frame.get_column("return_reason")]
+            changed = frame.with_columns(pl.Series("return_reason", reasons, dtype=pl.String))
+        elif window is None:
+            return
+        elif file.table in HOLD_BODIES:
             changed = blanked_bodies(frame, window, blanking, self._pipeline.reader)
         elif file.table in HOLD_RECORDS:
             records = frame.get_column("record").fill_null("").to_list()
@@ -288,6 +296,8 @@ class Forgetter:
 def _is_readable(frame: pl.DataFrame, table: str) -> bool:
     if table in HOLD_BODIES:
         return {frame.schema.get(name) for name in ("body", "encoding")} == {pl.String}
+    if table in HOLD_REASONS:
+        return frame.schema.get("return_reason") == pl.String
     name = "record" if table in HOLD_RECORDS else tables.REFERENCE.name
     return frame.schema.get(name) == pl.String
 

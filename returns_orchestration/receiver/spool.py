@@ -59,6 +59,9 @@ DELETED_AT_ONCE: Final = 500
 FREED_AT_ONCE: Final = 2_500
 """Pages of 4 kB that are given back to the disk at once, for the same reason."""
 
+REPLACED_BEFORE: Final = ".replaced-"
+"""Stands in the name of the log of a spool that was replaced, before the time."""
+
 UNREADABLE: Final = ".unreadable-"
 """Stands in the name of a spool that was set aside, before the time in milliseconds."""
 
@@ -159,8 +162,11 @@ class Spool:
 
     @property
     def set_aside(self) -> Path | None:
-        """The newest spool that could not be read and still lies beside this one."""
-        return max(self.path.parent.glob(f"{self.path.name}{UNREADABLE}*[0-9]"), default=None)
+        """What lies beside this spool of one that could not be read or was replaced: a file."""
+        name = self.path.name
+        patterns = f"{name}{UNREADABLE}*[0-9]", f"{name}-wal{REPLACED_BEFORE}*"
+        found = (path for pattern in patterns for path in self.path.parent.glob(pattern))
+        return max(found, default=None)
 
     # ---- for the application
 
@@ -363,7 +369,7 @@ class Spool:
         for suffix in ("-wal", "-shm"):
             beside = self.path.with_name(f"{self.path.name}{suffix}")
             with suppress(OSError):
-                beside.replace(beside.with_name(f"{beside.name}.replaced-{time.time_ns()}"))
+                beside.replace(beside.with_name(f"{beside.name}{REPLACED_BEFORE}{time.time_ns()}"))
 
     def _disconnect(self) -> None:
         """Close the writer's connection; what was not committed is rolled back by that."""

@@ -79,11 +79,11 @@ _EMAIL: Final = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
 _EDGES: Final = "'.-+_"
 """Characters that may stand beside an address as well as in it."""
 
-_DIGITS: Final = re.compile(r"\d+(?![^\W\d_])")
+_DIGITS: Final = re.compile(r"\d+")
 _GAP: Final = re.compile(r"[^\w]{1,3}|_")
 """What may stand between the digits of one number."""
 
-_WRITTEN_PHONE: Final = re.compile(r"(?<!\w)\+?\d(?:[\s().-]{0,2}\d){9,14}(?!\w)")
+_WRITTEN_PHONE: Final = re.compile(r"(?<!\w)\+?\d(?:[\s().-]{0,2}\d){9,14}(?!\d)")
 """A number in free text that is surely one: others may be dates, sizes and names of reasons."""
 
 _ONE_PHONE: Final = re.compile(r"[+\d\s().-]+")
@@ -231,9 +231,9 @@ class Blanking:
         """Whether records may be too old."""
         return self._old is not None
 
-    def concerns(self, window: Window) -> bool:
-        """Whether a record of ``window`` may be meant."""
-        return bool(self._until) or self.is_old(window)
+    def concerns(self, window: Window | None) -> bool:
+        """Whether a record of ``window`` may be meant; None for a file of a whole day."""
+        return bool(self._until) or (self.has_old if window is None else self.is_old(window))
 
     def take_found(self) -> list[str]:
         """The references found so far, as they are compared; they are known from then on."""
@@ -338,12 +338,12 @@ def _kept(key: str, value: object, depth: int) -> object:
         inner = json_in(value)
         if isinstance(inner, dict | list):
             return _spelled(_kept(key, inner, depth + 1))
-        return _without_people(value) if key in FREE_TEXT else value
+        return without_people(value) if key in FREE_TEXT else value
     is_number = key in FREE_TEXT and not isinstance(value, bool | None)
     return ERASED if is_number and _WRITTEN_PHONE.search(_spelled(value)) else value
 
 
-def _without_people(text: str) -> str:
+def without_people(text: str) -> str:
     """Free text without addresses and telephone numbers; untouched where it has none."""
     if not _emails(text) and not _WRITTEN_PHONE.search(_plain(text)):
         return text

@@ -145,6 +145,9 @@ def _rest(facts: Facts) -> Iterator[tuple[Level, str]]:
         yield "critical", "Dagster's daemon has not run: start it, as `dev` and `serve` do"
     elif facts.now - facts.heartbeat > HEARTBEAT:
         yield "critical", f"Dagster's daemon gave no sign of life since {utc(facts.heartbeat)} UTC"
+    elif facts.heartbeat - facts.now > HEARTBEAT:
+        at = utc(facts.heartbeat)
+        yield "critical", f"Dagster's daemon noted its last sign of life by a clock ahead: {at} UTC"
     for severity, number in facts.incidents.items():
         if number:
             yield (

@@ -20,7 +20,7 @@ from returns_orchestration.stages.webhooks import BodyReader, text_of
 from returns_orchestration.window import Window, windows_between
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     import polars as pl
 
@@ -94,7 +94,7 @@ def find_holdings(
         heads = reader if file.table in HOLD_RECORDS else BodyReader(reader)
         if frame is None or column not in frame.columns:
             found.unread.append(f"{file.place} cannot be read; it may hold some.")
-        elif shown := _shown(frame.get_column(column), heads, wanted):
+        elif shown := _shown(_texts(frame, column), heads, wanted):
             found.quarantined.append(file.place)
             found.people |= shown
     return found
@@ -156,6 +156,15 @@ def _in_webhooks(  # noqa: PLR0913, PLR0917 - what an hour is
                 )
 
 
-def _shown(records: pl.Series, reader: HeadReader, wanted: frozenset[str]) -> frozenset[str]:
+def _texts(frame: pl.DataFrame, column: str) -> list[str]:
+    """The records or bodies of a quarantined file, decoded where it says how."""
+    texts = frame.get_column(column).to_list()
+    if "encoding" not in frame.columns:
+        return texts
+    pairs = zip(texts, frame.get_column("encoding"), strict=True)
+    return [text_of(text, encoding) if text else "" for text, encoding in pairs]
+
+
+def _shown(records: Iterable[str], reader: HeadReader, wanted: frozenset[str]) -> frozenset[str]:
     people = (Shown.of(record, reader).shows(wanted) for record in records if record)
     return frozenset().union(*people)

@@ -155,7 +155,9 @@ def test_webhooks_that_were_never_quick_or_are_few_are_no_incident(
 
 def test_a_spool_set_aside_is_told_until_it_is_removed(desk: Desk) -> None:
     live(desk, 1, set_aside="/var/lib/spool.db.unreadable-17")
-    assert desk.titles == ["[problem] The spool of webhooks was damaged and is set aside"]
+    assert desk.titles == [
+        "[problem] The spool of webhooks was damaged or replaced, and is set aside"
+    ]
     assert "/var/lib/spool.db.unreadable-17" in desk.sent[0][1].text
     live(desk, 1)
-    assert desk.titles[1:] == ["[resolved] The damaged spool of webhooks is gone"]
+    assert desk.titles[1:] == ["[resolved] What was set aside of the spool of webhooks is gone"]

@@ -69,6 +69,22 @@ def test_a_lake_that_cannot_be_read_is_unknown(world: World) -> None:
     assert "unknown" in [finding["level"] for finding in json.loads(done.stdout)["findings"]]
 
 
+def test_databases_of_dagster_that_cannot_be_read_are_unknown(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world()
+    assert world.run("health").returncode == 2
+    home = Path(world.environment_of_processes["DAGSTER_HOME"])
+    world.run("backfill", "2026-11-09T10:00", "2026-11-09T11:00")
+    index = home / "history" / "runs" / "index.db"
+    content = bytearray(index.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    index.write_bytes(content)
+    done = world.run("health", "--json")
+    found = [finding["level"] for finding in json.loads(done.stdout)["findings"]]
+    assert "unknown" in found, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables"),
     [(("--nonsense",), {}), (("extra",), {}), ((), {"RETURNS_START": "yesterday"})],

@@ -117,6 +117,21 @@ def test_hours_of_a_first_run_that_was_lost_are_asked_for_at_once(killed: Killed
     assert not killed.tick("missing_hours", found.cursor).run_requests, "their second run waits"
 
 
+@pytest.mark.parametrize("job", ["webhooks", "prune", "measure_lateness"])
+def test_a_lost_run_of_every_job_is_ended(killed: Killed, job: str) -> None:
+    defined = killed.definitions.resolve_job_def(job)
+    run = killed.instance.create_run_for_job(defined, tags=dict(defined.tags))
+    killed.instance.handle_run_event(run.run_id, started(job))
+    assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
+    killed.now = datetime.now(UTC) + SILENCE
+    killed.tick("lost_runs")
+    assert killed.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+
+
+def started(job: str) -> dg.DagsterEvent:
+    return dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job)
+
+
 def test_a_run_that_was_killed_while_the_clock_was_ahead_is_ended_too(killed: Killed) -> None:
     (run,) = killed.instance.get_runs()
     killed.now = NOW - timedelta(days=30)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from proof.freshness import Receiving
@@ -24,6 +25,7 @@ from support.supervisor import (
 )
 from support.world import World
 
+from returns_orchestration.cli import services
 from returns_orchestration.window import Window, last_settled, windows_between
 
 MOST_EXPOSED = 40
@@ -100,3 +102,39 @@ def test_a_dagster_home_deleted_under_running_services_comes_back(
     hours = windows_between(start.start, newest.end)
     assert {window for window in hours if not world.landed([window])} == set()
     assert not [command for command in commands() if str(home) in command]
+
+
+def watched(world: World, monkeypatch: pytest.MonkeyPatch) -> services.Services:
+    """Services without a part, on a home that exists."""
+    for name, value in world.environment_of_processes.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(services, "WATCH_SECONDS", 0.0)
+    return services.Services(world.settings)
+
+
+def test_a_clock_that_goes_ahead_and_then_back_ends_the_services(
+    new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    two_days = 2 * 86_400.0
+    with watched(new_world(), monkeypatch) as found:
+        times = iter([0.0, 0.0, two_days, 1.0])
+        monkeypatch.setattr(services, "_clock", lambda: next(times))
+        assert found.run() == 1
+    assert "The clock went back" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
+def test_a_home_that_is_no_longer_in_its_place_ends_the_services(
+    new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, capsys: Any, how: str
+) -> None:
+    world = new_world()
+    home = Path(world.environment_of_processes["DAGSTER_HOME"])
+    with watched(world, monkeypatch) as found:
+        if how == "deleted":
+            shutil.rmtree(home)
+        else:
+            home.rename(home.with_name("elsewhere"))
+        if how == "replaced":
+            shutil.copytree(home.with_name("elsewhere"), home)
+        assert found.run() == 1
+    assert "was deleted, moved or replaced" in capsys.readouterr().err

@@ -188,3 +188,14 @@ def test_an_address_that_nothing_holds_and_wrong_calls(new_world: Callable[..., 
         done = world.run("show", *wrong, *SEARCH)
         assert done.returncode == 2, wrong
         assert "returns-orchestration: " in done.stderr
+
+
+def test_what_is_held_of_a_person_is_found_in_the_whole_lake(
+    new_world: Callable[..., World],
+) -> None:
+    """Also before RETURNS_START as it is by now, and in the hour that is not over."""
+    world = new_world({"RETURNS_START": "2026-11-09T00:00:00Z"})
+    keep(world, 10, status="NEW", webhook_payload=PICKUP)
+    done = world.run("show", "--email", "asha@example.com", RETURNS_START="2026-11-20T00:00:00Z")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 return of the hours" in done.stdout

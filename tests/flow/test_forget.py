@@ -20,7 +20,7 @@ from returns_orchestration.flow.hours import Failed, Polled
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake.forgotten import FORGOTTEN, Receipt
 from returns_orchestration.lake.lake import BACKUP
-from returns_orchestration.lake.parquet import poll_to_parquet
+from returns_orchestration.lake.parquet import poll_to_parquet, to_parquet
 from returns_orchestration.lake.quarantine import copy_to_quarantine
 from returns_orchestration.stages.erasure import (
     PERSONAL_COLUMNS,
@@ -384,6 +384,24 @@ def test_a_lost_entry_of_an_erasure_is_written_again(api: Any, polled: Lake, los
 
 
 # ---- quarantine and remains
+
+
+def test_a_number_in_a_reason_of_a_quarantined_table_is_removed(api: Any, polled: Lake) -> None:
+    days = tables.RETURN_REASONS.daily
+    reasons = pl.Series("return_reason", ["Call +91 98765 43210", "Size Issue"])
+    item = pl.DataFrame([reasons])
+    places = [polled.path(tables.RETURN_ITEMS, TEN), f"{days.name}/date=2026-11-09/part-0.parquet"]
+    for place in places:
+        polled.store.put(f"_quarantine/{place}.0a1b2c3d", to_parquet(item))
+
+    forget(api, polled, ZOE)
+
+    left = list(polled.store.list("_quarantine"))
+    found = [pl.read_parquet(polled.store.get(path) or b"") for path in left]
+    assert [frame.to_series().to_list() for frame in found] == [
+        ["Call (erased)", "Size Issue"],
+        ["Call (erased)", "Size Issue"],
+    ]
 
 
 def test_quarantined_files_are_blanked_or_removed(api: Any, polled: Lake) -> None:

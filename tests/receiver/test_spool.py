@@ -211,6 +211,19 @@ def test_a_spool_that_is_deleted_meanwhile_acknowledges_nothing(
     assert put(spool, delivery(2)) == [False]
     assert put(spool, delivery(3)) == [True]
     assert on_disk(path) == [3]
+    assert spool.set_aside is None, "the log was deleted, too"
+
+
+def test_the_log_of_a_spool_that_is_replaced_is_set_aside(
+    path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    put(spool, delivery(1))
+    path.unlink()
+    assert put(spool, delivery(2)) == [False]
+    assert put(spool, delivery(3)) == [True]
+    assert spool.set_aside is not None
+    assert spool.set_aside.name.startswith(f"{path.name}-wal.replaced-")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -175,6 +175,8 @@ def test_no_number_and_several_are_not_taken(text: str) -> None:
         "9876543210.0",
         "+91 (0) 98765 43210",
         "9 8 7 6 5 4 3 2 1 0",
+        "9876543210Near the temple",
+        "9876543210x5",
     ],
 )
 def test_a_number_is_found_however_it_is_written(text: str) -> None:
@@ -271,6 +273,7 @@ def test_a_value_that_counts_or_identifies_stays(key: str, value: str) -> None:
         ("Bought at zara@mall", "Bought at zara@mall"),
         ("ask +91 98765 43210 or a@x.example", "ask (erased) or (erased)"),
         ("9876543210, please", "(erased), please"),
+        ("9876543210Call me", "(erased)Call me"),
     ],
 )
 def test_a_reason_loses_only_addresses_and_telephone_numbers(reason: str, after: str) -> None:

@@ -50,6 +50,7 @@ def ended(ago: timedelta) -> Window:
         (replace(WELL, states={"complete": 9, "damaged": 1}), "warning", "1 hour is damaged"),
         (replace(WELL, heartbeat=NOW - 10 * MINUTE), "ok", ""),
         (replace(WELL, heartbeat=NOW - 11 * MINUTE), "critical", "no sign of life since"),
+        (replace(WELL, heartbeat=NOW + 11 * MINUTE), "critical", "by a clock ahead"),
         (replace(WELL, heartbeat=None), "critical", "daemon has not run"),
         (
             replace(WELL, incidents={"urgent": 2, "notice": 0}),

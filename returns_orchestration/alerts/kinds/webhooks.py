@@ -161,7 +161,7 @@ class WebhooksLate(Kind, frozen=True, kw_only=True):
 
 
 class SpoolSetAside(Kind, frozen=True, kw_only=True):
-    """The receiver could not read its spool of webhooks, moved it away and began a new one."""
+    """The receiver's spool was damaged or replaced; what is left of it was moved away."""
 
     name = "spool set aside"
     usual_page = "webhooks_arrived"
@@ -169,11 +169,11 @@ class SpoolSetAside(Kind, frozen=True, kw_only=True):
 
     def words(self) -> Words:
         return Words(
-            "The spool of webhooks was damaged and is set aside",
+            "The spool of webhooks was damaged or replaced, and is set aside",
             f"It is the file {self.file}. Webhooks of its last minute may not be in the lake; "
             "new ones are taken, and polls have every return.",
             "look for the cause on the disk, then remove the file, and the files beside it whose "
             "names begin alike. `returns-orchestration webhooks` lists what was lost.",
-            "The damaged spool of webhooks is gone",
+            "What was set aside of the spool of webhooks is gone",
             "`returns-orchestration webhooks` lists what was lost meanwhile.",
         )
