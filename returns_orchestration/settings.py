@@ -334,7 +334,17 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value.rstrip("/")
 
-    @field_validator("key", "user_name", mode="before")
+    @field_validator("redeliver_key")
+    @classmethod
+    def _of_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        """Another text cannot be sent as a header."""
+        text = value.get_secret_value() if value else ""
+        if not (text.isascii() and text.isprintable()):
+            message = "must be printable ASCII, as it is sent as a header"
+            raise ValueError(message)
+        return value
+
+    @field_validator("key", "user_name", "redeliver_key", mode="before")
     @classmethod
     def _without_blanks(cls, value: object) -> object:
         """A secret that is mounted as a file often ends with a line break."""

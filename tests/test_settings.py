@@ -256,6 +256,16 @@ def test_the_spool_is_beside_dagster_home(monkeypatch: pytest.MonkeyPatch) -> No
         load_settings()
 
 
+def test_the_key_of_redeliver_is_a_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETURNS_REDELIVER_KEY", f"{CANARY}\n")
+    key = load_settings().redeliver_key
+    assert key is not None
+    assert key.get_secret_value() == CANARY
+    monkeypatch.setenv("RETURNS_REDELIVER_KEY", "schl\u00fcssel")
+    with pytest.raises(SettingsError, match="must be printable ASCII"):
+        load_settings()
+
+
 def test_an_alert_url_may_hold_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     urls = ["mailto://u:p@host?to=a@b.example,c@d.example", "json://host/x"]
     for text in (",".join(urls), ", ".join(urls) + ","):

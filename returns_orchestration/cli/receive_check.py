@@ -58,6 +58,12 @@ def check_the_way(settings: Settings, url: str, key: str) -> bool:
         if answer.is_accepted:
             typer.echo(ACCEPTED["header" if has_token else way])
             return way == "header" or has_token
+        if answer.is_ours and answer.status == 404 and (way == "header" or has_token):
+            typer.echo(
+                f"The receiver answers, but not at this path: it takes webhooks at "
+                f"{settings.webhook_path}. Correct the address or the proxy."
+            )
+            return False
         if not (answer.is_ours and answer.status in REFUSED):
             typer.echo(_fault(answer))
             return False

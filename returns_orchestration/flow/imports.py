@@ -17,6 +17,7 @@ import msgspec
 
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.lake.webhooks import Webhook
+from returns_orchestration.stages.values import FIRST, LAST
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -70,16 +71,17 @@ def _deliveries(file: Path) -> Iterator[Webhook]:
                 continue
             try:
                 read = decoder.decode(line)
-                received_at = datetime.fromisoformat(read.received_at)
+                given = datetime.fromisoformat(read.received_at)
+                received_at = given.astimezone(UTC) if given.tzinfo else None
                 body = _body(bytes(read.body))
-            except (msgspec.MsgspecError, ValueError):
+            except (msgspec.MsgspecError, ValueError, OverflowError):
                 received_at = None
-            if received_at is None or received_at.tzinfo is None:
+            if received_at is None or not FIRST <= received_at < LAST:
                 raise SettingsError(
                     f"Line {number} of {file} is no delivery; nothing was imported.",
                     next_step='Write each as {"received_at": "2026-11-09T11:00:48Z", "body": ...}.',
                 )
-            yield Webhook(number, received_at.astimezone(UTC), "", redelivered=False, body=body)
+            yield Webhook(number, received_at, "", redelivered=False, body=body)
 
 
 def _body(plain: bytes) -> bytes:

@@ -41,6 +41,15 @@ MOST_UNANSWERED: Final = 2
 SECONDS: Final = 30.0
 """How long one delivery may take."""
 
+NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.LocalProtocolError,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""Errors before the first byte: what was to be sent is not uncertain."""
+
 HEADER: Final = "X-Returns-Redelivered"
 KEY: Final = "webhook_key"
 
@@ -161,7 +170,7 @@ class Redeliverer:
                     content=lost.body.encode(errors="surrogatepass"),
                     headers=self._headers(),
                 )
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            except NOT_SENT as error:
                 # Nothing was sent, so nothing is uncertain.
                 self._lake.redelivered.note(lost.window, name, attempt, "refused")
                 outcome.left += 1

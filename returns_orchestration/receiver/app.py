@@ -12,6 +12,7 @@ import asyncio
 import hmac
 import time
 import zlib
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
@@ -42,7 +43,8 @@ DISCARDED_BODIES: Final = 4
 
 WRONG_KEYS_A_MINUTE: Final = 20
 REFUSED_FOR: Final = 3_600.0
-"""Seconds without a wrong key after which they are counted anew."""
+REFUSALS_KEPT: Final = 1_000
+"""Wrong keys are counted for so many seconds, and the newest ones only."""
 
 ADDRESSES: Final = 1_000
 """Addresses whose wrong keys are counted at once."""
@@ -103,6 +105,7 @@ class Receiver:
         self._is_well = is_well
         self._clock = clock
         self._wrong_keys = _WrongKeys()
+        self._refusals: deque[tuple[float, bool]] = deque(maxlen=REFUSALS_KEPT)
         self._in_flight = 0
         self.counts = Counts()
 
@@ -164,10 +167,11 @@ class Receiver:
 
     def _refused(self, scope: Scope, *, has_key: bool) -> int:
         now = time.time()
-        if now - (self.counts.last_refused or now) > REFUSED_FOR:
-            self.counts.refused = self.counts.without_key = 0
-        self.counts.refused += 1
-        self.counts.without_key += not has_key
+        self._refusals.append((now, has_key))
+        while abs(now - self._refusals[0][0]) > REFUSED_FOR:
+            self._refusals.popleft()
+        self.counts.refused = len(self._refusals)
+        self.counts.without_key = sum(not has for _, has in self._refusals)
         self.counts.last_refused = now
         address = (scope.get("client") or ("",))[0]
         return 401 if self._wrong_keys.may_be_told(address, time.monotonic()) else 429

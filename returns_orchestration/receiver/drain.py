@@ -72,30 +72,36 @@ class Drain:
         self._seconds = seconds
         self._since = moment(clock() // 1_000)
         self._span: _Span | None = None
+        self._spans = threading.Lock()
+        """Held while the span changes, and not while the lake is written, which may take long."""
         self._failures = 0
+        self._told_at = time.monotonic()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name="drain", daemon=True),
+            threading.Thread(target=self._listen_on, name="listening", daemon=True),
+        ]
         self.problem = ""
         """Why the last drain failed; "" where all is well."""
 
     def start(self) -> None:
         """Begin, with what an earlier receiver has left."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, seconds: float) -> bool:
         """Drain once more and end; whether that was done within ``seconds``."""
         self._stopped.set()
-        self._thread.join(seconds)
-        return not (self._thread.is_alive() or self.problem)
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not (any(thread.is_alive() for thread in self._threads) or self.problem)
 
     def _run(self) -> None:
-        drained_at = spanned_at = -float("inf")
+        drained_at = -float("inf")
         while True:
             is_last = self._stopped.is_set()
             now = time.monotonic()
-            if not is_last and now >= spanned_at + SPAN_SECONDS:
-                spanned_at = now
-                self.listen()
             is_due = now >= drained_at + self._seconds or self._spool.size >= DRAIN_BYTES
             if is_last or (is_due and (not self.problem or now >= drained_at + RETRY_SECONDS)):
                 self.drain(is_last=is_last)
@@ -104,23 +110,42 @@ class Drain:
                 return
             self._stopped.wait(min(TICK_SECONDS, self._seconds))
 
+    def _listen_on(self) -> None:
+        self.listen()
+        while not self._stopped.wait(SPAN_SECONDS):
+            self.listen()
+
     def drain(self, *, is_last: bool = False) -> None:
         """Put into the lake what the spool holds; an error is kept in ``problem``."""
-        problem = ""
-        try:
-            self._lake.ensure_format(begin=True)
-            self.put_all()
-            self._put_spans(is_last=is_last)
-            self._lake.webhooks.note(self._note(is_last=is_last))
-        except (LakeError, SpoolUnwritable) as error:
-            problem = str(error)
-        except Exception as error:  # noqa: BLE001 - deliveries stay in the spool, and the next try may do
-            problem = f"The spool was not drained: {type(error).__name__}."
+        steps = (
+            lambda: self._lake.ensure_format(begin=True),
+            self.put_all,
+            lambda: self._put_spans(is_last=is_last),
+        )
+        # The note comes whatever fails: it says that this receiver lives, and whether it can store.
+        problem = self._fault_of(*steps)
+        problem = self._fault_of(lambda: self._tell(is_last=is_last)) or problem
         if problem and problem != self.problem:
             _LOG.error("%s Deliveries stay in the spool.", problem)
         elif self.problem and not problem:
             _LOG.warning("Deliveries reach the lake again.")
         self.problem = problem
+
+    @staticmethod
+    def _fault_of(*steps: Callable[[], object]) -> str:
+        """Why one of ``steps`` failed, after which no other is taken; "" where all is well."""
+        try:
+            for step in steps:
+                step()
+        except (LakeError, SpoolUnwritable) as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - deliveries stay in the spool, and the next try may do
+            return f"The spool was not drained: {type(error).__name__}."
+        return ""
+
+    def _tell(self, *, is_last: bool) -> None:
+        self._told_at = time.monotonic()
+        self._lake.webhooks.note(self._note(is_last=is_last))
 
     # ---- deliveries
 
@@ -132,6 +157,8 @@ class Drain:
                 self._put(batch)
             self._spool.remove(batch)
             has_removed = True
+            if time.monotonic() >= self._told_at + DRAIN_SECONDS:  # much may wait
+                self._tell(is_last=False)
         if has_removed:
             self._spool.compact()
 
@@ -169,10 +196,17 @@ class Drain:
 
     def listen(self) -> None:
         """Note that deliveries could be stored until now; also right before the end."""
+        with self._spans:
+            self._listen()
+
+    def _listen(self) -> None:
         try:
+            if self._spool.problem:  # without a delivery nothing else would try
+                self._span = None
+                self._spool.try_again()
             failures = self._spool.failures + self._counts.not_stored
             has_failed, self._failures = failures != self._failures, failures
-            if self._spool.problem or self._spool.is_full:
+            if self._spool.is_full:
                 self._span = None
                 return
             now, passed = self._clock() // 1_000, time.monotonic()
@@ -189,19 +223,23 @@ class Drain:
         """Put what cannot grow any more: hours that are over, and spans that have ended."""
         hour = Window.of(moment(self._clock() // 1_000)).start
         for begin, until in self._spool.spans():
-            is_growing = self._span is not None and begin == self._span.begin and not is_last
-            end = moment(until)
-            if is_growing:
-                end = min(end, hour)
+            is_growing = self._is_growing(begin) and not is_last
+            end = min(moment(until), hour) if is_growing else moment(until)
             if end <= moment(begin):
                 continue
             self._lake.webhooks.listened(self._spool.instance, moment(begin), end)
-            if is_growing and self._span is not None:
-                rest = _microseconds(end), self._span.until
-                self._span = _Span(*rest, self._span.passed)
-                self._spool.cut_span(begin, rest)
-            else:
-                self._spool.cut_span(begin)
+            with self._spans:  # it may have grown meanwhile, and have ended
+                rest = _microseconds(end), dict(self._spool.spans()).get(begin, until)
+                if self._is_growing(begin) and self._span is not None:
+                    self._span = _Span(*rest, self._span.passed)
+                    self._spool.cut_span(begin, rest)
+                elif rest[1] > rest[0]:
+                    self._spool.cut_span(begin, rest)
+                else:
+                    self._spool.cut_span(begin)
+
+    def _is_growing(self, begin: int) -> bool:
+        return self._span is not None and begin == self._span.begin
 
     def _note(self, *, is_last: bool) -> ReceiverNote:
         counts = self._counts

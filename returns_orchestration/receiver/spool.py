@@ -287,6 +287,10 @@ class Spool:
             lambda c: c.execute("INSERT OR REPLACE INTO listened VALUES (?, ?)", (begin, until))
         )
 
+    def try_again(self) -> None:
+        """Write what is there already. Raises SpoolUnwritable while nothing can be written."""
+        self.call(lambda c: c.execute("UPDATE facts SET value = value"))
+
     def cut_span(self, begin: int, rest: tuple[int, int] | None = None) -> None:
         """Remove a span that is in the lake, all but ``rest``."""
 

@@ -31,6 +31,9 @@ WHOLE_HOUR: Final = 3_590
 Z: Final = 1.96
 """Of the 95 % interval."""
 
+FEWEST_LOST: Final = 3
+"""Lost webhooks below which a low rate says nothing: one of ten is no outage."""
+
 ENOUGH: Final = 20
 """Lost webhooks from which none at all is no chance."""
 
@@ -170,7 +173,7 @@ def _were_quick(lake: Lake, names: Names, today: Day) -> bool:
 
 def rate_is_too_low(both: int, lost: int, expected: float) -> bool:
     """Whether the delivery rate is below ``expected`` beyond chance: its Wilson upper bound."""
-    return bool(lost) and upper_bound(both, both + lost) < expected
+    return lost >= FEWEST_LOST and upper_bound(both, both + lost) < expected
 
 
 def upper_bound(good: int, of: int) -> float:
@@ -218,6 +221,7 @@ def refuses(notes: Sequence[ReceiverNote], now: datetime) -> ReceiverNote | None
         refused, stored = note.last_refused, note.last_stored
         is_lately = refused is not None and now - refused <= REFUSED_FOR
         takes = stored is not None and now - stored <= REFUSED_FOR
-        if is_lately and not takes and note.refused >= WRONG_KEYS:
+        is_new = now - note.at <= SILENT_AFTER and not note.ended
+        if is_new and is_lately and not takes and note.refused >= WRONG_KEYS:
             return note
     return None

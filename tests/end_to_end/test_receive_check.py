@@ -97,6 +97,16 @@ def test_a_receiver_with_other_keys_is_named(tmp_path: Path) -> None:
     assert "The receiver answered, and no key was accepted." in said
 
 
+def test_another_path_is_told_from_another_key(tmp_path: Path) -> None:
+    with listening(tmp_path) as receiver:
+        code, said = check(f"{receiver.url}s", tmp_path, address(receiver))
+        assert code == 1
+        assert "not at this path: it takes webhooks at /clickpost." in said
+        code, said = check(f"{receiver.url}/t/another", tmp_path, address(receiver))
+        assert code == 1
+        assert "no key was accepted" in said
+
+
 def test_an_address_without_a_receiver_is_named(tmp_path: Path) -> None:
     port = free_port()
     code, said = check(f"http://127.0.0.1:{port}/clickpost", tmp_path, f"127.0.0.1:{port}")

@@ -55,6 +55,9 @@ def test_the_same_file_again_changes_nothing(
         '{"received_at": "2026-11-09T11:00:48", "body": {}}',
         '{"received_at": "yesterday", "body": {}}',
         '{"received_at": 7, "body": {}}',
+        '{"received_at": "0001-01-01T00:00:00+05:30", "body": {}}',
+        '{"received_at": "1999-12-31T23:59:00Z", "body": {}}',
+        '{"received_at": "9999-12-31T23:59:00Z", "body": {}}',
     ],
 )
 def test_a_line_that_is_no_delivery_is_named_and_nothing_imported(

@@ -188,6 +188,15 @@ def test_a_target_that_cannot_be_reached_makes_nothing_uncertain(lost: Lake) -> 
         assert outcome.why == "it cannot be reached: ConnectError"
 
 
+def test_a_key_that_is_no_header_makes_nothing_uncertain(lost: Lake, other: Other) -> None:
+    target = Target(other.url, "key\n")
+    many = Redeliverer(lost, RecordReader(ZoneInfo("UTC")), target, lambda _: None)
+    outcome = many.send(many.lost([HOUR]))
+    assert (outcome.accepted, outcome.uncertain, outcome.left) == (0, [], 3)
+    assert "LocalProtocolError" in outcome.why
+    assert send(lost, other.url).accepted == 3
+
+
 def test_a_person_who_was_forgotten_is_not_sent(lake: Lake, other: Other) -> None:
     blank = returned("A", at(11, 10), webhook_payload={"remark": ERASED})
     FakeApi(lambda _: [blank], always_at=at(12, 10)).run(lake, [HOUR])

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import polars as pl
 import pytest
 from support.receivers import bodies, deliveries
 
-from returns_orchestration.errors import LakeUnwritable
+from returns_orchestration.errors import LakeUnwritable, SpoolUnwritable
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.receiver import drain as module
@@ -330,16 +331,74 @@ def test_a_spool_that_cannot_store_does_not_listen(
 ) -> None:
     drain = Drain(spool, lake, Counts(), clock=clock)
     drain.listen()
-    spool.problem = "no space"
-    clock.pass_by(monkeypatch, 15)
-    drain.listen()
-    spool.problem = ""
-    clock.pass_by(monkeypatch, 15)
+
+    def full() -> None:
+        raise SpoolUnwritable(spool.path, "no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool, "try_again", full)
+        spool.problem = "no space"
+        clock.pass_by(patch, 15)
+        drain.listen()
+    clock.pass_by(monkeypatch, 30)
     drain.listen()
     clock.pass_by(monkeypatch, 15)
     drain.listen()
     drain.drain(is_last=True)
-    assert listened(lake, HOUR.next) == [(330, 345)]
+    assert listened(lake, HOUR.next) == [(345, 360)]
+    assert spool.problem == "", "nobody has delivered anything meanwhile"
+
+
+def test_the_note_comes_whatever_fails(
+    spool: Spool, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a receiver that cannot store would seem not to listen."""
+
+    def fail(*_: object) -> None:
+        raise SpoolUnwritable(spool.path, "no space")
+
+    drain = Drain(spool, lake, Counts())
+    fill(spool, HOUR.start)
+    monkeypatch.setattr(spool, "note", fail)
+    spool.problem = "no space"
+    drain.drain()
+    assert drain.problem
+    (note,) = lake.webhooks.notes()
+    assert note.problem == "no space"
+
+
+def test_a_drain_that_takes_long_is_listened_to(
+    tmp_path: Path, lake: Lake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that answers after minutes is no time in which webhooks could not be stored."""
+    monkeypatch.setattr(module, "SPAN_SECONDS", 0.01)
+    put, may_end, waits = lake.webhooks.put, threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        waits.set()
+        may_end.wait(30)
+        return put(*arguments)
+
+    monkeypatch.setattr(lake.webhooks, "put", slow)
+    with Spool(tmp_path / "other.db", 100_000_000) as spool:
+        fill(spool, HOUR.start)
+        drain = Drain(spool, lake, Counts(), clock=clock, seconds=0.01)
+        drain.start()
+        waits.wait(30)
+        for _ in range(10):
+            clock.now += timedelta(seconds=4)
+            wait_until(lambda: [end for _, end in spool.spans()] == [clock() // 1_000])
+        may_end.set()
+        assert drain.stop(30)
+    assert listened(lake, HOUR.next) == [(300, 340)]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(3_000):
+        if is_so():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError
 
 
 def test_a_failure_between_two_notes_is_not_listened_to(

@@ -70,6 +70,11 @@ def test_no_loss_is_never_too_low() -> None:
     assert not rate_is_too_low(1, 0, 0.99)
 
 
+def test_one_or_two_lost_of_a_few_are_no_outage() -> None:
+    assert not rate_is_too_low(13, 2, 0.99)
+    assert rate_is_too_low(13, 3, 0.99)
+
+
 def test_a_quarter_of_good_traffic_raises_nothing_and_five_percent_lost_are_found() -> None:
     """400 returns a day, one webhook of a thousand lost; then five of a hundred."""
     dice = random.Random(5)
@@ -147,6 +152,7 @@ def test_a_receiver_that_answers_503_is_found(changes: dict[str, object], expect
         ({"refused": 10, "last_refused": NOW}, False),
         ({"refused": 10, "last_refused": NOW, "last_stored": None}, True),
         ({"refused": 10, "last_refused": NOW, "last_stored": NOW - timedelta(hours=2)}, True),
+        ({"refused": 99, "last_refused": NOW, "last_stored": None, "ended": True}, False),
         ({"refused": 9, "last_refused": NOW, "last_stored": None}, False),
         ({"refused": 99, "last_refused": NOW - timedelta(hours=2), "last_stored": None}, False),
     ],
