@@ -383,6 +383,7 @@ def test_a_drain_that_takes_long_is_listened_to(
     with Spool(tmp_path / "other.db", 100_000_000) as spool:
         fill(spool, HOUR.start)
         drain = Drain(spool, lake, Counts(), clock=clock, seconds=0.01)
+        drain.listen()
         drain.start()
         waits.wait(30)
         for _ in range(10):
