@@ -92,7 +92,8 @@ class Machine:
         self.name = name
         self.rows: list[Row] = []
         self.receiver: Receiver = stack.enter_context(receiving())
-        options = SimulatorOptions(returns_per_hour=4, rhythm=False, oddities=0)
+        # States stay: an hour is polled once, and is compared with the truth when all is over.
+        options = SimulatorOptions(returns_per_hour=4, rhythm=False, oddities=0, progress=False)
         simulator = Simulator(options)
         base_url = stack.enter_context(simulator.running())
         self.began = datetime.now(UTC)
