@@ -60,7 +60,7 @@ def check_the_way(settings: Settings, url: str, key: str) -> bool:
             return way == "header" or has_token
         if answer.is_ours and answer.status == 404 and (way == "header" or has_token):
             typer.echo(
-                f"The receiver answers, but not at this path: it takes webhooks at "
+                "The receiver answers, but not at this path: it takes webhooks at "
                 f"{settings.webhook_path}. Correct the address or the proxy."
             )
             return False

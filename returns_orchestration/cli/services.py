@@ -182,7 +182,7 @@ class Services:
 
 
 def _clock() -> float:
-    """The time of day less a clock that nobody can set: it falls when the time of day goes back."""
+    """The time of day less a clock that nobody can set. It falls if somebody sets the time back."""
     return time.time() - time.monotonic()
 
 

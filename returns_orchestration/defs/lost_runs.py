@@ -5,7 +5,7 @@ restart of the machine, or where a command was killed, the run stays under way i
 hours count as busy, its backfill waits, and as it holds the one place of the pool no other run
 starts. A run that a code server of `serve` has started ends with it, so after a restart it is ended
 at once; of another one only its silence shows that it is gone. The hours that the run had landed
-are kept; the rest is asked for again at once, since nothing is known against it.
+are kept. The rest is asked for again, after a first attempt without a pause.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ CODE_SERVER_SINCE: Final = "CODE_SERVER_SINCE"
 
 _MINUTES: Final = int(SILENCE.total_seconds() // 60)
 
+OURS: Final = (*ASSETS, WEBHOOKS_ARRIVED.name)
+"""The assets by which a run from the UI is known as this project's."""
+
 UNDER_WAY: Final = [status for status in IN_PROGRESS if status is not dg.DagsterRunStatus.QUEUED]
 """A queued run has no process to lose: it starts when there is place."""
 
@@ -67,7 +70,7 @@ def _lost(
     since = os.environ.get(CODE_SERVER_SINCE)
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
         run = record.dagster_run
-        if not (keys.is_tagged(run) or keys.is_run(run, (), [*ASSETS, WEBHOOKS_ARRIVED.name])):
+        if not (keys.is_tagged(run) or keys.is_run(run, (), OURS)):
             continue
         last = _last_sign(instance, record)
         # Only a run that a code server has started, or was about to start, is such a one.

@@ -117,14 +117,11 @@ class Drain:
 
     def drain(self, *, is_last: bool = False) -> None:
         """Put into the lake what the spool holds; an error is kept in ``problem``."""
-        steps = (
-            lambda: self._lake.ensure_format(begin=True),
-            self.put_all,
-            lambda: self._put_spans(is_last=is_last),
-        )
-        # The note comes whatever fails: it says that this receiver lives, and whether it can store.
-        problem = self._fault_of(*steps)
-        problem = self._fault_of(lambda: self._tell(is_last=is_last)) or problem
+        problem = self._fault_of(lambda: self._lake.ensure_format(begin=True))
+        if not problem:
+            problem = self._fault_of(self.put_all, lambda: self._put_spans(is_last=is_last))
+            # Whatever fails, the note says that this receiver lives and whether it can store.
+            problem = self._fault_of(lambda: self._tell(is_last=is_last)) or problem
         if problem and problem != self.problem:
             _LOG.error("%s Deliveries stay in the spool.", problem)
         elif self.problem and not problem:
@@ -230,13 +227,10 @@ class Drain:
             self._lake.webhooks.listened(self._spool.instance, moment(begin), end)
             with self._spans:  # it may have grown meanwhile, and have ended
                 rest = _microseconds(end), dict(self._spool.spans()).get(begin, until)
+                is_left = rest[1] > rest[0]
                 if self._is_growing(begin) and self._span is not None:
-                    self._span = _Span(*rest, self._span.passed)
-                    self._spool.cut_span(begin, rest)
-                elif rest[1] > rest[0]:
-                    self._spool.cut_span(begin, rest)
-                else:
-                    self._spool.cut_span(begin)
+                    self._span, is_left = _Span(*rest, self._span.passed), True
+                self._spool.cut_span(begin, rest if is_left else None)
 
     def _is_growing(self, begin: int) -> bool:
         return self._span is not None and begin == self._span.begin

@@ -7,7 +7,6 @@ server, the daemon and the webserver run as their units say. LIMIT was set befor
 from __future__ import annotations
 
 import random
-import socket
 import statistics
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import typer
+from support.receive_process import free_port
 from support.receivers import KEY
 from support.records import returned
 from support.supervisor import supervised, wait_for
@@ -78,12 +78,6 @@ class Receiving:
             frame = lake.read(tables.RETURNS, window, names)
             found |= set() if frame is None else set(frame.get_column(tables.REFERENCE.name))
         return found
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def minutes_to_tables(webhooks: int, seed: int) -> list[float]:

@@ -47,7 +47,6 @@ class Traffic:
                 seed=seed, returns_per_hour=RETURNS_A_DAY / 24, oddities=0.0, late_share=0.0
             )
         )
-        self._seed = seed
         self._settings = load_settings(
             env_file=folder / "none",
             RETURNS_LAKE=str(folder),
