@@ -25,6 +25,7 @@ IMPORT = "import"
 
 COLUMNS = (
     ("hour (UTC)", 16),
+    ("received", 8),
     ("returns", 7),
     ("both", 6),
     ("poll only", 9),
@@ -36,6 +37,7 @@ COLUMNS = (
     ("listening", 9),
 )
 SHOWN = (
+    "received",
     "returns",
     "both",
     "poll_only",
@@ -60,13 +62,14 @@ def webhooks(
 ) -> None:
     """Show which returns of [FROM, TO) webhooks brought, and which of them were lost.
 
-    By the hour of the request: `both` sources brought a return, `poll only` means that its webhook
-    was lost, `webhook only` that polls lack it; `undecided` ones may still come. Lags are in
-    seconds; `listening` are the seconds in which a receiver could take webhooks. Exits 1 when some
-    were lost or polls lack some.
+    `received` are all webhooks that came in the hour. The others go by the hour of the request:
+    `both` sources brought a return, `poll only` means that its webhook was lost, `webhook only`
+    that polls lack it; `undecided` ones may still come. Lags are in seconds; `listening` are the
+    seconds in which a receiver could take webhooks. Exits 1 when some were lost or polls lack some.
 
     `webhooks import FILE` brings in what another receiver has received: lines of JSON with
-    `received_at`, a time with its zone, and `body`. The same file again changes nothing.
+    `received_at`, a time with its zone, and `body`. The same file again changes nothing, and of one
+    that has grown only the new lines count.
     """
     settings = load_settings()
     if from_ == IMPORT:
@@ -100,11 +103,10 @@ def rows_of(settings: Settings, from_: str | None, to: str | None) -> list[dict[
     names.load_hours(windows)
     for window in windows:
         frame = lake.read(tables.WEBHOOK_DELIVERY_HOURLY, window, names)
+        received = sum(entry.rows for entry in names.hour(window).received)
         if frame is not None:
-            row = frame.row(0, named=True)
-            found.append(
-                {"hour": window.text} | {name: row[name] for name in row if name != "hour_start"}
-            )
+            row = frame.drop("hour_start").row(0, named=True)
+            found.append({"hour": window.text, "received": received} | row)
     return found
 
 

@@ -2,7 +2,9 @@
 
 Each line is an object with ``received_at``, a time with its zone, and ``body``, a text or the JSON
 itself. The file's own digest takes the place of a receiver's name and a line's number that of a
-delivery, so the same file again puts the same files, and a file with one more line is another one.
+delivery, so the same file again puts the same files. A file that has grown is another one, of which
+only what is new is put. From the first of its times to the last, a file counts as a receiver that
+listened: a return of that time whose webhook it lacks was lost.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -37,7 +39,7 @@ class _Line(msgspec.Struct):
 
 
 def import_webhooks(lake: Lake, file: Path, blank: Blank | None = None) -> Counter[Window]:
-    """Put the deliveries of ``file`` into ``lake``; how many, by the hour of their receipt.
+    """Put the deliveries of ``file`` into ``lake``; how many are new, by the hour of receipt.
 
     ``blank`` removes personal data that the lake is not to keep.
 
@@ -45,21 +47,21 @@ def import_webhooks(lake: Lake, file: Path, blank: Blank | None = None) -> Count
     and LakeUnwritable.
     """
     instance = _digest(file)[:8]
-    for _ in _deliveries(file):
-        pass
+    first, last = LAST, FIRST
+    for delivery in _deliveries(file):
+        first, last = min(first, delivery.received_at), max(last, delivery.received_at)
     lake.ensure_format(begin=True)
+    names = lake.names()
     found: Counter[Window] = Counter()
     groups = groupby(_deliveries(file), key=lambda delivery: Window.of(delivery.received_at))
     for window, deliveries in groups:
-        some: list[Webhook] = []
-        for delivery in deliveries:
-            some.append(delivery)
-            if len(some) == AT_ONCE:
-                lake.webhooks.put(instance, some, blank)
-                some = []
-            found[window] += 1
-        if some:
-            lake.webhooks.put(instance, some, blank)
+        known = lake.webhooks.known(names, window)
+        while some := list(islice(deliveries, AT_ONCE)):
+            new = lake.webhooks.without(known, some, blank)
+            if new:
+                lake.webhooks.put(instance, new, blank)
+                found[window] += len(new)
+    lake.webhooks.listened(instance, first, last)
     return found
 
 

@@ -74,6 +74,18 @@ def _pairs(
     return pairs
 
 
+def held_in_reach(lake: Lake, window: Window, wanted: Collection[bytes]) -> set[bytes]:
+    """Those of ``wanted``, hashes of references, that an hour in reach of ``window`` holds.
+
+    Raises LakeError.
+    """
+    around = lake.names()
+    around.load(*_dates(window, window))
+    hashes = pl.Series([array("Q", one)[0] for one in sorted(wanted)], dtype=pl.UInt64)
+    held = _references(lake, around, around.hours()).get_column("hash")
+    return {array("Q", [one]).tobytes() for one in hashes.filter(hashes.is_in(held.implode()))}
+
+
 def _dates(first: Window, last: Window) -> tuple[date, date]:
     """The first and last UTC date in reach of the hours ``first`` to ``last``."""
     begin = max(first.start.toordinal() - REACH.days, date.min.toordinal())

@@ -23,7 +23,9 @@ from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.hours import Made as MadeHour
+from returns_orchestration.flow.relocated import held_in_reach
 from returns_orchestration.lake import journal
+from returns_orchestration.lake.names import sources_of
 from returns_orchestration.lake.parquet import from_parquet
 from returns_orchestration.stages import matches
 from returns_orchestration.stages.erasure import Blanking
@@ -32,6 +34,7 @@ from returns_orchestration.stages.ownership import hash_of
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.stages.webhooks import (
     FATES,
+    GUESSED,
     Placed,
     blanked_bodies,
     tables_of_receipt,
@@ -106,7 +109,7 @@ class WebhookPipeline:
         self.reader = reader
         self.zone = hours.days.zone
         self._rules = rules
-        self._began: Window | None = None
+        self._expected: list[tuple[Window, Window]] = []
         self._asked: dict[date, dict[str, list[Answer]]] = {}
         self._held: OrderedDict[tuple[Window, str], frozenset[bytes]] = OrderedDict()
 
@@ -161,8 +164,8 @@ class WebhookPipeline:
         """
         self._lake.ensure_format()
         self._asked.clear()
-        self._began = self._lake.webhooks.began()
-        if self._began is None:
+        self._expected = self._lake.webhooks.expected()
+        if not self._expected and not self._lake.webhooks.have_come():
             return None
         names = self._lake.names()
         names.load_hours(Window(datetime.combine(day, time(), UTC)) for day in sorted(dates))
@@ -186,10 +189,12 @@ class WebhookPipeline:
         return [window for window in hours if self._may_be_compared(names, window, now)]
 
     def _may_be_compared(self, names: Names, window: Window, now: datetime) -> bool:
-        """Whether an hour is over, not before the start, and has webhooks or could have them."""
-        has_begun = self._began is not None and window >= self._began
-        is_there = window >= Window(self._rules.start) and window.end <= now
-        return is_there and (has_begun or bool(names.hour(window).webhooks))
+        """Whether an hour is over, not before the start, and has webhooks or should have them."""
+        if not Window(self._rules.start) <= window or window.end > now:
+            return False
+        hour = names.hour(window)
+        has_some = bool(hour.webhooks or hour.listened)
+        return has_some or any(first <= window <= last for first, last in self._expected)
 
     def _guarded(self, done: WebhookRun, window: Window, build: Callable[[], None]) -> None:
         try:
@@ -295,10 +300,15 @@ class WebhookPipeline:
                 self._lake.put_entry(names, journal.Webhooks(period=home.key, hour=hour))
 
     def _holder(self, names: Names, home: Window, reference: str) -> Window | None:
-        """The hour whose tables of polls have a return: ``home`` or one near it; None for none."""
+        """The hour whose tables have a return; None for none.
+
+        It is ``home``, one near it, or any that ``flow/relocated`` has found to share a return
+        with it.
+        """
         number = hash_of(reference)
-        distances = sorted(range(-NEAR, NEAR + 1), key=abs)
-        for window in (Window.from_number(home.number + distance) for distance in distances):
+        near = {Window.from_number(home.number + far) for far in range(-NEAR, NEAR + 1)}
+        near.update(sources_of(home, names))
+        for window in sorted(near, key=lambda window: (abs(window.number - home.number), window)):
             if number in self._references(names, window):
                 return window
         return None
@@ -363,7 +373,10 @@ class WebhookPipeline:
         made_of = self._made_of_match(names, window, now)
         polled = self._lake.read(tables.RETURNS, window, names)
         events = self._events_of(names, window, polled, over)
-        found = matches.match(polled, events, self._finality(names, window, now))
+        finality = self._finality(names, window, now)
+        if finality.of_lacking:
+            events = self._without_those_elsewhere(window, events, polled)
+        found = matches.match(polled, events, finality)
         spans = [(entry.begin, entry.until) for entry in names.hour(window).listened]
         delivery = matches.delivery_of_hour(
             window.start, found, matches.listened(spans), self._rules.lost_after
@@ -402,6 +415,27 @@ class WebhookPipeline:
                 mine.append(is_mine)
             frames.append(events.filter(pl.Series(mine, dtype=pl.Boolean)))
         return pl.concat(frames)
+
+    def _without_those_elsewhere(
+        self, window: Window, events: pl.DataFrame, polled: pl.DataFrame | None
+    ) -> pl.DataFrame:
+        """``events`` without those of returns whose request time was a guess, and a wrong one.
+
+        No webhook that they were placed links their hours, so they are looked for before polls are
+        said to lack them.
+        """
+        known = [] if polled is None else polled.get_column(tables.REFERENCE.name).to_list()
+        reference, is_guess = pl.col(tables.REFERENCE.name), pl.col("requested_at_from") == GUESSED
+        of_guess = (is_guess & ~pl.col("is_placed")).all().over(reference)
+        guessed = events.filter(of_guess & ~reference.is_in(known)).get_column(
+            tables.REFERENCE.name
+        )
+        hashes = {one: hash_of(one) for one in guessed}
+        if not hashes:
+            return events
+        held = held_in_reach(self._lake, window, set(hashes.values()))
+        elsewhere = [one for one, number in hashes.items() if number in held]
+        return events.filter(~reference.is_in(elsewhere))
 
     # ---- days
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -48,6 +49,11 @@ _FILE: Final = re.compile(r"(?P<instance>[0-9a-f]{8})-(?P<first>[0-9]{10,})\.par
 BASE64: Final = "base64"
 CHECK: Final = "returns_orchestration_check"
 """The key of the body that `receive --check` sends; its value is when."""
+
+ABANDONED_AFTER: Final = timedelta(days=7)
+"""A receiver that was silent for so long is not expected back."""
+
+_SAME: Final = ("received_at", "body", "encoding")
 
 
 class Webhook(NamedTuple):
@@ -176,6 +182,31 @@ class Webhooks:
             if f"/{window.path}/" in path and (entry := self.finish(path)) is not None:
                 names.add(entry.path)
 
+    def known(self, names: Names, window: Window) -> Counter[tuple[object, ...]]:
+        """The deliveries of an hour, for ``without``. Raises LakeError."""
+        found: Counter[tuple[object, ...]] = Counter()
+        for entry in names.hour(window).received:
+            found.update(self.read(entry).select(_SAME).iter_rows())
+        return found
+
+    @staticmethod
+    def without(
+        known: Counter[tuple[object, ...]], deliveries: Sequence[Webhook], blank: Blank | None
+    ) -> list[Webhook]:
+        """Those of ``deliveries``, of one hour, that are not ``known``, each as often as it is.
+
+        Two are the same by the time of receipt and the body; ``known`` loses what was found.
+        """
+        frame = _frame("", deliveries)
+        frame = frame if blank is None else blank(Window.of(deliveries[0].received_at), frame)
+        kept: list[Webhook] = []
+        for delivery, row in zip(deliveries, frame.select(_SAME).iter_rows(), strict=True):
+            if known[row]:
+                known[row] -= 1
+            else:
+                kept.append(delivery)
+        return kept
+
     def quarantine(self, entry: Received) -> list[str]:
         """Move a file that is bad, and its entry, out of the way; where to.
 
@@ -205,18 +236,18 @@ class Webhooks:
         """Replace what a receiver notes about itself. Raises LakeUnwritable."""
         self._store.put(f"{RECEIVERS}/{note.instance}.json", msgspec.json.encode(note))
 
-    def began(self) -> Window | None:
-        """The first hour in which webhooks could come, or came; None where there is no receiver.
+    def have_come(self) -> bool:
+        """Whether the lake has a webhook. Raises LakeDamaged."""
+        return bool(dates_in(self._store, tables.RAW_WEBHOOKS.name))
 
-        Raises LakeDamaged.
+    def expected(self) -> list[tuple[Window, Window]]:
+        """The first and the last hour for which each receiver is to bring webhooks.
+
+        It listened in them or should have. Raises LakeDamaged.
         """
-        found = [Window.of(note.began) for note in self.notes()]
-        dates = dates_in(self._store, tables.RAW_WEBHOOKS.name)
-        if dates:
-            first = f"{tables.RAW_WEBHOOKS.name}/date={dates[0].isoformat()}"
-            hours = (Window.from_path(f"{first}/{name}") for name in self._store.children(first)[0])
-            found += [window for window in hours if window]
-        return min(found, default=None)
+        return [
+            (Window.of(note.began), Window.of(note.at + ABANDONED_AFTER)) for note in self.notes()
+        ]
 
     def notes(self) -> list[ReceiverNote]:
         """What each receiver noted last; one that cannot be read is left out, as it is replaced."""

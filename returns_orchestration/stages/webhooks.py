@@ -43,6 +43,9 @@ EVENTS_OF_RETURNS: Final = frozenset({11, 22, 23, 29, 30, 31})
 SECOND_DIGITS: Final = 10
 """The last digits of a reference are the Unix second of its request, in every known sample."""
 
+GUESSED: Final = "reference"
+"""Where the time of a request was read, if it is that second: it may be another number."""
+
 OLDEST, NEWEST = timedelta(days=400), timedelta(days=1)
 """How far from its receipt a request may be, for these digits to be a time."""
 
@@ -302,7 +305,7 @@ def _requested_at(  # noqa: PLR0913 - the places that it is read from
     if len(digits) == SECOND_DIGITS and digits.isascii() and digits.isdigit():
         at = EPOCH + timedelta(seconds=int(digits))
         if received_at - OLDEST <= at <= received_at + NEWEST:
-            return at, "reference"
+            return at, GUESSED
     return None
 
 

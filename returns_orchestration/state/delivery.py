@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from returns_orchestration.lake.webhooks import ABANDONED_AFTER
 from returns_orchestration.window import Day, Window, windows_between
 
 if TYPE_CHECKING:
@@ -43,9 +44,6 @@ USUAL_DAYS: Final = 14
 """Webhooks are late where over a tenth take an hour, and within 14 days most took 5 minutes."""
 
 SILENT_AFTER: Final = timedelta(minutes=5)
-ABANDONED_AFTER: Final = timedelta(days=7)
-"""A receiver that was silent for so long is not expected back."""
-
 WRONG_KEYS: Final = 10
 REFUSED_FOR: Final = timedelta(hours=1)
 
@@ -75,21 +73,12 @@ class Delivery:
 
     hours: Sequence[Hour]
     notes: Sequence[ReceiverNote]
-    imported_until: Window | None = None
     usually_quick: bool = False
 
     @property
     def judged(self) -> list[Hour]:
-        """The hours that say something about ClickPost: those in which a receiver listened.
-
-        Where webhooks are imported there is no receiver; then those before the last import.
-        """
-        if self.notes:
-            found = [hour for hour in self.hours if hour.listening >= WHOLE_HOUR]
-        else:
-            last = self.imported_until
-            found = [hour for hour in self.hours if last is not None and hour.window < last]
-        return found[-HOURS:]
+        """The hours that say something about ClickPost: those in which a receiver listened."""
+        return [hour for hour in self.hours if hour.listening >= WHOLE_HOUR][-HOURS:]
 
     @property
     def delivered(self) -> int:
@@ -148,11 +137,9 @@ def look_at_delivery(
                 lags = facts.get("with_lag", 0), facts.get("over_1_hour", 0)
                 found.append(Hour(window, facts["both"], facts["poll_only"], listening, *lags))
         window = window.next
-    received = [window for window in names.hours() if names.hour(window).received]
-    imported_until = max(received, default=None)
     if not (found or notes):
         return None
-    delivery = Delivery(found, notes, imported_until)
+    delivery = Delivery(found, notes)
     if delivery.slow_share <= SLOW_SHARE:
         return delivery
     today = Day.of(delivery.judged[0].window.start, settings.report_time_zone)

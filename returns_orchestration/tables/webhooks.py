@@ -124,7 +124,10 @@ _COUNTS = (
     Column("lag_max_s", NUMBER, "the longest"),
     Column("rate", RATE, "both / (both + poll_only); null where nothing is decided"),
     Column(
-        "listening_s", NUMBER, "seconds in which a receiver could take webhooks", nullable=False
+        "listening_s",
+        NUMBER,
+        "seconds in which a receiver could take webhooks, or that an imported file covers",
+        nullable=False,
     ),
 )
 WEBHOOK_DELIVERY_HOURLY = Table(

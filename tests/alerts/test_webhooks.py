@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from alerts.conftest import START, Desk, evaluated, hour
-from state.test_delivery import note
+from support.webhooks import receiver_note
 
 from returns_orchestration import tables
 from returns_orchestration.stages.rules import Rules
@@ -34,7 +34,7 @@ def beat(desk: Desk, **changes: Any) -> None:
     """The receiver's note of a minute ago."""
     at = desk.now - timedelta(minutes=1)
     given = {"at": at, "began": START, "since": START, "last_stored": at, **changes}
-    desk.lake.webhooks.note(note(**given))
+    desk.lake.webhooks.note(receiver_note(**given))
 
 
 def live(desk: Desk, hours: float, **changes: Any) -> None:

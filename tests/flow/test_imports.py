@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from support.lakes import bytes_of
 from support.receivers import bodies, deliveries
@@ -42,8 +43,39 @@ def test_the_same_file_again_changes_nothing(
     monkeypatch.setattr(imports, "AT_ONCE", 1)
     import_webhooks(lake, file)
     before = bytes_of(lake.store)
-    import_webhooks(lake, file)
+    assert not import_webhooks(lake, file)
     assert bytes_of(lake.store) == before
+
+
+def test_of_a_file_that_has_grown_only_what_is_new_is_put(
+    lake: Lake, folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "AT_ONCE", 1)
+    import_webhooks(lake, file)
+    once = bodies(folder)
+    lines = file.read_text()
+    file.write_text(f"{lines}\n{json.dumps(LINES[2], ensure_ascii=False)}\n")
+    assert import_webhooks(lake, file) == {Window(at(12)): 1}, "it came twice"
+    assert sorted(bodies(folder)) == sorted([*once, once[2]])
+
+
+def test_what_was_blanked_is_known_again(lake: Lake, folder: Path, file: Path) -> None:
+    def blank(_: Window, raw: pl.DataFrame) -> pl.DataFrame:
+        return raw.with_columns(body=pl.lit("{}"))
+
+    import_webhooks(lake, file, blank)
+    file.write_text(f"{file.read_text()}\n")
+    assert not import_webhooks(lake, file, blank)
+    assert bodies(folder) == [b"{}"] * 3
+
+
+def test_a_file_listens_from_its_first_time_to_its_last(lake: Lake, file: Path) -> None:
+    import_webhooks(lake, file)
+    names = lake.names()
+    names.load_hours([Window(at(11))])
+    found = [(entry.begin, entry.until) for entry in names.hour(Window(at(11))).listened]
+    assert found == [(48, 3600)]
+    assert not names.hour(Window(at(12))).listened
 
 
 @pytest.mark.parametrize(

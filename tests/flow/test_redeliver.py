@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from flow.conftest import FakeApi
 from support.records import at, returned
-from support.webhooks import pipeline, received, rows, webhook
+from support.webhooks import pipeline, received, receiver_note, rows, webhook
 
 from returns_orchestration import tables
 from returns_orchestration.flow.redeliver import (
@@ -171,7 +171,7 @@ def _names(lake: Lake, url: str) -> list[str]:
 def test_after_ten_refusals_it_stops(lake: Lake, other: Other) -> None:
     records = [returned(f"R{n:02d}", at(11, n)) for n in range(12)]
     FakeApi(lambda _: records, always_at=at(12, 10)).run(lake, [HOUR])
-    received(lake, (at(10), b"{}"))
+    lake.webhooks.note(receiver_note())
     pipeline(lake, at(19)).run()
     other.answers = [503] * 10
     outcome = send(lake, other.url)
@@ -200,7 +200,7 @@ def test_a_key_that_is_no_header_makes_nothing_uncertain(lost: Lake, other: Othe
 def test_a_person_who_was_forgotten_is_not_sent(lake: Lake, other: Other) -> None:
     blank = returned("A", at(11, 10), webhook_payload={"remark": ERASED})
     FakeApi(lambda _: [blank], always_at=at(12, 10)).run(lake, [HOUR])
-    received(lake, (at(10), b"{}"))
+    lake.webhooks.note(receiver_note())
     pipeline(lake, at(19)).run()
     assert [one.why_not for one in redeliverer(lake, other.url).lost([HOUR])] == [BLANKED]
     assert send(lake, other.url).accepted == 0

@@ -12,7 +12,7 @@ import pytest
 from flow.conftest import FakeApi
 from support.lakes import bytes_of, outside_quarantine
 from support.records import at, returned
-from support.webhooks import pipeline, received, rows, webhook
+from support.webhooks import pipeline, received, receiver_note, rows, webhook
 
 from returns_orchestration import tables
 from returns_orchestration.flow.mend import mend_hour
@@ -106,7 +106,7 @@ def test_without_late_polls_a_verdict_is_final_after_a_day(lake: Lake) -> None:
 
 def test_a_lost_webhook_that_comes_late_is_delivered_after_all(lake: Lake) -> None:
     poll(lake, A)
-    received(lake, (at(10), b"{}"))
+    lake.webhooks.note(receiver_note())
     pipeline(lake, at(19)).run()
     assert verdicts(lake) == {"A": "poll_only"}
     days_later = at(11, 10) + timedelta(days=9)
@@ -159,13 +159,70 @@ def test_returns_before_the_start_do_not_exist(lake: Lake) -> None:
     assert verdicts(lake) == {}
 
 
-def test_hours_before_the_receiver_are_not_judged(lake: Lake) -> None:
+def test_hours_that_nobody_listened_to_are_not_judged(lake: Lake) -> None:
+    """Of the hours without a webhook, those count in which a receiver or an import should have."""
+    later = NEXT.next
+    for window in (HOUR, NEXT, later):
+        poll(lake, returned(window.text, window.start), window=window)
+    received(lake, (at(12, 6), b"{}"))
+    pipeline(lake, at(20)).run()
+    assert [verdicts(lake, window) for window in (HOUR, NEXT, later)] == [{}, {}, {}]
+    lake.webhooks.listened("0a1b2c3d", at(12, 6), at(13))
+    pipeline(lake, at(20)).run()
+    assert verdicts(lake, NEXT) == {NEXT.text: "poll_only"}
+    assert (verdicts(lake, HOUR), verdicts(lake, later)) == ({}, {})
+
+
+def test_hours_in_which_a_receiver_should_have_listened_are_judged(lake: Lake) -> None:
     poll(lake, A)
     poll(lake, returned("D", at(12, 5)), window=NEXT)
-    received(lake, (at(12, 6), b"{}"))
+    lake.webhooks.note(receiver_note(began=at(12, 1), at=at(12, 2)))
     pipeline(lake, at(19)).run()
-    assert verdicts(lake, HOUR) == {}
-    assert verdicts(lake, NEXT) == {"D": "poll_only"}
+    assert (verdicts(lake, HOUR), verdicts(lake, NEXT)) == ({}, {"D": "poll_only"})
+    for days, expected in ((7, {"E": "poll_only"}), (8, {})):
+        window = Window(NEXT.start + timedelta(days=days))
+        poll(lake, returned("E", window.start), window=window)
+        pipeline(lake, window.end + timedelta(hours=7)).run()
+        assert verdicts(lake, window) == expected, "it is not expected back"
+
+
+@pytest.mark.parametrize("is_polled_first", [True, False])
+@pytest.mark.parametrize("days", [1, 9, 31])
+def test_a_request_that_a_poll_times_far_away_is_matched_there(
+    lake: Lake, days: int, is_polled_first: bool
+) -> None:
+    """The webhook of the placed event has its own time alone, as its request was days before."""
+    told = webhook(A, request_placed_time=None, timestamp="2026-11-09T11:10:00Z")
+    home = Window(HOUR.start - timedelta(days=days))
+    later = HOUR.end + timedelta(days=2)
+    record = returned("A", home.start)
+    if is_polled_first:
+        poll(lake, record, window=home, polled_at=HOUR.start)
+    received(lake, (at(11, 12), told))
+    pipeline(lake, at(12, 5)).run()
+    if not is_polled_first:
+        assert verdicts(lake, HOUR) == {"A": "undecided"}
+        poll(lake, record, window=home, polled_at=later)
+    poll(lake, window=HOUR, polled_at=later)
+    pipeline(lake, later, polls_late=False).run()
+    assert (verdicts(lake, HOUR), verdicts(lake, home)) == ({}, {"A": "both"})
+
+
+def test_a_return_whose_time_was_guessed_is_not_lacking_where_a_poll_has_it(lake: Lake) -> None:
+    """Its reference ends in ten digits that are a time, and not that of the request."""
+    second = int(at(11, 10).timestamp())
+    home = Window(HOUR.start - timedelta(days=12))
+    there, nowhere = (returned(f"{name}{second}", home.start) for name in "AB")
+    poll(lake, there, window=home)
+    poll(lake, window=HOUR, polled_at=HOUR.end + timedelta(days=1))
+    told = (
+        webhook(record, request_placed_time=None, clickpost_status_code=102)
+        for record in (there, nowhere)
+    )
+    received(lake, *((at(11, 20), body) for body in told))
+    pipeline(lake, at(12, 5)).run()
+    pipeline(lake, HOUR.end + timedelta(days=2)).run()
+    assert verdicts(lake) == {f"B{second}": "webhook_only"}
 
 
 def test_the_time_of_listening_tells_our_downtime_from_a_loss(lake: Lake) -> None:

@@ -10,9 +10,11 @@ webhooks at any time; some polls and runs are killed. The simulator knows each e
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +23,7 @@ from obstore.store import MemoryStore
 from proof.result import Result
 from support.lakes import outside_quarantine
 from support.mortal_store import Killed, MortalStore
-from support.webhooks import pipeline, received, rows
+from support.webhooks import pipeline, received, receiver_note, rows
 
 from returns_orchestration import tables
 from returns_orchestration.flow.rebuild import Rebuilder
@@ -42,6 +44,8 @@ HOURS = 2
 END = START + timedelta(hours=HOURS)
 AGES = (timedelta(minutes=10), *(timedelta(hours=age) for age in (1, 6, 24, 72)))
 FINAL = END + timedelta(hours=80)
+FAR = 0.4
+"""The share of lives in which webhooks come a day or two later, without the request's time."""
 
 
 class Life:
@@ -67,14 +71,18 @@ class Life:
             delay=(timedelta(seconds=1), timedelta(minutes=dice.choice([1, 90, 600]))),
             shuffle=dice.random() < 0.5,
         )
-        self._events = Webhooks(self._dataset, options).of_returns(START, END)
+        events = Webhooks(self._dataset, options).of_returns(START, END)
+        is_far = dice.random() < FAR
+        self._events = [self._later(event) for event in events] if is_far else list(events)
         down = START + timedelta(hours=dice.uniform(0, HOURS))
         self._down = down, down + timedelta(hours=dice.choice([0, 1, 3]))
         self.kills = 0
 
     def run(self) -> list[str]:
         """Live it; gives what is wrong at the end."""
-        received(self._lake(), (START - timedelta(hours=1), b"{}"), instance="00000000")
+        listened_before = START - timedelta(hours=1)
+        received(self._lake(), (listened_before, b"{}"), instance="00000000")
+        self._lake().webhooks.note(receiver_note(began=listened_before, at=listened_before))
         steps: list[tuple[datetime, Any]] = []
         for number, (at, event) in enumerate(self._delivered(), 1):
             steps.append((at, ("deliver", number, event.body)))
@@ -87,6 +95,22 @@ class Life:
             self._take(at, step)
         pipeline(self._lake(), FINAL).run({START.date() + timedelta(days=n) for n in range(4)})
         return self._wrong()
+
+    def _later(self, event: SentWebhook) -> SentWebhook:
+        """A webhook that a return was placed, a day or two later and without its request's time.
+
+        Only of a return that polls serve, as without them nobody knows its hour.
+        """
+        if not event.is_placed or event.reference not in self._served():
+            return event
+        later = timedelta(hours=self._dice.uniform(15, 48))
+        content = json.loads(event.body)
+        payload = content.get("payload", content)
+        payload["timestamp"] = (event.event_at + later).isoformat()
+        for place in (content, payload, payload["additional"]):
+            place.pop("request_placed_time", None)
+        sent_at = tuple(at + later for at in event.sent_at)
+        return replace(event, body=json.dumps(content).encode(), sent_at=sent_at)
 
     def _lake(self, left: int | None = None) -> Lake:
         """The lake as it is; with ``left`` the process dies after so many changes."""
@@ -137,17 +161,16 @@ class Life:
 
     def _wrong(self) -> list[str]:
         lake = self._lake()
-        windows = list(windows_between(START, END))
-        found = {
-            row["return_reference_number"]: row["verdict"]
-            for row in rows(lake, tables.WEBHOOK_MATCHES, windows)
-        }
+        matched = rows(lake, tables.WEBHOOK_MATCHES, self._all_windows())
+        found = {row["return_reference_number"]: row["verdict"] for row in matched}
         truth = self.truth()
         faults = [
             f"{reference}: {found.get(reference)} and not {truth.get(reference)}"
             for reference in sorted(truth.keys() | found.keys())
             if found.get(reference) != truth.get(reference)
         ]
+        if len(matched) != len(found):
+            faults.append(f"{len(matched)} verdicts about {len(found)} returns")
         zone = pipeline(lake, FINAL).zone
         faults += [finding.text for finding in Verifier(lake, zone).everything()]
         events = rows(lake, tables.WEBHOOK_EVENTS, self._all_windows())
@@ -158,7 +181,7 @@ class Life:
 
     def _wrong_returns(self, lake: Lake) -> list[str]:
         """What is wrong in the tables of returns."""
-        windows = list(windows_between(START - timedelta(hours=1), END + timedelta(hours=1)))
+        windows = self._all_windows()
         found = rows(lake, tables.RETURNS, windows)
         sources = {row["return_reference_number"]: row["sources"] for row in found}
         expected = self._sources()
@@ -205,21 +228,23 @@ class Life:
         """The verdict of each return that either source brought."""
         placed = {event.reference for _, event in self._delivered() if event.is_placed}
         any_event = {event.reference for _, event in self._delivered()}
-        found: dict[str, str] = {}
-        for window in windows_between(START, END):
-            last = window.end + self._ages[-1]
-            visible = {
-                one.reference
-                for one in self._dataset.returns_between(window.start, window.end, last)
-            }
-            for one in self._dataset.returns_between(
-                window.start, window.end, FINAL + timedelta(days=30)
-            ):
-                if one.reference in visible:
-                    found[one.reference] = "both" if one.reference in placed else "poll_only"
-                elif one.reference in any_event:
-                    found[one.reference] = "webhook_only"
+        served, found = self._served(), dict[str, str]()
+        for one in self._dataset.returns_between(START, END, FINAL + timedelta(days=30)):
+            if one.reference in served:
+                found[one.reference] = "both" if one.reference in placed else "poll_only"
+            elif one.reference in any_event:
+                found[one.reference] = "webhook_only"
         return found
+
+    def _served(self) -> set[str]:
+        """The returns that a poll serves sooner or later."""
+        return {
+            one.reference
+            for window in windows_between(START, END)
+            for one in self._dataset.returns_between(
+                window.start, window.end, window.end + self._ages[-1]
+            )
+        }
 
 
 def verdicts_are_true(lives: int, seed: int) -> Result:

@@ -13,8 +13,7 @@ from pathlib import Path
 from flow.conftest import FakeApi
 from obstore.store import MemoryStore
 from proof.result import Result
-from state.test_delivery import note
-from support.webhooks import pipeline, received
+from support.webhooks import pipeline, received, receiver_note
 
 from returns_orchestration.alerts.outbox import Message
 from returns_orchestration.alerts.tick import Alerts
@@ -94,7 +93,7 @@ class Traffic:
 
     def _look(self, now: datetime) -> None:
         lake = self.lake(now)
-        lake.webhooks.note(note(at=now, began=LISTENED_BEFORE, since=LISTENED_BEFORE))
+        lake.webhooks.note(receiver_note(at=now, began=LISTENED_BEFORE, since=LISTENED_BEFORE))
 
         def post(_: str, message: Message) -> str:
             self.told.append((now, message))

@@ -4,10 +4,10 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.webhooks import receiver_note
 
-from returns_orchestration.lake.webhooks import ReceiverNote
+from returns_orchestration.lake.webhooks import ABANDONED_AFTER, ReceiverNote
 from returns_orchestration.state.delivery import (
-    ABANDONED_AFTER,
     ENOUGH,
     SILENT_AFTER,
     Delivery,
@@ -23,26 +23,6 @@ from returns_orchestration.window import Window
 
 NOW = datetime(2026, 11, 9, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-
-
-def note(**changes: object) -> ReceiverNote:
-    usual = {
-        "instance": "0a1b2c3d",
-        "at": NOW - timedelta(minutes=1),
-        "began": NOW - timedelta(days=9),
-        "since": NOW - timedelta(days=1),
-        "stored": 9,
-        "last_stored": NOW - timedelta(minutes=3),
-        "refused": 0,
-        "without_key": 0,
-        "last_refused": None,
-        "not_stored": 0,
-        "last_not_stored": None,
-        "waiting": 0,
-        "problem": "",
-        "set_aside": "",
-    }
-    return ReceiverNote(**usual | changes)  # type: ignore[arg-type]
 
 
 def hours(*counts: tuple[int, int], listening: int = 3600) -> list[Hour]:
@@ -97,11 +77,8 @@ def test_a_quarter_of_good_traffic_raises_nothing_and_five_percent_lost_are_foun
 
 def test_only_hours_in_which_a_receiver_listened_are_judged() -> None:
     whole, part = hours((5, 1)), hours((0, 9), listening=1800)
-    assert Delivery([*whole, *part], [note()]).judged == whole
-    imported = [*hours((5, 1), (4, 0), (0, 9))]
-    assert Delivery(imported, [], imported[2].window).judged == imported[:2], "until the import"
-    assert Delivery(imported, []).judged == []
-    assert len(Delivery(hours(*[(1, 0)] * 40), [note()]).judged) == 24
+    assert Delivery([*whole, *part], [receiver_note()]).judged == whole
+    assert len(Delivery(hours(*[(1, 0)] * 40), [receiver_note()]).judged) == 24
 
 
 def test_none_came_where_enough_were_lost_since_the_last_one() -> None:
@@ -115,13 +92,13 @@ def test_none_came_where_enough_were_lost_since_the_last_one() -> None:
     ("notes", "since"),
     [
         ([], None),
-        ([note()], None),
-        ([note(at=NOW - SILENT_AFTER)], None),
-        ([note(at=NOW - SILENT_AFTER - SECOND)], NOW - SILENT_AFTER - SECOND),
-        ([note(at=NOW - SILENT_AFTER - SECOND, ended=True)], NOW - SILENT_AFTER - SECOND),
-        ([note(ended=True)], None),
-        ([note(at=NOW - timedelta(days=1)), note()], None),
-        ([note(at=NOW - ABANDONED_AFTER - SECOND)], None),
+        ([receiver_note()], None),
+        ([receiver_note(at=NOW - SILENT_AFTER)], None),
+        ([receiver_note(at=NOW - SILENT_AFTER - SECOND)], NOW - SILENT_AFTER - SECOND),
+        ([receiver_note(at=NOW - SILENT_AFTER - SECOND, ended=True)], NOW - SILENT_AFTER - SECOND),
+        ([receiver_note(ended=True)], None),
+        ([receiver_note(at=NOW - timedelta(days=1)), receiver_note()], None),
+        ([receiver_note(at=NOW - ABANDONED_AFTER - SECOND)], None),
     ],
 )
 def test_a_receiver_is_silent_once_none_has_given_a_sign(
@@ -142,7 +119,7 @@ def test_a_receiver_is_silent_once_none_has_given_a_sign(
     ],
 )
 def test_a_receiver_that_answers_503_is_found(changes: dict[str, object], expected: bool) -> None:
-    assert (cannot_store([note(**changes)], NOW) is not None) == expected
+    assert (cannot_store([receiver_note(**changes)], NOW) is not None) == expected
 
 
 @pytest.mark.parametrize(
@@ -161,4 +138,4 @@ def test_wrong_keys_without_a_right_one_are_found(
     changes: dict[str, object],
     expected: bool,
 ) -> None:
-    assert (refuses([note(**changes)], NOW) is not None) == expected
+    assert (refuses([receiver_note(**changes)], NOW) is not None) == expected

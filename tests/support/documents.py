@@ -28,7 +28,6 @@ from returns_orchestration.cli.metrics import figures
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.registry import ASSETS, NEW_NAMES
 from returns_orchestration.env_file import SECRET
-from returns_orchestration.lake.webhooks import ReceiverNote
 from returns_orchestration.settings import VARIABLES, Settings
 from returns_orchestration.simulator.faults import FAULT_NAMES, Fault
 from returns_orchestration.stages.erasure import KEPT, PERSONAL
@@ -38,6 +37,7 @@ from returns_orchestration.state.claims import Claim
 from returns_orchestration.state.delivery import Delivery
 from returns_orchestration.state.health import Disk, Facts
 from returns_orchestration.window import Window
+from support.webhooks import receiver_note
 
 TO_SET = ("CLICKPOST_KEY", "CLICKPOST_USER_NAME", "RETURNS_START")
 """What `.env.example` leaves for everybody to set; all else is a comment."""
@@ -191,24 +191,6 @@ def _personal_keys() -> str:
     return "\n".join([*lines, f"| anywhere | {other} | |", ""])
 
 
-A_RECEIVER = ReceiverNote(
-    instance="0a1b2c3d",
-    at=datetime(2026, 11, 9, 12, tzinfo=UTC),
-    began=datetime(2026, 11, 9, tzinfo=UTC),
-    since=datetime(2026, 11, 9, tzinfo=UTC),
-    stored=1,
-    last_stored=None,
-    refused=0,
-    without_key=0,
-    last_refused=None,
-    not_stored=0,
-    last_not_stored=None,
-    waiting=0,
-    problem="",
-    set_aside="",
-)
-
-
 def _metrics() -> str:
     """Every name of `metrics`, of an hour with all there is to tell."""
     hour = Window.of(datetime(2026, 11, 9, 11, tzinfo=UTC))
@@ -220,7 +202,7 @@ def _metrics() -> str:
         incidents={"urgent": 1},
         heartbeat=hour.end,
         disks=(Disk("lake", 1, 1, 1, 1),),
-        delivery=Delivery([], [A_RECEIVER]),
+        delivery=Delivery([], [receiver_note()]),
     )
     lines = ["| name | labels | meaning |", "|---|---|---|"]
     for gauge in figures(facts):

@@ -13,11 +13,33 @@ from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.flow.webhooks import WebhookPipeline, WebhookRules
 from returns_orchestration.lake import Lake
-from returns_orchestration.lake.webhooks import Webhook
+from returns_orchestration.lake.webhooks import ReceiverNote, Webhook
 from returns_orchestration.stages.typing import RecordReader
 from returns_orchestration.window import Window
 
 INSTANCE = "0a1b2c3d"
+NOTED = datetime(2026, 11, 9, 11, 59, tzinfo=UTC)
+
+
+def receiver_note(**changes: Any) -> ReceiverNote:
+    """What a receiver notes that is well."""
+    usual = {
+        "instance": INSTANCE,
+        "at": NOTED,
+        "began": NOTED - timedelta(days=9),
+        "since": NOTED - timedelta(days=1),
+        "stored": 9,
+        "last_stored": NOTED - timedelta(minutes=2),
+        "refused": 0,
+        "without_key": 0,
+        "last_refused": None,
+        "not_stored": 0,
+        "last_not_stored": None,
+        "waiting": 0,
+        "problem": "",
+        "set_aside": "",
+    }
+    return ReceiverNote(**usual | changes)
 
 
 def webhook(record: dict[str, Any], *, wrapped: bool = False, **changes: Any) -> bytes:
