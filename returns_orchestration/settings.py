@@ -152,9 +152,10 @@ class Settings(BaseSettings):
         json_schema_extra=_form(_MINUTES),
     )
     repoll_after_hours: Annotated[tuple[int, ...], NoDecode] = Field(
-        (1, 6, 24, 72),
+        (1, 6, 24, 72, 168, 336, 720),
         alias="RETURNS_REPOLL_AFTER_HOURS",
-        description="ages at which an hour is polled again for late and changed returns",
+        description="ages at which an hour is polled again for late and changed returns; an age "
+        "that is new counts for hours that reach it from then on",
         json_schema_extra=_form("rising whole hours, with commas between"),
     )
     report_time_zone: ZoneInfo = Field(

@@ -20,7 +20,7 @@ CONTRACT = """
 | RETURNS_LAKE | data/lake |
 | RETURNS_START | 2026-01-01T00:00:00Z |
 | RETURNS_SETTLE_MINUTES | 10 |
-| RETURNS_REPOLL_AFTER_HOURS | 1,6,24,72 |
+| RETURNS_REPOLL_AFTER_HOURS | 1,6,24,72,168,336,720 |
 | RETURNS_REPORT_TIME_ZONE | Asia/Kolkata |
 | RETURNS_ACKNOWLEDGED | none |
 | RETURNS_ALERT_URLS | none |
@@ -85,7 +85,7 @@ def test_defaults_have_the_declared_types(project: Path) -> None:
     settings = load_settings()
     assert settings.settle == timedelta(minutes=10)
     assert settings.start == datetime(2026, 1, 1, tzinfo=UTC)
-    assert settings.repoll_after_hours == (1, 6, 24, 72)
+    assert settings.repoll_after_hours == (1, 6, 24, 72, 168, 336, 720)
     assert settings.lake == str(project / "data/lake")
     assert settings.lake_is_a_folder
 

@@ -40,6 +40,7 @@ def doctor() -> None:
             "warn  alerts: no channel (RETURNS_ALERT_URLS) and no heartbeat (RETURNS_HEARTBEAT_URL)"
             " is set, so faults are shown in Dagster's UI and log only"
         )
+    typer.echo(f"ok    calls: {_calls(settings)}")
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("lake", _lake),
         ("Dagster", _instance),
@@ -64,6 +65,16 @@ def doctor() -> None:
                 break
     if failed:
         raise typer.Exit(1)
+
+
+def _calls(settings: Settings) -> str:
+    """What the ages of RETURNS_REPOLL_AFTER_HOURS cost."""
+    ages = settings.repoll_after_hours
+    until = f", the last time {count(ages[-1], 'hour')} after its end" if ages else ""
+    return (
+        f"each hour is polled {count(1 + len(ages), 'time')}{until}: "
+        f"{count(24 * (1 + len(ages)), 'call')} a day"
+    )
 
 
 def _lake(settings: Settings) -> str:

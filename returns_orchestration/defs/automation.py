@@ -227,8 +227,8 @@ def repoll_sensor(
     settings: Settings, pipeline: HourPipeline, clock: Clock, keys: Keys
 ) -> dg.SensorDefinition:
     """Hours that have reached an age of RETURNS_REPOLL_AFTER_HOURS since they were last polled."""
-    ages = settings.repoll_after_hours
     rules = settings.digest()
+    longest = timedelta(hours=max(settings.repoll_after_hours, default=0))
 
     @dg.sensor(
         name="late_returns",
@@ -242,8 +242,13 @@ def repoll_sensor(
         memory = Memory.read(context.cursor)
         if memory.is_of(rules):
             pipeline.lake.skip_format_check()
+        else:
+            memory.look_again_since(Window.of(now - longest))
         memory.wake_on_change(rules, now)
         memory.wake_lost(_lost(context.instance, keys), now)
+        if memory.ages is None:
+            memory.ages = pipeline.lake.repolls.since(settings.repoll_after_hours, now)
+        ages = memory.ages
         first, newest = Window(settings.start), last_settled(now, settings.settle)
         looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
         # Of the hours in the cursor, only those that seem due are looked up in the lake.

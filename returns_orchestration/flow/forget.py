@@ -24,7 +24,12 @@ from returns_orchestration.lake import journal
 from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.lake.quarantine import files_in_quarantine, put_in_quarantine
-from returns_orchestration.stages.erasure import PERSONAL_COLUMNS, blanked, without_people
+from returns_orchestration.stages.erasure import (
+    FREE_TEXT,
+    PERSONAL_COLUMNS,
+    blanked,
+    without_people,
+)
 from returns_orchestration.stages.landing import finish_unnoted
 from returns_orchestration.stages.webhooks import blanked_bodies
 from returns_orchestration.state.people import HOLD_BODIES, HOLD_RECORDS
@@ -269,8 +274,12 @@ class Forgetter:
             self._forgot.removed.append(file.place)
             return
         if file.table in HOLD_REASONS:  # a reason may be a customer's own text
-            reasons = [r and without_people(r) for r in frame.get_column("return_reason")]
-            changed = frame.with_columns(pl.Series("return_reason", reasons, dtype=pl.String))
+            changed = frame.with_columns(
+                pl.Series(
+                    name, [text and without_people(text) for text in frame[name]], dtype=pl.String
+                )
+                for name in sorted(FREE_TEXT & set(frame.columns))
+            )
         elif window is None:
             return
         elif file.table in HOLD_BODIES:

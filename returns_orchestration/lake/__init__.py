@@ -7,15 +7,16 @@ defines the sealed entries of an hour and a day, ``names`` reads their names, ``
 frames into files; ``lake`` puts and reads polls and tables by hour; ``poll_log`` records polls that
 brought nothing new and failed attempts, ``news`` names that ClickPost never sent before,
 ``forgotten`` whose records are to be blanked, ``webhooks`` the deliveries that a receiver took,
-``redelivered`` those that were sent after all;
+``redelivered`` those that were sent after all, ``repolls`` since when hours are polled again at
+which age;
 ``quarantine`` takes bad files, ``advice`` tells how they are mended; ``format_1`` reads the records
 of earlier releases.
 What lives elsewhere: the columns (``tables``), and the content of the files (``stages/``).
 
 Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables
 ``_journal/date=YYYY-MM-DD/`` with the entries of its hours and of its day, ``_poll_log/``,
-``_news/``, ``_forgotten/``, ``_receivers/``, ``_redelivered/``, ``_quarantine/`` for bad files,
-``_tmp/`` for temporary files.
+``_news/``, ``_forgotten/``, ``_receivers/``, ``_redelivered/``, ``_repolls.json``,
+``_quarantine/`` for bad files, ``_tmp/`` for temporary files.
 """
 
 from returns_orchestration.lake.journal import Made, Poll

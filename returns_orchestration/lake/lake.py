@@ -58,6 +58,7 @@ from returns_orchestration.lake.quarantine import (
     move_to_quarantine,
 )
 from returns_orchestration.lake.redelivered import Redelivered
+from returns_orchestration.lake.repolls import Repolls
 from returns_orchestration.lake.trial import try_store
 from returns_orchestration.lake.webhooks import Webhooks, entry_path
 from returns_orchestration.window import Day, Ever, Window
@@ -99,6 +100,7 @@ class Lake:
         self.receipts = Receipts(store)
         self.webhooks = Webhooks(store)
         self.redelivered = Redelivered(store)
+        self.repolls = Repolls(store)
         self._clock = clock or (lambda: datetime.now(UTC))
         self._has_format = False
         self._keeps_replaced = False

@@ -49,8 +49,13 @@ PERSONAL: Final = frozenset(
 KEPT: Final = frozenset().union(*KEYS.values()) - PERSONAL
 """Keys whose values stay."""
 
-PERSONAL_COLUMNS: Final = frozenset(c.name for c in tables.RETURNS.columns if c.key in PERSONAL)
-"""The columns of `returns` that may hold an address, or what a courier noted of a person."""
+PERSONAL_COLUMNS: Final = frozenset(
+    column.name for column in tables.RETURNS.columns if {column.key, column.place} & PERSONAL
+)
+"""The columns of `returns` that hold a part of an address, or what a courier noted of a person."""
+
+COUNTED: Final = frozenset({"customer_uploaded_images", "images"})
+"""Personal keys of lists whose length stays, as it is a column of `return_items`."""
 
 CONTAINERS: Final = frozenset(
     {"additional", "internal", "item_info", "latest_status", "payload", "webhook_payload"}
@@ -307,7 +312,7 @@ def _blanked(value: object, depth: int = 0) -> object:
             if by_number or key in CONTAINERS
             else (key, _kept(key, inner, depth + 1))
             if key in KEPT
-            else (_key(key, number), _emptied(inner))
+            else (_key(key, number), _counted(inner) if key in COUNTED else _emptied(inner))
             for number, (key, inner) in enumerate(value.items())
         )
     if isinstance(value, list):
@@ -354,6 +359,15 @@ def _emptied(value: object) -> object:
     """Nothing, of the same kind as ``value``."""
     empty: dict[type, object] = {dict: {}, list: [], str: ""}
     return next((none for kind, none in empty.items() if isinstance(value, kind)), None)
+
+
+def _counted(value: object) -> object:
+    """As many values as ``value`` has, without what they are."""
+    if isinstance(value, list):
+        return [ERASED if values.is_given(inner) else "" for inner in value]
+    if value is None or isinstance(value, str):
+        return ERASED if values.is_given(value) else value
+    return {}  # no list, as before
 
 
 def _key(key: str, number: int) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.tables import Table
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised by one with every change of the tables that the stages make of the same polls."""
 
 

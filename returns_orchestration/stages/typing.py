@@ -38,6 +38,10 @@ ITEM_FIELDS: Final = tuple(
 )
 """The columns of `return_items` that an item fills, in order: the layout of Item.values."""
 
+PHOTOS: Final = "photos"
+IMAGES: Final = "images"
+"""Where photos are looked for in items without `customer_uploaded_images`."""
+
 LONGEST_NUMBER: Final = 1_000
 WRAPS: Final = 4
 """Wrappings of an object or list that are removed: as text, in a list, by number."""
@@ -152,6 +156,10 @@ class RecordReader:
             "webhook_cp_id": values.courier,
             "refund_mode": _mode,
             "quantity": values.quantity,
+            "drop_store_id": values.identifier,
+            "pickup_region": values.region,
+            "description": values.title,
+            PHOTOS: values.length,
         }
         self._moment = readers[tables.TIME]
         self._fields = tuple(
@@ -225,6 +233,7 @@ class RecordReader:
         places = {
             tables.RECORD: (content,),
             tables.WEBHOOK: (webhook,),
+            tables.PICKUP: (object_under(webhook, tables.PICKUP, flagged),),
             tables.ADDITIONAL: (additional, webhook, content),
             tables.LATEST: (latest,),
         }
@@ -251,7 +260,10 @@ class RecordReader:
     def _item(self, content: object) -> Item:
         if not isinstance(content, dict):
             return Item((None,) * len(self._item_fields), ("item_info",))
-        read = [(name, *reader(content.get(key))) for name, key, reader in self._item_fields]
+        read = [
+            (name, *reader(content.get(IMAGES if name == PHOTOS and key not in content else key)))
+            for name, key, reader in self._item_fields
+        ]
         return Item(
             tuple(value for _, value, _ in read),
             tuple(name for name, _, clean in read if not clean),

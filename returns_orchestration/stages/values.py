@@ -26,6 +26,8 @@ EXACT: Final = 2**53
 MOST: Final = 1_000_000
 """A quantity of a larger size is invalid."""
 
+LONGEST_TITLE: Final = 120
+
 MOST_MARKS: Final = 300
 """Text with more combining marks in a row keeps its form; 30 are the most that Unicode expects."""
 
@@ -43,6 +45,7 @@ _EPOCH = re.compile(r"[0-9]{10}(?:[0-9]{3})?(?:\.[0-9]{1,9})?")
 _WHOLE = re.compile(r"([+-]?[0-9]{1,19})(?:\.0*)?")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_PINCODE = re.compile(r"([1-9][0-9]{2}) ?[0-9]{3}")
 _NO_WIDTH = str.maketrans("", "", "\u200b\ufeff")
 
 
@@ -190,6 +193,32 @@ def courier(value: object) -> tuple[int | None, bool]:
     """A number in which -1 means that there is no courier yet: null."""
     read, clean = number(value)
     return (None if read == -1 else read), clean
+
+
+def identifier(value: object) -> tuple[str | None, bool]:
+    """A text that may as well be a number, as it is spelled."""
+    read, clean = text(value)
+    return read, clean or (isinstance(value, int) and read is not None)
+
+
+def region(value: object) -> tuple[str | None, bool]:
+    """The first 3 digits of an Indian pincode, which has 6; others are unreadable."""
+    read, clean = identifier(value)
+    found = _PINCODE.fullmatch(read or "")
+    return (found[1], clean) if found else (None, read is None)
+
+
+def title(value: object) -> tuple[str | None, bool]:
+    """A text of at most 120 characters; what is longer is cut."""
+    read, clean = text(value)
+    return (None if read is None else read[:LONGEST_TITLE].rstrip()), clean
+
+
+def length(value: object) -> tuple[int | None, bool]:
+    """How many values a list holds; a text is one, which was seen."""
+    if isinstance(value, list):
+        return sum(map(is_given, value)), True
+    return (int(is_given(value)), True) if isinstance(value, str) else (None, value is None)
 
 
 def flag(value: object) -> tuple[bool | None, bool]:

@@ -44,13 +44,10 @@ _SEEN_IN_WEBHOOK = (
     "forward_order_id notification_event_id self_shipped"
 )
 _SEEN_IN_ADDITIONAL = (
-    "source drop_store_id return_pickup_phone_number return_pickup_address return_phone_number "
+    "source return_pickup_phone_number return_pickup_address return_phone_number "
     "return_address item_info latest_status"
 )
-_SEEN_IN_ITEM = (
-    "id return_mode description return_sub_reason customer_comment images "
-    "customer_uploaded_images shopify_line_item_id return_reference_number"
-)
+_SEEN_IN_ITEM = "customer_comment images return_reference_number"
 
 
 def _known(place: str, also: str) -> frozenset[str]:

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 from returns_orchestration.state.attempts import Attempt, learn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from returns_orchestration.window import Window
+
+    Since = Mapping[int, datetime | None]
+    """Each age of RETURNS_REPOLL_AFTER_HOURS, in hours, and since when it is in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,20 @@ def choose(  # noqa: PLR0913, PLR0917 - what a decision is made of
     return Choice(sorted(chosen), kept)
 
 
-def is_due_again(
-    window: Window, last_polled_at: datetime, ages: Sequence[int], now: datetime
-) -> bool:
+def is_due_again(window: Window, last_polled_at: datetime, ages: Since, now: datetime) -> bool:
     """Whether ``window`` has reached an age, in hours after its end, since its last poll.
 
     One poll serves all ages reached meanwhile, so an outage is not followed by a poll for each.
     """
-    reached = [window.end + timedelta(hours=age) for age in ages]
-    return any(last_polled_at < moment <= now for moment in reached)
+    return any(last_polled_at < moment <= now for moment in _moments(window, ages))
 
 
-def is_done(window: Window, last_polled_at: datetime, ages: Sequence[int]) -> bool:
+def is_done(window: Window, last_polled_at: datetime, ages: Since) -> bool:
     """Whether ``window`` will never be due again: it was polled at its last age or later."""
-    return not ages or last_polled_at >= window.end + timedelta(hours=max(ages))
+    return all(last_polled_at >= moment for moment in _moments(window, ages))
+
+
+def _moments(window: Window, ages: Since) -> list[datetime]:
+    """When ``window`` reaches each age that is in force by then."""
+    moments = ((window.end + timedelta(hours=age), since) for age, since in ages.items())
+    return [moment for moment, since in moments if since is None or since <= moment]

@@ -20,6 +20,7 @@ from returns_orchestration.lake.news import NEWS
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import QUARANTINE, QUARANTINE_BEFORE
 from returns_orchestration.lake.redelivered import REDELIVERED
+from returns_orchestration.lake.repolls import REPOLLS
 from returns_orchestration.lake.trial import TRIAL
 from returns_orchestration.lake.webhooks import RECEIVERS
 from returns_orchestration.state.changes import REPORTED
@@ -68,13 +69,14 @@ PASSED_OVER: Final = frozenset(
         FORGOTTEN,
         RECEIVERS,
         REDELIVERED,
+        REPOLLS,
         QUARANTINE,
         QUARANTINE_BEFORE,
         RECORDS_BEFORE,
         BACKUP,
     }
 )
-"""Folders of the lake that hold no tables: state of the pipeline, evidence, an earlier format."""
+"""What holds no tables in the lake: state of the pipeline, evidence, an earlier format."""
 
 _FORMAT: Final = re.compile(r"format-[0-9]+\.json")
 

@@ -15,7 +15,7 @@ from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from returns_orchestration.state.due import Choice
 
@@ -39,6 +39,7 @@ class Memory:
         *,
         rules: str = "",
         polled: dict[Window, datetime] | None = None,
+        ages: dict[int, datetime | None] | None = None,
         patrol: date | None = None,
         patrolled_at: datetime | None = None,
         files_at: datetime | None = None,
@@ -48,7 +49,8 @@ class Memory:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
 
         ``made_by`` names the rules by which tables were made then, where it is about tables;
-        ``polled`` gives when hours were last polled, as far as it was looked up; ``patrol`` is the
+        ``polled`` gives when hours were last polled, as far as it was looked up; ``ages`` since
+        when they are polled again at which age, None where that is not known; ``patrol`` is the
         date that was looked at last in turn, ``patrolled_at`` when it was due; ``files_at`` is when
         the files of the newest days were last listed; ``handed_over`` is the text that the alerts
         were given last, None where that is not known.
@@ -56,6 +58,7 @@ class Memory:
         self.hours = hours
         self.attempts = attempts
         self.polled = polled or {}
+        self.ages = ages
         self.files_at = files_at
         self.handed_over = handed_over
         self._patrol = patrol
@@ -73,16 +76,14 @@ class Memory:
         attempts = {
             Window.from_key(key): _attempt(noted) for key, noted in plain.get("waiting", {}).items()
         }
-        polled = {
-            Window.from_key(key): datetime.fromisoformat(at)
-            for key, at in plain.get("polled", {}).items()
-        }
+        ages = plain.get("ages")
         patrol = plain.get("patrolled")
         return cls(
             decode(cursor, HourIndex) if cursor else HourIndex(),
             attempts,
             rules=plain.get("rules", ""),
-            polled=polled,
+            polled=dict(_polled(plain.get("polled", []))),
+            ages=ages and {int(age): _time(since) for age, since in ages.items()},
             patrol=date.fromisoformat(patrol) if patrol else None,
             patrolled_at=_time(plain.get("patrolled_at")),
             files_at=_time(plain.get("files_at")),
@@ -123,6 +124,11 @@ class Memory:
         if made_by != self._made_by:
             self._made_by = made_by
             self.hours.complete = Spans()
+
+    def look_again_since(self, first: Window) -> None:
+        """Forget that hours since ``first`` are complete, as other ages may count for them now."""
+        self.hours.complete = self.hours.complete.before(first)
+        self.ages = None
 
     def unknown(self, first: Window, newest: Window, now: datetime, limit: int) -> list[Window]:
         """The hours to look at: those that fail, and the ``limit`` newest that are not known.
@@ -176,8 +182,9 @@ class Memory:
     def write(self) -> str:
         """The cursor."""
         waiting = {window.key: _noted(attempt) for window, attempt in self.attempts.items()}
-        polled = {window.key: at.isoformat() for window, at in self.polled.items()}
-        plain = json.loads(encode(self.hours)) | {"waiting": waiting, "polled": polled}
+        plain = json.loads(encode(self.hours)) | {"waiting": waiting, "polled": self._runs()}
+        if self.ages is not None:
+            plain["ages"] = {age: at and at.isoformat() for age, at in self.ages.items()}
         times = {
             "patrolled": self._patrol,
             "patrolled_at": self._patrolled_at,
@@ -186,6 +193,29 @@ class Memory:
         noted = {name: at.isoformat() for name, at in times.items() if at is not None}
         plain["handed_over"] = self.handed_over
         return json.dumps(plain | noted | {"rules": self._rules, "made_by": self._made_by})
+
+    def _runs(self) -> list[tuple[str, list[int]]]:
+        """When hours were last polled, as ``_polled`` reads it: a month of hours in 6 kB.
+
+        Each run of hours by its first, and for each of them the whole seconds after its end.
+        """
+        runs: list[tuple[str, list[int]]] = []
+        following: Window | None = None
+        for window in sorted(self.polled):
+            if window != following:
+                runs.append((window.key, []))
+            runs[-1][1].append((self.polled[window] - window.end) // timedelta(seconds=1))
+            following = window.next
+        return runs
+
+
+def _polled(runs: object) -> Iterator[tuple[Window, datetime]]:
+    """The hours of such runs, and when they were polled; none from an earlier release's cursor."""
+    for key, seconds in runs if isinstance(runs, list) else ():
+        window = Window.from_key(key)
+        for after in seconds:
+            yield window, window.end + timedelta(seconds=after)
+            window = window.next
 
 
 def _time(text: str | None) -> datetime | None:

@@ -13,12 +13,13 @@ from returns_orchestration.tables.columns import FLAG, NUMBER, TEXT, TEXTS, TIME
 if TYPE_CHECKING:
     import polars as pl
 
-RECORD, WEBHOOK, ADDITIONAL, LATEST, ITEM = (
+RECORD, WEBHOOK, ADDITIONAL, LATEST, ITEM, PICKUP = (
     "record",
     "webhook_payload",
     "additional",
     "latest_status",
     "item_info",
+    "pickup_info",
 )
 
 
@@ -142,6 +143,15 @@ RETURNS = Table(
             "the return's number as repeated in additional",
             "additional_return_reference_number",
         ),
+        _read(ADDITIONAL, "drop_store_id", TEXT, "where the return goes; not documented"),
+        _read(PICKUP, "pickup_state", TEXT, "state of the pickup address; not documented"),
+        _read(
+            PICKUP,
+            "pickup_pincode",
+            TEXT,
+            "first 3 digits of its Indian pincode: the sorting district; not documented",
+            "pickup_region",
+        ),
         Column("sources", TEXTS, "who brought it: poll, webhook or both", nullable=False),
         Column("first_polled_at", TIME, "first kept poll that served it; null before that"),
         Column("last_polled_at", TIME, "newest kept poll that served it; null before that"),
@@ -160,6 +170,25 @@ RETURN_ITEMS = Table(
         _read(ITEM, "quantity", NUMBER, "units of the item"),
         _read(ITEM, "return_reason", TEXT, "reason, as each merchant words it"),
         _read(ITEM, "refund_mode", TEXT, "how the item is refunded"),
+        _read(ITEM, "return_mode", TEXT, "REFUND, or another way; not documented"),
+        _read(
+            ITEM,
+            "return_sub_reason",
+            TEXT,
+            "second level of the reason, as each merchant words it; not documented",
+        ),
+        _read(
+            ITEM, "description", TEXT, "name of the product, cut to 120 characters; not documented"
+        ),
+        _read(ITEM, "id", NUMBER, "ClickPost's number of the item; not documented", "item_id"),
+        _read(ITEM, "shopify_line_item_id", NUMBER, "Shopify's line item; not documented"),
+        _read(
+            ITEM,
+            "customer_uploaded_images",
+            NUMBER,
+            "photos that the customer gave, else those under `images`; not documented",
+            "photos",
+        ),
         QUALITY,
     ),
 )

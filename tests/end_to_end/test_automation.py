@@ -25,6 +25,7 @@ from returns_orchestration.window import Window, windows_between
 
 START, END = hours("2026-11-07T06:00", "2026-11-07T18:00")[::11]
 WEEK = timedelta(days=7)
+MONTH = timedelta(days=31)
 
 
 @pytest.fixture
@@ -91,12 +92,12 @@ def test_an_hour_that_is_no_longer_complete_is_found(
 def test_lateness_is_an_asset_with_its_picture_and_its_check(
     world: World, instance: dg.DagsterInstance
 ) -> None:
-    definitions = build_defs(world.settings, clock=lambda: END.end + WEEK, retry=HASTY)
+    definitions = build_defs(world.settings, clock=lambda: END.end + MONTH, retry=HASTY)
     windows = list(windows_between(START.start, END.end))
     job = definitions.resolve_job_def("measure_lateness")
     world.set_clock(lambda: END.end + timedelta(minutes=30))
     assert list(world.pipeline().run(windows))
-    world.set_clock(lambda: END.end + WEEK)
+    world.set_clock(lambda: END.end + MONTH)
     assert list(world.pipeline().run(windows))
     result = job.execute_in_process(instance=instance)
     assert result.success

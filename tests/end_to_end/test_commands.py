@@ -151,7 +151,7 @@ def test_doctor_shows_what_works_and_what_fails(new_world: Callable[..., World])
     well = new_world().run("doctor")
     assert well.returncode == 0, well.stdout + well.stderr
     shown = [line[:5] for line in well.stdout.splitlines()]
-    assert shown == ["ok   ", *["warn "] * 2, *["ok   "] * 4]
+    assert shown == ["ok   ", *["warn "] * 2, *["ok   "] * 5]
     assert "is this machine and not ClickPost" in well.stdout
     assert "no channel (RETURNS_ALERT_URLS) and no heartbeat" in well.stdout
     for name, url in (

@@ -26,7 +26,7 @@ Given = dict[str, tuple[str | None, list[ItemRow]]]
 def frames(given: Given) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`returns` and `return_items`, with the columns that the aggregates read."""
     items = [
-        (reference, index, at(11), f"S{index}", *row, [])
+        (reference, index, at(11), f"S{index}", *row)
         for reference, (_, rows) in given.items()
         for index, row in enumerate(rows)
     ]
@@ -38,8 +38,9 @@ def frames(given: Given) -> tuple[pl.DataFrame, pl.DataFrame]:
             refund_mode=pl.Series([mode for mode, _ in given.values()], dtype=pl.String),
         )
     )
-    schema = tables.RETURN_ITEMS.schema
-    return returns, pl.DataFrame(items, schema=schema, orient="row")
+    schema = dict(list(tables.RETURN_ITEMS.schema.items())[:7])
+    rows = pl.DataFrame(items, schema=schema, orient="row")
+    return returns, tables.RETURN_ITEMS.conform(rows)
 
 
 def modes_of_hour(returns: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:

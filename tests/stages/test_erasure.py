@@ -11,6 +11,7 @@ import pytest
 from support.odd_records import cases
 from support.records import on_the_wire
 
+from returns_orchestration import tables
 from returns_orchestration.simulator import Dataset, SimulatorOptions
 from returns_orchestration.stages.erasure import (
     PERSONAL_COLUMNS,
@@ -72,7 +73,7 @@ def read(record: str) -> tuple[Any, ...]:
     named = zip((column.name for column in RETURN_FIELDS), found.values, strict=True)
     kept = {name: value for name, value in named if name not in PERSONAL_COLUMNS}
     new = len(found.new_keys)
-    quality = found.quality - PERSONAL_COLUMNS
+    quality = found.quality - PERSONAL_COLUMNS - {tables.PICKUP}
     return found.reference, found.requested_at, kept, found.items, quality, new
 
 

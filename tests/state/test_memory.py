@@ -28,18 +28,38 @@ STUBBORN = Attempt(
 def test_a_cursor_holds_the_whole_memory() -> None:
     memory = Memory(HourIndex(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.hours.complete.add(HOURS[2:5])
-    memory.polled = {HOURS[6]: NOW, HOURS[7]: LATER}
+    memory.polled = {HOURS[4]: NOW, HOURS[6]: NOW, HOURS[7]: LATER}
+    memory.ages = {1: None, 168: NOW}
     memory.wake_on_change("one", NOW)
     assert memory.patrol(FIRST, LAST, NOW) == FIRST
     assert memory.is_time_for_files(NOW)
     again = Memory.read(memory.write())
     assert again.write() == memory.write()
     assert (again.attempts, again.polled) == (memory.attempts, memory.polled)
+    assert again.ages == memory.ages
     assert again.patrol(FIRST, LAST, NOW + MINUTE) is None
     assert again.patrol(FIRST, LAST, NOW + ROUND / 2) == LAST
     assert not again.is_time_for_files(NOW + MINUTE)
     nothing = Memory.read(None)
     assert (nothing.attempts, nothing.hours.complete.pairs()) == ({}, [])
+
+
+def test_the_times_of_a_month_of_polls_fit_a_cursor() -> None:
+    """A tick keeps its cursor: of these there are 288 a day."""
+    memory = Memory(HourIndex(), {})
+    month = list(windows_between(at(0), at(720)))
+    memory.polled = {window: window.end + timedelta(hours=336, seconds=7.9) for window in month}
+    assert len(memory.write()) < 8_000
+    whole = {window: window.end + timedelta(hours=336, seconds=7) for window in month}
+    assert Memory.read(memory.write()).polled == whole
+
+
+def test_under_other_ages_hours_that_may_reach_one_are_looked_at_again() -> None:
+    memory = Memory(HourIndex(), {})
+    memory.ages = {1: None}
+    memory.hours.complete.add(HOURS)
+    memory.look_again_since(HOURS[6])
+    assert (list(memory.hours.complete), memory.ages) == (HOURS[:6], None)
 
 
 def test_failing_hours_are_looked_at_and_stubborn_ones_only_when_due() -> None:

@@ -249,8 +249,8 @@ def test_polls_of_other_hours_are_not_read(kept: Kept) -> None:
 
 
 def test_every_column_that_may_be_personal_is_a_column_of_returns() -> None:
-    places = ("webhook_location", "latest_location", "webhook_remark", "latest_remark")
-    assert set(places) == PERSONAL_COLUMNS
+    told = ("webhook_location", "latest_location", "webhook_remark", "latest_remark")
+    assert {*told, "pickup_state", "pickup_region"} == PERSONAL_COLUMNS
     assert set(tables.RETURNS.schema.names()) >= PERSONAL_COLUMNS
 
 
