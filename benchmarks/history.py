@@ -170,14 +170,14 @@ class _History:
             "items": [rows * 3 // 2],
             "quantity": [rows * 2],
         }
-        groups = zip(tables.MADE_DAILY, ("refund_mode", "return_reason"), strict=True)
+        counted = {
+            of.daily.name: of.daily.frame({"day": [day.date], of.by.name: ["Other"], **counts})
+            for of in tables.AGGREGATES
+        }
         self.lake.publish(
             self._names,
             day,
-            {
-                t.name: t.frame({"day": [day.date], group: ["Other"], **counts})
-                for t, group in groups
-            },
+            counted | {table.name: table.empty() for table in tables.OF_DAYS},
             inputs=inputs_of_day(day, self._names),
             rules=Rules.of_today().days,
             made_of=made_of_day(day, self._names),

@@ -181,17 +181,14 @@ class StepEvents:
                     record.files[name].rows,
                     self._lake.uri(table, built.day),
                 )
+                shown["hours"] = dg.MetadataValue.int(record.facts["hours"])
+                if by := DAILY[name].chart_by:
+                    shown["picture"] = metadata.chart_of_day(built.frames[name], by, built.day)
                 self._context.log_event(
                     dg.AssetMaterialization(
                         self._keys.of(name),
                         partition=built.day.key,
-                        metadata={
-                            **shown,
-                            "hours": dg.MetadataValue.int(record.facts["hours"]),
-                            "picture": metadata.chart_of_day(
-                                built.frames[name], DAILY[name].chart_by, built.day
-                            ),
-                        },
+                        metadata=shown,
                         tags={"dagster/data_version": record.files[name].sha256[:16]},
                     )
                 )

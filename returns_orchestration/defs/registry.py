@@ -78,6 +78,11 @@ def _daily(aggregate: Aggregate) -> Asset:
     )
 
 
+def _of_day(table: Table, inputs: tuple[str, ...], name: str, meaning: str) -> Asset:
+    check = Check(name, f"No hour of the day is missing; {meaning}.")
+    return Asset(table, group="days", inputs=inputs, check=check)
+
+
 def _listed(names: tuple[str, ...]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
@@ -126,13 +131,57 @@ HOURLY: Final = {
                 "Every item belongs to a return of its hour; items are numbered without gaps.",
             ),
         ),
+        Asset(
+            tables.RETURN_STATES,
+            group="returns",
+            inputs=("raw_returns",),
+            check=Check(
+                "every_state_has_its_return_and_is_there_once",
+                "Every state belongs to a return of its hour, and none is there twice at one time.",
+            ),
+        ),
         *map(_hourly, tables.AGGREGATES),
     )
 }
 """The hourly assets by name, in flow order."""
 
-DAILY: Final = {asset.name: asset for asset in map(_daily, tables.AGGREGATES)}
-"""The daily assets by name, made of the rows of `returns` and `return_items`."""
+DAILY: Final = {
+    asset.name: asset
+    for asset in (
+        *map(_daily, tables.AGGREGATES),
+        _of_day(
+            tables.RETURNS_DAILY,
+            ("returns", "return_states"),
+            "returns_of_the_day_are_those_of_its_hours",
+            "each row of `returns` is there once",
+        ),
+        _of_day(
+            tables.RETURN_ITEMS_DAILY,
+            ("return_items",),
+            "items_of_the_day_are_those_of_its_hours",
+            "each row of `return_items` is there once",
+        ),
+        _of_day(
+            tables.SKUS_DAILY,
+            ("return_items",),
+            "skus_of_the_day_add_up",
+            "the sums of items and quantity are those of `return_items`",
+        ),
+        _of_day(
+            tables.COURIERS_DAILY,
+            ("returns",),
+            "couriers_of_the_day_add_up",
+            "the sum of returns is that of `returns`",
+        ),
+        _of_day(
+            tables.FUNNEL_DAILY,
+            ("returns", "return_states"),
+            "the_funnel_of_the_day_narrows",
+            "no step was reached by more returns than the one before",
+        ),
+    )
+}
+"""The daily assets by name, made of the rows of `returns`, `return_items`, `return_states`."""
 
 LATENESS: Final = Asset(
     tables.LATENESS,

@@ -16,6 +16,7 @@ import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
+from returns_orchestration.stages.days import HOME, Rows
 from returns_orchestration.stages.frames import frames_of_day
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import claims
@@ -141,18 +142,17 @@ class DayBuilder:
     ) -> BuiltDay:
         sources = sources_of_day(day, names)
         inside = pl.col("requested_at").is_between(day.start, day.end, closed="left")
-        returns, items = (
-            pl.concat(
-                [table.empty(), *(self._rows(table, window, names) for window in sources)]
-            ).filter(inside)
-            for table in (tables.RETURNS, tables.RETURN_ITEMS)
+        returns, items, states = (
+            pl.concat([self._rows(table, window, names) for window in sources]).filter(inside)
+            for table in (tables.RETURNS, tables.RETURN_ITEMS, tables.RETURN_STATES)
         )
-        frames = frames_of_day(day, returns, items)
+        rows = Rows(returns, items, states)
+        frames = frames_of_day(day, rows)
         due = [w for w in day.windows if w.end <= now and (self._first or w.start) <= w.start]
         polled = {window for window in sources if names.hour(window).polls}
         missing = [w for w in due if w not in polled and not is_waived(w, names)]
         absent = [window.text for window in missing]
-        judged = claims.of_day(frames, returns, items, absent, _part(day, len(due), now))
+        judged = claims.of_day(frames, rows, absent, _part(day, len(due), now))
         blocking = [claim.figures for made in judged.values() for claim in made if claim.blocks]
         if blocking:
             raise HourBlocked(day.key, judged, "; ".join(blocking))
@@ -171,11 +171,9 @@ class DayBuilder:
 
     def _rows(self, table: tables.Table, window: Window, names: Names) -> pl.DataFrame:
         frame = self._lake.read(table, window, names)
-        if frame is None:
-            return table.empty()
-        own = "return_reference_number"
+        found = table.empty() if frame is None else frame
         # Where two hours hold one reference, each row is counted with the items of its own hour.
-        return frame.with_columns(pl.format("{} {}", pl.lit(window.key), own).alias(own))
+        return found.with_columns(pl.lit(window.key, pl.String).alias(HOME))
 
 
 def _part(day: Day, due: int, now: datetime) -> str:

@@ -52,11 +52,16 @@ RECENT: Final = timedelta(days=3)
 LANDING: Final = timedelta(hours=1)
 HOLD_REASONS: Final = {
     tables.RETURN_ITEMS.name,
+    tables.RETURN_ITEMS_DAILY.name,
+    tables.SKUS_DAILY.name,
     tables.RETURN_REASONS.hourly.name,
     tables.RETURN_REASONS.daily.name,
 }
 PERSONAL_TABLES: Final = (
-    HOLD_RECORDS | HOLD_BODIES | HOLD_REASONS | {tables.RETURNS.name, tables.WEBHOOK_EVENTS.name}
+    HOLD_RECORDS
+    | HOLD_BODIES
+    | HOLD_REASONS
+    | {tables.RETURNS.name, tables.RETURNS_DAILY.name, tables.WEBHOOK_EVENTS.name}
 )
 """The tables whose quarantined files may hold personal data."""
 
@@ -280,6 +285,8 @@ class Forgetter:
                 )
                 for name in sorted(FREE_TEXT & set(frame.columns))
             )
+        elif file.table == tables.RETURNS_DAILY.name:
+            changed = _without_personal(frame, blanking)
         elif window is None:
             return
         elif file.table in HOLD_BODIES:
@@ -289,17 +296,32 @@ class Forgetter:
             blank = blanking.of(window, records, self._pipeline.reader)
             changed = frame.with_columns(pl.Series("record", blank, dtype=pl.String))
         else:
-            references = frame.get_column(tables.REFERENCE.name).to_list()
-            meant = pl.Series([r is not None and blanking.means(window, r) for r in references])
-            personal = (PERSONAL_COLUMNS | {"remark"}) & set(frame.columns)
-            changed = frame.with_columns(
-                pl.when(meant).then(None).otherwise(pl.col(name)).alias(name)
-                for name in sorted(personal)
-            )
+            changed = _without_personal(frame, blanking, window)
         if not changed.equals(frame):
             put_in_quarantine(self._lake.store, file.path, to_parquet(changed))
             self._lake.store.delete(file.place)
             self._forgot.quarantined += 1
+
+
+def _without_personal(
+    frame: pl.DataFrame, blanking: Blanking, window: Window | None = None
+) -> pl.DataFrame:
+    """Typed rows, without the personal columns of those that are meant.
+
+    ``window`` is their hour; None for rows of a day, each in the hour of its request.
+    """
+    rows = frame.select(tables.REFERENCE.name, tables.REQUESTED_AT.name).iter_rows()
+    meant = [
+        reference is not None
+        and (window is not None or at is not None)
+        and blanking.means(window or Window.of(at), reference)
+        for reference, at in rows
+    ]
+    personal = (PERSONAL_COLUMNS | {"remark"}) & set(frame.columns)
+    return frame.with_columns(
+        pl.when(pl.Series(meant, dtype=pl.Boolean)).then(None).otherwise(pl.col(name)).alias(name)
+        for name in sorted(personal)
+    )
 
 
 def _is_readable(frame: pl.DataFrame, table: str) -> bool:
@@ -307,8 +329,10 @@ def _is_readable(frame: pl.DataFrame, table: str) -> bool:
         return {frame.schema.get(name) for name in ("body", "encoding")} == {pl.String}
     if table in HOLD_REASONS:
         return frame.schema.get("return_reason") == pl.String
-    name = "record" if table in HOLD_RECORDS else tables.REFERENCE.name
-    return frame.schema.get(name) == pl.String
+    if table in HOLD_RECORDS:
+        return frame.schema.get("record") == pl.String
+    head = [frame.schema.get(name) for name in (tables.REFERENCE.name, tables.REQUESTED_AT.name)]
+    return head == [pl.String, tables.TIME]
 
 
 def _hours_of(days: Sequence[date]) -> Iterator[Window]:

@@ -125,7 +125,7 @@ class WebhookPipeline:
             if self._is_stale_receipt(names, window):
                 receive = partial(self._receive, names, window, done, touched)
                 self._guarded(done, window, receive)
-        unmade = _unmade(names)
+        unmade = self._unmade(names)
         if unmade:
             self._build(unmade, done)
             names = self.look(looked_at) or names
@@ -175,13 +175,28 @@ class WebhookPipeline:
         """Those of ``dates`` on which something is to be built."""
         now = self._hours.clock()
         found = {w.start.date() for w in names.hours() if self._is_stale_receipt(names, w)}
-        found |= {window.start.date() for window in _unmade(names)}
+        found |= {window.start.date() for window in self._unmade(names)}
         compared = self._compared(names, dates, now)
         found |= {w.start.date() for w in compared if self._is_stale_match(names, w, now)}
         for window in compared:
             if any(self._is_stale_day(names, day) for day in self._days_of(names, [window])):
                 found.add(window.start.date())
         return found.intersection(dates)
+
+    def _unmade(self, names: Names) -> list[Window]:
+        """The hours with copies in webhooks that are to be made, or whose days are.
+
+        Hours that were polled are followed by their days in the sensor for missing hours.
+        """
+        unmade = _unmade(names)
+        hours = ((window, names.hour(window)) for window in names.hours())
+        told = ((w, of) for w, of in hours if of.placed and not of.polls and not of.damaged)
+        made = {window for window, of in told if any(made.returns for made in of.made)}
+        others = sorted(made.difference(unmade))
+        if not others:
+            return unmade
+        states = self._hours.states(others)
+        return unmade + [window for window in others if not states.is_followed(window)]
 
     def _compared(self, names: Names, dates: Collection[date], now: datetime) -> list[Window]:
         """The hours of ``dates`` whose webhooks are compared with polls."""

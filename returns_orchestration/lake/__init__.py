@@ -15,7 +15,7 @@ What lives elsewhere: the columns (``tables``), and the content of the files (``
 
 Layout: ``<table>/date=YYYY-MM-DD/hour=HH/*.parquet`` for readers, and beside the tables
 ``_journal/date=YYYY-MM-DD/`` with the entries of its hours and of its day, ``_poll_log/``,
-``_news/``, ``_forgotten/``, ``_receivers/``, ``_redelivered/``, ``_repolls.json``,
+``_news/``, ``_forgotten/``, ``_receivers/``, ``_redelivered/``, ``_repolls/``,
 ``_quarantine/`` for bad files, ``_tmp/`` for temporary files.
 """
 

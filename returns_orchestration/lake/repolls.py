@@ -1,8 +1,8 @@
 """Since when each age of RETURNS_REPOLL_AFTER_HOURS is in force: one file of the lake.
 
 An age counts for hours that reach it after it came into the settings. Without that, a later age
-would ask again for every hour there ever was. ``_repolls.json`` holds the ages of the settings by
-which the lake was last polled again.
+would ask again for every hour there ever was. ``_repolls/ages.json`` holds the ages of the settings
+by which the lake was last polled again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Since = dict[int, datetime | None]
 
-REPOLLS: Final = "_repolls.json"
+REPOLLS: Final = "_repolls"
+_AGES: Final = f"{REPOLLS}/ages.json"
 ALWAYS: Final = 72
 """Hours. Where nothing is noted, ages up to this one were in force: the releases before had it."""
 
@@ -44,11 +45,11 @@ class Repolls:
         # A clock that was ahead may have noted a time to come.
         found = {age: _until(there.get(age, now), now) for age in ages}
         if found != known:
-            self._store.put(REPOLLS, msgspec.json.encode(found))
+            self._store.put(_AGES, msgspec.json.encode(found))
         return found
 
     def _read(self) -> Since | None:
-        content = self._store.get(REPOLLS)
+        content = self._store.get(_AGES)
         try:
             return msgspec.json.decode(content or b"", type=dict[int, datetime | None])
         except msgspec.MsgspecError:

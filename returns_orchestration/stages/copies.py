@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from returns_orchestration.lake.many import side_by_side
 from returns_orchestration.lake.webhooks import body_of, files_of
 from returns_orchestration.stages.ownership import Copy, Source, fold, in_order
+from returns_orchestration.stages.states import states_of
 from returns_orchestration.stages.typing import Refused, decode
 from returns_orchestration.stages.webhooks import Event, read_body
 from returns_orchestration.window import Window
@@ -269,7 +270,11 @@ def copies_of_hour(
         if copy.typed.reference in mine:
             own.copies.setdefault(copy.typed.reference, []).append(copy)
     returns = [
-        Located(fold(of_one), homes.newest[reference], homes.naming(reference))
+        Located(
+            replace(fold(of_one), states=states_of(of_one)),
+            homes.newest[reference],
+            homes.naming(reference),
+        )
         for reference, of_one in own.copies.items()
     ]
     return HourCopies(returns, frozenset(own.homes), own.rejected)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from returns_orchestration import tables
-from returns_orchestration.stages import aggregates, ownership
+from returns_orchestration.stages import aggregates, days, ownership, states
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,7 @@ def frames_of_hour(
     return {
         tables.RETURNS.name: returns,
         tables.RETURN_ITEMS.name: items,
+        tables.RETURN_STATES.name: states.states_frame(found),
         **{
             aggregate.hourly.name: aggregates.count(aggregate, window.start, returns, items)
             for aggregate in tables.AGGREGATES
@@ -42,9 +43,11 @@ def frames_of_hour(
     }
 
 
-def frames_of_day(day: Day, returns: pl.DataFrame, items: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Every table made of one day, by name; ``returns`` and ``items`` are the day's rows."""
-    return {
+def frames_of_day(day: Day, rows: days.Rows) -> dict[str, pl.DataFrame]:
+    """Every table made of one day, by name, in the order of `tables.MADE_DAILY`."""
+    returns, items = rows.counted()
+    counts = {
         aggregate.daily.name: aggregates.count(aggregate, day.date, returns, items)
         for aggregate in tables.AGGREGATES
     }
+    return counts | days.frames(day.date, rows)

@@ -32,12 +32,13 @@ from returns_orchestration.stages.pieces import AWB, SKU, Pieces
 from returns_orchestration.stages.typing import ITEM_FIELDS, RETURN_FIELDS, Item, Typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Sequence
     from datetime import datetime
 
     import polars as pl
 
     from returns_orchestration.lake import Poll
+    from returns_orchestration.stages.states import State
     from returns_orchestration.window import Window
 
 _ITEM_PLACES: Final = (*(column.name for column in ITEM_FIELDS), tables.ITEM)
@@ -132,6 +133,7 @@ class Return:
     first_polled_at: datetime | None
     last_polled_at: datetime | None
     late: bool
+    states: Sequence[State] = ()
     quality: frozenset[str] = field(default_factory=frozenset)
 
     @property

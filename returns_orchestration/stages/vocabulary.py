@@ -38,6 +38,38 @@ def spelled_mode(mode: str) -> str:
     return _MODES.get(mode.casefold(), mode)
 
 
+STATES: Final = {
+    "placed": (101,),
+    "approved": (102,),
+    "courier assigned": (1, 2, 3, 25, 28),
+    "picked up": (4,),
+    "on its way": (5, 6, 7, 9, 18, 19, 20, 1004),
+    "received": (8,),
+    "cancelled": (10,),
+    "lost": (16,),
+    "damaged": (17,),
+    "expired": (23,),
+    "exchange": (30, 31, 32),
+}
+"""The states of a return, each with its codes."""
+
+REJECTED, OTHER = "rejected", "other"
+REJECTED_EVENT: Final = 23
+"""ClickPost has no code for a return that was rejected, only this event."""
+
+ENDED: Final = ("received", "cancelled", "lost", "damaged", "expired", REJECTED)
+"""States after which nothing more comes."""
+
+_STATES: Final = {code: state for state, codes in STATES.items() for code in codes}
+
+
+def state_of(code: int | None, event: int | None) -> str | None:
+    """The state that a code and its event mean; None for no code."""
+    if event == REJECTED_EVENT:
+        return REJECTED
+    return None if code is None else _STATES.get(code, OTHER)
+
+
 _SEEN_IN_WEBHOOK = (
     "return_reference_number customer_name request_placed_time pickup_info additional payload "
     "internal item_info latest_status is_rvp forward_awb forward_reference_number "

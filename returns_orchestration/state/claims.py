@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from returns_orchestration import tables
+from returns_orchestration.stages.days import STEPS
 from returns_orchestration.stages.matches import VERDICTS
 from returns_orchestration.stages.webhooks import FATES
 from returns_orchestration.state import looks
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
+    from returns_orchestration.stages.days import Rows
     from returns_orchestration.tables import Aggregate, Table
     from returns_orchestration.window import Window
 
@@ -156,7 +158,7 @@ def unpublished(error: Exception) -> Claim:
 def of_hour(window: Window, frames: Frames) -> dict[str, list[Claim]]:
     """Every claim about the tables made of ``window``, by table."""
     returns, items = tables.RETURNS.name, tables.RETURN_ITEMS.name
-    rejected = tables.REJECTED_RETURNS.name
+    states, rejected = tables.RETURN_STATES.name, tables.REJECTED_RETURNS.name
     return {
         returns: [
             schema_is_as_declared(tables.RETURNS, frames),
@@ -172,8 +174,21 @@ def of_hour(window: Window, frames: Frames) -> dict[str, list[Claim]]:
         ],
         items: [
             schema_is_as_declared(tables.RETURN_ITEMS, frames),
-            judge("every_item_has_its_return", "blocks", lambda: looks.have_returns(frames)),
+            judge(
+                "every_item_has_its_return",
+                "blocks",
+                lambda: looks.have_returns(frames, tables.RETURN_ITEMS, "item"),
+            ),
             judge("items_are_numbered_from_0", "blocks", lambda: looks.numbered(frames[items])),
+        ],
+        states: [
+            schema_is_as_declared(tables.RETURN_STATES, frames),
+            judge(
+                "every_state_has_its_return",
+                "blocks",
+                lambda: looks.have_returns(frames, tables.RETURN_STATES, "state"),
+            ),
+            judge("no_state_is_repeated", "blocks", lambda: looks.distinct(frames[states])),
         ],
         **{
             aggregate.hourly.name: _of_aggregate(aggregate, aggregate.hourly, frames)
@@ -207,15 +222,13 @@ def schema_is_as_declared(table: Table, frames: Frames) -> Claim:
     )
 
 
-def of_day(
-    frames: Frames, returns: pl.DataFrame, items: pl.DataFrame, absent: list[str], part: str = ""
-) -> dict[str, list[Claim]]:
+def of_day(frames: Frames, of: Rows, absent: list[str], part: str = "") -> dict[str, list[Claim]]:
     """Every claim about the tables made of one day, by table.
 
-    ``returns`` and ``items`` are the day's rows; ``absent`` names its hours that are over and
-    missing, and ``part`` says why it has fewer hours than other days, if so.
+    ``of`` are the day's rows; ``absent`` names its hours that are over and missing, and ``part``
+    says why it has fewer hours than other days, if so.
     """
-    rows = {**frames, tables.RETURNS.name: returns, tables.RETURN_ITEMS.name: items}
+    rows = {**frames, tables.RETURNS.name: of.returns, tables.RETURN_ITEMS.name: of.items}
     whole = judge(WHOLE_DAY, "error", lambda: looks.whole(absent, part))
     found = {
         aggregate.daily.name: [whole, *_of_aggregate(aggregate, aggregate.daily, rows)]
@@ -229,7 +242,51 @@ def of_day(
                 partial(_spellings, aggregate, frames),
             )
         )
+    for table, (hourly, columns) in ADD_UP.items():
+        found[table.name] = [
+            whole,
+            schema_is_as_declared(table, frames),
+            *(
+                judge(
+                    CONSERVED[column],
+                    "blocks",
+                    partial(_conserved, column, frames, table, rows[hourly.name]),
+                )
+                for column in columns
+            ),
+        ]
+    for table, hourly in ROWS.items():
+        same = partial(looks.same_rows, frames, table, rows[hourly.name], hourly.schema.names())
+        found[table.name] = [
+            whole,
+            schema_is_as_declared(table, frames),
+            judge("rows_are_those_of_the_hours", "blocks", same),
+        ]
+    steps = tables.FUNNEL_DAILY
+    found[steps.name] = [
+        whole,
+        schema_is_as_declared(steps, frames),
+        judge("no_step_exceeds_the_one_before", "blocks", lambda: looks.narrows(frames, STEPS)),
+    ]
     return found
+
+
+ADD_UP: Final = {
+    tables.SKUS_DAILY: (tables.RETURN_ITEMS, ("items", "quantity")),
+    tables.COURIERS_DAILY: (tables.RETURNS, ("returns",)),
+}
+"""Tables of counts of a day to the rows that they count, and the counts that add up to these."""
+
+ROWS: Final = {
+    tables.RETURNS_DAILY: tables.RETURNS,
+    tables.RETURN_ITEMS_DAILY: tables.RETURN_ITEMS,
+}
+"""Tables of a day to the hourly ones whose rows they have."""
+
+
+def _conserved(column: str, frames: Frames, table: Table, rows: pl.DataFrame) -> tuple[bool, str]:
+    expected = looks.total(rows, column) if column == "quantity" else rows.height
+    return looks.equal(looks.total(frames[table.name], column), expected, column)
 
 
 def _spellings(aggregate: Aggregate, frames: Frames) -> tuple[bool, str]:

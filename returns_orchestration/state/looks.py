@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -16,10 +17,11 @@ from returns_orchestration import tables
 from returns_orchestration.words import be, count, duration, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
+    from returns_orchestration.tables import Table
     from returns_orchestration.window import Window
 
     Frames = Mapping[str, pl.DataFrame]
@@ -110,15 +112,43 @@ def whole(absent: list[str], part: str) -> tuple[bool, str]:
     return False, f"{some} missing: {listed(absent)}"
 
 
-def have_returns(frames: Frames) -> tuple[bool, str]:
-    """Every item's reference is one of `returns`."""
+def have_returns(frames: Frames, table: Table, what: str) -> tuple[bool, str]:
+    """Every reference in ``table``, whose rows are called ``what``, is one of `returns`."""
     known = set(frames[tables.RETURNS.name].get_column(_REFERENCE).to_list())
-    references = frames[tables.RETURN_ITEMS.name].get_column(_REFERENCE).to_list()
+    references = frames[table.name].get_column(_REFERENCE).to_list()
     orphans = sum(reference not in known for reference in references)
     return (
         orphans == 0,
-        f"{orphans} of {count(len(references), 'item')} without a return in the hour",
+        f"{orphans} of {count(len(references), what)} without a return in the hour",
     )
+
+
+def same_rows(
+    frames: Frames, table: Table, rows: pl.DataFrame, columns: Sequence[str]
+) -> tuple[bool, str]:
+    """``table`` has the same rows as ``rows``, in whatever order, by their ``columns``."""
+    found, expected = (frame.select(columns) for frame in (frames[table.name], rows))
+    order = ["requested_at", _REFERENCE, *({"item_index"} & set(columns))]
+    same = found.sort(order, maintain_order=True).equals(expected.sort(order, maintain_order=True))
+    return same, f"{count(found.height, 'row')}, the hours have {expected.height}"
+
+
+def narrows(frames: Frames, steps: Sequence[str]) -> tuple[bool, str]:
+    """Each of ``steps`` was reached by no more returns than the one before, the first by all."""
+    funnel = frames[tables.FUNNEL_DAILY.name]
+    reached = dict(funnel.select("step", "reached").iter_rows())
+    of_steps = [reached[step] for step in steps if step in reached]
+    counts = [*funnel.get_column("of").head(1), *of_steps]
+    wider = sum(after > before for before, after in pairwise(counts))
+    return wider == 0, f"{wider} of {count(len(reached), 'step')} wider than the one before"
+
+
+def distinct(states: pl.DataFrame) -> tuple[bool, str]:
+    """No return has a state twice at one time."""
+    columns = (_REFERENCE, "clickpost_status_code", "at")
+    rows = list(zip(*(states.get_column(name).to_list() for name in columns), strict=True))
+    repeated = len(rows) - len(set(rows))
+    return repeated == 0, f"{repeated} of {count(len(rows), 'state')} repeated"
 
 
 def numbered(items: pl.DataFrame) -> tuple[bool, str]:

@@ -26,6 +26,14 @@ from returns_orchestration.tables.counts import (
     RETURN_REASONS,
     Aggregate,
 )
+from returns_orchestration.tables.days import (
+    COURIERS_DAILY,
+    FUNNEL_DAILY,
+    OF_DAYS,
+    RETURN_ITEMS_DAILY,
+    RETURNS_DAILY,
+    SKUS_DAILY,
+)
 from returns_orchestration.tables.returns import (
     ADDITIONAL,
     ITEM,
@@ -37,6 +45,7 @@ from returns_orchestration.tables.returns import (
     REJECTED_RETURNS,
     REQUESTED_AT,
     RETURN_ITEMS,
+    RETURN_STATES,
     RETURNS,
     WEBHOOK,
 )
@@ -54,14 +63,17 @@ __all__ = [
     "AGGREGATES",
     "ALERTS",
     "BY_NAME",
+    "COURIERS_DAILY",
     "DAY",
     "FLAG",
+    "FUNNEL_DAILY",
     "ITEM",
     "LATENESS",
     "LATEST",
     "MADE_DAILY",
     "MADE_HOURLY",
     "NUMBER",
+    "OF_DAYS",
     "OF_WEBHOOKS",
     "PICKUP",
     "RATE",
@@ -74,8 +86,12 @@ __all__ = [
     "REJECTED_WEBHOOKS",
     "REQUESTED_AT",
     "RETURNS",
+    "RETURNS_DAILY",
     "RETURN_ITEMS",
+    "RETURN_ITEMS_DAILY",
     "RETURN_REASONS",
+    "RETURN_STATES",
+    "SKUS_DAILY",
     "TABLES",
     "TEXT",
     "TEXTS",
@@ -98,13 +114,14 @@ __all__ = [
 MADE_HOURLY = (
     RETURNS,
     RETURN_ITEMS,
+    RETURN_STATES,
     *(aggregate.hourly for aggregate in AGGREGATES),
     REJECTED_RETURNS,
 )
 """The tables made from raw_returns for one hour, in the order they are made."""
 
-MADE_DAILY = tuple(aggregate.daily for aggregate in AGGREGATES)
-"""The tables made from the rows of `returns` and `return_items` for one day."""
+MADE_DAILY = (*(aggregate.daily for aggregate in AGGREGATES), *OF_DAYS)
+"""The tables made for one day from the rows of `returns`, `return_items` and `return_states`."""
 
 WEBHOOKS_RECEIVED = (WEBHOOK_EVENTS, REJECTED_WEBHOOKS)
 """The tables made of the webhooks that came in one hour."""

@@ -193,6 +193,31 @@ RETURN_ITEMS = Table(
     ),
 )
 
+RETURN_STATES = Table(
+    "return_states",
+    "state of a return and its time, as far as polls and webhooks showed them",
+    (
+        REFERENCE,
+        REQUESTED_AT,
+        Column("clickpost_status_code", NUMBER, "ClickPost's code of the state"),
+        Column(
+            "state",
+            TEXT,
+            "placed, approved, rejected, courier assigned, picked up, on its way, received, "
+            "cancelled, lost, damaged, expired, exchange, or other",
+            nullable=False,
+        ),
+        Column("at", TIME, "since when, by ClickPost; null where that was unreadable"),
+        Column(
+            "first_seen_at",
+            TIME,
+            "sending of the poll that showed it first, or as of when the webhook spoke",
+            nullable=False,
+        ),
+        Column("source", TEXT, "what showed it first: poll or webhook", nullable=False),
+    ),
+)
+
 REJECTED_RETURNS = Table(
     "rejected_returns",
     "record that cannot be used: no reference number, or no readable request time",

@@ -166,8 +166,9 @@ def test_a_loader_that_follows_the_changes_has_the_same_files_as_the_lake(
 
     polled(world, WINDOWS[2:])
     died = listed(world, "--follow", str(cursor))
-    load(world, copy, {"changes": died["changes"][:4]})
-    gone = next(c["files"][0]["path"] for c in died["changes"][:4] if "T" in c["period"])
+    hour = next(at for at, c in enumerate(died["changes"]) if "T" in c["period"])
+    load(world, copy, {"changes": died["changes"][: hour + 1]})
+    gone = died["changes"][hour]["files"][0]["path"]
     (world.lake / gone).unlink()
     load(world, copy, listed(world, "--follow", str(cursor)))
 

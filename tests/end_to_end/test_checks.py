@@ -13,6 +13,7 @@ from support.world import HASTY, World, hours
 from returns_orchestration import tables
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.instance import open_instance, run_range
+from returns_orchestration.defs.registry import DAILY
 from returns_orchestration.flow import build
 from returns_orchestration.stages import aggregates
 
@@ -89,7 +90,7 @@ def lose(window: Any, found: list[Any], rejected: Any) -> dict[str, pl.DataFrame
     return MADE(window, found[1:], rejected)
 
 
-WHOLE_DAYS = {(a.daily.name, f"{a.name}_of_the_day_are_whole") for a in tables.AGGREGATES}
+WHOLE_DAYS = {(name, asset.check.name) for name, asset in DAILY.items()}
 """The checks that no hour of a day is missing."""
 
 

@@ -112,7 +112,9 @@ def a_rule_of_days(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(aggregates, "count", with_share)
     others = [aggregate for aggregate in tables.AGGREGATES if aggregate is not modes]
     patch.setattr(tables, "AGGREGATES", (dataclasses.replace(modes, daily=grown), *others))
-    patch.setattr(tables, "MADE_DAILY", (grown, *(other.daily for other in others)))
+    patch.setattr(
+        tables, "MADE_DAILY", (grown, *(other.daily for other in others), *tables.OF_DAYS)
+    )
     patch.setitem(tables.BY_NAME, grown.name, grown)
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from support.records import at
 
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.repolls import REPOLLS
+from returns_orchestration.state.verify import Verifier
 
 NOW = at(12)
 LATER = NOW + timedelta(days=1)
@@ -29,6 +31,13 @@ def test_a_clock_that_was_ahead_does_not_delay_an_age(lake: Lake) -> None:
 
 
 def test_a_note_that_cannot_be_read_is_written_anew(lake: Lake) -> None:
-    lake.store.put(REPOLLS, b"{")
+    lake.repolls.since((1,), NOW)
+    (path,) = lake.store.list(REPOLLS)
+    lake.store.put(path, b"{")
     assert lake.repolls.since((1, 168), NOW) == {1: None, 168: NOW}
     assert lake.repolls.since((1, 168), LATER) == {1: None, 168: NOW}
+
+
+def test_the_note_is_no_foreign_file(lake: Lake) -> None:
+    lake.repolls.since((1, 168), NOW)
+    assert list(Verifier(lake, ZoneInfo("UTC")).everything()) == []

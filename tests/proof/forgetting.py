@@ -75,10 +75,10 @@ def forgotten(kills: int, seed: int) -> Result:
     with tempfile.TemporaryDirectory() as name, simulator.running() as base_url:
         world = World(Path(name), simulator, base_url)
         result.faults += _filled(world, commands, windows, dice)
-        later = _received(world, windows, dice)
+        later, alone = _received(world, windows, dice)
         span = _received_in(windows)
         result.faults += filter(None, [commands.run(world, "rebuild", *span)])
-        given, canaries = _people(world, dice)
+        given, canaries = _people(world, alone, dice)
         if not any("_quarantine" in file for file in _found(world, canaries)):
             result.faults.append("the search does not find who is there")
         before = _of_another_lake(world, commands, span, later)
@@ -130,20 +130,25 @@ def _received_in(windows: list[Window]) -> tuple[str, str]:
 
 def _received(
     world: World, windows: list[Window], dice: random.Random
-) -> list[tuple[datetime, bytes]]:
-    """Put most webhooks of all returns into the lake; gives the others, to be received later."""
+) -> tuple[list[tuple[datetime, bytes]], set[str]]:
+    """Put most webhooks of all returns into the lake; gives the others, to be received later.
+
+    Also the addresses that stand in a body which names no return.
+    """
     options = WebhookOptions(twice=0.1, states=False)
     events = Webhooks(world.simulator.dataset, options).of_returns(
         windows[0].start, windows[-1].end
     )
     sent = [(at, event.body) for event in events for at in event.sent_at]
+    alone = set[str]()
     for at, body in dice.sample(sent, 9):
         (email,) = dice.sample(sorted(set(EMAIL.findall(body.decode()))) or [""], 1)
+        alone.add(email)
         sent.append((at, f"no JSON, from {email}".encode()))
     sent.sort()
     later = [one for one in sent if dice.random() < LATER_SHARE]
     received(Lake(open_store(str(world.lake))), *(one for one in sent if one not in later))
-    return later
+    return later, alone
 
 
 def _of_another_lake(
@@ -161,10 +166,13 @@ def _of_another_lake(
         return _counted(other)
 
 
-def _people(world: World, dice: random.Random) -> tuple[dict[str, list[str]], list[str]]:
+def _people(
+    world: World, alone: set[str], dice: random.Random
+) -> tuple[dict[str, list[str]], list[str]]:
     """The values to be forgotten, by their kind, and what must not be found of them.
 
-    By reference only those whose address and number no other return has.
+    By reference only those whose address and number no other return has, nor a body of ``alone``:
+    a reference does not mean that one.
     """
     emails: dict[str, set[str]] = {}
     phones: dict[str, set[str]] = {}
@@ -173,9 +181,9 @@ def _people(world: World, dice: random.Random) -> tuple[dict[str, list[str]], li
         for pattern, found in ((EMAIL, emails), (PHONE, phones)):
             for value in pattern.findall(record):
                 found.setdefault(value, set()).add(own)
-    both = {min(of): email for email, of in emails.items() if len(of) == 1}
-    alone = {min(of): phone for phone, of in phones.items() if len(of) == 1}
-    references = dice.sample(sorted(both.keys() & alone.keys() - {"None"}), PEOPLE - 14)
+    by_email = {min(of): e for e, of in emails.items() if len(of) == 1 and e not in alone}
+    by_phone = {min(of): phone for phone, of in phones.items() if len(of) == 1}
+    references = dice.sample(sorted(by_email.keys() & by_phone.keys() - {"None"}), PEOPLE - 14)
     [bad] = world.lake.glob("_quarantine/raw_returns/*/*/*")
     there = EMAIL.findall(pl.read_parquet(bad).write_json())
     given = {
@@ -183,7 +191,7 @@ def _people(world: World, dice: random.Random) -> tuple[dict[str, list[str]], li
         "email": [*dice.sample(sorted(emails), 6), dice.choice(there)],
         "phone": dice.sample(sorted(phones), 7),
     }
-    found = [both[own] for own in references] + [alone[own] for own in references]
+    found = [by_email[own] for own in references] + [by_phone[own] for own in references]
     return given, found + given["email"] + given["phone"]
 
 
@@ -210,7 +218,8 @@ def _counted(world: World) -> dict[str, pl.DataFrame]:
     found["rejected_webhooks"] = _of_any_receiver(found["rejected_webhooks"])
     found["webhook_events"] = found["webhook_events"].drop("remark", "quality", strict=False)
     found["raw_returns"] = world.scan("raw_returns").drop("record")
-    found["returns"] = found["returns"].drop(PERSONAL_COLUMNS, "quality")
+    for name in ("returns", "returns_daily"):
+        found[name] = found[name].drop(PERSONAL_COLUMNS, "quality")
     found["rejected_returns"] = found["rejected_returns"].drop("record")
     return found
 

@@ -23,6 +23,7 @@ TABLES = (
     "raw_returns",
     "returns",
     "return_items",
+    "return_states",
     "refund_modes_hourly",
     "return_reasons_hourly",
     "rejected_returns",

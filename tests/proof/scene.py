@@ -40,7 +40,7 @@ LETTERS = "ghjkmnpqrstvwxyz"
 ODD = ("+&%/ ", "é=", "\"'<", "\\n%2B", "#?;", "  ü$")
 
 LOCATIONS = frozenset({"webhook_location", "latest_location"})
-"""The columns of `returns` that are documented to hold an address."""
+"""The columns of `returns` and `returns_daily` that are documented to hold an address."""
 
 AS_SERVED = ("raw_returns", "rejected_returns")
 """The tables that keep records as received, with all that is personal in them."""
@@ -162,7 +162,8 @@ class Scene:
         parts = file.relative_to(self.folder).parts
         if file.suffix == ".parquet" and set(AS_SERVED) & {*parts}:
             return ANYWHERE
-        return LOCATIONS | self.columns if "returns" in parts else nowhere(file)
+        is_typed = not {"returns", "returns_daily"}.isdisjoint(parts)
+        return LOCATIONS | self.columns if is_typed else nowhere(file)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Frames = dict[str, pl.DataFrame]
 
 RETURNS, ITEMS = "returns", "return_items"
-REJECTED = "rejected_returns"
+STATES, REJECTED = "return_states", "rejected_returns"
 AGGREGATES = {aggregate.hourly.name: aggregate for aggregate in tables.AGGREGATES}
 
 
@@ -86,6 +86,7 @@ PLANTED = [
         *((one, changed(one, hour_start=pl.col("hour_start").dt.cast_time_unit("ns")))
           for one in AGGREGATES),
         *((one, changed(one, returns=pl.col("returns").cast(pl.UInt32))) for one in AGGREGATES),
+        (STATES, changed(STATES, state=pl.lit(1))),
         (REJECTED, changed(REJECTED, reason=pl.lit(1))),
     )),
     (RETURNS, "references_are_unique_and_present", twice(RETURNS), "blocks"),
@@ -120,6 +121,15 @@ PLANTED = [
         for what in aggregate.conserved
         for plant in (twice(table), changed(table, **{what: pl.col(what) + 1}))
     ),
+    (STATES, "every_state_has_its_return", shorter(RETURNS), "blocks"),
+    (STATES, "every_state_has_its_return", changed(
+        STATES, return_reference_number=pl.lit("nobody's"),
+    ), "blocks"),
+    (STATES, "no_state_is_repeated", twice(STATES), "blocks"),
+    (STATES, "no_state_is_repeated", lambda f: f | {STATES: pl.concat([
+        f[STATES],
+        f[STATES].head(1).with_columns(first_seen_at=off(hours=1), source=pl.lit("webhook")),
+    ])}, "blocks"),
     (REJECTED, "nothing_is_rejected", rejecting, "error"),
 ]  # fmt: skip
 
@@ -132,6 +142,13 @@ LOOKS_AT = {
         (RETURNS, "return_reference_number"),
     ],
     "items_are_numbered_from_0": [(ITEMS, "item_index"), (ITEMS, "return_reference_number")],
+    "every_state_has_its_return": [
+        (STATES, "return_reference_number"),
+        (RETURNS, "return_reference_number"),
+    ],
+    "no_state_is_repeated": [
+        (STATES, name) for name in ("return_reference_number", "clickpost_status_code", "at")
+    ],
     **{
         claim: [
             *((table, what) for table, one in AGGREGATES.items() if what in one.conserved),

@@ -11,17 +11,18 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 from support.records import assigned, item, new_case, with_items
-from support.rows import folded, poll
+from support.rows import folded, poll, rows_of_day
 
 from returns_orchestration import tables
+from returns_orchestration.stages.days import Rows
 from returns_orchestration.stages.frames import frames_of_day
-from returns_orchestration.stages.ownership import items_frame, returns_frame
 from returns_orchestration.state.claims import CONSERVED, Claim, of_day
 from returns_orchestration.window import Day
 
 MODES, REASONS = "refund_modes_daily", "return_reasons_daily"
 AGGREGATES = {aggregate.daily.name: aggregate for aggregate in tables.AGGREGATES}
 DAY = Day(date(2026, 11, 9), ZoneInfo("UTC"))
+DAILY = [table.name for table in tables.MADE_DAILY]
 WHOLE = "every_hour_of_the_day_is_there"
 
 
@@ -30,8 +31,7 @@ class Given:
     """The tables that the claims look at."""
 
     frames: dict[str, pl.DataFrame]
-    returns: pl.DataFrame
-    items: pl.DataFrame
+    rows: Rows
     absent: list[str]
 
 
@@ -41,17 +41,17 @@ def clean() -> Given:
         folded(poll(new_case())),
         folded(poll(assigned(return_reference_number="RE5555", refund_mode=None))),
     ]
-    returns, items = returns_frame(found), items_frame(found)
-    return Given(frames_of_day(DAY, returns, items), returns, items, [])
+    rows = rows_of_day(found)
+    return Given(frames_of_day(DAY, rows), rows, [])
 
 
 def empty() -> Given:
     frames = {table.name: table.empty() for table in tables.MADE_DAILY}
-    return Given(frames, tables.RETURNS.empty(), tables.RETURN_ITEMS.empty(), [])
+    return Given(frames, rows_of_day([]), [])
 
 
 def judged(given: Given) -> dict[tuple[str, str], Claim]:
-    by_table = of_day(given.frames, given.returns, given.items, given.absent)
+    by_table = of_day(given.frames, given.rows, given.absent)
     return {(table, one.name): one for table, claims in by_table.items() for one in claims}
 
 
@@ -72,11 +72,11 @@ def missing(given: Given) -> Given:
 
 
 def without_a_return(given: Given) -> Given:
-    return replace(given, returns=given.returns.tail(-1))
+    return replace(given, rows=replace(given.rows, returns=given.rows.returns.tail(-1)))
 
 
 def without_an_item(given: Given) -> Given:
-    return replace(given, items=given.items.tail(-1))
+    return replace(given, rows=replace(given.rows, items=given.rows.items.tail(-1)))
 
 
 def of_an_hour(given: Given) -> Given:
@@ -94,11 +94,43 @@ def in_two_spellings(table: str, column: str) -> Callable[[Given], Given]:
 
 
 PLANTED = [
-    *((table, WHOLE, missing, "error") for table in AGGREGATES),
+    *((table, WHOLE, missing, "error") for table in DAILY),
     (MODES, "schema_is_as_declared", of_an_hour, "blocks"),
     *(
         (table, "schema_is_as_declared", changed(table, day=pl.lit("2026-11-09")), "blocks")
-        for table in AGGREGATES
+        for table in DAILY
+    ),
+    *(
+        (table, "rows_are_those_of_the_hours", plant, "blocks")
+        for table, fewer in (
+            ("returns_daily", without_a_return),
+            ("return_items_daily", without_an_item),
+        )
+        for plant in (
+            twice(table),
+            fewer,
+            changed(table, requested_at=pl.col("requested_at") + pl.duration(minutes=1)),
+            changed(table, refund_mode=pl.lit("Wallet")),
+        )
+    ),
+    *(
+        (table, CONSERVED[what], plant, "blocks")
+        for table, what, fewer in (
+            ("skus_daily", "items", without_an_item),
+            ("skus_daily", "quantity", without_an_item),
+            ("couriers_daily", "returns", without_a_return),
+        )
+        for plant in (twice(table), fewer, changed(table, **{what: pl.col(what) + 1}))
+    ),
+    *(
+        (
+            "funnel_daily",
+            "no_step_exceeds_the_one_before",
+            changed("funnel_daily", reached=wrong),
+            "blocks",
+        )
+        for wrong in (pl.int_range(pl.len()), pl.col("of") + 1)
+        for plant in (changed("funnel_daily", reached=wrong),)
     ),
     *(
         (table, "groups_differ_in_more_than_case", in_two_spellings(table, one.by.name), "warning")
@@ -118,6 +150,12 @@ PLANTED = [
 
 LOOKS_AT = {
     **{(t, CONSERVED[what]): what for t, one in AGGREGATES.items() for what in one.conserved},
+    ("skus_daily", CONSERVED["items"]): "items",
+    ("skus_daily", CONSERVED["quantity"]): "quantity",
+    ("couriers_daily", CONSERVED["returns"]): "returns",
+    ("returns_daily", "rows_are_those_of_the_hours"): "requested_at",
+    ("return_items_daily", "rows_are_those_of_the_hours"): "item_index",
+    ("funnel_daily", "no_step_exceeds_the_one_before"): "reached",
     **{(t, "groups_differ_in_more_than_case"): one.by.name for t, one in AGGREGATES.items()},
 }
 
@@ -126,7 +164,7 @@ LOOKS_AT = {
 def test_every_claim_passes_on_clean_data(given: Given) -> None:
     found = judged(given)
     assert {one.figures for one in found.values() if not one.holds} == set()
-    assert {table for table, _ in found} == AGGREGATES.keys()
+    assert {table for table, _ in found} == set(DAILY)
 
 
 def test_every_claim_has_a_planted_defect() -> None:
@@ -154,7 +192,9 @@ def test_a_claim_that_cannot_see_its_column_cannot_tell(table: str, name: str) -
 @pytest.mark.parametrize("table", AGGREGATES)
 def test_a_claim_without_quantities_to_compare_cannot_tell(table: str) -> None:
     given = clean()
-    found = judged(replace(given, items=given.items.drop("quantity")))
+    found = judged(
+        replace(given, rows=replace(given.rows, items=given.rows.items.drop("quantity")))
+    )
     assert found[table, "quantity_is_conserved"].verdict == "cannot tell"
 
 

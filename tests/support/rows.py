@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import polars as pl
+
+from returns_orchestration import tables
+from returns_orchestration.stages.days import HOME, Rows
+from returns_orchestration.stages.frames import frames_of_hour
 from returns_orchestration.stages.ownership import (
     Copy,
     Return,
@@ -13,6 +19,7 @@ from returns_orchestration.stages.ownership import (
     items_frame,
     returns_frame,
 )
+from returns_orchestration.stages.states import states_of
 from returns_orchestration.stages.typing import RecordReader, Refused, Typed
 from returns_orchestration.window import Window
 from support.records import at, on_the_wire
@@ -51,7 +58,15 @@ def poll(
 
 def folded(*polls: list[Copy]) -> Return:
     """One return of several polls."""
-    return fold([copy for served in polls for copy in served])
+    copies = [copy for served in polls for copy in served]
+    return replace(fold(copies), states=states_of(copies))
+
+
+def rows_of_day(found: list[Return], home: Window = HOUR) -> Rows:
+    """The rows of a day that has these returns alone, in one hour."""
+    made = frames_of_hour(home, found)
+    named = (tables.RETURNS, tables.RETURN_ITEMS, tables.RETURN_STATES)
+    return Rows(*(made[table.name].with_columns(pl.lit(home.key).alias(HOME)) for table in named))
 
 
 def row_of(found: Return) -> dict[str, Any]:
