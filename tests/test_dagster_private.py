@@ -104,8 +104,7 @@ def test_every_name_is_there(module: str) -> None:
 def test_the_methods_that_are_overridden_have_the_same_parameters() -> None:
     own = vars(PooledSqliteEventLogStorage)
     overridden = {name for name in own if name in dir(SqliteEventLogStorage)} - set(vars(object))
-    # `_has_asset_key_col_on_connection` is not in the oldest releases, which do without it.
-    assert {"_connect", "store_event"} <= overridden
+    assert {"_connect", "_has_asset_key_col_on_connection", "store_event"} <= overridden
     for name in overridden - {"__init__", "__module__"}:
         theirs, ours = inspect.getattr_static(SqliteEventLogStorage, name), own[name]
         if inspect.isfunction(theirs) and inspect.isfunction(ours):
