@@ -24,7 +24,6 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -174,9 +173,7 @@ def _done(loop: asyncio.AbstractEventLoop) -> asyncio.Future[bool]:
 
 
 @contextmanager
-def serving(
-    name: str, folder: Path, variables: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[tuple[int, int]]:
+def serving(name: str, folder: Path, variables: Mapping[str, str]) -> Iterator[tuple[int, int]]:
     """A receiver with that spool in a process of its own; gives its port and process number."""
     folder.mkdir()
     command = [sys.executable, "-m", "benchmarks.receiver", name, str(folder)]

@@ -39,7 +39,7 @@ from returns_orchestration.stages.webhooks import (
     blanked_bodies,
     tables_of_receipt,
 )
-from returns_orchestration.state.hours import is_made
+from returns_orchestration.state.hours import States, is_made
 from returns_orchestration.window import Day, Window, days_of
 
 if TYPE_CHECKING:
@@ -188,14 +188,14 @@ class WebhookPipeline:
 
         Hours that were polled are followed by their days in the sensor for missing hours.
         """
-        unmade = _unmade(names)
+        unmade = _not_of_all(names)
         hours = ((window, names.hour(window)) for window in names.hours())
         told = ((w, of) for w, of in hours if of.placed and not of.polls and not of.damaged)
         made = {window for window, of in told if any(made.returns for made in of.made)}
         others = sorted(made.difference(unmade))
         if not others:
             return unmade
-        states = self._hours.states(others)
+        states = States(self._lake, names, self.zone)
         return unmade + [window for window in others if not states.is_followed(window)]
 
     def _compared(self, names: Names, dates: Collection[date], now: datetime) -> list[Window]:
@@ -525,7 +525,7 @@ class WebhookPipeline:
         return total
 
 
-def _unmade(names: Names) -> list[Window]:
+def _not_of_all(names: Names) -> list[Window]:
     """The hours with copies in webhooks that are not made of all their sources.
 
     Or, where there is no poll, by rules of before: the sensor makes the others again.

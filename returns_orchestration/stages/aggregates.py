@@ -9,16 +9,19 @@ query over a few rows.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import polars as pl
 
     from returns_orchestration.tables import Aggregate
+
+N = TypeVar("N", int, float)
 
 NOT_GIVEN: Final = "Not given"
 MIXED: Final = "Mixed"
@@ -81,6 +84,11 @@ def _by_reason(_: pl.DataFrame, items: pl.DataFrame) -> Sums:
             seen.add((reference, group))
             sums.add_return(group)
     return sums
+
+
+def nearest(ordered: Sequence[N], part: int) -> N | None:
+    """The value that ``part`` of 100 do not exceed; None for none."""
+    return ordered[math.ceil(part * len(ordered) / 100) - 1] if ordered else None
 
 
 def _rows(frame: pl.DataFrame, *columns: str) -> Iterable[tuple[Any, ...]]:

@@ -7,18 +7,16 @@ which no poll may have shown.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from returns_orchestration import tables
-from returns_orchestration.stages.aggregates import NOT_GIVEN
+from returns_orchestration.stages.aggregates import NOT_GIVEN, nearest
 from returns_orchestration.stages.vocabulary import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import date
 
 HOME: Final = "hour_of_the_row"
@@ -67,13 +65,9 @@ def _of_day(day: date, rows: pl.DataFrame, table: tables.Table, *order: str) -> 
 
 
 def _returns(day: date, rows: Rows) -> pl.DataFrame:
-    since = pl.coalesce("at", "first_seen_at")
-    newest = (
-        rows.states.sort(since, "first_seen_at", "clickpost_status_code", nulls_last=False)
-        .group_by(_RETURN, maintain_order=True)
-        .last()
-        .select(*_RETURN, "state", pl.col("at").alias("state_since"))
-    )
+    # The states of a return are in order there.
+    newest = rows.states.group_by(_RETURN, maintain_order=True).last()
+    newest = newest.select(*_RETURN, "state", pl.col("at").alias("state_since"))
     joined = rows.returns.join(newest, on=_RETURN, how="left")
     return _of_day(day, joined, tables.RETURNS_DAILY)
 
@@ -98,11 +92,17 @@ def _couriers(day: date, returns: pl.DataFrame) -> pl.DataFrame:
         self_shipped=_number(pl.col("self_shipped").fill_null(value=False).sum()),
         unassigned=_number(pl.col("cp_id").is_null().sum()),
         with_awb=_number(pl.col("awb").is_not_null().sum()),
-        awb_p50_s=_number(_nearest(usable, 50)),
-        awb_p90_s=_number(_nearest(usable, 90)),
+        took=usable.sort(),
         awb_before_request=_number((seconds < 0).sum()),
     )
-    return _in_order(day, found, tables.COURIERS_DAILY, "cp_id", "account_code")
+    took = found.get_column("took").to_list()
+    parts = {
+        f"awb_p{part}_s": pl.Series([nearest(some, part) for some in took], dtype=tables.NUMBER)
+        for part in (50, 90)
+    }
+    return _in_order(
+        day, found.with_columns(**parts), tables.COURIERS_DAILY, "cp_id", "account_code"
+    )
 
 
 def _funnel(day: date, rows: Rows) -> pl.DataFrame:
@@ -123,7 +123,9 @@ def _funnel(day: date, rows: Rows) -> pl.DataFrame:
     for step in (*STEPS, *ENDS):
         took = sorted(first.filter(pl.col("step") == step).get_column("hours").drop_nulls())
         if step in STEPS or reached[step]:
-            found.append((day, step, reached[step], whole, _of(took, 50), _of(took, 90), as_of))
+            found.append(
+                (day, step, reached[step], whole, nearest(took, 50), nearest(took, 90), as_of)
+            )
     names = tables.FUNNEL_DAILY.schema.names()
     rows_of = found if whole else []
     return tables.FUNNEL_DAILY.frame(
@@ -150,13 +152,3 @@ def _in_order(day: date, found: pl.DataFrame, table: tables.Table, *by: str) -> 
 
 def _number(expression: pl.Expr) -> pl.Expr:
     return expression.cast(tables.NUMBER)
-
-
-def _nearest(values: pl.Expr, part: int) -> pl.Expr:
-    """The value that ``part`` of 100 do not exceed, one of them; null for none."""
-    place = (values.len() * part / 100).ceil().cast(pl.Int64) - 1
-    return pl.when(values.len() > 0).then(values.sort().get(place, null_on_oob=True))
-
-
-def _of(ordered: Sequence[float], part: int) -> float | None:
-    return ordered[math.ceil(part * len(ordered) / 100) - 1] if ordered else None

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from returns_orchestration import tables
+from returns_orchestration.stages.aggregates import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -144,7 +145,7 @@ def _counts(
         "deliveries": [deliveries.sum()],
         "doubled": [deliveries.sum() - deliveries.filter(deliveries > 0).len()],
         "late": [sum(lag > lost_after.total_seconds() for lag in lags)],
-        **{f"lag_p{part}_s": [_nearest(lags, part)] for part in (50, 90, 99)},
+        **{f"lag_p{part}_s": [nearest(lags, part)] for part in (50, 90, 99)},
         "lag_max_s": [lags[-1] if lags else None],
         "rate": [both / decided if decided else None],
         "listening_s": [listening],
@@ -162,11 +163,6 @@ def by_lag(found: pl.DataFrame) -> dict[str, int]:
         "under_5_minutes": int((lag < QUICK_S).sum()),
         "over_1_hour": int((lag > SLOW_S).sum()),
     }
-
-
-def _nearest(ordered: Sequence[int], part: int) -> int | None:
-    """The value that ``part`` of 100 do not exceed."""
-    return ordered[math.ceil(part * len(ordered) / 100) - 1] if ordered else None
 
 
 def _seconds(lag: timedelta) -> int:
