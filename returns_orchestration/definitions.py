@@ -25,11 +25,11 @@ from returns_orchestration.defs import (
     webhooks,
 )
 from returns_orchestration.defs.assets import (
+    all_time_assets,
     daily_assets,
     daily_partitions,
     hourly_assets,
     hourly_partitions,
-    lateness_asset,
 )
 from returns_orchestration.defs.instance import rate_limit_file
 from returns_orchestration.defs.keys import Keys
@@ -40,6 +40,7 @@ from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import load_settings
 from returns_orchestration.settings_source import warnings
 from returns_orchestration.stages.typing import RecordReader
+from returns_orchestration.state.open_returns import StuckAfter
 
 if TYPE_CHECKING:
     import threading
@@ -94,6 +95,8 @@ def build_pipeline(  # noqa: PLR0913 - its seams
         clock=clock,
         acknowledged=settings.acknowledged,
         keep_raw=settings.keep_raw,
+        ages=settings.repoll_after_hours,
+        stuck_after=StuckAfter(*(timedelta(hours=hours) for hours in settings.stuck_hours)),
         on_outcome=on_outcome,
         interruption=interruption,
     )
@@ -129,20 +132,21 @@ def build_defs(
     sensors: list[dg.SensorDefinition] = [
         automation.healing_sensor(settings, pipeline, clock, keys),
         automation.repoll_sensor(settings, pipeline, clock, keys),
+        automation.report_sensor(settings, pipeline, clock, keys),
         lost_runs.lost_runs_sensor(clock, keys),
         alerting.incident_sensor(settings, pipeline, clock, keys),
         changes.changes_sensor(pipeline, clock, keys),
         webhooks.webhooks_sensor(pipeline, clock, keys),
     ]
     hours, days = hourly_partitions(settings), daily_partitions(settings)
-    schedules = [automation.live_schedule(settings), automation.lateness_schedule(keys)]
+    schedules = [automation.live_schedule(settings)]
     names = [sensor.name for sensor in sensors] + [schedule.name for schedule in schedules]
     prune_job = prune.prune_job(settings, clock, keys, names)
     return dg.Definitions(
         assets=[
             hourly_assets(settings, keys),
             daily_assets(settings, keys),
-            lateness_asset(settings, keys),
+            all_time_assets(settings, keys),
             alerting.alerts_asset(keys),
             webhook_assets.raw_webhooks_asset(hours, keys),
             webhook_assets.arrived_asset(keys),

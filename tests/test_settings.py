@@ -22,6 +22,11 @@ CONTRACT = """
 | RETURNS_SETTLE_MINUTES | 10 |
 | RETURNS_REPOLL_AFTER_HOURS | 1,6,24,72,168,336,720 |
 | RETURNS_REPORT_TIME_ZONE | Asia/Kolkata |
+| RETURNS_REPORT_DAYS | 28 |
+| RETURNS_STYLE_PATTERN | none |
+| RETURNS_KEPT_MODES | Credits,Store Credit,Gift Card,Wallet,Exchange |
+| RETURNS_STUCK_HOURS | 48,72,168 |
+| RETURNS_WEEKLY_DIGEST | false |
 | RETURNS_ACKNOWLEDGED | none |
 | RETURNS_ALERT_URLS | none |
 | RETURNS_DAGSTER_URL | http://127.0.0.1:3000 |
@@ -101,6 +106,10 @@ def test_defaults_have_the_declared_types(project: Path) -> None:
         ("RETURNS_SETTLE_MINUTES", "0", timedelta(0)),
         ("RETURNS_SETTLE_MINUTES", "7.5", timedelta(minutes=7.5)),
         ("RETURNS_REPOLL_AFTER_HOURS", " 2, 48 ", (2, 48)),
+        ("RETURNS_STYLE_PATTERN", "^([0-9]+)-", "^([0-9]+)-"),
+        ("RETURNS_KEPT_MODES", "Credits, Wallet", ("Credits", "Wallet")),
+        ("RETURNS_STUCK_HOURS", " 24, 48,72 ", (24, 48, 72)),
+        ("RETURNS_WEEKLY_DIGEST", "true", True),
         ("RETURNS_KEY_PREFIX", "brand/clickpost", ("brand", "clickpost")),
         ("RETURNS_UI_HOSTS", "a.example, b.example", ("a.example", "b.example")),
         ("RETURNS_KEEP_RUNS_DAYS", "7", 7),
@@ -156,6 +165,13 @@ def test_sensible_values_are_read(
         ("RETURNS_REPOLL_AFTER_HOURS", "1.5", "1,6,24,72"),
         ("RETURNS_REPOLL_AFTER_HOURS", "daily", "1,6,24,72"),
         ("RETURNS_REPORT_TIME_ZONE", "Kolkata", "IANA time zone"),
+        ("RETURNS_REPORT_DAYS", "0", "greater than or equal to 1"),
+        ("RETURNS_STYLE_PATTERN", "^[0-9]+", "with a group"),
+        ("RETURNS_STYLE_PATTERN", "([0-9]+", "with a group"),
+        ("RETURNS_STYLE_PATTERN", "(?=x)([0-9]+)", "with a group"),
+        ("RETURNS_STUCK_HOURS", "48,72", "48,72,168"),
+        ("RETURNS_STUCK_HOURS", "48,72,0", "48,72,168"),
+        ("RETURNS_WEEKLY_DIGEST", "monday", "boolean"),
         ("RETURNS_DAGSTER_URL", f"https://user:{CANARY}@host", "without a query or a user"),
         ("RETURNS_ALERT_GRACE_MINUTES", "soon", "from 0 to 1440"),
         ("RETURNS_ALERT_COOLDOWN_MINUTES", "-1", "from 0 to 1440"),

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from returns_orchestration import tables
 from returns_orchestration.defs import checks, metadata
 from returns_orchestration.defs.keys import Keys
-from returns_orchestration.defs.registry import DAILY, HOURLY, LATENESS, OWNER, Asset
+from returns_orchestration.defs.registry import ALL_TIME, DAILY, HOURLY, OWNER, Asset
 from returns_orchestration.defs.step import run_days, run_partitions
 from returns_orchestration.settings import Settings
-from returns_orchestration.state import lateness
+from returns_orchestration.state import lateness, open_returns
 from returns_orchestration.window import Ever
 
 if TYPE_CHECKING:
@@ -79,9 +80,8 @@ def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
 def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     """The daily assets; a run of hours makes the days it touches, and any day can be made alone."""
     days = daily_partitions(settings)
-    # A day of another zone is not whole UTC hours: Dagster's mapping by time refuses it.
     rows = [
-        dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
+        _all_of(keys, name)
         for name in dict.fromkeys(name for asset in DAILY.values() for name in asset.inputs)
     ]
 
@@ -102,38 +102,53 @@ def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     return daily_tables
 
 
-def lateness_asset(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
-    """How late returns appear, over the whole lake; one file."""
-    over_all_hours = [
-        dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
-        for name in LATENESS.inputs
+def all_time_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
+    """The assets of all time: how late returns appear, and which returns are open."""
+    specs = [
+        _spec(keys, asset, [_all_of(keys, name) for name in asset.inputs])
+        for asset in ALL_TIME.values()
     ]
 
     @dg.multi_asset(
-        name=LATENESS.name,
-        specs=[_spec(keys, LATENESS, over_all_hours)],
-        check_specs=checks.specs([LATENESS], None, keys),
+        name="all_time_tables",
+        specs=specs,
+        check_specs=checks.specs(ALL_TIME.values(), None, keys),
         required_resource_keys={"pipeline"},
     )
-    def measured(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """By the age of a poll: polls, returns first served, and those of them that were late.
-
-        What it reads, the log of polls, is first folded into one file a date.
-        """
-        lake: Lake = context.resources.pipeline.lake
+    def all_time_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        """Made together over the whole lake, after the log of polls is folded, a file a date."""
+        pipeline = context.resources.pipeline
+        lake: Lake = pipeline.lake
         for day in lake.poll_log.dates():
             lake.poll_log.fold(day)
-        frame = lateness.measure(lake)
-        lateness.publish(lake, frame)
-        claim = lateness.seen_by_the_last_age(frame, settings.repoll_after_hours)
-        shown = metadata.of_lateness(frame, lake.uri(LATENESS.table, Ever()))
-        picture = metadata.chart_of_lateness(frame, settings.repoll_after_hours)
-        yield dg.MaterializeResult(
-            metadata={**shown, "picture": picture},
-            check_results=[checks.result(keys.of(LATENESS.name), [claim])],
-        )
+        frames = pipeline.all_time.build()
+        ages = settings.repoll_after_hours
+        late, opened = frames[tables.LATENESS.name], frames[tables.OPEN_RETURNS.name]
+        shown = {
+            tables.LATENESS.name: metadata.of_lateness(late, ages),
+            tables.OPEN_RETURNS.name: metadata.of_open_returns(opened),
+        }
+        claims = {
+            tables.LATENESS.name: lateness.seen_by_the_last_age(late, ages),
+            tables.OPEN_RETURNS.name: open_returns.looked_at_when_due(opened),
+        }
+        for asset in ALL_TIME.values():
+            file = metadata.of_table(frames[asset.name].height, lake.uri(asset.table, Ever()))
+            yield dg.MaterializeResult(
+                asset_key=keys.of(asset.name),
+                metadata={**file, **shown[asset.name]},
+                check_results=[checks.result(keys.of(asset.name), [claims[asset.name]])],
+            )
 
-    return measured
+    return all_time_tables
+
+
+def _all_of(keys: Keys, name: str) -> dg.AssetDep:
+    """All partitions of an asset.
+
+    A day of another zone is not whole UTC hours, so Dagster's mapping by time refuses it.
+    """
+    return dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
 
 
 def _spec(keys: Keys, asset: Asset, deps: Iterable[dg.AssetKey | dg.AssetDep]) -> dg.AssetSpec:

@@ -10,6 +10,7 @@ import polars as pl
 import vl_convert
 
 from returns_orchestration.state.lateness import by_configured_age
+from returns_orchestration.state.open_returns import STUCK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,18 +122,36 @@ def chart_of_lateness(frame: pl.DataFrame, ages: Sequence[int]) -> dg.MetadataVa
     return _bars(bars, title)
 
 
-def of_lateness(frame: pl.DataFrame, uri: str) -> Shown:
-    """The informative rows of `lateness`, as a table, and where it lies."""
+def of_table(rows: int, uri: str) -> Shown:
+    """Row count and place of a table of all time."""
+    return {
+        "dagster/row_count": dg.MetadataValue.int(rows),
+        "dagster/uri": dg.MetadataValue.text(uri),
+    }
+
+
+def of_lateness(frame: pl.DataFrame, ages: Sequence[int]) -> Shown:
+    """The informative rows of `lateness`, and a picture of the late returns."""
     shown = frame.filter((pl.col("late") > 0) | (pl.col("polls") > 1)).head(LATENESS_ROWS)
     lines = ["| poll age (hours) | polls | returns | late |", "|---|---|---|---|"]
     lines += [
         f"| {age} | {polls} | {returns} | {late} |" for age, polls, returns, late in shown.rows()
     ]
     return {
-        "dagster/row_count": dg.MetadataValue.int(frame.height),
-        "dagster/uri": dg.MetadataValue.text(uri),
         "late": dg.MetadataValue.int(int(frame.get_column("late").sum())),
         "ages": dg.MetadataValue.md("\n".join(lines)),
+        "picture": chart_of_lateness(frame, ages),
+    }
+
+
+def of_open_returns(frame: pl.DataFrame) -> Shown:
+    """How many returns are open, stuck and stale."""
+    stuck = frame.get_column("stuck").drop_nulls()
+    return {
+        "open": dg.MetadataValue.int(frame.height),
+        "stuck": dg.MetadataValue.int(stuck.len()),
+        "stale": dg.MetadataValue.int(int(frame.get_column("stale").sum())),
+        **{f"stuck: {rule}": dg.MetadataValue.int(int((stuck == rule).sum())) for rule in STUCK},
     }
 
 

@@ -183,15 +183,30 @@ DAILY: Final = {
 }
 """The daily assets by name, made of the rows of `returns`, `return_items`, `return_states`."""
 
-LATENESS: Final = Asset(
-    tables.LATENESS,
-    group="state",
-    inputs=("returns",),
-    check=Check(
-        "hours_are_polled_again_late_enough",
-        "The last age of RETURNS_REPOLL_AFTER_HOURS brings hardly anything new.",
-    ),
-)
+ALL_TIME: Final = {
+    asset.name: asset
+    for asset in (
+        Asset(
+            tables.LATENESS,
+            group="state",
+            inputs=("returns",),
+            check=Check(
+                "hours_are_polled_again_late_enough",
+                "The last age of RETURNS_REPOLL_AFTER_HOURS brings hardly anything new.",
+            ),
+        ),
+        Asset(
+            tables.OPEN_RETURNS,
+            group="days",
+            inputs=(tables.RETURNS_DAILY.name,),
+            check=Check(
+                "open_returns_were_looked_at_when_due",
+                "The hours of all open returns were polled again at their ages.",
+            ),
+        ),
+    )
+}
+"""The assets of all time by name, one file each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +293,7 @@ CHANGED_HOURS: Final = Signal(
     inputs=(
         *HOURLY,
         *DAILY,
-        LATENESS.name,
+        *ALL_TIME,
         RAW_WEBHOOKS,
         *WEBHOOKS_HOURLY,
         *WEBHOOKS_DAILY,
@@ -297,7 +312,7 @@ NEW_NAMES: Final = Check(
 ASSETS: Final = {
     **HOURLY,
     **DAILY,
-    LATENESS.name: LATENESS,
+    **ALL_TIME,
     **WEBHOOKS_HOURLY,
     **WEBHOOKS_DAILY,
 }

@@ -20,6 +20,7 @@ from returns_orchestration.errors import (
     NeverPolled,
     ReturnsError,
 )
+from returns_orchestration.flow.all_time import AllTimeBuilder
 from returns_orchestration.flow.build import BuiltHour, HourBuilder
 from returns_orchestration.flow.mend import mend_hour
 from returns_orchestration.flow.polling import poll_all
@@ -29,6 +30,7 @@ from returns_orchestration.stages.erasure import Blanking, blanked
 from returns_orchestration.stages.landing import Landed, finish_unnoted, land
 from returns_orchestration.state.days import sources_of_day
 from returns_orchestration.state.hours import LOST, States, is_made
+from returns_orchestration.state.open_returns import StuckAfter
 from returns_orchestration.state.status import look_at
 
 if TYPE_CHECKING:
@@ -112,6 +114,8 @@ class HourPipeline:
         clock: Callable[[], datetime],
         acknowledged: Collection[str] = (),
         keep_raw: timedelta | None = None,
+        ages: Sequence[int] = (),
+        stuck_after: StuckAfter | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
         interruption: threading.Event | None = None,
     ) -> None:
@@ -119,7 +123,8 @@ class HourPipeline:
 
         Once ``interruption`` is set, no more is polled, and the run ends with a Stopped.
         ``acknowledged`` are new names that the settings acknowledge; ``keep_raw`` is how long
-        personal data stays in raw records. ``webhooks``, which is set later, makes the tables of
+        personal data stays in raw records; ``ages`` and ``stuck_after`` are those of tables of all
+        time. ``webhooks``, which is set later, makes the tables of
         webhooks, and by this pipeline the returns that only they brought.
         """
         self.webhooks: WebhookPipeline | None = None
@@ -133,6 +138,7 @@ class HourPipeline:
         self.interruption = interruption or threading.Event()
         self.builder = HourBuilder(lake, reader)
         self.days = days
+        self.all_time = AllTimeBuilder(lake, days.zone, ages, stuck_after or StuckAfter(), clock)
         self.clock = clock
 
     def states(

@@ -23,7 +23,6 @@ from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.quarantine import copy_to_quarantine, move_to_quarantine
 from returns_orchestration.stages.erasure import blanked
 from returns_orchestration.stages.landing import finish_unnoted
-from returns_orchestration.state import lateness
 from returns_orchestration.state.hours import States
 from returns_orchestration.state.status import look_at
 from returns_orchestration.state.verify import Verifier
@@ -104,7 +103,7 @@ class Rebuilder:
         for day in sorted({*days, *self._pipeline.days.left_behind(names, days)}):
             self._make_day(names, day)
         self._make_webhooks(start, end)
-        self._guarded(self._make_lateness)
+        self._guarded(self._pipeline.all_time.build)
         states = States(self._lake, names, self._pipeline.days.zone)
         self._rebuilt.poll_again = [
             w for w in here if names.hour(w).has_lost_a_poll and states.of(w).needs_poll
@@ -261,9 +260,6 @@ class Rebuilder:
         self._rebuilt.files += sum(
             len(made.files) for built in (done.received, done.matched) for made in built.values()
         )
-
-    def _make_lateness(self) -> None:
-        lateness.publish(self._lake, lateness.measure(self._lake))
 
     def _guarded(self, make: Callable[[], R]) -> R | None:
         """The result of ``make``; None where files or claims made it fail, which is noted."""

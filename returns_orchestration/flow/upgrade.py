@@ -26,7 +26,6 @@ from returns_orchestration.lake.names import Names, dates_in
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.stages.landing import finish_unnoted
 from returns_orchestration.stages.typing import Refused, decode
-from returns_orchestration.state import lateness
 from returns_orchestration.window import Window, windows_between
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class Upgrader:
         self._remember(answers)
         if dates:
             self._make(dates[0], dates[-1])
-            lateness.publish(lake, lateness.measure(lake))
+            self._pipeline.all_time.build()
         lake.end_upgrade(_inputs(lake))
         return self._upgraded
 

@@ -15,7 +15,7 @@ import hashlib
 from collections import OrderedDict
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -73,6 +73,8 @@ if TYPE_CHECKING:
     from returns_orchestration.tables import Table
 
     Period = Window | Day | Ever
+
+P = TypeVar("P", Window, Day, Ever)
 
 RECORDS_BEFORE: Final = "_records"
 """The folder of format 1, which `upgrade` brings over."""
@@ -533,19 +535,17 @@ class Lake:
             raise
         return made
 
-    def read_all_made(
-        self, found: Mapping[Window, MadeName], kind: str = "made"
-    ) -> dict[Window, Made]:
-        """The made entries of many hours, read side by side; a damaged one is left out."""
-        paths = {window: made_path(window, name, kind) for window, name in found.items()}
+    def read_all_made(self, found: Mapping[P, MadeName], kind: str = "made") -> dict[P, Made]:
+        """The made entries of many hours or days, read side by side; a damaged one is left out."""
+        paths = {period: made_path(period, name, kind) for period, name in found.items()}
         # Taken first: to keep another one may drop them.
-        read = {w: self._made[path] for w, path in paths.items() if path in self._made}
-        unknown = {window: path for window, path in paths.items() if window not in read}
+        read = {p: self._made[path] for p, path in paths.items() if path in self._made}
+        unknown = {period: path for period, path in paths.items() if period not in read}
         contents = self.store.get_many(list(unknown.values()))
-        for (window, path), content in zip(unknown.items(), contents, strict=True):
+        for (period, path), content in zip(unknown.items(), contents, strict=True):
             if content is not None:
                 with suppress(LakeDamaged):
-                    read[window] = self._kept(path, self._decoded(path, content))
+                    read[period] = self._kept(path, self._decoded(path, content))
         return read
 
     def _kept(self, path: str, made: Made) -> Made:
@@ -670,6 +670,27 @@ class Lake:
             return None
         return table.conform(self._read(made.files[table.name], made.path))
 
+    def read_many(self, table: Table, periods: Iterable[P], names: Names) -> dict[P, pl.DataFrame]:
+        """The rows of ``table`` of those of ``periods`` that are made, read side by side.
+
+        As `read` gives them. Raises LakeDamaged.
+        """
+        kind = kind_of([table.name])
+        found = {p: of[0] for p in periods if len(of := self.made_names(p, names, kind)) == 1}
+        made = self.read_all_made(found, kind)
+        for period in found.keys() - made.keys():
+            self.read_made(period, found[period], kind)  # raises why it could not be read
+        files = {
+            period: (made[period].files[table.name], made[period].path)
+            for period in found
+            if table.name in made[period].files
+        }
+        contents = self.store.get_many([file.path for file, _ in files.values()])
+        return {
+            period: table.conform(self._checked(file, entry, content))
+            for (period, (file, entry)), content in zip(files.items(), contents, strict=True)
+        }
+
     def made_or_none(self, period: Period, names: Names, kind: str = "made") -> Made | None:
         """An entry that cannot be read is replaced by a publish, and is no reason to fail it."""
         found = self.made_names(period, names, kind)
@@ -681,7 +702,11 @@ class Lake:
         return None
 
     def _read(self, file: FileRecord, entry: str) -> pl.DataFrame:
-        content = self._get(file.path)
+        return self._checked(file, entry, self._get(file.path))
+
+    def _checked(self, file: FileRecord, entry: str, content: bytes | None) -> pl.DataFrame:
+        if content is None:
+            raise _missing(file.path)
         if FileRecord.of(file.path, content, file.rows) != file:
             raise self._found_damaged(file.path, entry)
         return from_parquet(content, file.path)
@@ -689,9 +714,12 @@ class Lake:
     def _get(self, path: str) -> bytes:
         content = self.store.get(path)
         if content is None:
-            message = f"The file {path} is missing."
-            raise LakeDamaged(message, next_step=rebuild_advice(path))
+            raise _missing(path)
         return content
+
+
+def _missing(path: str) -> LakeDamaged:
+    return LakeDamaged(f"The file {path} is missing.", next_step=rebuild_advice(path))
 
 
 def made_path(period: Period, name: MadeName, kind: str = "made") -> str:

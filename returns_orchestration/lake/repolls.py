@@ -32,21 +32,26 @@ class Repolls:
         self._store = store
 
     def since(self, ages: Iterable[int], now: datetime) -> Since:
-        """Since when each of ``ages`` is in force, None for always; one that is new since ``now``.
+        """Note the ages that are new since ``now``; all as ``in_force`` gives them.
 
         Raises LakeError.
         """
-        there = self._read()
-        if there is None:
-            there = {age: None for age in ages if age <= ALWAYS}
-            known = None
-        else:
-            known = there
-        # A clock that was ahead may have noted a time to come.
-        found = {age: _until(there.get(age, now), now) for age in ages}
-        if found != known:
+        found = self.in_force(ages, now)
+        if found != self._read():
             self._store.put(_AGES, msgspec.json.encode(found))
         return found
+
+    def in_force(self, ages: Iterable[int], now: datetime) -> Since:
+        """Since when each of ``ages`` is in force: None for always, ``now`` for one that is new.
+
+        Raises LakeError.
+        """
+        wanted = list(ages)
+        there = self._read()
+        if there is None:
+            there = {age: None for age in wanted if age <= ALWAYS}
+        # A clock that was ahead may have noted a time to come.
+        return {age: _until(there.get(age, now), now) for age in wanted}
 
     def _read(self) -> Since | None:
         content = self._store.get(_AGES)

@@ -125,7 +125,7 @@ def strangers(store: Store) -> Iterator[str]:
     """Foreign files beside the tables and beside the dates."""
     folders, files = store.children("")
     yield from files
-    lateness = tables.LATENESS.name
+    of_all_time = {table.name for table in tables.OF_ALL_TIME}
     ours = {*tables.BY_NAME, *SELF_NAMED, JOURNAL}
     for folder in folders:
         if folder in PASSED_OVER:
@@ -135,13 +135,13 @@ def strangers(store: Store) -> Iterator[str]:
             continue
         below, names = store.children(folder)
         for child in below:
-            if folder == lateness or date_of_folder(child) is None:
+            if folder in of_all_time or date_of_folder(child) is None:
                 yield from store.list(f"{folder}/{child}")
         for name in names:
             is_ours = (
                 _of_the_journal(name)
                 if folder == JOURNAL
-                else folder == lateness and name == "part-0.parquet"
+                else folder in of_all_time and name == "part-0.parquet"
             )
             if not is_ours:
                 yield f"{folder}/{name}"

@@ -11,11 +11,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
-from returns_orchestration.lake.journal import JOURNAL, digest_of_inputs
+from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.names import dates_in
-from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.claims import judge
-from returns_orchestration.window import Ever, Window
+from returns_orchestration.window import Window
 from returns_orchestration.words import count
 
 if TYPE_CHECKING:
@@ -62,24 +61,6 @@ def measure(lake: Lake) -> pl.DataFrame:
             "returns": [returns[age] for age in ages],
             "late": [late[age] for age in ages],
         }
-    )
-
-
-def publish(lake: Lake, frame: pl.DataFrame) -> None:
-    """Put the table into the lake, in the place of the one before. Raises LakeError."""
-    facts = {name: int(frame.get_column(name).sum()) for name in ("polls", "returns", "late")}
-    inputs = digest_of_inputs([str(row) for row in frame.iter_rows()])
-    frames = {tables.LATENESS.name: frame}
-    rules = Rules.of_today().days
-    lake.publish(
-        lake.names(),
-        Ever(),
-        frames,
-        inputs=inputs,
-        rules=rules,
-        made_of=[],
-        facts=facts,
-        check_files=True,
     )
 
 

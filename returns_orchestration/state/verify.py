@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError
 from returns_orchestration.lake import journal
-from returns_orchestration.lake.journal import FileRecord, Made, Poll
+from returns_orchestration.lake.journal import FileRecord, Made, MadeName, Poll
 from returns_orchestration.lake.lake import DAILY_BY, HOURLY_BY, is_file_of, made_path, poll_name
 from returns_orchestration.lake.parquet import is_whole
 from returns_orchestration.lake.webhooks import entry_path, is_whole_file
@@ -306,26 +306,32 @@ class Verifier:
         return found
 
     def _rest(self) -> list[Finding]:
-        """The findings without a date: the table of all time, and foreign files."""
+        """The findings without a date: the tables of all time, and foreign files."""
         found = [
             Finding(path, "foreign", "quarantine") for path in findings.strangers(self._lake.store)
         ]
         found += self._receipts()
-        ever, names = Ever(), self._lake.names()
-        path = self._lake.path(tables.LATENESS, ever)
-        made = self._lake.made_names(ever, names)
-        if not made and self._lake.store.get(path) is not None:
-            found.append(Finding(path, "unfinished", "make"))
+        made = self._lake.made_names(Ever(), self._lake.names())
         for name in made:
-            try:
-                file = self._lake.read_made(ever, name).files[tables.LATENESS.name]
-            except LakeDamaged:
-                found.append(Finding(made_path(ever, name), "altered", "make"))
-            else:
-                content = self._lake.store.get(path)
-                if content is None or FileRecord.of(path, content, file.rows) != file:
-                    found.append(Finding(path, "altered" if content else "missing", "make"))
+            found += self._of_all_time(name)
+        for table in () if made else tables.OF_ALL_TIME:
+            path = self._lake.path(table, Ever())
+            if self._lake.store.get(path) is not None:
+                found.append(Finding(path, "unfinished", "make"))
         return found
+
+    def _of_all_time(self, name: MadeName) -> list[Finding]:
+        """The findings about the tables of all time, by the entry of that name."""
+        try:
+            files = self._lake.read_made(Ever(), name).files.values()
+        except LakeDamaged:
+            return [Finding(made_path(Ever(), name), "altered", "make")]
+        contents = self._lake.store.get_many([file.path for file in files])
+        return [
+            Finding(file.path, "altered" if content else "missing", "make")
+            for file, content in zip(files, contents, strict=True)
+            if content is None or FileRecord.of(file.path, content, file.rows) != file
+        ]
 
     def _receipts(self) -> list[Finding]:
         """The findings about receipts of `forget`."""

@@ -7,6 +7,7 @@ of where in a record of the API a value is read.
 from __future__ import annotations
 
 from returns_orchestration.tables.alerts import ALERTS, UTC_DAYS
+from returns_orchestration.tables.all_time import LATENESS, OF_ALL_TIME, OPEN_RETURNS
 from returns_orchestration.tables.columns import (
     DAY,
     FLAG,
@@ -21,7 +22,6 @@ from returns_orchestration.tables.columns import (
 )
 from returns_orchestration.tables.counts import (
     AGGREGATES,
-    LATENESS,
     REFUND_MODES,
     RETURN_REASONS,
     Aggregate,
@@ -73,8 +73,10 @@ __all__ = [
     "MADE_DAILY",
     "MADE_HOURLY",
     "NUMBER",
+    "OF_ALL_TIME",
     "OF_DAYS",
     "OF_WEBHOOKS",
+    "OPEN_RETURNS",
     "PICKUP",
     "RATE",
     "RAW_RETURNS",
@@ -135,7 +137,7 @@ WEBHOOKS_DAILY = (WEBHOOK_DELIVERY_DAILY,)
 OF_WEBHOOKS = (RAW_WEBHOOKS, *WEBHOOKS_RECEIVED, *WEBHOOKS_MATCHED, *WEBHOOKS_DAILY)
 """Every table of webhooks; a lake without a receiver has none of them."""
 
-TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, LATENESS, *OF_WEBHOOKS, ALERTS)
+TABLES = (RAW_RETURNS, *MADE_HOURLY, *MADE_DAILY, *OF_ALL_TIME, *OF_WEBHOOKS, ALERTS)
 """Every table of the lake, in flow order."""
 
 BY_NAME = {table.name: table for table in TABLES}

@@ -68,19 +68,3 @@ RETURN_REASONS = _aggregate(
 
 AGGREGATES = (REFUND_MODES, RETURN_REASONS)
 """Every aggregate, in the order they are made."""
-
-LATENESS = Table(
-    "lateness",
-    "age of a poll in hours, to show how late returns came",
-    (
-        Column(
-            "poll_age_hours",
-            NUMBER,
-            "whole hours from the window's end to the poll; 0 is the first hour",
-            nullable=False,
-        ),
-        Column("polls", NUMBER, "polls at this age, whatever they brought", nullable=False),
-        Column("returns", NUMBER, "returns first served by a poll at this age", nullable=False),
-        Column("late", NUMBER, "those of them that an earlier poll had not served", nullable=False),
-    ),
-)

@@ -89,12 +89,12 @@ def test_an_hour_that_is_no_longer_complete_is_found(
     assert len(asked_for(data)) <= 3  # adjacent hours that depend on its polls
 
 
-def test_lateness_is_an_asset_with_its_picture_and_its_check(
+def test_the_tables_of_all_time_are_assets_with_pictures_and_checks(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     definitions = build_defs(world.settings, clock=lambda: END.end + MONTH, retry=HASTY)
     windows = list(windows_between(START.start, END.end))
-    job = definitions.resolve_job_def("measure_lateness")
+    job = definitions.resolve_job_def("report")
     world.set_clock(lambda: END.end + timedelta(minutes=30))
     assert list(world.pipeline().run(windows))
     world.set_clock(lambda: END.end + MONTH)
@@ -104,12 +104,15 @@ def test_lateness_is_an_asset_with_its_picture_and_its_check(
     table = world.scan("lateness")
     assert table.get_column("returns").sum() == world.scan("returns").height
     assert table.get_column("late").sum() > 0
-    [event] = result.asset_materializations_for_node("lateness")
+    events = result.asset_materializations_for_node("all_time_tables")
+    event, of_open_returns = events
     assert "data:image/svg+xml;base64," in str(event.metadata["picture"].value)
     assert "| poll age (hours) |" in str(event.metadata["ages"].value)
-    [evaluation] = result.get_asset_check_evaluations()
-    assert not evaluation.passed  # half of all returns came when the last age was long over
-    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+    late, opened = result.get_asset_check_evaluations()
+    assert not late.passed  # half of all returns came when the last age was long over
+    assert late.severity is dg.AssetCheckSeverity.WARN
+    assert opened.passed
+    assert of_open_returns.metadata["open"].value == world.scan("open_returns").height > 0
 
 
 def test_the_definitions_load_as_a_whole(world: World) -> None:

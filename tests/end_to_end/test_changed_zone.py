@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from support.lakes import OF_ALL_TIME
 from support.world import World, hours
 
 from returns_orchestration.flow.hours import Failed, Stopped
@@ -128,8 +129,8 @@ def test_a_wrongly_set_zone_is_corrected_without_a_call(misread: World) -> None:
     before = misread.files()
     # The zone of the poll and the current setting no longer matter to it.
     assert misread.run("rebuild", *SPAN).returncode == 0
-    assert {p: c for p, c in misread.files().items() if p[:8] != "lateness"} == {
-        p: c for p, c in before.items() if p[:8] != "lateness"
+    assert {p: c for p, c in misread.files().items() if not p.startswith(OF_ALL_TIME)} == {
+        p: c for p, c in before.items() if not p.startswith(OF_ALL_TIME)
     }
     assert len(misread.asked()) == calls
     assert {p: c for p, c in misread.files().items() if p.startswith("raw_returns")} == raw

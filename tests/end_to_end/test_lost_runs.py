@@ -117,7 +117,7 @@ def test_hours_of_a_first_run_that_was_lost_are_asked_for_at_once(killed: Killed
     assert not killed.tick("missing_hours", found.cursor).run_requests, "their second run waits"
 
 
-@pytest.mark.parametrize("job", ["webhooks", "prune", "measure_lateness"])
+@pytest.mark.parametrize("job", ["webhooks", "prune", "report"])
 def test_a_lost_run_of_every_job_is_ended(killed: Killed, job: str) -> None:
     defined = killed.definitions.resolve_job_def(job)
     run = killed.instance.create_run_for_job(defined, tags=dict(defined.tags))

@@ -45,10 +45,10 @@ class Home:
             "repoll", run_config={"ops": {"poll_again": {"config": {"hours": [OLD[0].key]}}}}
         )
         self.at("2026-09-01T09:10").poll([OLD[5]])
-        self.at("2026-09-02T01:40").run("measure_lateness")
+        self.at("2026-09-02T01:40").run("report")
         self.look("incidents")
         self.at("2026-10-11T03:10").poll(NEW)
-        self.run("measure_lateness")
+        self.run("report")
         self.look("incidents")
         self.now = LATER
 

@@ -21,7 +21,6 @@ from support.world import World, hours
 from returns_orchestration import tables
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.lake import Lake
-from returns_orchestration.state import lateness
 from returns_orchestration.window import Window
 
 Rows = Counter[tuple[Any, ...]]
@@ -39,7 +38,7 @@ def lake(new_world_of_module: Callable[..., World]) -> World:
     pipeline = world.pipeline()
     outcomes = list(pipeline.run(windows))
     assert not [outcome for outcome in outcomes if isinstance(outcome, Failed | Stopped)]
-    lateness.publish(pipeline.lake, lateness.measure(pipeline.lake))
+    pipeline.all_time.build()
     put_webhooks(pipeline.lake, windows[1])
     return world
 

@@ -16,6 +16,7 @@ from returns_orchestration.defs import history
 from returns_orchestration.defs.instance import open_instance, run_range
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.registry import (
+    ALL_TIME,
     DAILY,
     HOURLY,
     RAW_WEBHOOKS,
@@ -102,4 +103,4 @@ def test_without_a_prefix_the_keys_do_not_change(new_world: Callable[..., World]
     found = {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()}
 
     webhooks = {RAW_WEBHOOKS, "webhooks_arrived", *WEBHOOKS_HOURLY, *WEBHOOKS_DAILY}
-    assert found == {*HOURLY, *DAILY, *webhooks, "lateness", "alerts", "changed_hours"}
+    assert found == {*HOURLY, *DAILY, *webhooks, *ALL_TIME, "alerts", "changed_hours"}

@@ -60,6 +60,7 @@ WITHOUT_TABLES = (
     "_alerts",
     "_tmp",
     "lateness",
+    "open_returns",
 )
 
 

@@ -38,6 +38,7 @@ class FakeApi:
     zone: str = "Asia/Kolkata"
     sent_under: str = "UTC"
     keep_raw: timedelta | None = None
+    now: datetime = field(default_factory=lambda: at(20))
     asked: list[Window] = field(default_factory=list)
     errors: dict[Window, Exception] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -64,7 +65,7 @@ class FakeApi:
             lambda _: self,
             in_flight,
             days=DayBuilder(lake, ZoneInfo(self.zone), wait=lambda _: None),
-            clock=lambda: at(20),
+            clock=lambda: self.now,
             keep_raw=self.keep_raw,
         )  # type: ignore[arg-type, return-value]
 

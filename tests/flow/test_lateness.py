@@ -14,7 +14,6 @@ from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.state.lateness import (
     by_configured_age,
     measure,
-    publish,
     seen_by_the_last_age,
 )
 from returns_orchestration.window import windows_between
@@ -76,9 +75,10 @@ def test_an_empty_lake_has_an_empty_table(lake: Lake) -> None:
     assert measure(lake).rows() == []
 
 
-def test_the_table_is_one_file_that_is_replaced(polled: Lake, folder: Path) -> None:
-    publish(polled, table((0, 1, 1, 0)))
-    publish(polled, measure(polled))
+def test_the_table_is_one_file_that_is_replaced(polled: Lake, folder: Path, api_of: Any) -> None:
+    api = api_of(lambda _: [])
+    for _ in range(2):
+        api.pipeline(polled).all_time.build()
     assert rows(folder, "lateness").equals(measure(polled))
     assert list(polled.store.list("lateness")) == ["lateness/part-0.parquet"]
     (made,) = [name for name in polled.store.children("_journal")[1] if name.startswith("ever.")]

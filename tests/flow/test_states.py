@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from support.lakes import bytes_of, placed, references
+from support.lakes import OF_ALL_TIME, bytes_of, placed, references
 from support.records import Record, at, on_the_wire, returned
 
 from returns_orchestration import tables
@@ -340,7 +340,7 @@ def test_a_restored_file_removes_the_note_of_its_damage(
     assert api.asked == []
     assert api.states(lake, POLLED) == ["complete", "complete", "empty"]
     after = {p: c for p, c in bytes_of(lake.store).items() if "ever" not in p}
-    assert {p: c for p, c in after.items() if not p.startswith("lateness")} == before
+    assert {p: c for p, c in after.items() if not p.startswith(OF_ALL_TIME)} == before
 
 
 def test_a_bad_poll_is_quarantined_and_never_deleted_by_a_rebuild(scene: Scene) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.lakes import bytes_of, references
+from support.lakes import OF_ALL_TIME, bytes_of, references
 from support.records import Record, at, returned
 
 from returns_orchestration import tables
@@ -96,7 +96,7 @@ def test_every_record_is_in_one_hour_after_the_zone_was_changed(
     assert found == sorted({*known, *served})
     assert set(later.states(lake, DAY)) <= {"complete", "empty"}
 
-    made = {p: c for p, c in bytes_of(lake.store).items() if not p.startswith(("_", "lateness"))}
+    made = {p: c for p, c in bytes_of(lake.store).items() if not p.startswith(("_", *OF_ALL_TIME))}
     assert Rebuilder(later.pipeline(lake)).rebuild(at(0), at(24)).is_whole
     assert made.items() <= bytes_of(lake.store).items()
     assert in_place(lake, later) == found

@@ -40,9 +40,19 @@ def daily_frames(day: Day, *, full: bool = True) -> dict[str, pl.DataFrame]:
     return frames_of_day(day, rows_of_day([folded(poll(assigned()))] if full else []))
 
 
-def lateness() -> dict[str, pl.DataFrame]:
+def of_all_time() -> dict[str, pl.DataFrame]:
     ages = {name: [1] for name in tables.LATENESS.schema.names()}
-    return {tables.LATENESS.name: tables.LATENESS.frame(ages)}
+    opened = {name: [None] for name in tables.OPEN_RETURNS.schema} | {
+        "return_reference_number": ["A"],
+        "requested_at": [at(11)],
+        "as_of": [at(20)],
+        "age_h": [9],
+        "stale": [False],
+    }
+    return {
+        tables.LATENESS.name: tables.LATENESS.frame(ages),
+        tables.OPEN_RETURNS.name: tables.OPEN_RETURNS.frame(opened),
+    }
 
 
 def publish(
@@ -68,7 +78,7 @@ def read(lake: Lake, table: tables.Table, period: Window | Day | Ever = HOUR) ->
 
 @pytest.fixture
 def published(lake: Lake) -> Lake:
-    """Two hours, the later one empty, with a poll each; two days likewise; a table of all time."""
+    """Two hours, the later one empty, with a poll each; two days likewise; tables of all time."""
     names = lake.names()
     for window, full in ((HOUR, True), (HOUR.next, False)):
         kept = lake.create_poll(names, window, 1, at(20), ("{}",) if full else (), "UTC")
@@ -77,7 +87,7 @@ def published(lake: Lake) -> Lake:
         publish(lake, window, frames(full=full, window=window), facts=FACTS if full else NONE)
     for day, full in ((DAY, True), (NEXT_DAY, False)):
         publish(lake, day, daily_frames(day, full=full))
-    publish(lake, Ever(), lateness(), made_of=[])
+    publish(lake, Ever(), of_all_time(), made_of=[])
     row = {name: [at(11)] if name == "noted_at" else [None] for name in tables.ALERTS.schema}
     alert = tables.ALERTS.frame({**row, "event": ["opened"]})
     lake.store.create(lake.path(tables.ALERTS, DAY, "00000001.parquet"), to_parquet(alert))
@@ -117,10 +127,11 @@ def test_a_day_is_stored_beside_its_hours_and_is_not_an_hour(published: Lake, fo
         assert read(published, tables.BY_NAME[name], DAY).equals(frame)
 
 
-def test_the_table_of_all_time_is_read_and_belongs_to_no_date(
+def test_the_tables_of_all_time_are_read_and_belong_to_no_date(
     published: Lake, folder: Path
 ) -> None:
-    assert read(published, tables.LATENESS, Ever()).equals(lateness()["lateness"])
+    for name, frame in of_all_time().items():
+        assert read(published, tables.BY_NAME[name], Ever()).equals(frame)
     assert len(list(folder.glob("_journal/ever.made-*.json"))) == 1
 
 
@@ -131,7 +142,7 @@ def test_polars_and_duckdb_read_exactly_the_rows_with_one_schema(
     glob = f"{folder}/{table.name}/**/*.parquet"
     files = sorted(Path(folder / table.name).rglob("*"))
     parquet = [file for file in files if file.is_file()]
-    assert len(parquet) == (1 if table in {tables.LATENESS, tables.ALERTS} else 2)
+    assert len(parquet) == (1 if table in {*tables.OF_ALL_TIME, tables.ALERTS} else 2)
     for file in parquet:
         assert pl.read_parquet(file, hive_partitioning=False).schema == table.schema
     in_polars = pl.scan_parquet(glob).collect()

@@ -27,7 +27,6 @@ from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.lake import MARKER
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.stages.erasure import blanked
-from returns_orchestration.state import lateness
 from returns_orchestration.state.findings import Finding
 from returns_orchestration.state.status import states
 from returns_orchestration.state.verify import Verifier
@@ -83,7 +82,7 @@ def lived_lake(folder: Path, **options: object) -> Iterator[World]:
         erase(lake, windows[6])
         run(pipeline_at(world, moment), poll=False)
         run(pipeline_at(world, moment + timedelta(minutes=1)), windows[4:5])
-        lateness.publish(lake, lateness.measure(lake))
+        pipeline_at(world, moment).all_time.build()
         lake.waive(windows[0].previous, "nobody was there")
         yield world
 

@@ -32,7 +32,7 @@ from returns_orchestration.lake import Lake
 from returns_orchestration.lake.many import Version
 from returns_orchestration.stages import rules
 from returns_orchestration.stages.typing import RecordReader
-from returns_orchestration.state import changes, lateness
+from returns_orchestration.state import changes
 from returns_orchestration.state.changes import Changes, Cursor, changes_since
 from returns_orchestration.window import Window
 
@@ -245,9 +245,8 @@ class FollowedLife:
 
     def of_all_time(self) -> None:
         """The table of all time is made, or an alert is noted."""
-        lake = self.pipeline().lake
         if self.dice.random() < 0.5:
-            lateness.publish(lake, lateness.measure(lake))
+            self.pipeline().all_time.build()
         else:
             day = f"date={self.dice.choice(HOURS):%Y-%m-%d}"
             self.store.put(f"alerts/{day}/{self.number:08d}.parquet", self.dice.randbytes(9))

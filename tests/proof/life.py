@@ -46,7 +46,7 @@ from proof.model import (
 )
 from proof.mortal_store import Killed, Mortal
 from proof.result import Result, in_words
-from support.lakes import bytes_of, counted, rows_with_place
+from support.lakes import OF_ALL_TIME, bytes_of, counted, rows_with_place
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.errors import ServerFault
@@ -346,7 +346,8 @@ class Life(RuleBasedStateMachine):
         self.rebuild()
         after = tables_of(bytes_of(self.store))
         for tables in (before, after):
-            tables.pop("lateness/part-0.parquet", None)
+            for folder in OF_ALL_TIME:
+                tables.pop(f"{folder}part-0.parquet", None)
         assert not rests or after == before
         self.holds()
 
@@ -470,7 +471,7 @@ class Life(RuleBasedStateMachine):
         """The lake is at rest and equals the model."""
         model, pipeline, zone = self.model, self.pipeline(), ZoneInfo(self.zone)
         # A table of all time is made once a day, which is not part of a life.
-        found = [f.text for f in self.findings() if not f.path.startswith("lateness/")]
+        found = [f.text for f in self.findings() if not f.path.startswith(OF_ALL_TIME)]
         assert not found, found
         rows = model.rows()
         assert rows_with_place(self.store, "returns", *COLUMNS, "place") == Counter(

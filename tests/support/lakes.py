@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from returns_orchestration import tables
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import QUARANTINE
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake
     from returns_orchestration.lake.store import Store
 
+
+OF_ALL_TIME = tuple(f"{table.name}/" for table in tables.OF_ALL_TIME)
+"""The folders of tables that are made once a day, whatever else happens."""
 
 Counts = tuple[Counter[tuple[Any, str]], Counter[tuple[Any, str]], Counter[tuple[Any, str]]]
 
