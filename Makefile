@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test test-newest test-oldest quick docs site check bench prove dev clean
+.PHONY: help demo report test test-newest test-oldest quick docs site check bench prove dev clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ bench: $(VENV)/tested ## how fast it is, beside peers and floors, in half an hou
 
 prove: $(VENV)/tested ## hold the product to its promises at length, in under an hour; PROVE=--short takes three
 	@PYTHONPATH=tests:. $(BIN)/python -m proof $(PROVE)
+
+report: $(VENV)/installed ## the report of the demo, a page for people: what came back, and why
+	@test -f data/demo/settings.env || $(BIN)/returns-orchestration demo >/dev/null
+	@$(BIN)/returns-orchestration report --demo
 
 dev: $(VENV)/installed ## Dagster's UI on http://127.0.0.1:3000, with the simulator where no credentials are set
 	@$(BIN)/returns-orchestration dev --port $(PORT) --simulator-port $(SIMULATOR_PORT)

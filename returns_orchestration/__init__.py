@@ -10,6 +10,7 @@ The rooms, in the order the data flows:
 - ``stages/`` makes: from the replies as received to returns, items and aggregates.
 - ``state/`` judges: the one rule of an hour's state, and claims about tables as pure functions.
 - ``flow/`` runs: many hours and days, polled, landed, made and published.
+- ``report/`` shows: a page for people, from tables alone.
 - ``alerts/`` notifies: incidents, and one message for each.
 - ``defs/`` with ``definitions`` is the Dagster project; ``cli`` the command line over it.
 - ``simulator/`` is the API, bundled; it shares no code with the rest.

@@ -21,6 +21,7 @@ from returns_orchestration.defs import (
     changes,
     lost_runs,
     prune,
+    reports,
     webhook_assets,
     webhooks,
 )
@@ -132,7 +133,7 @@ def build_defs(
     sensors: list[dg.SensorDefinition] = [
         automation.healing_sensor(settings, pipeline, clock, keys),
         automation.repoll_sensor(settings, pipeline, clock, keys),
-        automation.report_sensor(settings, pipeline, clock, keys),
+        reports.report_sensor(settings, pipeline, clock, keys),
         lost_runs.lost_runs_sensor(clock, keys),
         alerting.incident_sensor(settings, pipeline, clock, keys),
         changes.changes_sensor(pipeline, clock, keys),
@@ -147,6 +148,7 @@ def build_defs(
             hourly_assets(settings, keys),
             daily_assets(settings, keys),
             all_time_assets(settings, keys),
+            reports.report_asset(settings, pipeline, days, keys),
             alerting.alerts_asset(keys),
             webhook_assets.raw_webhooks_asset(hours, keys),
             webhook_assets.arrived_asset(keys),

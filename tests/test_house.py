@@ -39,6 +39,7 @@ ORDER = (
     "stages",
     "state",
     "flow",
+    "report",
     "alerts",
     "defs",
     "definitions",

@@ -40,7 +40,7 @@ ANSWER_SECONDS: Final = 15.0
 
 TYPES: Final = {
     "notice": "info", "problem": "warning", "urgent": "failure", "resolved": "success",
-    "test": "info", "over": "success",
+    "test": "info", "digest": "info", "over": "success",
 }  # fmt: skip
 """Tones as types of Apprise, which give colours and symbols; `over` is from before 0.3."""
 

@@ -52,7 +52,7 @@ class Author:
         finding = incident.finding
         runbook = f"Runbook: {self.runbook_url}#{finding.runbook}"
         look = f"Look: {self.dagster_url.rstrip('/')}/assets/{finding.page}"
-        return _message(tone, title, [*lines, runbook, look], incident.number)
+        return written(tone, title, [*lines, runbook, look], incident.number)
 
     def _both(self, moment: datetime) -> str:
         """UTC, as in the names of hours, and the local time where that differs."""
@@ -62,7 +62,7 @@ class Author:
         return f"{utc(moment)} UTC ({there:%H:%M} in {self.zone.key})"
 
 
-def _message(tone: str, title: str, lines: list[str], incident: int = 0) -> Message:
+def written(tone: str, title: str, lines: list[str], incident: int = 0) -> Message:
     """At most nine lines below the title, each cut to ``LONGEST_LINE`` characters."""
     title, *cut = [
         line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
@@ -71,7 +71,7 @@ def _message(tone: str, title: str, lines: list[str], incident: int = 0) -> Mess
     return Message(incident=incident, tone=tone, title=title, text="\n".join(cut))
 
 
-TEST_MESSAGE: Final = _message(
+TEST_MESSAGE: Final = written(
     "test",
     "returns-orchestration can reach this channel",
     [
@@ -79,11 +79,11 @@ TEST_MESSAGE: Final = _message(
         "Alerts about ClickPost's returns arrive here when something is wrong and when it is over.",
     ],
 )
-LAKE_WORKS: Final = _message("resolved", "The lake can be read and written", [RECOVERY])
+LAKE_WORKS: Final = written("resolved", "The lake can be read and written", [RECOVERY])
 
 
 def lake_fails(error: str, runbook_url: str) -> Message:
     """The one message that cannot be kept: the lake itself fails."""
     why = "No new returns are kept, and no other alert is sent."
     runbook = f"Runbook: {runbook_url}#the-lake-cannot-be-read-or-written"
-    return _message("urgent", "The lake cannot be read or written", [error, why, runbook])
+    return written("urgent", "The lake cannot be read or written", [error, why, runbook])

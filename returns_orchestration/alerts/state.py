@@ -77,7 +77,7 @@ class State(msgspec.Struct, kw_only=True):
     """Everything that must survive.
 
     ``looked_at`` is when the lake was last looked at, within minutes; ``silent`` are findings of
-    that look that became no incident.
+    that look that became no incident; ``digest`` is the week of the last digest.
     """
 
     looked_at: datetime
@@ -85,6 +85,7 @@ class State(msgspec.Struct, kw_only=True):
     silent: list[Noted] = []
     outboxes: dict[str, Outbox] = {}
     rows: list[Row] = []
+    digest: str = ""
     files: int = 0
 
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.alerts.detection import detect
+from returns_orchestration.alerts.digest import handed_over as handed_over_digest
 from returns_orchestration.alerts.kinds import ChannelDown
 from returns_orchestration.alerts.life_cycle import Incident, step
 from returns_orchestration.alerts.messages import LAKE_WORKS, Author, lake_fails
@@ -107,6 +108,7 @@ class Alerts:
         done = step(state.incidents, detect(situation), now, self.settings.alert_policy)
         state.incidents, state.silent = done.incidents, done.silent
         self._put_out(state, done.changes, now, outcome)
+        self._add_digest(state, now, outcome)
         kept.save()
         self._deliver(kept, now, outcome)
         outcome.rows += kept.file_rows()
@@ -149,6 +151,18 @@ class Alerts:
             state.rows.append(Row.of_change(event, incident, now, message))
         if changes or now - state.looked_at >= SIGN_OF_LIFE:
             state.looked_at = now
+
+    def _add_digest(self, state: State, now: datetime, out: Outcome) -> None:
+        """Put the digest of a week into each outbox, once, and not in quiet hours."""
+        if not self.settings.weekly_digest or self.settings.alert_policy.quiet.hold(now):
+            return
+        digest = handed_over_digest(self.lake)
+        if digest is None or digest.week <= state.digest:
+            return
+        state.digest = digest.week
+        out.messages.append(digest.message)
+        for outbox in state.outboxes.values():
+            outbox.add(digest.message)
 
     def _deliver(self, kept: Kept, now: datetime, outcome: Outcome) -> None:
         for sent in deliver(kept.state.outboxes, self.post, now, self._for(POST_SECONDS)):

@@ -36,6 +36,7 @@ from returns_orchestration.cli import (
     rebuild,
     receive,
     redeliver,
+    report,
     rezone,
     serve,
     show,
@@ -110,6 +111,7 @@ _command(dev.dev)
 _command(serve.serve)
 _command(receive.receive)
 _command(webhooks.webhooks)
+_command(report.report)
 _command(redeliver.redeliver)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NEXT = (
     ("status --demo --by-day", "the state of the hours, a line a day"),
+    ("report --demo", "a page for people: what came back, and why"),
     ("webhooks --demo", "which webhooks were lost, a line an hour"),
     ("verify --demo", "every file against its checksum"),
     ("dev --demo", "Dagster's UI on http://127.0.0.1:3000"),
@@ -65,7 +66,7 @@ def demo() -> None:
 
 
 def deliver(settings: Settings, windows: list[Window]) -> None:
-    """Bring in the webhooks of ``windows``, a few of which were lost, and compare them."""
+    """Bring in the webhooks of ``windows``, a few of which were lost, and make what follows."""
     from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - see `backfill`
     from returns_orchestration.flow.imports import import_webhooks  # noqa: PLC0415
 
@@ -76,6 +77,7 @@ def deliver(settings: Settings, windows: list[Window]) -> None:
         import_webhooks(pipeline.lake, file)
     if pipeline.webhooks is not None:
         pipeline.webhooks.run({window.start.date() for window in windows})
+    pipeline.all_time.build()
 
 
 def own_name() -> str:

@@ -35,7 +35,7 @@ HOURS: Final = 48
 OLDEST: Final = timedelta(days=7)
 """A demo that began longer ago begins anew: its lake would take minutes to catch up."""
 
-OPTIONS: Final = SimulatorOptions(returns_per_hour=6)
+OPTIONS: Final = SimulatorOptions(returns_per_hour=6, shop=True)
 WEBHOOKS: Final = WebhookOptions(loss=0.02, states=False)
 """The webhooks of its returns, a few of which are lost."""
 
@@ -75,6 +75,7 @@ def prepare(now: datetime | None = None) -> None:
         "CLICKPOST_MAX_REQUESTS_PER_SECOND": "50",
         "RETURNS_LAKE": str(folder() / "lake"),
         "RETURNS_START": f"{start:%Y-%m-%dT%H:00:00Z}",
+        "RETURNS_STYLE_PATTERN": "^(ST[0-9]+)-",
         "RETURNS_ALERT_URLS": "none",
         "RETURNS_HEARTBEAT_URL": "none",
     }

@@ -20,6 +20,7 @@ from returns_orchestration.simulator import (
     parse_fault,
     serve,
 )
+from returns_orchestration.window import read_hour
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - one parameter for each option of the command
@@ -36,6 +37,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter for each option of the c
         float, typer.Option(help="Share of returns without reference or readable time.")
     ] = 0.0,
     pieces: Annotated[float, typer.Option(help="Share of returns of several pieces.")] = 0.03,
+    shop: Annotated[
+        bool, typer.Option("--shop", help="The returns of a shop of 300 styles.")
+    ] = False,
+    troubles_from: Annotated[
+        str, typer.Option(help="With --shop: hour or day from which it has troubles to be found.")
+    ] = "",
     late_share: Annotated[float, typer.Option(help="Share of returns that appear late.")] = 0.0,
     late_by: Annotated[
         tuple[float, float], typer.Option(help="Shortest and longest lateness, minutes.")
@@ -96,6 +103,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter for each option of the c
             oddities=oddities,
             unusable=unusable,
             mps_share=pieces,
+            shop=shop,
+            troubles_from=read_hour(troubles_from) if troubles_from else None,
             late_share=late_share,
             late_by=(timedelta(minutes=late_by[0]), timedelta(minutes=late_by[1])),
             edge_rule=edge_rule,  # type: ignore[arg-type]  # the options say what is allowed

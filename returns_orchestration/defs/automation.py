@@ -21,17 +21,16 @@ from returns_orchestration.defs import history
 from returns_orchestration.defs.assets import POOL
 from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
-from returns_orchestration.defs.registry import ALL_TIME, HOURLY
+from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.defs.step import run_hours
 from returns_orchestration.errors import LakeError
-from returns_orchestration.lake.names import dates_in
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import due
 from returns_orchestration.state.hour_index import Found, hand_over
 from returns_orchestration.state.hours import States
 from returns_orchestration.state.memory import Memory
 from returns_orchestration.state.status import last_polled, list_files, looked_twice
-from returns_orchestration.window import Day, Window, last_settled, windows_between
+from returns_orchestration.window import Window, last_settled, windows_between
 from returns_orchestration.words import be, count
 
 if TYPE_CHECKING:
@@ -60,12 +59,8 @@ RECENT: Final = timedelta(days=3)
 GRACE: Final = timedelta(minutes=5)
 """How long the newest hour is left to its schedule before it counts as missing."""
 
-REPORT_AFTER: Final = timedelta(hours=2)
-"""How long after the end of a day the tables of all time are made: its hours were polled twice."""
-
 HOURLY_JOB: Final = "hourly"
 REPOLL_JOB: Final = "repoll"
-REPORT_JOB: Final = "report"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
 LOST: Final = {"returns_orchestration/lost": "true"}
@@ -135,37 +130,6 @@ def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
         )
 
     return live_hour
-
-
-def report_sensor(
-    settings: Settings, pipeline: HourPipeline, clock: Clock, keys: Keys
-) -> dg.SensorDefinition:
-    """Once a day what is made of the whole lake, and at once where it was never made."""
-    zone = settings.report_time_zone
-
-    @dg.sensor(
-        name="report_by_day",
-        job=dg.define_asset_job(
-            REPORT_JOB,
-            selection=dg.AssetSelection.assets(*keys.all_of(ALL_TIME)),
-            description="The tables of all time.",
-            tags=keys.tags_of(REPORT_JOB),
-        ),
-        minimum_interval_seconds=300,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Makes `lateness` and `open_returns` once a day, when its hours are polled.",
-    )
-    def report_by_day(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        over = Day.of(clock() - REPORT_AFTER - settings.settle, zone).date - timedelta(days=1)
-        if context.cursor == over.isoformat():
-            return dg.SkipReason(f"Made since {over} was over.")
-        if not dates_in(pipeline.lake.store, tables.RETURNS.name):
-            return dg.SkipReason("No hour is made yet.")
-        return dg.SensorResult(
-            run_requests=[dg.RunRequest(run_key=f"report:{over}")], cursor=over.isoformat()
-        )
-
-    return report_by_day
 
 
 def healing_sensor(

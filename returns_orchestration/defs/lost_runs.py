@@ -19,7 +19,7 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from returns_orchestration.defs.automation import LOST, LOST_AT_TAG
 from returns_orchestration.defs.instance import IN_PROGRESS
-from returns_orchestration.defs.registry import ASSETS, WEBHOOKS_ARRIVED
+from returns_orchestration.defs.registry import ASSETS, RETURNS_REPORT, WEBHOOKS_ARRIVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ CODE_SERVER_SINCE: Final = "CODE_SERVER_SINCE"
 
 _MINUTES: Final = int(SILENCE.total_seconds() // 60)
 
-OURS: Final = (*ASSETS, WEBHOOKS_ARRIVED.name)
+OURS: Final = (*ASSETS, RETURNS_REPORT.name, WEBHOOKS_ARRIVED.name)
 """The assets by which a run from the UI is known as this project's."""
 
 UNDER_WAY: Final = [status for status in IN_PROGRESS if status is not dg.DagsterRunStatus.QUEUED]

@@ -43,6 +43,7 @@ from returns_orchestration.defs.registry import (
     DAILY,
     HOURLY,
     RAW_WEBHOOKS,
+    RETURNS_REPORT,
     WEBHOOKS_ARRIVED,
     WEBHOOKS_DAILY,
     WEBHOOKS_HOURLY,
@@ -191,7 +192,8 @@ class _Pruner:
         self._before = before
         self._webhooks_before = webhooks_before
         self._naive = before.astimezone(UTC).replace(tzinfo=None)  # as Dagster's tables have it
-        others = (tables.ALERTS.name, CHANGED_HOURS.name, RAW_WEBHOOKS, WEBHOOKS_ARRIVED.name)
+        signals = (CHANGED_HOURS.name, RETURNS_REPORT.name, WEBHOOKS_ARRIVED.name)
+        others = (tables.ALERTS.name, RAW_WEBHOOKS, *signals)
         self._assets = keys.all_of([*ASSETS, *others])
         self._names = [asset.to_string() for asset in self._assets]
         self._held: set[str] = set()

@@ -285,6 +285,14 @@ WEBHOOKS_ARRIVED: Final = Signal(
     inputs=(RAW_WEBHOOKS,),
 )
 
+RETURNS_REPORT: Final = Signal(
+    "returns_report",
+    group="report",
+    meaning="One HTML page for each day with which it ends: whether the returns are all there, how "
+    "webhooks were delivered, what came back and why, and what stands out.",
+    inputs=(*DAILY, *WEBHOOKS_DAILY, tables.OPEN_RETURNS.name),
+)
+
 CHANGED_HOURS: Final = Signal(
     "changed_hours",
     group="state",

@@ -3,11 +3,11 @@
 Reading order:
   settings   `options` (what can be set), `moments` (clock arithmetic, time spellings)
   dataset    `rhythm` (how many returns an hour has), `planning` (which), `catalogue` and
-             `contents` (what is in them), `oddities` (the odd ones among them) with
-             `oddity_truths` and `oddity_spellings`, `lifecycle` and `records` (the JSON of a record
-             at a moment), `boundaries` (which records a window gets), `truth` (what a
-             perfect reader would find), `dataset` (all of these together), `webhooks`
-             (which events of it are sent, when, and their fate)
+             `contents` (what is in them), `shop` (a shop instead of the catalogue), `oddities` (the
+             odd ones among them) with `oddity_truths` and `oddity_spellings`, `lifecycle` and
+             `records` (the JSON of a record at a moment), `boundaries` (which records a window
+             gets), `truth` (what a perfect reader would find), `dataset` (all of these together),
+             `webhooks` (which events of it are sent, when, and their fate)
   server     `replies` (envelopes, refusals, pages), `faults` and `breakage` (what goes wrong,
              and how), `polls` (what is remembered), `journal` (what was asked), `app`, `wire`
              (the socket), `server`

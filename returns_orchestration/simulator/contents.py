@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from returns_orchestration.simulator import catalogue
+from returns_orchestration.simulator import catalogue, shop
 from returns_orchestration.simulator.oddities import ODDITIES
+from returns_orchestration.simulator.shop import Sold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,13 +98,21 @@ def contents_of(planned: PlannedReturn) -> Contents:
     """The contents of a planned return, its oddity's effect on the true values included."""
     dice = Dice(planned.salt)
     first, last = dice.pick(catalogue.FIRST_NAMES), dice.pick(catalogue.LAST_NAMES)
-    refund_mode = dice.pick(catalogue.REFUND_MODES)
+    modes: Sequence[str | None] = catalogue.REFUND_MODES
+    if planned.of_shop:
+        modes = shop.refund_modes(troubled=planned.troubled)
+    refund_mode = dice.pick(modes)
     count = max(dice.pick(_ITEM_COUNTS), planned.pieces)
     contents = Contents(
-        items=[_item(dice, planned.number * 8 + index, refund_mode) for index in range(count)],
+        items=[
+            _item(dice, planned, planned.number * 8 + index, refund_mode, modes)
+            for index in range(count)
+        ],
         refund_mode=refund_mode,
         source=dice.pick(catalogue.SOURCES),
-        courier=dice.pick(catalogue.COURIERS),
+        courier=(
+            shop.courier(dice, planned.salt) if planned.of_shop else dice.pick(catalogue.COURIERS)
+        ),
         person=f"{first} {last}",
         email=f"{first.lower()}.{last.lower()}{dice.roll(100)}@customer.example.com",
         phone=f"+91-00000-{dice.roll(100_000):05d}",
@@ -120,17 +129,27 @@ def contents_of(planned: PlannedReturn) -> Contents:
     return contents
 
 
-def _item(dice: Dice, number: int, refund_mode: str | None) -> Item:
+def _item(
+    dice: Dice,
+    planned: PlannedReturn,
+    number: int,
+    refund_mode: str | None,
+    modes: Sequence[str | None],
+) -> Item:
     product = dice.pick(catalogue.PRODUCTS)
     if dice.roll(100) < 12:
-        refund_mode = dice.pick(catalogue.REFUND_MODES)
+        refund_mode = dice.pick(modes)
     photos = dice.pick((0, 0, 0, 1, 2))
+    sku, quantity = f"{product.sku}{dice.roll(100_000):05d}", dice.pick(_QUANTITIES)
+    sold = Sold(sku, product.description, dice.pick(catalogue.REASONS))
+    if planned.of_shop:
+        sold = shop.sold(dice, troubled=planned.troubled)
     return Item(
         number=number,
-        sku=f"{product.sku}{dice.roll(100_000):05d}",
-        description=product.description,
-        quantity=dice.pick(_QUANTITIES),
-        reason=dice.pick(catalogue.REASONS),
+        sku=sold.sku,
+        description=sold.description,
+        quantity=quantity,
+        reason=sold.reason,
         refund_mode=refund_mode,
         return_mode=_RETURN_MODE.get(refund_mode or "", "REFUND"),
         sub_reason=dice.pick(catalogue.SUB_REASONS),

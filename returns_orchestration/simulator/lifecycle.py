@@ -64,7 +64,7 @@ def _journey(planned: PlannedReturn, *, progress: bool) -> list[tuple[Micros, St
             steps.append((planned.requested + int(wait * (0.2 + 0.6 * pace)), APPROVED))
         steps.append((planned.awb, REGISTERED))
     if progress:
-        picked_up = planned.awb + _within(8 * HOUR, 50 * HOUR, pace)
+        picked_up = planned.awb + _within(8 * HOUR, 50 * HOUR, pace) + planned.waits
         steps.append((picked_up, PICKED_UP))
         steps.append((picked_up + _within(20 * HOUR, 120 * HOUR, 1 - pace), DELIVERED))
     return steps

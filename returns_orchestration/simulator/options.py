@@ -7,7 +7,7 @@ see `server`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, get_args
 
 from returns_orchestration.simulator.moments import zone_named
@@ -38,6 +38,8 @@ class SimulatorOptions:
       awb_never_share    share of the returns that never get an AWB; the rest get one in 1 to 3 s
       awb_slow_by        shortest and longest wait for a slow AWB
       progress           True: parcels are picked up and delivered as the clock moves on
+      shop               True: 300 styles, with reasons that go with them, of a shop
+      troubles_from      from when that shop has troubles that a report must show (see `shop`)
       late_share         share of the returns that the API shows only after a time
       late_by            shortest and longest such time
 
@@ -67,6 +69,8 @@ class SimulatorOptions:
     awb_never_share: float = 0.15
     awb_slow_by: tuple[timedelta, timedelta] = (timedelta(minutes=30), timedelta(hours=5))
     progress: bool = True
+    shop: bool = False
+    troubles_from: datetime | None = None
     late_share: float = 0.0
     late_by: tuple[timedelta, timedelta] = (timedelta(minutes=15), timedelta(hours=5))
     edge_rule: EdgeRule = "[)"
@@ -111,6 +115,9 @@ class SimulatorOptions:
                 timedelta(0) <= low <= high <= _LONGEST_WAIT,
                 f"{name} must be two rising times from 0 to {_LONGEST_WAIT}, got {low} and {high}",
             )
+        if self.troubles_from is not None:
+            _require(self.shop, "troubles_from needs shop")
+            _require(self.troubles_from.tzinfo, "troubles_from must have a zone")
         for name in self.only_oddities:
             _require(
                 name in ODDITY_NAMES,

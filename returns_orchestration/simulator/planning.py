@@ -11,12 +11,14 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from returns_orchestration.simulator import shop
 from returns_orchestration.simulator.moments import (
     HOUR,
     MILLISECOND,
     SECOND,
     Micros,
     from_micros,
+    to_micros,
     whole_second,
 )
 from returns_orchestration.simulator.oddities import ODDITIES, ODDITY_NAMES
@@ -57,6 +59,9 @@ class PlannedReturn(NamedTuple):
     oddity: str  # "" for none
     unusable: str  # "", "no-reference" or "unreadable-time"
     salt: int
+    of_shop: bool = False  # its items, courier and mode are those of `shop`
+    troubled: bool = False  # it was requested when that shop has its troubles
+    waits: Micros = 0  # how much later than usual it is picked up
 
     def assigned(self, at: Micros) -> bool:
         """Whether every piece has its AWB at that moment."""
@@ -118,6 +123,7 @@ def _plan(
     awb: Micros | None = None if never else requested + wait
     if awb is not None and whole:
         awb = whole_second(awb)
+    troubled = options.troubles_from is not None and requested >= to_micros(options.troubles_from)
     visible = requested
     if late_chance < options.late_share:
         visible += _between(options.late_by, late_place)
@@ -133,6 +139,9 @@ def _plan(
         oddity=oddity,
         unusable=unusable,
         salt=salt,
+        of_shop=options.shop,
+        troubled=troubled,
+        waits=shop.late_pickup(salt) if troubled and shop.is_of_slow_courier(salt) else 0,
     )
 
 

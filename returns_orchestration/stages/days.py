@@ -28,6 +28,13 @@ PASSES_BY: Final = {"on its way": "picked up", "exchange": "picked up"}
 
 ENDS: Final = tuple(state for state in ENDED if state not in STEPS)
 
+_TIMES: Final = {
+    "approved_at": "approved",
+    "picked_up_at": "picked up",
+    "received_at": "received",
+}
+"""Columns of `returns_daily`, and the state that begins then."""
+
 _RETURN: Final = (HOME, tables.REFERENCE.name)
 
 
@@ -68,7 +75,11 @@ def _returns(day: date, rows: Rows) -> pl.DataFrame:
     # The states of a return are in order there.
     newest = rows.states.group_by(_RETURN, maintain_order=True).last()
     newest = newest.select(*_RETURN, "state", pl.col("at").alias("state_since"))
-    joined = rows.returns.join(newest, on=_RETURN, how="left")
+    at = pl.col("at")
+    times = rows.states.group_by(_RETURN).agg(
+        at.filter(pl.col("state") == state).min().alias(name) for name, state in _TIMES.items()
+    )
+    joined = rows.returns.join(newest, on=_RETURN, how="left").join(times, on=_RETURN, how="left")
     return _of_day(day, joined, tables.RETURNS_DAILY)
 
 

@@ -64,6 +64,7 @@ own, by which it is verified.
 PASSED_OVER: Final = frozenset(
     {
         "_alerts",
+        "reports",
         REPORTED,
         NEWS,
         FORGOTTEN,

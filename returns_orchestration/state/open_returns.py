@@ -18,14 +18,13 @@ from returns_orchestration.lake.names import dates_in
 from returns_orchestration.stages.vocabulary import ENDED
 from returns_orchestration.state.claims import judge
 from returns_orchestration.state.due import is_due_again
-from returns_orchestration.state.hours import States
-from returns_orchestration.state.status import last_polled, look_at
+from returns_orchestration.state.status import last_polled, newest_complete
 from returns_orchestration.window import HOUR, Day, Window
 from returns_orchestration.words import count, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import date, datetime
+    from collections.abc import Mapping
+    from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake
@@ -91,23 +90,6 @@ def looked_at_when_due(frame: pl.DataFrame) -> Claim:
         return False, f"{words} wait for a poll that is due, of the hours {named}"
 
     return judge("open_returns_were_looked_at_when_due", "warning", look)
-
-
-def newest_complete(lake: Lake, days: list[date], zone: ZoneInfo) -> datetime | None:
-    """The end of the newest hour of ``days`` that is complete or empty; None where none is."""
-    for day in reversed(days):
-        for window in _complete(lake, day, zone):
-            return window.end
-    return None
-
-
-def _complete(lake: Lake, day: date, zone: ZoneInfo) -> Iterator[Window]:
-    """The complete and empty hours of a UTC date, newest first."""
-    windows = Day(day, tables.UTC_DAYS).windows
-    states = States(lake, look_at(lake, windows), zone)
-    for window in reversed(windows):
-        if states.of(window).state in {"complete", "empty"}:
-            yield window
 
 
 def _open(rows: pl.DataFrame) -> pl.DataFrame:

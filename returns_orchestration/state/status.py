@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.state.hours import States
+from returns_orchestration.window import Day
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.lake import Lake, Made, Names
@@ -126,6 +127,23 @@ def list_files(names: Names, windows: Collection[Window]) -> None:
     with ThreadPoolExecutor(len(every)) as readers:
         for _ in readers.map(lambda table: names.load_files(table.name, first, last), every):
             pass
+
+
+def newest_complete(lake: Lake, days: Sequence[date], zone: ZoneInfo) -> datetime | None:
+    """The end of the newest hour of ``days`` that is complete or empty; None where none is."""
+    for day in reversed(days):
+        for window in _complete(lake, day, zone):
+            return window.end
+    return None
+
+
+def _complete(lake: Lake, day: date, zone: ZoneInfo) -> Iterator[Window]:
+    """The complete and empty hours of a UTC date, newest first."""
+    windows = Day(day, tables.UTC_DAYS).windows
+    states = States(lake, look_at(lake, windows), zone)
+    for window in reversed(windows):
+        if states.of(window).state in {"complete", "empty"}:
+            yield window
 
 
 def last_polled(lake: Lake, names: Names, windows: Sequence[Window]) -> dict[Window, datetime]:

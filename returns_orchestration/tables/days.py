@@ -20,6 +20,9 @@ RETURNS_DAILY = Table(
         *RETURNS.columns,
         Column("state", TEXT, "its newest state in `return_states`"),
         Column("state_since", TIME, "since when; null where that was unreadable"),
+        Column("approved_at", TIME, "when it was approved; null where no look showed that state"),
+        Column("picked_up_at", TIME, "when it was picked up; null likewise"),
+        Column("received_at", TIME, "when it was received; null likewise"),
     ),
 )
 RETURN_ITEMS_DAILY = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +25,11 @@ HOURS = timedelta(hours=1)
         ({"late_by": (2 * HOURS, HOURS)}, "late_by must be two rising times"),
         ({"awb_slow_by": (HOURS, 100 * HOURS)}, "awb_slow_by must be two rising times"),
         ({"only_oddities": ("purple",)}, "no oddity is called 'purple'; there are account-absent"),
+        ({"troubles_from": datetime(2026, 11, 9, tzinfo=UTC)}, "troubles_from needs shop"),
+        (
+            {"shop": True, "troubles_from": datetime(2026, 11, 9)},  # noqa: DTZ001 - the case
+            "troubles_from must have a zone",
+        ),
         ({"edge_rule": "[["}, r"edge_rule must be one of \[\), \[\], \(\], second, \(\)"),
         ({"filter_on": "created"}, "filter_on must be one of requested, timestamp"),
         ({"order": "random"}, "order must be one of asc, desc, shuffled"),

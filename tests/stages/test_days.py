@@ -63,7 +63,26 @@ def test_the_rows_of_a_day_are_those_of_its_hours_with_their_newest_state() -> N
         (DAY, "B", "picked up", at(30)),
         (DAY, "C", "placed", None),
     ]
-    assert found.columns == ["day", *tables.RETURNS.schema.names(), "state", "state_since"]
+    of_states = ["state", "state_since", *TIMES]
+    assert found.columns == ["day", *tables.RETURNS.schema.names(), *of_states]
+
+
+TIMES = ["approved_at", "picked_up_at", "received_at"]
+
+
+def test_a_row_of_a_day_has_the_times_of_its_steps() -> None:
+    found = made(
+        {
+            "A": [in_state("A", 102, at(12)), in_state("A", 4, at(30)), in_state("A", 8, at(70))],
+            "B": [in_state("B", 4, at(30)), in_state("B", 4, at(31))],  # corrected later
+            "C": [in_state("C", 8, None)],
+        }
+    )["returns_daily"]
+    assert found.select("return_reference_number", *TIMES).rows() == [
+        ("A", at(12), at(30), at(70)),
+        ("B", None, at(30), None),
+        ("C", None, None, None),
+    ]
 
 
 def test_a_return_of_two_hours_is_counted_once_in_each() -> None:

@@ -1,0 +1,95 @@
+"""`report [FROM TO]`: the page for people who look at returns, as one file."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.settings import load_settings
+
+if TYPE_CHECKING:
+    from returns_orchestration.report.figures import Figures
+    from returns_orchestration.settings import Settings
+
+
+def report(
+    from_: Annotated[
+        str | None, typer.Argument(metavar="[FROM", help="First day; default: RETURNS_REPORT_DAYS.")
+    ] = None,
+    to: Annotated[str | None, typer.Argument(metavar="TO]", help="The day after the last.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write this file and not the lake.")] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Days of the newest report, without FROM and TO.", min=1)
+    ] = None,
+) -> None:
+    """Make the report of whole days, by default of the newest ones.
+
+    Days are those of RETURNS_REPORT_TIME_ZONE. The report is one HTML file, which asks for nothing
+    from anywhere: open it, print it, mail it. Prints what stands out. Exits 1 where a day is not
+    whole, as its figures are too low.
+    """
+    settings = load_settings()
+    from returns_orchestration.report import page, standouts, summary  # noqa: PLC0415 - polars is slow
+
+    figures = _figures(settings, from_, to, days)
+    if figures is None:
+        typer.echo("The lake has no whole day yet: the first report is made when a day is over.")
+        raise typer.Exit(1)
+    if out is None:
+        place = _put(settings, figures)
+    else:
+        place = str(out.resolve())
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page.page(figures), encoding="utf-8")
+    typer.echo(f"{summary.title(figures)}:")
+    for line in summary.lines(figures):
+        more = f"  {line.more}" if line.more else ""
+        typer.echo(f"  {line.name:<27} {line.value:>10}{more}")
+    for one in standouts.find(figures):
+        typer.echo(f"! {one.text}")
+    typer.echo(f"The report is {place}")
+    if figures.partial:
+        raise typer.Exit(1)
+
+
+def _figures(
+    settings: Settings, from_: str | None, to: str | None, days: int | None
+) -> Figures | None:
+    from returns_orchestration.defs.reports import options_of  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
+    from returns_orchestration.report.figures import gather  # noqa: PLC0415
+
+    if (from_ is None) != (to is None):
+        raise SettingsError("FROM without TO.", next_step="Give both days, or none.")
+    first = last = None
+    if from_ is not None and to is not None:
+        first, last = _day(from_), _day(to) - timedelta(days=1)
+        if last < first:
+            raise SettingsError(
+                f"FROM {from_} is not before TO {to}.",
+                next_step="TO is not included: give the day after it.",
+            )
+    lake = Lake(open_store(settings.lake))
+    options = options_of(settings, days)
+    return gather(lake, settings.report_time_zone, options, first, last)
+
+
+def _put(settings: Settings, figures: Figures) -> str:
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow
+    from returns_orchestration.report import files  # noqa: PLC0415
+
+    lake = Lake(open_store(settings.lake))
+    return lake.store.uri(files.put(lake, figures))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(
+            f"{text!r} is not a day.", next_step="Write it as 2026-11-09."
+        ) from None

@@ -1,0 +1,133 @@
+"""The report as an asset, and the sensor that makes it once a day with the tables of all time."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import dagster as dg
+
+from returns_orchestration import tables
+from returns_orchestration.alerts.digest import Digest, hand_over
+from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.registry import ALL_TIME, OWNER, RETURNS_REPORT
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.flow.hours import HourPipeline
+from returns_orchestration.lake.names import dates_in
+from returns_orchestration.report import files, standouts, summary
+from returns_orchestration.report.figures import Figures, Options, gather
+from returns_orchestration.settings import Settings
+from returns_orchestration.window import Day
+
+JOB: Final = "report"
+SENSOR: Final = "report_by_day"
+AFTER: Final = timedelta(hours=2)
+"""How long after the end of a day its report is made: all hours were polled twice by then."""
+
+SUNDAY: Final = 6
+
+
+def options_of(settings: Settings, days: int | None = None) -> Options:
+    """The settings of the report; ``days`` in the place of RETURNS_REPORT_DAYS."""
+    return Options(
+        days=days or settings.report_days,
+        style_pattern=settings.style_pattern,
+        kept_modes=settings.kept_modes,
+        pickup=timedelta(hours=settings.stuck_hours[1]),
+        start=settings.start,
+    )
+
+
+def report_asset(
+    settings: Settings, pipeline: HourPipeline, days: dg.DailyPartitionsDefinition, keys: Keys
+) -> dg.AssetsDefinition:
+    """The page, one for each day with which it ends."""
+
+    @dg.multi_asset(
+        name=RETURNS_REPORT.name,
+        specs=[
+            dg.AssetSpec(
+                keys.of(RETURNS_REPORT.name),
+                deps=[
+                    dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
+                    for name in RETURNS_REPORT.inputs
+                ],
+                description=RETURNS_REPORT.meaning,
+                group_name=RETURNS_REPORT.group,
+                kinds={"html"},
+                owners=[OWNER],
+                skippable=True,
+            )
+        ],
+        partitions_def=days,
+    )
+    def returns_report(context: dg.AssetExecutionContext) -> Any:  # noqa: ANN401 - a generator
+        """Put the page into the lake; nothing for a day that is not over in the lake."""
+        last = date.fromisoformat(context.partition_key)
+        zone = settings.report_time_zone
+        try:
+            figures = gather(pipeline.lake, zone, options_of(settings), last=last)
+        except SettingsError as error:
+            context.log.warning(str(error))
+            return
+        if figures is None:
+            context.log.warning("The lake has no whole day yet, so there is no report.")
+            return
+        path = files.put(pipeline.lake, figures)
+        if settings.weekly_digest and figures.is_newest:
+            hand_over(pipeline.lake, digest_of(figures, pipeline.lake.store.uri(path)))
+        yield dg.MaterializeResult(
+            asset_key=keys.of(RETURNS_REPORT.name),
+            metadata={
+                "dagster/uri": dg.MetadataValue.text(pipeline.lake.store.uri(path)),
+                "what stands out": dg.MetadataValue.md(_listed(figures)),
+                **summary.numbers(figures),
+            },
+        )
+
+    return returns_report
+
+
+def digest_of(figures: Figures, place: str) -> Digest:
+    """The digest of the week that ended last before the end of the report."""
+    last = figures.now.last
+    sunday = last - timedelta(days=(last.weekday() - SUNDAY) % 7)
+    lines = [*summary.digest(figures), f"The report: {place}"]
+    return Digest(week=sunday.isoformat(), title=summary.title(figures), lines=lines)
+
+
+def report_sensor(
+    settings: Settings, pipeline: HourPipeline, clock: Callable[[], datetime], keys: Keys
+) -> dg.SensorDefinition:
+    """Once a day what is made of the whole lake, and at once where it was never made."""
+    zone = settings.report_time_zone
+    assets = (*ALL_TIME, RETURNS_REPORT.name)
+
+    @dg.sensor(
+        name=SENSOR,
+        job=dg.define_asset_job(
+            JOB,
+            selection=dg.AssetSelection.assets(*keys.all_of(assets)),
+            description="The report of a day, and the tables of all time.",
+            tags=keys.tags_of(JOB),
+        ),
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes the report and the tables of all time, two hours after each day.",
+    )
+    def report_by_day(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        over = Day.of(clock() - AFTER - settings.settle, zone).date - timedelta(days=1)
+        if context.cursor == over.isoformat():
+            return dg.SkipReason(f"Made since {over} was over.")
+        if over < Day.of(settings.start, zone).date:
+            return dg.SkipReason("The first day is not over yet.")
+        if not dates_in(pipeline.lake.store, tables.RETURNS.name):
+            return dg.SkipReason("No hour is made yet.")
+        request = dg.RunRequest(run_key=f"report:{over}", partition_key=over.isoformat())
+        return dg.SensorResult(run_requests=[request], cursor=over.isoformat())
+
+    return report_by_day
+
+
+def _listed(figures: Figures) -> str:
+    found = standouts.find(figures)
+    return "\n".join(f"- {one.text}" for one in found) or "Nothing stands out."

@@ -1,0 +1,30 @@
+"""The page as files of the lake: one for each day with which a report ended, and the newest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration.report.page import page
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from returns_orchestration.lake import Lake
+    from returns_orchestration.report.figures import Figures
+
+REPORTS: Final = "reports"
+LATEST: Final = f"{REPORTS}/returns/latest.html"
+
+
+def path_of(day: date) -> str:
+    """Where the report stands that ends with ``day``."""
+    return f"{REPORTS}/returns/date={day.isoformat()}/report.html"
+
+
+def put(lake: Lake, figures: Figures) -> str:
+    """Put the page; its path, which is LATEST, too, for the newest days. Raises LakeError."""
+    content = page(figures).encode()
+    path = path_of(figures.now.last)
+    paths = [path, LATEST] if figures.is_newest else [path]
+    lake.store.put_many(dict.fromkeys(paths, content))
+    return paths[-1]

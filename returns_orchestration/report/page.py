@@ -1,0 +1,412 @@
+"""The page: one HTML file without scripts, which asks for nothing from anywhere.
+
+It leads with what other reports cannot show: whether the returns are all there. Every text of a
+customer, a merchant or a courier is truncated, without what looks like a number or an address, and
+escaped. There is no field of a person.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from returns_orchestration.report import charts, counts, standouts, summary
+from returns_orchestration.report.markup import (
+    document,
+    id_text,
+    name_text,
+    section,
+    shaded,
+    shaded_text,
+    short_id,
+    table,
+)
+from returns_orchestration.report.numbers import (
+    NONE,
+    day_text,
+    grouped,
+    percent,
+    points,
+    share,
+    span_text,
+    wait,
+)
+from returns_orchestration.words import (
+    be,
+    count,
+    listed,
+    redacted_name,
+    utc,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from returns_orchestration.report.counts import Matrix
+    from returns_orchestration.report.figures import Figures
+    from returns_orchestration.report.standouts import Standout
+
+    Flagged = Collection[tuple[str, ...]]
+
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MEAN_DAYS: Final = 7
+LISTED_HOURS: Final = 24
+FOOTER: Final = (
+    "Made by returns-orchestration from the tables of the lake. Whole days only. A return counts "
+    "once, on the day it was requested."
+)
+LISTED_STUCK: Final = 200
+"""Rows of the stuck returns in the CSV; `open_returns` has all."""
+
+
+def page(figures: Figures) -> str:
+    """The whole page. The same figures give the same bytes."""
+    title = summary.title(figures)
+    found = standouts.find(figures)
+    flagged = {one.subject for one in found}
+    parts = [
+        f"<h1>{title}</h1>",
+        f'<p class="note">{_about(figures)}</p>',
+        _standouts(found),
+        _tiles(figures),
+        _completeness(figures),
+        _webhooks(figures),
+        _by_day(figures),
+        _reasons(figures),
+        _styles(figures, flagged),
+        _modes(figures),
+        _open(figures),
+        _couriers(figures, flagged),
+        _funnel(figures),
+        _weekdays(figures),
+        f'<footer class="note"><p>{FOOTER}</p></footer>',
+    ]
+    return document(title, "\n".join(parts))
+
+
+def nothing() -> str:
+    """The page of a lake that has no whole day yet."""
+    says = "The lake has no whole day yet. The first report is made when a day is over."
+    return document("Returns", f"<h1>Returns</h1>\n<p>{says}</p>")
+
+
+# ---- the parts
+
+
+def _standouts(found: Sequence[Standout]) -> str:
+    if not found:
+        return '<div class="standouts none"><p>Nothing stands out.</p></div>'
+    items = "".join(f'<li><a href="#{one.section}">{escape(one.text)}</a></li>' for one in found)
+    return f'<div class="standouts"><strong>What stands out</strong><ul>{items}</ul></div>'
+
+
+def _tiles(figures: Figures) -> str:
+    tiles = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(more)}</small></dd></div>"
+        for name, value, more in summary.lines(figures)
+    )
+    return f'<dl class="tiles">{tiles}</dl>'
+
+
+def _completeness(figures: Figures) -> str:
+    hours, good = figures.whole_hours
+    cells, rows = [], []
+    for of_day in figures.hours:
+        waived = of_day.states["waived"]
+        kind = (
+            "lacking" if of_day.lacking else "waived" if waived else "late" if of_day.late else ""
+        )
+        says = (
+            f"{day_text(of_day.day)}: {listed(of_day.lacking, 3)}"
+            if of_day.lacking
+            else f"{day_text(of_day.day)}: complete"
+        )
+        cells.append(f'<span class="{kind}" title="{escape(says)}"></span>')
+        whole = of_day.states["complete"] + of_day.states["empty"]
+        rows.append(
+            [of_day.day.isoformat(), sum(of_day.states.values()), whole, waived,
+             len(of_day.lacking), of_day.late, "; ".join(of_day.lacking)]
+        )  # fmt: skip
+    lacking = sorted({hour for of_day in figures.hours for hour in of_day.lacking})
+    if lacking:
+        days = listed(day_text(day) for day in figures.partial)
+        says = (
+            f'<p class="bad">{count(len(lacking), "hour")} {be(len(lacking))} not whole: '
+            f"{escape(listed(lacking, LISTED_HOURS))} (UTC). The figures of {days} are too low.</p>"
+        )
+    else:
+        says = f'<p class="good">All {grouped(hours)} hours are complete.</p>'
+    late = sum(of_day.late for of_day in figures.hours)
+    more = f"{count(late, 'return')} came late, by a later poll of an hour, and {be(late)} counted."
+    more = more if late else "No return came late."
+    label = f"{good} of {hours} hours are complete"
+    strip = f'<div class="strip" role="img" aria-label="{label}">{"".join(cells)}</div>'
+    titles = ("day", "hours", "complete", "waived", "not whole", "late returns", "which hours")
+    return section(
+        "completeness",
+        "Is everything there?",
+        f'{says}<p class="note">{more}</p>{strip}',
+        titles,
+        rows,
+        in_details=True,
+    )
+
+
+def _webhooks(figures: Figures) -> str:
+    frame = figures.now.delivery
+    came, lost = counts.delivered(figures.now)
+    if not came + lost:
+        note = '<p class="note">No webhooks were compared with polls in this time.</p>'
+        return section("webhooks", "Webhooks of ClickPost", note)
+    by_day = {row["day"]: row for row in frame.iter_rows(named=True)}
+    days = figures.now.days
+    both, poll_only = (
+        [by_day[day][name] if day in by_day else 0 for day in days]
+        for name in ("both", "poll_only")
+    )
+    lacking = int(frame.get_column("webhook_only").sum())
+    says = (
+        f"<p>{grouped(came)} of {grouped(came + lost)} returns of decided hours came by webhook, "
+        f"{share(came, came + lost)}; {grouped(lost)} came by poll alone.</p>"
+    )
+    if lacking:
+        says += (
+            f'<p class="bad">{count(lacking, "return")} came by webhook alone: polls lack '
+            f"{'it' if lacking == 1 else 'them'}.</p>"
+        )
+    titles = ("day", "returns", "both", "poll only", "webhook only", "undecided", "rate",
+              "half of them after", "99 of 100 after")  # fmt: skip
+    rows = [
+        [day.isoformat(), *(row[name] for name in ("returns", "both", "poll_only", "webhook_only",
+         "undecided")), percent(row["rate"]), wait(row["lag_p50_s"]), wait(row["lag_p99_s"])]
+        for day in days if (row := by_day.get(day))
+    ]  # fmt: skip
+    chart = charts.delivery_by_day(days, both, poll_only)
+    return section("webhooks", "Webhooks of ClickPost", says + chart, titles, rows, in_details=True)
+
+
+def _by_day(figures: Figures) -> str:
+    days, numbers = figures.now.days, counts.returns_by_day(figures.now)
+    earlier = counts.returns_by_day(figures.before) if figures.before else []
+    line = [*earlier, *numbers]
+    means: list[float | None] = [
+        sum(line[at - MEAN_DAYS + 1 : at + 1]) / MEAN_DAYS if at >= MEAN_DAYS - 1 else None
+        for at in range(len(earlier), len(line))
+    ]
+    partial = set(figures.partial)
+    chart = charts.returns_by_day(days, numbers, means, partial)
+    note = "The line is the mean of seven days."
+    if partial:
+        note += f" Hatched days are not whole: {listed(map(day_text, sorted(partial)))}."
+    items = dict(figures.now.items.group_by("day").len().iter_rows())
+    rows = [
+        [day.isoformat(), number, items.get(day, 0), "no" if day in partial else "yes"]
+        for day, number in zip(days, numbers, strict=True)
+    ]
+    body = f'{chart}<p class="note">{note}</p>'
+    return section(
+        "days", "Returns a day", body, ("day", "returns", "items", "whole"), rows, in_details=True
+    )
+
+
+def _reasons(figures: Figures) -> str:
+    found = counts.reasons(figures)
+    most = max((one.share for one in found), default=1)
+    shown = found[: counts.REASONS_SHOWN + 3]
+    lines = [
+        f'<tr><td class="text">{name_text(one.name)}</td><td>{grouped(one.items)}</td>'
+        f"<td>{percent(one.share)}</td><td>{points(one.share, one.share_before) or NONE}</td>"
+        f'<td class="bar"><span style="width:{one.share / most:.0%}"></span></td></tr>'
+        for one in shown
+    ]
+    counted = table("Items by return reason", ("reason", "items", "share", "change", ""), lines)
+    rows = [[redacted_name(one.name), one.items, round(one.share, 4)] for one in found]
+    return section("reasons", "Why", counted, ("reason", "items", "share"), rows)
+
+
+def _styles(figures: Figures, flagged: Flagged) -> str:
+    found: Matrix = counts.matrix(figures)
+    most = max((cell for *_, cells in found.rows for cell in cells), default=1) or 1
+    lines = []
+    for style, description, total, cells in found.rows:
+        shades = "".join(
+            shaded(cell, most, flag=(style, reason) in flagged)
+            for reason, cell in zip(found.reasons, cells, strict=True)
+        )
+        name = id_text(style) + (
+            f"<br><small>{name_text(description)}</small>" if description else ""
+        )
+        lines.append(f'<tr><td class="text">{name}</td><td>{grouped(total)}</td>{shades}</tr>')
+    titles = ("style", "items", *map(redacted_name, found.reasons))
+    counted = table(
+        f"Items of the {count(len(found.rows), 'style')} with most, by reason",
+        titles,
+        lines,
+        kind="grid",
+    )
+    rows = [
+        [short_id(style), redacted_name(description), total, *cells]
+        for style, description, total, cells in found.rows
+    ]
+    names = ("style", "description", *titles[1:])
+    return section("styles", "What comes back, and why", counted, names, rows)
+
+
+def _modes(figures: Figures) -> str:
+    names, weeks = counts.modes(figures.now)
+    names = [redacted_name(name) for name in names]
+    spans = [(first, last) for first, last, _, _ in weeks]
+    chart = charts.shares_by_week(spans, names, [cells for *_, cells in weeks])
+    rows = [
+        [f"{first.isoformat()} to {last.isoformat()}", total, *cells]
+        for first, last, total, cells in weeks
+    ]
+    return section(
+        "modes", "How it is refunded", chart, ("week", "returns", *names), rows, in_details=True
+    )
+
+
+def _open(figures: Figures) -> str:
+    by_state = counts.open_by_age(figures)
+    if not by_state:
+        return section("open", "Open returns", '<p class="note">No return is open.</p>')
+    most = max(cell for _, cells in by_state for cell in cells) or 1
+    lines = [
+        f'<tr><td class="text">{name_text(state)}</td><td>{grouped(sum(cells))}</td>'
+        + "".join(shaded(cell, most) for cell in cells)
+        + "</tr>"
+        for state, cells in by_state
+    ]
+    titles = ("state", "open", *(name for _, name in counts.AGES))
+    counted = table("Open returns by state and age", titles, lines, kind="grid")
+    stuck = counts.stuck(figures)
+    shown = stuck.head(counts.STUCK_SHOWN)
+    oldest = [
+        f'<tr><td class="text">{id_text(row["return_reference_number"])}</td>'
+        f'<td class="text">{row["stuck"]}</td><td>{wait(row["age_h"] * 3600)}</td>'
+        f'<td class="text">{name_text(row["state"])}</td>'
+        f'<td class="text">{name_text(row["cp_name"])}</td>'
+        f"<td>{_day(figures, row['since'])}</td>"
+        f"<td>{_day(figures, row['last_looked_at'])}</td></tr>"
+        for row in shown.iter_rows(named=True)
+    ]
+    names = ("return", "stuck", "age", "state", "courier", "since", "last look")
+    list_of = '<p class="good">No return is stuck.</p>'
+    if oldest:
+        caption = f"{grouped(stuck.height)} returns are stuck; the oldest"
+        list_of = table(caption, names, oldest, texts=(0, 1, 3, 4))
+    note = (
+        '<p class="note">Ages count to the end of the data. A wait counts to the last look: what '
+        "happened after it is not known.</p>"
+    )
+    rows = [
+        [
+            row["return_reference_number"],
+            row["stuck"],
+            row["age_h"],
+            row["state"],
+            redacted_name(row["cp_name"] or ""),
+        ]
+        for row in stuck.head(LISTED_STUCK).iter_rows(named=True)
+    ]
+    return section(
+        "open",
+        "Open returns",
+        counted + note + list_of,
+        ("return", "stuck", "age in hours", "state", "courier"),
+        rows,
+    )
+
+
+def _couriers(figures: Figures, flagged: Flagged) -> str:
+    found = counts.couriers(figures.now, figures.options.pickup)
+    limit = wait(figures.options.pickup.total_seconds())
+    lines, rows = [], []
+    for one in found:
+        name = redacted_name(one.name) or "no courier yet"
+        cells = (
+            grouped(one.returns),
+            share(one.with_awb, one.returns),
+            f"{wait(one.awb_s[0])}, {wait(one.awb_s[1])}",
+            f"{wait(one.pickup_s[0])}, {wait(one.pickup_s[1])}",
+            share(one.late, one.due),
+            share(one.received, one.returns),
+        )
+        flag = ' class="flag"' if (one.name,) in flagged else ""
+        lines.append(
+            f'<tr{flag}><td class="text">{escape(name)}</td>'
+            + "".join(f"<td>{cell}</td>" for cell in cells)
+            + "</tr>"
+        )
+        rows.append([name, one.returns, one.with_awb, *one.awb_s, *one.pickup_s, one.late, one.due,
+                     one.received])  # fmt: skip
+    titles = ("courier", "returns", "with AWB", "to AWB", "to pickup", f"over {limit}", "received")
+    counted = table("Half and nine tenths of the waits, in this order", titles, lines)
+    names = ("courier", "returns", "with AWB", "AWB p50 s", "AWB p90 s", "pickup p50 s",
+             "pickup p90 s", "late pickups", "due pickups", "received")  # fmt: skip
+    return section("couriers", "Couriers", counted, names, rows)
+
+
+def _funnel(figures: Figures) -> str:
+    weeks = counts.funnel(figures.now)
+    lines, rows = [], []
+    for first, last, total, reached, halves in weeks:
+        if not total:
+            continue
+        cells = "".join(
+            shaded_text(f"{share(number, total)}<br><small>{wait(half)}</small>", number / total)
+            for number, half in zip(reached, halves, strict=True)
+        )
+        lines.append(f"<tr><td>{span_text(first, last)}</td><td>{grouped(total)}</td>{cells}</tr>")
+        rows.append([f"{first.isoformat()} to {last.isoformat()}", total, *reached, *halves])
+    titles = ("requested", "returns", *counts.STEPS)
+    counted = table(
+        "Returns that reached a step, and the time in which half of these did",
+        titles,
+        lines,
+        kind="grid",
+    )
+    names = (*titles, *(f"{step}: half after s" for step in counts.STEPS))
+    note = '<p class="note">Later weeks had less time.</p>'
+    return section("funnel", "From request to receipt", counted + note, names, rows)
+
+
+def _weekdays(figures: Figures) -> str:
+    grid = counts.by_weekday(figures.now, figures.zone.key)
+    most = max(map(max, grid)) or 1
+    lines = [
+        f"<tr><td>{name}</td>" + "".join(shaded(cell, most) for cell in row) + "</tr>"
+        for name, row in zip(WEEKDAYS, grid, strict=True)
+    ]
+    titles = ("", *(f"{hour}" for hour in range(24)))
+    counted = table(
+        f"Returns by weekday and hour, in {figures.zone.key}", titles, lines,
+        kind="grid hours",
+    )  # fmt: skip
+    rows = [[name, *row] for name, row in zip(WEEKDAYS, grid, strict=True)]
+    return section(
+        "weekdays",
+        "When they are requested",
+        counted,
+        ("weekday", *titles[1:]),
+        rows,
+    )
+
+
+def _both(figures: Figures, moment: datetime) -> str:
+    there = moment.astimezone(figures.zone)
+    return f"{there:%Y-%m-%d %H:%M} ({utc(moment)} UTC)"
+
+
+def _about(figures: Figures) -> str:
+    """By which day, until when, and compared with what."""
+    ends = f"By the day requested, in {figures.zone.key}. The data end at "
+    ends += f"{_both(figures, figures.as_of)}."
+    if figures.before is None:
+        return f"{ends} There are no days before it to compare with."
+    return f"{ends} Changes are against {span_text(figures.before.first, figures.before.last)}."
+
+
+def _day(figures: Figures, moment: datetime | None) -> str:
+    return day_text(moment.astimezone(figures.zone)) if moment else NONE
