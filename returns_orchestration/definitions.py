@@ -148,7 +148,7 @@ def build_defs(
             hourly_assets(settings, keys),
             daily_assets(settings, keys),
             all_time_assets(settings, keys),
-            reports.report_asset(settings, pipeline, days, keys),
+            reports.report_asset(settings, pipeline, keys),
             alerting.alerts_asset(keys),
             webhook_assets.raw_webhooks_asset(hours, keys),
             webhook_assets.arrived_asset(keys),

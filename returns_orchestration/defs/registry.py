@@ -288,7 +288,7 @@ WEBHOOKS_ARRIVED: Final = Signal(
 RETURNS_REPORT: Final = Signal(
     "returns_report",
     group="report",
-    meaning="One HTML page for each day with which it ends: whether the returns are all there, how "
+    meaning="One HTML page for people, made each day: whether the returns are all there, how "
     "webhooks were delivered, what came back and why, and what stands out.",
     inputs=(*DAILY, *WEBHOOKS_DAILY, tables.OPEN_RETURNS.name),
 )

@@ -1,8 +1,8 @@
 """The report as an asset, and the sensor that makes it once a day with the tables of all time."""
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 import dagster as dg
 
@@ -10,7 +10,6 @@ from returns_orchestration import tables
 from returns_orchestration.alerts.digest import Digest, hand_over
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.registry import ALL_TIME, OWNER, RETURNS_REPORT
-from returns_orchestration.errors import SettingsError
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.report import files, standouts, summary
@@ -37,10 +36,8 @@ def options_of(settings: Settings, days: int | None = None) -> Options:
     )
 
 
-def report_asset(
-    settings: Settings, pipeline: HourPipeline, days: dg.DailyPartitionsDefinition, keys: Keys
-) -> dg.AssetsDefinition:
-    """The page, one for each day with which it ends."""
+def report_asset(settings: Settings, pipeline: HourPipeline, keys: Keys) -> dg.AssetsDefinition:
+    """The page of the newest whole days."""
 
     @dg.multi_asset(
         name=RETURNS_REPORT.name,
@@ -55,30 +52,21 @@ def report_asset(
                 group_name=RETURNS_REPORT.group,
                 kinds={"html"},
                 owners=[OWNER],
-                skippable=True,
             )
         ],
-        partitions_def=days,
     )
-    def returns_report(context: dg.AssetExecutionContext) -> Any:  # noqa: ANN401 - a generator
-        """Put the page into the lake; nothing for a day that is not over in the lake."""
-        last = date.fromisoformat(context.partition_key)
-        zone = settings.report_time_zone
-        try:
-            figures = gather(pipeline.lake, zone, options_of(settings), last=last)
-        except SettingsError as error:
-            context.log.warning(str(error))
-            return
+    def returns_report() -> dg.MaterializeResult[None]:
+        """Put the page into the lake, and leave the digest of the week for the alerts."""
+        lake = pipeline.lake
+        figures = gather(lake, settings.report_time_zone, options_of(settings))
+        place = dg.MetadataValue.text(lake.store.uri(files.put(lake, figures)))
         if figures is None:
-            context.log.warning("The lake has no whole day yet, so there is no report.")
-            return
-        path = files.put(pipeline.lake, figures)
-        if settings.weekly_digest and figures.is_newest:
-            hand_over(pipeline.lake, digest_of(figures, pipeline.lake.store.uri(path)))
-        yield dg.MaterializeResult(
-            asset_key=keys.of(RETURNS_REPORT.name),
+            return dg.MaterializeResult(metadata={"dagster/uri": place, "returns": 0})
+        if settings.weekly_digest:
+            hand_over(lake, digest_of(figures, str(place.value)))
+        return dg.MaterializeResult(
             metadata={
-                "dagster/uri": dg.MetadataValue.text(pipeline.lake.store.uri(path)),
+                "dagster/uri": place,
                 "what stands out": dg.MetadataValue.md(_listed(figures)),
                 **summary.numbers(figures),
             },
@@ -107,7 +95,7 @@ def report_sensor(
         job=dg.define_asset_job(
             JOB,
             selection=dg.AssetSelection.assets(*keys.all_of(assets)),
-            description="The report of a day, and the tables of all time.",
+            description="The tables of all time, and the report.",
             tags=keys.tags_of(JOB),
         ),
         minimum_interval_seconds=300,
@@ -118,12 +106,11 @@ def report_sensor(
         over = Day.of(clock() - AFTER - settings.settle, zone).date - timedelta(days=1)
         if context.cursor == over.isoformat():
             return dg.SkipReason(f"Made since {over} was over.")
-        if over < Day.of(settings.start, zone).date:
-            return dg.SkipReason("The first day is not over yet.")
         if not dates_in(pipeline.lake.store, tables.RETURNS.name):
             return dg.SkipReason("No hour is made yet.")
-        request = dg.RunRequest(run_key=f"report:{over}", partition_key=over.isoformat())
-        return dg.SensorResult(run_requests=[request], cursor=over.isoformat())
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(run_key=f"report:{over}")], cursor=over.isoformat()
+        )
 
     return report_by_day
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.report.page import page
+from returns_orchestration.report.page import nothing, page
 
 if TYPE_CHECKING:
     from datetime import date
@@ -21,8 +21,14 @@ def path_of(day: date) -> str:
     return f"{REPORTS}/returns/date={day.isoformat()}/report.html"
 
 
-def put(lake: Lake, figures: Figures) -> str:
-    """Put the page; its path, which is LATEST, too, for the newest days. Raises LakeError."""
+def put(lake: Lake, figures: Figures | None) -> str:
+    """Put the page; its path, which is LATEST for the newest days. Raises LakeError.
+
+    Without figures the page says that there are none yet.
+    """
+    if figures is None:
+        lake.store.put(LATEST, nothing().encode())
+        return LATEST
     content = page(figures).encode()
     path = path_of(figures.now.last)
     paths = [path, LATEST] if figures.is_newest else [path]

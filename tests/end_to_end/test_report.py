@@ -282,15 +282,14 @@ def test_dagster_makes_it_once_a_day(
     with dg.DagsterInstance.ephemeral() as instance:
         first = ticked(definitions, instance, None)
         (request,) = first.run_requests
-        assert request.partition_key == "2026-11-15"
+        assert request.run_key == "report:2026-11-15"
         again = ticked(definitions, instance, first.cursor)
         assert not again.run_requests
         assert "2026-11-15" in again.skip_message
         job = definitions.resolve_job_def("report")
-        result = job.execute_in_process(instance=instance, partition_key="2026-11-15")
+        result = job.execute_in_process(instance=instance)
         assert result.success
         (event,) = result.asset_materializations_for_node("returns_report")
-        assert event.partition == "2026-11-15"
         assert event.metadata["returns"].value > 1_000
         assert "XpressBees" in str(event.metadata["what stands out"].value)
         assert (folder / "reports/returns/latest.html").is_file()
@@ -298,6 +297,3 @@ def test_dagster_makes_it_once_a_day(
         assert digest
         assert digest.week == "2026-11-15"
         assert digest.title == "Returns, 2 Nov to 15 Nov 2026"
-        early = job.execute_in_process(instance=instance, partition_key="2026-11-16")
-        assert early.success  # the day is not over: a warning, and nothing made
-        assert not early.asset_materializations_for_node("returns_report")

@@ -54,7 +54,6 @@ class Growing(Unattended):
         for _ in range(24):
             self.now += HOUR
             self.tick()
-        self.launch([dg.RunRequest()], "report")
         self.launch([dg.RunRequest()], PRUNE)
         self._purge_skipped()
 

@@ -104,6 +104,8 @@ def test_a_lake_without_a_whole_day_has_no_report(lake: Lake) -> None:
     assert gather(lake, INDIA, OPTIONS) is None
     FakeApi(lambda w: [returned(w.key, w.start)]).run(lake, [Window(at(11))])
     assert gather(lake, INDIA, OPTIONS) is None
+    assert files.put(lake, None) == "reports/returns/latest.html"
+    assert b"no whole day yet" in (lake.store.get("reports/returns/latest.html") or b"")
 
 
 def test_a_damaged_day_is_named_and_no_page_is_made(lake: Lake) -> None:
