@@ -30,7 +30,7 @@ def report(
 
     Days are those of RETURNS_REPORT_TIME_ZONE. The report is one HTML file, which asks for nothing
     from anywhere: open it, print it, mail it. Prints what stands out. Exits 1 where a day is not
-    whole, as its figures are too low.
+    complete, as its figures are too low.
     """
     settings = load_settings()
     from returns_orchestration.report import page, standouts, summary  # noqa: PLC0415 - polars is slow

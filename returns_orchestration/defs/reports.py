@@ -31,7 +31,7 @@ def options_of(settings: Settings, days: int | None = None) -> Options:
         days=days or settings.report_days,
         style_pattern=settings.style_pattern,
         kept_modes=settings.kept_modes,
-        pickup=timedelta(hours=settings.stuck_hours[1]),
+        stuck_hours=settings.stuck_hours,
         start=settings.start,
     )
 

@@ -12,7 +12,7 @@ from returns_orchestration.stages.aggregates import NOT_GIVEN, nearest
 from returns_orchestration.stages.vocabulary import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import date
 
     from returns_orchestration.report.figures import Figures, Options, Period
@@ -73,11 +73,12 @@ def styled(items: pl.DataFrame, options: Options) -> pl.DataFrame:
     return items.with_columns(style=style, reason=pl.col("return_reason").fill_null(NOT_GIVEN))
 
 
-def matrix(figures: Figures) -> Matrix:
-    """The styles with most items, by the most frequent reasons."""
+def matrix(figures: Figures, flagged: Collection[str] = ()) -> Matrix:
+    """The styles with most items, by the most frequent reasons and those that are ``flagged``."""
     items = styled(figures.now.items, figures.options)
     names = [name for name, _ in _most_first(_counted(items, "reason"))]
-    shown, rest = names[:REASONS_SHOWN], names[REASONS_SHOWN:]
+    shown = [name for at, name in enumerate(names) if at < REASONS_SHOWN or name in flagged]
+    rest = [name for name in names if name not in shown]
     by_style = _most_first(_counted(items, "style"))[:STYLES_SHOWN]
     cells = _counted_by_two(items, "style", "reason")
     described = descriptions(items)

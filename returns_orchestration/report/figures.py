@@ -44,14 +44,19 @@ ITEMS_SHOWN: Final = ("day", "return_reference_number", "sku", "description", "r
 class Options:
     """The settings of the report.
 
-    ``pickup`` is the wait for a pickup of RETURNS_STUCK_HOURS, ``start`` the first hour there is.
+    ``stuck_hours`` are those of RETURNS_STUCK_HOURS, ``start`` is the first hour there is.
     """
 
     days: int
     style_pattern: str | None
     kept_modes: tuple[str, ...]
-    pickup: timedelta
+    stuck_hours: tuple[int, int, int]
     start: datetime
+
+    @property
+    def pickup(self) -> timedelta:
+        """How long a pickup may take after the AWB."""
+        return timedelta(hours=self.stuck_hours[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Hours:
 
     day: date
     states: Counter[str]
-    lacking: list[str]
+    lacking: list[tuple[Window, str]]
     """Those that are missing, damaged, unfinished or outdated, each with its state."""
     late: int
     """Returns of the day that only a later poll brought."""
@@ -114,6 +119,11 @@ class Figures:
         """All hours of the days, and how many of them are complete, empty or waived."""
         total = sum(sum(of_day.states.values()) for of_day in self.hours)
         return total, sum(of_day.states[name] for of_day in self.hours for name in WHOLE)
+
+    @property
+    def lacking(self) -> list[tuple[Window, str]]:
+        """The hours that are not complete, each once with its state, oldest first."""
+        return sorted({hour for of_day in self.hours for hour in of_day.lacking})
 
     @property
     def partial(self) -> list[date]:
@@ -192,7 +202,7 @@ def _hours(lake: Lake, zone: ZoneInfo, first: date, last: date) -> Iterator[Hour
     """The hours of each day; one that lies in two days is counted in that of its end."""
     windows = sorted({w for day in _days(first, last) for w in Day(day, zone).windows})
     states: dict[date, Counter[str]] = defaultdict(Counter)
-    lacking: dict[date, list[str]] = defaultdict(list)
+    lacking: dict[date, list[tuple[Window, str]]] = defaultdict(list)
     late: Counter[date] = Counter()
     for window, found in zip(windows, status.states(lake, windows, zone), strict=True):
         days = [day.date for day in days_of(window, zone)]
@@ -200,7 +210,7 @@ def _hours(lake: Lake, zone: ZoneInfo, first: date, last: date) -> Iterator[Hour
         late[days[-1]] += found.late
         if found.state not in WHOLE:
             for day in days:
-                lacking[day].append(f"{found.hour} {found.state}")
+                lacking[day].append((window, found.state))
     for day in _days(first, last):
         yield Hours(day, states[day], lacking[day], late[day])
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from returns_orchestration.words import listed
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
+    from zoneinfo import ZoneInfo
+
+    from returns_orchestration.window import Window
 
 NONE = "–"  # noqa: RUF001 - a dash for what there is not
 LARGE_CHANGE = 10
@@ -75,6 +81,15 @@ def span_text(first: date, last: date) -> str:
         return f"{day_text(first)} {last.year}"
     year = f" {first.year}" if first.year != last.year else ""
     return f"{day_text(first)}{year} to {day_text(last)} {last.year}"
+
+
+def hours_text(hours: Iterable[tuple[Window, str]], zone: ZoneInfo, most: int) -> str:
+    """``20 Nov 12:30 missing``, in the zone, for each hour; the rest is counted."""
+    texts = (
+        f"{day_text(window.start.astimezone(zone))} {window.start.astimezone(zone):%H:%M} {state}"
+        for window, state in hours
+    )
+    return listed(texts, most)
 
 
 def day_text(day: date) -> str:

@@ -25,6 +25,7 @@ from returns_orchestration.report.numbers import (
     NONE,
     day_text,
     grouped,
+    hours_text,
     percent,
     points,
     share,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    import polars as pl
+
     from returns_orchestration.report.counts import Matrix
     from returns_orchestration.report.figures import Figures
     from returns_orchestration.report.standouts import Standout
@@ -53,8 +56,8 @@ WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MEAN_DAYS: Final = 7
 LISTED_HOURS: Final = 24
 FOOTER: Final = (
-    "Made by returns-orchestration from the tables of the lake. Whole days only. A return counts "
-    "once, on the day it was requested."
+    "Made by returns-orchestration. It has only days that are over. A return counts once, on the "
+    "day it was requested."
 )
 LISTED_STUCK: Final = 200
 """Rows of the stuck returns in the CSV; `open_returns` has all."""
@@ -117,32 +120,43 @@ def _completeness(figures: Figures) -> str:
         kind = (
             "lacking" if of_day.lacking else "waived" if waived else "late" if of_day.late else ""
         )
-        says = (
-            f"{day_text(of_day.day)}: {listed(of_day.lacking, 3)}"
-            if of_day.lacking
-            else f"{day_text(of_day.day)}: complete"
-        )
+        named = hours_text(of_day.lacking, figures.zone, 3) or "complete"
+        says = f"{day_text(of_day.day)}: {named}"
         cells.append(f'<span class="{kind}" title="{escape(says)}"></span>')
         whole = of_day.states["complete"] + of_day.states["empty"]
         rows.append(
             [of_day.day.isoformat(), sum(of_day.states.values()), whole, waived,
-             len(of_day.lacking), of_day.late, "; ".join(of_day.lacking)]
+             len(of_day.lacking), of_day.late,
+             "; ".join(f"{window.text} {state}" for window, state in of_day.lacking)]
         )  # fmt: skip
-    lacking = sorted({hour for of_day in figures.hours for hour in of_day.lacking})
+    lacking = figures.lacking
     if lacking:
         days = listed(day_text(day) for day in figures.partial)
         says = (
-            f'<p class="bad">{count(len(lacking), "hour")} {be(len(lacking))} not whole: '
-            f"{escape(listed(lacking, LISTED_HOURS))} (UTC). The figures of {days} are too low.</p>"
+            f'<p class="bad">{count(len(lacking), "hour")} {be(len(lacking))} not complete: '
+            f"{hours_text(lacking, figures.zone, LISTED_HOURS)}. "
+            f"The figures of {days} are too low.</p>"
         )
     else:
         says = f'<p class="good">All {grouped(hours)} hours are complete.</p>'
     late = sum(of_day.late for of_day in figures.hours)
-    more = f"{count(late, 'return')} came late, by a later poll of an hour, and {be(late)} counted."
+    more = f"{count(late, 'return')} came late, when an hour was asked for again, and count."
     more = more if late else "No return came late."
     label = f"{good} of {hours} hours are complete"
-    strip = f'<div class="strip" role="img" aria-label="{label}">{"".join(cells)}</div>'
-    titles = ("day", "hours", "complete", "waived", "not whole", "late returns", "which hours")
+    ends = "".join(f"<span>{day_text(day)}</span>" for day in (figures.now.first, figures.now.last))
+    strip = (
+        f'<div class="strip" role="img" aria-label="{label}">{"".join(cells)}</div>'
+        f'<p class="ends note">{ends}</p>'
+    )
+    titles = (
+        "day",
+        "hours",
+        "complete",
+        "waived",
+        "not complete",
+        "late returns",
+        "which hours (UTC)",
+    )
     return section(
         "completeness",
         "Is everything there?",
@@ -157,7 +171,7 @@ def _webhooks(figures: Figures) -> str:
     frame = figures.now.delivery
     came, lost = counts.delivered(figures.now)
     if not came + lost:
-        note = '<p class="note">No webhooks were compared with polls in this time.</p>'
+        note = '<p class="note">No webhooks came in this time.</p>'
         return section("webhooks", "Webhooks of ClickPost", note)
     by_day = {row["day"]: row for row in frame.iter_rows(named=True)}
     days = figures.now.days
@@ -167,16 +181,17 @@ def _webhooks(figures: Figures) -> str:
     )
     lacking = int(frame.get_column("webhook_only").sum())
     says = (
-        f"<p>{grouped(came)} of {grouped(came + lost)} returns of decided hours came by webhook, "
-        f"{share(came, came + lost)}; {grouped(lost)} came by poll alone.</p>"
+        f"<p>{grouped(came)} of {grouped(came + lost)} returns came by webhook, "
+        f"{share(came, came + lost)}; the other {grouped(lost)} came by the API alone, so their "
+        f"webhooks were lost. {_undecided(frame)}</p>"
     )
     if lacking:
         says += (
-            f'<p class="bad">{count(lacking, "return")} came by webhook alone: polls lack '
-            f"{'it' if lacking == 1 else 'them'}.</p>"
+            f'<p class="bad">{count(lacking, "return")} came by webhook alone: the API did not '
+            "serve what it should.</p>"
         )
-    titles = ("day", "returns", "both", "poll only", "webhook only", "undecided", "rate",
-              "half of them after", "99 of 100 after")  # fmt: skip
+    titles = ("day", "returns", "both", "API only", "webhook only", "too new to say", "delivered",
+              "half came after", "99 of 100 after")  # fmt: skip
     rows = [
         [day.isoformat(), *(row[name] for name in ("returns", "both", "poll_only", "webhook_only",
          "undecided")), percent(row["rate"]), wait(row["lag_p50_s"]), wait(row["lag_p99_s"])]
@@ -184,6 +199,12 @@ def _webhooks(figures: Figures) -> str:
     ]  # fmt: skip
     chart = charts.delivery_by_day(days, both, poll_only)
     return section("webhooks", "Webhooks of ClickPost", says + chart, titles, rows, in_details=True)
+
+
+def _undecided(frame: pl.DataFrame) -> str:
+    """The returns for which a webhook may still come."""
+    number = int(frame.get_column("undecided").sum())
+    return f"For {count(number, 'more return')} it is too early to say." if number else ""
 
 
 def _by_day(figures: Figures) -> str:
@@ -198,7 +219,7 @@ def _by_day(figures: Figures) -> str:
     chart = charts.returns_by_day(days, numbers, means, partial)
     note = "The line is the mean of seven days."
     if partial:
-        note += f" Hatched days are not whole: {listed(map(day_text, sorted(partial)))}."
+        note += f" Hatched days are not complete: {listed(map(day_text, sorted(partial)))}."
     items = dict(figures.now.items.group_by("day").len().iter_rows())
     rows = [
         [day.isoformat(), number, items.get(day, 0), "no" if day in partial else "yes"]
@@ -206,7 +227,12 @@ def _by_day(figures: Figures) -> str:
     ]
     body = f'{chart}<p class="note">{note}</p>'
     return section(
-        "days", "Returns a day", body, ("day", "returns", "items", "whole"), rows, in_details=True
+        "days",
+        "Returns a day",
+        body,
+        ("day", "returns", "items", "complete"),
+        rows,
+        in_details=True,
     )
 
 
@@ -220,13 +246,20 @@ def _reasons(figures: Figures) -> str:
         f'<td class="bar"><span style="width:{one.share / most:.0%}"></span></td></tr>'
         for one in shown
     ]
+    rest = found[len(shown) :]
+    if rest:
+        items, part = sum(one.items for one in rest), sum(one.share for one in rest)
+        lines.append(
+            f'<tr><td class="text">{count(len(rest), "other")}</td><td>{grouped(items)}</td>'
+            f"<td>{percent(part)}</td><td></td><td></td></tr>"
+        )
     counted = table("Items by return reason", ("reason", "items", "share", "change", ""), lines)
     rows = [[redacted_name(one.name), one.items, round(one.share, 4)] for one in found]
     return section("reasons", "Why", counted, ("reason", "items", "share"), rows)
 
 
 def _styles(figures: Figures, flagged: Flagged) -> str:
-    found: Matrix = counts.matrix(figures)
+    found: Matrix = counts.matrix(figures, {subject[-1] for subject in flagged if subject})
     most = max((cell for *_, cells in found.rows for cell in cells), default=1) or 1
     lines = []
     for style, description, total, cells in found.rows:
@@ -262,6 +295,8 @@ def _modes(figures: Figures) -> str:
         [f"{first.isoformat()} to {last.isoformat()}", total, *cells]
         for first, last, total, cells in weeks
     ]
+    kept = listed(map(redacted_name, figures.options.kept_modes))
+    chart += f'<p class="note">Kept as credit or exchange are: {escape(kept)}.</p>'
     return section(
         "modes", "How it is refunded", chart, ("week", "returns", *names), rows, in_details=True
     )
@@ -291,14 +326,18 @@ def _open(figures: Figures) -> str:
         f"<td>{_day(figures, row['last_looked_at'])}</td></tr>"
         for row in shown.iter_rows(named=True)
     ]
-    names = ("return", "stuck", "age", "state", "courier", "since", "last look")
+    names = ("return", "stuck", "age", "state", "courier", "since", "last check")
     list_of = '<p class="good">No return is stuck.</p>'
     if oldest:
         caption = f"{grouped(stuck.height)} returns are stuck; the oldest"
         list_of = table(caption, names, oldest, texts=(0, 1, 3, 4))
+    courier, pickup, state = figures.options.stuck_hours
     note = (
-        '<p class="note">Ages count to the end of the data. A wait counts to the last look: what '
-        "happened after it is not known.</p>"
+        f'<p class="note">Stuck is a return without a courier {wait(courier * 3600)} after the '
+        f"request, without a pickup {wait(pickup * 3600)} after the AWB (air waybill), or without "
+        f"a new state for {wait(state * 3600)}. Each return is checked at fixed ages, the last "
+        "time 30 days after its request by default. What happened to it after its last check is "
+        "not known.</p>"
     )
     rows = [
         [
@@ -328,8 +367,7 @@ def _couriers(figures: Figures, flagged: Flagged) -> str:
         cells = (
             grouped(one.returns),
             share(one.with_awb, one.returns),
-            f"{wait(one.awb_s[0])}, {wait(one.awb_s[1])}",
-            f"{wait(one.pickup_s[0])}, {wait(one.pickup_s[1])}",
+            *map(wait, (*one.awb_s, *one.pickup_s)),
             share(one.late, one.due),
             share(one.received, one.returns),
         )
@@ -341,8 +379,14 @@ def _couriers(figures: Figures, flagged: Flagged) -> str:
         )
         rows.append([name, one.returns, one.with_awb, *one.awb_s, *one.pickup_s, one.late, one.due,
                      one.received])  # fmt: skip
-    titles = ("courier", "returns", "with AWB", "to AWB", "to pickup", f"over {limit}", "received")
-    counted = table("Half and nine tenths of the waits, in this order", titles, lines)
+    titles = ("courier", "returns", "with AWB", "AWB: half after", "9 of 10 after",
+              "pickup: half after", "9 of 10 after", f"over {limit}", "received")  # fmt: skip
+    note = (
+        '<p class="note">The waits are from the request to the AWB (air waybill), and from the AWB '
+        f"to the pickup, as far as these came. Over {limit}: the returns that waited longer "
+        "for a pickup, or still do, of those that had that much time.</p>"
+    )
+    counted = table("Returns by courier, and their waits", titles, lines) + note
     names = ("courier", "returns", "with AWB", "AWB p50 s", "AWB p90 s", "pickup p50 s",
              "pickup p90 s", "late pickups", "due pickups", "received")  # fmt: skip
     return section("couriers", "Couriers", counted, names, rows)
@@ -368,7 +412,7 @@ def _funnel(figures: Figures) -> str:
         kind="grid",
     )
     names = (*titles, *(f"{step}: half after s" for step in counts.STEPS))
-    note = '<p class="note">Later weeks had less time.</p>'
+    note = '<p class="note">Newer weeks had less time to get there, so their shares are lower.</p>'
     return section("funnel", "From request to receipt", counted + note, names, rows)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from returns_orchestration.report import counts
-from returns_orchestration.report.numbers import day_text, grouped, percent, share, wait
+from returns_orchestration.report.numbers import day_text, grouped, hours_text, percent, share, wait
 from returns_orchestration.words import be, count, listed, printable, redacted_name
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 FAR: Final = 5.0
 """Standard deviations of chance. Hundreds of cells are looked at each day."""
+
+MANY_STUCK: Final = 0.1
+"""The share of open returns from which those that are stuck are named."""
 
 FEW: Final = 10
 """Counts below this never stand out."""
@@ -51,22 +54,34 @@ def find(figures: Figures) -> list[Standout]:
     """All of them, the most important kinds first."""
     return [
         *_lacking(figures),
-        *_webhooks(figures),
         *_styles(figures),
         *_modes(figures),
+        *_stuck(figures),
         *_couriers(figures),
+        *_webhooks(figures),
     ]
 
 
 def _lacking(figures: Figures) -> Iterator[Standout]:
-    hours = [hour for of_day in figures.hours for hour in of_day.lacking]
-    distinct = sorted(set(hours))
-    if distinct:
+    lacking = figures.lacking
+    if lacking:
         days = listed(day_text(day) for day in figures.partial)
-        lacking = f"{count(len(distinct), 'hour')} {be(len(distinct))} not whole"
         show = be(len(figures.partial), "shows", "show")
-        text = f"{lacking}, so {days} {show} too little: {listed(distinct, LISTED_HOURS)} (UTC)."
-        yield Standout("completeness", text)
+        hours = f"{count(len(lacking), 'hour')} {be(len(lacking))} not complete"
+        named = hours_text(lacking, figures.zone, LISTED_HOURS)
+        yield Standout("completeness", f"{hours}, so {days} {show} too little: {named}.")
+
+
+def _stuck(figures: Figures) -> Iterator[Standout]:
+    """Where many of the open returns are stuck, whatever is usual."""
+    rows, opened = counts.stuck(figures), figures.open_returns.height
+    if rows.height < FEW or rows.height < opened * MANY_STUCK:
+        return
+    by_rule = rows.group_by("stuck").len().sort(["len", "stuck"], descending=[True, False])
+    causes = ", ".join(f"{grouped(number)} have {rule}" for rule, number in by_rule.iter_rows())
+    yield Standout(
+        "open", f"{grouped(rows.height)} of {grouped(opened)} open returns are stuck: {causes}."
+    )
 
 
 def _webhooks(figures: Figures) -> Iterator[Standout]:
@@ -84,8 +99,8 @@ def _webhooks(figures: Figures) -> Iterator[Standout]:
     yield Standout(
         "webhooks",
         f"{grouped(lost)} webhooks of ClickPost did not arrive: {share(came, came + lost)} were "
-        f"delivered{before}. Most were lost on {day_text(worst['day'])}: "
-        f"{grouped(worst['poll_only'])}. Polls brought these returns.",
+        f"delivered{before}. The worst day was {day_text(worst['day'])}, with "
+        f"{grouped(worst['poll_only'])}. The API brought these returns.",
     )
 
 

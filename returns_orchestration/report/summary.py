@@ -33,7 +33,8 @@ def lines(figures: Figures) -> list[Line]:
     items, items_before = now.items.height, before.items.height if before else None
     kept = counts.kept_share(now, options)
     kept_before = counts.kept_share(before, options) if before else None
-    half, nine = counts.awb_waits(now)
+    half, _ = counts.awb_waits(now)
+    has_awb = share(int(now.returns["awb"].is_not_null().sum()), now.returns.height)
     half_before = counts.awb_waits(before)[0] if before else None
     stuck = counts.stuck(figures).height
     came, lost = counts.delivered(now)
@@ -54,9 +55,9 @@ def lines(figures: Figures) -> list[Line]:
         Line(
             "From request to AWB",
             wait(half),
-            f"half take less; 9 of 10 under {wait(nine)}"
+            f"half take less; {has_awb} have one"
             if half_before is None
-            else f"half take less; before {wait(half_before)}",
+            else f"half take less, before {wait(half_before)}; {has_awb} have one",
         ),
         Line("Open returns", grouped(figures.open_returns.height), "of all days"),
         Line(
@@ -75,7 +76,7 @@ def numbers(figures: Figures) -> dict[str, int]:
         "quantity": counts.quantity(figures.now),
         "open": figures.open_returns.height,
         "stuck": counts.stuck(figures).height,
-        "hours not whole": hours - good,
+        "hours not complete": hours - good,
         "webhooks delivered": came,
         "webhooks lost": lost,
     }

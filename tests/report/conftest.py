@@ -13,6 +13,7 @@ from returns_orchestration import tables
 from returns_orchestration.report import figures as rooms
 from returns_orchestration.report.figures import Figures, Hours, Options, Period
 from returns_orchestration.tables import Table
+from returns_orchestration.window import Window
 
 INDIA = ZoneInfo("Asia/Kolkata")
 FIRST = date(2026, 11, 9)
@@ -23,7 +24,7 @@ OPTIONS = Options(
     days=28,
     style_pattern="^([A-Z]+)-",
     kept_modes=("Credits", "Exchange"),
-    pickup=timedelta(hours=72),
+    stuck_hours=(48, 72, 168),
     start=datetime(2026, 1, 1, tzinfo=UTC),
 )
 Rows = list[dict[str, Any]]
@@ -81,9 +82,11 @@ def period(
     )
 
 
-def hours(day: date = FIRST, lacking: tuple[str, ...] = (), **states: int) -> Hours:
-    """The hours of a day, 24 complete ones unless others are given."""
-    return Hours(day, Counter(states or {"complete": 24}), list(lacking), 0)
+def hours(day: date = FIRST, lacking: tuple[tuple[int, str], ...] = (), **states: int) -> Hours:
+    """The hours of a day, 24 complete ones unless others are given; ``lacking`` are UTC hours."""
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    named = [(Window(begin + timedelta(hours=hour)), state) for hour, state in lacking]
+    return Hours(day, Counter(states or {"complete": 24}), named, 0)
 
 
 def opened(*rows: dict[str, Any]) -> pl.DataFrame:

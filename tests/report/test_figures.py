@@ -74,8 +74,7 @@ def test_an_hour_that_lacks_is_named_on_each_day_that_it_is_of(gathered: Gathere
     found = gathered()
     assert found
     assert found.partial == [date(2026, 11, 11)]
-    (lacking,) = [of_day.lacking for of_day in found.hours if of_day.lacking]
-    assert lacking == ["2026-11-11T12:00 missing"]
+    assert found.lacking == [(Window(at(60)), "missing")]
     assert [sum(of_day.states.values()) for of_day in found.hours] == [24] * 4
 
 

@@ -135,14 +135,15 @@ def test_numbers_and_addresses_in_names_are_not_shown() -> None:
     assert "asha" not in content
 
 
-def test_days_that_are_not_whole_are_hatched_and_named() -> None:
+def test_days_that_are_not_complete_are_hatched_and_named() -> None:
     days = [FIRST + timedelta(days=n) for n in range(28)]
-    lacking = hours(days[3], ("2026-11-12T07:00 missing",), complete=23, missing=1)
+    lacking = hours(days[3], ((7, "missing"),), complete=23, missing=1)
     of_days = [hours(day) if day != days[3] else lacking for day in days]
     content = page.page(full(hours=of_days))
     found = Page(content)
-    assert "1 hour is not whole: 2026-11-12T07:00 missing (UTC)" in found.text
-    assert "Hatched days are not whole: 12 Nov." in found.text
+    assert "1 hour is not complete: 12 Nov 12:30 missing." in found.text
+    assert "2026-11-12T07:00 missing" in found.text  # as partitions are named, in the figures
+    assert "Hatched days are not complete: 12 Nov." in found.text
     assert content.count('fill="url(#hatched)"') == 2  # the wide chart and the narrow one
     assert sum(tag.get("class") == "lacking" for _, tag in found.tags) == 1
     assert Page(page.page(full())).text.count("All 672 hours are complete.") == 1
@@ -165,7 +166,7 @@ def test_there_are_eight_figures() -> None:
         ("Returns", "1,120", "no change"),
         ("Items", "1,400", "no change"),
         ("Kept as credit or exchange", "0%", "no change"),
-        ("From request to AWB", "0 s", "half take less; before 0 s"),
+        ("From request to AWB", "0 s", "half take less, before 0 s; 100% have one"),
         ("Open returns", "1", "of all days"),
         ("Stuck", "1", "100% of the open ones"),
     ]
@@ -175,7 +176,7 @@ def test_a_lake_without_returns_has_a_page() -> None:
     found = Page(page.page(figures()))
     assert "Nothing stands out." in found.text
     assert "No return is open." in found.text
-    assert "No webhooks were compared" in found.text
+    assert "No webhooks came in this time." in found.text
     Page(page.nothing())
 
 
@@ -185,10 +186,21 @@ def test_the_digest_is_a_few_lines_without_markup() -> None:
     assert not [line for line in lines if "<" in line]
     assert summary.numbers(full()) == {
         "returns": 1_120, "items": 1_400, "quantity": 1_400, "open": 1, "stuck": 1,
-        "hours not whole": 0, "webhooks delivered": 1_064, "webhooks lost": 56,
+        "hours not complete": 0, "webhooks delivered": 1_064, "webhooks lost": 56,
     }  # fmt: skip
 
 
 def test_the_limit_of_late_pickups_is_that_of_the_setting() -> None:
-    options = OPTIONS.__class__(28, None, (), timedelta(hours=100), OPTIONS.start)
-    assert "over 4.2 d" in page.page(full(options=options))
+    options = OPTIONS.__class__(28, None, (), (48, 100, 168), OPTIONS.start)
+    content = page.page(full(options=options))
+    assert "over 4.2 d" in content
+    assert "without a pickup 4.2 d after the AWB" in content
+
+
+def test_a_reason_that_stands_out_has_a_column_however_rare_it_is() -> None:
+    days = period(FIRST, LAST).days
+    items = [row for n in range(9) for row in item(100 - n, "AA-S", f"R{n}", day=days[0])]
+    before = period(items=[*items, *item(100, "BB-S", "R1")])
+    now = period(items=[*items, *item(60, "BB-S", "R1"), *item(40, "BB-S", "Burnt")])
+    titles = [text for text in Page(page.page(figures(now, before))).texts if text == "Burnt"]
+    assert titles

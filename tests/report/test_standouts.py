@@ -16,6 +16,7 @@ from report.conftest import (
     figures,
     hours,
     item,
+    opened,
     period,
     returned,
 )
@@ -33,12 +34,12 @@ def test_nothing_stands_out_of_nothing() -> None:
     assert texts() == []
 
 
-def test_hours_that_are_not_whole_are_named_first() -> None:
-    day = hours(lacking=("2026-11-09T07:00 missing", "2026-11-09T08:00 damaged"), complete=22)
+def test_hours_that_are_not_complete_are_named_first() -> None:
+    day = hours(lacking=((7, "missing"), (8, "damaged")), complete=22)
     (text,) = texts(hours=[day])
     assert text == (
-        "2 hours are not whole, so 9 Nov shows too little: "
-        "2026-11-09T07:00 missing, 2026-11-09T08:00 damaged (UTC)."
+        "2 hours are not complete, so 9 Nov shows too little: "
+        "9 Nov 12:30 missing, 9 Nov 13:30 damaged."
     )
 
 
@@ -53,7 +54,7 @@ def test_the_worst_day_of_webhooks_is_named() -> None:
     rows = [*delivered(FIRST, 100, 20), *delivered(LAST, 100, 30)]
     (text,) = texts(period(FIRST, LAST, delivery=rows), period(delivery=delivered(FIRST, 99, 1)))
     assert "80.0% were delivered, after 99.0% in the time before" in text
-    assert "Most were lost on 6 Dec: 30." in text
+    assert "The worst day was 6 Dec, with 30." in text
 
 
 def style(defective: int, sizes: int, sku: str = "AA-S") -> Rows:
@@ -93,6 +94,13 @@ def test_a_mode_that_is_no_longer_chosen_stands_out() -> None:
         "The refund mode “UPI” was no longer chosen in the last 7 days; about 70 returns would be "
         "usual."
     )
+
+
+@pytest.mark.parametrize(("stuck", "opened_too", "found"), [(9, 0, 0), (10, 90, 1), (10, 91, 0)])
+def test_many_stuck_returns_stand_out(stuck: int, opened_too: int, found: int) -> None:
+    rows = [{"stuck": "no pickup"}] * stuck + [{}] * opened_too
+    said = texts(open_returns=opened(*rows))
+    assert said == ["10 of 100 open returns are stuck: 10 have no pickup."][:found]
 
 
 def couriers(late: int, of: int, name: str) -> Rows:
