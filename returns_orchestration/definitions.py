@@ -34,6 +34,7 @@ from returns_orchestration.defs.assets import (
 )
 from returns_orchestration.defs.instance import rate_limit_file
 from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.pages import Pages, with_code
 from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.flow.webhooks import LACKING_AFTER, WebhookPipeline, WebhookRules
@@ -130,35 +131,41 @@ def build_defs(
     keys = Keys(settings.key_prefix if key_prefix is None else tuple(key_prefix))
     pipeline = build_pipeline(settings, **overrides)
     clock: Callable[[], datetime] = overrides.get("clock", now)
+    of_hours_and_days = [automation.hourly_job(keys), automation.days_job(keys)]
+    of_webhooks = webhook_assets.webhooks_jobs(keys)
     sensors: list[dg.SensorDefinition] = [
-        automation.healing_sensor(settings, pipeline, clock, keys),
+        automation.healing_sensor(settings, pipeline, clock, keys, of_hours_and_days),
         automation.repoll_sensor(settings, pipeline, clock, keys),
         reports.report_sensor(settings, pipeline, clock, keys),
         lost_runs.lost_runs_sensor(clock, keys),
         alerting.incident_sensor(settings, pipeline, clock, keys),
         changes.changes_sensor(pipeline, clock, keys),
-        webhooks.webhooks_sensor(pipeline, clock, keys),
+        webhooks.webhooks_sensor(pipeline, clock, keys, of_webhooks),
     ]
     hours, days = hourly_partitions(settings), daily_partitions(settings)
+    pages = Pages(keys, settings.lake, settings.owners)
     schedules = [automation.live_schedule(settings)]
     names = [sensor.name for sensor in sensors] + [schedule.name for schedule in schedules]
     prune_job = prune.prune_job(settings, clock, keys, names)
     return dg.Definitions(
-        assets=[
-            hourly_assets(settings, keys),
-            daily_assets(settings, keys),
-            all_time_assets(settings, keys),
-            reports.report_asset(settings, pipeline, keys),
-            alerting.alerts_asset(keys),
-            webhook_assets.raw_webhooks_asset(hours, keys),
-            webhook_assets.arrived_asset(keys),
-            *webhook_assets.webhook_assets(hours, days, keys),
-            changes.changed_hours_asset(keys),
-        ],
+        assets=with_code(
+            [
+                pages.clickpost(),
+                hourly_assets(settings, keys, pages),
+                daily_assets(settings, keys, pages),
+                all_time_assets(settings, keys, pages),
+                reports.report_asset(settings, pipeline, pages),
+                alerting.alerts_asset(pages),
+                webhook_assets.raw_webhooks_asset(hours, keys, pages),
+                webhook_assets.arrived_asset(keys, pages),
+                *webhook_assets.webhook_assets(hours, days, keys, pages),
+                changes.changed_hours_asset(pages),
+            ]
+        ),
         jobs=[
-            automation.hourly_job(keys),
+            *of_hours_and_days,
             automation.repoll_job(keys),
-            webhook_assets.webhooks_job(keys),
+            *of_webhooks,
             prune_job,
         ],
         schedules=[*schedules, prune.prune_schedule(prune_job)],

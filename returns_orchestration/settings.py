@@ -244,6 +244,12 @@ class Settings(BaseSettings):
         description="first parts of all asset keys, so that two deployments fit into one Dagster",
         json_schema_extra=_form("names of letters, digits and `_`, with `/` between"),
     )
+    owners: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("team:returns",),
+        alias="RETURNS_OWNERS",
+        description="owners of the assets in Dagster",
+        json_schema_extra=_form("addresses of mail or `team:NAME`, with commas between"),
+    )
     ui_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         alias="RETURNS_UI_HOSTS",
@@ -546,7 +552,18 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
-    @field_validator("acknowledged", "ui_hosts", "kept_modes", mode="before")
+    @field_validator("owners")
+    @classmethod
+    def _owners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """As Dagster takes them."""
+        if not all(
+            re.fullmatch(r"team:[A-Za-z0-9_-]+|[^\s@,]+@[^\s@,]+\.[^\s@,]+", o) for o in value
+        ):
+            message = "must be addresses of mail, or team:NAME, such as team:returns"
+            raise ValueError(message)
+        return value
+
+    @field_validator("acknowledged", "ui_hosts", "kept_modes", "owners", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
         if not isinstance(value, str):

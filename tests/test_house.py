@@ -52,7 +52,7 @@ MAY_IMPORT_SIMULATOR = {"cli", "simulator"}
 TOP_LEVEL = {
     ".ci", ".env.example", ".github", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md",
     "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "benchmarks",
-    "constraints.txt", "data", "deploy", "docs", "mkdocs.yml", "pyproject.toml",
+    "constraints.txt", "data", "deploy", "docs", "examples", "mkdocs.yml", "pyproject.toml",
     "returns_orchestration", "tests", "workspace.yaml",
 }  # fmt: skip
 NOT_NAMES = {"utils", "helpers", "common", "base", "manager", "misc"}

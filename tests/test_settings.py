@@ -32,6 +32,7 @@ CONTRACT = """
 | RETURNS_DAGSTER_URL | http://127.0.0.1:3000 |
 | RETURNS_RUNBOOK_URL | docs/operations.md |
 | RETURNS_KEY_PREFIX | none |
+| RETURNS_OWNERS | team:returns |
 | RETURNS_UI_HOSTS | none |
 | RETURNS_HEARTBEAT_URL | none |
 | RETURNS_ALERT_GRACE_MINUTES | 120 |
@@ -111,6 +112,7 @@ def test_defaults_have_the_declared_types(project: Path) -> None:
         ("RETURNS_STUCK_HOURS", " 24, 48,72 ", (24, 48, 72)),
         ("RETURNS_WEEKLY_DIGEST", "true", True),
         ("RETURNS_KEY_PREFIX", "brand/clickpost", ("brand", "clickpost")),
+        ("RETURNS_OWNERS", "team:data, a@b.example", ("team:data", "a@b.example")),
         ("RETURNS_UI_HOSTS", "a.example, b.example", ("a.example", "b.example")),
         ("RETURNS_KEEP_RUNS_DAYS", "7", 7),
         ("RETURNS_RAW_DAYS", "90", 90),
@@ -169,6 +171,7 @@ def test_sensible_values_are_read(
         ("RETURNS_STYLE_PATTERN", "^[0-9]+", "with a group"),
         ("RETURNS_STYLE_PATTERN", "([0-9]+", "with a group"),
         ("RETURNS_STYLE_PATTERN", "(?=x)([0-9]+)", "with a group"),
+        ("RETURNS_OWNERS", "the returns team", "team:returns"),
         ("RETURNS_STUCK_HOURS", "48,72", "48,72,168"),
         ("RETURNS_STUCK_HOURS", "48,72,0", "48,72,168"),
         ("RETURNS_WEEKLY_DIGEST", "monday", "boolean"),

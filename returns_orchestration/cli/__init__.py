@@ -28,6 +28,7 @@ from returns_orchestration.cli import (
     demo_lake,
     dev,
     doctor,
+    export,
     forget,
     health,
     incidents,
@@ -44,6 +45,7 @@ from returns_orchestration.cli import (
     status,
     upgrade,
     verify,
+    views,
     waive,
     webhooks,
 )
@@ -112,6 +114,8 @@ _command(serve.serve)
 _command(receive.receive)
 _command(webhooks.webhooks)
 _command(report.report)
+_command(export.export)
+_command(views.views)
 _command(redeliver.redeliver)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)

@@ -5,9 +5,9 @@
 tables) and ``lost_runs``, and ``prune``, which removes old runs; ``webhook_assets`` and
 ``webhooks`` do the same for the tables of webhooks, and ``reports`` for the report; ``step`` runs
 ``flow/`` over the hours of a run, ``repeats`` finds the runs that a run repeats, ``events`` turns
-outcomes into events; ``checks`` and ``metadata`` show claims and figures in the UI; ``keys`` puts a
-prefix before each asset; ``instance`` runs ranges of hours for the command line, ``ticks`` brings
-sensors back to the present after a clock that was ahead; only ``history``, ``event_log`` and
-``prune`` name Dagster's own tables.
+outcomes into events; ``checks``, ``metadata`` and ``pages`` show claims, figures and descriptions
+in the UI; ``keys`` puts a prefix before each asset; ``instance`` runs ranges of hours for the
+command line, ``ticks`` brings sensors back to the present after a clock that was ahead; only
+``history``, ``event_log`` and ``prune`` name Dagster's own tables.
 Loading opens no socket, file or secret.
 """

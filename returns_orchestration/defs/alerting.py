@@ -16,9 +16,9 @@ import dagster as dg
 from returns_orchestration import tables
 from returns_orchestration.alerts import delivery, listing
 from returns_orchestration.alerts.tick import Alerts
-from returns_orchestration.defs import history, metadata
+from returns_orchestration.defs import history
 from returns_orchestration.defs.health import measure
-from returns_orchestration.defs.registry import OWNER
+from returns_orchestration.defs.registry import OPERATIONS
 from returns_orchestration.errors import LakeError, SettingsError
 from returns_orchestration.words import be, count
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.alerts.tick import Outcome
     from returns_orchestration.defs.keys import Keys
+    from returns_orchestration.defs.pages import Pages
     from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.settings import Settings
 
@@ -44,17 +45,9 @@ FIRST_EVENTS: Final = 3_000
 """Events of an established instance that the very first tick looks back over: about two days."""
 
 
-def alerts_asset(keys: Keys) -> dg.AssetSpec:
+def alerts_asset(pages: Pages) -> dg.AssetSpec:
     """The table of alerts; the sensor writes it and reports it, with the open incidents."""
-    return dg.AssetSpec(
-        keys.of(ALERTS),
-        description=metadata.description(tables.ALERTS)
-        + " Its newest materialization shows the incidents that are open.",
-        group_name="alerts",
-        kinds={"parquet"},
-        owners=[OWNER],
-        metadata=metadata.of_definition(tables.ALERTS),
-    )
+    return pages.spec(tables.ALERTS, group=OPERATIONS, kinds=("parquet",))
 
 
 def incident_sensor(

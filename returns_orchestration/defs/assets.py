@@ -13,7 +13,8 @@ import dagster as dg
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, metadata
 from returns_orchestration.defs.keys import Keys
-from returns_orchestration.defs.registry import ALL_TIME, DAILY, HOURLY, OWNER, Asset
+from returns_orchestration.defs.pages import Pages
+from returns_orchestration.defs.registry import ALL_TIME, DAILY, HOURLY, Asset
 from returns_orchestration.defs.step import run_days, run_partitions
 from returns_orchestration.settings import Settings
 from returns_orchestration.state import lateness, open_returns
@@ -52,10 +53,10 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=first, timezone=zone.key, end_offset=1)
 
 
-def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
+def hourly_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefinition:
     """The hourly assets with their checks, as one definition that can be subset."""
     hours = hourly_partitions(settings)
-    specs = [_spec(keys, asset, keys.all_of(asset.inputs)) for asset in HOURLY.values()]
+    specs = [_spec(pages, asset, keys.all_of(asset.inputs)) for asset in HOURLY.values()]
 
     @dg.multi_asset(
         name="hourly_tables",
@@ -77,7 +78,7 @@ def hourly_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     return hourly_tables
 
 
-def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
+def daily_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefinition:
     """The daily assets; a run of hours makes the days it touches, and any day can be made alone."""
     days = daily_partitions(settings)
     rows = [
@@ -87,7 +88,7 @@ def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="daily_tables",
-        specs=[_spec(keys, asset, rows) for asset in DAILY.values()],
+        specs=[_spec(pages, asset, rows) for asset in DAILY.values()],
         check_specs=checks.specs(DAILY.values(), days, keys),
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_DAYS),
@@ -102,10 +103,10 @@ def daily_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
     return daily_tables
 
 
-def all_time_assets(settings: Settings, keys: Keys) -> dg.AssetsDefinition:
+def all_time_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefinition:
     """The assets of all time: how late returns appear, and which returns are open."""
     specs = [
-        _spec(keys, asset, [_all_of(keys, name) for name in asset.inputs])
+        _spec(pages, asset, [_all_of(keys, name) for name in asset.inputs])
         for asset in ALL_TIME.values()
     ]
 
@@ -151,14 +152,5 @@ def _all_of(keys: Keys, name: str) -> dg.AssetDep:
     return dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
 
 
-def _spec(keys: Keys, asset: Asset, deps: Iterable[dg.AssetKey | dg.AssetDep]) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        keys.of(asset.name),
-        deps=list(deps),
-        description=metadata.description(asset.table),
-        group_name=asset.group,
-        kinds=set(asset.kinds),
-        owners=[OWNER],
-        metadata=metadata.of_definition(asset.table),
-        skippable=True,
-    )
+def _spec(pages: Pages, asset: Asset, deps: Iterable[dg.AssetKey | dg.AssetDep]) -> dg.AssetSpec:
+    return pages.spec(asset.table, group=asset.group, deps=deps, kinds=asset.kinds, skippable=True)

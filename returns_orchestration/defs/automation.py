@@ -21,7 +21,7 @@ from returns_orchestration.defs import history
 from returns_orchestration.defs.assets import POOL
 from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
-from returns_orchestration.defs.registry import HOURLY
+from returns_orchestration.defs.registry import DAILY, HOURLY
 from returns_orchestration.defs.step import run_hours
 from returns_orchestration.errors import LakeError
 from returns_orchestration.stages.rules import Rules
@@ -34,7 +34,7 @@ from returns_orchestration.window import Window, last_settled, windows_between
 from returns_orchestration.words import be, count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from returns_orchestration.defs.keys import Keys
     from returns_orchestration.flow.hours import HourPipeline
@@ -60,6 +60,7 @@ GRACE: Final = timedelta(minutes=5)
 """How long the newest hour is left to its schedule before it counts as missing."""
 
 HOURLY_JOB: Final = "hourly"
+DAYS_JOB: Final = "days"
 REPOLL_JOB: Final = "repoll"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
@@ -78,6 +79,20 @@ def hourly_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not publ
         selection=dg.AssetSelection.assets(*keys.all_of(HOURLY)),
         description="All hourly assets, of one hour or of a range.",
         tags=keys.tags_of(HOURLY_JOB),
+    )
+
+
+def days_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not public
+    """All daily assets of one day or of a range of days.
+
+    Runs of hours make the days that they touch. This job makes any day alone, and by it Dagster
+    shows on the page of a daily asset which sensor it follows.
+    """
+    return dg.define_asset_job(
+        DAYS_JOB,
+        selection=dg.AssetSelection.assets(*keys.all_of(DAILY)),
+        description="All daily assets, of one day or of a range.",
+        tags=keys.tags_of(DAYS_JOB),
     )
 
 
@@ -133,14 +148,17 @@ def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
 
 
 def healing_sensor(
-    settings: Settings, pipeline: HourPipeline, clock: Clock, keys: Keys
+    settings: Settings, pipeline: HourPipeline, clock: Clock, keys: Keys, jobs: Sequence[Any]
 ) -> dg.SensorDefinition:
-    """Missing hours since RETURNS_START, newest first, with a growing pause for those that fail."""
+    """Missing hours since RETURNS_START, newest first, with a growing pause for those that fail.
+
+    ``jobs`` are those of hours and of days.
+    """
     rules = settings.digest()
 
     @dg.sensor(
         name="missing_hours",
-        job_name=HOURLY_JOB,
+        jobs=jobs,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Recovers missing hours, newest first, and repairs damaged and outdated ones.",
@@ -194,6 +212,7 @@ def healing_sensor(
             run_requests=[
                 dg.RunRequest(
                     run_key=_run_key("missing", chunk, choice),
+                    job_name=HOURLY_JOB,
                     tags=range_tags(chunk),
                     run_config=_only_missing(),
                 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from returns_orchestration.defs import history
-from returns_orchestration.defs.registry import CHANGED_HOURS, OWNER
+from returns_orchestration.defs.registry import CHANGED_HOURS
 from returns_orchestration.errors import LakeError
 from returns_orchestration.state.changes import changes_since, report, reported
 from returns_orchestration.window import Ever
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from returns_orchestration.defs.keys import Keys
+    from returns_orchestration.defs.pages import Pages
     from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.state.changes import Changes
 
@@ -34,18 +35,9 @@ WHOLE_EVERY: Final = timedelta(days=1)
 """How often old dates are looked at, too; a look at five years of them takes seconds."""
 
 
-def changed_hours_asset(keys: Keys) -> dg.AssetSpec:
-    """What the sensor reports, downstream of every table."""
-    return dg.AssetSpec(
-        keys.of(CHANGED_HOURS.name),
-        deps=[
-            dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
-            for name in CHANGED_HOURS.inputs
-        ],
-        description=CHANGED_HOURS.meaning,
-        group_name=CHANGED_HOURS.group,
-        owners=[OWNER],
-    )
+def changed_hours_asset(pages: Pages) -> dg.AssetSpec:
+    """The asset that loaders depend on; its sensor reports it."""
+    return pages.signal(CHANGED_HOURS)
 
 
 def changes_sensor(

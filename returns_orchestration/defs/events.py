@@ -182,8 +182,10 @@ class StepEvents:
                     self._lake.uri(table, built.day),
                 )
                 shown["hours"] = dg.MetadataValue.int(record.facts["hours"])
+                shown |= metadata.of_counts(table, built.frames[name])
                 if by := DAILY[name].chart_by:
-                    shown["picture"] = metadata.chart_of_day(built.frames[name], by, built.day)
+                    chart = metadata.chart_of_day(built.frames[name], by, built.day)
+                    shown[metadata.chart_name(self._zone)] = chart
                 self._context.log_event(
                     dg.AssetMaterialization(
                         self._keys.of(name),
@@ -201,6 +203,7 @@ class StepEvents:
             record.files[name].rows,
             self._lake.uri(HOURLY[name].table, made.window),
         )
+        shown |= metadata.of_counts(HOURLY[name].table, made.built.frames[name])
         if name == tables.RETURNS.name:
             shown |= metadata.of_accounting(made.built.accounting)
             shown["late"] = dg.MetadataValue.int(record.facts["late"])

@@ -9,11 +9,13 @@ import dagster as dg
 import polars as pl
 import vl_convert
 
+from returns_orchestration import tables
 from returns_orchestration.state.lateness import by_configured_age
 from returns_orchestration.state.open_returns import STUCK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
 
     from returns_orchestration.flow.build import Accounting
     from returns_orchestration.flow.hours import Polled
@@ -26,13 +28,20 @@ if TYPE_CHECKING:
 LATENESS_ROWS: Final = 50
 """Ages listed on the asset's page; the file has all."""
 
+COUNTED: Final = ("returns", "items", "quantity")
+ROWS: Final = {
+    tables.RETURNS: "returns",
+    tables.RETURNS_DAILY: "returns",
+    tables.RETURN_ITEMS: "items",
+    tables.RETURN_ITEMS_DAILY: "items",
+    tables.REJECTED_RETURNS: "rejected",
+}
+"""Tables whose rows are counted, and the name of the count."""
+
+TOP_REASON: Final = "share of the top reason"
+
 CHART_BARS: Final = 8
 """Bars in a picture; the less frequent groups share the last one."""
-
-
-def description(table: Table) -> str:
-    """The asset's description, by its grain."""
-    return f"One row per {table.grain}."
 
 
 def of_definition(table: Table) -> dict[str, dg.TableSchema]:
@@ -59,6 +68,20 @@ def of_file(size: int, rows: int, uri: str) -> Shown:
         "dagster/uri": dg.MetadataValue.text(uri),
         "bytes": dg.MetadataValue.int(size),
     }
+
+
+def of_counts(table: Table, frame: pl.DataFrame) -> Shown:
+    """Returns, items and quantity, so that Dagster's plots draw these and not file sizes."""
+    found: dict[str, int] = {
+        n: int(frame.get_column(n).sum()) for n in COUNTED if n in frame.columns
+    }
+    if table in ROWS:
+        found[ROWS[table]] = frame.height
+    shown: Shown = {name: dg.MetadataValue.int(number) for name, number in found.items()}
+    if table in {tables.RETURN_REASONS.hourly, tables.RETURN_REASONS.daily} and found["items"]:
+        top = int(frame.get_column("items").max() or 0)  # type: ignore[arg-type]
+        shown[TOP_REASON] = dg.MetadataValue.float(round(top / found["items"], 4))
+    return shown
 
 
 def of_polls(polls: Sequence[Poll]) -> Shown:
@@ -98,6 +121,11 @@ def of_accounting(accounting: Accounting | None) -> Shown:
         return {}
     names = ("served", "kept", "duplicate", "rejected")
     return {name: dg.MetadataValue.int(getattr(accounting, name)) for name in names}
+
+
+def chart_name(zone: ZoneInfo) -> str:
+    """The name under which a day's chart is shown."""
+    return f"chart of the day in {zone.key}"
 
 
 def chart_of_day(frame: pl.DataFrame, by: str, day: Day) -> dg.MetadataValue:
@@ -140,7 +168,7 @@ def of_lateness(frame: pl.DataFrame, ages: Sequence[int]) -> Shown:
     return {
         "late": dg.MetadataValue.int(int(frame.get_column("late").sum())),
         "ages": dg.MetadataValue.md("\n".join(lines)),
-        "picture": chart_of_lateness(frame, ages),
+        "chart": chart_of_lateness(frame, ages),
     }
 
 

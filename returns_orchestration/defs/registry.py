@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from returns_orchestration.tables import Aggregate, Table
 
 
-OWNER: Final = "team:returns"
+CLICKPOST: Final = "clickpost"
+"""The external asset above all others: what ClickPost knows."""
+
+# Dagster lists groups by their names; the numbers put them in the order of the data.
+SOURCE, ROWS, COUNTS, DAYS, WEBHOOKS, REPORT, OPERATIONS = (
+    "1_clickpost",
+    "2_returns",
+    "3_counts",
+    "4_days",
+    "5_webhooks",
+    "6_report",
+    "7_operations",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,7 @@ class Asset:
 def _hourly(aggregate: Aggregate) -> Asset:
     return Asset(
         aggregate.hourly,
-        group="aggregates",
+        group=COUNTS,
         inputs=aggregate.inputs,
         check=Check(
             f"{aggregate.name}_add_up",
@@ -64,7 +76,7 @@ def _hourly(aggregate: Aggregate) -> Asset:
 def _daily(aggregate: Aggregate) -> Asset:
     return Asset(
         aggregate.daily,
-        group="aggregates",
+        group=COUNTS,
         inputs=("returns", "return_items"),
         check=Check(
             f"{aggregate.name}_of_the_day_are_whole",
@@ -80,7 +92,7 @@ def _daily(aggregate: Aggregate) -> Asset:
 
 def _of_day(table: Table, inputs: tuple[str, ...], name: str, meaning: str) -> Asset:
     check = Check(name, f"No hour of the day is missing; {meaning}.")
-    return Asset(table, group="days", inputs=inputs, check=check)
+    return Asset(table, group=DAYS, inputs=inputs, check=check)
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -92,7 +104,8 @@ HOURLY: Final = {
     for asset in (
         Asset(
             tables.RAW_RETURNS,
-            group="clickpost",
+            group=SOURCE,
+            inputs=(CLICKPOST,),
             kinds=("python", "rest", "parquet"),
             check=Check(
                 "every_record_served_is_accounted_for",
@@ -106,7 +119,7 @@ HOURLY: Final = {
         ),
         Asset(
             tables.RETURNS,
-            group="returns",
+            group=ROWS,
             inputs=("raw_returns",),
             check=Check(
                 "every_return_is_there_once_and_in_its_hour",
@@ -115,7 +128,7 @@ HOURLY: Final = {
         ),
         Asset(
             tables.REJECTED_RETURNS,
-            group="returns",
+            group=ROWS,
             inputs=("raw_returns",),
             check=Check(
                 "nothing_is_rejected",
@@ -124,7 +137,7 @@ HOURLY: Final = {
         ),
         Asset(
             tables.RETURN_ITEMS,
-            group="returns",
+            group=ROWS,
             inputs=("returns",),
             check=Check(
                 "every_item_has_its_return",
@@ -133,7 +146,7 @@ HOURLY: Final = {
         ),
         Asset(
             tables.RETURN_STATES,
-            group="returns",
+            group=ROWS,
             inputs=("raw_returns",),
             check=Check(
                 "every_state_has_its_return_and_is_there_once",
@@ -188,7 +201,7 @@ ALL_TIME: Final = {
     for asset in (
         Asset(
             tables.LATENESS,
-            group="state",
+            group=OPERATIONS,
             inputs=("returns",),
             check=Check(
                 "hours_are_polled_again_late_enough",
@@ -197,7 +210,7 @@ ALL_TIME: Final = {
         ),
         Asset(
             tables.OPEN_RETURNS,
-            group="days",
+            group=DAYS,
             inputs=(tables.RETURNS_DAILY.name,),
             check=Check(
                 "open_returns_were_looked_at_when_due",
@@ -227,7 +240,7 @@ WEBHOOKS_HOURLY: Final = {
     for asset in (
         Asset(
             tables.WEBHOOK_EVENTS,
-            group="webhooks",
+            group=WEBHOOKS,
             inputs=(RAW_WEBHOOKS,),
             check=Check(
                 "every_delivery_is_accounted_for",
@@ -236,7 +249,7 @@ WEBHOOKS_HOURLY: Final = {
         ),
         Asset(
             tables.REJECTED_WEBHOOKS,
-            group="webhooks",
+            group=WEBHOOKS,
             inputs=(RAW_WEBHOOKS,),
             check=Check(
                 "every_webhook_can_be_used",
@@ -245,7 +258,7 @@ WEBHOOKS_HOURLY: Final = {
         ),
         Asset(
             tables.WEBHOOK_MATCHES,
-            group="webhooks",
+            group=WEBHOOKS,
             inputs=(tables.WEBHOOK_EVENTS.name, tables.RETURNS.name),
             check=Check(
                 "every_return_of_both_sources_has_one_verdict",
@@ -254,7 +267,7 @@ WEBHOOKS_HOURLY: Final = {
         ),
         Asset(
             tables.WEBHOOK_DELIVERY_HOURLY,
-            group="webhooks",
+            group=WEBHOOKS,
             inputs=(tables.WEBHOOK_MATCHES.name,),
             check=Check(
                 "webhook_delivery_adds_up",
@@ -268,7 +281,7 @@ WEBHOOKS_HOURLY: Final = {
 WEBHOOKS_DAILY: Final = {
     tables.WEBHOOK_DELIVERY_DAILY.name: Asset(
         tables.WEBHOOK_DELIVERY_DAILY,
-        group="webhooks",
+        group=WEBHOOKS,
         inputs=(tables.WEBHOOK_MATCHES.name,),
         check=Check(
             "webhook_delivery_of_the_day_adds_up",
@@ -279,7 +292,7 @@ WEBHOOKS_DAILY: Final = {
 
 WEBHOOKS_ARRIVED: Final = Signal(
     "webhooks_arrived",
-    group="webhooks",
+    group=WEBHOOKS,
     meaning="Materialized when webhooks came, or verdicts became final: it makes all tables of "
     "webhooks, and shows counts and the hours concerned.",
     inputs=(RAW_WEBHOOKS,),
@@ -287,7 +300,7 @@ WEBHOOKS_ARRIVED: Final = Signal(
 
 RETURNS_REPORT: Final = Signal(
     "returns_report",
-    group="report",
+    group=REPORT,
     meaning="One HTML page for people, made each day: whether the returns are all there, how "
     "webhooks were delivered, what came back and why, and what stands out.",
     inputs=(*DAILY, *WEBHOOKS_DAILY, tables.OPEN_RETURNS.name),
@@ -295,7 +308,7 @@ RETURNS_REPORT: Final = Signal(
 
 CHANGED_HOURS: Final = Signal(
     "changed_hours",
-    group="state",
+    group=OPERATIONS,
     meaning="Materialized when hours or days of any table were written. `changes` lists them for a "
     "cursor; one whose text begins with `1.` and the `cursor` shown here has all of it.",
     inputs=(

@@ -9,7 +9,8 @@ import dagster as dg
 from returns_orchestration import tables
 from returns_orchestration.alerts.digest import Digest, hand_over
 from returns_orchestration.defs.keys import Keys
-from returns_orchestration.defs.registry import ALL_TIME, OWNER, RETURNS_REPORT
+from returns_orchestration.defs.pages import Pages
+from returns_orchestration.defs.registry import ALL_TIME, RETURNS_REPORT
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.report import files, standouts, summary
@@ -36,24 +37,12 @@ def options_of(settings: Settings, days: int | None = None) -> Options:
     )
 
 
-def report_asset(settings: Settings, pipeline: HourPipeline, keys: Keys) -> dg.AssetsDefinition:
+def report_asset(settings: Settings, pipeline: HourPipeline, pages: Pages) -> dg.AssetsDefinition:
     """The page of the newest whole days."""
 
     @dg.multi_asset(
         name=RETURNS_REPORT.name,
-        specs=[
-            dg.AssetSpec(
-                keys.of(RETURNS_REPORT.name),
-                deps=[
-                    dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
-                    for name in RETURNS_REPORT.inputs
-                ],
-                description=RETURNS_REPORT.meaning,
-                group_name=RETURNS_REPORT.group,
-                kinds={"html"},
-                owners=[OWNER],
-            )
-        ],
+        specs=[pages.signal(RETURNS_REPORT, kinds=("html",))],
     )
     def returns_report() -> dg.MaterializeResult[None]:
         """Put the page into the lake, and leave the digest of the week for the alerts."""

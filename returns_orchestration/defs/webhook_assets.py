@@ -13,11 +13,12 @@ from typing import Any
 import dagster as dg
 
 from returns_orchestration import tables
-from returns_orchestration.defs import checks, metadata
+from returns_orchestration.defs import checks
 from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.pages import Pages
 from returns_orchestration.defs.registry import (
-    OWNER,
-    RAW_WEBHOOKS,
+    CLICKPOST,
+    SOURCE,
     WEBHOOKS_ARRIVED,
     WEBHOOKS_DAILY,
     WEBHOOKS_HOURLY,
@@ -31,33 +32,22 @@ from returns_orchestration.window import Day, Window
 from returns_orchestration.words import count
 
 
-def raw_webhooks_asset(hours: dg.HourlyPartitionsDefinition, keys: Keys) -> dg.AssetSpec:
+def raw_webhooks_asset(
+    hours: dg.HourlyPartitionsDefinition, keys: Keys, pages: Pages
+) -> dg.AssetSpec:
     """What the receiver writes."""
-    return dg.AssetSpec(
-        keys.of(RAW_WEBHOOKS),
-        description=metadata.description(tables.RAW_WEBHOOKS),
-        group_name="webhooks",
-        kinds={"parquet"},
-        owners=[OWNER],
-        metadata=metadata.of_definition(tables.RAW_WEBHOOKS),
-        partitions_def=hours,
+    spec = pages.spec(
+        tables.RAW_WEBHOOKS, group=SOURCE, deps=[keys.of(CLICKPOST)], kinds=("parquet",)
     )
+    return spec.replace_attributes(partitions_def=hours)
 
 
-def arrived_asset(keys: Keys) -> dg.AssetsDefinition:
+def arrived_asset(keys: Keys, pages: Pages) -> dg.AssetsDefinition:
     """The asset whose run makes all tables of webhooks."""
 
     @dg.multi_asset(
         name=WEBHOOKS_ARRIVED.name,
-        specs=[
-            dg.AssetSpec(
-                keys.of(WEBHOOKS_ARRIVED.name),
-                deps=[_over_all_hours(keys, name) for name in WEBHOOKS_ARRIVED.inputs],
-                description=WEBHOOKS_ARRIVED.meaning,
-                group_name=WEBHOOKS_ARRIVED.group,
-                owners=[OWNER],
-            )
-        ],
+        specs=[pages.signal(WEBHOOKS_ARRIVED)],
         required_resource_keys={"pipeline"},
         config_schema={
             "dates": dg.Field(
@@ -87,33 +77,34 @@ def arrived_asset(keys: Keys) -> dg.AssetsDefinition:
 
 
 def webhook_assets(
-    hours: dg.HourlyPartitionsDefinition, days: dg.DailyPartitionsDefinition, keys: Keys
+    hours: dg.HourlyPartitionsDefinition,
+    days: dg.DailyPartitionsDefinition,
+    keys: Keys,
+    pages: Pages,
 ) -> list[dg.AssetsDefinition]:
     """The tables of webhooks by hour and by day, each of which can be made by itself."""
     return [
-        _tables("webhook_tables", WEBHOOKS_HOURLY.values(), hours, keys),
-        _tables("webhook_days", WEBHOOKS_DAILY.values(), days, keys),
+        _tables("webhook_tables_of_hours", WEBHOOKS_HOURLY.values(), hours, keys, pages),
+        _tables("webhook_tables_of_days", WEBHOOKS_DAILY.values(), days, keys, pages),
     ]
 
 
 def _tables(
-    name: str, assets: Iterable[Asset], partitions: dg.PartitionsDefinition, keys: Keys
+    name: str,
+    assets: Iterable[Asset],
+    partitions: dg.PartitionsDefinition,
+    keys: Keys,
+    pages: Pages,
 ) -> dg.AssetsDefinition:
     assets = list(assets)
     of_days = isinstance(partitions, dg.DailyPartitionsDefinition)
     specs = [
-        dg.AssetSpec(
-            keys.of(asset.name),
-            deps=[
-                # An event belongs to the hour of its request and to that of its receipt.
-                _over_all_hours(keys, upstream)
-                for upstream in asset.inputs
-            ],
-            description=metadata.description(asset.table),
-            group_name=asset.group,
-            kinds=set(asset.kinds),
-            owners=[OWNER],
-            metadata=metadata.of_definition(asset.table),
+        pages.spec(
+            asset.table,
+            group=asset.group,
+            # An event belongs to the hour of its request and to that of its receipt.
+            deps=[_over_all_hours(keys, upstream) for upstream in asset.inputs],
+            kinds=asset.kinds,
             skippable=True,
         )
         for asset in assets
@@ -148,14 +139,25 @@ def _over_all_hours(keys: Keys, name: str) -> dg.AssetDep:
     return dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
 
 
-def webhooks_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not public
-    """The run of webhooks."""
-    return dg.define_asset_job(
-        JOB,
-        selection=dg.AssetSelection.assets(keys.of(WEBHOOKS_ARRIVED.name)),
-        description="Makes the tables of webhooks.",
-        tags=keys.tags_of(JOB),
-    )
+def webhooks_jobs(keys: Keys) -> list[Any]:
+    """The run of webhooks, and the tables of one hour or day of them.
+
+    By these Dagster shows on the pages of the tables which sensor they follow.
+    """
+    assets = {
+        JOB: (WEBHOOKS_ARRIVED.name,),
+        "webhook_hours": WEBHOOKS_HOURLY,
+        "webhook_days": WEBHOOKS_DAILY,
+    }
+    return [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(*keys.all_of(of_job)),
+            description=f"Makes {', '.join(of_job)}.",
+            tags=keys.tags_of(name),
+        )
+        for name, of_job in assets.items()
+    ]
 
 
 def _run(

@@ -27,7 +27,7 @@ from returns_orchestration.state import claims
 from returns_orchestration.window import Day, Window, days_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.defs.keys import Keys
@@ -257,13 +257,16 @@ def over(names: Names, dates: Collection[date], now: datetime) -> list[Window]:
 
 
 def webhooks_sensor(
-    pipeline: HourPipeline, clock: Callable[[], datetime], keys: Keys
+    pipeline: HourPipeline, clock: Callable[[], datetime], keys: Keys, jobs: Sequence[Any]
 ) -> dg.SensorDefinition:
-    """A run where webhooks came, verdicts became final, or Dagster lacks an hour."""
+    """A run where webhooks came, verdicts became final, or Dagster lacks an hour.
+
+    ``jobs`` are those of `webhook_assets`.
+    """
 
     @dg.sensor(
         name=SENSOR,
-        job_name=JOB,
+        jobs=jobs,
         minimum_interval_seconds=int(LOOK_EVERY.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Makes the tables of webhooks once some came, at most every 5 minutes.",
@@ -290,6 +293,7 @@ def webhooks_sensor(
             run_requests=[
                 dg.RunRequest(
                     run_key=f"webhooks:{now:%Y%m%dT%H%M%S}",
+                    job_name=JOB,
                     run_config={"ops": {WEBHOOKS_ARRIVED.name: {"config": config}}},
                 )
             ],

@@ -57,12 +57,14 @@ HOLD_REASONS: Final = {
     tables.RETURN_REASONS.hourly.name,
     tables.RETURN_REASONS.daily.name,
 }
-PERSONAL_TABLES: Final = (
+HOLD_FIELDS: Final = (
     HOLD_RECORDS
     | HOLD_BODIES
-    | HOLD_REASONS
     | {tables.RETURNS.name, tables.RETURNS_DAILY.name, tables.WEBHOOK_EVENTS.name}
 )
+"""The tables with fields of a person."""
+
+PERSONAL_TABLES: Final = HOLD_FIELDS | HOLD_REASONS
 """The tables whose quarantined files may hold personal data."""
 
 _ONE_DAY: Final = timedelta(days=1)

@@ -106,7 +106,7 @@ def test_the_tables_of_all_time_are_assets_with_pictures_and_checks(
     assert table.get_column("late").sum() > 0
     events = result.asset_materializations_for_node("all_time_tables")
     event, of_open_returns = events
-    assert "data:image/svg+xml;base64," in str(event.metadata["picture"].value)
+    assert "data:image/svg+xml;base64," in str(event.metadata["chart"].value)
     assert "| poll age (hours) |" in str(event.metadata["ages"].value)
     late, opened = result.get_asset_check_evaluations()
     assert not late.passed  # half of all returns came when the last age was long over

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
+import duckdb
+import polars as pl
 import pytest
 from dagster import AssetCheckKey
 from support.world import HASTY, World, hours
@@ -18,12 +20,15 @@ from returns_orchestration.defs.instance import RangeResult, open_instance, rang
 from returns_orchestration.defs.registry import (
     ASSETS,
     CHANGED_HOURS,
+    CLICKPOST,
     DAILY,
     HOURLY,
+    RETURNS_REPORT,
     WEBHOOKS_ARRIVED,
 )
 
 FIVE = "raw_returns,returns,return_items,refund_modes_hourly,return_reasons_hourly"
+HOUR = hours("2026-11-07T08:00", "2026-11-07T09:00")[0]
 WINDOWS = hours("2026-11-07T06:00", "2026-11-07T12:00")
 
 
@@ -181,9 +186,9 @@ def test_a_day_of_an_aggregate_shows_a_small_picture_and_no_hour_does(
         newest = instance.get_latest_materialization_event(dg.AssetKey(asset))
         shown = newest.asset_materialization.metadata
         is_drawn = asset in DAILY and bool(DAILY[asset].chart_by)
-        assert ("picture" in shown) == is_drawn
+        assert ("chart of the day in Asia/Kolkata" in shown) == is_drawn
         if is_drawn:
-            picture = shown["picture"].value
+            picture = shown["chart of the day in Asia/Kolkata"].value
             assert picture.startswith("![Returns by ")
             assert len(picture) < 10_000
             content = picture.partition("data:image/svg+xml;base64,")[2].rstrip(")")
@@ -195,10 +200,15 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
 
     graph = defs.resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
-    signals = {signal.name: signal.meaning for signal in (CHANGED_HOURS, WEBHOOKS_ARRIVED)}
-    assert keys == {table.name for table in tables.TABLES} | signals.keys()
+    signals = {
+        signal.name: signal.meaning for signal in (CHANGED_HOURS, RETURNS_REPORT, WEBHOOKS_ARRIVED)
+    }
+    assert keys == {table.name for table in tables.TABLES} | signals.keys() | {CLICKPOST}
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
+        if key.to_user_string() == CLICKPOST:
+            assert not node.parent_keys
+            continue
         if key.to_user_string() in signals:  # no table: it reports what was written
             assert node.description == signals[key.to_user_string()]
             continue
@@ -206,8 +216,84 @@ def test_every_asset_is_described_by_its_grain_with_owner_kind_and_columns() -> 
         assert node.owners
         assert node.kinds
         assert node.group_name != "default"
+        assert node.metadata["dagster/table_name"] == key.to_user_string()
         columns = node.metadata["dagster/column_schema"].columns
         assert [c.name for c in columns] == tables.BY_NAME[key.to_user_string()].schema.names()
+
+
+def test_all_data_come_from_clickpost() -> None:
+    from returns_orchestration.definitions import defs  # noqa: PLC0415 - as Dagster loads it
+
+    graph = defs.resolve_asset_graph()
+    children = {key.to_user_string() for key in graph.get(dg.AssetKey(CLICKPOST)).child_keys}
+    assert children == {"raw_returns", "raw_webhooks"}
+
+
+def test_assets_with_fields_of_a_person_have_a_tag() -> None:
+    from returns_orchestration.definitions import defs  # noqa: PLC0415 - as Dagster loads it
+
+    graph = defs.resolve_asset_graph()
+    keys = graph.get_all_asset_keys()
+    tagged = {key.to_user_string() for key in keys if "pii" in graph.get(key).tags}
+    assert tagged == {
+        "raw_returns", "returns", "rejected_returns", "returns_daily", "raw_webhooks",
+        "webhook_events", "rejected_webhooks",
+    }  # fmt: skip
+
+
+def test_each_asset_that_is_made_names_the_automation_that_makes_it() -> None:
+    """Dagster shows on its page the sensors and schedules of jobs that hold it."""
+    from returns_orchestration.definitions import defs  # noqa: PLC0415 - as Dagster loads it
+
+    repository = defs.get_repository_def()
+    graph = defs.resolve_asset_graph()
+    found: set[dg.AssetKey] = set()
+    for sensor in repository.sensor_defs:
+        if sensor.asset_selection is not None:
+            found |= sensor.asset_selection.resolve(graph)
+        for target in sensor.targets:
+            job = repository.get_job(target.job_name)
+            found |= set(job.asset_layer.executable_asset_keys)
+    others = {key.to_user_string() for key in graph.get_all_asset_keys() - found}
+    assert others == {CLICKPOST, "raw_webhooks"}  # which are made elsewhere
+
+
+def test_materializations_show_the_business(
+    new_world: Callable[..., World], instance: dg.DagsterInstance
+) -> None:
+    """Dagster's plots draw these numbers."""
+    world = new_world()
+    run(world, instance)
+    key = HOUR.key
+    shown = {asset: latest(instance, asset, key) for asset in HOURLY}
+    returns, items = world.scan("returns"), world.scan("return_items")
+    of_hour = [HOUR.holds(at) for at in returns["requested_at"]]
+    number = shown["returns"]["returns"].value
+    assert number == sum(of_hour) > 0
+    assert shown["refund_modes_hourly"]["returns"].value == number
+    of_items = items.filter(pl.Series([HOUR.holds(at) for at in items["requested_at"]]))
+    for asset in ("return_items", "refund_modes_hourly", "return_reasons_hourly"):
+        assert shown[asset]["items"].value == of_items.height
+        assert shown[asset]["quantity"].value == of_items["quantity"].sum()
+    assert 0 < float(shown["return_reasons_hourly"]["share of the top reason"].value) <= 1
+
+
+def test_the_query_on_each_page_runs(
+    new_world: Callable[..., World], instance: dg.DagsterInstance
+) -> None:
+    world = new_world()
+    run(world, instance)
+    world.pipeline().all_time.build()
+    graph = build_defs(world.settings).resolve_asset_graph()
+    ran = []
+    for table in tables.TABLES:
+        description = graph.get(dg.AssetKey(table.name)).description or ""
+        query = description.partition("```sql\n")[2].partition("\n```")[0]
+        assert str(world.lake / table.name) in query
+        if list(world.lake.glob(f"{table.name}/**/*.parquet")):
+            duckdb.sql(query).fetchall()
+            ran.append(table)
+    assert set(tables.TABLES) - set(ran) == {*tables.OF_WEBHOOKS, tables.ALERTS}
 
 
 def test_contiguous_hours_share_a_run_and_gaps_split_runs() -> None:

@@ -103,5 +103,5 @@ def test_without_a_prefix_the_keys_do_not_change(new_world: Callable[..., World]
     found = {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()}
 
     webhooks = {RAW_WEBHOOKS, "webhooks_arrived", *WEBHOOKS_HOURLY, *WEBHOOKS_DAILY}
-    others = {*ALL_TIME, "returns_report", "alerts", "changed_hours"}
+    others = {*ALL_TIME, "clickpost", "returns_report", "alerts", "changed_hours"}
     assert found == {*HOURLY, *DAILY, *webhooks, *others}

@@ -75,7 +75,8 @@ class Unattended:
         self.cursors[name] = asked.cursor
         self.shown += asked.asset_events
         if asked.run_requests:
-            self.launch(asked.run_requests, sensor.job_name)
+            named = {request.job_name for request in asked.run_requests} - {None}
+            self.launch(asked.run_requests, named.pop() if named else sensor.job_name)
 
     def launch(self, requests: Sequence[dg.RunRequest], job_name: str) -> None:
         for request in requests:
