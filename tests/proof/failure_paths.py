@@ -233,7 +233,7 @@ def personal_keys(scene: Scene) -> None:
     for holder in (record, payload, additional):
         holder.update({email: 1, f"+91{phone}": 1, f"tel_{phone}": 1, name: {}})
     payload["clickpost_status_code"] = int(phone)
-    scene.columns |= {"webhook_clickpost_status_code"}
+    scene.columns |= {"webhook_clickpost_status_code", "clickpost_status_code"}
     scene.personal |= {phone, email, *name.split()}
     good = {"success": True, "status": 200, "message": "OK"}
     refusing = {"success": False, "status": 400, "message": [f"unknown: {email}, +91{phone}"]}

@@ -162,7 +162,7 @@ class Scene:
         parts = file.relative_to(self.folder).parts
         if file.suffix == ".parquet" and set(AS_SERVED) & {*parts}:
             return ANYWHERE
-        is_typed = not {"returns", "returns_daily"}.isdisjoint(parts)
+        is_typed = not {"returns", "returns_daily", "return_states"}.isdisjoint(parts)
         return LOCATIONS | self.columns if is_typed else nowhere(file)
 
 
