@@ -2,8 +2,9 @@
 
 polars and DuckDB read `return_reasons_hourly` (a file an hour), compared with the same rows in one
 file: this shows the cost of so many files; and `return_reasons_daily` (a file a day, in the
-report's zone, so its months begin some hours apart), compared with the hourly files. Medians of
-three, after the files were read once.
+report's zone, so its months begin some hours apart), compared with the hourly files. The same
+question goes to the rows, `return_items` and `return_items_daily`. Medians of three, after the
+files were read once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 GOES = 3
 COUNTS = ("returns", "items", "quantity")
 HOURLY, DAILY = "return_reasons_hourly", "return_reasons_daily"
+ROWS, ROWS_DAILY = "return_items", "return_items_daily"
 
 
 def measure(lake: Path, folder: Path, say: Callable[[str], None]) -> list[Figure]:
@@ -43,6 +45,14 @@ def measure(lake: Path, folder: Path, say: Callable[[str], None]) -> list[Figure
             _of_time(HOURLY, engine, many, "the same rows in one file", floor),
             _of_time(DAILY, engine, days, "the hourly ones", many),
         ]
+    many_rows, day_rows = (f"{lake / table}/**/*.parquet" for table in (ROWS, ROWS_DAILY))
+    for engine, of_items in (("polars", items_polars), ("DuckDB", items_duckdb)):
+        hours, by_hour = timed(lambda of=of_items: of(many_rows), GOES)  # type: ignore[misc]
+        days, by_day = timed(lambda of=of_items: of(day_rows), GOES)  # type: ignore[misc]
+        if by_hour != by_day:
+            message = f"{engine} reads other rows from {ROWS_DAILY} than from {ROWS}"
+            raise RuntimeError(message)
+        figures.append(_of_time(ROWS_DAILY, engine, days, f"`{ROWS}`", hours))
     for table, time in ((HOURLY, "hour_start"), (DAILY, "day")):
         if by_month_polars(files[table], time) != by_month_duckdb(files[table], time):
             message = f"polars and DuckDB read different counts from {table}"
@@ -71,6 +81,30 @@ def by_month_duckdb(files: str, time: str) -> list[tuple[object, ...]]:
     query = (
         f"select {month} as month, return_reason, {counts} "  # noqa: S608 - our own names
         "from read_parquet($files, hive_partitioning = false) group by all order by all"
+    )
+    with duckdb.connect() as connection:
+        return connection.execute(query, {"files": files}).fetchall()
+
+
+def items_polars(files: str) -> list[tuple[object, ...]]:
+    """Month, reason, items and quantity by polars, from rows of items."""
+    return (
+        pl.scan_parquet(files, hive_partitioning=False)
+        .group_by(pl.col("requested_at").dt.truncate("1mo").alias("month"), "return_reason")
+        .agg(pl.len().cast(pl.Int64), pl.col("quantity").sum())
+        .sort("month", "return_reason")
+        .collect()
+        .rows()
+    )
+
+
+def items_duckdb(files: str) -> list[tuple[object, ...]]:
+    """The same by DuckDB."""
+    query = (
+        "select date_trunc('month', make_timestamp(epoch_us(requested_at))) as month, "
+        "return_reason, count(*), sum(quantity)::bigint "
+        "from read_parquet($files, hive_partitioning = false) "
+        "group by all order by month, return_reason nulls first"
     )
     with duckdb.connect() as connection:
         return connection.execute(query, {"files": files}).fetchall()

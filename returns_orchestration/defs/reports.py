@@ -23,6 +23,9 @@ SENSOR: Final = "report_by_day"
 AFTER: Final = timedelta(hours=2)
 """How long after the end of a day its report is made: all hours were polled twice by then."""
 
+TRIES: Final = 3
+"""Runs for one day where they fail, five minutes apart; the next day has its own."""
+
 SUNDAY: Final = 6
 
 
@@ -93,15 +96,26 @@ def report_sensor(
     )
     def report_by_day(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         over = Day.of(clock() - AFTER - settings.settle, zone).date - timedelta(days=1)
-        if context.cursor == over.isoformat():
+        day, _, tries = (context.cursor or "").partition(" ")
+        number = int(tries or 0) + 1 if day == over.isoformat() else 1
+        if number > 1 and not _has_failed(context.instance, keys):
             return dg.SkipReason(f"Made since {over} was over.")
+        if number > TRIES:
+            return dg.SkipReason(f"It failed {TRIES} times since {over} was over.")
         if not dates_in(pipeline.lake.store, tables.RETURNS.name):
             return dg.SkipReason("No hour is made yet.")
         return dg.SensorResult(
-            run_requests=[dg.RunRequest(run_key=f"report:{over}")], cursor=over.isoformat()
+            run_requests=[dg.RunRequest(run_key=f"report:{over}:{number}")],
+            cursor=f"{over} {number}",
         )
 
     return report_by_day
+
+
+def _has_failed(instance: dg.DagsterInstance, keys: Keys) -> bool:
+    """Whether the newest run of the job has failed; one that is under way has not."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=JOB, tags=keys.tags_of(JOB)), limit=1)
+    return any(run.status is dg.DagsterRunStatus.FAILURE for run in runs)
 
 
 def _listed(figures: Figures) -> str:

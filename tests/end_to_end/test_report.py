@@ -283,7 +283,7 @@ def test_dagster_makes_it_once_a_day(
     with dg.DagsterInstance.ephemeral() as instance:
         first = ticked(definitions, instance, None)
         (request,) = first.run_requests
-        assert request.run_key == "report:2026-11-15"
+        assert request.run_key == "report:2026-11-15:1"
         again = ticked(definitions, instance, first.cursor)
         assert not again.run_requests
         assert "2026-11-15" in again.skip_message
@@ -298,3 +298,32 @@ def test_dagster_makes_it_once_a_day(
         assert digest
         assert digest.week == "2026-11-15"
         assert digest.title == "Returns, 2 Nov to 15 Nov 2026"
+
+
+def test_a_report_that_failed_is_made_again_and_not_for_ever(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(folder, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    definitions = build_defs(Settings(), clock=lambda: NOW)
+    job = definitions.resolve_job_def("report")
+    with dg.DagsterInstance.ephemeral() as instance:
+        asked, cursor = [], None
+        for _ in range(5):
+            found = ticked(definitions, instance, cursor)
+            cursor = found.cursor
+            asked += [request.run_key for request in found.run_requests or []]
+            run = instance.create_run_for_job(job, tags=dict(job.tags))
+            instance.report_run_failed(run)
+        assert asked == [f"report:2026-11-15:{number}" for number in (1, 2, 3)]
+        assert "failed 3 times" in (found.skip_message or "")
+
+
+def test_nothing_is_made_of_an_empty_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(tmp_path / "lake", tmp_path).items():
+        monkeypatch.setenv(name, value)
+    definitions = build_defs(Settings(), clock=lambda: NOW)
+    with dg.DagsterInstance.ephemeral() as instance:
+        found = ticked(definitions, instance, None)
+        assert not found.run_requests
+        assert found.skip_message == "No hour is made yet."

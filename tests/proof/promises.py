@@ -30,6 +30,7 @@ from proof import (
     receiving,
     redelivering,
     replies,
+    shop_days,
     showing,
     writers,
 )
@@ -76,6 +77,16 @@ PROOFS = (
         short=6,
         long=300,
         minutes=5,
+    ),
+    Proof(
+        "days",
+        "Weeks of a shop are the truth in every table, and DuckDB finds the same in raw",
+        "a shop with troubles and late returns, polled at all ages; tables as a whole, last states",
+        shop_days.tables_are_true,
+        "days",
+        short=3,
+        long=75,
+        minutes=4,
     ),
     Proof(
         "losses",

@@ -47,8 +47,8 @@ class Shop:
 
     @property
     def windows(self) -> list[Window]:
-        """The hours that were over at ``now``."""
-        return list(windows_between(self.begin, Window.of(self.now).start))
+        """The hours that were polled by ``now``."""
+        return list(windows_between(self.begin, Window.of(self.now - FIRST).start))
 
     # ---- as a client of the API
 
