@@ -3,7 +3,7 @@
 --   duckdb returns.duckdb < examples/queries.sql
 -- Times are in UTC; `day` is the day in RETURNS_REPORT_TIME_ZONE.
 
--- Returns and items of each month, by return reason.
+-- Items of each month, by return reason.
 SELECT date_trunc('month', day) AS month, return_reason, sum(items) AS items
 FROM return_reasons_daily
 GROUP BY ALL
@@ -61,9 +61,8 @@ GROUP BY ALL
 ORDER BY returns DESC
 LIMIT 20;
 
--- One return, whatever is known of it.
-SELECT r.return_reference_number, s.state, s.at, s.source
-FROM returns_daily r
-JOIN return_states s USING (return_reference_number)
-WHERE r.return_reference_number = (SELECT min(return_reference_number) FROM returns_daily)
-ORDER BY s.at;
+-- The states of one return.
+SELECT s.return_reference_number, s.requested_at, s.state, s.at, s.source
+FROM return_states s
+WHERE s.return_reference_number = (SELECT min(return_reference_number) FROM returns_daily)
+ORDER BY s.requested_at, s.at;

@@ -209,7 +209,7 @@ class Settings(BaseSettings):
         default=False,
         alias="RETURNS_WEEKLY_DIGEST",
         description="whether the figures of the report go to the channels of RETURNS_ALERT_URLS "
-        "each Monday",
+        "once a week, after the report of Sunday",
         json_schema_extra=_form("true or false"),
     )
     acknowledged: Annotated[tuple[str, ...], NoDecode] = Field(

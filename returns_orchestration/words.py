@@ -91,6 +91,12 @@ def redacted_name(name: str) -> str:
     return plain if len(plain) <= LONGEST_NAME else plain[: LONGEST_NAME - 1] + "…"
 
 
+def plain_id(text: str) -> str:
+    """A reference, SKU or style on one line, truncated; its digits stay, as it is no free text."""
+    plain = printable(text).translate(_HARMLESS)
+    return plain if len(plain) <= LONGEST_NAME else plain[: LONGEST_NAME - 1] + "…"
+
+
 def printable(text: str) -> str:
     """Text for a terminal, which what ClickPost sent must not steer."""
     return "".join(

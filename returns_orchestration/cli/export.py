@@ -11,7 +11,7 @@ import typer
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
-from returns_orchestration.words import count
+from returns_orchestration.words import count, listed
 
 if TYPE_CHECKING:
     from returns_orchestration.report.exports import Format
@@ -20,7 +20,9 @@ DEFAULT = "csv"
 
 
 def export(
-    table: Annotated[str, typer.Argument(help="The table, such as returns_daily.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="The table, such as returns_daily.")
+    ],
     from_: Annotated[str | None, typer.Argument(metavar="[FROM", help="First hour or day.")] = None,
     to: Annotated[str | None, typer.Argument(metavar="TO]", help="Where to stop.")] = None,
     kind: Annotated[str, typer.Option("--format", help="csv, xlsx, parquet or arrow.")] = DEFAULT,
@@ -33,7 +35,7 @@ def export(
     Hourly tables have the hours of that time in UTC, daily tables its days in
     RETURNS_REPORT_TIME_ZONE. `lateness` and `open_returns` need no time. Times are in UTC. In CSV
     and Excel a text that a spreadsheet would take for a formula stays text. A file that is there
-    is replaced, once the new one is whole.
+    is replaced, once the new one is whole. Exits 1 where hours or days of that time are not made.
     """
     settings = load_settings()
     from returns_orchestration import tables  # noqa: PLC0415 - polars is slow to import
@@ -53,6 +55,10 @@ def export(
     of_all_time = known[table] in tables.OF_ALL_TIME
     if (from_ is None or to is None) and not of_all_time:
         raise SettingsError("FROM and TO are missing.", next_step=f"export {table} FROM TO")
+    if known[table] in exports.OF_DAYS and any("T" in (text or "") for text in (from_, to)):
+        raise SettingsError(
+            f"{table} has days, and FROM or TO is an hour.", next_step="Write days, as 2026-11-09."
+        )
     start = end = datetime.now(UTC)
     if from_ is not None and to is not None:
         start, end = chosen_span(from_, to)
@@ -61,5 +67,8 @@ def export(
     place = out or Path(f"{name}.{kind}")
     lake = Lake(open_store(settings.lake))
     zone = settings.report_time_zone
-    rows = exports.export(lake, known[table], start, end, zone, chosen, place)
+    rows, absent = exports.export(lake, known[table], start, end, zone, chosen, place)
     typer.echo(f"{count(rows, 'row')} in {place.resolve()}")
+    if absent:
+        typer.echo(f"Not made, so without rows: {listed(absent)}.")
+        raise typer.Exit(1)

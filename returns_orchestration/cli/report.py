@@ -23,16 +23,22 @@ def report(
     to: Annotated[str | None, typer.Argument(metavar="TO]", help="The day after the last.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write this file and not the lake.")] = None,
     days: Annotated[
-        int | None, typer.Option(help="Days of the newest report, without FROM and TO.", min=1)
+        int | None, typer.Option(help="Days of the newest report, with --out.", min=1, max=366)
     ] = None,
 ) -> None:
-    """Make the report of whole days, by default of the newest ones.
+    """Make the report of days that are over, by default of the newest ones.
 
     Days are those of RETURNS_REPORT_TIME_ZONE. The report is one HTML file, which asks for nothing
-    from anywhere: open it, print it, mail it. Prints what stands out. Exits 1 where a day is not
-    complete, as its figures are too low.
+    from anywhere: open it, print it, mail it. Other days than the usual ones need --out. Prints
+    what stands out. Exits 1 where a day is not complete, as its figures are too low.
     """
     settings = load_settings()
+    if days and from_:
+        raise SettingsError("FROM and --days exclude each other.", next_step="Give one of them.")
+    if out is None and (days or from_):
+        raise SettingsError(
+            "Only the usual report goes into the lake.", next_step="Name a file with --out."
+        )
     from returns_orchestration.report import page, standouts, summary  # noqa: PLC0415 - polars is slow
 
     figures = _figures(settings, from_, to, days)
@@ -43,8 +49,13 @@ def report(
         place = _put(settings, figures)
     else:
         place = str(out.resolve())
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page.page(figures), encoding="utf-8")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(page.page(figures), encoding="utf-8")
+        except OSError as error:
+            raise SettingsError(
+                f"{out} cannot be written: {error.strerror}.", next_step="Choose another file."
+            ) from None
     typer.echo(f"{summary.title(figures)}:")
     for line in summary.lines(figures):
         more = f"  {line.more}" if line.more else ""

@@ -17,8 +17,9 @@ def views(
     """Write views.sql, returns.duckdb and sources.yml, by which DuckDB and dbt read the lake.
 
     The data stay in the lake: the views read it in place, in a folder or a bucket. A table without
-    a file has an empty view; write them again once it has some. `returns.duckdb` needs DuckDB:
-    pip install duckdb. For a bucket, DuckDB loads its extension httpfs from the internet.
+    a file has an empty view; write them again once it has some, and after an upgrade.
+    `returns.duckdb` needs DuckDB: pip install duckdb. For a bucket, DuckDB loads its extension
+    httpfs from the internet.
     """
     settings = load_settings()
     from returns_orchestration import tables  # noqa: PLC0415 - polars is slow to import
@@ -28,9 +29,14 @@ def views(
     store = open_store(settings.lake)
     there = [table.name for table in tables.TABLES if next(iter(store.list(table.name)), None)]
     statements = made.sql(settings.lake, there)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "views.sql").write_text(statements, encoding="utf-8")
-    (out / "sources.yml").write_text(made.dbt_sources(settings.lake), encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "views.sql").write_text(statements, encoding="utf-8")
+        (out / "sources.yml").write_text(made.dbt_sources(settings.lake), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"{out} cannot be written: {error.strerror}.", next_step="Choose another with --out."
+        ) from None
     typer.echo(f"{out / 'views.sql'}\n{out / 'sources.yml'}")
     try:
         import duckdb  # noqa: PLC0415 - only where it is asked for

@@ -122,7 +122,8 @@ def all_time_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDe
         lake: Lake = pipeline.lake
         for day in lake.poll_log.dates():
             lake.poll_log.fold(day)
-        frames = pipeline.all_time.build()
+        built = pipeline.all_time.build()
+        frames = built.frames
         ages = settings.repoll_after_hours
         late, opened = frames[tables.LATENESS.name], frames[tables.OPEN_RETURNS.name]
         shown = {
@@ -131,7 +132,7 @@ def all_time_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDe
         }
         claims = {
             tables.LATENESS.name: lateness.seen_by_the_last_age(late, ages),
-            tables.OPEN_RETURNS.name: open_returns.looked_at_when_due(opened),
+            tables.OPEN_RETURNS.name: open_returns.looked_at_when_due(opened, built.absent),
         }
         for asset in ALL_TIME.values():
             file = metadata.of_table(frames[asset.name].height, lake.uri(asset.table, Ever()))

@@ -38,6 +38,13 @@ ROWS: Final = {
 }
 """Tables whose rows are counted, and the name of the count."""
 
+OVERLAPPING: Final = (
+    tables.RETURN_REASONS.hourly,
+    tables.RETURN_REASONS.daily,
+    tables.SKUS_DAILY,
+)
+"""Tables whose rows count one return more than once, so that their returns do not add up."""
+
 TOP_REASON: Final = "share of the top reason"
 
 CHART_BARS: Final = 8
@@ -73,7 +80,9 @@ def of_file(size: int, rows: int, uri: str) -> Shown:
 def of_counts(table: Table, frame: pl.DataFrame) -> Shown:
     """Returns, items and quantity, so that Dagster's plots draw these and not file sizes."""
     found: dict[str, int] = {
-        n: int(frame.get_column(n).sum()) for n in COUNTED if n in frame.columns
+        name: int(frame.get_column(name).sum())
+        for name in COUNTED
+        if name in frame.columns and (name != "returns" or table not in OVERLAPPING)
     }
     if table in ROWS:
         found[ROWS[table]] = frame.height

@@ -214,7 +214,8 @@ ALL_TIME: Final = {
             inputs=(tables.RETURNS_DAILY.name,),
             check=Check(
                 "open_returns_were_looked_at_when_due",
-                "The hours of all open returns were polled again at their ages.",
+                "The hours of all open returns were polled again at their ages, and no day is left "
+                "out.",
             ),
         ),
     )

@@ -26,6 +26,9 @@ AFTER: Final = timedelta(hours=2)
 TRIES: Final = 3
 """Runs for one day where they fail, five minutes apart; the next day has its own."""
 
+LOOKED_AT: Final = 20
+"""Newest runs of the job, some of which may be of another deployment."""
+
 SUNDAY: Final = 6
 
 
@@ -71,7 +74,7 @@ def digest_of(figures: Figures, place: str) -> Digest:
     """The digest of the week that ended last before the end of the report."""
     last = figures.now.last
     sunday = last - timedelta(days=(last.weekday() - SUNDAY) % 7)
-    lines = [*summary.digest(figures), f"The report: {place}"]
+    lines = summary.digest(figures, place)
     return Digest(week=sunday.isoformat(), title=summary.title(figures), lines=lines)
 
 
@@ -114,8 +117,9 @@ def report_sensor(
 
 def _has_failed(instance: dg.DagsterInstance, keys: Keys) -> bool:
     """Whether the newest run of the job has failed; one that is under way has not."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=JOB, tags=keys.tags_of(JOB)), limit=1)
-    return any(run.status is dg.DagsterRunStatus.FAILURE for run in runs)
+    runs = instance.get_runs(dg.RunsFilter(job_name=JOB), limit=LOOKED_AT)
+    newest = next((run for run in runs if keys.is_tagged(run)), None)
+    return newest is not None and newest.status is dg.DagsterRunStatus.FAILURE
 
 
 def _listed(figures: Figures) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from returns_orchestration import tables
@@ -12,13 +13,21 @@ from returns_orchestration.window import Ever
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from zoneinfo import ZoneInfo
 
     import polars as pl
 
     from returns_orchestration.lake import Lake
     from returns_orchestration.state.open_returns import StuckAfter
+
+
+@dataclass(frozen=True, slots=True)
+class AllTime:
+    """The tables by name, and the days that `open_returns` could not read."""
+
+    frames: dict[str, pl.DataFrame]
+    absent: list[date]
 
 
 class AllTimeBuilder:
@@ -42,13 +51,19 @@ class AllTimeBuilder:
         self._limits = limits
         self._clock = clock
 
-    def build(self) -> dict[str, pl.DataFrame]:
-        """Make and publish them; the frames by table. Raises LakeError."""
+    def build(self) -> AllTime:
+        """Make and publish them. Raises LakeError.
+
+        Where no hour can be read as a whole, the open returns of before stay.
+        """
         lake = self._lake
         ages = lake.repolls.in_force(self._ages, self._clock())
+        measured = open_returns.measure(lake, self._zone, self._limits, ages)
+        before = lake.read(tables.OPEN_RETURNS, Ever(), lake.names()) if measured is None else None
+        opened, absent = measured or (before, [])
         frames = {
             tables.LATENESS.name: lateness.measure(lake),
-            tables.OPEN_RETURNS.name: open_returns.measure(lake, self._zone, self._limits, ages),
+            tables.OPEN_RETURNS.name: tables.OPEN_RETURNS.empty() if opened is None else opened,
         }
         facts = {
             "returns": int(frames[tables.LATENESS.name].get_column("returns").sum()),
@@ -66,4 +81,4 @@ class AllTimeBuilder:
             facts=facts,
             check_files=True,
         )
-        return frames
+        return AllTime(frames, absent)

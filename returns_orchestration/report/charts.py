@@ -69,13 +69,11 @@ def returns_by_day(
     return _drawn(days, values, [bar, line], label)
 
 
-def shares_by_week(
-    weeks: Sequence[tuple[date, date]], names: Sequence[str], counts: Sequence[Sequence[int]]
-) -> str:
-    """Bars of a week each, divided into the shares of ``names``."""
+def shares_by_week(weeks: Sequence[tuple[date, Sequence[int]]], names: Sequence[str]) -> str:
+    """Bars of weeks, each by its last day, divided into the shares of ``names``."""
     values = [
         {"week": day_text(last), "name": name, "place": place, "count": of_week[place]}
-        for (_, last), of_week in zip(weeks, counts, strict=True)
+        for last, of_week in weeks
         for place, name in enumerate(names)
     ]
     spec = {

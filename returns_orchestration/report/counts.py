@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from returns_orchestration import tables
 from returns_orchestration.stages.aggregates import NOT_GIVEN, nearest
-from returns_orchestration.stages.vocabulary import ENDED
+from returns_orchestration.stages.vocabulary import spelled_mode
+from returns_orchestration.state.open_returns import BEFORE_PICKUP
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
     from returns_orchestration.report.figures import Figures, Options, Period
 
-OTHERS: Final = "Others"
+REFERENCE: Final = tables.REFERENCE.name
+OTHERS: Final = "All others"
 STYLES_SHOWN: Final = 15
 REASONS_SHOWN: Final = 7
 MODES_SHOWN: Final = 6
@@ -66,11 +69,13 @@ class Matrix:
 
 def styled(items: pl.DataFrame, options: Options) -> pl.DataFrame:
     """``items`` with the columns ``style`` and ``reason``, never null."""
-    sku = pl.col("sku").fill_null(NOT_GIVEN)
-    style = sku
+    style = sku = pl.col("sku")
     if options.style_pattern:
-        style = sku.str.extract(options.style_pattern, 1).fill_null(sku)
-    return items.with_columns(style=style, reason=pl.col("return_reason").fill_null(NOT_GIVEN))
+        found = sku.str.extract(options.style_pattern, 1)
+        style = pl.when(found != "").then(found).otherwise(sku)
+    return items.with_columns(
+        style=style.fill_null(NOT_GIVEN), reason=pl.col("return_reason").fill_null(NOT_GIVEN)
+    )
 
 
 def matrix(figures: Figures, flagged: Collection[str] = ()) -> Matrix:
@@ -136,8 +141,8 @@ def modes(period: Period) -> tuple[list[str], list[tuple[date, date, int, list[i
 def kept_share(period: Period, options: Options) -> float | None:
     """The share of returns whose refund mode keeps the money with the brand."""
     by_mode = _summed(period.modes, "refund_mode", "returns")
-    total = sum(by_mode.values())
-    return sum(by_mode.get(mode, 0) for mode in options.kept_modes) / total if total else None
+    total, kept = sum(by_mode.values()), {spelled_mode(mode) for mode in options.kept_modes}
+    return sum(by_mode.get(mode, 0) for mode in kept) / total if total else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +164,27 @@ class Courier:
     received: int
 
 
-def couriers(period: Period, pickup: timedelta) -> list[Courier]:
-    """By returns, most first; those without a courier last."""
-    rows = period.returns.with_columns(
+def couriers(
+    period: Period, pickup: timedelta, opened: pl.DataFrame | None = None
+) -> list[Courier]:
+    """By returns, most first; those without a courier last.
+
+    ``opened`` are the open returns, with their last looks; without it a look counts only where it
+    brought something.
+    """
+    looks = (tables.OPEN_RETURNS.empty() if opened is None else opened).select(
+        REFERENCE, "last_looked_at"
+    )
+    looked = pl.max_horizontal("last_polled_at", "last_looked_at")
+    rows = period.returns.join(looks, on=REFERENCE, how="left").with_columns(
         to_awb=(pl.col("awb_at") - pl.col("requested_at")).dt.total_seconds(),
         to_pickup=(pl.col("picked_up_at") - pl.col("awb_at")).dt.total_seconds(),
-        looked=(pl.col("last_polled_at") - pl.col("awb_at")).dt.total_seconds(),
+        looked=(looked - pl.col("awb_at")).dt.total_seconds(),
     )
     limit = pickup.total_seconds()
-    # Due is a return that was looked at after the limit, or picked up before a look.
-    is_late = (pl.col("to_pickup") > limit) | (
-        pl.col("picked_up_at").is_null()
-        & ~pl.col("state").is_in(ENDED)
-        & (pl.col("looked") > limit)
-    )
+    waits = pl.col("picked_up_at").is_null() & pl.col("state").is_in(BEFORE_PICKUP)
+    # Due is a return that still waits when it was looked at after the limit, or was picked up.
+    is_late = (pl.col("to_pickup") > limit) | (waits & (pl.col("looked") > limit))
     is_due = is_late | (pl.col("to_pickup") <= limit)
     found: list[Courier] = []
     for (name,), of_one in rows.group_by("cp_name"):
@@ -234,20 +246,19 @@ def funnel(period: Period) -> list[tuple[date, date, int, list[int], list[float 
     return rows
 
 
-def open_by_age(figures: Figures) -> list[tuple[str, list[int]]]:
+def open_by_age(opened: pl.DataFrame) -> list[tuple[str, list[int]]]:
     """For each state the open returns by AGES, the states with most first."""
-    frame = figures.open_returns
     by_state: dict[str, list[int]] = {}
-    for state, hours in frame.select(pl.col("state").fill_null(NOT_GIVEN), "age_h").iter_rows():
+    for state, hours in opened.select(pl.col("state").fill_null(NOT_GIVEN), "age_h").iter_rows():
         row = by_state.setdefault(state, [0] * len(AGES))
         place = next(i for i, (days, _) in enumerate(AGES) if days is None or hours < days * 24)
         row[place] += 1
     return sorted(by_state.items(), key=lambda one: (-sum(one[1]), one[0]))
 
 
-def stuck(figures: Figures) -> pl.DataFrame:
+def stuck(opened: pl.DataFrame) -> pl.DataFrame:
     """The open returns that are stuck, oldest first."""
-    return figures.open_returns.drop_nulls("stuck")
+    return opened.drop_nulls("stuck")
 
 
 def by_weekday(period: Period, zone: str) -> list[list[int]]:

@@ -29,7 +29,7 @@ def csv_text(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """The CSV of some rows, with a byte order mark."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(titles)
+    writer.writerow(map(plain_cell, titles))
     writer.writerows([plain_cell(cell) for cell in row] for row in rows)
     return BYTE_ORDER_MARK + out.getvalue()
 

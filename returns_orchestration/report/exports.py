@@ -16,8 +16,10 @@ import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import SettingsError
+from returns_orchestration.lake.journal import JOURNAL
+from returns_orchestration.lake.names import dates_in
 from returns_orchestration.report.downloads import FORMULA
-from returns_orchestration.window import Day, Ever, windows_between
+from returns_orchestration.window import Day, Ever
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from returns_orchestration.lake import Lake
     from returns_orchestration.tables import Table
-    from returns_orchestration.window import Window
 
 Format = Literal["csv", "xlsx", "parquet", "arrow"]
 FORMATS: Final = get_args(Format)
@@ -37,11 +38,16 @@ EXPORTED: Final = (*OF_HOURS, *OF_DAYS, *tables.OF_ALL_TIME)
 """The tables that can be exported; the others are files of their own kind."""
 
 DAYS_AT_ONCE: Final = 7
+ONE_DAY: Final = timedelta(days=1)
 EXCEL_ROWS: Final = 1_048_575
 """Rows of a sheet below the titles."""
 
+CREATED: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - Excel knows no zone
+EXACT: Final = 10**15
+"""From here on a number of Excel loses digits, so it is written as text."""
+
 EXCEL_CELL: Final = 32_767
-"""Characters of a cell."""
+"""Characters of a cell; the rest of a longer text is left out."""
 
 
 def export(  # noqa: PLR0913, PLR0917 - what, of when, and how
@@ -52,63 +58,83 @@ def export(  # noqa: PLR0913, PLR0917 - what, of when, and how
     zone: ZoneInfo,
     kind: Format,
     out: Path,
-) -> int:
-    """Write the rows of the hours or days of [``start``, ``end``) to ``out``; how many there are.
+) -> tuple[int, list[str]]:
+    """Write the rows of the hours or days of [``start``, ``end``) to ``out``.
 
-    Days are those of ``zone`` that begin in that time. Raises LakeError, and SettingsError where
-    the format cannot hold them.
+    Gives their number, and the hours or days of that time that are not made. Days are those of
+    ``zone`` from the date of ``start`` until before that of ``end``. Raises LakeError, and
+    SettingsError where the format cannot hold them or the file cannot be written.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
-        parts, rows = [Path(folder, "part-0.parquet")], 0
-        table.empty().write_parquet(parts[0])
-        for frame in _frames(lake, table, start, end, zone):
-            rows += frame.height
-            parts.append(Path(folder, f"part-{len(parts)}.parquet"))
-            frame.write_parquet(parts[-1])
-        written = Path(folder, f"whole.{kind}")
-        whole = pl.scan_parquet(parts, hive_partitioning=False)
-        if kind == "parquet":
-            whole.sink_parquet(written, compression="zstd")
-        elif kind == "arrow":
-            whole.sink_ipc(written)
-        elif kind == "csv":
-            _as_text(whole, table).sink_csv(written, include_bom=True)
-        else:
-            _write_excel(parts, table, rows, written)
-        written.replace(out)
-    return rows
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
+            parts, rows, absent = [Path(folder, "part-0.parquet")], 0, list[str]()
+            table.empty().write_parquet(parts[0])
+            for frame in _frames(lake, table, start, end, zone, absent):
+                rows += frame.height
+                parts.append(Path(folder, f"part-{len(parts)}.parquet"))
+                frame.write_parquet(parts[-1])
+            written = Path(folder, f"whole.{kind}")
+            whole = pl.scan_parquet(parts, hive_partitioning=False)
+            if kind == "parquet":
+                whole.sink_parquet(written, compression="zstd")
+            elif kind == "arrow":
+                whole.sink_ipc(written)
+            elif kind == "csv":
+                _as_text(whole, table).sink_csv(written, include_bom=True)
+            else:
+                _write_excel(parts, table, rows, written)
+            written.replace(out)
+    except OSError as error:
+        raise SettingsError(
+            f"{out} cannot be written: {error.strerror}.", next_step="Choose another with --out."
+        ) from None
+    return rows, absent
 
 
-def _frames(
-    lake: Lake, table: Table, start: datetime, end: datetime, zone: ZoneInfo
+def _frames(  # noqa: PLR0913, PLR0917 - see export
+    lake: Lake,
+    table: Table,
+    start: datetime,
+    end: datetime,
+    zone: ZoneInfo,
+    absent: list[str],
 ) -> Iterator[pl.DataFrame]:
-    """The rows in the order of time, those of a few days at once."""
+    """The rows in the order of time, those of a few days at once; ``absent`` gets what lacks."""
     if table in tables.OF_ALL_TIME:
         frame = lake.read(table, Ever(), lake.names())
         yield from [] if frame is None else [frame]
         return
-    periods = _periods(table, start, end, zone)
-    size = DAYS_AT_ONCE * (1 if table in OF_DAYS else 24)
-    for at in range(0, len(periods), size):
-        some = periods[at : at + size]
+    lake.ensure_format()
+    known = dates_in(lake.store, JOURNAL)
+    if not known:
+        return
+    first = max(start.date(), known[0] - ONE_DAY)
+    last = min(end.date(), known[-1] + ONE_DAY)
+    while first <= last:
+        until = first + DAYS_AT_ONCE * ONE_DAY
+        some = [
+            period
+            for n in range(DAYS_AT_ONCE)
+            for period in _periods(table, first + n * ONE_DAY, start, end, zone)
+        ]
         names = lake.names()
-        names.load(_date(some[0]) - timedelta(days=1), _date(some[-1]) + timedelta(days=1))
+        names.load(first - ONE_DAY, until)
         rows = lake.read_many(table, some, names)
-        yield from (rows[period] for period in some if period in rows and rows[period].height)
+        absent += [period.key for period in some if period not in rows]
+        found = [rows[period] for period in some if period in rows]
+        if sum(frame.height for frame in found):
+            yield pl.concat(found)
+        first = until
 
 
-def _periods(table: Table, start: datetime, end: datetime, zone: ZoneInfo) -> Sequence[Any]:
+def _periods(
+    table: Table, day: date, start: datetime, end: datetime, zone: ZoneInfo
+) -> Sequence[Any]:
+    """The hours of a UTC date, or the day of that date, as far as they are in the time."""
     if table in OF_HOURS:
-        return list(windows_between(start, end))
-    first, last = start.date(), end.date()
-    days = (end - start).days + 2
-    every = (Day(first + timedelta(days=n), zone) for n in range(days))
-    return [day for day in every if first <= day.date < last]
-
-
-def _date(period: Window | Day) -> date:
-    return period.date if isinstance(period, Day) else period.start.date()
+        return [w for w in Day(day, tables.UTC_DAYS).windows if start <= w.start < end]
+    return [Day(day, zone)] if start.date() <= day < end.date() else []
 
 
 def _as_text(whole: pl.LazyFrame, table: Table) -> pl.LazyFrame:
@@ -141,6 +167,7 @@ def _write_excel(parts: Sequence[Path], table: Table, rows: int, out: Path) -> N
         "strings_to_numbers": False,
     }
     with xlsxwriter.Workbook(out, options) as book:
+        book.set_properties({"created": CREATED})  # so that the same rows give the same bytes
         sheet = book.add_worksheet(table.name[:31])
         bold = book.add_format({"bold": True})
         forms: dict[pl.DataType, Any] = {
@@ -164,6 +191,8 @@ def _write_cell(sheet: Any, row: int, column: int, value: Any, form: Any) -> Non
         return
     if isinstance(value, list):
         value = "; ".join(map(str, value))
+    if isinstance(value, int) and abs(value) >= EXACT:
+        value = str(value)
     if isinstance(value, str):
         sheet.write_string(row, column, value[:EXCEL_CELL])
     elif isinstance(value, datetime):

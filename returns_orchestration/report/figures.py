@@ -7,7 +7,7 @@ lake, and never counts to now, so the same lake gives the same figures whenever 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -34,10 +34,19 @@ WHOLE: Final = ("complete", "empty", "waived")
 """The states of hours that make a day whole."""
 
 RETURNS_SHOWN: Final = (
-    "day", "requested_at", "cp_name", "awb", "awb_at", "state", "approved_at", "picked_up_at",
-    "received_at", "last_polled_at",
-)  # fmt: skip
-ITEMS_SHOWN: Final = ("day", "return_reference_number", "sku", "description", "return_reason")
+    "day",
+    tables.REFERENCE.name,
+    "requested_at",
+    "cp_name",
+    "awb",
+    "awb_at",
+    "state",
+    "approved_at",
+    "picked_up_at",
+    "received_at",
+    "last_polled_at",
+)
+ITEMS_SHOWN: Final = ("day", "sku", "description", "return_reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """The hours of one day: how many there are of each state, and which are not whole."""
+    """The hours that overlap one day: how many of each state, and which are not complete."""
 
     day: date
     states: Counter[str]
@@ -98,7 +107,9 @@ class Period:
 class Figures:
     """All that the page shows; ``before`` is the same number of days before, if they are there.
 
-    ``as_of`` is the end of the newest complete hour of the lake.
+    ``as_of`` is the end of the newest complete hour of the lake; ``states`` counts all hours of the
+    days, each once. ``lacking_before`` counts those of the days before that are not complete.
+    ``open_returns`` is None where it was never made, and for days that are not the newest.
     """
 
     zone: ZoneInfo
@@ -107,7 +118,9 @@ class Figures:
     hours: list[Hours]
     now: Period
     before: Period | None
-    open_returns: pl.DataFrame = field(default_factory=tables.OPEN_RETURNS.empty)
+    states: Counter[str]
+    lacking_before: int = 0
+    open_returns: pl.DataFrame | None = None
 
     @property
     def is_newest(self) -> bool:
@@ -115,10 +128,10 @@ class Figures:
         return self.now.last == _whole_day_before(self.as_of, self.zone)
 
     @property
-    def whole_hours(self) -> tuple[int, int]:
-        """All hours of the days, and how many of them are complete, empty or waived."""
-        total = sum(sum(of_day.states.values()) for of_day in self.hours)
-        return total, sum(of_day.states[name] for of_day in self.hours for name in WHOLE)
+    def whole_hours(self) -> tuple[int, int, int]:
+        """All hours of the days, those that are complete or empty, and those that were waived."""
+        good = self.states["complete"] + self.states["empty"]
+        return self.states.total(), good, self.states["waived"]
 
     @property
     def lacking(self) -> list[tuple[Window, str]]:
@@ -160,14 +173,21 @@ def gather(
         )
     length = last - first + ONE_DAY
     before = (first - length, first - ONE_DAY)
+    hours, states = _hours(lake, zone, first, last)
+    has_before = before[0] >= oldest
+    lacking = [one for one in _hours(lake, zone, *before)[0] if one.lacking] if has_before else []
     return Figures(
         zone=zone,
         as_of=as_of,
         options=options,
-        hours=list(_hours(lake, zone, first, last)),
+        hours=hours,
         now=_period(lake, zone, first, last),
-        before=_period(lake, zone, *before) if before[0] >= oldest else None,
-        open_returns=_open_returns(lake),
+        before=_period(lake, zone, *before) if has_before else None,
+        states=states,
+        lacking_before=len({hour for of_day in lacking for hour in of_day.lacking}),
+        open_returns=lake.read(tables.OPEN_RETURNS, Ever(), lake.names())
+        if last == newest
+        else None,
     )
 
 
@@ -198,21 +218,26 @@ def _days(first: date, last: date) -> Iterator[date]:
         first += ONE_DAY
 
 
-def _hours(lake: Lake, zone: ZoneInfo, first: date, last: date) -> Iterator[Hours]:
-    """The hours of each day; one that lies in two days is counted in that of its end."""
+def _hours(lake: Lake, zone: ZoneInfo, first: date, last: date) -> tuple[list[Hours], Counter[str]]:
+    """The hours of each day, and the states of all of them, each once.
+
+    An hour that lies in two days is one of both.
+    """
     windows = sorted({w for day in _days(first, last) for w in Day(day, zone).windows})
     states: dict[date, Counter[str]] = defaultdict(Counter)
     lacking: dict[date, list[tuple[Window, str]]] = defaultdict(list)
     late: Counter[date] = Counter()
+    all_states: Counter[str] = Counter()
     for window, found in zip(windows, status.states(lake, windows, zone), strict=True):
         days = [day.date for day in days_of(window, zone)]
-        states[days[-1]][found.state] += 1
+        all_states[found.state] += 1
         late[days[-1]] += found.late
-        if found.state not in WHOLE:
-            for day in days:
+        for day in days:
+            states[day][found.state] += 1
+            if found.state not in WHOLE:
                 lacking[day].append((window, found.state))
-    for day in _days(first, last):
-        yield Hours(day, states[day], lacking[day], late[day])
+    of_days = [Hours(day, states[day], lacking[day], late[day]) for day in _days(first, last)]
+    return of_days, all_states
 
 
 def _period(lake: Lake, zone: ZoneInfo, first: date, last: date) -> Period:
@@ -241,8 +266,3 @@ def _rows(
         rows = lake.read_many(table, some, names)
         found += [rows[day].select(wanted) for day in some if day in rows]
     return pl.concat(found)
-
-
-def _open_returns(lake: Lake) -> pl.DataFrame:
-    frame = lake.read(tables.OPEN_RETURNS, Ever(), lake.names())
-    return tables.OPEN_RETURNS.empty() if frame is None else frame

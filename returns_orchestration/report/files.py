@@ -27,7 +27,7 @@ def put(lake: Lake, figures: Figures | None) -> str:
     Without figures the page says that there are none yet.
     """
     if figures is None:
-        lake.store.put(LATEST, nothing().encode())
+        lake.store.create(LATEST, nothing().encode())  # a report that is there stays
         return LATEST
     content = page(figures).encode()
     path = path_of(figures.now.last)

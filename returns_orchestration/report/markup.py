@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.report.downloads import csv_address
 from returns_orchestration.report.numbers import NONE, grouped
-from returns_orchestration.words import LONGEST_NAME, printable, redacted_name
+from returns_orchestration.words import plain_id, redacted_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,11 +119,5 @@ def name_text(text: str | None) -> str:
 
 
 def id_text(text: str) -> str:
-    """A reference or SKU, which is digits and no free text, for HTML."""
-    return escape(short_id(text))
-
-
-def short_id(text: str) -> str:
-    """The same for CSV."""
-    plain = printable(text)
-    return plain if len(plain) <= LONGEST_NAME else plain[: LONGEST_NAME - 1] + "…"
+    """A reference, a SKU or a style, for HTML."""
+    return escape(plain_id(text))

@@ -18,7 +18,6 @@ from returns_orchestration.report.markup import (
     section,
     shaded,
     shaded_text,
-    short_id,
     table,
 )
 from returns_orchestration.report.numbers import (
@@ -32,13 +31,7 @@ from returns_orchestration.report.numbers import (
     span_text,
     wait,
 )
-from returns_orchestration.words import (
-    be,
-    count,
-    listed,
-    redacted_name,
-    utc,
-)
+from returns_orchestration.words import be, count, listed, plain_id, redacted_name, utc
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -113,14 +106,16 @@ def _tiles(figures: Figures) -> str:
 
 
 def _completeness(figures: Figures) -> str:
-    hours, good = figures.whole_hours
+    hours, good, waived_ones = figures.whole_hours
     cells, rows = [], []
     for of_day in figures.hours:
         waived = of_day.states["waived"]
         kind = (
             "lacking" if of_day.lacking else "waived" if waived else "late" if of_day.late else ""
         )
-        named = hours_text(of_day.lacking, figures.zone, 3) or "complete"
+        named = hours_text(of_day.lacking, figures.zone, 3) or (
+            f"{waived} waived" if waived else "complete"
+        )
         says = f"{day_text(of_day.day)}: {named}"
         cells.append(f'<span class="{kind}" title="{escape(says)}"></span>')
         whole = of_day.states["complete"] + of_day.states["empty"]
@@ -135,10 +130,13 @@ def _completeness(figures: Figures) -> str:
         says = (
             f'<p class="bad">{count(len(lacking), "hour")} {be(len(lacking))} not complete: '
             f"{hours_text(lacking, figures.zone, LISTED_HOURS)}. "
-            f"The figures of {days} are too low.</p>"
+            f"The figures of {days} may be too low.</p>"
         )
     else:
-        says = f'<p class="good">All {grouped(hours)} hours are complete.</p>'
+        all_of = "All" if not waived_ones else f"{grouped(good)} of"
+        says = f'<p class="good">{all_of} {grouped(hours)} hours are complete.</p>'
+    if waived_ones:
+        says += f"<p>{grouped(waived_ones)} hours were waived: they were not asked for.</p>"
     late = sum(of_day.late for of_day in figures.hours)
     more = f"{count(late, 'return')} came late, when an hour was asked for again, and count."
     more = more if late else "No return came late."
@@ -170,7 +168,8 @@ def _completeness(figures: Figures) -> str:
 def _webhooks(figures: Figures) -> str:
     frame = figures.now.delivery
     came, lost = counts.delivered(figures.now)
-    if not came + lost:
+    lacking = int(frame.get_column("webhook_only").sum())
+    if not (came + lost + lacking + int(frame.get_column("deliveries").sum())):
         note = '<p class="note">No webhooks came in this time.</p>'
         return section("webhooks", "Webhooks of ClickPost", note)
     by_day = {row["day"]: row for row in frame.iter_rows(named=True)}
@@ -179,7 +178,6 @@ def _webhooks(figures: Figures) -> str:
         [by_day[day][name] if day in by_day else 0 for day in days]
         for name in ("both", "poll_only")
     )
-    lacking = int(frame.get_column("webhook_only").sum())
     says = (
         f"<p>{grouped(came)} of {grouped(came + lost)} returns came by webhook, "
         f"{share(came, came + lost)}; the other {grouped(lost)} came by the API alone, so their "
@@ -279,7 +277,7 @@ def _styles(figures: Figures, flagged: Flagged) -> str:
         kind="grid",
     )
     rows = [
-        [short_id(style), redacted_name(description), total, *cells]
+        [plain_id(style), redacted_name(description), total, *cells]
         for style, description, total, cells in found.rows
     ]
     names = ("style", "description", *titles[1:])
@@ -289,8 +287,8 @@ def _styles(figures: Figures, flagged: Flagged) -> str:
 def _modes(figures: Figures) -> str:
     names, weeks = counts.modes(figures.now)
     names = [redacted_name(name) for name in names]
-    spans = [(first, last) for first, last, _, _ in weeks]
-    chart = charts.shares_by_week(spans, names, [cells for *_, cells in weeks])
+    drawn = [(last, cells) for _, last, total, cells in weeks if total]
+    chart = charts.shares_by_week(drawn, names)
     rows = [
         [f"{first.isoformat()} to {last.isoformat()}", total, *cells]
         for first, last, total, cells in weeks
@@ -303,7 +301,14 @@ def _modes(figures: Figures) -> str:
 
 
 def _open(figures: Figures) -> str:
-    by_state = counts.open_by_age(figures)
+    if figures.open_returns is None:
+        why = (
+            "They are counted once a day; the first count is still to come."
+            if figures.is_newest
+            else "A report of earlier days does not have them."
+        )
+        return section("open", "Open returns", f'<p class="note">{why}</p>')
+    by_state = counts.open_by_age(figures.open_returns)
     if not by_state:
         return section("open", "Open returns", '<p class="note">No return is open.</p>')
     most = max(cell for _, cells in by_state for cell in cells) or 1
@@ -315,7 +320,7 @@ def _open(figures: Figures) -> str:
     ]
     titles = ("state", "open", *(name for _, name in counts.AGES))
     counted = table("Open returns by state and age", titles, lines, kind="grid")
-    stuck = counts.stuck(figures)
+    stuck = counts.stuck(figures.open_returns)
     shown = stuck.head(counts.STUCK_SHOWN)
     oldest = [
         f'<tr><td class="text">{id_text(row["return_reference_number"])}</td>'
@@ -329,11 +334,12 @@ def _open(figures: Figures) -> str:
     names = ("return", "stuck", "age", "state", "courier", "since", "last check")
     list_of = '<p class="good">No return is stuck.</p>'
     if oldest:
-        caption = f"{grouped(stuck.height)} returns are stuck; the oldest"
+        caption = f"Stuck: {grouped(stuck.height)}; the oldest"
         list_of = table(caption, names, oldest, texts=(0, 1, 3, 4))
     courier, pickup, state = figures.options.stuck_hours
     note = (
-        f'<p class="note">Stuck is a return without a courier {wait(courier * 3600)} after the '
+        f'<p class="note">As of {_as_of(figures)}. '
+        f"Stuck is a return without a courier {wait(courier * 3600)} after the "
         f"request, without a pickup {wait(pickup * 3600)} after the AWB (air waybill), or without "
         f"a new state for {wait(state * 3600)}. Each return is checked at fixed ages, the last "
         "time 30 days after its request by default. What happened to it after its last check is "
@@ -359,7 +365,7 @@ def _open(figures: Figures) -> str:
 
 
 def _couriers(figures: Figures, flagged: Flagged) -> str:
-    found = counts.couriers(figures.now, figures.options.pickup)
+    found = counts.couriers(figures.now, figures.options.pickup, figures.open_returns)
     limit = wait(figures.options.pickup.total_seconds())
     lines, rows = [], []
     for one in found:
@@ -449,7 +455,17 @@ def _about(figures: Figures) -> str:
     ends += f"{_both(figures, figures.as_of)}."
     if figures.before is None:
         return f"{ends} There are no days before it to compare with."
-    return f"{ends} Changes are against {span_text(figures.before.first, figures.before.last)}."
+    text = f"{ends} Changes are against {span_text(figures.before.first, figures.before.last)}"
+    if figures.lacking_before:
+        text += f", of which {count(figures.lacking_before, 'hour')} are not complete"
+    return f"{text}."
+
+
+def _as_of(figures: Figures) -> str:
+    """The time to which the ages of open returns count."""
+    found = figures.open_returns
+    moment = figures.as_of if found is None or not found.height else found["as_of"][0]
+    return _both(figures, moment)
 
 
 def _day(figures: Figures, moment: datetime | None) -> str:

@@ -1,7 +1,8 @@
 """What differs from usual beyond chance: the sentences at the top of the page.
 
 A count is compared with the count that would be expected, and stands out where it is further away
-than chance moves it. Small numbers never stand out.
+than chance moves it; small counts never do. Hours that are not complete, lost webhooks and many
+stuck returns are named whatever is usual.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import polars as pl
 
 from returns_orchestration.report import counts
 from returns_orchestration.report.numbers import day_text, grouped, hours_text, percent, share, wait
-from returns_orchestration.words import be, count, listed, printable, redacted_name
+from returns_orchestration.words import be, count, listed, plain_id, redacted_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,9 @@ def _lacking(figures: Figures) -> Iterator[Standout]:
 
 def _stuck(figures: Figures) -> Iterator[Standout]:
     """Where many of the open returns are stuck, whatever is usual."""
-    rows, opened = counts.stuck(figures), figures.open_returns.height
+    if figures.open_returns is None:
+        return
+    rows, opened = counts.stuck(figures.open_returns), figures.open_returns.height
     if rows.height < FEW or rows.height < opened * MANY_STUCK:
         return
     by_rule = rows.group_by("stuck").len().sort(["len", "stuck"], descending=[True, False])
@@ -130,7 +133,7 @@ def _styles(figures: Figures) -> Iterator[Standout]:
             found.append((-far, style, reason, items, says))
     described = counts.descriptions(now)
     for _, style, reason, items, says in sorted(found)[:MOST]:
-        name = printable(style)
+        name = plain_id(style)
         if style in described:
             name += f" ({redacted_name(described[style])})"
         text = f"{name} came back {grouped(items)} times for “{redacted_name(reason)}”; {says}."
@@ -179,7 +182,11 @@ def _modes(figures: Figures) -> Iterator[Standout]:
 
 def _couriers(figures: Figures) -> Iterator[Standout]:
     """Couriers that are late more often than the others together."""
-    all_of_them = [one for one in counts.couriers(figures.now, figures.options.pickup) if one.name]
+    all_of_them = [
+        one
+        for one in counts.couriers(figures.now, figures.options.pickup, figures.open_returns)
+        if one.name
+    ]
     found = []
     for one in all_of_them:
         late, due = (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from returns_orchestration.report import counts, standouts
 from returns_orchestration.report.numbers import (
+    NONE,
     change,
     grouped,
     percent,
@@ -17,6 +18,10 @@ from returns_orchestration.report.numbers import (
 
 if TYPE_CHECKING:
     from returns_orchestration.report.figures import Figures
+
+
+MOST_STANDOUTS: Final = 4
+"""In a message of nine lines."""
 
 
 class Line(NamedTuple):
@@ -36,11 +41,12 @@ def lines(figures: Figures) -> list[Line]:
     half, _ = counts.awb_waits(now)
     has_awb = share(int(now.returns["awb"].is_not_null().sum()), now.returns.height)
     half_before = counts.awb_waits(before)[0] if before else None
-    stuck = counts.stuck(figures).height
+    opened = figures.open_returns
+    stuck = 0 if opened is None else counts.stuck(opened).height
     came, lost = counts.delivered(now)
     before_webhooks = counts.delivered(before) if before else (0, 0)
     rate_before = before_webhooks[0] / sum(before_webhooks) if sum(before_webhooks) else None
-    hours, good = figures.whole_hours
+    hours, good, _ = figures.whole_hours
     returns, returns_before = now.returns.height, before.returns.height if before else None
     return [
         Line("Hours complete", share(good, hours), f"{grouped(good)} of {grouped(hours)}"),
@@ -59,9 +65,11 @@ def lines(figures: Figures) -> list[Line]:
             if half_before is None
             else f"half take less, before {wait(half_before)}; {has_awb} have one",
         ),
-        Line("Open returns", grouped(figures.open_returns.height), "of all days"),
+        Line("Open returns", NONE if opened is None else grouped(opened.height), "of all days"),
         Line(
-            "Stuck", grouped(stuck), share(stuck, figures.open_returns.height) + " of the open ones"
+            "Stuck",
+            NONE if opened is None else grouped(stuck),
+            "" if opened is None else f"{share(stuck, opened.height)} of the open ones",
         ),
     ]
 
@@ -69,14 +77,16 @@ def lines(figures: Figures) -> list[Line]:
 def numbers(figures: Figures) -> dict[str, int]:
     """The counts among them, for plots."""
     came, lost = counts.delivered(figures.now)
-    hours, good = figures.whole_hours
+    hours, good, waived = figures.whole_hours
+    opened, of_open = figures.open_returns, {}
+    if opened is not None:
+        of_open = {"open": opened.height, "stuck": counts.stuck(opened).height}
     return {
         "returns": figures.now.returns.height,
         "items": figures.now.items.height,
         "quantity": counts.quantity(figures.now),
-        "open": figures.open_returns.height,
-        "stuck": counts.stuck(figures).height,
-        "hours not complete": hours - good,
+        **of_open,
+        "hours not complete": hours - good - waived,
         "webhooks delivered": came,
         "webhooks lost": lost,
     }
@@ -87,11 +97,15 @@ def title(figures: Figures) -> str:
     return f"Returns, {span_text(figures.now.first, figures.now.last)}"
 
 
-def digest(figures: Figures) -> list[str]:
-    """A few lines of text: two figures in each, and what stands out."""
+def digest(figures: Figures, place: str) -> list[str]:
+    """At most nine lines of text: two figures in each, where the report is, what stands out."""
     texts = [
         f"{one.name}: {one.value}" + (f" ({one.more})" if one.more else "")
         for one in lines(figures)
     ]
     pairs = [". ".join(texts[at : at + 2]) + "." for at in range(0, len(texts), 2)]
-    return pairs + [one.text for one in standouts.find(figures)]
+    found = [one.text for one in standouts.find(figures)]
+    shown = found if len(found) <= MOST_STANDOUTS else found[: MOST_STANDOUTS - 1]
+    more = len(found) - len(shown)
+    rest = [f"And {more} more in the report."] if more else []
+    return [*pairs, f"The report: {place}", *shown, *rest]

@@ -34,7 +34,7 @@ SOURCE: Final = "returns"
 def files_of(lake: str, table: str) -> str:
     """The files of a table, as DuckDB reads them."""
     place = f"{lake.rstrip('/')}/{table}/**/*.parquet".replace("'", "''")
-    return f"read_parquet('{place}', hive_partitioning = false)"
+    return f"read_parquet('{place}', hive_partitioning = false, union_by_name = true)"
 
 
 def sql(lake: str, there: Collection[str]) -> str:
@@ -62,11 +62,10 @@ def sql(lake: str, there: Collection[str]) -> str:
 
 def dbt_sources(lake: str) -> str:
     """The tables as a ``sources.yml`` of dbt, which dbt-duckdb reads in place."""
-    place = f"{lake.rstrip('/')}/{{name}}/**/*.parquet"
     source = {
         "name": SOURCE,
         "description": "Returns from ClickPost, as returns-orchestration keeps them.",
-        "meta": {"external_location": f"read_parquet('{place}', hive_partitioning = false)"},
+        "meta": {"external_location": files_of(lake, "{name}")},
         "tables": [_dbt_table(table) for table in tables.TABLES],
     }
     text: str = yaml.safe_dump(

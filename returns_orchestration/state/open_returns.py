@@ -7,7 +7,7 @@ last look: what happened to a parcel after that is not known, so time after it p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -17,13 +17,14 @@ from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.stages.vocabulary import ENDED
 from returns_orchestration.state.claims import judge
+from returns_orchestration.state.days import sources_of_day
 from returns_orchestration.state.due import is_due_again
 from returns_orchestration.state.status import last_polled, newest_complete
 from returns_orchestration.window import HOUR, Day, Window
 from returns_orchestration.words import count, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -54,8 +55,12 @@ class StuckAfter:
     """In one state."""
 
 
-def measure(lake: Lake, zone: ZoneInfo, limits: StuckAfter, ages: Since) -> pl.DataFrame:
-    """The table `open_returns` of the whole lake, oldest request first. Raises LakeError.
+def measure(
+    lake: Lake, zone: ZoneInfo, limits: StuckAfter, ages: Since
+) -> tuple[pl.DataFrame, list[date]] | None:
+    """The table `open_returns` of the whole lake, oldest request first, and the days it lacks.
+
+    None where no hour can be read as a whole, as while all are made again. Raises LakeError.
 
     ``zone`` is that of the days of the lake, ``ages`` are those at which hours are polled again.
     """
@@ -63,24 +68,29 @@ def measure(lake: Lake, zone: ZoneInfo, limits: StuckAfter, ages: Since) -> pl.D
     days = dates_in(lake.store, JOURNAL)
     as_of = newest_complete(lake, days, zone)
     if as_of is None:
-        return tables.OPEN_RETURNS.empty()
-    found = [tables.OPEN_RETURNS.empty()]
+        return None
+    found, absent = [tables.OPEN_RETURNS.empty()], list[date]()
     for at in range(0, len(days), DAYS_AT_ONCE):
         names = lake.names()
         some = days[at : at + DAYS_AT_ONCE]
         names.load(some[0] - timedelta(days=1), some[-1] + timedelta(days=1))
-        rows = lake.read_many(tables.RETURNS_DAILY, [Day(day, zone) for day in some], names)
+        every = [Day(day, zone) for day in some]
+        rows = lake.read_many(tables.RETURNS_DAILY, every, names)
+        absent += [day.date for day in every if day not in rows and sources_of_day(day, names)]
         opened = pl.concat([tables.RETURNS_DAILY.empty(), *map(_open, rows.values())])
         hours = sorted({Window.of(moment) for moment in opened.get_column("requested_at")})
         looked = last_polled(lake, names, hours)
         found.append(_rows(opened, as_of, looked, limits, ages))
-    return pl.concat(found).sort("requested_at", tables.REFERENCE.name)
+    return pl.concat(found).sort("requested_at", tables.REFERENCE.name), absent
 
 
-def looked_at_when_due(frame: pl.DataFrame) -> Claim:
-    """The claim that no look at an open return is overdue."""
+def looked_at_when_due(frame: pl.DataFrame, absent: Sequence[date] = ()) -> Claim:
+    """The claim that no look at an open return is overdue, and no day is left out."""
 
     def look() -> tuple[bool, str]:
+        if absent:
+            days = listed(day.isoformat() for day in absent)
+            return False, f"{count(len(absent), 'day')} cannot be read and are left out: {days}"
         stale = frame.filter("stale")
         hours = stale.get_column("requested_at").dt.truncate("1h").unique().sort()
         words = f"{stale.height} of {count(frame.height, 'open return')}"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from returns_orchestration.state.hours import State, Verdict
     from returns_orchestration.window import Window
 
+NEWEST_DATES: Final = 40
+"""The dates in which the newest readable hour is looked for."""
+
 AT_ONCE: Final = 24 * 31
 """Hours whose entries are held at once."""
 
@@ -130,19 +133,19 @@ def list_files(names: Names, windows: Collection[Window]) -> None:
 
 
 def newest_complete(lake: Lake, days: Sequence[date], zone: ZoneInfo) -> datetime | None:
-    """The end of the newest hour of ``days`` that is complete or empty; None where none is."""
-    for day in reversed(days):
+    """The end of the newest hour of ``days`` that can be read as a whole; None where none is."""
+    for day in days[: -NEWEST_DATES - 1 : -1]:
         for window in _complete(lake, day, zone):
             return window.end
     return None
 
 
 def _complete(lake: Lake, day: date, zone: ZoneInfo) -> Iterator[Window]:
-    """The complete and empty hours of a UTC date, newest first."""
+    """The complete, empty and outdated hours of a UTC date, newest first."""
     windows = Day(day, tables.UTC_DAYS).windows
     states = States(lake, look_at(lake, windows), zone)
     for window in reversed(windows):
-        if states.of(window).state in {"complete", "empty"}:
+        if states.of(window).state in {"complete", "empty", "outdated"}:
             yield window
 
 

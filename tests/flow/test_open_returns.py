@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.state.open_returns import StuckAfter, looked_at_when_due, measure
-from returns_orchestration.window import Window
+from returns_orchestration.window import Day, Window
 
 HOUR = Window(at(11))
 LIMITS = StuckAfter()
@@ -56,8 +56,15 @@ def polled(lake: Lake, when: datetime, *records: Given, window: Window = HOUR) -
 
 
 def found(lake: Lake, ages: Any = None, limits: StuckAfter = LIMITS) -> list[dict[str, Any]]:
-    zone = INDIA(lake).days.zone
-    return measure(lake, zone, limits, AGES if ages is None else ages).rows(named=True)
+    return table(lake, AGES if ages is None else ages, limits).rows(named=True)
+
+
+def table(lake: Lake, ages: Any = AGES, limits: StuckAfter = LIMITS) -> Any:
+    made = measure(lake, INDIA(lake).days.zone, limits, ages)
+    assert made is not None
+    frame, absent = made
+    assert absent == []
+    return frame
 
 
 def stuck(lake: Lake, **options: Any) -> dict[str, str | None]:
@@ -169,23 +176,41 @@ def test_a_look_that_is_due_and_was_not_made_is_stale(lake: Lake) -> None:
     polled(lake, at(60), window=Window(at(36)))  # the age 24 was reached an hour ago
     (row,) = found(lake)
     assert row["stale"]
-    claim = looked_at_when_due(measure(lake, INDIA(lake).days.zone, LIMITS, AGES))
+    claim = looked_at_when_due(table(lake))
     assert not claim.holds
     assert "1 of 1 open return" in claim.figures
     assert "2026-11-09T11:00" in claim.figures
     polled(lake, at(61), in_state("A", 101, at(11, 10)))
     assert not found(lake)[0]["stale"]
-    assert looked_at_when_due(measure(lake, INDIA(lake).days.zone, LIMITS, AGES)).holds
+    assert looked_at_when_due(table(lake)).holds
 
 
 def test_an_empty_lake_has_an_empty_table(lake: Lake) -> None:
-    assert measure(lake, INDIA(lake).days.zone, LIMITS, AGES).equals(tables.OPEN_RETURNS.empty())
+    assert measure(lake, INDIA(lake).days.zone, LIMITS, AGES) is None
+    built = INDIA(lake).all_time.build()
+    assert built.frames["open_returns"].equals(tables.OPEN_RETURNS.empty())
 
 
-def test_a_lake_without_a_complete_hour_has_an_empty_table(lake: Lake) -> None:
-    received(lake, (at(11, 20), webhook(in_state("W", 101, at(11, 10)))))
-    assert not pipeline_of_webhooks(lake, at(12, 30)).run().failed
-    assert found(lake) == []
+def test_where_no_hour_is_complete_the_table_of_before_stays(lake: Lake) -> None:
+    """As while all hours are made again, after a change of the zone."""
+    polled(lake, at(40), in_state("A", 101, at(11, 10)))
+    INDIA(lake).all_time.build()
+    other = FakeApi(lambda _: [], zone="America/New_York").pipeline(lake)
+    assert measure(lake, other.days.zone, LIMITS, AGES) is None
+    assert other.all_time.build().frames["open_returns"].height == 1
+
+
+def test_a_day_that_is_not_made_is_left_out_and_named(lake: Lake) -> None:
+    polled(lake, at(40), in_state("A", 101, at(11, 10)))
+    polled(lake, at(80), window=Window(at(75)))
+    INDIA(lake).days.withdraw(lake.names(), Day(date(2026, 11, 9), INDIA(lake).days.zone))
+    made = measure(Lake(lake.store), INDIA(lake).days.zone, LIMITS, AGES)
+    assert made is not None
+    frame, absent = made
+    assert (frame.height, absent) == (0, [date(2026, 11, 9)])
+    claim = looked_at_when_due(frame, absent)
+    assert not claim.holds
+    assert "2026-11-09" in claim.figures
 
 
 def test_returns_of_all_days_are_there_oldest_first(lake: Lake) -> None:

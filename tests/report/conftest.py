@@ -98,7 +98,9 @@ def opened(*rows: dict[str, Any]) -> pl.DataFrame:
 def figures(now: Period | None = None, before: Period | None = None, **changes: Any) -> Figures:
     """Figures of one whole day, unless others are given."""
     now = now or period()
+    of_days = changes.get("hours") or [hours(day) for day in now.days]
     given = {
+        "states": sum((one.states for one in of_days), Counter()),
         "zone": INDIA,
         "as_of": datetime(2026, 11, 24, 3, tzinfo=UTC),
         "options": OPTIONS,

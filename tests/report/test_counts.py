@@ -48,7 +48,7 @@ def test_the_matrix_shows_the_most_frequent_and_sums_the_other_reasons() -> None
     items = [row for n in range(12) for row in item(20 - n, f"S{'ABCDEFGHIJKL'[n]}-1", f"R{n}")]
     items += item(1, "SA-1", "R11")
     found = counts.matrix(figures(period(items=items)))
-    assert found.reasons == [*(f"R{n}" for n in range(counts.REASONS_SHOWN)), "Others"]
+    assert found.reasons == [*(f"R{n}" for n in range(counts.REASONS_SHOWN)), "All others"]
     assert found.rows[0] == ("SA", "", 21, [20, 0, 0, 0, 0, 0, 0, 1])
     total = sum(sum(cells) for *_, cells in found.rows)
     assert total == len(items)
@@ -87,6 +87,7 @@ def late(hours: int, looked: int) -> dict[str, object]:
         (late(71, 100), (0, 1)),
         (late(72, 100), (0, 1)),
         (late(73, 100), (1, 1)),
+        ({**late(0, 100), "state": "on its way"}, (0, 0)),  # no look showed when
         (late(0, 71), (0, 0)),  # it may still be picked up in time
         (late(0, 73), (1, 1)),
         ({**late(0, 73), "state": "cancelled"}, (0, 0)),
@@ -100,6 +101,27 @@ def test_a_pickup_is_late_once_a_look_shows_that(
     row = {"cp_name": "A", "awb": "7", "awb_at": NOON, "state": "placed", **changes}
     (found,) = counts.couriers(period(returns=returned(**row)), OPTIONS.pickup)
     assert (found.late, found.due) == expected
+
+
+def test_a_look_that_brought_nothing_counts_as_one() -> None:
+    row = {"cp_name": "A", "awb": "7", "awb_at": NOON, "state": "placed", **late(0, 1)}
+    returns = period(returns=returned(return_reference_number="R", **row))
+    looks = opened({"return_reference_number": "R", "last_looked_at": NOON + 73 * H})
+    for looked_at, late_ones in ((None, 0), (looks, 1)):
+        (found,) = counts.couriers(returns, OPTIONS.pickup, looked_at)
+        assert found.late == late_ones
+
+
+def test_a_sku_without_the_style_is_a_style_of_its_own() -> None:
+    items = [*item(1, "77", "Size"), *item(1, None, "Size"), *item(1, "AA-1", "Size")]  # type: ignore[arg-type]
+    rows = counts.styled(period(items=items).items, OPTIONS)
+    assert rows["style"].to_list() == ["77", "Not given", "AA"]
+
+
+def test_kept_modes_are_found_however_they_are_spelled() -> None:
+    rows = counted("refund_mode", FIRST, Credits=1, UPI=1)
+    options = OPTIONS.__class__(28, None, ("credits", "Credits"), (48, 72, 168), OPTIONS.start)
+    assert counts.kept_share(period(modes=rows), options) == 0.5
 
 
 def test_couriers_have_their_waits() -> None:
@@ -134,13 +156,13 @@ def test_a_later_step_implies_the_earlier_ones() -> None:
 
 def test_open_returns_are_counted_by_state_and_age() -> None:
     rows = [{"age_h": hours} for hours in (0, 23, 24, 71, 72, 719, 720)]
-    found = counts.open_by_age(figures(open_returns=opened(*rows, {"state": None})))
+    found = counts.open_by_age(opened(*rows, {"state": None}))
     assert found == [("placed", [2, 2, 1, 0, 1, 1]), ("Not given", [1, 0, 0, 0, 0, 0])]
 
 
 def test_only_stuck_ones_are_listed() -> None:
     rows = opened({"stuck": "no pickup"}, {"stuck": None})
-    assert counts.stuck(figures(open_returns=rows)).height == 1
+    assert counts.stuck(rows).height == 1
 
 
 def test_hours_of_the_day_are_those_of_the_zone() -> None:

@@ -50,7 +50,9 @@ def lake_of(polled: Path) -> Lake:
 
 def exported(lake: Lake, table: tables.Table, kind: Format, out: Path, *span: datetime) -> int:
     start, end = span or (at(0), at(60))
-    return export(lake, table, start, end, INDIA, kind, out)
+    rows, absent = export(lake, table, start, end, INDIA, kind, out)
+    assert absent == []
+    return rows
 
 
 def read(kind: Format, file: Path) -> pd.DataFrame:
@@ -127,9 +129,32 @@ def test_hours_are_in_utc_and_days_in_the_zone(lake_of: Lake, tmp_path: Path) ->
 def test_an_empty_time_is_a_file_of_no_rows(lake_of: Lake, tmp_path: Path) -> None:
     for kind in FORMATS:
         file = tmp_path / f"none.{kind}"
-        assert exported(lake_of, tables.RETURNS, kind, file, at(500), at(600)) == 0
+        assert exported(lake_of, tables.REJECTED_RETURNS, kind, file) == 0
         found = read(kind, file)
-        assert (len(found), list(found.columns)) == (0, tables.RETURNS.schema.names())
+        assert (len(found), list(found.columns)) == (0, tables.REJECTED_RETURNS.schema.names())
+
+
+def test_hours_that_are_not_made_are_named(lake: Lake, tmp_path: Path) -> None:
+    windows = list(windows_between(at(0), at(5)))
+    lacking = windows[2]
+    FakeApi(lambda w: [returned(w.key, w.start)]).run(lake, [w for w in windows if w != lacking])
+    file = tmp_path / "r.csv"
+    rows, absent = export(lake, tables.RETURNS, at(0), at(5), INDIA, "csv", file)
+    assert (rows, absent) == (4, [lacking.key])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_same_rows_give_the_same_bytes(kind: Format, lake_of: Lake, tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.{kind}" for name in "ab"]
+    for file in files:
+        exported(lake_of, tables.RETURNS, kind, file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_folder_that_cannot_be_written_is_named(lake_of: Lake, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="cannot be written"):
+        exported(lake_of, tables.RETURNS, "csv", tmp_path / "file" / "r.csv")
 
 
 def test_a_table_of_all_time_needs_no_time(lake_of: Lake, tmp_path: Path) -> None:

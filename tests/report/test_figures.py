@@ -57,7 +57,7 @@ def test_the_newest_report_has_the_whole_days_that_there_are(gathered: Gathered)
     assert found.is_newest
     assert found.before is None
     assert found.now.returns.height == 95  # four days of 24 hours without one
-    assert found.whole_hours == (96, 95)
+    assert found.whole_hours == (97, 96, 0)  # the first and the last one lie in two days
 
 
 def test_days_before_are_compared_where_all_of_them_are_there(gathered: Gathered) -> None:
@@ -75,7 +75,8 @@ def test_an_hour_that_lacks_is_named_on_each_day_that_it_is_of(gathered: Gathere
     assert found
     assert found.partial == [date(2026, 11, 11)]
     assert found.lacking == [(Window(at(60)), "missing")]
-    assert [sum(of_day.states.values()) for of_day in found.hours] == [24] * 4
+    assert [of_day.states.total() for of_day in found.hours] == [25] * 4
+    assert found.states.total() == 97
 
 
 def test_any_days_can_be_chosen(gathered: Gathered) -> None:

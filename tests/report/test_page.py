@@ -157,6 +157,19 @@ def test_charts_are_images_with_a_name_and_have_their_figures_beside_them() -> N
     assert sum(name == "summary" for name, _ in found.tags) == 4
 
 
+def test_waived_hours_are_no_complete_ones() -> None:
+    days = [FIRST + timedelta(days=n) for n in range(28)]
+    of_days = [hours(day) for day in days[1:]] + [hours(days[0], complete=22, waived=2)]
+    found = Page(page.page(full(hours=sorted(of_days, key=lambda one: one.day))))
+    assert "670 of 672 hours are complete." in found.text
+    assert "2 hours were waived" in found.text
+
+
+def test_a_report_of_earlier_days_has_no_open_returns() -> None:
+    found = Page(page.page(figures(period(FIRST, LAST), open_returns=None)))
+    assert "A report of earlier days does not have them." in found.text
+
+
 def test_there_are_eight_figures() -> None:
     now, before = full(), full()
     found = summary.lines(figures(now.now, before.now, open_returns=now.open_returns))
@@ -181,9 +194,11 @@ def test_a_lake_without_returns_has_a_page() -> None:
 
 
 def test_the_digest_is_a_few_lines_without_markup() -> None:
-    lines = summary.digest(full(HOSTILE))
+    lines = summary.digest(full(HOSTILE), "/srv/report.html")
     assert lines[0] == "Hours complete: 100% (672 of 672). Webhooks delivered: 95.0%."
     assert not [line for line in lines if "<" in line]
+    assert "The report: /srv/report.html" in lines
+    assert len(lines) <= 9
     assert summary.numbers(full()) == {
         "returns": 1_120, "items": 1_400, "quantity": 1_400, "open": 1, "stuck": 1,
         "hours not complete": 0, "webhooks delivered": 1_064, "webhooks lost": 56,

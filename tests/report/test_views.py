@@ -100,7 +100,8 @@ def test_the_sources_of_dbt_name_each_table_and_column() -> None:
     found = yaml.safe_load(views.dbt_sources("/srv/lake/"))
     (source,) = found["sources"]
     assert source["meta"]["external_location"] == (
-        "read_parquet('/srv/lake/{name}/**/*.parquet', hive_partitioning = false)"
+        "read_parquet('/srv/lake/{name}/**/*.parquet', hive_partitioning = false, "
+        "union_by_name = true)"
     )
     named = {table["name"]: table for table in source["tables"]}
     assert list(named) == [table.name for table in tables.TABLES]
