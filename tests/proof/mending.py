@@ -38,11 +38,15 @@ ONLY_SAID_THERE = ".again.json", ".rezoned.json"
 def rebuild(world: World) -> Rebuilt:
     """The work of the command, without Dagster's instance.
 
-    Over whole dates, from that of the waived hour: a foreign file may name any hour of a date.
+    Over whole dates, from that of the waived hour: a foreign file may name any hour of a date. An
+    hour of those that was never polled is none that a later look asks for.
     """
     first, last = (moment.date() for moment in (hours(FROM, TO)[0].previous.start, LAST))
     start, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
-    return Rebuilder(pipeline_at(world, LAST)).rebuild(start, end)
+    rebuilt = Rebuilder(pipeline_at(world, LAST)).rebuild(start, end)
+    there = hours(FROM, TO)
+    rebuilt.poll_again = [window for window in rebuilt.poll_again if window in there]
+    return rebuilt
 
 
 def missing(world: World) -> list[str]:
