@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from returns_orchestration.lake import Lake
+    from returns_orchestration.lake import Lake, Names
     from returns_orchestration.state.claims import Claim
     from returns_orchestration.state.due import Since
 
@@ -79,7 +79,7 @@ def measure(
         absent += [day.date for day in every if day not in rows and sources_of_day(day, names)]
         opened = pl.concat([tables.RETURNS_DAILY.empty(), *map(_open, rows.values())])
         hours = sorted({Window.of(moment) for moment in opened.get_column("requested_at")})
-        looked = last_polled(lake, names, hours)
+        looked = _looks(lake, names, hours)
         found.append(_rows(opened, as_of, looked, limits, ages))
     return pl.concat(found).sort("requested_at", tables.REFERENCE.name), absent
 
@@ -100,6 +100,22 @@ def looked_at_when_due(frame: pl.DataFrame, absent: Sequence[date] = ()) -> Clai
         return False, f"{words} wait for a poll that is due, of the hours {named}"
 
     return judge("open_returns_were_looked_at_when_due", "warning", look)
+
+
+def _looks(lake: Lake, names: Names, hours: Sequence[Window]) -> dict[Window, datetime]:
+    """When the returns of ``hours`` were last looked at.
+
+    A return of an hour that was never polled is served by the polls of others.
+    """
+    serving = {
+        window: [window] if names.hour(window).polls else sorted(names.hour(window).came_from)
+        for window in hours
+    }
+    polled = last_polled(lake, names, sorted({one for some in serving.values() for one in some}))
+    times = {
+        window: [polled[one] for one in some if one in polled] for window, some in serving.items()
+    }
+    return {window: max(found) for window, found in times.items() if found}
 
 
 def _open(rows: pl.DataFrame) -> pl.DataFrame:

@@ -156,6 +156,14 @@ def test_a_poll_that_brought_nothing_new_is_a_look(lake: Lake) -> None:
     assert stuck(lake) == {"A": "no courier"}
 
 
+def test_a_return_of_an_hour_that_was_never_polled_is_looked_at_by_others(lake: Lake) -> None:
+    record = in_state("A", 101, at(11, 10))
+    for moment in (at(14), at(90)):
+        polled(lake, moment, record, window=HOUR.next)
+    assert [row["last_looked_at"] for row in found(lake)] == [at(90)]
+    assert stuck(lake) == {"A": "no courier"}
+
+
 def test_a_return_without_a_readable_time_of_its_state_is_not_said_to_be_stuck_in_it(
     lake: Lake,
 ) -> None:
