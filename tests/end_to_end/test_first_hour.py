@@ -79,7 +79,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".env").chmod(0o600)
     done = run_cold(folder, "demo")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("--demo") == 4
+    assert done.stdout.count("--demo") == 5
     assert re.search(r"[1-9] webhooks lost, 0 returns that polls lack; 9\d\.\d% of", done.stdout)
     return folder
 

@@ -261,10 +261,19 @@ def test_the_command_writes_the_page_and_says_what_stands_out(folder: Path, tmp_
 def test_a_wrong_call_says_what_to_do(
     arguments: tuple[str, ...], says: str, folder: Path, tmp_path: Path
 ) -> None:
-    done = run(folder, tmp_path, *arguments)
+    done = run(folder, tmp_path, *arguments, "--out", "x.html")
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--days", "7"), ("2026-11-10", "2026-11-12")])
+def test_other_days_do_not_replace_the_report_of_the_lake(
+    arguments: tuple[str, ...], folder: Path, tmp_path: Path
+) -> None:
+    done = run(folder, tmp_path, *arguments)
+    assert done.returncode == 2
+    assert "Name a file with --out" in done.stderr
 
 
 def ticked(definitions: dg.Definitions, instance: dg.DagsterInstance, cursor: str | None) -> Any:
