@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
-
-if TYPE_CHECKING:
-    from returns_orchestration.report.figures import Figures
-    from returns_orchestration.settings import Settings
 
 
 def report(
@@ -39,14 +35,19 @@ def report(
         raise SettingsError(
             "Only the usual report goes into the lake.", next_step="Name a file with --out."
         )
-    from returns_orchestration.report import page, standouts, summary  # noqa: PLC0415 - polars is slow
+    from returns_orchestration.defs.reports import options_of  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow
+    from returns_orchestration.report import files, page, standouts, summary  # noqa: PLC0415
+    from returns_orchestration.report.figures import gather  # noqa: PLC0415
 
-    figures = _figures(settings, from_, to, days)
+    first, last = _first_and_last(from_, to)
+    lake = Lake(open_store(settings.lake))
+    figures = gather(lake, settings.report_time_zone, options_of(settings, days), first, last)
     if figures is None:
         typer.echo("The lake has no whole day yet: the first report is made when a day is over.")
         raise typer.Exit(1)
     if out is None:
-        place = _put(settings, figures)
+        place = lake.store.uri(files.put(lake, figures))
     else:
         place = str(out.resolve())
         try:
@@ -67,34 +68,19 @@ def report(
         raise typer.Exit(1)
 
 
-def _figures(
-    settings: Settings, from_: str | None, to: str | None, days: int | None
-) -> Figures | None:
-    from returns_orchestration.defs.reports import options_of  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
-    from returns_orchestration.report.figures import gather  # noqa: PLC0415
-
+def _first_and_last(from_: str | None, to: str | None) -> tuple[date | None, date | None]:
+    """The days from FROM to the day before TO; two None without them."""
     if (from_ is None) != (to is None):
         raise SettingsError("FROM without TO.", next_step="Give both days, or none.")
-    first = last = None
-    if from_ is not None and to is not None:
-        first, last = _day(from_), _day(to) - timedelta(days=1)
-        if last < first:
-            raise SettingsError(
-                f"FROM {from_} is not before TO {to}.",
-                next_step="TO is not included: give the day after it.",
-            )
-    lake = Lake(open_store(settings.lake))
-    options = options_of(settings, days)
-    return gather(lake, settings.report_time_zone, options, first, last)
-
-
-def _put(settings: Settings, figures: Figures) -> str:
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow
-    from returns_orchestration.report import files  # noqa: PLC0415
-
-    lake = Lake(open_store(settings.lake))
-    return lake.store.uri(files.put(lake, figures))
+    if from_ is None or to is None:
+        return None, None
+    first, last = _day(from_), _day(to) - timedelta(days=1)
+    if last < first:
+        raise SettingsError(
+            f"FROM {from_} is not before TO {to}.",
+            next_step="TO is not included: give the day after it.",
+        )
+    return first, last
 
 
 def _day(text: str) -> date:

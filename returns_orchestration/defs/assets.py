@@ -82,7 +82,7 @@ def daily_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefin
     """The daily assets; a run of hours makes the days it touches, and any day can be made alone."""
     days = daily_partitions(settings)
     rows = [
-        _all_of(keys, name)
+        keys.all_partitions_of(name)
         for name in dict.fromkeys(name for asset in DAILY.values() for name in asset.inputs)
     ]
 
@@ -106,7 +106,7 @@ def daily_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefin
 def all_time_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefinition:
     """The assets of all time: how late returns appear, and which returns are open."""
     specs = [
-        _spec(pages, asset, [_all_of(keys, name) for name in asset.inputs])
+        _spec(pages, asset, [keys.all_partitions_of(name) for name in asset.inputs])
         for asset in ALL_TIME.values()
     ]
 
@@ -143,14 +143,6 @@ def all_time_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDe
             )
 
     return all_time_tables
-
-
-def _all_of(keys: Keys, name: str) -> dg.AssetDep:
-    """All partitions of an asset.
-
-    A day of another zone is not whole UTC hours, so Dagster's mapping by time refuses it.
-    """
-    return dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
 
 
 def _spec(pages: Pages, asset: Asset, deps: Iterable[dg.AssetKey | dg.AssetDep]) -> dg.AssetSpec:

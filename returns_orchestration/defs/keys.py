@@ -39,6 +39,13 @@ class Keys(NamedTuple):
         """The keys of assets, in their order."""
         return [self.of(asset) for asset in assets]
 
+    def all_partitions_of(self, asset: str) -> dg.AssetDep:
+        """A dependency on all partitions of an asset.
+
+        A day of another zone is not whole UTC hours, so Dagster's mapping by time refuses it.
+        """
+        return dg.AssetDep(self.of(asset), partition_mapping=dg.AllPartitionMapping())
+
     def name(self, key: dg.AssetKey) -> str | None:
         """The asset of ``key``; None where it is another deployment's."""
         return key.path[-1] if tuple(key.path[:-1]) == self.prefix else None

@@ -14,6 +14,7 @@ from returns_orchestration import tables
 from returns_orchestration.defs import metadata
 from returns_orchestration.defs.registry import CLICKPOST, SOURCE
 from returns_orchestration.flow.forget import HOLD_FIELDS
+from returns_orchestration.report import views
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +31,7 @@ FRESH: Final = {
     **dict.fromkeys(
         tables.OF_WEBHOOKS, "minutes after a webhook; shown here once the hour is over"
     ),
-    tables.ALERTS: "with each alert",
+    tables.ALERTS: "with each alert; its newest materialization shows what is open",
 }
 """When a table changes."""
 
@@ -66,7 +67,7 @@ class Pages:
     def __init__(self, keys: Keys, lake: str, owners: Sequence[str]) -> None:
         self._keys = keys
         self._owners = list(owners)
-        self._lake = lake.rstrip("/")
+        self._lake = lake
 
     def spec(
         self,
@@ -97,8 +98,7 @@ class Pages:
         by = table.columns[1].name if of_counts else ""
         usual = f"SELECT {by}, sum(items) FROM {{files}} GROUP BY ALL ORDER BY 2 DESC"  # noqa: S608
         text = QUERIES.get(table, usual if of_counts else "SELECT * FROM {files} LIMIT 10")
-        place = f"{self._lake}/{table.name}/**/*.parquet"
-        return text.format(files=f"read_parquet('{place}', hive_partitioning = false)")
+        return text.format(files=views.files_of(self._lake, table.name))
 
     def clickpost(self) -> dg.AssetSpec:
         """What all data come from; Dagster never makes it."""
@@ -115,10 +115,7 @@ class Pages:
         """An asset without a table."""
         return dg.AssetSpec(
             self._keys.of(signal.name),
-            deps=[
-                dg.AssetDep(self._keys.of(name), partition_mapping=dg.AllPartitionMapping())
-                for name in signal.inputs
-            ],
+            deps=[self._keys.all_partitions_of(name) for name in signal.inputs],
             description=signal.meaning,
             group_name=signal.group,
             kinds=set(kinds),

@@ -103,7 +103,7 @@ def _tables(
             asset.table,
             group=asset.group,
             # An event belongs to the hour of its request and to that of its receipt.
-            deps=[_over_all_hours(keys, upstream) for upstream in asset.inputs],
+            deps=[keys.all_partitions_of(upstream) for upstream in asset.inputs],
             kinds=asset.kinds,
             skippable=True,
         )
@@ -133,10 +133,6 @@ def _tables(
         yield from ()  # each hour was reported when it was made
 
     return made
-
-
-def _over_all_hours(keys: Keys, name: str) -> dg.AssetDep:
-    return dg.AssetDep(keys.of(name), partition_mapping=dg.AllPartitionMapping())
 
 
 def webhooks_jobs(keys: Keys) -> list[Any]:

@@ -65,7 +65,7 @@ def returns_by_day(
         "encoding": {"y": {"field": "mean", "type": "quantitative", "title": "returns"}},
     }
     whole = partial.isdisjoint(days)
-    label = "Returns of each day" + ("" if whole else "; hatched days are not whole")
+    label = "Returns of each day" + ("" if whole else "; hatched days are not complete")
     return _drawn(days, values, [bar, line], label)
 
 

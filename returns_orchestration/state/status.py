@@ -133,20 +133,14 @@ def list_files(names: Names, windows: Collection[Window]) -> None:
 
 
 def newest_complete(lake: Lake, days: Sequence[date], zone: ZoneInfo) -> datetime | None:
-    """The end of the newest hour of ``days`` that can be read as a whole; None where none is."""
+    """The end of the newest hour of ``days`` that is complete, empty or outdated; None for none."""
     for day in days[: -NEWEST_DATES - 1 : -1]:
-        for window in _complete(lake, day, zone):
-            return window.end
+        windows = Day(day, tables.UTC_DAYS).windows
+        states = States(lake, look_at(lake, windows), zone)
+        for window in reversed(windows):
+            if states.of(window).state in {"complete", "empty", "outdated"}:
+                return window.end
     return None
-
-
-def _complete(lake: Lake, day: date, zone: ZoneInfo) -> Iterator[Window]:
-    """The complete, empty and outdated hours of a UTC date, newest first."""
-    windows = Day(day, tables.UTC_DAYS).windows
-    states = States(lake, look_at(lake, windows), zone)
-    for window in reversed(windows):
-        if states.of(window).state in {"complete", "empty", "outdated"}:
-            yield window
 
 
 def last_polled(lake: Lake, names: Names, windows: Sequence[Window]) -> dict[Window, datetime]:
