@@ -2,7 +2,7 @@
 
 A detector looks at the situation and adds its findings. Missing and damaged hours have their own
 file, ``gaps``; here are claims that fail, unusual hours and mixes, outdated hours, new names,
-disks, webhooks and channels.
+disks, the daily report, webhooks and channels.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from returns_orchestration.alerts.kinds import (
     NoWebhooks,
     OfClaims,
     ReceiverSilent,
+    ReportNotMade,
     Silence,
     SpoolSetAside,
     Surge,
@@ -43,6 +44,9 @@ from returns_orchestration.window import Day, Window, last_settled
 if TYPE_CHECKING:
     from returns_orchestration.alerts.watch import Situation
     from returns_orchestration.lake.news import NewName
+
+REPORT_AFTER: Final = timedelta(hours=8)
+"""How long after a day its report is missed. It is made two hours after the day."""
 
 LATE_SILENCE: Final = timedelta(minutes=90)
 """How long after its end an hour may first be judged silent: its first late returns are in then."""
@@ -175,6 +179,16 @@ def storage(at: Situation, detected: Detected) -> None:
         detected.add(HomeTooLarge(since=at.now, bytes=size, limit=limit))
 
 
+def reports(at: Situation, detected: Detected) -> None:
+    """The report that is not made although its day is long over."""
+    zone, since = at.settings.report_time_zone, at.now - REPORT_AFTER
+    over = Day(Day.of(since, zone).date - timedelta(days=1), zone)
+    if at.storage is None or at.watch.resumed_at > since:  # not looked for, or Dagster was off
+        detected.unjudged.add(Key(ReportNotMade.name, ""))
+    elif at.settings.start <= over.start and (at.reported is None or at.reported < over.date):
+        detected.add(ReportNotMade(since=over.end, day=over.key))
+
+
 def webhooks(at: Situation, detected: Detected) -> None:
     """Receivers that are silent or refuse, and webhooks that do not come."""
     kinds = (
@@ -239,6 +253,7 @@ DETECTORS: Final = (
     outdated_hours,
     new_names,
     storage,
+    reports,
     webhooks,
     channels,
 )

@@ -21,12 +21,15 @@ from returns_orchestration.alerts.messages import LAKE_WORKS, Author, lake_fails
 from returns_orchestration.alerts.outbox import Message, Outbox, deliver
 from returns_orchestration.alerts.state import Kept, Row
 from returns_orchestration.alerts.watch import Look, Situation
+from returns_orchestration.lake.lake import REPORT_PAGES
+from returns_orchestration.lake.names import dates_in
 from returns_orchestration.state.delivery import look_at_delivery
 from returns_orchestration.state.hour_index import handed_over
 from returns_orchestration.window import Window, last_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
 
     from returns_orchestration.alerts.life_cycle import Event
     from returns_orchestration.alerts.state import State
@@ -93,6 +96,7 @@ class Alerts:
             outboxes=state.outboxes,
             found=handed_over(self.lake),
             storage=storage,
+            reported=self._reported() if storage is not None else None,
             newest=last_settled(now, self.settings.settle),
             absent=absent,
             settings=self.settings,
@@ -124,6 +128,10 @@ class Alerts:
         """Notify the ``notified`` channels that it works again; gives those not reached."""
         known = [name for name in notified if name in self.channels]
         return [name for name in known if self.post(name, LAKE_WORKS)]
+
+    def _reported(self) -> date | None:
+        """The last day of the newest report; None where none was made. Raises LakeError."""
+        return max(dates_in(self.lake.store, REPORT_PAGES), default=None)
 
     def _for(self, seconds: float) -> Callable[[], bool]:
         """A function that returns whether less than ``seconds`` have passed since this call."""

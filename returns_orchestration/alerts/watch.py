@@ -24,6 +24,7 @@ from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
 
     from returns_orchestration.alerts.kinds import Key
     from returns_orchestration.alerts.life_cycle import Incident
@@ -102,8 +103,9 @@ class Situation:
 
     ``opened`` are the open incidents and ``found`` is what the sensor `missing_hours` found, None
     where it cannot be read; ``newest`` is the newest hour that is due, and ``absent`` names
-    credentials that are not set. ``storage`` is None where it was not measured, ``delivery`` where
-    webhooks never came.
+    credentials that are not set. ``storage`` is None where it was not measured, and ``reported``,
+    the last day of the newest report, was not looked for then. ``delivery`` is None where webhooks
+    never came.
     """
 
     watch: Watch
@@ -115,6 +117,7 @@ class Situation:
     settings: Settings
     now: datetime
     storage: Storage | None = None
+    reported: date | None = None
     delivery: Delivery | None = None
 
 

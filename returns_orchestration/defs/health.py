@@ -19,7 +19,7 @@ from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import dagster_home
 from returns_orchestration.state.delivery import look_at_delivery
 from returns_orchestration.state.health import Disk, Facts, Storage
-from returns_orchestration.state.hours import STATES
+from returns_orchestration.state.hours import READABLE, STATES
 from returns_orchestration.state.status import states
 from returns_orchestration.window import Window, last_settled, read_hour, windows_between
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from returns_orchestration.settings import Settings
 
-WHOLE = frozenset({"complete", "empty", "outdated"})
-"""Outdated hours have all their returns: newer rules only read them in another way."""
 PARTS = frozenset({"SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"})
 """The parts of Dagster's daemon without which no hour is polled."""
 
@@ -108,7 +106,7 @@ def _of_hours(
 ) -> dict[str, Any]:
     lines = list(states(lake, windows, settings.report_time_zone, known))
     counts = Counter(line.state for line in lines)
-    whole = [line.hour for line in lines if line.state in WHOLE]
+    whole = [line.hour for line in lines if line.state in READABLE]
     missing = [line.hour for line in lines if line.state == "missing"]
     return {
         "states": {state: counts[state] for state in STATES} if lines else {},

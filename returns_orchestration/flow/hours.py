@@ -124,8 +124,8 @@ class HourPipeline:
         Once ``interruption`` is set, no more is polled, and the run ends with a Stopped.
         ``acknowledged`` are new names that the settings acknowledge; ``keep_raw`` is how long
         personal data stays in raw records; ``ages`` and ``stuck_after`` are those of tables of all
-        time. ``webhooks``, which is set later, makes the tables of
-        webhooks, and by this pipeline the returns that only they brought.
+        time. ``webhooks``, which is set later, makes the tables of webhooks, and by this pipeline
+        the returns that only they brought.
         """
         self.webhooks: WebhookPipeline | None = None
         self.acknowledged = frozenset(acknowledged)

@@ -82,6 +82,12 @@ RECORDS_BEFORE: Final = "_records"
 BACKUP: Final = "_before_upgrade"
 """The folder of files that `upgrade` has replaced, for `upgrade --undo`."""
 
+REPORTS: Final = "reports"
+"""The folder of pages for people."""
+
+REPORT_PAGES: Final = f"{REPORTS}/returns"
+"""The folder of the report, with a folder for each day with which one ended."""
+
 MARKER: Final = f"{JOURNAL}/format-{FORMAT}.json"
 _MARKED: Final = b'{"format": %d}\n' % FORMAT
 KEPT_BYTES: Final = 8_000_000

@@ -38,6 +38,9 @@ _RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
 _DATE: Final = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _ONE_DAY: Final = timedelta(days=1)
 
+DAYS_AT_ONCE: Final = 31
+"""Days whose names, and whose rows of one table, are held at once by those who read years."""
+
 
 @dataclass(slots=True)
 class HourNames:

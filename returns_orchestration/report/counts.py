@@ -10,6 +10,7 @@ import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.stages.aggregates import NOT_GIVEN, nearest
+from returns_orchestration.stages.days import STEPS as ALL_STEPS
 from returns_orchestration.stages.vocabulary import spelled_mode
 from returns_orchestration.state.open_returns import BEFORE_PICKUP
 
@@ -29,7 +30,8 @@ AGES: Final = ((1, "under 1 day"), (3, "1 to 3 days"), (7, "3 to 7"), (14, "7 to
 """Upper ends in days of the ages of open returns, and their names."""
 
 STUCK_SHOWN: Final = 15
-STEPS: Final = ("approved", "courier assigned", "picked up", "received")
+STEPS: Final = ALL_STEPS[1:]
+"""Those that a return takes after it is placed."""
 
 
 @dataclass(frozen=True, slots=True)

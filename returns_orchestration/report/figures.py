@@ -16,8 +16,9 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.lake.journal import JOURNAL
-from returns_orchestration.lake.names import dates_in
+from returns_orchestration.lake.names import DAYS_AT_ONCE, dates_in
 from returns_orchestration.state import status
+from returns_orchestration.state.hours import DONE
 from returns_orchestration.window import Day, Ever, Window, days_of
 
 if TYPE_CHECKING:
@@ -28,10 +29,7 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake
     from returns_orchestration.tables import Table
 
-DAYS_AT_ONCE: Final = 31
 ONE_DAY: Final = timedelta(days=1)
-WHOLE: Final = ("complete", "empty", "waived")
-"""The states of hours that make a day whole."""
 
 RETURNS_SHOWN: Final = (
     "day",
@@ -234,7 +232,7 @@ def _hours(lake: Lake, zone: ZoneInfo, first: date, last: date) -> tuple[list[Ho
         late[days[-1]] += found.late
         for day in days:
             states[day][found.state] += 1
-            if found.state not in WHOLE:
+            if found.state not in DONE:
                 lacking[day].append((window, found.state))
     of_days = [Hours(day, states[day], lacking[day], late[day]) for day in _days(first, last)]
     return of_days, all_states

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from returns_orchestration.lake.lake import REPORT_PAGES
 from returns_orchestration.report.page import nothing, page
 
 if TYPE_CHECKING:
@@ -12,13 +13,12 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake
     from returns_orchestration.report.figures import Figures
 
-REPORTS: Final = "reports"
-LATEST: Final = f"{REPORTS}/returns/latest.html"
+LATEST: Final = f"{REPORT_PAGES}/latest.html"
 
 
 def path_of(day: date) -> str:
     """Where the report stands that ends with ``day``."""
-    return f"{REPORTS}/returns/date={day.isoformat()}/report.html"
+    return f"{REPORT_PAGES}/date={day.isoformat()}/report.html"
 
 
 def put(lake: Lake, figures: Figures | None) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import msgspec
 
+from returns_orchestration.state.hours import DONE
 from returns_orchestration.state.spans import Spans
 from returns_orchestration.window import Window
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     from returns_orchestration.lake import Lake
     from returns_orchestration.state.hours import State
-
-DONE: Final = frozenset({"complete", "empty", "waived"})
-"""States of an hour that needs no action."""
 
 MISSING_AGAIN: Final = 200
 """Missing hours that each look includes, the newest first; so a repaired one is found."""

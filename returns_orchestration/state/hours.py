@@ -58,6 +58,11 @@ STATES: Final[tuple[State, ...]] = (
     "damaged",
     "waived",
 )
+DONE: Final[frozenset[State]] = frozenset({"complete", "empty", "waived"})
+"""States of an hour that needs no action."""
+
+READABLE: Final[frozenset[State]] = frozenset({"complete", "empty", "outdated"})
+"""States of an hour whose returns are all in its tables; of an outdated one by older rules."""
 FAULTS: Final = frozenset({"missing", "damaged"})
 """States in which a command exits with 1."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
 from returns_orchestration.lake.journal import JOURNAL
-from returns_orchestration.lake.names import dates_in
+from returns_orchestration.lake.names import DAYS_AT_ONCE, dates_in
 from returns_orchestration.state.claims import judge
 from returns_orchestration.window import Window
 from returns_orchestration.words import count
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from returns_orchestration.lake import Lake
     from returns_orchestration.state.claims import Claim
-
-DAYS_AT_ONCE: Final = 31
 
 TOLERATED: Final = 1 / 1_000
 """Of all returns, the share that the last poll of an hour may bring: later ones are not seen."""

@@ -1,7 +1,8 @@
 """Returns that have not ended: their age, their state, and which of them are stuck.
 
-Nothing here counts to now. An age counts to the end of the newest complete hour, and a wait to the
-last look: what happened to a parcel after that is not known, so time after it proves nothing.
+Nothing here counts to now. An age counts to the end of the newest hour that can be read, and a wait
+to the last look: what happened to a parcel after that is not known, so time after it proves
+nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.lake.journal import JOURNAL
-from returns_orchestration.lake.names import dates_in
+from returns_orchestration.lake.names import DAYS_AT_ONCE, dates_in
 from returns_orchestration.stages.vocabulary import ENDED
 from returns_orchestration.state.claims import judge
 from returns_orchestration.state.days import sources_of_day
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from returns_orchestration.state.claims import Claim
     from returns_orchestration.state.due import Since
 
-DAYS_AT_ONCE: Final = 31
 BEFORE_COURIER: Final = ("placed", "approved")
 BEFORE_PICKUP: Final = (*BEFORE_COURIER, "courier assigned")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.state.hours import States
+from returns_orchestration.state.hours import READABLE, States
 from returns_orchestration.window import Day
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def newest_complete(lake: Lake, days: Sequence[date], zone: ZoneInfo) -> datetim
         windows = Day(day, tables.UTC_DAYS).windows
         states = States(lake, look_at(lake, windows), zone)
         for window in reversed(windows):
-            if states.of(window).state in {"complete", "empty", "outdated"}:
+            if states.of(window).state in READABLE:
                 return window.end
     return None
 

@@ -102,6 +102,7 @@ SAMPLES: list[Incident] = [
         kinds.DiskNearlyFull, subject="inodes", share=0.88, free=91_000, places=["DAGSTER_HOME"]
     ),
     incident(kinds.HomeTooLarge, bytes=2_100_000_000, limit=1_000_000_000),
+    incident(kinds.ReportNotMade, day="2026-11-08"),
     incident(kinds.ReceiverSilent),
     incident(kinds.ReceiverSilent, subject="storing", problem="database or disk is full"),
     incident(kinds.NoWebhooks, size=4, lost=61),

@@ -46,6 +46,9 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConne
         lake, *((w.start, webhook(returned(w.key, w.start))) for w in windows[:50]),
     )  # fmt: skip
     assert not pipeline(lake, at(900)).run({w.start.date() for w in windows}).failed
+    picked_up = {"clickpost_status_code": 4, "timestamp": wire_time(at(850))}
+    received(lake, (at(851), webhook(returned(windows[0].key, at(0)), **picked_up)), first=100)
+    assert not pipeline(lake, at(900)).run().failed
     api.pipeline(lake).all_time.build()
     there = [t.name for t in tables.TABLES if list(folder.glob(f"{t.name}/**/*.parquet"))]
     opened = duckdb.connect()

@@ -36,6 +36,7 @@ from returns_orchestration.alerts.kinds.machine import (
     ChannelDown,
     DiskNearlyFull,
     HomeTooLarge,
+    ReportNotMade,
 )
 from returns_orchestration.alerts.kinds.returns import (
     CheckFailed,
@@ -85,6 +86,7 @@ __all__ = [
     "PollsLackReturns",
     "Reason",
     "ReceiverSilent",
+    "ReportNotMade",
     "ReturnsRejected",
     "ReturnsVanished",
     "Severity",

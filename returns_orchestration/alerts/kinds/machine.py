@@ -1,7 +1,8 @@
-"""Incidents about the machine: disks, DAGSTER_HOME, and the channels of alerts."""
+"""Incidents about the machine: disks, DAGSTER_HOME, the report, and the channels of alerts."""
 
 from __future__ import annotations
 
+from returns_orchestration.alerts.kinds.hours import HoursMissing, NewestHourTooOld, NothingPolled
 from returns_orchestration.alerts.kinds.kind import Kind, Words
 from returns_orchestration.words import count
 
@@ -44,6 +45,27 @@ class HomeTooLarge(Kind, frozen=True, kw_only=True):
             "in Dagster, check under Automation that `prune_by_day` is on, then run "
             "`returns-orchestration prune`; it gives the room back to the disk.",
             "DAGSTER_HOME is small again",
+            "Nothing has to be done.",
+        )
+
+
+class ReportNotMade(Kind, frozen=True, kw_only=True):
+    """The report of a day is not made, eight hours after the day was over."""
+
+    name = "report not made"
+    usual_severity = "notice"
+    usual_page = "returns_report"
+    inhibited_by = (HoursMissing, NothingPolled, NewestHourTooOld)
+    day: str
+
+    def words(self) -> Words:
+        return Words(
+            f"The report of {self.day} is not made",
+            "The page shows the days before. `open_returns` and `lateness` are made by the same "
+            "run, so they may be old, too; no other table is affected.",
+            "in Dagster, check under Automation that `report_by_day` is on, look at the newest run "
+            "of the job `report`, and materialize its assets.",
+            "The report is made again",
             "Nothing has to be done.",
         )
 
