@@ -38,7 +38,7 @@ from returns_orchestration.receiver.spool import Spool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from returns_orchestration.receiver.spool import Delivery
+    from returns_orchestration.receiver.spool_tables import Delivery
 
 SHARED, SINGLE, APPENDED, NOTHING = (
     "shared commits",

@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.responses import Response
 
 from returns_orchestration.errors import SpoolUnwritable
-from returns_orchestration.receiver.spool import Delivery
+from returns_orchestration.receiver.spool_tables import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.errors import LakeError, SpoolUnwritable
 from returns_orchestration.lake.webhooks import NumbersTaken, ReceiverNote, Webhook, moment
-from returns_orchestration.receiver.spool import Batch
+from returns_orchestration.receiver.spool_tables import Batch
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:

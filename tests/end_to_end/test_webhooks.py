@@ -31,7 +31,8 @@ from returns_orchestration.defs.registry import (
 )
 from returns_orchestration.defs.webhooks import LOOK_EVERY
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.receiver.spool import Delivery, Spool, waiting_in
+from returns_orchestration.receiver.spool import Spool, waiting_in
+from returns_orchestration.receiver.spool_tables import Delivery
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.window import Window
 

@@ -27,7 +27,8 @@ from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.lake.webhooks import path_of
 from returns_orchestration.receiver.app import Counts
 from returns_orchestration.receiver.drain import Drain
-from returns_orchestration.receiver.spool import Delivery, Spool
+from returns_orchestration.receiver.spool import Spool
+from returns_orchestration.receiver.spool_tables import Delivery
 from returns_orchestration.stages.erasure import email, reference
 from returns_orchestration.state.people import find_holdings, whole_span
 from returns_orchestration.window import Window

@@ -20,7 +20,8 @@ from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.receiver import drain as module
 from returns_orchestration.receiver.app import Counts
 from returns_orchestration.receiver.drain import Drain
-from returns_orchestration.receiver.spool import Batch, Delivery, Spool
+from returns_orchestration.receiver.spool import Spool
+from returns_orchestration.receiver.spool_tables import Batch, Delivery
 from returns_orchestration.window import Window
 
 HOUR = Window(datetime(2026, 11, 9, 11, tzinfo=UTC))
@@ -337,7 +338,7 @@ def test_a_spool_that_cannot_store_does_not_listen(
 
     with monkeypatch.context() as patch:
         patch.setattr(spool, "try_again", full)
-        spool.problem = "no space"
+        spool._writer.problem = "no space"
         clock.pass_by(patch, 15)
         drain.listen()
     clock.pass_by(monkeypatch, 30)
@@ -360,7 +361,7 @@ def test_the_note_comes_whatever_fails(
     drain = Drain(spool, lake, Counts())
     fill(spool, HOUR.start)
     monkeypatch.setattr(spool, "note", fail)
-    spool.problem = "no space"
+    spool._writer.problem = "no space"
     drain.drain()
     assert drain.problem
     (note,) = lake.webhooks.notes()
@@ -407,7 +408,7 @@ def test_a_failure_between_two_notes_is_not_listened_to(
 ) -> None:
     drain = Drain(spool, lake, Counts(), clock=clock)
     for fails in (False, False, True, False):
-        spool.failures += fails
+        spool._writer.failures += fails
         drain.listen()
         clock.pass_by(monkeypatch, 15)
     drain.drain(is_last=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from returns_orchestration.errors import SettingsError, SpoolUnwritable
-from returns_orchestration.receiver import spool as module
-from returns_orchestration.receiver.spool import Batch, Delivery, Spool
+from returns_orchestration.receiver import spool_writer
+from returns_orchestration.receiver.spool import Spool
+from returns_orchestration.receiver.spool_tables import Batch, Delivery
 
 CAP = 50_000_000
 
@@ -62,13 +63,13 @@ def test_what_is_put_is_on_the_disk(path: Path, spool: Spool) -> None:
 
 def test_deliveries_that_wait_share_a_commit(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    insert = module._insert
+    insert = spool_writer._insert
 
-    def counted(some: list[module._Waiting], connection: sqlite3.Connection) -> None:
+    def counted(some: list[spool_writer._Waiting], connection: sqlite3.Connection) -> None:
         sizes.append(len(some))
         insert(some, connection)
 
-    monkeypatch.setattr(module, "_insert", counted)
+    monkeypatch.setattr(spool_writer, "_insert", counted)
     put(spool, *(delivery(number) for number in range(2_000)))
     assert sum(sizes) == 2_000
     assert len(sizes) < 200
@@ -139,7 +140,7 @@ def test_a_spool_that_cannot_be_read_is_set_aside(path: Path, damage: str) -> No
 
 
 def test_too_many_that_wait_are_refused(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 0)
+    monkeypatch.setattr(spool_writer, "MOST_WAITING", 0)
     with pytest.raises(SpoolUnwritable, match="deliveries wait to be stored"):
         put(spool, delivery(1))
 
@@ -192,7 +193,7 @@ def test_after_a_failure_deliveries_are_refused_for_a_second(
         spool.call(lambda c: c.execute("nonsense"))
     with pytest.raises(SpoolUnwritable, match="syntax error"):
         put(spool, delivery(1))
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(spool_writer, "RETRY_SECONDS", 0.0)
     assert put(spool, delivery(2)) == [True]
     assert stored(spool) == [delivery(2)]
 
@@ -201,7 +202,7 @@ def test_after_a_failure_deliveries_are_refused_for_a_second(
 def test_a_spool_that_is_deleted_meanwhile_acknowledges_nothing(
     path: Path, spool: Spool, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(spool_writer, "RETRY_SECONDS", 0.0)
     put(spool, delivery(1))
     for file in list(path.parent.glob(f"{path.name}*")):
         if not file.name.endswith(".lock"):
@@ -217,7 +218,7 @@ def test_a_spool_that_is_deleted_meanwhile_acknowledges_nothing(
 def test_the_log_of_a_spool_that_is_replaced_is_set_aside(
     path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(spool_writer, "RETRY_SECONDS", 0.0)
     put(spool, delivery(1))
     path.unlink()
     assert put(spool, delivery(2)) == [False]

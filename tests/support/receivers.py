@@ -17,7 +17,8 @@ from returns_orchestration import tables
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.lake.webhooks import body_of
 from returns_orchestration.receiver.serving import Address, serve
-from returns_orchestration.receiver.spool import Delivery, Spool
+from returns_orchestration.receiver.spool import Spool
+from returns_orchestration.receiver.spool_tables import Delivery
 
 KEY = "key-of-clickpost"
 
