@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from returns_orchestration.settings import Settings
     from returns_orchestration.stages.ownership import Source
-    from returns_orchestration.state.provenance import Place, Provenance, ServedCopy
+    from returns_orchestration.state.provenance import Provenance
+    from returns_orchestration.state.return_rows import Place
+    from returns_orchestration.state.served_copies import ServedCopy
 
 MASK: Final = "***"
 WIDTH: Final = 60

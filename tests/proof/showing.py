@@ -17,7 +17,8 @@ from proof.result import Result
 
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.state import origins, provenance
-from returns_orchestration.state.provenance import Place, Provenance
+from returns_orchestration.state.provenance import Provenance
+from returns_orchestration.state.return_rows import Place
 from returns_orchestration.window import Window
 
 SPAN = Window(HOURS[0]), Window(HOURS[-1])
