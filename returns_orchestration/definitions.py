@@ -40,7 +40,7 @@ from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.flow.webhooks import LACKING_AFTER, WebhookPipeline, WebhookRules
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import load_settings
-from returns_orchestration.settings_source import warnings
+from returns_orchestration.settings.sources import warnings
 from returns_orchestration.stages.typing import RecordReader
 from returns_orchestration.state.open_returns import StuckAfter
 

@@ -31,7 +31,6 @@ ORDER = (
     "words",
     "network",
     "settings",
-    "settings_source",
     "tables",
     "clickpost",
     "lake",
@@ -110,7 +109,7 @@ def test_a_module_has_a_docstring_and_a_descriptive_name(path: Path) -> None:
     assert not NOT_NAMES & set(re.split(r"[_/]", str(path.relative_to(ROOT).with_suffix(""))))
 
 
-SIGNED = ("clickpost", "lake", "receiver", "stages", "state", "flow", "alerts")
+SIGNED = ("settings", "clickpost", "lake", "receiver", "stages", "state", "flow", "alerts")
 """Rooms whose docstring is a contents page."""
 
 

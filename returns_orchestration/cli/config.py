@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from returns_orchestration.env_file import env_file
 from returns_orchestration.settings import Settings, dagster_home, load_settings
-from returns_orchestration.settings_source import sources, warnings
+from returns_orchestration.settings.sources import sources, warnings
 
 
 def config() -> None:

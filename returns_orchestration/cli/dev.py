@@ -15,7 +15,7 @@ from returns_orchestration.cli.config import print_warnings
 from returns_orchestration.cli.services import HOST, PORT, Part, Services
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
-from returns_orchestration.settings_source import sources
+from returns_orchestration.settings.sources import sources
 
 if TYPE_CHECKING:
     from returns_orchestration.settings import Settings

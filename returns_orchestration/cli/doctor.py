@@ -11,7 +11,7 @@ import typer
 from returns_orchestration.cli import demo_lake
 from returns_orchestration.errors import NoConnection, ReturnsError
 from returns_orchestration.settings import dagster_home, load_settings
-from returns_orchestration.settings_source import warnings
+from returns_orchestration.settings.sources import warnings
 from returns_orchestration.window import last_settled
 from returns_orchestration.words import count
 

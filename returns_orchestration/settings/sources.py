@@ -1,6 +1,6 @@
 """Where each setting comes from, and what in them is probably a mistake.
 
-``settings`` reads the values; here they are only compared with what was meant. No value is
+``load_settings`` reads the values; here they are only compared with what was meant. No value is
 repeated: `doctor` and the code location print these warnings.
 """
 
@@ -20,7 +20,8 @@ from returns_orchestration.env_file import (
     project_folder,
     workspace_folder,
 )
-from returns_orchestration.settings import OBJECT_STORES, VARIABLES
+from returns_orchestration.settings import VARIABLES
+from returns_orchestration.settings.lake import OBJECT_STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

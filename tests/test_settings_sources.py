@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from returns_orchestration.settings_source import warnings
+from returns_orchestration.settings.sources import warnings
 
 CANARY = "canary-7f3a"
 
