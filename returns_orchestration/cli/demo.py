@@ -74,7 +74,7 @@ def deliver(settings: Settings, windows: list[Window]) -> None:
     names = pipeline.lake.names()
     # What came to the receiver of `dev` is there.
     for file in demo_lake.received(w for w in windows if not names.hour(w).listened):
-        import_webhooks(pipeline.lake, file)
+        import_webhooks(pipeline.lake, file, start=settings.start, now=pipeline.clock())
     if pipeline.webhooks is not None:
         pipeline.webhooks.run({window.start.date() for window in windows})
     pipeline.all_time.build()

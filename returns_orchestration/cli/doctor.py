@@ -20,26 +20,13 @@ if TYPE_CHECKING:
 
     from returns_orchestration.settings import Settings
 
+SHORT_KEY = 16
+
 
 def doctor() -> None:
     """Check settings, credentials, lake and Dagster's instance, and make one call to the API."""
     settings = load_settings()
-    found = warnings()
-    for warning in found:
-        typer.echo(f"warn  settings: {warning}")
-    if not found:
-        typer.echo("ok    settings: every variable is known and valid")
-    is_here = urlsplit(settings.base_url).hostname in {"127.0.0.1", "::1", "localhost"}
-    if is_here and not demo_lake.is_used():
-        typer.echo(
-            f"warn  settings: CLICKPOST_BASE_URL is this machine and not ClickPost. What it serves "
-            f"is kept in {settings.lake}"
-        )
-    if not (settings.alert_urls or settings.heartbeat_url or demo_lake.is_used()):
-        typer.echo(
-            "warn  alerts: no channel (RETURNS_ALERT_URLS) and no heartbeat (RETURNS_HEARTBEAT_URL)"
-            " is set, so faults are shown in Dagster's UI and log only"
-        )
+    _look_at_settings(settings)
     typer.echo(f"ok    calls: {_calls(settings)}")
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("lake", _lake),
@@ -65,6 +52,31 @@ def doctor() -> None:
                 break
     if failed:
         raise typer.Exit(1)
+
+
+def _look_at_settings(settings: Settings) -> None:
+    """Whether every variable is known, and what may not be meant."""
+    found = warnings()
+    for warning in found:
+        typer.echo(f"warn  settings: {warning}")
+    if not found:
+        typer.echo("ok    settings: every variable is known and valid")
+    is_here = urlsplit(settings.base_url).hostname in {"127.0.0.1", "::1", "localhost"}
+    if is_here and not demo_lake.is_used():
+        typer.echo(
+            f"warn  settings: CLICKPOST_BASE_URL is this machine and not ClickPost. What it serves "
+            f"is kept in {settings.lake}"
+        )
+    if not (settings.alert_urls or settings.heartbeat_url or demo_lake.is_used()):
+        typer.echo(
+            "warn  alerts: no channel (RETURNS_ALERT_URLS) and no heartbeat (RETURNS_HEARTBEAT_URL)"
+            " is set, so faults are shown in Dagster's UI and log only"
+        )
+    if any(len(key.get_secret_value()) < SHORT_KEY for key in settings.webhook_keys):
+        typer.echo(
+            f"warn  webhooks: a key of RETURNS_WEBHOOK_KEYS has less than {SHORT_KEY} characters. "
+            "Whoever guesses it can send webhooks: choose a long random text"
+        )
 
 
 def _calls(settings: Settings) -> str:

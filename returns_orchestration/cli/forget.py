@@ -79,7 +79,8 @@ def forget(
     if given and not dry_run and pipeline.lake.receipts.open():
         typer.echo("An earlier `forget` was cut off: it is finished first.")
         forgetter.carry_out()
-    is_amiss = _ask_for(pipeline, given, dry_run=dry_run) if given else False
+    spool = settings.spool
+    is_amiss = _ask_for(pipeline, given, spool, dry_run=dry_run) if given else False
     if dry_run:
         raise typer.Exit(1 if is_amiss else 0)
     is_empty = empty_spool(settings, pipeline.lake)
@@ -118,17 +119,20 @@ def empty_spool(settings: Settings, lake: Lake) -> bool:
     return not left
 
 
-def _ask_for(pipeline: HourPipeline, given: Sequence[_Given], *, dry_run: bool) -> bool:
+def _ask_for(
+    pipeline: HourPipeline, given: Sequence[_Given], spool: Path, *, dry_run: bool
+) -> bool:
     """Say what is held of ``given`` and put the receipt; whether something is amiss.
 
     That is a value that no record holds or held, or a file that cannot be read.
     """
+    from returns_orchestration.receiver.spool import bodies_in  # noqa: PLC0415
     from returns_orchestration.stages import erasure  # noqa: PLC0415
     from returns_orchestration.state.people import find_holdings, whole_span  # noqa: PLC0415
 
     lake = pipeline.lake
     people = {one.person for one in given}
-    found = find_holdings(lake, pipeline.reader, people, whole_span(lake))
+    found = find_holdings(lake, pipeline.reader, people, whole_span(lake), bodies_in(spool))
     receipts = lake.receipts.all()
     seen: set[str] = set().union(*(held.people for held in found.records), found.people)
     known = {person for person in people for one in receipts if _has(one, person)}
@@ -206,6 +210,8 @@ def _held(found: Holdings, absent: Iterable[_Given]) -> Iterator[str]:
         yield f"{count(rejected, 'record')} of these cannot be used."
     if webhooks:
         yield f"Found in {count(webhooks, 'webhook')}."
+    if found.waiting:
+        yield f"Found in {count(found.waiting, 'webhook')} in the receiver's spool."
     if found.quarantined:
         yield f"Found in {count(len(found.quarantined), 'quarantined file')}."
     yield from (f"No record holds the value in {one.place}." for one in absent)

@@ -28,16 +28,16 @@ def receive(
     """Receive webhooks until SIGTERM: each is stored durably before it is answered with 200.
 
     Listens at RETURNS_WEBHOOK_LISTEN, accepts the keys in RETURNS_WEBHOOK_KEYS, and brings what it
-    received into the lake once a minute. With --check it sends one marked test to URL, the address
-    that ClickPost is given, and names the hop that loses the key; exits 1 where the test is not
-    accepted.
+    received into the lake once a minute. With --check it sends a marked test with each key to URL,
+    the address that ClickPost is given, and names the hop that loses the key; exits 1 where a test
+    is not accepted.
     """
     settings = load_settings()
     keys = _keys(settings)
     if check:
         from returns_orchestration.cli.receive_check import check_the_way  # noqa: PLC0415
 
-        raise typer.Exit(0 if check_the_way(settings, check, keys[0]) else 1)
+        raise typer.Exit(0 if check_the_way(settings, check, keys) else 1)
     from returns_orchestration.flow.webhooks import blanking_as_received  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
     from returns_orchestration.receiver.serving import Address, serve  # noqa: PLC0415

@@ -19,8 +19,11 @@ from returns_orchestration.errors import SettingsError
 from returns_orchestration.lake.webhooks import CHECK
 from returns_orchestration.network import proxy_for, trusted_certificates
 from returns_orchestration.receiver.app import ANSWERED_BY, HEALTH, TOKEN
+from returns_orchestration.words import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from returns_orchestration.settings import Settings
 
 SECONDS = 15.0
@@ -39,44 +42,58 @@ class Answer(NamedTuple):
         return self.is_ours and self.status == 200
 
 
-def check_the_way(settings: Settings, url: str, key: str) -> bool:
-    """Send the test, say what came of it, and whether the way is good. Raises SettingsError."""
+def check_the_way(settings: Settings, url: str, keys: Sequence[str]) -> bool:
+    """Send the test with each key, say what came of it, and whether the way is good.
+
+    Raises SettingsError.
+    """
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise SettingsError(
             f"--check {url!r} is no address.",
             next_step="Give the address that ClickPost has, such as https://hooks.example/clickpost.",
         )
     typer.echo(_receiver_here(settings))
-    has_token = TOKEN in urlsplit(url).path
-    ways = {"path": (url, {})} if has_token else _ways(url, key)
-    for way, (address, headers) in ways.items():
-        try:
-            answer = _post(address, headers)
-        except httpx.HTTPError as error:
-            typer.echo(f"{url} cannot be reached: {type(error).__name__}.")
-            return False
-        if answer.is_accepted:
-            typer.echo(ACCEPTED["header" if has_token else way])
-            return way == "header" or has_token
-        if answer.is_ours and answer.status == 404 and (way == "header" or has_token):
-            typer.echo(
-                "The receiver answers, but not at this path: it takes webhooks at "
-                f"{settings.webhook_path}. Correct the address or the proxy."
-            )
-            return False
-        if not (answer.is_ours and answer.status in REFUSED):
-            typer.echo(_fault(answer))
-            return False
-    typer.echo(
-        "The receiver answered, and no key was accepted. It has other keys than "
-        "RETURNS_WEBHOOK_KEYS here, or a proxy replaces them."
-    )
-    return False
+    tried = [[("token", url, {})]] if TOKEN in urlsplit(url).path else [_ways(url, k) for k in keys]
+    accepted: dict[int, str] = {}
+    for number, ways in enumerate(tried, 1):
+        for way, address, headers in ways:
+            try:
+                answer = _post(address, headers)
+            except httpx.HTTPError as error:
+                typer.echo(f"{url} cannot be reached: {type(error).__name__}.")
+                return False
+            if answer.is_accepted:
+                accepted[number] = way
+                break
+            if answer.is_ours and answer.status == 404 and way in {"header", "token"}:
+                typer.echo(
+                    "The receiver answers, but not at this path: it takes webhooks at "
+                    f"{settings.webhook_path}. Correct the address or the proxy."
+                )
+                return False
+            if not (answer.is_ours and answer.status in REFUSED):
+                typer.echo(_fault(answer))
+                return False
+    if not accepted:
+        typer.echo(
+            "The receiver answered, and no key was accepted. It has other keys than "
+            "RETURNS_WEBHOOK_KEYS here, or a proxy replaces them."
+        )
+        return False
+    typer.echo(ACCEPTED[next(iter(accepted.values()))])
+    refused = [number for number in range(1, len(tried) + 1) if number not in accepted]
+    if refused:
+        typer.echo(
+            f"Of the {len(tried)} keys of RETURNS_WEBHOOK_KEYS the receiver did not take number "
+            f"{listed(map(str, refused))}: it was started with others. Restart it, and check again."
+        )
+    return not refused and set(accepted.values()) <= {"header", "token"}
 
 
 REFUSED = frozenset({401, 404, 429})
 ACCEPTED = {
     "header": "OK: the test was stored.",
+    "token": "OK: the test was stored.",
     "authorization": "The header `webhook_key` does not arrive, and Authorization does: a proxy "
     f"drops it; {NGINX}. Or let ClickPost send the key as Authorization.",
     "path": "Neither `webhook_key` nor Authorization arrives, and the key in the path does. "
@@ -84,12 +101,13 @@ ACCEPTED = {
 }
 
 
-def _ways(url: str, key: str) -> dict[str, tuple[str, dict[str, str]]]:
-    return {
-        "header": (url, {"webhook_key": key}),
-        "authorization": (url, {"Authorization": key}),
-        "path": (f"{url.rstrip('/')}{TOKEN}{quote(key, safe='')}", {}),
-    }
+def _ways(url: str, key: str) -> list[tuple[str, str, dict[str, str]]]:
+    """The ways to send a key, each with its address and headers."""
+    return [
+        ("header", url, {"webhook_key": key}),
+        ("authorization", url, {"Authorization": key}),
+        ("path", f"{url.rstrip('/')}{TOKEN}{quote(key, safe='')}", {}),
+    ]
 
 
 def _fault(answer: Answer) -> str:

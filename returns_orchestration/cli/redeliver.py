@@ -34,8 +34,10 @@ def redeliver(
 
     Each body is the payload as a poll served it, with personal data, the key of
     RETURNS_REDELIVER_KEY in the header `webhook_key`, and the header X-Returns-Redelivered. Oldest
-    first, five a second. It stops after ten refusals. A return that was sent twice without an
-    answer is uncertain: it is listed and not sent again.
+    first, five a second, and last those that were refused before. It stops after ten refusals in a
+    row. A return that was sent twice without an answer is uncertain: it is listed and not sent
+    again. The payload is that of the first poll: where the return had moved on by then, it shows
+    the later state.
 
     Exits 1 if a webhook is still not delivered, or uncertain.
     """
@@ -56,7 +58,7 @@ def redeliver(
             typer.echo(line)
         raise typer.Exit(int(found.keys() - {DONE} != set()))
     lake.check_writable()
-    outcome = many.send(many.lost(windows))
+    outcome = many.send(windows)
     for line in _ending(outcome, place):
         typer.echo(line)
     not_sent = sum(number for why, number in found.items() if why not in {"", DONE})
@@ -86,8 +88,8 @@ def _target(settings: Settings, given: str | None) -> Target:
 
 def _summary(found: Counter[str], place: str) -> str:
     sent = found[""]
-    others = [f"{number:,} {why}" for why, number in sorted(found.items()) if why]
-    more = f" Others: {'; '.join(others)}." if others else ""
+    others = [f"{why}: {number:,}" for why, number in sorted(found.items()) if why]
+    more = f" Not sent ({'; '.join(others)})." if others else ""
     return f"{count(found.total(), 'webhook')} lost; {sent:,} to be sent to {place}.{more}"
 
 
@@ -100,8 +102,10 @@ def _listed(lost: Iterator[Lost]) -> Iterator[str]:
 def _ending(outcome: Outcome, place: str) -> Iterator[str]:
     yield (
         f"Sent {count(outcome.accepted, 'webhook')} to {place}, which took them; "
-        f"{outcome.refused:,} refused."
+        f"{len(outcome.refused):,} refused."
     )
+    for (window, reference), status in outcome.refused.items():
+        yield f"refused     {window.text}  {printable(reference)}: {status}"
     for one in outcome.uncertain:
         yield (
             f"uncertain   {one.window.text}  {printable(one.reference)}: sent twice without an "

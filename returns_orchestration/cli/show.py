@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -81,6 +82,9 @@ def show(  # noqa: PLR0913, PLR0917 - its options
     lake = Lake(open_store(settings.lake))
     zone = settings.report_time_zone
     found = provenance.find(lake, RecordReader(settings.time_zone), reference, span, zone)
+    settled = last_settled(datetime.now(UTC), settings.settle)
+    # Hours that nobody asked for yet lack no poll.
+    found = replace(found, missing=[window for window in found.missing if window <= settled])
     if as_json:
         typer.echo(json.dumps(_plain(found, raw=raw), indent=1))
     else:
@@ -91,15 +95,18 @@ def show(  # noqa: PLR0913, PLR0917 - its options
 
 
 def _span(settings: Settings, from_: str | None, to: str | None) -> tuple[Window, Window]:
-    """The first and the last hour of the search. Raises SettingsError where there is none."""
-    newest = last_settled(datetime.now(UTC), settings.settle)
+    """The first and the last hour of the search. Raises SettingsError where there is none.
+
+    Webhooks bring returns of the hour that is not over.
+    """
+    newest = Window.of(datetime.now(UTC))
     first = Window(read_hour(from_)) if from_ else Window(settings.start)
     first = max(first, Window(settings.start))
     last = min(newest, Window(read_hour(to)).previous) if to else newest
     if last < first:
         raise SettingsError(
             f"There is no hour to search from {first.text} to {last.next.text}.",
-            next_step="Hours are from RETURNS_START to the newest that has settled.",
+            next_step="Hours are from RETURNS_START to the present one.",
         )
     return first, last
 
@@ -112,9 +119,8 @@ def _lines(
 ) -> Iterator[str]:
     reference = printable(found.reference)
     if not found.is_known:
-        yield (
-            f"No kept poll of the hours {span[0].text} to {span[1].next.text} served {reference}."
-        )
+        hours = f"{span[0].text} to {span[1].next.text}"
+        yield f"No poll or webhook of the hours {hours} has {reference}."
         yield from _unseen(found)
         return
     yield f"Return {reference}"
@@ -233,7 +239,10 @@ def _unseen(found: Provenance) -> Iterator[str]:
         yield f"Poll {number} of {window.text} was found damaged and quarantined."
     yield from (f"Not read: {error}" for error in found.unread)
     if not (found.missing or found.waived or found.quarantined or found.unread):
-        yield "No hour of these is missing. A reference must be given exactly as it is served."
+        yield (
+            "No hour of these is missing; the newest may not be polled yet. A reference must be "
+            "given exactly as it is served."
+        )
 
 
 def _source(source: Source) -> str:

@@ -32,6 +32,7 @@ def show_people(
     whatever RETURNS_START is by now.
     """
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.receiver.spool import bodies_in  # noqa: PLC0415
     from returns_orchestration.stages import erasure  # noqa: PLC0415
     from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
     from returns_orchestration.state.people import find_holdings, whole_span  # noqa: PLC0415
@@ -51,13 +52,14 @@ def show_people(
         max(first, Window(read_hour(begin))) if begin else first,
         min(last, Window(read_hour(end)).previous) if end else last,
     )
-    found = find_holdings(lake, RecordReader(settings.time_zone), [person], span)
+    reader = RecordReader(settings.time_zone)
+    found = find_holdings(lake, reader, [person], span, bodies_in(settings.spool))
     if as_json:
         typer.echo(json.dumps(_plain_holdings(found), indent=1))
     else:
         for line in _holdings(found, span):
             typer.echo(line)
-    if found.unread or not (found.records or found.quarantined):
+    if found.unread or not (found.records or found.quarantined or found.waiting):
         raise typer.Exit(1)
 
 
@@ -87,6 +89,9 @@ def _holdings(found: Holdings, span: tuple[Window, Window]) -> Iterator[str]:
     if rejected:
         hour = ", ".join(sorted({held.window.text for held in rejected}))
         yield f"{count(len(rejected), 'record')} in rejected_returns, hours {hour}"
+    if found.waiting:
+        hold = be(found.waiting, "holds", "hold")
+        yield f"{count(found.waiting, 'webhook')} {hold} it, in the receiver's spool"
     if webhooks:
         hour = ", ".join(sorted({held.window.text for held in webhooks}))
         hold = be(len(webhooks), "holds", "hold")
@@ -109,6 +114,7 @@ def _plain_holdings(found: Holdings) -> dict[str, Any]:
             }
             for held in found.records
         ],
+        "in_spool": found.waiting,
         "quarantined": found.quarantined,
         "unread": found.unread,
     }

@@ -13,11 +13,13 @@ from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import HOUR, Window, windows_between
-from returns_orchestration.words import count
+from returns_orchestration.words import count, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from returns_orchestration.flow.imports import Imported
+    from returns_orchestration.flow.webhooks import WebhookRun
     from returns_orchestration.settings import Settings
 
 HOURS_BY_DEFAULT = 24
@@ -88,7 +90,10 @@ def webhooks(
 
 
 def rows_of(settings: Settings, from_: str | None, to: str | None) -> list[dict[str, Any]]:
-    """An object for each hour that has a row."""
+    """An object for each hour in which webhooks came, or of which they were compared with polls.
+
+    What was not compared is None.
+    """
     from returns_orchestration import tables  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
@@ -99,20 +104,22 @@ def rows_of(settings: Settings, from_: str | None, to: str | None) -> list[dict[
         start, end = chosen_span(from_, to)
     lake = Lake(open_store(settings.lake))
     names, found = lake.names(), list[dict[str, Any]]()
+    compared = tables.WEBHOOK_DELIVERY_HOURLY.schema.names()
     windows = list(windows_between(start, end))
     names.load_hours(windows)
     for window in windows:
         frame = lake.read(tables.WEBHOOK_DELIVERY_HOURLY, window, names)
         received = sum(entry.rows for entry in names.hour(window).received)
-        if frame is not None:
-            row = frame.drop("hour_start").row(0, named=True)
+        row = dict.fromkeys(compared) if frame is None else frame.row(0, named=True)
+        if frame is not None or received:
+            del row["hour_start"]
             found.append({"hour": window.text, "received": received} | row)
     return found
 
 
 def _lines(rows: list[dict[str, Any]]) -> Iterable[str]:
     if not rows:
-        yield "No webhooks were compared with polls in this time."
+        yield "No webhook came in this time, and none were compared with polls."
         return
     yield "  ".join(f"{title:<{width}}" for title, width in COLUMNS).rstrip()
     for row in rows:
@@ -127,8 +134,9 @@ def _lines(rows: list[dict[str, Any]]) -> Iterable[str]:
 
 def summary(rows: list[dict[str, Any]]) -> str:
     """How many were lost, and the rate of delivery."""
-    lost, lacking = (sum(row[name] for row in rows) for name in ("poll_only", "webhook_only"))
-    both = sum(row["both"] for row in rows)
+    both, lost, lacking = (
+        sum(row[name] or 0 for row in rows) for name in ("both", "poll_only", "webhook_only")
+    )
     rate = (
         f"{both / (both + lost):.1%} of webhooks were delivered" if both + lost else "no rate yet"
     )
@@ -154,13 +162,33 @@ def _import(settings: Settings, file: str | None) -> None:
         raise TypeError
     lake.check_writable()
     blank = blanking_as_received(lake, many.reader, settings.keep_raw)
-    hours = import_webhooks(lake, Path(file), blank)
-    done = many.run({hour.start.date() for hour in hours})
+    found = import_webhooks(
+        lake, Path(file), start=settings.start, now=pipeline.clock(), blank=blank
+    )
+    done = many.run({hour.start.date() for hour in found.hours})
     typer.echo(
-        f"Imported {count(sum(hours.values()), 'delivery')} of {count(len(hours), 'hour')}; "
+        f"Imported {count(found.hours.total(), 'delivery')} of {count(len(found.hours), 'hour')}; "
         f"{count(len(done.matched), 'hour')} compared with polls."
     )
-    for error in done.failed.values():
-        typer.echo(f"failed      {error}")
+    for line in _about(found, done):
+        typer.echo(line)
     if done.failed:
         raise typer.Exit(1)
+
+
+def _about(found: Imported, done: WebhookRun) -> Iterator[str]:
+    """What follows from an import, and what is left to do."""
+    if found.span:
+        first, last = map(utc, found.span)
+        yield (
+            f"From {first} to {last} UTC the file counts as a receiver: a return of that time "
+            "whose webhook it lacks was lost."
+        )
+    unusable = sum(
+        done.received[hour].facts["rejected"] for hour in found.hours.keys() & done.received
+    )
+    if unusable:
+        yield f"{count(unusable, 'delivery')} of these hours cannot be used: see rejected_webhooks."
+    if found.is_cut_off:
+        yield "The last line is not whole yet, and was left out: import the file again later."
+    yield from (f"failed      {error}" for error in done.failed.values())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httpx
@@ -27,7 +28,7 @@ from returns_orchestration.stages.matches import POLL_ONLY
 from returns_orchestration.stages.typing import decode, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.stages.typing import RecordReader
@@ -37,6 +38,8 @@ A_SECOND: Final = 5
 """Deliveries a second: what a small system takes beside its own work."""
 
 MOST_REFUSALS: Final = 10
+"""Refusals in a row after which a call stops: the target is unwell, or takes none of these."""
+
 MOST_UNANSWERED: Final = 2
 SECONDS: Final = 30.0
 """How long one delivery may take."""
@@ -74,16 +77,25 @@ class Lost:
     sent: Sent
     why_not: str = ""
 
+    @property
+    def name(self) -> tuple[Window, str]:
+        """What tells it from all others."""
+        return self.window, self.reference
+
 
 @dataclass(slots=True)
 class Outcome:
-    """The end of a call: how many were ``accepted`` and ``refused``.
+    """The end of a call: how many were ``accepted``, and which ``refused``, with which status.
 
     ``uncertain`` may have arrived; ``left`` were not sent, as the call stopped, and ``why``.
     """
 
     accepted: int = 0
-    refused: int = 0
+    refused: dict[tuple[Window, str], int] = field(default_factory=dict)
+    in_a_row: int = 0
+    """Refusals since the last that was accepted."""
+    not_taken: set[tuple[Window, str]] = field(default_factory=set)
+    """Those that were refused in this call, or could not be sent."""
     uncertain: list[Lost] = field(default_factory=list)
     left: int = 0
     why: str = ""
@@ -142,12 +154,21 @@ class Redeliverer:
                     found.setdefault(reference, served.records[position])
         return found
 
-    def send(self, lost: Iterable[Lost]) -> Outcome:
-        """Send those that are to be sent, and note each attempt. Raises LakeError."""
+    def send(self, windows: Sequence[Window]) -> Outcome:
+        """Send those of ``windows`` that are to be sent, and note each attempt. Raises LakeError.
+
+        Those that were refused before come last, so that they keep no other from being sent.
+        """
         outcome = Outcome()
+        first = (one for one in self.lost(windows) if one.why_not or not one.sent.was_refused)
+        again = (
+            one
+            for one in self.lost(windows)
+            if not one.why_not and one.sent.was_refused and one.name not in outcome.not_taken
+        )
         transport = httpx.HTTPTransport(trusted_certificates(), proxy=proxy_for(self._target.url))
         with httpx.Client(timeout=SECONDS, transport=transport) as client:
-            for one in lost:
+            for one in chain(first, again):
                 if one.why_not:
                     outcome.uncertain += [one] if one.why_not == UNCERTAIN else []
                 elif outcome.why:
@@ -174,6 +195,7 @@ class Redeliverer:
                 # Nothing was sent, so nothing is uncertain.
                 self._lake.redelivered.note(lost.window, name, attempt, "refused")
                 outcome.left += 1
+                outcome.not_taken.add(lost.name)
                 outcome.why = f"it cannot be reached: {type(error).__name__}"
                 return
             except httpx.HTTPError:
@@ -182,11 +204,16 @@ class Redeliverer:
             if answer.is_success:
                 self._lake.redelivered.note(lost.window, name, attempt, "done")
                 outcome.accepted += 1
+                outcome.in_a_row = 0
                 return
             self._lake.redelivered.note(lost.window, name, attempt, "refused")
-            outcome.refused += 1
-            if outcome.refused == MOST_REFUSALS:
-                outcome.why = f"{MOST_REFUSALS} were refused, the last with {answer.status_code}"
+            outcome.refused[lost.name] = answer.status_code
+            outcome.not_taken.add(lost.name)
+            outcome.in_a_row += 1
+            if outcome.in_a_row == MOST_REFUSALS:
+                outcome.why = (
+                    f"{MOST_REFUSALS} were refused in a row, the last with {answer.status_code}"
+                )
             return
         outcome.uncertain.append(lost)
         outcome.why = "two attempts had no answer"

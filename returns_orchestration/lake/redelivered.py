@@ -28,11 +28,15 @@ Kind = Literal["begun", "refused", "done"]
 
 
 class Sent(NamedTuple):
-    """How often a return was sent, how many of these had no answer, and whether one was taken."""
+    """How often a return was sent, how many of these had no answer, and whether one was taken.
+
+    ``was_refused``: an attempt was answered with another status than success, or reached nobody.
+    """
 
     attempts: int = 0
     unanswered: int = 0
     is_done: bool = False
+    was_refused: bool = False
 
 
 class Redelivered:
@@ -68,4 +72,4 @@ def _sent(kinds: dict[str, set[str]]) -> Sent:
     begun, refused = kinds.get("begun", set()), kinds.get("refused", set())
     done = kinds.get("done", set())
     attempts = max(map(int, begun | refused | done), default=0)
-    return Sent(attempts, len(begun - refused - done), bool(done))
+    return Sent(attempts, len(begun - refused - done), bool(done), bool(refused))

@@ -324,7 +324,7 @@ def body_of(text: str, encoding: str | None) -> bytes:
 
 
 def _frame(instance: str, deliveries: Sequence[Webhook]) -> pl.DataFrame:
-    bodies = [_text(delivery.body) for delivery in deliveries]
+    bodies = [as_text(delivery.body) for delivery in deliveries]
     return tables.RAW_WEBHOOKS.frame(
         {
             "received_at": [delivery.received_at for delivery in deliveries],
@@ -338,7 +338,8 @@ def _frame(instance: str, deliveries: Sequence[Webhook]) -> pl.DataFrame:
     )
 
 
-def _text(body: bytes) -> tuple[str, str | None]:
+def as_text(body: bytes) -> tuple[str, str | None]:
+    """A body as the table has it: its text, and its encoding where that is not UTF-8."""
     try:
         return body.decode(), None
     except UnicodeDecodeError:

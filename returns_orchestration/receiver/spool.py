@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
     from asyncio import AbstractEventLoop
     from asyncio import Future as LoopFuture
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LOOKED_AT: Final = 20_000
@@ -27,6 +27,9 @@ LOOKED_AT: Final = 20_000
 
 DELETED_AT_ONCE: Final = 500
 """Rows removed in one transaction, so that deliveries wait no longer than a few milliseconds."""
+
+READ_AT_ONCE: Final = 50
+"""Bodies that a search of the spool holds at once."""
 
 FREED_AT_ONCE: Final = 2_500
 """Pages of 4 kB that are given back to the disk at once, for the same reason."""
@@ -195,6 +198,19 @@ def waiting_in(path: Path, before: int) -> int:
     """
     query = "SELECT count(*) FROM deliveries WHERE received_at < ?"
     return int(SpoolFile(path).read(query, before)[0][0])
+
+
+def bodies_in(path: Path) -> Iterator[bytes]:
+    """The bodies in a spool that another process may have; none where there is no spool.
+
+    Raises SpoolUnwritable where it cannot be read.
+    """
+    if not path.is_file():
+        return
+    last, query = 0, "SELECT id, body FROM deliveries WHERE id > ? ORDER BY id LIMIT ?"
+    while rows := SpoolFile(path).read(query, last, READ_AT_ONCE):
+        last = rows[-1][0]
+        yield from (body for _, body in rows)
 
 
 def _delete(some: tuple[int, int], connection: sqlite3.Connection) -> None:

@@ -91,12 +91,17 @@ _MINUS_ZERO: Final = re.compile(rf'"{tables.REFERENCE.key}"\s*:\s*-0\s*[,}}]')
 """A reference that the fast decoder takes for 0."""
 
 _BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+BYTE_ORDER_MARK: Final = "\ufeff"
 DEEPEST: Final = 100
 """Levels of nested lists and objects that are read; known records have five."""
 
 
 def decode(record: str) -> object:
-    """The content of the JSON text; None where it cannot be decoded at all."""
+    """The content of the JSON text; None where it cannot be decoded at all.
+
+    A byte order mark before it is passed over, as in a reply.
+    """
+    record = record.removeprefix(BYTE_ORDER_MARK)
     try:
         if _MINUS_ZERO.search(record) is None:
             return _DECODER.decode(record)

@@ -49,6 +49,9 @@ GUESSED: Final = "reference"
 OLDEST, NEWEST = timedelta(days=400), timedelta(days=1)
 """How far from its receipt a request may be, for these digits to be a time."""
 
+AHEAD: Final = timedelta(hours=14)
+"""How far ahead of its receipt a request may seem to be, as its time is read in another zone."""
+
 _FIELDS: Final = {column.name: at for at, column in enumerate(RETURN_FIELDS)}
 _QUALITY: Final = {
     "webhook_clickpost_status_code": "clickpost_status_code",
@@ -181,7 +184,7 @@ def read_body(  # noqa: PLR0911 - a case each
     is_placed = code == PLACED_CODE or (code is None and event == PLACED_EVENT)
     requested = _requested_at(reader, places, typed, reference, received_at, is_placed=is_placed)
     if requested is None:
-        return Refused("no readable time of the request", reference)
+        return Refused("no usable time of the request", reference)
     quality = {_QUALITY[name] for name in typed.quality | flagged if name in _QUALITY}
     return Event(
         reference=reference,
@@ -294,12 +297,14 @@ def _requested_at(  # noqa: PLR0913 - the places that it is read from
     *,
     is_placed: bool,
 ) -> tuple[datetime, str] | None:
+    # By the end of its hour, so that deliveries of one event in one hour give the same.
+    latest = Window.of(received_at).end + AHEAD
     for place in places:
         at, _ = reader.moment(place.get("request_placed_time"))
-        if at is not None:
+        if at is not None and at <= latest:
             return at, "request_placed_time"
     event_at = typed.values[_FIELDS["webhook_at"]]
-    if is_placed and isinstance(event_at, datetime):
+    if is_placed and isinstance(event_at, datetime) and event_at <= latest:
         return event_at, "timestamp"
     digits = reference[-SECOND_DIGITS:]
     if len(digits) == SECOND_DIGITS and digits.isascii() and digits.isdigit():
@@ -308,9 +313,6 @@ def _requested_at(  # noqa: PLR0913 - the places that it is read from
             return at, GUESSED
     return None
 
-
-AHEAD: Final = timedelta(hours=14)
-"""How far ahead of its receipt a request may seem to be, as its time is read in another zone."""
 
 Place = tuple["datetime", str, "datetime", str, int]
 """As of when it speaks, body, time of receipt, instance and number of a delivery."""
@@ -383,8 +385,8 @@ def _placed(groups: dict[str, _Group]) -> dict[Window, Placed]:
     for group in groups.values():
         if group.copy is None:
             continue
-        (as_of, body, received_at, instance, number), event = group.copy
-        if not event.is_placed or event.requested_at > received_at + AHEAD:
+        (as_of, body, _, instance, number), event = group.copy
+        if not event.is_placed:
             continue
         of_hour = found.setdefault(Window.of(event.requested_at), Placed(as_of))
         of_hour.newest = max(of_hour.newest, as_of)

@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration import tables
-from returns_orchestration.errors import LakeDamaged
+from returns_orchestration.errors import LakeDamaged, SpoolUnwritable
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.lake.quarantine import files_in_quarantine
+from returns_orchestration.lake.webhooks import as_text
 from returns_orchestration.stages.erasure import Shown
 from returns_orchestration.stages.webhooks import BodyReader, text_of
 from returns_orchestration.window import Window, windows_between
@@ -60,19 +61,28 @@ class Held:
 class Holdings:
     """The records found, quarantined files that hold some, and files that could not be read.
 
-    ``people`` are those of the wanted ones that the quarantined files show.
+    ``waiting`` counts webhooks that hold some and wait in the receiver's spool. ``people`` are
+    those of the wanted ones that these webhooks and the quarantined files show.
     """
 
     records: list[Held] = field(default_factory=list)
     quarantined: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     people: set[str] = field(default_factory=set)
+    waiting: int = 0
 
 
 def find_holdings(
-    lake: Lake, reader: RecordReader, people: Collection[str], span: tuple[Window, Window]
+    lake: Lake,
+    reader: RecordReader,
+    people: Collection[str],
+    span: tuple[Window, Window],
+    spool: Iterable[bytes] = (),
 ) -> Holdings:
-    """All that is held of ``people``, as ``erasure.email`` and others give them, in ``span``."""
+    """All that is held of ``people``, as ``erasure.email`` and others give them, in ``span``.
+
+    ``spool`` are the bodies that the receiver has yet to bring into the lake.
+    """
     wanted = frozenset(people)
     found = Holdings()
     first, last = span
@@ -97,7 +107,20 @@ def find_holdings(
         elif shown := _shown(_texts(frame, column), heads, wanted):
             found.quarantined.append(file.place)
             found.people |= shown
+    _look_into_spool(found, spool, BodyReader(reader), wanted)
     return found
+
+
+def _look_into_spool(
+    found: Holdings, spool: Iterable[bytes], heads: BodyReader, wanted: frozenset[str]
+) -> None:
+    try:
+        for body in spool:
+            if people := Shown.of(text_of(*as_text(body)), heads).shows(wanted):
+                found.waiting += 1
+                found.people |= people
+    except SpoolUnwritable as error:
+        found.unread.append(error.cause)
 
 
 def whole_span(lake: Lake) -> tuple[Window, Window]:

@@ -159,6 +159,10 @@ def test_doctor_shows_what_works_and_what_fails(new_world: Callable[..., World])
         ("RETURNS_HEARTBEAT_URL", "http://x"),
     ):
         assert "warn  alerts" not in new_world({name: url}).run("doctor").stdout
+    assert "warn  webhooks" not in well.stdout
+    short = new_world({"RETURNS_WEBHOOK_KEYS": f"{'k' * 16},secret"}).run("doctor").stdout
+    assert "warn  webhooks: a key of RETURNS_WEBHOOK_KEYS has less than 16 characters" in short
+    assert "secret" not in short
     ill = new_world({"CLICKPOST_KEY": "wrong"}).run("doctor")
     assert ill.returncode == 1
     assert "FAIL  API" in ill.stdout

@@ -97,6 +97,16 @@ def test_a_receiver_with_other_keys_is_named(tmp_path: Path) -> None:
     assert "The receiver answered, and no key was accepted." in said
 
 
+def test_each_key_is_tried_and_one_that_the_receiver_lacks_is_named(tmp_path: Path) -> None:
+    with listening(tmp_path) as receiver:
+        keys = {"RETURNS_WEBHOOK_KEYS": f"not-there-yet,{KEY}"}
+        code, said = check(receiver.url, tmp_path, address(receiver), **keys)
+    assert code == 1
+    assert "OK: the test was stored." in said
+    assert "the receiver did not take number 1: it was started with others. Restart it" in said
+    assert "not-there-yet" not in said
+
+
 def test_another_path_is_told_from_another_key(tmp_path: Path) -> None:
     with listening(tmp_path) as receiver:
         code, said = check(f"{receiver.url}s", tmp_path, address(receiver))

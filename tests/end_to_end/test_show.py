@@ -108,7 +108,8 @@ def test_an_unknown_return_names_the_hours_that_are_missing(
 
     assert done.returncode == 1
     assert (
-        "No kept poll of the hours 2026-11-09T10:00 to 2026-11-09T13:00 served R-2." in done.stdout
+        "No poll or webhook of the hours 2026-11-09T10:00 to 2026-11-09T13:00 has R-2."
+        in done.stdout
     )
     assert "2 hours are missing" in done.stdout
     assert "2026-11-09T10:00 to 2026-11-09T11:00" in done.stdout

@@ -274,6 +274,8 @@ def test_webhooks_lists_hours_and_exits_1_for_a_loss(project: Project) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
         f"Imported {len(lines)} deliveries of 1 hour; 1 hour compared with polls.\n"
+        "From 2026-11-07 06:50 to 2026-11-07 06:50 UTC the file counts as a receiver: a return of "
+        "that time whose webhook it lacks was lost.\n"
     )
     again = world.run("webhooks", "import", str(file))
     assert "0 hours compared with polls." in again.stdout
@@ -289,7 +291,7 @@ def test_webhooks_lists_hours_and_exits_1_for_a_loss(project: Project) -> None:
     nothing = world.run("webhooks", "2026-11-08", "2026-11-09")
     assert (nothing.returncode, nothing.stdout) == (
         0,
-        "No webhooks were compared with polls in this time.\n",
+        "No webhook came in this time, and none were compared with polls.\n",
     )
 
 
@@ -309,10 +311,16 @@ def test_forget_empties_a_spool_without_a_receiver_and_blanks_what_was_in_it(
             return await opened.put(Delivery(at, "", redelivered=False, body=body), loop)
 
         assert asyncio.run(put())
+    held = world.run("show", "--email", person, RETURNS_WEBHOOK_SPOOL=str(spool))
+    assert held.returncode == 0, held.stdout + held.stderr
+    assert "1 webhook holds it, in the receiver's spool" in held.stdout
     people = world.folder / "people.txt"
-    people.write_text(record["return_reference_number"])
-    done = world.run("forget", "--reference", str(people), RETURNS_WEBHOOK_SPOOL=str(spool))
-    assert done.returncode == 0, done.stdout + done.stderr
+    people.write_text(person)
+    for more in ("--dry-run",), ():
+        done = world.run("forget", "--email", str(people), *more, RETURNS_WEBHOOK_SPOOL=str(spool))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Found in 1 webhook in the receiver's spool." in done.stdout
+    people.unlink()
     kept = world.scan("raw_webhooks").get_column("body").to_list()
     assert len(kept) == 1
     assert person not in kept[0]

@@ -100,16 +100,16 @@ def redeliverer(lake: Lake, url: str, pauses: list[float] | None = None) -> Rede
 
 def send(lake: Lake, url: str) -> Outcome:
     many = redeliverer(lake, url)
-    return many.send(many.lost([HOUR]))
+    return many.send([HOUR])
 
 
 def test_the_payloads_are_sent_as_a_poll_served_them_oldest_first(lost: Lake, other: Other) -> None:
     pauses: list[float] = []
     many = redeliverer(lost, other.url, pauses)
 
-    outcome = many.send(many.lost([HOUR]))
+    outcome = many.send([HOUR])
 
-    assert (outcome.accepted, outcome.refused, outcome.uncertain) == (3, 0, [])
+    assert (outcome.accepted, outcome.refused, outcome.uncertain) == (3, {}, [])
     assert other.references == ["A", "B", "C"]
     (kept,) = lost.names().hour(HOUR).polls
     assert other.bodies[0].decode() in lost.served(kept)[0], "byte for byte"
@@ -175,9 +175,38 @@ def test_after_ten_refusals_it_stops(lake: Lake, other: Other) -> None:
     pipeline(lake, at(19)).run()
     other.answers = [503] * 10
     outcome = send(lake, other.url)
-    assert (outcome.refused, outcome.left) == (10, 2)
-    assert outcome.why == "10 were refused, the last with 503"
+    assert (len(outcome.refused), outcome.left) == (10, 2)
+    assert outcome.why == "10 were refused in a row, the last with 503"
     assert send(lake, other.url).accepted == 12, "a refusal is an answer: it may be sent again"
+
+
+def test_those_that_are_refused_each_time_keep_no_other_from_being_sent(
+    lake: Lake, other: Other
+) -> None:
+    records = [returned(f"R{n:02d}", at(11, n)) for n in range(15)]
+    for record in records:
+        payload = record["webhook_payload"]
+        payload["additional"]["return_reference_number"] = record["return_reference_number"]
+    FakeApi(lambda _: records, always_at=at(12, 10)).run(lake, [HOUR])
+    lake.webhooks.note(receiver_note())
+    pipeline(lake, at(19)).run()
+    other.answers = [422] * 10
+    assert send(lake, other.url).left == 5
+    other.answers = [200] * 5 + [422] * 10
+    outcome = send(lake, other.url)
+    assert outcome.accepted == 5
+    assert [reference for _, reference in outcome.refused] == [f"R{n:02d}" for n in range(10)]
+    assert other.references[10:15] == [f"R{n:02d}" for n in range(10, 15)]
+
+
+def test_one_that_is_accepted_begins_the_row_of_refusals_anew(lake: Lake, other: Other) -> None:
+    records = [returned(f"R{n:02d}", at(11, n)) for n in range(19)]
+    FakeApi(lambda _: records, always_at=at(12, 10)).run(lake, [HOUR])
+    lake.webhooks.note(receiver_note())
+    pipeline(lake, at(19)).run()
+    other.answers = [422] * 9 + [200] + [422] * 9
+    outcome = send(lake, other.url)
+    assert (outcome.accepted, len(outcome.refused), outcome.why) == (1, 18, "")
 
 
 def test_a_target_that_cannot_be_reached_makes_nothing_uncertain(lost: Lake) -> None:
@@ -191,7 +220,7 @@ def test_a_target_that_cannot_be_reached_makes_nothing_uncertain(lost: Lake) -> 
 def test_a_key_that_is_no_header_makes_nothing_uncertain(lost: Lake, other: Other) -> None:
     target = Target(other.url, "key\n")
     many = Redeliverer(lost, RecordReader(ZoneInfo("UTC")), target, lambda _: None)
-    outcome = many.send(many.lost([HOUR]))
+    outcome = many.send([HOUR])
     assert (outcome.accepted, outcome.uncertain, outcome.left) == (0, [], 3)
     assert "LocalProtocolError" in outcome.why
     assert send(lost, other.url).accepted == 3

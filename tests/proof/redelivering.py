@@ -54,7 +54,7 @@ def redelivered_under_kills(kills: int, seed: int) -> Result:
             for _ in range(kills):
                 _killed(folder, url, end, dice.expovariate(1 / (A_RUN * SECONDS)))
                 result.tried += 1
-            outcome = _many(folder, url).send(_many(folder, url).lost(_windows(end)))
+            outcome = _many(folder, url).send(_windows(end))
         finally:
             process.terminate()
         if code := ended(process):
@@ -65,7 +65,7 @@ def redelivered_under_kills(kills: int, seed: int) -> Result:
         if there - wanted:
             result.faults.append(f"{len(there - wanted)} arrived that were not lost.")
         if len(uncertain) > kills or outcome.why or outcome.refused:
-            result.faults.append(f"{len(uncertain)} uncertain, {outcome.refused} refused")
+            result.faults.append(f"{len(uncertain)} uncertain, {len(outcome.refused)} refused")
         result.faults += [found.text for found in Verifier(lake, ZoneInfo("UTC")).everything()]
         again = _many(folder, url).lost(_windows(end))
         unsure = {one.reference for one in again if one.why_not == UNCERTAIN}
@@ -105,7 +105,7 @@ def _many(folder: Path, url: str) -> Redeliverer:
 
 def _send(folder: str, url: str, end: datetime) -> None:
     many = _many(Path(folder), url)
-    many.send(many.lost(_windows(end)))
+    many.send(_windows(end))
 
 
 def _killed(folder: Path, url: str, end: datetime, seconds: float) -> None:

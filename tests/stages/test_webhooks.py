@@ -97,7 +97,24 @@ def test_digits_that_are_no_time_near_the_receipt_are_refused(digits: int) -> No
     body = {"clickpost_status_code": 102, "additional": {"return_reference_number": f"7{digits}"}}
     found = read(json.dumps(body).encode())
     assert isinstance(found, Refused)
-    assert found.reason == "no readable time of the request"
+    assert found.reason == "no usable time of the request"
+
+
+def test_a_time_that_cannot_be_yet_is_passed_over() -> None:
+    digits = datetime.fromtimestamp(int("8036651794222048"[-10:]), UTC)
+    body = json.loads(webhook(assigned()))
+    ahead = {"request_placed_time": "2099-01-01 00:00:00", "timestamp": "2099-01-01 00:00:00"}
+    found = event(json.dumps(body | ahead).encode())
+    assert (found.requested_at, found.requested_at_from) == (digits, "reference")
+    ahead["additional"] = {"return_reference_number": "R-1"}
+    refused = read(json.dumps(body | ahead).encode())
+    assert isinstance(refused, Refused)
+    assert refused.reason == "no usable time of the request"
+
+
+def test_a_byte_order_mark_before_a_body_is_passed_over() -> None:
+    body = webhook(assigned())
+    assert event(b"\xef\xbb\xbf" + body) == event(body)
 
 
 def test_a_body_without_a_scan_is_read_by_its_latest_status() -> None:

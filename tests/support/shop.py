@@ -119,7 +119,9 @@ class Shop:
         with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as file:
             file.writelines(f"{line}\n" for line in lines)
             file.flush()
-            import_webhooks(pipeline.lake, Path(file.name))
+            import_webhooks(
+                pipeline.lake, Path(file.name), start=self.windows[0].start, now=self.now
+            )
         assert pipeline.webhooks
         dates = {window.start.date() for window in self.windows}
         assert not pipeline.webhooks.run(dates).failed
