@@ -14,7 +14,6 @@ from support.world import World
 
 TOO_LONG = 1_200
 """Seconds after which a command hangs. Ten thousand returns take minutes beside other work."""
-"""Seconds after which a command that should take one counts as hanging."""
 
 SAID = "said.txt"
 
