@@ -43,14 +43,14 @@ WHERE stuck IS NOT NULL
 GROUP BY ALL
 ORDER BY returns DESC;
 
--- Open returns about which a webhook came after the last look, and what it says.
-SELECT return_reference_number, open_returns.state, max(event_at) AS told_at,
-       arg_max(webhook_events.clickpost_status_code, event_at) AS code_of_the_webhook
+-- Open returns with a webhook after their last look, and its status code.
+SELECT return_reference_number, open_returns.state, max(event_at) AS newest_event_at,
+       arg_max(webhook_events.clickpost_status_code, event_at) AS clickpost_status_code
 FROM open_returns
 JOIN webhook_events USING (return_reference_number)
 WHERE event_at > last_looked_at
 GROUP BY ALL
-ORDER BY told_at DESC;
+ORDER BY newest_event_at DESC;
 
 -- How far the returns of each day got.
 SELECT day, step, reached, round(100.0 * reached / "of", 1) AS percent

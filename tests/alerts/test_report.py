@@ -1,4 +1,4 @@
-"""A report that is not made: told once it is late, and not while Dagster was off."""
+"""A report that is not made: an alert once it is late, and none while Dagster was off."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_day_that_began_before_the_start_has_none() -> None:
     assert found(-24 + 8, None) == []
 
 
-def test_one_message_says_it_and_one_that_it_is_made(desk: Desk) -> None:
+def test_there_is_one_message_for_each_report_that_is_not_made(desk: Desk) -> None:
     day = first_day()
     while desk.now < day.end + timedelta(hours=9):
         desk.publish({hour((desk.now - START) // timedelta(hours=1)): 5})
@@ -57,7 +57,7 @@ def test_one_message_says_it_and_one_that_it_is_made(desk: Desk) -> None:
     assert desk.kinds == []
 
 
-def test_nothing_is_said_right_after_a_time_in_which_dagster_was_off() -> None:
+def test_there_is_no_alert_right_after_a_time_in_which_dagster_was_off() -> None:
     now = first_day().end + timedelta(days=3)
     watch = Watch.first(now - timedelta(hours=7))
     detected = detect(situation_of(watch, now, storage=SMALL))
