@@ -23,7 +23,7 @@ from returns_orchestration.defs import metadata
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.flow.build import Accounting
 from returns_orchestration.lake import Lake
-from returns_orchestration.lake.journal import FileRecord, Made, Poll
+from returns_orchestration.lake.entry_kinds import FileRecord, Made, Poll
 from returns_orchestration.lake.lake import poll_name
 from returns_orchestration.lake.names import inputs_of, sources_of
 from returns_orchestration.lake.store import FolderStore

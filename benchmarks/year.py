@@ -21,7 +21,8 @@ from benchmarks.site import Ended, Memory, Site
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ApiError
 from returns_orchestration.lake import open_store
-from returns_orchestration.lake.journal import folder_of, read_name
+from returns_orchestration.lake.entry_names import read_name
+from returns_orchestration.lake.journal import folder_of
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError, ReturnsError
 from returns_orchestration.flow.hours import Failed, Made, Stopped
 from returns_orchestration.lake import journal
+from returns_orchestration.lake.entry_kinds import Blanked
 from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.lake.quarantine import files_in_quarantine, put_in_quarantine
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.lake import Lake, Names, Poll
-    from returns_orchestration.lake.journal import Received
+    from returns_orchestration.lake.entry_kinds import Received
     from returns_orchestration.lake.quarantine import Quarantined
     from returns_orchestration.stages.erasure import Blanking
 
@@ -219,7 +220,7 @@ class Forgetter:
         for entry in hour.received:
             self._in_webhooks(names, window, entry, blanking)
         if is_old:
-            note = journal.Blanked(period=window.key, files=hour.files_of_webhooks)
+            note = Blanked(period=window.key, files=hour.files_of_webhooks)
             self._lake.put_entry(names, note)
 
     def _in_webhooks(
@@ -236,11 +237,11 @@ class Forgetter:
         there = names.hour(window).blanked
         if blank.equals(raw):
             if begun in there and ended not in there:  # a call was killed
-                self._lake.put_entry(names, journal.Blanked(period=window.key, files=ended))
+                self._lake.put_entry(names, Blanked(period=window.key, files=ended))
             return
-        self._lake.put_entry(names, journal.Blanked(period=window.key, files=begun))
+        self._lake.put_entry(names, Blanked(period=window.key, files=begun))
         self._lake.webhooks.replace(entry, blank)
-        self._lake.put_entry(names, journal.Blanked(period=window.key, files=ended))
+        self._lake.put_entry(names, Blanked(period=window.key, files=ended))
         self._forgot.records += int((blank.get_column("body") != raw.get_column("body")).sum())
         self._forgot.webhooks += 1
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from returns_orchestration.lake import journal
+from returns_orchestration.lake.entry_kinds import MADE
+from returns_orchestration.lake.entry_names import came_of, entry_named
 from returns_orchestration.lake.quarantine import move_to_quarantine
 from returns_orchestration.stages.erasure import blanked
 from returns_orchestration.window import Window
@@ -49,7 +50,7 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     note_absent(lake, names, window)
     places += lake.quarantine_tables(names, window)
     # First this, or a run that is killed in between leaves a damaged table that counts as made.
-    for kind in journal.MADE:
+    for kind in MADE:
         # Without a file of webhooks their run takes these tables away, and what follows from them.
         if kind != "events" or names.hour(window).received:
             lake.invalidate(names, window, kind)
@@ -74,10 +75,10 @@ def note_absent(lake: Lake, names: Names, window: Window) -> None:
     for number in sorted(absent.difference(names.unnoted(window)) if absent else ()):
         lake.quarantine_poll(names, window, number)
     for path in lake.absent_entries(names, window, made.made_of):
-        entry = journal.entry_named(path)
+        entry = entry_named(path)
         if entry is not None:
             lake.put_entry(names, entry)
-        elif journal.came_of(path) is not None:
+        elif came_of(path) is not None:
             read_again(lake, names, path)
         else:
             lake.quarantine_poll(names, window, 0)
@@ -85,7 +86,7 @@ def note_absent(lake: Lake, names: Names, window: Window) -> None:
 
 def read_again(lake: Lake, names: Names, path: str) -> None:
     """Let the webhooks be read again that the `placed` entry at ``path`` was about."""
-    came = journal.came_of(path)
+    came = came_of(path)
     if came is not None:
         lake.invalidate(names, came, "events")
 

@@ -18,7 +18,7 @@ from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked, LakeDamaged, NeverPolled
 from returns_orchestration.flow.mend import mend_hour, read_again
 from returns_orchestration.flow.relocated import link_relocated
-from returns_orchestration.lake import journal
+from returns_orchestration.lake.entry_names import entry_named
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.quarantine import copy_to_quarantine, move_to_quarantine
 from returns_orchestration.stages.erasure import blanked
@@ -180,7 +180,7 @@ class Rebuilder:
     def _write_again(self, finding: Finding) -> None:
         """An entry whose name holds all of it."""
         self._quarantine(finding)
-        entry = journal.entry_named(finding.path)
+        entry = entry_named(finding.path)
         if entry is not None:
             self._lake.put_entry(self._lake.names(), entry)
 

@@ -18,9 +18,10 @@ import msgspec
 
 from returns_orchestration.errors import LakeDamaged, ReturnsError
 from returns_orchestration.flow.hours import Failed, Made, Stopped
-from returns_orchestration.lake import journal
+from returns_orchestration.lake.entry_kinds import INPUTS, UNKNOWN_SHA, Lost, Poll, Waived
+from returns_orchestration.lake.entry_names import read_name
 from returns_orchestration.lake.format_1 import OldPoll, OldWaiver, read, read_path
-from returns_orchestration.lake.journal import JOURNAL, Lost, Poll, Waived
+from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.lake import BACKUP, MARKER, RECORDS_BEFORE
 from returns_orchestration.lake.names import Names, dates_in
 from returns_orchestration.lake.poll_log import POLL_LOG
@@ -146,7 +147,7 @@ class Upgrader:
         entry = Lost(
             period=old.window.key,
             number=old.number,
-            sha256=journal.UNKNOWN_SHA,
+            sha256=UNKNOWN_SHA,
             next_number=old.following,
         )
         self._lake.put_entry(names, entry)
@@ -218,8 +219,8 @@ def polls_since(lake: Lake) -> int:
 
 def _inputs(lake: Lake) -> int:
     """How many entries there are of kinds that decide what tables hold."""
-    names = (journal.read_name(path.rpartition("/")[2]) for path in lake.store.list(JOURNAL))
-    return sum(name is not None and name.kind in journal.INPUTS for name in names)
+    names = (read_name(path.rpartition("/")[2]) for path in lake.store.list(JOURNAL))
+    return sum(name is not None and name.kind in INPUTS for name in names)
 
 
 def undo(lake: Lake) -> int:

@@ -24,7 +24,8 @@ from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.hours import Made as MadeHour
 from returns_orchestration.flow.relocated import held_in_reach
-from returns_orchestration.lake import journal
+from returns_orchestration.lake import entry_kinds, journal
+from returns_orchestration.lake.entry_names import name_of_hour
 from returns_orchestration.lake.names import sources_of
 from returns_orchestration.lake.parquet import from_parquet
 from returns_orchestration.stages import matches
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from returns_orchestration.errors import ReturnsError
     from returns_orchestration.flow.hours import HourPipeline
     from returns_orchestration.lake import Lake, Made, Names
-    from returns_orchestration.lake.journal import MadeName
+    from returns_orchestration.lake.entry_kinds import MadeName
     from returns_orchestration.lake.poll_log import Answer
     from returns_orchestration.lake.webhooks import Blank
     from returns_orchestration.stages.typing import RecordReader
@@ -284,9 +285,9 @@ class WebhookPipeline:
         gone = {home for home in before - there.keys() if self._has_placed(names, home, window)}
         for home in sorted(gone | there.keys()):
             of_home = there.get(home, Placed(window.start))
-            entry = journal.Placed(
+            entry = entry_kinds.Placed(
                 period=home.key,
-                hour=journal.name_of_hour(window),
+                hour=name_of_hour(window),
                 newest=of_home.newest,
                 zone=self.reader.zone.key,
                 deliveries=of_home.deliveries,
@@ -311,8 +312,8 @@ class WebhookPipeline:
     def _mark(self, names: Names, window: Window, homes: Iterable[Window]) -> None:
         for home in homes:
             if window not in names.hour(home).webhooks:
-                hour = journal.name_of_hour(window)
-                self._lake.put_entry(names, journal.Webhooks(period=home.key, hour=hour))
+                hour = name_of_hour(window)
+                self._lake.put_entry(names, entry_kinds.Webhooks(period=home.key, hour=hour))
 
     def _holder(self, names: Names, home: Window, reference: str) -> Window | None:
         """The hour whose tables have a return; None for none.

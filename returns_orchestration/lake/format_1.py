@@ -13,7 +13,8 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from returns_orchestration.lake.journal import FileRecord, unsealed
+from returns_orchestration.lake.entry_kinds import FileRecord  # noqa: TC001 - msgspec
+from returns_orchestration.lake.journal import unsealed
 from returns_orchestration.window import Window
 
 R = TypeVar("R", bound=msgspec.Struct)

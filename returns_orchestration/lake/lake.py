@@ -23,12 +23,12 @@ from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError, LakeNewer, LakeOlder
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.advice import rebuild_advice
-from returns_orchestration.lake.forgotten import Receipts
-from returns_orchestration.lake.journal import (
-    FORMAT,
-    JOURNAL,
+from returns_orchestration.lake.entry_kinds import (
+    MADE,
+    UNKNOWN_SHA,
     Again,
     Damaged,
+    Entry,
     Erased,
     FileRecord,
     From,
@@ -40,9 +40,12 @@ from returns_orchestration.lake.journal import (
     Rezoned,
     To,
     Waived,
-    folder_of,
-    name_of_hour,
+    decode,
+    encode,
 )
+from returns_orchestration.lake.entry_names import came_of, hour_of, name_of_hour, read_name
+from returns_orchestration.lake.forgotten import Receipts
+from returns_orchestration.lake.journal import FORMAT, JOURNAL, folder_of
 from returns_orchestration.lake.names import Names, date_of
 from returns_orchestration.lake.news import News
 from returns_orchestration.lake.parquet import (
@@ -68,7 +71,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from returns_orchestration.lake.journal import Received
+    from returns_orchestration.lake.entry_kinds import Received
     from returns_orchestration.lake.store import Store
     from returns_orchestration.tables import Table
 
@@ -168,16 +171,16 @@ class Lake:
         self.store.put(MARKER, b'{"format": %d, "inputs": %d}\n' % (FORMAT, inputs))
         self._keeps_replaced = False
 
-    def put_entry(self, names: Names, entry: journal.Entry) -> None:
+    def put_entry(self, names: Names, entry: Entry) -> None:
         """Put an entry, in the place of a damaged one, too. Raises LakeUnwritable."""
-        content = journal.encode(entry)
+        content = encode(entry)
         if not self.store.create(entry.path, content):
             self.store.put(entry.path, content)
         names.add(entry.path)
 
-    def entry(self, path: str) -> journal.Entry:
+    def entry(self, path: str) -> Entry:
         """The entry at ``path``. Raises LakeDamaged."""
-        found: journal.Entry = journal.decode(self._get(path), path)
+        found: Entry = decode(self._get(path), path)
         return found
 
     def remove_entries(self, names: Names, paths: Collection[str]) -> None:
@@ -191,7 +194,7 @@ class Lake:
         """Note that ``window`` need not be polled, and why."""
         self.ensure_format(begin=True)
         entry = Waived(period=window.key, why=why, at=self._clock())
-        self.store.put(entry.path, journal.encode(entry))
+        self.store.put(entry.path, encode(entry))
 
     def waiver(self, window: Window) -> Waived:
         """Why and when ``window`` was waived. Raises LakeDamaged, also where it was not."""
@@ -200,14 +203,14 @@ class Lake:
 
     def mark(self, names: Names, window: Window, homes: Iterable[Window]) -> bool:
         """Note on both sides that ``window`` served returns of ``homes``; whether that was new."""
-        new: list[journal.Entry] = []
+        new: list[Entry] = []
         for home in set(homes) - {window}:
             if window not in names.hour(home).came_from:
                 new.append(From(period=home.key, hour=name_of_hour(window)))
             if home not in names.hour(window).went_to:
                 new.append(To(period=window.key, hour=name_of_hour(home)))
         if new:
-            self.store.put_many({entry.path: journal.encode(entry) for entry in new})
+            self.store.put_many({entry.path: encode(entry) for entry in new})
         for entry in new:
             names.add(entry.path)
         return bool(new)
@@ -319,7 +322,7 @@ class Lake:
 
         They are about to be made again, in their place. Raises LakeError.
         """
-        entries = [self.made_or_none(window, names, kind) for kind in journal.MADE]
+        entries = [self.made_or_none(window, names, kind) for kind in MADE]
         files = [file for made in entries if made for file in made.files.values()]
         contents = self.store.get_many([file.path for file in files])
         altered = [
@@ -352,7 +355,7 @@ class Lake:
         day = window.start.date()
         folder = journal.date_folder(day)
         entries = [f"{folder}/{name}" for name in names.of(day) if name.startswith(begin)]
-        sha = next((p.sha256 for p in hour.polls if p.number == number), journal.UNKNOWN_SHA)
+        sha = next((p.sha256 for p in hour.polls if p.number == number), UNKNOWN_SHA)
         if number not in {lost for lost, _, _ in hour.lost} or not (number or hour.has_lost_a_poll):
             following = max(hour.next_number, number + 1)
             self.put_entry(
@@ -411,7 +414,7 @@ class Lake:
             self.put_entry(names, entry)
         self.remove_entries(names, [path for path in before if path != entry.path])
 
-    def _own_entry(self, names: Names, path: str) -> journal.Entry:
+    def _own_entry(self, names: Names, path: str) -> Entry:
         """An entry that tables are made of; one that is damaged is noted first."""
         try:
             return self.entry(path)
@@ -431,9 +434,7 @@ class Lake:
         absent = [p for p in made_of if p.startswith(begin) and p.removeprefix(folder) not in there]
         renewed = {one.came for one in names.hour(window).placed}
         return [
-            path
-            for path in absent
-            if journal.came_of(path) not in renewed and self.store.get(path) is None
+            path for path in absent if came_of(path) not in renewed and self.store.get(path) is None
         ]
 
     def bad_entries(self, names: Names, window: Window, kind: str) -> list[str]:
@@ -447,7 +448,7 @@ class Lake:
             content = self.store.get(folder + name)
             try:
                 if content is not None:
-                    journal.decode(content, folder + name)
+                    decode(content, folder + name)
             except LakeDamaged:
                 bad.append(folder + name)
         return bad
@@ -481,14 +482,14 @@ class Lake:
 
         A day can always be made again of its hours, and a table of all time is, once a day.
         """
-        window, day = Window.from_path(path) or journal.hour_of(path), date_of(path)
+        window, day = Window.from_path(path) or hour_of(path), date_of(path)
         if window is not None:
             self.put_entry(names, Damaged(period=window.key, file=path))
         elif day is not None:
             if path.startswith(JOURNAL):  # what is found bad is never deleted
                 move_to_quarantine(self.store, path)
             of_day = Day(day, tables.UTC_DAYS)  # whose zone is no part of its key
-            for kind in journal.MADE:
+            for kind in MADE:
                 of_kind = [made_path(of_day, name, kind) for name in names.day(day, kind)]
                 self.remove_entries(names, of_kind)
 
@@ -507,7 +508,7 @@ class Lake:
     def made(self, period: Period, names: Names, kind: str = "made") -> Made | None:
         """What was made of ``period``, or None. Raises LakeDamaged.
 
-        ``kind`` is that of its entry, see journal.MADE. Where a killed run left two entries, it is
+        ``kind`` is that of its entry, see MADE. Where a killed run left two entries, it is
         not known which of them is true.
         """
         found = self.made_names(period, names, kind)
@@ -520,7 +521,7 @@ class Lake:
             return of_hour
         if isinstance(period, Day):
             return names.day(period.date, kind)
-        read = [journal.read_name(name) for name in self.store.children(JOURNAL)[1]]
+        read = [read_name(name) for name in self.store.children(JOURNAL)[1]]
         return [MadeName.of(name.arguments) for name in read if name and name.kind == kind]
 
     def read_made(self, period: Period, name: MadeName, kind: str = "made") -> Made:
@@ -534,7 +535,7 @@ class Lake:
 
     def _decoded(self, path: str, content: bytes) -> Made:
         try:
-            made: Made = journal.decode(content, path)
+            made: Made = decode(content, path)
         except LakeDamaged:
             with suppress(LakeError):  # the error says it, and the next reader notes it
                 self.note_damaged(Names(self.store), path)
@@ -591,7 +592,7 @@ class Lake:
         kind = kind_of(frames)
         before = self.made_or_none(period, names, kind)
         changed = self._changed(files, contents, before, check_files=check_files)
-        made = journal.MADE[kind](
+        made = MADE[kind](
             period=period.key,
             inputs=inputs,
             rules=rules,
@@ -704,7 +705,7 @@ class Lake:
             return None
         path = made_path(period, found[0], kind)
         with suppress(LakeDamaged):  # not noted: it is about to be replaced
-            return self._made.get(path) or self._kept(path, journal.decode(self._get(path), path))
+            return self._made.get(path) or self._kept(path, decode(self._get(path), path))
         return None
 
     def _read(self, file: FileRecord, entry: str) -> pl.DataFrame:
@@ -748,8 +749,7 @@ DAILY_BY: Final = {"made": tables.MADE_DAILY, "matched": tables.WEBHOOKS_DAILY}
 """The tables that each kind of entry records, of an hour and of a day."""
 
 _RECORDED_BY: Final = {
-    kind: {table.name for table in (*HOURLY_BY[kind], *DAILY_BY.get(kind, ()))}
-    for kind in journal.MADE
+    kind: {table.name for table in (*HOURLY_BY[kind], *DAILY_BY.get(kind, ()))} for kind in MADE
 }
 
 

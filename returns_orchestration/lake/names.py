@@ -15,15 +15,28 @@ import msgspec
 
 from returns_orchestration import tables
 from returns_orchestration.lake import journal
-from returns_orchestration.lake.journal import (
-    JOURNAL,
+from returns_orchestration.lake.entry_kinds import (
+    INPUTS,
+    MADE,
+    MARKS,
     Erased,
     Listened,
     MadeName,
-    PlacedName,
     Poll,
     Received,
 )
+from returns_orchestration.lake.entry_names import (
+    Name,
+    PlacedName,
+    hour_named,
+    read_erased,
+    read_listened,
+    read_name,
+    read_placed,
+    read_poll,
+    read_received,
+)
+from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -184,8 +197,8 @@ class Names:
         else:
             self._listed[day].pop(name, None)
         at = name.partition(".")[0]
-        known = journal.read_name(name) if there else None
-        if known is not None and known.kind in journal.MARKS and at.isdigit():
+        known = read_name(name) if there else None
+        if known is not None and known.kind in MARKS and at.isdigit():
             # There may be thousands of these, and one does not change the facts of another.
             window = _window(day, int(at))
             _put(self._read.setdefault(window, HourNames()), window, name, known)
@@ -203,11 +216,11 @@ class Names:
             self._read_names(day, at, of_one)
 
     def _read_names(self, day: date, at: str, names: Iterable[str]) -> None:
-        read = [(name, known) for name in sorted(names) if (known := journal.read_name(name))]
+        read = [(name, known) for name in sorted(names) if (known := read_name(name))]
         if at == journal.DAY:
             self._days[day] = {}
             for _, entry in read:
-                if entry.kind in journal.MADE:
+                if entry.kind in MADE:
                     of_kind = self._days[day].setdefault(entry.kind, [])
                     of_kind.append(MadeName.of(entry.arguments))
             return
@@ -288,10 +301,10 @@ def inputs_of(window: Window, names: Names) -> str:
 
 
 _READ: Final[dict[str, Callable[[Window, dict[str, str]], object]]] = {
-    "erased": journal.read_erased,
-    "received": journal.read_received,
-    "listened": journal.read_listened,
-    "placed": journal.read_placed,
+    "erased": read_erased,
+    "received": read_received,
+    "listened": read_listened,
+    "placed": read_placed,
     "blanked": lambda _, arguments: arguments["files"],
 }
 """Kinds of which an hour may have several, each a list of HourNames, to the reader of a name."""
@@ -300,10 +313,10 @@ _MARKED: Final = {"from": "came_from", "to": "went_to", "webhooks": "webhooks"}
 """Marks to the set of HourNames that they fill."""
 
 
-def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None:  # noqa: C901 - a kind each
+def _put(hour: HourNames, window: Window, name: str, read: Name) -> None:  # noqa: C901 - a kind each
     arguments = read.arguments
     if read.kind == "poll":
-        poll = journal.read_poll(window, arguments)
+        poll = read_poll(window, arguments)
         if poll is None:  # no time: a foreign file
             return
         hour.polls.append(poll)
@@ -311,7 +324,7 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
         following = int(arguments["next"])
         hour.lost.append((int(arguments["number"]), arguments["sha"], following))
     elif read.kind in _MARKED:
-        other = journal.hour_named(arguments["hour"])
+        other = hour_named(arguments["hour"])
         if other is not None:
             getattr(hour, _MARKED[read.kind]).add(other)
     elif read.kind == "rezoned":
@@ -327,9 +340,9 @@ def _put(hour: HourNames, window: Window, name: str, read: journal.Name) -> None
         getattr(hour, read.kind).append(name)
     elif read.kind == "waived":
         hour.waived = True
-    elif read.kind in journal.MADE:
+    elif read.kind in MADE:
         getattr(hour, read.kind).append(MadeName.of(arguments))
-    if read.kind in journal.INPUTS:
+    if read.kind in INPUTS:
         hour.inputs.append(name)
 
 

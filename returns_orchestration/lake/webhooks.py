@@ -24,9 +24,9 @@ import msgspec
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError
-from returns_orchestration.lake import journal
 from returns_orchestration.lake.advice import rebuild_advice
-from returns_orchestration.lake.journal import Listened, Received
+from returns_orchestration.lake.entry_kinds import Listened, Received, encode
+from returns_orchestration.lake.entry_names import hour_named
 from returns_orchestration.lake.many import side_by_side
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.lake.parquet import from_parquet, is_whole, webhooks_to_parquet
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from returns_orchestration.lake.journal import Placed
+    from returns_orchestration.lake.entry_kinds import Placed
     from returns_orchestration.lake.names import Names
     from returns_orchestration.lake.store import Store
 
@@ -127,7 +127,7 @@ class Webhooks:
                 content = webhooks_to_parquet(blanked, name)
                 self._store.put(path, content)
         entry = _entry(window, instance, first, len(deliveries), content)
-        self._store.create(entry.path, journal.encode(entry))
+        self._store.create(entry.path, encode(entry))
         return entry
 
     def _there(self, path: str, name: str, frame: pl.DataFrame) -> bytes:
@@ -171,7 +171,7 @@ class Webhooks:
         if read is None or content is None or not is_whole(content, name_of(*read)):
             return None
         entry = _entry(*read, from_parquet(content, path).height, content)
-        self._store.create(entry.path, journal.encode(entry))
+        self._store.create(entry.path, encode(entry))
         return entry
 
     def finish_all(self, names: Names, window: Window) -> None:
@@ -230,7 +230,7 @@ class Webhooks:
             Listened(period=window.key, instance=instance, begin=first, until=last)
             for window, first, last in _parts(begin, until)
         ]
-        self._store.put_many({entry.path: journal.encode(entry) for entry in entries})
+        self._store.put_many({entry.path: encode(entry) for entry in entries})
 
     def note(self, note: ReceiverNote) -> None:
         """Replace what a receiver notes about itself. Raises LakeUnwritable."""
@@ -263,7 +263,7 @@ def files_of(names: Names, entry: Placed) -> list[tuple[Received, list[int]]]:
 
     Not one that was quarantined.
     """
-    came = journal.hour_named(entry.hour)
+    came = hour_named(entry.hour)
     received = names.hour(came).received if came else []
     found: list[tuple[Received, list[int]]] = []
     for instance, numbers in entry.deliveries.items():

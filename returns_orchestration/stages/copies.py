@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from returns_orchestration.lake import Lake, Names, Poll
-    from returns_orchestration.lake.journal import Placed
+    from returns_orchestration.lake.entry_kinds import Placed
     from returns_orchestration.stages.ownership import Return
     from returns_orchestration.stages.typing import RecordReader, Typed
 

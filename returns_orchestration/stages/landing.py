@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from returns_orchestration.lake.journal import Again
+from returns_orchestration.lake.entry_kinds import Again
 from returns_orchestration.lake.names import sources_of
 from returns_orchestration.stages.copies import placed_in, served_by
 from returns_orchestration.stages.ownership import in_order

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import journal
+from returns_orchestration.lake.entry_kinds import UNKNOWN_SHA
 from returns_orchestration.lake.names import inputs_of
 from returns_orchestration.stages.landing import is_good
 from returns_orchestration.stages.rules import Rules
@@ -182,7 +183,7 @@ class States:
     def _lacks(self, window: Window, hour: HourNames) -> bool:
         known = self._known.get(window)
         lost = {sha for number, sha, _ in hour.lost if number}  # 0 was a note and no poll
-        if known is None or journal.UNKNOWN_SHA in lost:  # which may be the one that is known
+        if known is None or UNKNOWN_SHA in lost:  # which may be the one that is known
             return False
         return known not in {poll.sha256 for poll in hour.polls} | lost
 

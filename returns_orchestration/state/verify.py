@@ -20,7 +20,24 @@ from typing import TYPE_CHECKING, Final
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError
 from returns_orchestration.lake import journal
-from returns_orchestration.lake.journal import FileRecord, Made, MadeName, Poll
+from returns_orchestration.lake.entry_kinds import (
+    MADE,
+    Entry,
+    FileRecord,
+    From,
+    Made,
+    MadeName,
+    Poll,
+    To,
+    decode,
+)
+from returns_orchestration.lake.entry_names import (
+    Name,
+    came_of,
+    entry_named,
+    name_of_hour,
+    read_name,
+)
 from returns_orchestration.lake.lake import DAILY_BY, HOURLY_BY, is_file_of, made_path, poll_name
 from returns_orchestration.lake.parquet import is_whole
 from returns_orchestration.lake.webhooks import entry_path, is_whole_file
@@ -39,7 +56,7 @@ if TYPE_CHECKING:
 
 _RAW: Final = re.compile(r"poll-([0-9]{4,})\.parquet")
 _REMEDIES: Final[dict[str, Remedy]] = {
-    **dict.fromkeys((*journal.MADE, "placed"), "make"),
+    **dict.fromkeys((*MADE, "placed"), "make"),
     "again": "poll",  # a new poll then shows the hour's newest records
     "waived": "quarantine",
     "damaged": "quarantine",
@@ -116,7 +133,7 @@ class Verifier:
             listed |= dict.fromkeys(names.files(table.name, day) or (), table.name)
         made = {
             kind: {entry.period: entry for entry in entries if type(entry) is of_kind}
-            for kind, of_kind in journal.MADE.items()
+            for kind, of_kind in MADE.items()
         }
         for hour in range(24):
             window = Window.from_path(f"date={day.isoformat()}/hour={hour:02d}")
@@ -135,14 +152,14 @@ class Verifier:
         found += self._self_named(day)
         return found
 
-    def _entries(self, day: date, names: Names) -> tuple[list[journal.Entry], list[Finding]]:
+    def _entries(self, day: date, names: Names) -> tuple[list[Entry], list[Finding]]:
         """The good entries of a date, and the findings about the others."""
         folder = journal.date_folder(day)
         paths = [f"{folder}/{name}" for name in names.of(day)]
-        good: list[journal.Entry] = []
+        good: list[Entry] = []
         found: list[Finding] = []
         for path, content in self._contents(paths, found):
-            name = journal.read_name(path.removeprefix(f"{folder}/"))
+            name = read_name(path.removeprefix(f"{folder}/"))
             window = _hour_of(day, name)
             number = int(name.arguments.get("number", 0)) if name else 0
             if name is None:
@@ -151,7 +168,7 @@ class Verifier:
                 continue  # it was removed meanwhile
             else:
                 try:
-                    good.append(journal.decode(content, path))
+                    good.append(decode(content, path))
                 except LakeDamaged:
                     kind: Kind = "torn" if journal.is_torn(content) else "altered"
                     remedy = _REMEDIES.get(name.kind, "entry")
@@ -182,8 +199,8 @@ class Verifier:
                 path = self._lake.poll_path(window, int(number))
                 found.append(Finding(path, "missing", "poll", window, int(number)))
         for path in self._lake.absent_entries(names, window, made.made_of if made else ()):
-            remedy: Remedy = "make" if journal.came_of(path) else "poll"
-            remedy = "entry" if journal.entry_named(path) else remedy
+            remedy: Remedy = "make" if came_of(path) else "poll"
+            remedy = "entry" if entry_named(path) else remedy
             found.append(Finding(path, "missing", remedy, window))
         return found
 
@@ -213,16 +230,16 @@ class Verifier:
     @staticmethod
     def _marks(window: Window, names: Names) -> list[Finding]:
         """Absent marks of other hours that the marks of ``window`` require."""
-        hour, name = names.hour(window), journal.name_of_hour(window)
+        hour, name = names.hour(window), name_of_hour(window)
         if names.unnoted(window):  # a run was killed while it put them
             return []
-        absent: list[tuple[Window, journal.Entry]] = [
-            (home, journal.From(period=home.key, hour=name))
+        absent: list[tuple[Window, Entry]] = [
+            (home, From(period=home.key, hour=name))
             for home in sorted(hour.went_to)
             if window not in names.hour(home).came_from
         ]
         absent += [
-            (source, journal.To(period=source.key, hour=name))
+            (source, To(period=source.key, hour=name))
             for source in sorted(hour.came_from)
             if window not in names.hour(source).went_to and not names.unnoted(source)
         ]
@@ -366,7 +383,7 @@ def _is_of(path: str, some: Sequence[Table]) -> bool:
     return path.partition("/")[0] in {table.name for table in some}
 
 
-def _hour_of(day: date, name: journal.Name | None) -> Window | None:
+def _hour_of(day: date, name: Name | None) -> Window | None:
     if name is None or not name.at.isdigit():
         return None
     return Window.from_path(f"date={day.isoformat()}/hour={name.at}")

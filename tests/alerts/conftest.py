@@ -17,7 +17,8 @@ from returns_orchestration.alerts.state import WATCH, State, read_state
 from returns_orchestration.alerts.tick import Alerts, Outcome
 from returns_orchestration.alerts.watch import Situation, Watch
 from returns_orchestration.lake import Lake
-from returns_orchestration.lake.journal import JOURNAL, Poll, folder_of
+from returns_orchestration.lake.entry_kinds import Poll
+from returns_orchestration.lake.journal import JOURNAL, folder_of
 from returns_orchestration.lake.names import date_of, inputs_of
 from returns_orchestration.lake.store import FolderStore, Listed
 from returns_orchestration.settings import Settings, load_settings

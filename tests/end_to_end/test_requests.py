@@ -20,7 +20,7 @@ from support.world import World, hours
 
 from returns_orchestration import definitions
 from returns_orchestration.lake import Lake, Made, Names, Poll
-from returns_orchestration.lake.journal import Entry, encode
+from returns_orchestration.lake.entry_kinds import Entry, encode
 from returns_orchestration.lake.names import inputs_of
 from returns_orchestration.lake.store import FolderStore, Store
 from returns_orchestration.stages.rules import Rules

@@ -16,7 +16,7 @@ from support.world import World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.flow.hours import Failed, Stopped
-from returns_orchestration.lake.journal import FileRecord
+from returns_orchestration.lake.entry_kinds import FileRecord
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.window import Window
 

@@ -13,7 +13,8 @@ from support.records import at, on_the_wire, returned
 
 from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.lake.journal import From, To, name_of_hour
+from returns_orchestration.lake.entry_kinds import From, To
+from returns_orchestration.lake.entry_names import name_of_hour
 from returns_orchestration.lake.lake import made_path
 from returns_orchestration.lake.names import sources_of
 from returns_orchestration.state.places import Places, find_misplaced

@@ -18,7 +18,8 @@ from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.flow.hours import Failed, Made, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake, journal
-from returns_orchestration.lake.journal import JOURNAL, Rezoned
+from returns_orchestration.lake.entry_kinds import Rezoned
+from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.lake import made_path
 from returns_orchestration.lake.store import FolderStore, Listed
 from returns_orchestration.stages.rules import Rules

@@ -18,7 +18,7 @@ from returns_orchestration import tables
 from returns_orchestration.flow.mend import mend_hour
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
-from returns_orchestration.lake.journal import name_of_hour
+from returns_orchestration.lake.entry_names import name_of_hour
 from returns_orchestration.lake.webhooks import path_of
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Day, Window

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.records import at
 
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake.journal import (
+from returns_orchestration.lake.entry_kinds import (
     MADE,
     Again,
     Blanked,
@@ -30,17 +30,21 @@ from returns_orchestration.lake.journal import (
     To,
     Waived,
     Webhooks,
-    date_folder,
     decode,
-    digest_of_inputs,
-    digest_of_sizes,
     encode,
+)
+from returns_orchestration.lake.entry_names import (
     entry_named,
-    folder_of,
     hour_named,
     name_of_hour,
     read_name,
     read_poll,
+)
+from returns_orchestration.lake.journal import (
+    date_folder,
+    digest_of_inputs,
+    digest_of_sizes,
+    folder_of,
 )
 from returns_orchestration.lake.lake import made_path
 from returns_orchestration.window import Window

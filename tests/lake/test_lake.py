@@ -17,7 +17,7 @@ from support.rows import HOUR, folded, poll, rows_of_day
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.lake import Lake, Made, Names, Poll
-from returns_orchestration.lake.journal import Again, Damaged
+from returns_orchestration.lake.entry_kinds import Again, Damaged
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.lake.webhooks import Webhook
 from returns_orchestration.stages.days import STEPS

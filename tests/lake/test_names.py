@@ -14,7 +14,7 @@ from support.records import at
 
 from returns_orchestration import tables
 from returns_orchestration.lake import Lake, Names
-from returns_orchestration.lake.journal import (
+from returns_orchestration.lake.entry_kinds import (
     INPUTS,
     Again,
     Blanked,
@@ -35,9 +35,8 @@ from returns_orchestration.lake.journal import (
     Waived,
     Webhooks,
     encode,
-    name_of_hour,
-    read_name,
 )
+from returns_orchestration.lake.entry_names import name_of_hour, read_name
 from returns_orchestration.lake.names import HourNames, inputs_of, sources_of
 from returns_orchestration.lake.store import ObjectStore, Store
 from returns_orchestration.state.verify import Verifier

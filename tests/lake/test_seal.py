@@ -12,8 +12,7 @@ import pytest
 from support.records import at
 
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.lake.journal import (
-    FORMAT,
+from returns_orchestration.lake.entry_kinds import (
     Again,
     Blanked,
     Damaged,
@@ -34,8 +33,8 @@ from returns_orchestration.lake.journal import (
     Webhooks,
     decode,
     encode,
-    is_torn,
 )
+from returns_orchestration.lake.journal import FORMAT, is_torn
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from returns_orchestration.lake import Lake
-    from returns_orchestration.lake.journal import Entry
+    from returns_orchestration.lake.entry_kinds import Entry
 
 HOUR = Window(at(11))
 MADE = Made(
