@@ -24,8 +24,8 @@ from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.flow.build import Accounting
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.entry_kinds import FileRecord, Made, Poll
-from returns_orchestration.lake.lake import poll_name
 from returns_orchestration.lake.names import inputs_of, sources_of
+from returns_orchestration.lake.polls import poll_name
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.days import inputs_of_day, made_of_day, sources_of_day
@@ -116,7 +116,7 @@ class _History:
 
     def __init__(self, store: UnsyncedStore, windows: Sequence[Window]) -> None:
         self.lake = Lake(store, lambda: windows[-1].end)
-        self.lake.ensure_format(begin=True)
+        self.lake.format.ensure(begin=True)
         self._store = store
         self._first, self._last = windows[0], windows[-1]
         self._names: Names = self.lake.names()
@@ -125,9 +125,9 @@ class _History:
     def poll(self, window: Window, polls: int) -> Poll:
         """The polls of an hour, and the marks of the returns they served; the newest one."""
         if window != self._first and window.start.hour % STRAY_EVERY == 0:
-            self.lake.mark(self._names, window, [window.previous])
+            self.lake.entries.mark(self._names, window, [window.previous])
         for number, polled_at in enumerate(_polled_at(window, polls), start=1):
-            path, size = self.lake.poll_path(window, number), 9_000
+            path, size = self.lake.polls.path(window, number), 9_000
             self._store.put_empty(path, size)
             poll = Poll(
                 period=window.key,
@@ -139,7 +139,7 @@ class _History:
                 sha256=_digest(path)[:16],
                 zone="UTC",
             )
-            self.lake.put_entry(self._names, poll)
+            self.lake.entries.put(self._names, poll)
         return poll
 
     def make(self, window: Window, polls: int) -> None:
@@ -159,7 +159,7 @@ class _History:
             first_seen={AGES[-polls]: (RETURNS_AN_HOUR, 0)},
             references=bytes.fromhex(_digest(window.key))[:8] * RETURNS_AN_HOUR,
         )
-        self.lake.put_entry(self._names, made)
+        self.lake.entries.put(self._names, made)
 
     def make_day(self, day: Day) -> None:
         """The tables of a day."""

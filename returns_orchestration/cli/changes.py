@@ -62,7 +62,7 @@ def changes(
     else:
         known = [] if since is None else Cursor.read_all(_text_of(since))
     lake = Lake(open_store(load_settings().lake))
-    lake.ensure_format()
+    lake.format.ensure()
     found = changes_since(lake.store, *known)
     if follow is not None:
         # Put before a file is copied: a loader that dies has some of the old and some of the new.

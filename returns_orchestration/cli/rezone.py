@@ -45,7 +45,7 @@ def rezone(
     for window in windows:  # a poll that a killed run left without its entry is meant, too
         with suppress(LakeDamaged):  # which the rebuild names
             finish_unnoted(pipeline.lake, names, pipeline.reader, window)
-    changed = sum(pipeline.lake.rezone(names, window, zone) for window in windows)
+    changed = sum(pipeline.lake.polls.rezone(names, window, zone) for window in windows)
     typer.echo(f"{count(changed, 'poll')} {be(changed)} now read in the zone {zone}.")
     rebuilt = Rebuilder(pipeline, lambda finding: typer.echo(finding.text)).rebuild(start, end)
     report(rebuilt)

@@ -74,7 +74,7 @@ def incident_sensor(
         now = clock()
         cursor = _Cursor(context.cursor)
         if cursor.rules == rules:
-            pipeline.lake.skip_format_check()
+            pipeline.lake.format.skip_check()
         cursor.rules = rules
         event = cursor.event
         if event is None:

@@ -167,7 +167,7 @@ def healing_sensor(
         now = clock()
         memory = Memory.read(context.cursor)
         if memory.is_of(rules):
-            pipeline.lake.skip_format_check()
+            pipeline.lake.format.skip_check()
         memory.wake_on_change(rules, now)
         memory.wake_lost(_lost(context.instance, keys), now)
         memory.look_again_on_change(" ".join(Rules.of_today()))
@@ -243,7 +243,7 @@ def repoll_sensor(
         now = clock()
         memory = Memory.read(context.cursor)
         if memory.is_of(rules):
-            pipeline.lake.skip_format_check()
+            pipeline.lake.format.skip_check()
         else:
             memory.look_again_since(Window.of(now - longest))
         memory.wake_on_change(rules, now)
@@ -318,7 +318,7 @@ def _confirmed(
             files = second.files or [lake.path(tables.RETURNS, second.window)]
             with suppress(LakeError):  # the alerts report a lake that cannot be written
                 for path in files:
-                    lake.note_damaged(names, path)
+                    lake.entries.note_damaged(names, path)
     return again
 
 

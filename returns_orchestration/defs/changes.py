@@ -61,7 +61,7 @@ def changes_sensor(
             return dg.SensorResult(cursor=cursor.write(), skip_reason="Nothing has happened since.")
         store = pipeline.lake.store
         try:
-            pipeline.lake.ensure_format()
+            pipeline.lake.format.ensure()
             since = reported(store, cursor.name)
             found = (
                 changes_since(store)

@@ -171,7 +171,7 @@ def prune(  # noqa: PLR0913, PLR0917 - what it removes, and since when
     ``names`` are those of the deployment's sensors and schedules, whose ticks are removed. Of the
     runs of webhooks, hundreds a day, those that succeeded stay for WEBHOOK_RUNS only.
     """
-    lake.ensure_format()  # an earlier release's lake gets facts from the log, once
+    lake.format.ensure()  # an earlier release's lake gets facts from the log, once
     pruner = _Pruner(instance, keys, before, max(before, now - WEBHOOK_RUNS))
     pruner.remove_events()
     pruner.remove_runs()

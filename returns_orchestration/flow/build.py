@@ -14,8 +14,8 @@ from returns_orchestration import tables
 from returns_orchestration.errors import HourBlocked
 from returns_orchestration.flow.mend import known_sources, note_absent
 from returns_orchestration.lake import journal
-from returns_orchestration.lake.lake import poll_name
 from returns_orchestration.lake.names import inputs_of, sources_of
+from returns_orchestration.lake.polls import poll_name
 from returns_orchestration.stages.copies import copies_of_hour
 from returns_orchestration.stages.frames import frames_of_hour
 from returns_orchestration.stages.ownership import hash_of
@@ -139,7 +139,7 @@ class HourBuilder:
         for of in copies.returns:
             for source in (window, *of.found.windows):  # so that this hour names the new one
                 homes.setdefault(source, set()).add(of.home)
-        new = [self._lake.mark(names, source, found) for source, found in homes.items()]
+        new = [self._lake.entries.mark(names, source, found) for source, found in homes.items()]
         return any(new)
 
     def _make(  # noqa: PLR0913 - what an hour is made of

@@ -22,7 +22,7 @@ from returns_orchestration.errors import LakeDamaged, LakeError, ReturnsError
 from returns_orchestration.flow.hours import Failed, Made, Stopped
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.entry_kinds import Blanked
-from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE
+from returns_orchestration.lake.format import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.lake.quarantine import files_in_quarantine, put_in_quarantine
 from returns_orchestration.stages.erasure import (
@@ -113,7 +113,7 @@ class Forgetter:
     def check(self) -> None:
         """Raise LakeError where nothing can be blanked."""
         self._lake.check_writable()
-        self._lake.ensure_format()
+        self._lake.format.ensure()
         if any(any(self._lake.store.children(folder)) for folder in (BACKUP, RECORDS_BEFORE)):
             raise EarlierCopies
 
@@ -221,7 +221,7 @@ class Forgetter:
             self._in_webhooks(names, window, entry, blanking)
         if is_old:
             note = Blanked(period=window.key, files=hour.files_of_webhooks)
-            self._lake.put_entry(names, note)
+            self._lake.entries.put(names, note)
 
     def _in_webhooks(
         self, names: Names, window: Window, entry: Received, blanking: Blanking
@@ -237,11 +237,11 @@ class Forgetter:
         there = names.hour(window).blanked
         if blank.equals(raw):
             if begun in there and ended not in there:  # a call was killed
-                self._lake.put_entry(names, Blanked(period=window.key, files=ended))
+                self._lake.entries.put(names, Blanked(period=window.key, files=ended))
             return
-        self._lake.put_entry(names, Blanked(period=window.key, files=begun))
+        self._lake.entries.put(names, Blanked(period=window.key, files=begun))
         self._lake.webhooks.replace(entry, blank)
-        self._lake.put_entry(names, Blanked(period=window.key, files=ended))
+        self._lake.entries.put(names, Blanked(period=window.key, files=ended))
         self._forgot.records += int((blank.get_column("body") != raw.get_column("body")).sum())
         self._forgot.webhooks += 1
 
@@ -258,15 +258,15 @@ class Forgetter:
         return changed
 
     def _in_poll(self, names: Names, window: Window, poll: Poll, blanking: Blanking) -> bool:
-        records = self._lake.served(poll)
+        records = self._lake.polls.served(poll)
         reader = self._pipeline.reader.of_poll(names.hour(window).zone_of(poll))
         blank = blanking.of(window, records, reader)
         count = sum(new != old for new, old in zip(blank, records, strict=True))
         is_old = blanking.is_old(window)
         if count or is_old:
-            self._lake.erase(names, poll, blank, is_blank=is_old)
+            self._lake.polls.erase(names, poll, blank, is_blank=is_old)
         else:  # a killed run may have put its file without its entry
-            self._lake.keep_sound(names, poll, blanked)
+            self._lake.polls.keep_sound(names, poll, blanked)
         self._forgot.records += count
         self._forgot.polls += bool(count)
         return bool(count) or (is_old and not poll.is_blank)

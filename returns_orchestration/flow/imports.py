@@ -73,7 +73,7 @@ def import_webhooks(
     first, last = LAST, FIRST
     for delivery in content.deliveries():
         first, last = min(first, delivery.received_at), max(last, delivery.received_at)
-    lake.ensure_format(begin=True)
+    lake.format.ensure(begin=True)
     names = lake.names()
     found: Counter[Window] = Counter()
     groups = groupby(content.deliveries(), key=lambda delivery: Window.of(delivery.received_at))

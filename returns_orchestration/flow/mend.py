@@ -29,16 +29,16 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     lake.drop_cache()
     places: list[str] = []
     for poll in list(names.hour(window).polls):
-        if not lake.keep_sound(names, poll, blanked):
-            places += lake.quarantine_poll(names, window, poll.number)
-    for path in lake.bad_entries(names, window, "again"):
+        if not lake.polls.keep_sound(names, poll, blanked):
+            places += lake.polls.quarantine(names, window, poll.number)
+    for path in lake.entries.bad(names, window, "again"):
         # The content of that reply is lost, so the hour is polled again. The note comes first: a
         # run that is killed after it leaves an hour that is still asked for.
-        places += lake.quarantine_poll(names, window, 0)
+        places += lake.polls.quarantine(names, window, 0)
         place = move_to_quarantine(lake.store, path)
         names.discard(path)
         places += [place] if place else []
-    for path in lake.bad_entries(names, window, "placed"):
+    for path in lake.entries.bad(names, window, "placed"):
         read_again(lake, names, path)
         place = move_to_quarantine(lake.store, path)
         names.discard(path)
@@ -56,7 +56,7 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
             lake.invalidate(names, window, kind)
     # The notes about polls that match, or that a killed run quarantined, and about tables: when the
     # hour is made, tables are read, and those that differ put again.
-    lake.clear_damaged(names, window)
+    lake.entries.clear_damaged(names, window)
     return places
 
 
@@ -73,15 +73,15 @@ def note_absent(lake: Lake, names: Names, window: Window) -> None:
     parts = [name.partition("/poll-") for name in made.made_of]
     absent = {int(number) for key, _, number in parts if key == window.key} - known
     for number in sorted(absent.difference(names.unnoted(window)) if absent else ()):
-        lake.quarantine_poll(names, window, number)
-    for path in lake.absent_entries(names, window, made.made_of):
+        lake.polls.quarantine(names, window, number)
+    for path in lake.entries.absent(names, window, made.made_of):
         entry = entry_named(path)
         if entry is not None:
-            lake.put_entry(names, entry)
+            lake.entries.put(names, entry)
         elif came_of(path) is not None:
             read_again(lake, names, path)
         else:
-            lake.quarantine_poll(names, window, 0)
+            lake.polls.quarantine(names, window, 0)
 
 
 def read_again(lake: Lake, names: Names, path: str) -> None:

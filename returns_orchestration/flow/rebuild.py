@@ -150,7 +150,7 @@ class Rebuilder:
                 bad.add(finding.window)  # as a restored file would be found sound by then
             elif finding.window is not None and finding.is_of_a_poll:
                 names = self._lake.names()
-                self._rebuilt.quarantined += self._lake.quarantine_poll(
+                self._rebuilt.quarantined += self._lake.polls.quarantine(
                     names, finding.window, finding.number
                 )
                 if finding.path.startswith(JOURNAL):  # of a reply that was noted and not kept
@@ -169,7 +169,7 @@ class Rebuilder:
         """Note the erasures in polls of ``window`` that a killed run has left without an entry."""
         names = self._lake.names()
         for poll in names.hour(window).polls:
-            self._guarded(lambda poll=poll: self._lake.keep_sound(names, poll, blanked))  # type: ignore[misc]
+            self._guarded(lambda poll=poll: self._lake.polls.keep_sound(names, poll, blanked))  # type: ignore[misc]
 
     def _quarantine(self, finding: Finding, *, stays: bool = False) -> None:
         """Move a file out of the way, or copy one that ``stays`` until another takes its place."""
@@ -182,7 +182,7 @@ class Rebuilder:
         self._quarantine(finding)
         entry = entry_named(finding.path)
         if entry is not None:
-            self._lake.put_entry(self._lake.names(), entry)
+            self._lake.entries.put(self._lake.names(), entry)
 
     def _near(self, names: Names, window: Window) -> set[Window]:
         """The hours whose tables follow from polls of ``window``, and its neighbours."""

@@ -45,7 +45,7 @@ def link_relocated(
         for hour, other in product(pair, serving):
             is_half = (other in names.hour(hour).came_from) != (hour in names.hour(other).went_to)
             is_known = other in sources_of(hour, names) and not is_half
-            if not is_known and lake.mark(names, other, [hour]):
+            if not is_known and lake.entries.mark(names, other, [hour]):
                 # Also the windows that served its returns: they are made of its sources, too.
                 linked |= {hour, other, *names.hour(hour).came_from}
     return {window for window in linked if names.hour(window).has_copies}

@@ -20,9 +20,9 @@ from returns_orchestration.errors import LakeDamaged, ReturnsError
 from returns_orchestration.flow.hours import Failed, Made, Stopped
 from returns_orchestration.lake.entry_kinds import INPUTS, UNKNOWN_SHA, Lost, Poll, Waived
 from returns_orchestration.lake.entry_names import read_name
+from returns_orchestration.lake.format import BACKUP, MARKER, RECORDS_BEFORE
 from returns_orchestration.lake.format_1 import OldPoll, OldWaiver, read, read_path
 from returns_orchestration.lake.journal import JOURNAL
-from returns_orchestration.lake.lake import BACKUP, MARKER, RECORDS_BEFORE
 from returns_orchestration.lake.names import Names, dates_in
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.stages.landing import finish_unnoted
@@ -72,7 +72,7 @@ class Upgrader:
         Raises LakeError where the lake cannot be read or written: then run the same again.
         """
         lake = self._lake
-        lake.begin_upgrade()
+        lake.format.begin_upgrade()
         dates = dates_in(lake.store, RECORDS_BEFORE)
         for day in dates:
             self._on_date(day)
@@ -81,7 +81,7 @@ class Upgrader:
         if dates:
             self._make(dates[0], dates[-1])
             self._pipeline.all_time.build()
-        lake.end_upgrade(_inputs(lake))
+        lake.format.end_upgrade(_inputs(lake))
         return self._upgraded
 
     # ---- polls
@@ -101,9 +101,9 @@ class Upgrader:
             elif old.kind == "waived":
                 self._waived(names, path, old, contents[path])
             elif old.other is not None:
-                self._lake.mark(names, old.other, [old.window])
+                self._lake.entries.mark(names, old.other, [old.window])
                 if old.kind == "linked":
-                    self._lake.mark(names, old.window, [old.other])
+                    self._lake.entries.mark(names, old.window, [old.other])
         for window in {old.window for _, old in read_paths}:
             try:
                 finish_unnoted(self._lake, names, self._pipeline.reader, window, self._zone)
@@ -131,16 +131,16 @@ class Upgrader:
             zone=record.zone or self._zone,
         )
         try:
-            self._lake.mark(names, old.window, self._homes(poll))
+            self._lake.entries.mark(names, old.window, self._homes(poll))
         except LakeDamaged as error:  # its hour is damaged, which `status` shows
             self._upgraded.damaged.append(str(error))
-        self._lake.put_entry(names, poll)
+        self._lake.entries.put(names, poll)
         self._upgraded.polls += 1
 
     def _homes(self, poll: Poll) -> set[Window]:
         """The hours that the records of a poll live in, under its zone."""
         reader = self._pipeline.reader.of_poll(poll.zone)
-        heads = [reader.head(decode(record)) for record in self._lake.served(poll)]
+        heads = [reader.head(decode(record)) for record in self._lake.polls.served(poll)]
         return {Window.of(head[1]) for head in heads if not isinstance(head, Refused)}
 
     def _lost(self, names: Names, old: OldRecord) -> None:
@@ -150,7 +150,7 @@ class Upgrader:
             sha256=UNKNOWN_SHA,
             next_number=old.following,
         )
-        self._lake.put_entry(names, entry)
+        self._lake.entries.put(names, entry)
 
     def _waived(self, names: Names, path: str, old: OldRecord, content: bytes | None) -> None:
         record = read(content, OldWaiver)
@@ -160,7 +160,7 @@ class Upgrader:
             )
         elif not names.hour(old.window).waived:
             entry = Waived(period=old.window.key, why=record.why, at=record.waived_at)
-            self._lake.put_entry(names, entry)
+            self._lake.entries.put(names, entry)
 
     def _remember(self, answers: Iterable[Answer]) -> None:
         """Put the polls of Dagster's log into the log of polls, for dates that have none there."""

@@ -163,7 +163,7 @@ class WebhookPipeline:
 
         Raises LakeError.
         """
-        self._lake.ensure_format()
+        self._lake.format.ensure()
         self._asked.clear()
         self._expected = self._lake.webhooks.expected()
         if not self._expected and not self._lake.webhooks.have_come():
@@ -273,7 +273,7 @@ class WebhookPipeline:
             holder = self._holder(names, home, reference)
             if is_placed and holder not in {None, home}:
                 # Before it is a copy in its own hour: so that it is at no time in two.
-                self._lake.mark(names, home, [holder])
+                self._lake.entries.mark(names, home, [holder])
             if is_placed or holder is None:
                 found |= {home, holder or home}  # a poll of the first may bring it yet
         return found
@@ -293,7 +293,7 @@ class WebhookPipeline:
                 deliveries=of_home.deliveries,
                 bodies=journal.digest_of_inputs(of_home.bodies),
             )
-            self._lake.put_placed(names, entry)
+            self._lake.entries.put_placed(names, entry)
 
     def _homes_before(self, window: Window) -> set[Window]:
         """The hours of request in the file of events that stands there, whatever its entry says."""
@@ -313,7 +313,7 @@ class WebhookPipeline:
         for home in homes:
             if window not in names.hour(home).webhooks:
                 hour = name_of_hour(window)
-                self._lake.put_entry(names, entry_kinds.Webhooks(period=home.key, hour=hour))
+                self._lake.entries.put(names, entry_kinds.Webhooks(period=home.key, hour=hour))
 
     def _holder(self, names: Names, home: Window, reference: str) -> Window | None:
         """The hour whose tables have a return; None for none.

@@ -1,4 +1,4 @@
-"""The advice about a damaged file: which command mends it, and for which hours."""
+"""The advice about a damaged or missing file: which command mends it, and for which hours."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from datetime import date, timedelta
 from typing import Final
 
+from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.window import Window
 
 _DATE: Final = re.compile(r"(?:^|/)date=([0-9]{4}-[0-9]{2}-[0-9]{2})/")
@@ -16,6 +17,11 @@ _ENTRY: Final = re.compile(r"/([0-9]{2})\.[^/]*$")
 def rebuild_advice(path: str) -> str:
     """The advice for a damaged file, with the span that it belongs to."""
     return f"Mend it with `returns-orchestration rebuild {span_of(path)}`."
+
+
+def missing(path: str) -> LakeDamaged:
+    """The error about a file that is not there."""
+    return LakeDamaged(f"The file {path} is missing.", next_step=rebuild_advice(path))
 
 
 def span_of(path: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,9 @@ from returns_orchestration.lake.journal import (
     sealed,
     unsealed,
 )
+
+if TYPE_CHECKING:
+    from returns_orchestration.window import Day, Ever, Window
 
 UNKNOWN_SHA: Final = "0" * 16
 
@@ -393,3 +396,8 @@ def decode(content: bytes, path: str) -> Any:  # noqa: ANN401 - an entry of the 
                 return entry
     message = f"The entry {path} is not what was written."
     raise LakeDamaged(message, next_step=rebuild_advice(path))
+
+
+def made_path(period: Window | Day | Ever, name: MadeName, kind: str = "made") -> str:
+    """Where a made entry stands."""
+    return f"{folder_of(period.key)}{kind}-{name.text}.json"

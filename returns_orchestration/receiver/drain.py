@@ -117,7 +117,7 @@ class Drain:
 
     def drain(self, *, is_last: bool = False) -> None:
         """Put into the lake what the spool holds; an error is kept in ``problem``."""
-        problem = self._fault_of(lambda: self._lake.ensure_format(begin=True))
+        problem = self._fault_of(lambda: self._lake.format.ensure(begin=True))
         if not problem:
             problem = self._fault_of(self.put_all, lambda: self._put_spans(is_last=is_last))
             # Whatever fails, the note says that this receiver lives and whether it can store.

@@ -105,7 +105,7 @@ def _frames(  # noqa: PLR0913, PLR0917 - see export
         frame = lake.read(table, Ever(), lake.names())
         yield from [] if frame is None else [frame]
         return
-    lake.ensure_format()
+    lake.format.ensure()
     known = dates_in(lake.store, JOURNAL)
     if not known:
         return

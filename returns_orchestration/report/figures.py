@@ -153,7 +153,7 @@ def gather(
 
     Raises LakeError, and SettingsError for days that the lake does not have.
     """
-    lake.ensure_format()
+    lake.format.ensure()
     dates = dates_in(lake.store, JOURNAL)
     as_of = status.newest_complete(lake, dates, zone)
     if as_of is None:

@@ -89,7 +89,13 @@ def served_by(
         first = min((poll.number for poll in hour.polls), default=1)
         of_source = [
             Served(
-                at, at, source, poll, lake.served(poll), reader.of_poll(hour.zone_of(poll)), first
+                at,
+                at,
+                source,
+                poll,
+                lake.polls.served(poll),
+                reader.of_poll(hour.zone_of(poll)),
+                first,
             )
             for at, poll in in_order(hour.polls)
         ]
@@ -103,7 +109,7 @@ def _repeated(
     lake: Lake, names: Names, source: Window, polls: Sequence[Served]
 ) -> Iterator[Served]:
     """The newest records of ``source`` for returns that a later reply repeated, as served then."""
-    for again in lake.again(names, source):
+    for again in lake.entries.again(names, source):
         wanted = set(again.references)
         newest: dict[str, tuple[Served, list[str]]] = {}
         for served in polls:
@@ -135,7 +141,7 @@ def placed_in(
     for window in sources:
         # In whatever order they came, and however often: of one event the first word counts.
         first: dict[str, tuple[datetime, bytes, datetime, Event]] = {}
-        for entry in lake.placed(names, window):
+        for entry in lake.entries.placed(names, window):
             of_zone = reader.of_poll(entry.zone)
             for received_at, body in _bodies(lake, names, entry):
                 event = read_body(of_zone, body, received_at)

@@ -96,7 +96,9 @@ def land(  # noqa: PLR0913, PLR0917 - what a poll is
         if not kept:
             _note_again(lake, names, reader, window, polled_at, reply.words)
             break
-        poll = lake.create_poll(names, window, hour.next_number, polled_at, served, reader.zone.key)
+        poll = lake.polls.create(
+            names, window, hour.next_number, polled_at, served, reader.zone.key
+        )
         if poll is not None:
             _note(lake, names, window, poll, reply.homes)
             break
@@ -125,7 +127,7 @@ def finish_unnoted(
     ``zone`` is that of a file that does not record its own, as in releases before 0.2.
     """
     for number in names.unnoted(window):
-        poll, records = lake.read_unnoted(window, number)
+        poll, records = lake.polls.read_unnoted(window, number)
         if not poll.zone:
             poll = poll.under(zone or reader.zone.key)
         _note(lake, names, window, poll, _read(reader.of_poll(poll.zone), records).homes)
@@ -133,8 +135,8 @@ def finish_unnoted(
 
 def _note(lake: Lake, names: Names, window: Window, poll: Poll, homes: Iterable[Window]) -> None:
     """Note a poll whose file exists; the marks in other hours first, so that none is missed."""
-    lake.mark(names, window, homes)
-    lake.put_entry(names, poll)
+    lake.entries.mark(names, window, homes)
+    lake.entries.put(names, poll)
 
 
 def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
@@ -174,7 +176,7 @@ def _note_again(  # noqa: PLR0913, PLR0917 - what a reply is
     )
     if contradicted:
         entry = Again(period=window.key, at=at, references=contradicted)
-        lake.put_entry(names, entry)
+        lake.entries.put(names, entry)
 
 
 def _told(copies: list[Copy], before: datetime) -> dict[Key, tuple[Window | None, Words]]:

@@ -14,8 +14,9 @@ from returns_orchestration import tables
 from returns_orchestration.lake.advice import span_of
 from returns_orchestration.lake.entry_names import read_name
 from returns_orchestration.lake.forgotten import FORGOTTEN
+from returns_orchestration.lake.format import BACKUP, RECORDS_BEFORE
 from returns_orchestration.lake.journal import EVER, JOURNAL
-from returns_orchestration.lake.lake import BACKUP, RECORDS_BEFORE, REPORTS
+from returns_orchestration.lake.lake import REPORTS
 from returns_orchestration.lake.names import date_of_folder, dates_in
 from returns_orchestration.lake.news import NEWS
 from returns_orchestration.lake.poll_log import POLL_LOG

@@ -142,7 +142,7 @@ class States:
     def other_files(self, window: Window) -> list[str]:
         """Recorded files of ``window`` that a listing shows absent or of another size."""
         sizes = {
-            self._lake.poll_path(window, poll.number): poll.file[0]
+            self._lake.polls.path(window, poll.number): poll.file[0]
             for poll in self._names.hour(window).polls
         }
         made = self._lake.made_or_none(window, self._names)
@@ -196,7 +196,7 @@ class States:
         day = window.start.date()
         listed = self._names.files(tables.RAW_RETURNS.name, day)
         if listed is not None and any(
-            listed.get(self._lake.poll_path(window, poll.number)) != poll.file[0]
+            listed.get(self._lake.polls.path(window, poll.number)) != poll.file[0]
             for poll in hour.polls
         ):
             return True

@@ -35,7 +35,7 @@ def measure(lake: Lake) -> pl.DataFrame:
     polls: Counter[int] = Counter()
     returns: Counter[int] = Counter()
     late: Counter[int] = Counter()
-    lake.ensure_format()
+    lake.format.ensure()
     days = dates_in(lake.store, JOURNAL)
     for at in range(0, len(days), DAYS_AT_ONCE):
         names = lake.names()

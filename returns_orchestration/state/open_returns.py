@@ -64,7 +64,7 @@ def measure(
 
     ``zone`` is that of the days of the lake, ``ages`` are those at which hours are polled again.
     """
-    lake.ensure_format()
+    lake.format.ensure()
     days = dates_in(lake.store, JOURNAL)
     as_of = newest_complete(lake, days, zone)
     if as_of is None:

@@ -143,7 +143,7 @@ def _in_hour(  # noqa: PLR0913, PLR0917 - what an hour is
     hour = names.hour(window)
     for poll in hour.polls:
         try:
-            records = lake.served(poll)
+            records = lake.polls.served(poll)
         except LakeDamaged as error:
             unread.append(str(error))
             continue

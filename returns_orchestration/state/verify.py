@@ -30,6 +30,7 @@ from returns_orchestration.lake.entry_kinds import (
     Poll,
     To,
     decode,
+    made_path,
 )
 from returns_orchestration.lake.entry_names import (
     Name,
@@ -38,8 +39,9 @@ from returns_orchestration.lake.entry_names import (
     name_of_hour,
     read_name,
 )
-from returns_orchestration.lake.lake import DAILY_BY, HOURLY_BY, is_file_of, made_path, poll_name
+from returns_orchestration.lake.lake import DAILY_BY, HOURLY_BY
 from returns_orchestration.lake.parquet import is_whole
+from returns_orchestration.lake.polls import is_file_of, poll_name
 from returns_orchestration.lake.webhooks import entry_path, is_whole_file
 from returns_orchestration.state import findings
 from returns_orchestration.state.findings import SELF_NAMED, Finding
@@ -98,7 +100,7 @@ class Verifier:
 
     def dates(self) -> list[date]:
         """Every date that has files. Raises LakeOlder or LakeNewer."""
-        self._lake.ensure_format()
+        self._lake.format.ensure()
         return findings.dates(self._lake.store)
 
     def _confirmed(self, look: Callable[[], list[Finding]]) -> Iterator[Finding]:
@@ -118,7 +120,7 @@ class Verifier:
         is_ours = finding.remedy == "make" or finding.path.partition("/")[0] in tables.BY_NAME
         if is_ours and finding.kind in {"torn", "altered", "missing"}:
             with suppress(LakeError):  # a lake that cannot be written is still looked at
-                self._lake.note_damaged(self._lake.names(), finding.path)
+                self._lake.entries.note_damaged(self._lake.names(), finding.path)
 
     # ---- a date
 
@@ -196,9 +198,9 @@ class Verifier:
         for name in made.made_of if made else ():
             key, _, number = name.partition("/poll-")
             if key == window.key and int(number) not in known:
-                path = self._lake.poll_path(window, int(number))
+                path = self._lake.polls.path(window, int(number))
                 found.append(Finding(path, "missing", "poll", window, int(number)))
-        for path in self._lake.absent_entries(names, window, made.made_of if made else ()):
+        for path in self._lake.entries.absent(names, window, made.made_of if made else ()):
             remedy: Remedy = "make" if came_of(path) else "poll"
             remedy = "entry" if entry_named(path) else remedy
             found.append(Finding(path, "missing", remedy, window))
@@ -248,8 +250,8 @@ class Verifier:
     def _polls(self, window: Window, names: Names, raw: set[str]) -> list[Finding]:
         """The polls of an hour: every file against its entry, every entry against its file."""
         hour = names.hour(window)
-        polls = {self._lake.poll_path(window, poll.number): poll for poll in hour.polls}
-        lost = {self._lake.poll_path(window, number) for number, _, _ in hour.lost}
+        polls = {self._lake.polls.path(window, poll.number): poll for poll in hour.polls}
+        lost = {self._lake.polls.path(window, number) for number, _, _ in hour.lost}
         found: list[Finding] = []
         found += [
             Finding(path, "missing", "poll", window, polls[path].number)

@@ -102,7 +102,7 @@ class Desk:
                 sha256="0" * 16,
                 zone="UTC",
             )
-            self.lake.put_entry(names, poll)
+            self.lake.entries.put(names, poll)
             self.lake.publish(
                 names,
                 window,

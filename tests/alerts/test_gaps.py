@@ -192,12 +192,12 @@ def test_damage_is_notified_at_once_and_so_is_its_end(desk: Desk) -> None:
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5, lambda: [asked])
     names, path = desk.lake.names(), desk.lake.path(tables.RETURNS, hour(3))
-    desk.lake.note_damaged(names, path)
+    desk.lake.entries.note_damaged(names, path)
     desk.live(1 / 6, lambda: [asked])
     assert desk.titles == ["[problem] 1 hour of returns is damaged in the lake"]
     assert desk.kinds == ["hours damaged"]
     assert desk.watch.missing.pairs() == []
-    desk.lake.clear_damaged(names, hour(3))
+    desk.lake.entries.clear_damaged(names, hour(3))
     desk.live(1 / 6, lambda: [asked])
     assert desk.kinds == []
     assert len(desk.titles) == 2
@@ -209,13 +209,13 @@ def test_damage_that_the_sensor_finds_in_old_hours_is_notified(desk: Desk) -> No
     desk.publish({hour(n): 4 for n in range(RECENT + 10)})
     desk.live(RECENT + 10)
     names, old = desk.lake.names(), hour(3)
-    desk.lake.note_damaged(names, desk.lake.path(tables.RETURNS, old))
+    desk.lake.entries.note_damaged(names, desk.lake.path(tables.RETURNS, old))
     desk.live(1 / 6)
     assert desk.titles == []
     hand_over(desk.lake, Found(damaged=[old.key]))
     desk.live(1 / 6)
     assert desk.titles == ["[problem] 1 hour of returns is damaged in the lake"]
-    desk.lake.clear_damaged(names, old)
+    desk.lake.entries.clear_damaged(names, old)
     hand_over(desk.lake, Found())
     desk.live(1 / 6)
     assert [title[:6] for title in desk.titles] == ["[probl", "[resol"]

@@ -145,7 +145,7 @@ def _complete_hours(store: FolderStore, first: object, count: int) -> list[Windo
     """Entries of complete hours without a return, and of their days, as a year would leave them."""
     windows = [Window(first + n * timedelta(hours=1)) for n in range(count)]  # type: ignore[operator]
     lake, rules = Lake(store), Rules.of_today()
-    lake.ensure_format(begin=True)
+    lake.format.ensure(begin=True)
     names = Names(store)
     names.load_hours(windows)
 
@@ -155,7 +155,7 @@ def _complete_hours(store: FolderStore, first: object, count: int) -> list[Windo
             names.add(entry.path)
 
     put([_poll(window) for window in windows])
-    store.put_many({lake.poll_path(window, 1): b"?" for window in windows})
+    store.put_many({lake.polls.path(window, 1): b"?" for window in windows})
     put([_made(window.key, inputs_of(window, names), rules.hours, []) for window in windows])
     days = sorted({Day.of(window.start, ZoneInfo("Asia/Kolkata")) for window in windows})
     put(

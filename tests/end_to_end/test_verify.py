@@ -169,7 +169,7 @@ def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFr
     lake.invalidate(names, window)
     lake.store.put(path, to_parquet(forged))
     files, facts = made.files | {tables.RETURNS.name: record}, {"returns": forged.height}
-    lake.put_entry(names, msgspec.structs.replace(made, files=files, facts=made.facts | facts))
+    lake.entries.put(names, msgspec.structs.replace(made, files=files, facts=made.facts | facts))
     for day in pipeline.days.concerned_by(names, [window]):
         pipeline.days.build(names, day, datetime(2026, 11, 23, tzinfo=UTC))
 

@@ -88,7 +88,7 @@ class Project:
         list(self.world.pipeline().run([FIRST]))
         names = self.lake.names()
         (kept,) = names.hour(FIRST).polls
-        return [json.loads(record) for record in self.lake.served(kept)]
+        return [json.loads(record) for record in self.lake.polls.served(kept)]
 
     def reported(self, asset: str) -> set[str]:
         key = dg.AssetKey(asset)

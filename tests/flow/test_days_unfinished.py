@@ -24,8 +24,7 @@ from returns_orchestration.flow.days import PAUSES, DayBuilder
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
-from returns_orchestration.lake.entry_kinds import MadeName
-from returns_orchestration.lake.lake import made_path
+from returns_orchestration.lake.entry_kinds import MadeName, made_path
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.stages import aggregates
 from returns_orchestration.state.hours import States, is_made

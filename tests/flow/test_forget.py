@@ -19,7 +19,7 @@ from returns_orchestration.flow.forget import EarlierCopies, Forgetter, Forgot
 from returns_orchestration.flow.hours import Failed, Polled
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake.forgotten import FORGOTTEN, Receipt
-from returns_orchestration.lake.lake import BACKUP
+from returns_orchestration.lake.format import BACKUP
 from returns_orchestration.lake.parquet import poll_to_parquet, to_parquet
 from returns_orchestration.lake.quarantine import copy_to_quarantine
 from returns_orchestration.stages.erasure import (
@@ -120,7 +120,7 @@ def findings(lake: Lake) -> list[str]:
 
 
 def raw(lake: Lake, window: Window = TEN, number: int = 1) -> list[str]:
-    content = lake.store.get(lake.poll_path(window, number))
+    content = lake.store.get(lake.polls.path(window, number))
     assert content is not None
     return pl.read_parquet(content).get_column("record").to_list()
 
@@ -267,15 +267,15 @@ def erased_without_an_entry(lake: Lake) -> None:
     records = [blanked(record) for record in raw(lake)]
     name = f"{TEN.key}/poll-0001"
     content = poll_to_parquet(records, poll.polled_at, poll.noted_at, poll.zone, name)
-    lake.store.put(lake.poll_path(TEN, 1), content)
+    lake.store.put(lake.polls.path(TEN, 1), content)
     lake.drop_cache()
 
 
 def test_a_run_takes_an_erasure_without_its_entry_for_what_it_is(api: Any, polled: Lake) -> None:
     erased_without_an_entry(polled)
     [text] = findings(polled)
-    assert text.startswith(f"unfinished  {polled.poll_path(TEN, 1)}: left by a killed run")
-    assert polled.served(polled.names().hour(TEN).polls[0]) == raw(polled)
+    assert text.startswith(f"unfinished  {polled.polls.path(TEN, 1)}: left by a killed run")
+    assert polled.polls.served(polled.names().hour(TEN).polls[0]) == raw(polled)
     before = len(raw(polled))
     api.run(polled, HOURS, poll=False)
     assert not findings(polled)
@@ -295,7 +295,7 @@ def test_a_file_from_before_that_is_put_back_is_blanked_again(
     api: Any, polled: Lake, by: str
 ) -> None:
     """An older copy of one file was restored: no return is lost, and nobody is brought back."""
-    path, rows = polled.poll_path(TEN, 1), counts(polled)
+    path, rows = polled.polls.path(TEN, 1), counts(polled)
     before = polled.store.get(path) or b""
     forget(api, polled, ZOE)
     polled.store.put(path, before)
@@ -344,10 +344,10 @@ def test_records_of_the_return_that_do_not_show_the_person_are_found(
     api_of(lambda w: [returned(f"Z-{w.number}", w.start, **BARE)]).run(polled, HOURS)
     if where == "quarantined":
         for window in HOURS:
-            path = polled.poll_path(window, 1)
+            path = polled.polls.path(window, 1)
             copy_to_quarantine(polled.store, path)
             names = polled.names()
-            polled.quarantine_poll(names, window, 1)
+            polled.polls.quarantine(names, window, 1)
         polled.drop_cache()
     forget(api_of(reply), polled, ZOE)
     assert not shown(polled)
@@ -380,7 +380,7 @@ def test_a_lost_entry_of_an_erasure_is_written_again(api: Any, polled: Lake, los
     assert Rebuilder(api.pipeline(polled)).rebuild(at(10), at(12)).is_whole
     assert not findings(polled)
     assert not shown(polled)
-    assert polled.store.get(polled.poll_path(TEN, 1)) == files[polled.poll_path(TEN, 1)]
+    assert polled.store.get(polled.polls.path(TEN, 1)) == files[polled.polls.path(TEN, 1)]
 
 
 # ---- quarantine and remains
@@ -410,9 +410,9 @@ def test_quarantined_files_are_blanked_or_removed(api: Any, polled: Lake) -> Non
         copy_to_quarantine(store, polled.path(table, TEN))
         for table in (tables.RETURNS, tables.REJECTED_RETURNS, tables.RETURN_ITEMS)
     ]
-    places.append(copy_to_quarantine(store, polled.poll_path(TEN, 1)))
-    torn = f"_quarantine/{polled.poll_path(ELEVEN, 1)}.0a1b2c3d"
-    store.put(torn, (store.get(polled.poll_path(ELEVEN, 1)) or b"")[:-9])
+    places.append(copy_to_quarantine(store, polled.polls.path(TEN, 1)))
+    torn = f"_quarantine/{polled.polls.path(ELEVEN, 1)}.0a1b2c3d"
+    store.put(torn, (store.get(polled.polls.path(ELEVEN, 1)) or b"")[:-9])
 
     forgot = forget(api, polled, ZOE, receipt(reference(f"Z-{TEN.number}"), hour=21))
 
@@ -453,11 +453,11 @@ def test_a_poll_that_a_killed_run_left_is_blanked_too(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(polled, "put_entry", dies)
+        patch.setattr(polled.entries, "put", dies)
         twelve = Window(at(12))
         with pytest.raises(Killed):
             api_of(reply).run(polled, [twelve])
-    assert polled.poll_path(twelve, 1) in shown(polled)
+    assert polled.polls.path(twelve, 1) in shown(polled)
     forget(api, polled, ZOE)
     assert not shown(polled)
     assert not findings(polled)
@@ -470,7 +470,7 @@ def test_copies_from_before_an_upgrade_are_a_reason_to_refuse(api: Any, polled: 
 
 
 def test_a_poll_that_cannot_be_read_leaves_the_receipt_open(api: Any, polled: Lake) -> None:
-    polled.store.put(polled.poll_path(TEN, 1), b"torn")
+    polled.store.put(polled.polls.path(TEN, 1), b"torn")
     polled.drop_cache()
     polled.receipts.add(ZOE)
     forgot = Forgetter(api.pipeline(polled)).carry_out()
@@ -526,7 +526,7 @@ def test_a_receipt_that_comes_meanwhile_is_carried_out_too(
     api: Any, polled: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = receipt(reference(f"A-{TEN.number}"), hour=21)
-    served, calls = polled.served, []
+    served, calls = polled.polls.served, []
 
     def reads(poll: Any) -> list[str]:
         if not calls:
@@ -535,7 +535,7 @@ def test_a_receipt_that_comes_meanwhile_is_carried_out_too(
         return served(poll)
 
     with monkeypatch.context() as patch:
-        patch.setattr(polled, "served", reads)
+        patch.setattr(polled.polls, "served", reads)
         forget(api, polled, ZOE)
     assert all(blanked(record) == record for record in raw(polled))
     assert not polled.receipts.open()
@@ -554,7 +554,7 @@ def test_a_day_later_a_poll_that_landed_beside_it_is_blanked(
     pipeline.land(polled.names(), api.poll(twelve), unaware)
     bare = api_of(lambda w: [returned(f"Z-{w.number}", w.start, **BARE)]).poll(twelve)
     pipeline.land(polled.names(), bare, unaware)
-    assert shown(polled) == [polled.poll_path(twelve, number) for number in (1, 2)]
+    assert shown(polled) == [polled.polls.path(twelve, number) for number in (1, 2)]
     Forgetter(api.pipeline(polled)).keep_up()
     assert not shown(polled)
     assert not polled.receipts.open()
@@ -569,7 +569,7 @@ def test_old_records_are_blanked_and_young_ones_are_not(api_of: Any, polled: Lak
 
     assert (forgot.records, forgot.polls, forgot.hours) == (3, 1, 1)
     assert all(blanked(record) == record for record in raw(polled))
-    assert polled.poll_path(ELEVEN, 1) in shown(polled)
+    assert polled.polls.path(ELEVEN, 1) in shown(polled)
     assert not [path for path in shown(polled) if TEN.path in path]
     assert counts(polled) == before
     assert api.states(polled, HOURS) == ["complete", "complete"]
@@ -598,7 +598,7 @@ def test_a_blank_poll_is_not_read_again_each_day(
     def never(*_: Any) -> None:
         pytest.fail("it was read")
 
-    monkeypatch.setattr(polled, "served", never)
+    monkeypatch.setattr(polled.polls, "served", never)
     Forgetter(api.pipeline(polled)).keep_up()
 
 

@@ -19,7 +19,7 @@ from returns_orchestration.errors import (
 )
 from returns_orchestration.flow.hours import Failed, Made, MadeDay, Polled, Stopped
 from returns_orchestration.lake import Lake
-from returns_orchestration.lake.lake import made_path
+from returns_orchestration.lake.entry_kinds import made_path
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.window import Window, windows_between
 
@@ -230,7 +230,7 @@ def test_an_altered_poll_fails_its_hour_and_no_other_until_it_is_quarantined(
     """Its size is right, so only a reader can find it; the next run uses the note."""
     api = api_of(lambda w: [returned(f"R-{w.start:%H}", w.start)])
     api.run(lake, HOURS)
-    path = lake.poll_path(HOURS[1], 1)
+    path = lake.polls.path(HOURS[1], 1)
     altered = alter(lake, path)
     lake.drop_cache()
     outcomes = api.run(lake, HOURS)
@@ -253,7 +253,7 @@ def test_a_poll_of_another_size_is_quarantined_and_polled_again_by_the_next_run(
 ) -> None:
     api = api_of(reply)
     api.run(lake, HOURS)
-    lake.store.put(lake.poll_path(HOURS[1], 1), b"torn")
+    lake.store.put(lake.polls.path(HOURS[1], 1), b"torn")
     api.asked.clear()
     outcomes = api.run(lake, HOURS, missing_only=True)
     assert api.asked == [HOURS[1]]
@@ -271,7 +271,7 @@ def test_an_hour_that_lost_a_poll_is_made_of_the_other_polls_while_the_api_fails
     api_of(lambda w: [returned(f"R-{w.start:%H}", w.start)]).run(lake, HOURS)
     api = api_of(lambda w: [returned(f"R-{n}", w.start) for n in ("late", f"{w.start:%H}")])
     api.run(lake, [ten])
-    lake.store.put(lake.poll_path(ten, 2), b"torn")
+    lake.store.put(lake.polls.path(ten, 2), b"torn")
     for _ in range(3):
         for error in (ServerFault("It failed."), CredentialsRefused("Refused.")):
             api.errors = {ten: error}
@@ -294,7 +294,7 @@ def test_a_poll_that_cannot_be_read_for_now_is_not_quarantined(
     api = api_of(reply)
     api.run(lake, HOURS)
     before = bytes_of(lake.store)
-    poll, table = lake.poll_path(HOURS[1], 1), lake.path(tables.RETURNS, HOURS[1])
+    poll, table = lake.polls.path(HOURS[1], 1), lake.path(tables.RETURNS, HOURS[1])
     lake.store.put(table, b"torn")
     get = lake.store.get
 

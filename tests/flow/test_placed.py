@@ -317,7 +317,7 @@ def test_the_last_tables_of_a_poll_that_was_lost_stay(lake: Lake) -> None:
     poll(lake, A, B)
     pipeline(lake, at(12, 15)).run()
     before = _made(lake.store)
-    lake.store.put(lake.poll_path(HOUR, 1), b"torn")
+    lake.store.put(lake.polls.path(HOUR, 1), b"torn")
     mend_hour(lake, lake.names(), HOUR)
     pipeline(lake, at(12, 20)).run()
     assert state(lake)[0] == "missing"

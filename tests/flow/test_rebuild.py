@@ -14,7 +14,7 @@ from support.records import at, returned
 from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
 from returns_orchestration.lake import Lake
-from returns_orchestration.lake.lake import made_path
+from returns_orchestration.lake.entry_kinds import made_path
 from returns_orchestration.lake.store import ObjectStore
 from returns_orchestration.state.status import states
 from returns_orchestration.state.verify import Verifier
@@ -82,7 +82,7 @@ def test_a_bad_poll_is_quarantined_and_its_hour_polled_again(
 ) -> None:
     lake = memory_lake
     api_of(first).run(lake, HOURS)
-    bad = lake.poll_path(NINE, 1)
+    bad = lake.polls.path(NINE, 1)
     damage(lake, bad)
     lake.drop_cache()
     (failed,) = [o for o in api_of(second).run(lake, [NINE]) if isinstance(o, Failed)]
@@ -115,7 +115,7 @@ def test_an_hour_is_made_of_the_remaining_polls_and_still_polled_again(
     lake = memory_lake
     api_of(first, always_at=at(30)).run(lake, HOURS)
     api_of(second, always_at=at(40)).run(lake, HOURS)
-    damage(lake, lake.poll_path(NINE, bad))
+    damage(lake, lake.polls.path(NINE, bad))
     assert rebuilt(lake, api_of).poll_again == [NINE]
     assert numbers(lake, NINE) == [3 - bad]
     assert ("R-L09" in references(lake)) is (bad == 1)
@@ -180,7 +180,7 @@ def test_an_edge_return_counts_once_after_its_hour_lost_its_only_poll(
 ) -> None:
     lake = memory_lake
     api_of(first).run(lake, HOURS)
-    damage(lake, lake.poll_path(TEN, 1))
+    damage(lake, lake.polls.path(TEN, 1))
     rebuilt(lake, api_of)
     assert references(lake).count("R-E") == 1
     api_of(first).run(lake, HOURS, missing_only=True)

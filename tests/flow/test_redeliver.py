@@ -112,7 +112,7 @@ def test_the_payloads_are_sent_as_a_poll_served_them_oldest_first(lost: Lake, ot
     assert (outcome.accepted, outcome.refused, outcome.uncertain) == (3, {}, [])
     assert other.references == ["A", "B", "C"]
     (kept,) = lost.names().hour(HOUR).polls
-    assert other.bodies[0].decode() in lost.served(kept)[0], "byte for byte"
+    assert other.bodies[0].decode() in lost.polls.served(kept)[0], "byte for byte"
     assert {headers["webhook_key"] for headers in other.headers} == {KEY}
     assert {headers["x-returns-redelivered"] for headers in other.headers} == {"1"}
     assert [0.1 < pause <= 0.2 for pause in pauses] == [True] * 3

@@ -13,9 +13,8 @@ from support.records import at, on_the_wire, returned
 
 from returns_orchestration.flow.hours import Failed
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.lake.entry_kinds import From, To
+from returns_orchestration.lake.entry_kinds import From, To, made_path
 from returns_orchestration.lake.entry_names import name_of_hour
-from returns_orchestration.lake.lake import made_path
 from returns_orchestration.lake.names import sources_of
 from returns_orchestration.state.places import Places, find_misplaced
 from returns_orchestration.state.verify import Verifier
@@ -170,7 +169,7 @@ def test_a_mark_without_a_cause_is_harmless(lake: Lake, api_of: Any) -> None:
     api = api_of(serving({FIVE: at(5)}))
     api.run(lake, [FIVE, SIX])
     before = tables_of(lake)
-    lake.mark(lake.names(), SIX, [FIVE])
+    lake.entries.mark(lake.names(), SIX, [FIVE])
     assert "unfinished" in api.states(lake, [FIVE, SIX])
     api.run(lake, [FIVE, SIX], missing_only=True)
     assert api.states(lake, [FIVE, SIX]) == ["complete", "complete"]
@@ -260,7 +259,7 @@ def test_a_mark_with_one_side_left_by_a_killed_run_gets_the_other_side(
         From(period=SIX.key, hour=name_of_hour(FIVE)),
         To(period=FIVE.key, hour=name_of_hour(SIX)),
     ]
-    lake.put_entry(lake.names(), half[kept == "to"])
+    lake.entries.put(lake.names(), half[kept == "to"])
     for _ in range(2):  # the first polls SIX, by which FIVE is unfinished
         api.run(lake, [FIVE, SIX, TEN], missing_only=True)
     assert findings(lake) == []
@@ -340,8 +339,8 @@ def test_a_poll_left_without_its_record_by_a_killed_run_is_completed_without_a_c
     api = api_of(lambda w: [returned("M", w.start), returned("N", TEN.start, status="old")])
     api.run(lake, [FIVE, TEN])
     names, served = lake.names(), (on_the_wire(returned("M", TEN.start, status="new")),)
-    assert lake.create_poll(names, FIVE, 2, at(200), served, "UTC")
-    lake.mark(names, FIVE, [TEN])
+    assert lake.polls.create(names, FIVE, 2, at(200), served, "UTC")
+    lake.entries.mark(names, FIVE, [TEN])
     assert api.states(lake, [FIVE]) == ["unfinished"]
     before = len(api.asked)
     outcomes = api.run(lake, [FIVE], missing_only=True)

@@ -18,9 +18,8 @@ from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.flow.hours import Failed, Made, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake, journal
-from returns_orchestration.lake.entry_kinds import Rezoned
+from returns_orchestration.lake.entry_kinds import Rezoned, made_path
 from returns_orchestration.lake.journal import JOURNAL
-from returns_orchestration.lake.lake import made_path
 from returns_orchestration.lake.store import FolderStore, Listed
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.places import find_misplaced
@@ -70,7 +69,7 @@ class Scene:
 
     @property
     def raw(self) -> str:
-        return self.lake.poll_path(TEN, 1)
+        return self.lake.polls.path(TEN, 1)
 
     @property
     def table(self) -> str:
@@ -153,26 +152,26 @@ def poll_that_is_gone(scene: Scene) -> None:
 def poll_that_a_reader_found(scene: Scene) -> None:
     scene.alter(scene.raw)
     with pytest.raises(LakeDamaged):
-        scene.lake.served(scene.lake.names().hour(TEN).polls[0])
+        scene.lake.polls.served(scene.lake.names().hour(TEN).polls[0])
 
 
 def poll_that_was_lost(scene: Scene) -> None:
     scene.poll(TEN, serving=more, always_at=at(40))
-    assert scene.lake.quarantine_poll(scene.lake.names(), TEN, 1)
+    assert scene.lake.polls.quarantine(scene.lake.names(), TEN, 1)
 
 
 def only_poll_that_was_lost(scene: Scene) -> None:
-    assert scene.lake.quarantine_poll(scene.lake.names(), TEN, 1)
+    assert scene.lake.polls.quarantine(scene.lake.names(), TEN, 1)
 
 
 def poll_without_entry(scene: Scene) -> None:
     served = tuple(map(on_the_wire, more(TEN)))
-    assert scene.lake.create_poll(scene.lake.names(), TEN, 2, at(40), served, "UTC")
+    assert scene.lake.polls.create(scene.lake.names(), TEN, 2, at(40), served, "UTC")
 
 
 def first_poll_without_entry(scene: Scene) -> None:
     served = tuple(map(on_the_wire, more(TWELVE)))
-    assert scene.lake.create_poll(scene.lake.names(), TWELVE, 1, at(40), served, "UTC")
+    assert scene.lake.polls.create(scene.lake.names(), TWELVE, 1, at(40), served, "UTC")
 
 
 def entry_without_tables(scene: Scene) -> None:
@@ -186,14 +185,14 @@ def newer_entry_without_tables(scene: Scene) -> None:
 def day_not_made(scene: Scene) -> None:
     names = scene.lake.names()
     (path,) = (p for p in bytes_of(scene.lake.store, "_journal") if "/day.made-" in p)
-    scene.lake.remove_entries(names, [path])
+    scene.lake.entries.remove(names, [path])
 
 
 def two_made_entries(scene: Scene) -> None:
     names = scene.lake.names()
     made = scene.lake.made(TEN, names)
     assert made is not None
-    scene.lake.put_entry(names, msgspec.structs.replace(made, inputs="0" * 12))
+    scene.lake.entries.put(names, msgspec.structs.replace(made, inputs="0" * 12))
 
 
 def made_by_other_rules(scene: Scene, **of_then: str) -> None:
@@ -437,7 +436,7 @@ def test_a_deleted_correction_of_a_zone_is_restored(lake: Lake, api_of: Any) -> 
     record = returned("R-1", at(0)) | {"Return Request Timestamp": "2026-11-09 15:45:00"}
     api = api_of(lambda _: [record], always_at=at(30))
     api.run(lake, [TEN])
-    lake.rezone(lake.names(), TEN, INDIA.key)
+    lake.polls.rezone(lake.names(), TEN, INDIA.key)
     api.run(lake, [TEN], missing_only=True)
     before = bytes_of(lake.store)
     (path,) = (path for path in before if ".rezoned-" in path)
@@ -454,10 +453,12 @@ def test_a_zone_unknown_to_this_machine_fails_the_hour_and_is_named(
 ) -> None:
     api = api_of(reply, always_at=at(30), sent_under="UTC")
     api.run(lake, [TEN])
-    lake.put_entry(lake.names(), Rezoned(period=TEN.key, number=1, change=1, zone="Asia/Atlantis"))
+    lake.entries.put(
+        lake.names(), Rezoned(period=TEN.key, number=1, change=1, zone="Asia/Atlantis")
+    )
     (failed,) = [o for o in api.run(lake, [TEN], poll=False) if isinstance(o, Failed)]
     assert "Asia/Atlantis" in str(failed.error)
     assert "tzdata" in str(failed.error)
-    assert lake.rezone(lake.names(), TEN, "UTC") == 1
+    assert lake.polls.rezone(lake.names(), TEN, "UTC") == 1
     api.run(lake, [TEN], poll=False)
     assert api.states(lake, [TEN]) == ["complete"]

@@ -134,8 +134,8 @@ def test_rezoned_polls_are_read_again_without_a_call(memory_lake: Lake, api_of: 
     wrong.run(lake, DAY)
     known, before = in_place(lake, wrong), times(lake)
     names = lake.names()
-    assert [lake.rezone(names, window, INDIA) for window in DAY] == [1] * len(DAY)
-    assert [lake.rezone(names, window, INDIA) for window in DAY] == [0] * len(DAY)
+    assert [lake.polls.rezone(names, window, INDIA) for window in DAY] == [1] * len(DAY)
+    assert [lake.polls.rezone(names, window, INDIA) for window in DAY] == [0] * len(DAY)
     assert set(wrong.states(lake, DAY)) == {"unfinished"}
     wrong.asked.clear()
     outcomes = wrong.run(lake, DAY, missing_only=True)

@@ -19,8 +19,8 @@ from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import HourPipeline, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
+from returns_orchestration.lake.format import MARKER, RECORDS_BEFORE
 from returns_orchestration.lake.journal import FORMAT, JOURNAL
-from returns_orchestration.lake.lake import MARKER, RECORDS_BEFORE
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.stages.landing import land
 from returns_orchestration.state.status import states
@@ -162,7 +162,7 @@ def test_an_empty_lake_gets_its_format_with_the_first_kept_poll(use: str, lake: 
     assert lake.store.get(MARKER) == b'{"format": %d}\n' % FORMAT
     assert lake.store.children(JOURNAL)[1][-1:] == [f"format-{FORMAT}.json"]
     whole = bytes_of(lake.store)
-    Lake(lake.store).ensure_format(begin=True)
+    Lake(lake.store).format.ensure(begin=True)
     assert bytes_of(lake.store) == whole
     assert not list(Verifier(lake, ZONE).everything())
 
@@ -178,7 +178,7 @@ def test_the_format_is_written_before_the_first_poll(lake: Lake) -> None:
 
     lake.store.create = noting  # type: ignore[method-assign]
     USES["a poll that lands"](lake, Api())
-    assert put[:2] == [MARKER, lake.poll_path(HOUR, 1)]
+    assert put[:2] == [MARKER, lake.polls.path(HOUR, 1)]
 
 
 def test_trials_of_doctor_give_an_empty_lake_no_format(lake: Lake) -> None:
@@ -204,5 +204,5 @@ class RacedStore(FolderStore):
 
 def test_a_lake_that_another_process_is_creating_is_not_a_newer_one(tmp_path: Path) -> None:
     lake = Lake(RacedStore(tmp_path), lambda: at(20))
-    lake.ensure_format(begin=True)
+    lake.format.ensure(begin=True)
     assert lake.names().hours() == []

@@ -32,6 +32,7 @@ from returns_orchestration.lake.entry_kinds import (
     Webhooks,
     decode,
     encode,
+    made_path,
 )
 from returns_orchestration.lake.entry_names import (
     entry_named,
@@ -46,7 +47,6 @@ from returns_orchestration.lake.journal import (
     digest_of_sizes,
     folder_of,
 )
-from returns_orchestration.lake.lake import made_path
 from returns_orchestration.window import Window
 
 HOUR = Window(at(11))

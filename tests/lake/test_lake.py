@@ -81,9 +81,9 @@ def published(lake: Lake) -> Lake:
     """Two hours, the later one empty, with a poll each; two days likewise; tables of all time."""
     names = lake.names()
     for window, full in ((HOUR, True), (HOUR.next, False)):
-        kept = lake.create_poll(names, window, 1, at(20), ("{}",) if full else (), "UTC")
+        kept = lake.polls.create(names, window, 1, at(20), ("{}",) if full else (), "UTC")
         assert kept
-        lake.put_entry(names, kept)
+        lake.entries.put(names, kept)
         publish(lake, window, frames(full=full, window=window), facts=FACTS if full else NONE)
     for day, full in ((DAY, True), (NEXT_DAY, False)):
         publish(lake, day, daily_frames(day, full=full))
@@ -237,7 +237,7 @@ def test_two_entries_of_one_hour_count_as_none_until_it_is_published_again(publi
         files=made.files,
         facts=made.facts,
     )
-    published.put_entry(names, other)
+    published.entries.put(names, other)
     assert published.made(HOUR, names) is None
     assert published.read(tables.RETURNS, HOUR, names) is None
     publish(published)
@@ -318,10 +318,10 @@ def test_damage_found_by_a_reader_is_noted_until_it_is_repaired(
     names = published.names()
     mark = Damaged(period=HOUR.key, file=path)
     assert names.hour(HOUR).damaged == [mark.path.rpartition("/")[2]]
-    assert published.entry(mark.path) == mark
-    published.clear_damaged(names, HOUR, [published.path(tables.RETURN_ITEMS, HOUR)])
+    assert published.entries.get(mark.path) == mark
+    published.entries.clear_damaged(names, HOUR, [published.path(tables.RETURN_ITEMS, HOUR)])
     assert names.hour(HOUR).damaged, "another file is still damaged"
-    published.clear_damaged(names, HOUR, [path])
+    published.entries.clear_damaged(names, HOUR, [path])
     assert names.hour(HOUR).damaged == published.names().hour(HOUR).damaged == []
 
 
@@ -357,8 +357,8 @@ def test_a_poll_that_differs_from_its_record_is_damage(
     damage: str, published: Lake, folder: Path
 ) -> None:
     (kept,) = polls(published)
-    path = published.poll_path(HOUR, 1)
-    assert published.served(kept) == ["{}"]
+    path = published.polls.path(HOUR, 1)
+    assert published.polls.served(kept) == ["{}"]
     published.drop_cache()
     file = folder / path
     content = file.read_bytes()
@@ -367,11 +367,11 @@ def test_a_poll_that_differs_from_its_record_is_damage(
     elif damage == "torn":
         file.write_bytes(content[: len(content) // 2])
     elif damage == "swapped":
-        file.write_bytes((folder / published.poll_path(HOUR.next, 1)).read_bytes())
+        file.write_bytes((folder / published.polls.path(HOUR.next, 1)).read_bytes())
     else:
         file.unlink()
     with pytest.raises(LakeDamaged, match=path):
-        published.served(kept)
+        published.polls.served(kept)
     # An absent file shows in any listing; damage that only a reader can find is noted.
     noted = published.names().hour(HOUR).damaged
     assert noted == (
@@ -384,12 +384,12 @@ def test_a_quarantined_poll_is_lost_and_its_number_is_never_reused(
     number: int, published: Lake, folder: Path
 ) -> None:
     names = published.names()
-    second = published.create_poll(names, HOUR, 2, at(21), ("[]",), "UTC") if number == 2 else None
+    second = published.polls.create(names, HOUR, 2, at(21), ("[]",), "UTC") if number == 2 else None
     if second:
-        published.put_entry(names, second)
-    published.note_damaged(names, published.poll_path(HOUR, number))
+        published.entries.put(names, second)
+    published.entries.note_damaged(names, published.polls.path(HOUR, number))
     sha = next(poll.sha256 for poll in names.hour(HOUR).polls if poll.number == number)
-    moved = published.quarantine_poll(names, HOUR, number)
+    moved = published.polls.quarantine(names, HOUR, number)
     assert len(moved) == 2
     assert all((folder / place).is_file() for place in moved)
     for found in (names.hour(HOUR), published.names().hour(HOUR)):
@@ -399,14 +399,14 @@ def test_a_quarantined_poll_is_lost_and_its_number_is_never_reused(
         assert not found.damaged, "what was quarantined is no damage any more"
     assert published.names().unnoted(HOUR) == []
     before = bytes_of(published.store)
-    assert published.quarantine_poll(published.names(), HOUR, number) == []
+    assert published.polls.quarantine(published.names(), HOUR, number) == []
     assert bytes_of(published.store) == before
 
 
 def test_a_poll_without_its_entry_is_also_quarantined(published: Lake, folder: Path) -> None:
     names = published.names()
-    assert published.create_poll(names, HOUR, 2, at(21), (), "UTC")
-    (moved,) = published.quarantine_poll(names, HOUR, 2)
+    assert published.polls.create(names, HOUR, 2, at(21), (), "UTC")
+    (moved,) = published.polls.quarantine(names, HOUR, 2)
     assert (folder / moved).is_file()
     assert names.hour(HOUR).lost == [(2, "0" * 16, 3)]
     assert names.unnoted(HOUR) == published.names().unnoted(HOUR) == []
@@ -419,7 +419,7 @@ def test_an_entry_that_cannot_be_read_is_damage_and_names_its_path(
 ) -> None:
     names = published.names()
     again = Again(period=HOUR.key, at=at(21), references=["R-1"])
-    published.put_entry(names, again)
+    published.entries.put(names, again)
     published.waive(HOUR, "The shop was closed.")
     made = published.made(HOUR, names)
     assert made
@@ -428,13 +428,13 @@ def test_an_entry_that_cannot_be_read_is_damage_and_names_its_path(
         "again": again.path,
         "waived": "_journal/date=2026-11-09/11.waived.json",
     }[kind]
-    assert published.again(names, HOUR) == [again]
+    assert published.entries.again(names, HOUR) == [again]
     assert published.waiver(HOUR).why == "The shop was closed."
     published.store.put(path, content)
     published.drop_cache()
     look = {
         "made": lambda: published.made(HOUR, names),
-        "again": lambda: published.again(names, HOUR),
+        "again": lambda: published.entries.again(names, HOUR),
         "waived": lambda: published.waiver(HOUR),
     }[kind]
     with pytest.raises(LakeDamaged, match=path):
@@ -456,7 +456,7 @@ def test_a_new_poll_without_its_own_time_is_damage(lake: Lake) -> None:
     lake.store.put(path, to_parquet(tables.RAW_RETURNS.empty()))
     assert lake.names().unnoted(HOUR) == [1]
     with pytest.raises(LakeDamaged, match=path):
-        lake.read_unnoted(HOUR, 1)
+        lake.polls.read_unnoted(HOUR, 1)
 
 
 # ---- names and files of others
@@ -464,11 +464,11 @@ def test_a_new_poll_without_its_own_time_is_damage(lake: Lake) -> None:
 
 def test_names_show_polls_tables_and_marks_of_every_hour(published: Lake) -> None:
     names = published.names()
-    kept = published.create_poll(names, HOUR.next, 12, at(21), (), "Asia/Kolkata")
+    kept = published.polls.create(names, HOUR.next, 12, at(21), (), "Asia/Kolkata")
     assert kept
-    assert published.mark(names, HOUR.next, [HOUR, Window(at(15)), HOUR.next])
-    assert not published.mark(names, HOUR.next, [Window(at(15))])
-    published.put_entry(names, kept)
+    assert published.entries.mark(names, HOUR.next, [HOUR, Window(at(15)), HOUR.next])
+    assert not published.entries.mark(names, HOUR.next, [Window(at(15))])
+    published.entries.put(names, kept)
     for found in (names, published.names()):
         hour, following, third = (found.hour(w) for w in (HOUR, HOUR.next, Window(at(15))))
         assert [poll.number for poll in hour.polls] == [1]

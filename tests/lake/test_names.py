@@ -452,14 +452,14 @@ def test_a_poll_file_without_its_entry_is_unnoted(lake: Lake) -> None:
 
     names = lake.names()
     assert unnoted() == []
-    polls = [lake.create_poll(names, HOUR, number, at(12), (), "UTC") for number in (1, 2, 12)]
+    polls = [lake.polls.create(names, HOUR, number, at(12), (), "UTC") for number in (1, 2, 12)]
     assert unnoted() == [1, 2, 12]
     assert unnoted(HOUR.next) == []
     first = polls[0]
     assert first
-    lake.put_entry(names, first)
+    lake.entries.put(names, first)
     assert unnoted() == [2, 12]
-    lake.put_entry(names, Lost(period=HOUR.key, number=2, sha256="0" * 16, next_number=3))
+    lake.entries.put(names, Lost(period=HOUR.key, number=2, sha256="0" * 16, next_number=3))
     assert unnoted() == names.unnoted(HOUR) == [12]
 
 
@@ -474,7 +474,7 @@ def test_a_foreign_file_among_the_polls_is_no_poll(name: str, lake: Lake) -> Non
 
 def test_listed_files_are_cached_until_they_are_forgotten(lake: Lake) -> None:
     names = lake.names()
-    path = lake.poll_path(HOUR, 1)
+    path = lake.polls.path(HOUR, 1)
     assert names.files("raw_returns", TODAY) is None
     assert names.unnoted(HOUR) == []
     assert names.files("raw_returns", TODAY) == {}
@@ -487,7 +487,7 @@ def test_listed_files_are_cached_until_they_are_forgotten(lake: Lake) -> None:
 
 def test_files_put_by_this_process_are_among_the_listed_files(lake: Lake) -> None:
     names = lake.names()
-    path = lake.poll_path(HOUR, 1)
+    path = lake.polls.path(HOUR, 1)
     names.add_file("raw_returns", path, 4)
     assert names.files("raw_returns", TODAY) is None, "of a date that was not listed all is unknown"
     names.load_files("raw_returns", TODAY, TOMORROW)
@@ -517,9 +517,9 @@ def test_the_files_of_a_table_are_listed_by_date_with_their_sizes(lake: Lake) ->
 
 def test_verify_names_files_in_a_foreign_folder_of_the_journal(lake: Lake) -> None:
     names = lake.names()
-    kept = lake.create_poll(names, HOUR, 1, at(12), (), "UTC")
+    kept = lake.polls.create(names, HOUR, 1, at(12), (), "UTC")
     assert kept
-    lake.put_entry(names, kept)
+    lake.entries.put(names, kept)
     assert not list(Verifier(lake, UTC_DAYS).everything())
     copy = kept.path.replace("/11.", "/old/11.")
     lake.store.put(copy, lake.store.get(kept.path) or b"")

@@ -153,7 +153,7 @@ def test_a_sealed_entry_is_valid_only_in_its_own_place(entry: Entry, other: Entr
 
 
 def test_a_whole_entry_in_the_place_of_another_hour_s_is_damage(lake: Lake) -> None:
-    lake.put_entry(lake.names(), MADE)
+    lake.entries.put(lake.names(), MADE)
     place = MADE.path.replace("/11.", "/12.")
     lake.store.put(place, lake.store.get(MADE.path) or b"")
     names = lake.names()
@@ -165,34 +165,34 @@ def test_a_whole_entry_in_the_place_of_another_hour_s_is_damage(lake: Lake) -> N
 def test_a_poll_without_its_entry_shows_whether_it_is_whole(lake: Lake, folder: Path) -> None:
     names = lake.names()
     served = ('{"a": "one"}', '{"b": "two"}')
-    kept = lake.create_poll(names, HOUR, 1, at(12, 10), served, "Asia/Kolkata")
-    poll, records = lake.read_unnoted(HOUR, 1)
+    kept = lake.polls.create(names, HOUR, 1, at(12, 10), served, "Asia/Kolkata")
+    poll, records = lake.polls.read_unnoted(HOUR, 1)
     assert poll == kept
     assert (poll.polled_at, poll.noted_at, poll.zone) == (at(12, 10), at(20), "Asia/Kolkata")
     assert records == list(served)
-    path = lake.poll_path(HOUR, 1)
+    path = lake.polls.path(HOUR, 1)
     for content in damaged((folder / path).read_bytes()):
         (folder / path).write_bytes(content)
         with pytest.raises(
             LakeDamaged, match="rebuild 2026-11-09T11:00 2026-11-09T12:00"
         ) as raised:
-            lake.read_unnoted(HOUR, 1)
+            lake.polls.read_unnoted(HOUR, 1)
         assert path in str(raised.value)
 
 
 def test_a_poll_copied_to_another_place_is_damage(lake: Lake) -> None:
-    assert lake.create_poll(lake.names(), HOUR, 1, at(20), (), "UTC")
-    content = lake.store.get(lake.poll_path(HOUR, 1)) or b""
+    assert lake.polls.create(lake.names(), HOUR, 1, at(20), (), "UTC")
+    content = lake.store.get(lake.polls.path(HOUR, 1)) or b""
     for window, number in ((HOUR, 2), (HOUR.next, 1)):
-        lake.store.put(lake.poll_path(window, number), content)
+        lake.store.put(lake.polls.path(window, number), content)
         with pytest.raises(LakeDamaged, match="no whole poll"):
-            lake.read_unnoted(window, number)
+            lake.polls.read_unnoted(window, number)
 
 
 def test_every_reader_reads_a_sealed_poll(lake: Lake, folder: Path) -> None:
     served = ('{"a": "one"}', '{"b": "two"}')
-    assert lake.create_poll(lake.names(), HOUR, 1, at(20), served, "UTC")
-    file = folder / lake.poll_path(HOUR, 1)
+    assert lake.polls.create(lake.names(), HOUR, 1, at(20), served, "UTC")
+    file = folder / lake.polls.path(HOUR, 1)
     expected = pl.read_parquet(file, hive_partitioning=False)
     assert expected.get_column("record").to_list() == ['{"a": "one"}', '{"b": "two"}']
     assert pl.scan_parquet(file, hive_partitioning=False).collect().equals(expected)

@@ -16,8 +16,8 @@ from support.s3_server import BUCKET, S3Server
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake import Lake, remote
+from returns_orchestration.lake.format import MARKER
 from returns_orchestration.lake.journal import JOURNAL
-from returns_orchestration.lake.lake import MARKER
 from returns_orchestration.lake.store import FolderStore, ObjectStore, Store, open_store
 from returns_orchestration.lake.trial import TRIAL, try_store
 from returns_orchestration.state.verify import Verifier

@@ -23,8 +23,8 @@ from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.flow.hours import Failed, HourPipeline, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.lake.forgotten import FORGOTTEN
+from returns_orchestration.lake.format import MARKER
 from returns_orchestration.lake.journal import JOURNAL
-from returns_orchestration.lake.lake import MARKER
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.stages.erasure import blanked
 from returns_orchestration.state.findings import Finding
@@ -78,7 +78,7 @@ def lived_lake(folder: Path, **options: object) -> Iterator[World]:
         land_moved(pipeline_at(world, moment), windows[2], windows[9], moment)
         land_moved(pipeline_at(world, moment), windows[4], windows[7], moment)
         lake = Lake(open_store(str(world.lake)), lambda: moment)
-        lake.rezone(lake.names(), windows[5], "Etc/UTC")  # the same under another name
+        lake.polls.rezone(lake.names(), windows[5], "Etc/UTC")  # the same under another name
         erase(lake, windows[6])
         run(pipeline_at(world, moment), poll=False)
         run(pipeline_at(world, moment + timedelta(minutes=1)), windows[4:5])
@@ -91,7 +91,9 @@ def erase(lake: Lake, window: Window) -> None:
     """Blank all personal data in the first poll of ``window``."""
     names = lake.names()
     poll = names.hour(window).polls[0]
-    lake.erase(names, poll, [blanked(record) for record in lake.served(poll)], is_blank=True)
+    lake.polls.erase(
+        names, poll, [blanked(record) for record in lake.polls.served(poll)], is_blank=True
+    )
 
 
 def pipeline_at(world: World, moment: datetime) -> HourPipeline:

@@ -33,7 +33,7 @@ from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import LakeUnwritable
 from returns_orchestration.flow.hours import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
-from returns_orchestration.lake import Lake
+from returns_orchestration.lake.entries import Entries
 from returns_orchestration.simulator import Simulator
 
 ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO)
@@ -78,7 +78,8 @@ class Disk:
             for name, (where, attribute) in STEPS.items():
                 through = self._through(name, getattr(where, attribute))
                 stack.enter_context(patch.object(where, attribute, through))
-            stack.enter_context(patch.object(Lake, "note_damaged", self._noting(Lake.note_damaged)))
+            noting = self._noting(Entries.note_damaged)
+            stack.enter_context(patch.object(Entries, "note_damaged", noting))
             yield
 
     def _through(self, name: str, done: Callable[..., Any]) -> Callable[..., Any]:

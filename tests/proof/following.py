@@ -202,7 +202,7 @@ class FollowedLife:
             self.client_zone = self.dice.choice(["UTC", "Asia/Kolkata"])
         else:
             lake = self.pipeline().lake
-            lake.rezone(lake.names(), Window(self.dice.choice(HOURS)), "Africa/Lagos")
+            lake.polls.rezone(lake.names(), Window(self.dice.choice(HOURS)), "Africa/Lagos")
         self.makes()
 
     def is_quarantined(self) -> None:
@@ -213,7 +213,7 @@ class FollowedLife:
         if polled:
             window = self.dice.choice(polled)
             number = self.dice.choice(names.hour(window).polls).number
-            lake.quarantine_poll(names, window, number)
+            lake.polls.quarantine(names, window, number)
 
     def is_waived(self) -> None:
         """An hour need not be polled."""

@@ -299,7 +299,7 @@ class Life(RuleBasedStateMachine):
         lake = self.pipeline().lake
         names = lake.names()
         for hour in HOURS:
-            lake.rezone(names, Window(hour), zone)
+            lake.polls.rezone(names, Window(hour), zone)
         self.model.rezone(zone)
 
     @rule()

@@ -153,7 +153,7 @@ class ShownLife(Life):
         lake = self.pipeline().lake
         names = lake.names()
         number = min(poll.number for poll in names.hour(window).polls)
-        lake.quarantine_poll(names, window, number)
+        lake.polls.quarantine(names, window, number)
         Rebuilder(self.pipeline()).rebuild(HOURS[0], END)
         self.model.replies.remove(lost)
         self.quarantined.add((lost.hour, number))

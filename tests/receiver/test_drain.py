@@ -221,7 +221,7 @@ def test_what_another_release_of_polars_wrote_is_recorded_as_it_stands(
 
     fill(spool, HOUR.start)
     store = MortalStore(tmp_path / "lake")
-    Lake(store).ensure_format(begin=True)
+    Lake(store).format.ensure(begin=True)
     store.changes_left = 1
     with pytest.raises(Dies):
         Drain(spool, Lake(store), Counts()).drain()

@@ -40,7 +40,7 @@ def polls(lake: Lake, window: Window = HOUR) -> list[Poll]:
 def kept(lake: Lake) -> list[list[str]]:
     """The texts of every kept poll, as its file has them."""
     lake.drop_cache()
-    return [lake.served(poll) for poll in polls(lake)]
+    return [lake.polls.served(poll) for poll in polls(lake)]
 
 
 def entries(folder: Path, kind: str) -> list[Path]:
@@ -147,7 +147,7 @@ def test_an_empty_hour_is_a_file_of_no_rows_and_is_not_a_missing_one(lake: Lake)
     assert (landed.kept, landed.first, landed.served) == (True, True, 0)
     (noted,) = polls(lake)
     assert (noted.rows, noted.polled_at, landed.homes) == (0, at(12, 10), {})
-    content = lake.store.get(lake.poll_path(HOUR, 1)) or b""
+    content = lake.store.get(lake.polls.path(HOUR, 1)) or b""
     assert pl.read_parquet(content).schema == tables.RAW_RETURNS.schema
     assert not poll(lake, polled_at=at(13)).kept
     assert poll(lake, A, polled_at=at(14)).kept
@@ -258,7 +258,7 @@ def test_the_poll_after_one_sent_too_early_is_always_kept(
 def test_the_poll_after_a_quarantined_one_is_always_kept(lake: Lake) -> None:
     poll(lake, A)
     poll(lake, B, polled_at=at(13))
-    lake.quarantine_poll(lake.names(), HOUR, 2)
+    lake.polls.quarantine(lake.names(), HOUR, 2)
     assert poll(lake, A, polled_at=at(14)).kept
     assert [p.number for p in polls(lake)] == [1, 3], "a number is never given twice"
     assert not poll(lake, A, polled_at=at(15)).kept
@@ -307,14 +307,14 @@ def test_the_marks_of_a_killed_poll_are_restored_on_both_sides(
     if "poll" in lost:
         finish_unnoted(lake, names, READER, HOUR)
     else:
-        assert lake.mark(names, HOUR, [HOUR, HOUR.next])
+        assert lake.entries.mark(names, HOUR, [HOUR, HOUR.next])
     assert bytes_of(lake.store) == whole
-    assert not lake.mark(names, HOUR, [HOUR, HOUR.next])
+    assert not lake.entries.mark(names, HOUR, [HOUR, HOUR.next])
 
 
 def again(lake: Lake) -> list[tuple[datetime, list[str]]]:
     names = lake.names()
-    return [(entry.at, entry.references) for entry in lake.again(names, HOUR)]
+    return [(entry.at, entry.references) for entry in lake.entries.again(names, HOUR)]
 
 
 def of_next(lake: Lake, *served: Record, polled_at: datetime) -> None:
@@ -343,7 +343,9 @@ def test_a_repetition_is_noted_once_until_it_is_contradicted_again(lake: Lake) -
     assert again(lake) == [(at(14), ["R-A"])]
     of_next(lake, OTHER_WORD, polled_at=at(17))
     names = lake.names()
-    assert [(e.at, e.references) for e in lake.again(names, HOUR.next)] == [(at(17), ["R-A"])]
+    assert [(e.at, e.references) for e in lake.entries.again(names, HOUR.next)] == [
+        (at(17), ["R-A"])
+    ]
     poll(lake, A, polled_at=at(18))
     assert again(lake) == [(at(14), ["R-A"]), (at(18), ["R-A"])]
 
@@ -390,4 +392,4 @@ def test_a_reply_that_repeats_unusable_records_is_not_noted_again(lake: Lake) ->
     ):
         texts = tuple(r if isinstance(r, str) else on_the_wire(r) for r in served)
         land(lake, lake.names(), READER, window, moment, texts)
-    assert lake.again(lake.names(), HOUR) == []
+    assert lake.entries.again(lake.names(), HOUR) == []

@@ -199,7 +199,7 @@ def test_a_damaged_poll_is_named_and_the_rest_is_shown(kept: Kept) -> None:
     kept.poll(ELEVEN, returned("A", at(11)))
     kept.poll(TWELVE, returned("A", at(11), status="AGAIN"))
     kept.make()
-    path = kept.lake.poll_path(TWELVE, 1)
+    path = kept.lake.polls.path(TWELVE, 1)
     content = bytearray(kept.store.get(path) or b"")
     content[len(content) // 2] ^= 1
     kept.store.put(path, bytes(content))
@@ -214,7 +214,7 @@ def test_a_damaged_poll_is_named_and_the_rest_is_shown(kept: Kept) -> None:
 def test_a_quarantined_poll_is_named(kept: Kept) -> None:
     kept.poll(ELEVEN, returned("A", at(11)))
     kept.poll(ELEVEN, returned("A", at(11), status="AGAIN"))
-    kept.lake.quarantine_poll(kept.lake.names(), ELEVEN, 1)
+    kept.lake.polls.quarantine(kept.lake.names(), ELEVEN, 1)
 
     assert kept.find("A").quarantined == [(ELEVEN, 1)]
     assert kept.find("nobody").quarantined == [(ELEVEN, 1)]

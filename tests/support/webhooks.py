@@ -62,7 +62,7 @@ def received(
     redelivered: bool = False,
 ) -> None:
     """Put deliveries into the lake, a file for each hour."""
-    lake.ensure_format(begin=True)
+    lake.format.ensure(begin=True)
     by_hour: dict[Window, list[Webhook]] = {}
     for number, (at, body) in enumerate(bodies, first):
         hour = by_hour.setdefault(Window.of(at), [])
