@@ -37,7 +37,9 @@ from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.pages import Pages, with_code
 from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import HourPipeline
-from returns_orchestration.flow.webhooks import LACKING_AFTER, WebhookPipeline, WebhookRules
+from returns_orchestration.flow.webhooks.matches import LACKING_AFTER
+from returns_orchestration.flow.webhooks.pipeline import WebhookPipeline
+from returns_orchestration.flow.webhooks.rules import WebhookRules
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import load_settings
 from returns_orchestration.settings.sources import warnings

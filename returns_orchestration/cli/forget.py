@@ -96,7 +96,7 @@ def empty_spool(settings: Settings, lake: Lake) -> bool:
 
     A receiver that is running does it by itself within a minute; without one it is done here.
     """
-    from returns_orchestration.flow.webhooks import blanking_as_received  # noqa: PLC0415
+    from returns_orchestration.flow.webhooks.blanking import blanking_as_received  # noqa: PLC0415
     from returns_orchestration.receiver.app import Counts  # noqa: PLC0415
     from returns_orchestration.receiver.drain import Drain  # noqa: PLC0415
     from returns_orchestration.receiver.spool import Spool, waiting_in  # noqa: PLC0415

@@ -38,7 +38,7 @@ def receive(
         from returns_orchestration.cli.receive_check import check_the_way  # noqa: PLC0415
 
         raise typer.Exit(0 if check_the_way(settings, check, keys) else 1)
-    from returns_orchestration.flow.webhooks import blanking_as_received  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.flow.webhooks.blanking import blanking_as_received  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
     from returns_orchestration.receiver.serving import Address, serve  # noqa: PLC0415
     from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415

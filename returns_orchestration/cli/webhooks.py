@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from returns_orchestration.flow.imports import Imported
-    from returns_orchestration.flow.webhooks import WebhookRun
+    from returns_orchestration.flow.webhooks.pipeline import WebhookRun
     from returns_orchestration.settings import Settings
 
 HOURS_BY_DEFAULT = 24
@@ -154,7 +154,7 @@ def _import(settings: Settings, file: str | None) -> None:
         raise SettingsError("`import` without a file.", next_step="Name the file: import FILE.")
     from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.imports import import_webhooks  # noqa: PLC0415
-    from returns_orchestration.flow.webhooks import blanking_as_received  # noqa: PLC0415
+    from returns_orchestration.flow.webhooks.blanking import blanking_as_received  # noqa: PLC0415
 
     pipeline = build_pipeline(settings)
     lake, many = pipeline.lake, pipeline.webhooks

@@ -26,7 +26,7 @@ from returns_orchestration.defs.registry import (
 )
 from returns_orchestration.defs.webhooks import JOB, Reports
 from returns_orchestration.flow.hours import HourPipeline
-from returns_orchestration.flow.webhooks import WebhookRun
+from returns_orchestration.flow.webhooks.pipeline import WebhookRun
 from returns_orchestration.stages.webhooks import FATES
 from returns_orchestration.window import Day, Window
 from returns_orchestration.words import count

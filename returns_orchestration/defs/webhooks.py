@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from returns_orchestration.defs.keys import Keys
     from returns_orchestration.flow.hours import HourPipeline
-    from returns_orchestration.flow.webhooks import WebhookPipeline
+    from returns_orchestration.flow.webhooks.pipeline import WebhookPipeline
     from returns_orchestration.lake import Lake, Made, Names
     from returns_orchestration.state.claims import Claim
 

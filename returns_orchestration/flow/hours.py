@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from returns_orchestration.clickpost import Poll
     from returns_orchestration.flow.days import BuiltDay, DayBuilder
     from returns_orchestration.flow.polling import OpenClient
-    from returns_orchestration.flow.webhooks import WebhookPipeline
+    from returns_orchestration.flow.webhooks.pipeline import WebhookPipeline
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.lake import Poll as KeptPoll
     from returns_orchestration.lake.forgotten import Receipt

@@ -21,6 +21,7 @@ from returns_orchestration.lake.entry_kinds import (
     From,
     Placed,
     To,
+    Webhooks,
     decode,
     encode,
     made_path,
@@ -75,6 +76,12 @@ class Entries:
         for entry in new:
             names.add(entry.path)
         return bool(new)
+
+    def mark_webhooks(self, names: Names, window: Window, homes: Iterable[Window]) -> None:
+        """Note that webhooks about returns of ``homes`` came in ``window``. Idempotent."""
+        for home in homes:
+            if window not in names.hour(home).webhooks:
+                self.put(names, Webhooks(period=home.key, hour=name_of_hour(window)))
 
     # ---- those that tables are made of
 

@@ -19,7 +19,7 @@ from support.webhooks import pipeline, received, rows, webhook
 
 from returns_orchestration import tables
 from returns_orchestration.flow.forget import Forgetter, Forgot
-from returns_orchestration.flow.webhooks import blanking_as_received
+from returns_orchestration.flow.webhooks.blanking import blanking_as_received
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.forgotten import Receipt, hashed
 from returns_orchestration.lake.quarantine import copy_to_quarantine

@@ -14,7 +14,8 @@ from returns_orchestration.clickpost import Poll
 from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import Failed, HourPipeline, Stopped
 from returns_orchestration.flow.imports import import_webhooks
-from returns_orchestration.flow.webhooks import WebhookPipeline, WebhookRules
+from returns_orchestration.flow.webhooks.pipeline import WebhookPipeline
+from returns_orchestration.flow.webhooks.rules import WebhookRules
 from returns_orchestration.lake import Lake
 from returns_orchestration.simulator import Dataset, SimulatorOptions, WebhookOptions, Webhooks
 from returns_orchestration.stages.typing import RecordReader

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from returns_orchestration.flow.days import DayBuilder
 from returns_orchestration.flow.hours import HourPipeline
-from returns_orchestration.flow.webhooks import WebhookPipeline, WebhookRules
+from returns_orchestration.flow.webhooks.pipeline import WebhookPipeline
+from returns_orchestration.flow.webhooks.rules import WebhookRules
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.webhooks import ReceiverNote, Webhook
 from returns_orchestration.stages.typing import RecordReader
