@@ -34,7 +34,7 @@ from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 
 from returns_orchestration import tables
 from returns_orchestration.alerts.state import remove_unreadable
-from returns_orchestration.defs.event_log import PooledSqliteEventLogStorage
+from returns_orchestration.defs.event_log import PAGE_BYTES, PooledSqliteEventLogStorage
 from returns_orchestration.defs.history import batches
 from returns_orchestration.defs.keys import JOB_TAG
 from returns_orchestration.defs.registry import (
@@ -396,12 +396,29 @@ def compact(home: Path) -> str:
             with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as database:
                 free = database.execute("PRAGMA freelist_count").fetchone()[0]
                 pages = database.execute("PRAGMA page_count").fetchone()[0]
-                if free > WORTH_COMPACTING * pages:
+                has_new_pages = path.name == f"{INDEX_SHARD_NAME}.db" and _set_page_size(database)
+                if has_new_pages or free > WORTH_COMPACTING * pages:
                     database.execute("VACUUM")
+                database.execute("PRAGMA journal_mode=WAL")  # as Dagster has it
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             faults.append(f"{name}: {error}")
     return "; ".join(faults)
+
+
+def _set_page_size(database: sqlite3.Connection) -> bool:
+    """Whether the next VACUUM gives the index of an earlier release larger pages.
+
+    It cannot while another process has the index open.
+    """
+    if database.execute("PRAGMA page_size").fetchone()[0] == PAGE_BYTES:
+        return False
+    try:
+        database.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.OperationalError:
+        return False
+    database.execute(f"PRAGMA page_size={PAGE_BYTES}")
+    return True
 
 
 def _is_uuid(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from support.world import HASTY, World, hours
 from returns_orchestration.alerts.state import FOLDER
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs import history
+from returns_orchestration.defs.event_log import PAGE_BYTES
 from returns_orchestration.defs.instance import open_instance, range_tags
 from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.prune import compact
 from returns_orchestration.defs.registry import ASSETS, DAILY, HOURLY
 from returns_orchestration.window import Window
 
@@ -274,6 +277,38 @@ def test_the_command_says_how_much_went_and_how_large_the_home_is(home: Home) ->
     (free,) = home.rows("pragma freelist_count")[0]
     (pages,) = home.rows("pragma page_count")[0]
     assert free < 0.2 * pages
+
+
+def test_a_new_index_has_large_pages(home: Home) -> None:
+    assert home.rows("pragma page_size") == [(PAGE_BYTES,)]
+    assert home.rows("pragma journal_mode") == [("wal",)]
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("is_open", [False, True])
+def test_the_index_of_an_earlier_release_gets_them_once_no_other_has_it_open(
+    tmp_path: Path, *, is_open: bool
+) -> None:
+    copy = tmp_path / "copy"
+    index = copy / "history" / "runs" / "index.db"
+    index.parent.mkdir(parents=True)
+    with sqlite3.connect(Path(os.environ["DAGSTER_HOME"], "history/runs/index.db")) as source:
+        before = list(source.execute("select * from event_logs order by id"))
+        with closing(sqlite3.connect(index)) as old:
+            source.backup(old)
+            old.execute("pragma journal_mode=delete")
+            old.execute("pragma page_size=4096")
+            old.execute("vacuum")
+            old.execute("pragma journal_mode=wal")
+    with closing(sqlite3.connect(index)) as other:
+        if is_open:
+            other.execute("select count(*) from event_logs").fetchone()
+        assert compact(copy) == ""
+        rows = list(other.execute("select * from event_logs order by id"))
+    with closing(sqlite3.connect(index)) as seen:
+        assert seen.execute("pragma page_size").fetchone() == (4096 if is_open else PAGE_BYTES,)
+        assert seen.execute("pragma journal_mode").fetchone() == ("wal",)
+    assert rows == before
 
 
 def newest_polls(home: Home) -> dict[Window, str]:

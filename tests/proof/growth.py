@@ -37,11 +37,15 @@ DAY = timedelta(days=1)
 FIRST = START + timedelta(minutes=10)
 """Steps are at ten minutes past, when the schedule of the newest hour is due."""
 
-A_DAY_AT_MOST = 1_500_000
-"""Bytes by which the home may grow in a day once there is something to prune."""
+A_DAY_AT_MOST = 1_500_000 + 80_000_000 // 365
+"""Bytes by which the home may grow in a day once there is something to prune; the second part is
+for `return_states`, an hourly asset more."""
 
-SETTLED = 7
-"""Days after which, beyond those that are kept, growth is judged."""
+KEPT = 7
+"""RETURNS_KEEP_RUNS_DAYS of a long run."""
+
+SETTLED = 14
+"""Days after which, beyond those that are kept, growth is judged: most ages are reached by then."""
 
 TICKS = TickStatus.SKIPPED, TickStatus.SUCCESS
 
@@ -92,7 +96,7 @@ def bounded(cases: int, seed: int) -> Result:
     """``cases`` days."""
     result = Result(seed)
     logging.getLogger("returns_orchestration").setLevel(logging.CRITICAL)
-    keep = 1 if cases < 2 * SETTLED else SETTLED
+    keep = 1 if cases < KEPT + SETTLED else KEPT
     options = SimulatorOptions(key=KEY, user_name=USER_NAME, seed=seed, late_share=0.15)
     variables = {"RETURNS_START": START.isoformat(), "RETURNS_KEEP_RUNS_DAYS": str(keep)}
     simulator = Simulator(options)
@@ -123,7 +127,7 @@ def bounded(cases: int, seed: int) -> Result:
 def _faults(daemon: Growing, sizes: list[int], keep: int) -> Iterator[str]:
     steady = sizes[min(keep + SETTLED, len(sizes) - 2) :]
     growth = (steady[-1] - steady[0]) / (len(steady) - 1)
-    if len(sizes) > 2 * SETTLED and growth > A_DAY_AT_MOST:
+    if len(sizes) > keep + SETTLED + 1 and growth > A_DAY_AT_MOST:
         yield f"the home grows by {growth / 1e6:.2f} MB a day: {sizes}"
     old = daemon.now - timedelta(days=keep + 1)
     if runs := daemon.instance.get_runs(dg.RunsFilter(updated_before=old)):

@@ -205,7 +205,8 @@ class Machine:
     def wrong_in_the_end(self) -> Iterator[str]:
         """What was lost, doubled or damaged."""
         yield from (finding.text for finding in findings(self.world))
-        yield from wrong_with_tables(self.world, self.windows, datetime.now(UTC))
+        now = datetime.now(UTC)
+        yield from wrong_with_tables(self.world, self.windows, now, with_status=False)
 
 
 @contextmanager
