@@ -42,8 +42,11 @@ from returns_orchestration.state.health import FULL, home_limit
 from returns_orchestration.window import Day, Window, last_settled
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from returns_orchestration.alerts.watch import Situation
     from returns_orchestration.lake.news import NewName
+    from returns_orchestration.settings import Settings
 
 REPORT_AFTER: Final = timedelta(hours=8)
 """How long after a day its report is missed. It is made two hours after the day."""
@@ -181,12 +184,17 @@ def storage(at: Situation, detected: Detected) -> None:
 
 def reports(at: Situation, detected: Detected) -> None:
     """The report that is not made although its day is long over."""
-    zone, since = at.settings.report_time_zone, at.now - REPORT_AFTER
-    over = Day(Day.of(since, zone).date - timedelta(days=1), zone)
-    if at.storage is None or at.watch.resumed_at > since:  # not looked for, or Dagster was off
-        detected.unjudged.add(Key(ReportNotMade.name, ""))
-    elif at.settings.start <= over.start and (at.reported is None or at.reported < over.date):
+    over, reported = due_report(at.settings, at.now), at.watch.reported
+    if at.storage is None or at.watch.resumed_at > at.now - REPORT_AFTER:
+        detected.unjudged.add(Key(ReportNotMade.name, ""))  # not looked for, or Dagster was off
+    elif at.settings.start <= over.start and (reported is None or reported < over.date):
         detected.add(ReportNotMade(since=over.end, day=over.key))
+
+
+def due_report(settings: Settings, now: datetime) -> Day:
+    """The last day of the report that is to be there ``now``."""
+    zone = settings.report_time_zone
+    return Day(Day.of(now - REPORT_AFTER, zone).date - timedelta(days=1), zone)
 
 
 def webhooks(at: Situation, detected: Detected) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from returns_orchestration.alerts.detection import detect
+from returns_orchestration.alerts.detection import detect, due_report
 from returns_orchestration.alerts.digest import handed_over as handed_over_digest
 from returns_orchestration.alerts.kinds import ChannelDown
 from returns_orchestration.alerts.life_cycle import Incident, step
@@ -29,10 +29,10 @@ from returns_orchestration.window import Window, last_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import date
 
     from returns_orchestration.alerts.life_cycle import Event
     from returns_orchestration.alerts.state import State
+    from returns_orchestration.alerts.watch import Watch
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.failing_claims import Evaluation
@@ -90,13 +90,14 @@ class Alerts:
         outcome = Outcome([], rows=kept.file_rows())
         if last_tick is None or not timedelta(0) <= now - last_tick <= PAUSE:
             kept.watch.resumed_at = now
+        if storage is not None:
+            self._look_for_the_report(kept.watch, now)
         situation = Situation(
             watch=kept.watch,
             opened={i.key: i for i in state.incidents if i.is_open},
             outboxes=state.outboxes,
             found=handed_over(self.lake),
             storage=storage,
-            reported=self._reported() if storage is not None else None,
             newest=last_settled(now, self.settings.settle),
             absent=absent,
             settings=self.settings,
@@ -129,9 +130,10 @@ class Alerts:
         known = [name for name in notified if name in self.channels]
         return [name for name in known if self.post(name, LAKE_WORKS)]
 
-    def _reported(self) -> date | None:
-        """The last day of the newest report; None where none was made. Raises LakeError."""
-        return max(dates_in(self.lake.store, REPORT_PAGES), default=None)
+    def _look_for_the_report(self, watch: Watch, now: datetime) -> None:
+        """Remember the last day of the newest report, where it may be another. Raises LakeError."""
+        if watch.reported is None or watch.reported < due_report(self.settings, now).date:
+            watch.reported = max(dates_in(self.lake.store, REPORT_PAGES), default=None)
 
     def _for(self, seconds: float) -> Callable[[], bool]:
         """A function that returns whether less than ``seconds`` have passed since this call."""

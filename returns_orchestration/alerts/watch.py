@@ -8,7 +8,7 @@ reach are unknown and come next.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -24,7 +24,6 @@ from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import date
 
     from returns_orchestration.alerts.kinds import Key
     from returns_orchestration.alerts.life_cycle import Incident
@@ -65,7 +64,8 @@ class Watch(HourIndex, kw_only=True):
     first found missing, as after RETURNS_START was set to an earlier hour; the last ones were found
     at ``appeared_at``. ``asked_at`` is the time of the newest outcome of any request, and
     ``refused`` the refusal of credentials that no later outcome contradicts. ``new_names`` wait to
-    be acknowledged. ``has_webhooks``: they came, so each look includes them.
+    be acknowledged. ``has_webhooks``: they came, so each look includes them. ``reported`` is the
+    last day of the newest report that was looked for.
     """
 
     began_at: datetime
@@ -76,6 +76,7 @@ class Watch(HourIndex, kw_only=True):
     appeared_at: datetime | None = None
     asked_at: datetime | None = None
     has_webhooks: bool = False
+    reported: date | None = None
     refused: Cause | None = None
     failing: dict[str, Failing] = msgspec.field(default_factory=dict)
     counts: dict[int, int] = msgspec.field(default_factory=dict)
@@ -103,9 +104,8 @@ class Situation:
 
     ``opened`` are the open incidents and ``found`` is what the sensor `missing_hours` found, None
     where it cannot be read; ``newest`` is the newest hour that is due, and ``absent`` names
-    credentials that are not set. ``storage`` is None where it was not measured, and ``reported``,
-    the last day of the newest report, was not looked for then. ``delivery`` is None where webhooks
-    never came.
+    credentials that are not set. ``storage`` is None where it was not measured, ``delivery`` where
+    webhooks never came.
     """
 
     watch: Watch
@@ -117,7 +117,6 @@ class Situation:
     settings: Settings
     now: datetime
     storage: Storage | None = None
-    reported: date | None = None
     delivery: Delivery | None = None
 
 

@@ -19,7 +19,9 @@ SMALL = Storage((), 0)
 def found(hours: float, reported: date | None) -> list[Kind]:
     """What is found that long after the first whole day was over."""
     now = first_day().end + timedelta(hours=hours)
-    situation = situation_of(Watch.first(START), now, storage=SMALL, reported=reported)
+    watch = Watch.first(START)
+    watch.reported = reported
+    situation = situation_of(watch, now, storage=SMALL)
     return [finding for finding in detect(situation).findings if finding.key == KEY]
 
 
