@@ -214,12 +214,23 @@ def test_a_corrected_zone_moves_the_rows(lake: Lake) -> None:
     assert references(lake) == ["A"]
 
 
-@pytest.mark.parametrize("placed_at", ["2026-11-10T12:00:00Z", "2025-12-31T23:59:59Z"])
-def test_what_is_far_ahead_or_before_the_start_is_no_copy(lake: Lake, placed_at: str) -> None:
-    received(lake, (at(11, 11), webhook(A, request_placed_time=placed_at)))
+def test_a_request_before_the_start_is_no_copy(lake: Lake) -> None:
+    received(lake, (at(11, 11), webhook(A, request_placed_time="2025-12-31T23:59:59Z")))
     pipeline(lake, at(12, 5)).run()
     assert references(lake) == []
     assert len(rows(lake, tables.WEBHOOK_EVENTS, [HOUR])) == 1
+
+
+def test_a_request_that_cannot_be_yet_is_as_of_its_event_or_is_rejected(lake: Lake) -> None:
+    ahead = {"request_placed_time": "2026-11-10T12:00:00Z"}
+    without = {"timestamp": None, "additional": {"return_reference_number": "R-1"}}
+    received(lake, (at(11, 11), webhook(A, **ahead)), (at(11, 12), webhook(B, **ahead | without)))
+    pipeline(lake, at(12, 5)).run()
+    assert references(lake) == ["A"]
+    (event,) = rows(lake, tables.WEBHOOK_EVENTS, [HOUR])
+    assert event["requested_at_from"] == "timestamp"
+    (rejected,) = rows(lake, tables.REJECTED_WEBHOOKS, [HOUR])
+    assert rejected["reason"] == "no usable time of the request"
 
 
 def test_only_placed_events_of_clickpost_are_copies(lake: Lake) -> None:
