@@ -23,6 +23,7 @@ from returns_orchestration.lake import Lake, Made, Names, Poll
 from returns_orchestration.lake.entry_kinds import Entry, encode
 from returns_orchestration.lake.names import inputs_of
 from returns_orchestration.lake.store import FolderStore, Store
+from returns_orchestration.report.files import path_of
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state.days import inputs_of_day, made_of_day
 from returns_orchestration.window import Day, Window
@@ -97,6 +98,7 @@ def test_idle_sensors_take_under_10_requests_a_minute(
     for window in older:
         event = dg.AssetMaterialization("raw_returns", partition=window.key)
         instance.report_runless_asset_event(event)
+    FolderStore(world.lake).create(path_of(START.date()), b"made by the job `report`")
     world.variables["RETURNS_START"] = older[0].start.isoformat()
     life = Unattended(world, instance, str(tmp_path / "dagster_home"))
     life.live_to(START + timedelta(hours=12), step=timedelta(minutes=30))
