@@ -22,11 +22,14 @@ from returns_orchestration.receiver.app import ANSWERED_BY, HEALTH, TOKEN
 from returns_orchestration.words import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from returns_orchestration.settings import Settings
 
 SECONDS = 15.0
+Way = tuple[str, str, dict[str, str]]
+"""A way to send a key: its name, the address, and the headers."""
+
 NGINX = "nginx needs `underscores_in_headers on;` to pass it"
 
 
@@ -53,27 +56,17 @@ def check_the_way(settings: Settings, url: str, keys: Sequence[str]) -> bool:
             next_step="Give the address that ClickPost has, such as https://hooks.example/clickpost.",
         )
     typer.echo(_receiver_here(settings))
-    tried = [[("token", url, {})]] if TOKEN in urlsplit(url).path else [_ways(url, k) for k in keys]
+    tried: list[list[Way]] = (
+        [[("token", url, {})]] if TOKEN in urlsplit(url).path else [_ways(url, k) for k in keys]
+    )
     accepted: dict[int, str] = {}
     for number, ways in enumerate(tried, 1):
-        for way, address, headers in ways:
-            try:
-                answer = _post(address, headers)
-            except httpx.HTTPError as error:
-                typer.echo(f"{url} cannot be reached: {type(error).__name__}.")
-                return False
-            if answer.is_accepted:
-                accepted[number] = way
-                break
-            if answer.is_ours and answer.status == 404 and way in {"header", "token"}:
-                typer.echo(
-                    "The receiver answers, but not at this path: it takes webhooks at "
-                    f"{settings.webhook_path}. Correct the address or the proxy."
-                )
-                return False
-            if not (answer.is_ours and answer.status in REFUSED):
-                typer.echo(_fault(answer))
-                return False
+        way, fault = _accepted_by(ways, url, settings.webhook_path)
+        if fault:
+            typer.echo(fault)
+            return False
+        if way:
+            accepted[number] = way
     if not accepted:
         typer.echo(
             "The receiver answered, and no key was accepted. It has other keys than "
@@ -101,7 +94,26 @@ ACCEPTED = {
 }
 
 
-def _ways(url: str, key: str) -> list[tuple[str, str, dict[str, str]]]:
+def _accepted_by(ways: Iterable[Way], url: str, path: str) -> tuple[str, str]:
+    """The first of ``ways`` that is accepted, "" for none; and the fault that ends the check."""
+    for way, address, headers in ways:
+        try:
+            answer = _post(address, headers)
+        except httpx.HTTPError as error:
+            return "", f"{url} cannot be reached: {type(error).__name__}."
+        if answer.is_accepted:
+            return way, ""
+        if answer.is_ours and answer.status == 404 and way in {"header", "token"}:
+            return "", (
+                f"The receiver answers, but not at this path: it takes webhooks at {path}. Correct "
+                "the address or the proxy."
+            )
+        if not (answer.is_ours and answer.status in REFUSED):
+            return "", _fault(answer)
+    return "", ""
+
+
+def _ways(url: str, key: str) -> list[Way]:
     """The ways to send a key, each with its address and headers."""
     return [
         ("header", url, {"webhook_key": key}),

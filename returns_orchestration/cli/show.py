@@ -83,7 +83,7 @@ def show(  # noqa: PLR0913, PLR0917 - its options
     zone = settings.report_time_zone
     found = provenance.find(lake, RecordReader(settings.time_zone), reference, span, zone)
     settled = last_settled(datetime.now(UTC), settings.settle)
-    # Hours that nobody asked for yet lack no poll.
+    # An hour that is not due yet is not missing.
     found = replace(found, missing=[window for window in found.missing if window <= settled])
     if as_json:
         typer.echo(json.dumps(_plain(found, raw=raw), indent=1))

@@ -397,9 +397,11 @@ def compact(home: Path) -> str:
                 free = database.execute("PRAGMA freelist_count").fetchone()[0]
                 pages = database.execute("PRAGMA page_count").fetchone()[0]
                 has_new_pages = path.name == f"{INDEX_SHARD_NAME}.db" and _set_page_size(database)
-                if has_new_pages or free > WORTH_COMPACTING * pages:
-                    database.execute("VACUUM")
-                database.execute("PRAGMA journal_mode=WAL")  # as Dagster has it
+                try:
+                    if has_new_pages or free > WORTH_COMPACTING * pages:
+                        database.execute("VACUUM")
+                finally:
+                    database.execute("PRAGMA journal_mode=WAL")  # as Dagster has it
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             faults.append(f"{name}: {error}")

@@ -44,6 +44,9 @@ class _Line(msgspec.Struct):
     body: msgspec.Raw
 
 
+_DECODER: Final = msgspec.json.Decoder(_Line)
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What a file brought: how many new deliveries, by the hour of receipt.
@@ -157,9 +160,6 @@ class _Content:
             when = "in the future" if received_at > self._latest else "before the year 2000"
             return f"was received {when}, by its `received_at`"
         return Webhook(number, received_at, "", redelivered=False, body=body)
-
-
-_DECODER: Final = msgspec.json.Decoder(_Line)
 
 
 def _body(plain: bytes) -> bytes:

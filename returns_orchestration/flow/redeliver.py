@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httpx
@@ -78,9 +77,14 @@ class Lost:
     why_not: str = ""
 
     @property
-    def name(self) -> tuple[Window, str]:
-        """What tells it from all others."""
+    def key(self) -> tuple[Window, str]:
+        """What it differs in from all others."""
         return self.window, self.reference
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it is to be sent, and was refused before."""
+        return self.sent.was_refused and not self.why_not
 
 
 @dataclass(slots=True)
@@ -160,24 +164,29 @@ class Redeliverer:
         Those that were refused before come last, so that they keep no other from being sent.
         """
         outcome = Outcome()
-        first = (one for one in self.lost(windows) if one.why_not or not one.sent.was_refused)
-        again = (
-            one
-            for one in self.lost(windows)
-            if not one.why_not and one.sent.was_refused and one.name not in outcome.not_taken
-        )
+        refused_before: dict[Window, None] = {}
         transport = httpx.HTTPTransport(trusted_certificates(), proxy=proxy_for(self._target.url))
         with httpx.Client(timeout=SECONDS, transport=transport) as client:
-            for one in chain(first, again):
-                if one.why_not:
-                    outcome.uncertain += [one] if one.why_not == UNCERTAIN else []
-                elif outcome.why:
-                    outcome.left += 1
+            for one in self.lost(windows):
+                if one.is_refused:
+                    refused_before[one.window] = None
                 else:
-                    began = time.monotonic()
-                    self._send(client, one, outcome)
-                    self._sleep(max(0.0, 1 / A_SECOND - (time.monotonic() - began)))
+                    self._take(client, one, outcome)
+            for one in self.lost(refused_before):
+                if one.is_refused and one.key not in outcome.not_taken:
+                    self._take(client, one, outcome)
         return outcome
+
+    def _take(self, client: httpx.Client, one: Lost, outcome: Outcome) -> None:
+        """Send ``one`` unless there is a reason not to, at the usual pace."""
+        if one.why_not:
+            outcome.uncertain += [one] if one.why_not == UNCERTAIN else []
+        elif outcome.why:
+            outcome.left += 1
+        else:
+            began = time.monotonic()
+            self._send(client, one, outcome)
+            self._sleep(max(0.0, 1 / A_SECOND - (time.monotonic() - began)))
 
     def _send(self, client: httpx.Client, lost: Lost, outcome: Outcome) -> None:
         name = name_of(lost.window, self._target.url, lost.reference)
@@ -195,7 +204,7 @@ class Redeliverer:
                 # Nothing was sent, so nothing is uncertain.
                 self._lake.redelivered.note(lost.window, name, attempt, "refused")
                 outcome.left += 1
-                outcome.not_taken.add(lost.name)
+                outcome.not_taken.add(lost.key)
                 outcome.why = f"it cannot be reached: {type(error).__name__}"
                 return
             except httpx.HTTPError:
@@ -207,8 +216,8 @@ class Redeliverer:
                 outcome.in_a_row = 0
                 return
             self._lake.redelivered.note(lost.window, name, attempt, "refused")
-            outcome.refused[lost.name] = answer.status_code
-            outcome.not_taken.add(lost.name)
+            outcome.refused[lost.key] = answer.status_code
+            outcome.not_taken.add(lost.key)
             outcome.in_a_row += 1
             if outcome.in_a_row == MOST_REFUSALS:
                 outcome.why = (

@@ -162,8 +162,8 @@ class WebhookPipeline:
         """
         unmade = _not_of_all(names)
         hours = ((window, names.hour(window)) for window in names.hours())
-        told = ((w, of) for w, of in hours if of.placed and not of.polls and not of.damaged)
-        made = {window for window, of in told if any(made.returns for made in of.made)}
+        of_webhooks = ((w, of) for w, of in hours if of.placed and not of.polls and not of.damaged)
+        made = {window for window, of in of_webhooks if any(made.returns for made in of.made)}
         others = sorted(made.difference(unmade))
         if not others:
             return unmade
