@@ -3,12 +3,14 @@
 polars and DuckDB read `return_reasons_hourly` (a file an hour), compared with the same rows in one
 file: this shows the cost of so many files; and `return_reasons_daily` (a file a day, in the
 report's zone, so its months begin some hours apart), compared with the hourly files. The same
-question goes to the rows, `return_items` and `return_items_daily`. Medians of three, after the
-files were read once.
+question goes to the rows of items, and to those of returns, by refund mode. Medians of five, after
+the files were read once; DuckDB's session is open before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -17,13 +19,18 @@ import polars as pl
 from benchmarks.figures import Figure, in_words, timed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-GOES = 3
+GOES = 5
 COUNTS = ("returns", "items", "quantity")
 HOURLY, DAILY = "return_reasons_hourly", "return_reasons_daily"
-ROWS, ROWS_DAILY = "return_items", "return_items_daily"
+Ask = Callable[..., list[tuple[object, ...]]]
+
+ROWS: dict[tuple[str, str], tuple[str, list[str]]] = {
+    ("returns", "returns_daily"): ("refund_mode", []),
+    ("return_items", "return_items_daily"): ("return_reason", ["quantity"]),
+}
+"""Tables of rows, by hour and by day: the column that they are grouped by, and what is added up."""
 
 
 def measure(lake: Path, folder: Path, say: Callable[[str], None]) -> list[Figure]:
@@ -32,30 +39,39 @@ def measure(lake: Path, folder: Path, say: Callable[[str], None]) -> list[Figure
     one = folder / "one.parquet"
     files = {table: f"{lake / table}/**/*.parquet" for table in (HOURLY, DAILY)}
     pl.read_parquet(files[HOURLY], hive_partitioning=False).write_parquet(one)
+    read: dict[str, list[object]] = {}
     hourly, daily = _size(lake / HOURLY), _size(lake / DAILY)
     figures = [
         _of_size(HOURLY, hourly, "the same rows in one file", (1, one.stat().st_size)),
         _of_size(DAILY, daily, "the hourly ones", hourly),
     ]
-    for engine, ask in (("polars", by_month_polars), ("DuckDB", by_month_duckdb)):
-        many, _ = timed(lambda ask=ask: ask(files[HOURLY], "hour_start"), GOES)  # type: ignore[misc]
-        floor, _ = timed(lambda ask=ask: ask(str(one), "hour_start"), GOES)  # type: ignore[misc]
-        days, _ = timed(lambda ask=ask: ask(files[DAILY], "day"), GOES)  # type: ignore[misc]
-        figures += [
-            _of_time(HOURLY, engine, many, "the same rows in one file", floor),
-            _of_time(DAILY, engine, days, "the hourly ones", many),
-        ]
-    many_rows, day_rows = (f"{lake / table}/**/*.parquet" for table in (ROWS, ROWS_DAILY))
-    for engine, of_items in (("polars", items_polars), ("DuckDB", items_duckdb)):
-        hours, by_hour = timed(lambda of=of_items: of(many_rows), GOES)  # type: ignore[misc]
-        days, by_day = timed(lambda of=of_items: of(day_rows), GOES)  # type: ignore[misc]
-        if by_hour != by_day:
-            message = f"{engine} reads other rows from {ROWS_DAILY} than from {ROWS}"
-            raise RuntimeError(message)
-        figures.append(_of_time(ROWS_DAILY, engine, days, f"`{ROWS}`", hours))
-    for table, time in ((HOURLY, "hour_start"), (DAILY, "day")):
-        if by_month_polars(files[table], time) != by_month_duckdb(files[table], time):
-            message = f"polars and DuckDB read different counts from {table}"
+    with duckdb.connect() as session:
+        asks: dict[str, Ask] = {
+            "polars": by_month_polars,
+            "DuckDB": partial(by_month_duckdb, session),
+        }
+        for engine, ask in asks.items():
+            many, by_hour = timed(partial(ask, files[HOURLY], "hour_start"), GOES)
+            floor, _ = timed(partial(ask, str(one), "hour_start"), GOES)
+            days, by_day = timed(partial(ask, files[DAILY], "day"), GOES)
+            figures += [
+                _of_time(HOURLY, engine, many, "the same rows in one file", floor),
+                _of_time(DAILY, engine, days, "the hourly ones", many),
+            ]
+            read.setdefault(HOURLY, []).append(by_hour)
+            read.setdefault(DAILY, []).append(by_day)
+        of_rows: dict[str, Ask] = {"polars": rows_polars, "DuckDB": partial(rows_duckdb, session)}
+        for (table, daily_table), (column, total) in ROWS.items():
+            for engine, rows in of_rows.items():
+                of_hours, of_days = (
+                    timed(partial(rows, f"{lake / name}/**/*.parquet", column, total), GOES)
+                    for name in (table, daily_table)
+                )
+                figures.append(_of_time(daily_table, engine, of_days[0], f"`{table}`", of_hours[0]))
+                read.setdefault(table, []).extend([of_hours[1], of_days[1]])
+    for table, answers in read.items():
+        if any(answer != answers[0] for answer in answers):
+            message = f"polars and DuckDB, or hours and days, have different rows of {table}"
             raise RuntimeError(message)
     say("read returns by reason and month")
     return figures
@@ -73,7 +89,9 @@ def by_month_polars(files: str, time: str) -> list[tuple[object, ...]]:
     )
 
 
-def by_month_duckdb(files: str, time: str) -> list[tuple[object, ...]]:
+def by_month_duckdb(
+    session: duckdb.DuckDBPyConnection, files: str, time: str
+) -> list[tuple[object, ...]]:
     """Month, reason and counts by DuckDB, which must not take `hour=HH` for a column."""
     counts = ", ".join(f"sum({count})::bigint" for count in COUNTS)
     # A time with a zone is only cut into months with DuckDB's icu, which has to be downloaded.
@@ -82,32 +100,33 @@ def by_month_duckdb(files: str, time: str) -> list[tuple[object, ...]]:
         f"select {month} as month, return_reason, {counts} "  # noqa: S608 - our own names
         "from read_parquet($files, hive_partitioning = false) group by all order by all"
     )
-    with duckdb.connect() as connection:
-        return connection.execute(query, {"files": files}).fetchall()
+    return session.execute(query, {"files": files}).fetchall()
 
 
-def items_polars(files: str) -> list[tuple[object, ...]]:
-    """Month, reason, items and quantity by polars, from rows of items."""
+def rows_polars(files: str, column: str, total: list[str]) -> list[tuple[object, ...]]:
+    """Month, value of ``column``, rows and sums of ``total`` by polars, from rows of returns."""
     return (
         pl.scan_parquet(files, hive_partitioning=False)
-        .group_by(pl.col("requested_at").dt.truncate("1mo").alias("month"), "return_reason")
-        .agg(pl.len().cast(pl.Int64), pl.col("quantity").sum())
-        .sort("month", "return_reason")
+        .group_by(pl.col("requested_at").dt.truncate("1mo").alias("month"), column)
+        .agg(pl.len().cast(pl.Int64), *(pl.col(name).sum() for name in total))
+        .sort("month", column)
+        .with_columns(pl.col("month").dt.replace_time_zone(None))  # as DuckDB's are
         .collect()
         .rows()
     )
 
 
-def items_duckdb(files: str) -> list[tuple[object, ...]]:
+def rows_duckdb(
+    session: duckdb.DuckDBPyConnection, files: str, column: str, total: list[str]
+) -> list[tuple[object, ...]]:
     """The same by DuckDB."""
+    sums = "".join(f", sum({name})::bigint" for name in total)
     query = (
-        "select date_trunc('month', make_timestamp(epoch_us(requested_at))) as month, "
-        "return_reason, count(*), sum(quantity)::bigint "
-        "from read_parquet($files, hive_partitioning = false) "
-        "group by all order by month, return_reason nulls first"
+        "select date_trunc('month', make_timestamp(epoch_us(requested_at))) as month, "  # noqa: S608
+        f"{column}, count(*){sums} from read_parquet($files, hive_partitioning = false) "
+        f"group by all order by month, {column} nulls first"
     )
-    with duckdb.connect() as connection:
-        return connection.execute(query, {"files": files}).fetchall()
+    return session.execute(query, {"files": files}).fetchall()
 
 
 def _size(folder: Path) -> tuple[int, int]:

@@ -211,7 +211,10 @@ class Lake:
         say the same: twice is the same as once. Without frames the tables are taken away. With
         ``check_files`` each file is read and compared; without, the entry before says what it is.
         """
-        contents = {name: to_parquet(frame) for name, frame in frames.items()}
+        contents = {
+            name: to_parquet(frame, statistics=tables.BY_NAME[name].statistics)
+            for name, frame in frames.items()
+        }
         files = {
             name: FileRecord.of(
                 self.path(tables.BY_NAME[name], period), content, frames[name].height

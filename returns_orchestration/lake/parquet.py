@@ -28,10 +28,12 @@ _TAIL: Final = 8
 """Bytes after the footer: its length, little-endian, and the format's mark."""
 
 
-def to_parquet(frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> bytes:
+def to_parquet(
+    frame: pl.DataFrame, metadata: dict[str, str] | None = None, *, statistics: bool = True
+) -> bytes:
     """The frame as Parquet bytes, zstd; the same frame always gives the same bytes."""
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", statistics=True, metadata=metadata)
+    frame.write_parquet(buffer, compression="zstd", statistics=statistics, metadata=metadata)
     return buffer.getvalue()
 
 

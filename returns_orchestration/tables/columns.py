@@ -48,11 +48,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; ``grain`` completes the sentence "One row per ..."."""
+    """One table; ``grain`` completes the sentence "One row per ...".
+
+    ``statistics``: whether its files' footers hold the least and the greatest value of each column.
+    """
 
     name: str
     grain: str
     columns: tuple[Column, ...]
+    statistics: bool = True
 
     @property
     def schema(self) -> pl.Schema:

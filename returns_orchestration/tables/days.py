@@ -12,6 +12,10 @@ from returns_orchestration.tables.returns import RETURN_ITEMS, RETURNS
 _DAY = Column("day", DAY, "the day in RETURNS_REPORT_TIME_ZONE", nullable=False)
 _NOT_GIVEN = "or Not given"
 
+# A reader of a year reads 365 footers. Statistics of some 50 columns are most of a footer, and no
+# reader skips a part of a file that holds one day. Without them a year is read in 3/4 of the time.
+_STATISTICS = False
+
 RETURNS_DAILY = Table(
     "returns_daily",
     "return request, in one file for each day",
@@ -24,11 +28,13 @@ RETURNS_DAILY = Table(
         Column("picked_up_at", TIME, "when it was picked up; null likewise"),
         Column("received_at", TIME, "when it was received; null likewise"),
     ),
+    statistics=_STATISTICS,
 )
 RETURN_ITEMS_DAILY = Table(
     "return_items_daily",
     "item of a return, in one file for each day",
     (_DAY, *RETURN_ITEMS.columns),
+    statistics=_STATISTICS,
 )
 SKUS_DAILY = Table(
     "skus_daily",

@@ -172,6 +172,19 @@ def test_files_are_compressed_with_zstd(published: Lake, folder: Path) -> None:
     assert published.names().hour(HOUR).made
 
 
+@pytest.mark.usefixtures("published")
+def test_files_of_rows_of_a_day_have_no_statistics(folder: Path) -> None:
+    with_statistics: dict[str, bool] = {}
+    for name in tables.BY_NAME:
+        for file in folder.glob(f"{name}/**/*.parquet"):
+            columns = f"SELECT max(stats_max_value) FROM parquet_metadata('{file}')"  # noqa: S608
+            found = duckdb.sql(columns).fetchall() != [(None,)]
+            with_statistics[name] = with_statistics.get(name, False) or found
+    for rows, of_days in (("returns", "returns_daily"), ("return_items", "return_items_daily")):
+        assert with_statistics[rows]
+        assert not with_statistics[of_days]
+
+
 # ---- publishing
 
 
