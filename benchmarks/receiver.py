@@ -32,7 +32,7 @@ import uvloop
 from benchmarks.figures import Figure, in_words
 from returns_orchestration.receiver.app import Receiver
 from returns_orchestration.receiver.connection import BoundedConnection
-from returns_orchestration.receiver.serving import Address, serve
+from returns_orchestration.receiver.serving import Address, Intake, serve
 from returns_orchestration.receiver.spool import Spool
 
 if TYPE_CHECKING:
@@ -192,10 +192,14 @@ def run(name: str, folder: Path) -> None:
         from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - the peers need none
 
         serve(
-            Lake(open_store(str(folder / "lake"))),
+            [
+                Intake(
+                    lake=Lake(open_store(str(folder / "lake"))),
+                    keys=[KEY],
+                    spool=folder / "spool.db",
+                )
+            ],
             Address("127.0.0.1", 0, "/clickpost"),
-            [KEY],
-            spool=folder / "spool.db",
             spool_bytes=10**9,
             max_bytes=1_048_576,
             stop=threading.Event(),

@@ -3,7 +3,7 @@
 The rooms, in the order the data flows:
 
 - ``errors``, ``window``, ``env_file``, ``address``, ``words``, ``network``,
-  ``settings``, ``tables``: what all others use.
+  ``tables``, ``settings``: what all others use.
 - ``clickpost/`` asks: one window, one logical request.
 - ``lake/`` keeps: atomic files in hive folders, and a journal of every one of them.
 - ``receiver/`` listens: webhooks, stored durably and brought into the lake; its own process.

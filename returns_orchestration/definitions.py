@@ -41,7 +41,7 @@ from returns_orchestration.flow.webhooks.matches import LACKING_AFTER
 from returns_orchestration.flow.webhooks.pipeline import WebhookPipeline
 from returns_orchestration.flow.webhooks.rules import WebhookRules
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import load_accounts
 from returns_orchestration.settings.sources import warnings
 from returns_orchestration.stages.typing import RecordReader
 from returns_orchestration.state.open_returns import StuckAfter
@@ -120,6 +120,14 @@ def _webhooks(settings: Settings, pipeline: HourPipeline) -> WebhookPipeline:
     return WebhookPipeline(pipeline, RecordReader(settings.zone_of_webhooks), rules)
 
 
+def build_all_defs(
+    accounts: Sequence[Settings],
+    **overrides: Any,  # noqa: ANN401 - passed on as they are
+) -> dg.Definitions:
+    """Fresh definitions of all ``accounts`` together, each as ``build_defs`` makes it."""
+    return dg.Definitions.merge(*(build_defs(settings, **overrides) for settings in accounts))
+
+
 def build_defs(
     settings: Settings,
     key_prefix: Sequence[str] | None = None,
@@ -128,9 +136,12 @@ def build_defs(
     """Fresh definitions for ``settings``; ``overrides`` are those of ``build_pipeline``.
 
     All asset keys begin with ``key_prefix``, by default RETURNS_KEY_PREFIX, so that one Dagster can
-    hold two deployments, each with a lake of its own.
+    hold two deployments, each with a lake of its own. Those of an account begin with its name, and
+    so do the names of its jobs, sensors, schedules and steps.
     """
-    keys = Keys(settings.key_prefix if key_prefix is None else tuple(key_prefix))
+    keys = Keys.of_settings(settings)
+    if key_prefix is not None:
+        keys = keys._replace(prefix=tuple(key_prefix))
     pipeline = build_pipeline(settings, **overrides)
     clock: Callable[[], datetime] = overrides.get("clock", now)
     of_hours_and_days = [automation.hourly_job(keys), automation.days_job(keys)]
@@ -146,38 +157,37 @@ def build_defs(
     ]
     hours, days = hourly_partitions(settings), daily_partitions(settings)
     pages = Pages(keys, settings.lake, settings.owners)
-    schedules = [automation.live_schedule(settings)]
+    schedules = [automation.live_schedule(settings, keys)]
     names = [sensor.name for sensor in sensors] + [schedule.name for schedule in schedules]
-    prune_job = prune.prune_job(settings, clock, keys, names)
+    prune_job = prune.prune_job(settings, pipeline, clock, keys, names)
     return dg.Definitions(
         assets=with_code(
             [
                 pages.clickpost(),
-                hourly_assets(settings, keys, pages),
-                daily_assets(settings, keys, pages),
-                all_time_assets(settings, keys, pages),
-                reports.report_asset(settings, pipeline, pages),
+                hourly_assets(settings, pipeline, keys, pages),
+                daily_assets(settings, pipeline, keys, pages),
+                all_time_assets(settings, pipeline, keys, pages),
+                reports.report_asset(settings, pipeline, keys, pages),
                 alerting.alerts_asset(pages),
                 webhook_assets.raw_webhooks_asset(hours, keys, pages),
-                webhook_assets.arrived_asset(keys, pages),
-                *webhook_assets.webhook_assets(hours, days, keys, pages),
+                webhook_assets.arrived_asset(pipeline, keys, pages),
+                *webhook_assets.webhook_assets(pipeline, hours, days, keys, pages),
                 changes.changed_hours_asset(pages),
             ]
         ),
         jobs=[
             *of_hours_and_days,
-            automation.repoll_job(keys),
+            automation.repoll_job(pipeline, keys),
             *of_webhooks,
             prune_job,
         ],
-        schedules=[*schedules, prune.prune_schedule(prune_job)],
+        schedules=[*schedules, prune.prune_schedule(prune_job, keys)],
         sensors=sensors,
-        resources={"pipeline": dg.ResourceDefinition.hardcoded_resource(pipeline)},
         executor=dg.in_process_executor,
     )
 
 
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
-defs = build_defs(load_settings())
+defs = build_all_defs(load_accounts())
 for _warning in warnings():
     _log.warning("%s", _warning)

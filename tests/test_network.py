@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from support.receiver import Receiver, receiving
 
 from returns_orchestration.alerts.delivery import Channels, beat
-from returns_orchestration.alerts.messages import TEST_MESSAGE
+from returns_orchestration.alerts.messages import Author
 from returns_orchestration.clickpost import ClickPostClient, RetryPolicy
 from returns_orchestration.errors import MalformedReply, NoConnection, SettingsError
 from returns_orchestration.network import (
@@ -25,6 +25,7 @@ from returns_orchestration.network import (
 )
 from returns_orchestration.window import Window
 
+MESSAGE = Author("", "", ZoneInfo("UTC"), "").test()
 PROXY = "http://user:canary-4d@proxy.example:3128"
 
 
@@ -155,7 +156,7 @@ def test_polls_alerts_and_the_heartbeat_trust_the_same_authority(
     channels = Channels([SecretStr(f"jsons://127.0.0.1:{secure.port}/hook")])
     with pytest.raises(NoConnection, match="certificate not accepted"):
         poll(address)
-    assert channels.post("jsons 1", TEST_MESSAGE)
+    assert channels.post("jsons 1", MESSAGE)
     assert not beat(SecretStr(address))
     assert not secure.messages
 
@@ -164,6 +165,6 @@ def test_polls_alerts_and_the_heartbeat_trust_the_same_authority(
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(MalformedReply):  # it is no ClickPost, and it was reached
         poll(address)
-    assert channels.post("jsons 1", TEST_MESSAGE) == ""
+    assert channels.post("jsons 1", MESSAGE) == ""
     assert beat(SecretStr(address))
-    assert [message["title"] for message in secure.messages] == [TEST_MESSAGE.title]
+    assert [message["title"] for message in secure.messages] == [MESSAGE.title]

@@ -51,6 +51,8 @@ CONTRACT = """
 | RETURNS_REDELIVER_URL | none |
 | RETURNS_REDELIVER_KEY | none |
 | RETURNS_ALERT_QUIET_HOURS | 22-8 |
+| RETURNS_ACCOUNTS | none |
+| RETURNS_ACCOUNT | none |
 """
 DEFAULTS = dict(
     (cell.strip() for cell in line.split("|")[1:3]) for line in CONTRACT.strip().splitlines()

@@ -176,8 +176,10 @@ def storage(at: Situation, detected: Detected) -> None:
                     places=[disk.what for disk in full],
                 )
             )
-    hours = max(0, Window(at.settings.start).hours_to(at.newest.end))
-    limit, size = home_limit(hours, at.settings.keep_runs), at.storage.home_bytes
+    starts = at.settings.starts
+    hours = sum(max(0, Window(start).hours_to(at.newest.end)) for start in starts)
+    kept = at.settings.keep_runs * len(starts)
+    limit, size = home_limit(hours, kept), at.storage.home_bytes
     if size > limit:
         detected.add(HomeTooLarge(since=at.now, bytes=size, limit=limit))
 

@@ -26,10 +26,9 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     lines: list[str]
 
-    @property
-    def message(self) -> Message:
-        """As it is sent."""
-        return written("digest", self.title, self.lines)
+    def message(self, account: str) -> Message:
+        """As it is sent for ``account``, "" where there is only one."""
+        return written("digest", self.title, self.lines, account=account)
 
 
 def hand_over(lake: Lake, digest: Digest) -> None:

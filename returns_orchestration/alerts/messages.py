@@ -24,16 +24,22 @@ LONGEST_LINE: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Writes messages for one deployment, with its addresses and the zone of its people."""
+    """Writes messages for one deployment or account, with its addresses and its people's zone.
 
-    dagster_url: str
+    ``assets`` is the address of the pages of its assets.
+    """
+
+    assets: str
     runbook_url: str
     zone: ZoneInfo
+    account: str
 
     @classmethod
     def of(cls, settings: Settings) -> Author:
         """The author of the deployment of ``settings``."""
-        return cls(settings.dagster_url, settings.runbook_url, settings.report_time_zone)
+        assets = "/".join((settings.dagster_url.rstrip("/"), "assets", *settings.key_prefix))
+        zone = settings.report_time_zone
+        return cls(assets, settings.runbook_url, zone, settings.account)
 
     def opened(self, incident: Incident) -> Message:
         """What is wrong."""
@@ -48,11 +54,33 @@ class Author:
         lines = [f"It was: {words.title}.", span, words.then]
         return self._message(incident, "resolved", words.resolved, lines)
 
+    def test(self) -> Message:
+        """Whether a channel is reached."""
+        lines = [
+            "Nothing is wrong: somebody ran `returns-orchestration alert --test`.",
+            "Alerts about ClickPost's returns arrive here: one for each fault, one for its end.",
+        ]
+        title = "returns-orchestration can reach this channel"
+        return written("test", title, lines, account=self.account)
+
     def _message(self, incident: Incident, tone: str, title: str, lines: list[str]) -> Message:
         finding = incident.finding
         runbook = f"Runbook: {self.runbook_url}#{finding.runbook}"
-        look = f"Look: {self.dagster_url.rstrip('/')}/assets/{finding.page}"
-        return written(tone, title, [*lines, runbook, look], incident.number)
+        look = f"Look: {self.assets}/{finding.page}"
+        lines = [*lines, runbook, look]
+        return written(tone, title, lines, incident.number, account=self.account)
+
+    def lake_fails(self, error: str) -> Message:
+        """The one message that cannot be kept: the lake itself fails."""
+        why = "No new returns are kept, and no other alert is sent."
+        runbook = f"Runbook: {self.runbook_url}#the-lake-cannot-be-read-or-written"
+        title = "The lake cannot be read or written"
+        return written("urgent", title, [error, why, runbook], account=self.account)
+
+    def lake_works(self) -> Message:
+        """The lake is well again."""
+        title = "The lake can be read and written"
+        return written("resolved", title, [RECOVERY], account=self.account)
 
     def _both(self, moment: datetime) -> str:
         """UTC, as in the names of hours, and the local time where that differs."""
@@ -62,28 +90,16 @@ class Author:
         return f"{utc(moment)} UTC ({there:%H:%M} in {self.zone.key})"
 
 
-def written(tone: str, title: str, lines: list[str], incident: int = 0) -> Message:
-    """At most nine lines below the title, each cut to ``LONGEST_LINE`` characters."""
+def written(
+    tone: str, title: str, lines: list[str], incident: int = 0, *, account: str = ""
+) -> Message:
+    """At most nine lines below the title, each cut to ``LONGEST_LINE`` characters.
+
+    ``account`` is named in the title, as some channels show no more.
+    """
+    title = f"{account}: {title}" if account else title
     title, *cut = [
         line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
         for line in (f"[{tone}] {title}", *lines[:9])
     ]
     return Message(incident=incident, tone=tone, title=title, text="\n".join(cut))
-
-
-TEST_MESSAGE: Final = written(
-    "test",
-    "returns-orchestration can reach this channel",
-    [
-        "Nothing is wrong: somebody ran `returns-orchestration alert --test`.",
-        "Alerts about ClickPost's returns arrive here when something is wrong and when it is over.",
-    ],
-)
-LAKE_WORKS: Final = written("resolved", "The lake can be read and written", [RECOVERY])
-
-
-def lake_fails(error: str, runbook_url: str) -> Message:
-    """The one message that cannot be kept: the lake itself fails."""
-    why = "No new returns are kept, and no other alert is sent."
-    runbook = f"Runbook: {runbook_url}#the-lake-cannot-be-read-or-written"
-    return written("urgent", "The lake cannot be read or written", [error, why, runbook])

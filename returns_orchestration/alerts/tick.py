@@ -17,7 +17,7 @@ from returns_orchestration.alerts.detection import detect, due_report
 from returns_orchestration.alerts.digest import handed_over as handed_over_digest
 from returns_orchestration.alerts.kinds import ChannelDown
 from returns_orchestration.alerts.life_cycle import Incident, step
-from returns_orchestration.alerts.messages import LAKE_WORKS, Author, lake_fails
+from returns_orchestration.alerts.messages import Author
 from returns_orchestration.alerts.outbox import Message, Outbox, deliver
 from returns_orchestration.alerts.state import Kept, Row
 from returns_orchestration.alerts.watch import Look, Situation
@@ -122,13 +122,14 @@ class Alerts:
 
     def report_lake_failure(self, error: str, notified: Sequence[str]) -> list[str]:
         """Notify the channels not yet ``notified`` that the lake fails; gives those reached."""
-        message = lake_fails(error, self.settings.runbook_url)
+        message = Author.of(self.settings).lake_fails(error)
         return [n for n in self.channels if n not in notified and not self.post(n, message)]
 
     def report_lake_works(self, notified: Sequence[str]) -> list[str]:
         """Notify the ``notified`` channels that it works again; gives those not reached."""
         known = [name for name in notified if name in self.channels]
-        return [name for name in known if self.post(name, LAKE_WORKS)]
+        message = Author.of(self.settings).lake_works()
+        return [name for name in known if self.post(name, message)]
 
     def _look_for_the_report(self, watch: Watch, now: datetime) -> None:
         """Remember the last day of the newest report, where it may be another. Raises LakeError."""
@@ -170,9 +171,10 @@ class Alerts:
         if digest is None or digest.week <= state.digest:
             return
         state.digest = digest.week
-        out.messages.append(digest.message)
+        message = digest.message(self.settings.account)
+        out.messages.append(message)
         for outbox in state.outboxes.values():
-            outbox.add(digest.message)
+            outbox.add(message)
 
     def _deliver(self, kept: Kept, now: datetime, outcome: Outcome) -> None:
         for sent in deliver(kept.state.outboxes, self.post, now, self._for(POST_SECONDS)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import sys
 import traceback
 from contextlib import ExitStack, suppress
@@ -65,16 +66,24 @@ app = typer.Typer(
 Demo = Annotated[
     bool, typer.Option("--demo", help="Work on the demo's lake, with the demo's settings.")
 ]
+Account = Annotated[
+    str, typer.Option("--account", metavar="NAME", help="The account of RETURNS_ACCOUNTS.")
+]
 
 
 def _command(run: Callable[..., None], *, asks: bool = False) -> None:
-    """Add a command, with ``--demo``; ``asks``: it sends requests, which the simulator answers."""
+    """Add a command, with ``--demo`` and ``--account``.
+
+    ``asks``: it sends requests, which the demo's simulator answers.
+    """
 
     @wraps(run)
-    def command(*arguments: object, demo: bool, **options: object) -> None:
+    def command(*arguments: object, demo: bool, account: str, **options: object) -> None:
         with ExitStack() as stack:
             if demo:
                 demo_lake.use()
+            if account:
+                os.environ["RETURNS_ACCOUNT"] = account
             if demo and asks:
                 stack.enter_context(demo_lake.simulator())
             if run not in {dev.dev, doctor.doctor}:  # which print them in their own place
@@ -82,10 +91,12 @@ def _command(run: Callable[..., None], *, asks: bool = False) -> None:
             run(*arguments, **options)
 
     signature = inspect.signature(run, eval_str=True)
-    option = inspect.Parameter(
-        "demo", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Demo
-    )
-    parameters = [*signature.parameters.values(), option]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [
+        inspect.Parameter("account", keyword, default="", annotation=Account),
+        inspect.Parameter("demo", keyword, default=False, annotation=Demo),
+    ]
+    parameters = [*signature.parameters.values(), *added]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     app.command(run.__name__)(command)

@@ -49,7 +49,7 @@ def acknowledge(
         news.acknowledge(name)
     left = [name for name in waiting if name not in chosen]
     # So that the check in Dagster's UI need not wait for the next run.
-    evaluation = checks.evaluation_of_names(Keys(settings.key_prefix), left)
+    evaluation = checks.evaluation_of_names(Keys.of_settings(settings), left)
     with open_instance(settings) as instance:
         instance.report_runless_asset_event(evaluation)
     typer.echo(f"{len(chosen)} acknowledged, {len(left)} left.")

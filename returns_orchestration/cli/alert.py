@@ -20,21 +20,22 @@ def alert(
 ) -> None:
     """Send a test message to each channel and print the result; exits 1 if one fails."""
     from returns_orchestration.alerts.delivery import Channels  # noqa: PLC0415 - only where needed
-    from returns_orchestration.alerts.messages import TEST_MESSAGE  # noqa: PLC0415
+    from returns_orchestration.alerts.messages import Author  # noqa: PLC0415
 
     if not test:
         raise SettingsError(
             "Nothing to do.", next_step="Send a test with `returns-orchestration alert --test`."
         )
-    channels = Channels(load_settings().alert_urls)
+    settings = load_settings()
+    channels = Channels(settings.alert_urls)
     if not channels.names:
         raise SettingsError(
             "RETURNS_ALERT_URLS is not set: alerts go to the log and to the lake's table alerts.",
             next_step="Set it to one or more Apprise URLs, such as jsons://host/path.",
         )
-    failed = False
+    message, failed = Author.of(settings).test(), False
     for name in channels.names:
-        fault = channels.post(name, TEST_MESSAGE)
+        fault = channels.post(name, message)
         failed = failed or bool(fault)
         typer.echo(f"FAIL  {name}: {fault}" if fault else f"ok    {name}: the message was accepted")
     if failed:

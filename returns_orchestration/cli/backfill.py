@@ -97,7 +97,7 @@ def _run_backfill(
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
     settings.credentials()
-    keys = Keys(settings.key_prefix)
+    keys = Keys.of_settings(settings)
     Lake(open_store(settings.lake, brief=True)).check_writable()
     lake = Lake(open_store(settings.lake))
     with open_instance(settings) as instance:

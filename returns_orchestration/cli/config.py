@@ -10,14 +10,24 @@ import typer
 from pydantic import SecretStr
 
 from returns_orchestration.env_file import env_file
-from returns_orchestration.settings import Settings, dagster_home, load_settings
+from returns_orchestration.settings import Settings, dagster_home, load_accounts
 from returns_orchestration.settings.sources import sources, warnings
 
 
 def config() -> None:
     """Print each setting, its value and its source; secrets are masked."""
-    settings = load_settings()
-    places = sources()
+    for settings in load_accounts():
+        if settings.account:
+            typer.echo(f"[{settings.account}]")
+        _print(settings)
+    file = env_file()
+    typer.echo(
+        f"The file of settings is {file}" + ("." if file.is_file() else ", which is absent.")
+    )
+
+
+def _print(settings: Settings) -> None:
+    places = sources(settings)
     rows = [
         (str(field.alias), _value(settings, name), places[str(field.alias)])
         for name, field in Settings.model_fields.items()
@@ -27,10 +37,6 @@ def config() -> None:
     widths = [max(len(row[at]) for row in rows) for at in (0, 1)]
     for name, value, source in rows:
         typer.echo(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {source}")
-    file = env_file()
-    typer.echo(
-        f"The file of settings is {file}" + ("." if file.is_file() else ", which is absent.")
-    )
 
 
 def print_warnings() -> None:

@@ -123,7 +123,7 @@ def received(windows: Iterable[Window]) -> Iterator[Path]:
 def receiver() -> Iterator[str]:
     """A receiver of webhooks in this process, and the simulator's sender to it; its address."""
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
-    from returns_orchestration.receiver.serving import Address, serve  # noqa: PLC0415
+    from returns_orchestration.receiver.serving import Address, Intake, serve  # noqa: PLC0415
 
     stop, started, ports = threading.Event(), threading.Event(), list[int]()
 
@@ -132,11 +132,11 @@ def receiver() -> Iterator[str]:
         started.set()
 
     def run() -> None:
+        lake = Lake(open_store(str(folder() / "lake")))
+        spool = folder() / "webhook_spool.db"
         serve(
-            Lake(open_store(str(folder() / "lake"))),
+            [Intake(lake=lake, keys=[OPTIONS.key], spool=spool)],
             Address("127.0.0.1", 0, "/clickpost"),
-            [OPTIONS.key],
-            spool=folder() / "webhook_spool.db",
             spool_bytes=100_000_000,
             max_bytes=1_048_576,
             stop=stop,

@@ -14,7 +14,7 @@ from returns_orchestration.cli import demo_lake
 from returns_orchestration.cli.config import print_warnings
 from returns_orchestration.cli.services import HOST, PORT, Part, Services
 from returns_orchestration.errors import SettingsError
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import load_accounts
 from returns_orchestration.settings.sources import sources
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def dev(
     Where no credentials are set, the simulator answers in place of ClickPost and sends webhooks,
     and its returns go to the demo's lake.
     """
-    settings = load_settings()
+    first = load_accounts()[0]
     is_demo = demo_lake.is_used()
-    if not is_demo and settings.key is None and settings.user_name is None:
+    has_credentials = first.accounts or first.key or first.user_name
+    if not (is_demo or has_credentials):
         typer.echo("No credentials are set, so this is the demo, with invented returns.")
         demo_lake.prepare()
         demo_lake.use()
@@ -49,10 +50,10 @@ def dev(
             stack.enter_context(demo_lake.simulator(simulator_port))
             url = stack.enter_context(demo_lake.receiver())
             typer.echo(f"The simulator sends webhooks to {url}, too; a few are lost.")
-        if sources()["RETURNS_DAGSTER_URL"] == "default":
+        settings = load_accounts()[0]
+        if sources(settings)["RETURNS_DAGSTER_URL"] == "default":
             os.environ["RETURNS_DAGSTER_URL"] = f"http://{HOST}:{port}"
-        settings = load_settings()
-        typer.echo(f"The lake is {settings.lake}. Dagster starts, which takes some seconds ...")
+        typer.echo(f"The lake is {settings.lakes}. Dagster starts, which takes some seconds ...")
         raise typer.Exit(_serve(port, settings))
 
 

@@ -10,7 +10,7 @@ import typer
 
 from returns_orchestration.cli import demo_lake
 from returns_orchestration.errors import NoConnection, ReturnsError
-from returns_orchestration.settings import dagster_home, load_settings
+from returns_orchestration.settings import dagster_home, load_accounts
 from returns_orchestration.settings.sources import warnings
 from returns_orchestration.window import last_settled
 from returns_orchestration.words import count
@@ -25,7 +25,20 @@ SHORT_KEY = 16
 
 def doctor() -> None:
     """Check settings, credentials, lake and Dagster's instance, and make one call to the API."""
-    settings = load_settings()
+    found = warnings()
+    for warning in found:
+        typer.echo(f"warn  settings: {warning}")
+    if not found:
+        typer.echo("ok    settings: every variable is known and valid")
+    well = [_examine(settings) for settings in load_accounts()]
+    if not all(well):
+        raise typer.Exit(1)
+
+
+def _examine(settings: Settings) -> bool:
+    """Look at one account; whether all is well."""
+    if settings.account:
+        typer.echo(f"\n{settings.account}")
     _look_at_settings(settings)
     typer.echo(f"ok    calls: {_calls(settings)}")
     checks: list[tuple[str, Callable[[Settings], str]]] = [
@@ -50,17 +63,11 @@ def doctor() -> None:
             if name == "credentials":
                 typer.echo("      API: not asked, as there are no credentials")
                 break
-    if failed:
-        raise typer.Exit(1)
+    return not failed
 
 
 def _look_at_settings(settings: Settings) -> None:
-    """Whether every variable is known, and what may not be meant."""
-    found = warnings()
-    for warning in found:
-        typer.echo(f"warn  settings: {warning}")
-    if not found:
-        typer.echo("ok    settings: every variable is known and valid")
+    """What may not be meant."""
     is_here = urlsplit(settings.base_url).hostname in {"127.0.0.1", "::1", "localhost"}
     if is_here and not demo_lake.is_used():
         typer.echo(
@@ -102,13 +109,15 @@ def _instance(settings: Settings) -> str:
         has_pool_limit,
         open_instance,
     )
+    from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
 
     with open_instance(settings) as instance:
-        if not has_pool_limit(instance):
+        keys = Keys.of_settings(settings)
+        if not has_pool_limit(instance, keys):
             typer.echo(
-                f"warn  Dagster: the pool {POOL} has no limit, so runs ask the API side by side. "
-                "To do: set `concurrency: pools: {granularity: run, default_limit: 1}` in "
-                "dagster.yaml."
+                f"warn  Dagster: the pool {keys.named(POOL)} has no limit, so runs ask the API "
+                "side by side. To do: set `concurrency: pools: {granularity: run, "
+                "default_limit: 1}` in dagster.yaml."
             )
         return f"its instance in {dagster_home(settings)} opens"
 

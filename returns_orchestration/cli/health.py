@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import load_accounts
 
 if TYPE_CHECKING:
     from returns_orchestration.state.health import Facts, Level
@@ -24,20 +24,29 @@ def health(
 
     Critical: the newest complete hour ended over 3 hours ago, an hour has been missing for over 24
     hours, or Dagster's daemon has given no sign of life for 10 minutes. Warning: another missing or
-    a damaged hour, an open incident, or 85 % of a disk's space or inodes in use.
+    a damaged hour, an open incident, or 85 % of a disk's space or inodes in use. Of several
+    accounts, the worst counts.
     """
-    settings = load_settings()
+    accounts = load_accounts()
     from returns_orchestration.defs.health import gather  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.state.health import LEVELS, judge, level_of  # noqa: PLC0415
 
-    facts = gather(settings, datetime.now(UTC))
-    findings = judge(facts)
-    level = level_of(findings)
+    now = datetime.now(UTC)
+    plain, found = {}, []
+    for settings in accounts:
+        facts = gather(settings, now)
+        findings = judge(facts)
+        found += findings
+        plain[settings.account] = _plain(facts, level_of(findings), findings)
+        if not as_json:
+            of_account = f"{settings.account}: " if settings.account else ""
+            lines = [f"{each:<8}  {text}" for each, text in findings]
+            for line in (level_of(findings), *lines, *_lines(facts)):
+                typer.echo(f"{of_account}{line}")
+    level = level_of(found)
     if as_json:
-        typer.echo(json.dumps(_plain(facts, level, findings)))
-    else:
-        for line in (level, *(f"{each:<8}  {text}" for each, text in findings), *_lines(facts)):
-            typer.echo(line)
+        of_all = {"level": level, "accounts": plain}
+        typer.echo(json.dumps(plain.get("", of_all)))
     raise typer.Exit(LEVELS.index(level))
 
 
@@ -55,7 +64,9 @@ def _lines(facts: Facts) -> list[str]:
     if facts.delivery is not None:
         came, total = facts.delivery.delivered, facts.delivery.delivered + facts.delivery.lost
         lines.append(f"webhooks of the newest 24 hours with returns: {came:,} of {total:,} came")
-    return [*lines, f"size of DAGSTER_HOME: {facts.home_bytes / 1e6:,.1f} MB"]
+    if facts.home_bytes:
+        lines.append(f"size of DAGSTER_HOME: {facts.home_bytes / 1e6:,.1f} MB")
+    return lines
 
 
 def _plain(facts: Facts, level: Level, findings: list[tuple[Level, str]]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import typer
 
 from returns_orchestration.cli.services import HOST
 from returns_orchestration.errors import SettingsError
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import load_accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from prometheus_client.core import Metric
 
@@ -39,11 +39,11 @@ def metrics(
     """Print figures for Prometheus; all names begin with `returns_`."""
     if file is not None and port is not None:
         raise SettingsError("--file and --port at once.", next_step="Give one of them.")
-    settings = load_settings()
+    accounts = load_accounts()
     from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile  # noqa: PLC0415
 
     registry = CollectorRegistry()
-    registry.register(Figures(settings))
+    registry.register(Figures(accounts))
     if port is not None:
         _serve(port, registry)
     elif file is None:
@@ -61,23 +61,40 @@ def metrics(
 class Figures:
     """What a registry collects: the facts as they are when somebody asks."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Sequence[Settings]) -> None:
+        self._accounts = accounts
         self._lock = threading.Lock()
-        self._gathered: tuple[float, Facts] | None = None
+        self._gathered: tuple[float, dict[str, Facts]] | None = None
 
     def collect(self) -> Iterator[Metric]:
-        """Each figure; one that is not known is absent."""
-        return figures(self._facts())
+        """Each figure; one that is not known is absent. An account's has the label `account`."""
+        found = self._facts()
+        return figures(found[""]) if "" in found else _of_accounts(found)
 
-    def _facts(self) -> Facts:
+    def _facts(self) -> dict[str, Facts]:
         from returns_orchestration.defs.health import gather  # noqa: PLC0415 - Dagster is slow to import
 
         with self._lock:
             now = time.monotonic()
             if self._gathered is None or now - self._gathered[0] > FRESH_SECONDS:
-                self._gathered = now, gather(self._settings, datetime.now(UTC))
+                at = datetime.now(UTC)
+                self._gathered = now, {each.account: gather(each, at) for each in self._accounts}
             return self._gathered[1]
+
+
+def _of_accounts(found: Mapping[str, Facts]) -> Iterator[Metric]:
+    """The figures of all accounts, those of one name together, as Prometheus wants them."""
+    from prometheus_client.core import Metric  # noqa: PLC0415
+
+    merged: dict[str, Metric] = {}
+    for account, facts in found.items():
+        for family in figures(facts):
+            alike = Metric(family.name, family.documentation, family.type)
+            merged.setdefault(family.name, alike).samples += [
+                sample._replace(labels={"account": account} | sample.labels)
+                for sample in family.samples
+            ]
+    yield from merged.values()
 
 
 def figures(facts: Facts) -> Iterator[Metric]:
@@ -121,7 +138,8 @@ def figures(facts: Facts) -> Iterator[Metric]:
         for disk in facts.disks:
             gauge.add_metric([disk.what], getattr(disk, attribute))
         yield gauge
-    yield Gauge("returns_dagster_home_bytes", "Size of DAGSTER_HOME", facts.home_bytes)
+    if facts.home_bytes:
+        yield Gauge("returns_dagster_home_bytes", "Size of DAGSTER_HOME", facts.home_bytes)
     found = facts.delivery
     if found is not None:
         judged = "in the newest 24 hours with returns"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from returns_orchestration.cli.forget import done
-from returns_orchestration.settings import dagster_home, load_settings
+from returns_orchestration.settings import dagster_home, load_accounts
 
 
 def prune(
@@ -25,7 +25,7 @@ def prune(
     each check stay for every hour and day, so Dagster shows them as before, and nothing is asked
     for again. Runs that are queued or under way stay.
     """
-    settings = load_settings()
+    accounts = load_accounts()
     from returns_orchestration.definitions import build_defs, build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs import prune as pruning  # noqa: PLC0415
     from returns_orchestration.defs.health import bytes_in  # noqa: PLC0415
@@ -33,21 +33,23 @@ def prune(
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
     from returns_orchestration.flow.forget import Forgetter, Forgot  # noqa: PLC0415
 
-    home = dagster_home(settings)
-    repository = build_defs(settings).get_repository_def()
-    names = {sensor.name for sensor in repository.sensor_defs}
-    names |= {schedule.name for schedule in repository.schedule_defs}
+    home = dagster_home(accounts[0])
     now = datetime.now(UTC)
-    before = now - settings.keep_runs
-    pipeline = build_pipeline(settings)
-    with open_instance(settings) as instance:
-        size = bytes_in(home)
-        keys = Keys(settings.key_prefix)
-        pruned = pruning.prune(instance, pipeline.lake, keys, names, before, now)
-    typer.echo(f"Removed {pruned}, older than {before:%Y-%m-%d %H:%M} UTC.")
-    forgot = Forgetter(pipeline).keep_up()
-    for line in done(forgot) if forgot != Forgot() else ():
-        typer.echo(line)
+    before = now - accounts[0].keep_runs
+    has_failed, size = False, bytes_in(home)
+    for settings in accounts:
+        repository = build_defs(settings).get_repository_def()
+        names = {sensor.name for sensor in repository.sensor_defs}
+        names |= {schedule.name for schedule in repository.schedule_defs}
+        pipeline, keys = build_pipeline(settings), Keys.of_settings(settings)
+        with open_instance(settings) as instance:
+            pruned = pruning.prune(instance, pipeline.lake, keys, names, before, now)
+        of_account = f" of {settings.account}" if settings.account else ""
+        typer.echo(f"Removed {pruned}{of_account}, older than {before:%Y-%m-%d %H:%M} UTC.")
+        forgot = Forgetter(pipeline).keep_up()
+        for line in done(forgot) if forgot != Forgot() else ():
+            typer.echo(line)
+        has_failed = has_failed or bool(forgot.errors)
     fault = pruning.compact(home) if compact else ""
     typer.echo(
         f"DAGSTER_HOME takes {bytes_in(home) / 1e6:,.1f} MB; it took {size / 1e6:,.1f} MB before."
@@ -58,5 +60,5 @@ def prune(
             "run is under way.",
             err=True,
         )
-    if fault or forgot.errors:
+    if fault or has_failed:
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from returns_orchestration.errors import SettingsError
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import load_accounts, load_settings
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -32,15 +32,15 @@ def receive(
     the address that ClickPost is given, and names the hop that loses the key; exits 1 where a test
     is not accepted.
     """
-    settings = load_settings()
-    keys = _keys(settings)
     if check:
         from returns_orchestration.cli.receive_check import check_the_way  # noqa: PLC0415
 
-        raise typer.Exit(0 if check_the_way(settings, check, keys) else 1)
+        settings = load_settings()
+        raise typer.Exit(0 if check_the_way(settings, check, _keys(settings)) else 1)
+    accounts = _accounts_with_keys()
     from returns_orchestration.flow.webhooks.blanking import blanking_as_received  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
-    from returns_orchestration.receiver.serving import Address, serve  # noqa: PLC0415
+    from returns_orchestration.receiver.serving import Address, Intake, serve  # noqa: PLC0415
     from returns_orchestration.stages.typing import RecordReader  # noqa: PLC0415
 
     logging.getLogger("returns_orchestration").setLevel(logging.WARNING)
@@ -52,23 +52,31 @@ def receive(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    host, port = settings.listens_at
-    lake = Lake(open_store(settings.lake))
+
+    def intake(settings: Settings) -> Intake:
+        lake, reader = Lake(open_store(settings.lake)), RecordReader(settings.zone_of_webhooks)
+        return Intake(
+            lake=lake,
+            keys=_keys(settings),
+            spool=settings.spool,
+            blank=blanking_as_received(lake, reader, settings.keep_raw),
+            account=settings.account,
+        )
+
+    def on_start(bound: int) -> None:
+        for each in accounts:
+            at = f"http://{each.webhook_listen.rpartition(':')[0]}:{bound}{each.path_of_webhooks}"
+            typer.echo(f"Receiving webhooks at {at}; they go to {each.lake}.")
+
+    common = accounts[0]
+    host, port = common.listens_at
     is_drained = serve(
-        lake,
-        Address(host, port, settings.webhook_path),
-        keys,
-        spool=settings.spool,
-        spool_bytes=settings.spool_bytes,
-        max_bytes=settings.webhook_max_bytes,
+        [intake(settings) for settings in accounts],
+        Address(host, port, common.webhook_path),
+        spool_bytes=common.spool_bytes,
+        max_bytes=common.webhook_max_bytes,
         stop=stop,
-        blank=blanking_as_received(
-            lake, RecordReader(settings.zone_of_webhooks), settings.keep_raw
-        ),
-        on_start=lambda bound: typer.echo(
-            f"Receiving webhooks at http://{settings.webhook_listen.rpartition(':')[0]}:{bound}"
-            f"{settings.webhook_path}; they go to {settings.lake}."
-        ),
+        on_start=on_start,
     )
     if not stop.is_set():
         typer.echo("The receiver ended by itself.", err=True)
@@ -81,11 +89,21 @@ def receive(
     os._exit(0)  # requests to a lake that does not answer would be waited for
 
 
+def _accounts_with_keys() -> list[Settings]:
+    """The accounts whose webhooks are received: those without a key have none."""
+    accounts = load_accounts()
+    with_keys = [settings for settings in accounts if settings.webhook_keys]
+    if not with_keys:
+        _keys(accounts[0])  # raises what to do
+    return with_keys
+
+
 def _keys(settings: Settings) -> list[str]:
     keys = [key.get_secret_value() for key in settings.webhook_keys]
     if not keys:
+        of_account = f" of {settings.account}" if settings.account else ""
         raise SettingsError(
-            "RETURNS_WEBHOOK_KEYS is not set: anybody could send webhooks.",
+            f"RETURNS_WEBHOOK_KEYS{of_account} is not set: anybody could send webhooks.",
             next_step="Set it to a long random text, and give ClickPost the same as the header "
             "`webhook_key`.",
         )

@@ -61,7 +61,7 @@ def check_the_way(settings: Settings, url: str, keys: Sequence[str]) -> bool:
     )
     accepted: dict[int, str] = {}
     for number, ways in enumerate(tried, 1):
-        way, fault = _accepted_by(ways, url, settings.webhook_path)
+        way, fault = _accepted_by(ways, url, settings.path_of_webhooks)
         if fault:
             typer.echo(fault)
             return False

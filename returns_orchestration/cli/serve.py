@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from returns_orchestration.cli.services import HOST, PORT, Part, Services
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import load_accounts
 
 CODE_SECONDS = 120.0
 """How long the code server may take until it answers; without it the other two are of no use."""
@@ -26,8 +26,7 @@ def serve(
     Makes DAGSTER_HOME if it is absent, and ends with 1 if it is deleted meanwhile, to be started
     again. `dev` runs all three.
     """
-    settings = load_settings()
-    with Services(settings) as services:
+    with Services(load_accounts()[0]) as services:
         if part is not Part.CODE_SERVER:
             services.wait_until(services.code_server_answers, CODE_SECONDS)
         services.start(part, host, port, read_only=read_only)

@@ -77,7 +77,9 @@ class Services:
         self._level = "warning" if quiet else "info"
         # Dagster's commands read a .env in their folder over the environment, and ours do not. So
         # they run in another folder, and get the places of both.
-        self._environment = os.environ | {"RETURNS_LAKE": settings.lake}
+        self._environment = os.environ | {"RETURNS_LAKE": settings.lakes}
+        if settings.accounts is not None:
+            self._environment["RETURNS_ACCOUNTS"] = str(settings.accounts)
         if env_file().is_file():
             self._environment[ENV_FILE_VARIABLE] = str(env_file().absolute())
         self._address = _address(self._home)

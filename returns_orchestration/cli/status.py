@@ -15,12 +15,12 @@ import typer
 
 from returns_orchestration.cli.backfill import chosen_windows
 from returns_orchestration.errors import ReturnsError, SettingsError
-from returns_orchestration.settings import dagster_home, load_settings
+from returns_orchestration.settings import dagster_home, load_accounts
 from returns_orchestration.window import Window, last_settled, read_hour
 from returns_orchestration.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from returns_orchestration.settings import Settings
     from returns_orchestration.state.status import HourState
@@ -77,10 +77,18 @@ def status(
     ] = False,
     by_day: Annotated[bool, typer.Option("--by-day", help="Print one line a UTC day.")] = False,
 ) -> None:
-    """Show the state of every hour; exits 1 if one is missing or damaged."""
+    """Show the state of every hour; exits 1 if one is missing or damaged.
+
+    Without --account, a line for each of several accounts, and their sum.
+    """
     if as_json and by_day:
         raise SettingsError("--json and --by-day at once.", next_step="Give one of them.")
-    settings = load_settings()
+    accounts = load_accounts()
+    if len(accounts) > 1:
+        form = days if by_day else stretches if missing else None
+        _sum_up(accounts, from_, to, form, as_json=as_json, missing=missing)
+        return
+    settings = accounts[0]
     found = read_states(settings, chosen_hours(settings, from_, to))
     from returns_orchestration.state.hours import FAULTS  # noqa: PLC0415 - polars is slow to import
 
@@ -95,6 +103,61 @@ def status(
             typer.echo(line)
     if faulty:
         raise typer.Exit(1)
+
+
+def _sum_up(  # noqa: PLR0913 - what `status` was asked for
+    accounts: Sequence[Settings],
+    from_: str | None,
+    to: str | None,
+    form: Callable[[Sequence[HourState]], list[str]] | None,
+    *,
+    as_json: bool,
+    missing: bool,
+) -> None:
+    """The states of several accounts: their sums, or by ``form``, or as JSON."""
+    from returns_orchestration.state.hours import FAULTS  # noqa: PLC0415 - polars is slow to import
+
+    found: dict[str, list[HourState]] = {}
+    unread: dict[str, ReturnsError] = {}
+    for settings in accounts:
+        try:
+            found[settings.account] = read_states(settings, chosen_hours(settings, from_, to))
+        except ReturnsError as error:  # the others are shown all the same
+            unread[settings.account] = error
+    faulty = {name: [h for h in hours if h.state in FAULTS] for name, hours in found.items()}
+    listed = faulty if missing else found
+    if as_json:
+        plain = [{"account": name} | _plain(h) for name, hours in listed.items() for h in hours]
+        typer.echo(json.dumps(plain, indent=1))
+    else:
+        for line in _by_account(found):
+            typer.echo(line)
+        for name, hours in listed.items() if form else ():
+            for line in ("", name, *form(hours)) if hours and form else ():
+                typer.echo(line)
+    for name, fault in unread.items():
+        typer.echo(f"{name}: {fault}", err=True)
+    if unread or any(faulty.values()):
+        raise typer.Exit(1)
+
+
+def _by_account(found: Mapping[str, Sequence[HourState]]) -> list[str]:
+    """A heading, one line an account, and their sum."""
+    by_account = dict(found)
+    by_account["all accounts"] = [hour for hours in found.values() for hour in hours]
+    width = max(len(name) for name in by_account)
+    titles = ("hours", *ALWAYS_COUNTED, "other", "returns", "items", "rejected", "late")
+    lines = ["  ".join((f"{'account':<{width}}", *(f"{title:>9}" for title in titles)))]
+    for name, its in by_account.items():
+        states: Counter[str] = Counter(hour.state for hour in its)
+        named = [states[state] for state in ALWAYS_COUNTED]
+        sums = [
+            sum(getattr(hour, what) for hour in its)
+            for what in ("returns", "items", "rejected", "late")
+        ]
+        numbers = [len(its), *named, len(its) - sum(named), *sums]
+        lines.append("  ".join((f"{name:<{width}}", *(f"{number:>9,}" for number in numbers))))
+    return lines
 
 
 def chosen_hours(
@@ -135,7 +198,7 @@ def _known_to_dagster(settings: Settings, windows: list[Window]) -> dict[Window,
         return {}
     try:
         with open_instance(settings) as instance:
-            return newest_polls(instance, windows, Keys(settings.key_prefix))
+            return newest_polls(instance, windows, Keys.of_settings(settings))
     except ReturnsError as error:
         typer.echo(f"{error} Polls that only Dagster knows of are not seen.", err=True)
         return {}

@@ -64,7 +64,7 @@ def incident_sensor(
     )
 
     @dg.sensor(
-        name="incidents",
+        name=keys.named("incidents"),
         asset_selection=dg.AssetSelection.assets(keys.of(ALERTS)),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,

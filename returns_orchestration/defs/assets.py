@@ -6,7 +6,6 @@ re-executing a backfill from failure asks for the failed hours only.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -16,13 +15,12 @@ from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.pages import Pages
 from returns_orchestration.defs.registry import ALL_TIME, DAILY, HOURLY, Asset
 from returns_orchestration.defs.step import run_days, run_partitions
+from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.settings import Settings
 from returns_orchestration.state import lateness, open_returns
 from returns_orchestration.window import Ever
 
-if TYPE_CHECKING:
-    from returns_orchestration.lake import Lake
-
+HOURLY_STEP = "hourly_tables"
 POOL = "clickpost_api"
 """The pool of all steps that send requests; dagster.yaml limits it to one run at a time."""
 
@@ -53,32 +51,35 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=first, timezone=zone.key, end_offset=1)
 
 
-def hourly_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefinition:
+def hourly_assets(
+    settings: Settings, pipeline: HourPipeline, keys: Keys, pages: Pages
+) -> dg.AssetsDefinition:
     """The hourly assets with their checks, as one definition that can be subset."""
     hours = hourly_partitions(settings)
     specs = [_spec(pages, asset, keys.all_of(asset.inputs)) for asset in HOURLY.values()]
 
     @dg.multi_asset(
-        name="hourly_tables",
+        name=keys.named(HOURLY_STEP),
         specs=specs,
         check_specs=[*checks.specs(HOURLY.values(), hours, keys), checks.new_names(keys)],
         partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_HOURS),
         can_subset=True,
-        pool=POOL,
-        required_resource_keys={"pipeline"},
+        pool=keys.named(POOL),
     )
     def hourly_tables(
         context: dg.AssetExecutionContext, config: StepConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Poll each hour, keep what is new, make its tables, judge them, publish them."""
-        run_partitions(context, context.resources.pipeline, missing_only=config.missing_only)
+        run_partitions(context, pipeline, missing_only=config.missing_only)
         yield from ()  # each hour was reported when it was done; nothing is left to return
 
     return hourly_tables
 
 
-def daily_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefinition:
+def daily_assets(
+    settings: Settings, pipeline: HourPipeline, keys: Keys, pages: Pages
+) -> dg.AssetsDefinition:
     """The daily assets; a run of hours makes the days it touches, and any day can be made alone."""
     days = daily_partitions(settings)
     rows = [
@@ -87,23 +88,24 @@ def daily_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefin
     ]
 
     @dg.multi_asset(
-        name="daily_tables",
+        name=keys.named("daily_tables"),
         specs=[_spec(pages, asset, rows) for asset in DAILY.values()],
         check_specs=checks.specs(DAILY.values(), days, keys),
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.multi_run(CHUNK_DAYS),
         can_subset=True,
-        required_resource_keys={"pipeline"},
     )
     def daily_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Count each day's returns and items again."""
-        run_days(context, context.resources.pipeline)
+        run_days(context, pipeline)
         yield from ()  # each day was reported when it was done
 
     return daily_tables
 
 
-def all_time_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDefinition:
+def all_time_assets(
+    settings: Settings, pipeline: HourPipeline, keys: Keys, pages: Pages
+) -> dg.AssetsDefinition:
     """The assets of all time: how late returns appear, and which returns are open."""
     specs = [
         _spec(pages, asset, [keys.all_partitions_of(name) for name in asset.inputs])
@@ -111,15 +113,13 @@ def all_time_assets(settings: Settings, keys: Keys, pages: Pages) -> dg.AssetsDe
     ]
 
     @dg.multi_asset(
-        name="all_time_tables",
+        name=keys.named("all_time_tables"),
         specs=specs,
         check_specs=checks.specs(ALL_TIME.values(), None, keys),
-        required_resource_keys={"pipeline"},
     )
-    def all_time_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    def all_time_tables() -> Iterator[dg.MaterializeResult[None]]:
         """Made together over the whole lake, after the log of polls is folded, a file a date."""
-        pipeline = context.resources.pipeline
-        lake: Lake = pipeline.lake
+        lake = pipeline.lake
         for day in lake.poll_log.dates():
             lake.poll_log.fold(day)
         built = pipeline.all_time.build()

@@ -18,7 +18,7 @@ from returns_orchestration import tables
 from returns_orchestration.alerts.kinds import HoursDamaged
 from returns_orchestration.alerts.state import is_notified
 from returns_orchestration.defs import history
-from returns_orchestration.defs.assets import POOL
+from returns_orchestration.defs.assets import HOURLY_STEP, POOL
 from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.instance import IN_PROGRESS, range_tags, ranges
 from returns_orchestration.defs.registry import DAILY, HOURLY
@@ -62,6 +62,7 @@ GRACE: Final = timedelta(minutes=5)
 HOURLY_JOB: Final = "hourly"
 DAYS_JOB: Final = "days"
 REPOLL_JOB: Final = "repoll"
+REPOLL_STEP: Final = "poll_again"
 
 HOURS_TAG: Final = "returns_orchestration/hours"
 LOST: Final = {"returns_orchestration/lost": "true"}
@@ -75,7 +76,7 @@ LOST_RUNS: Final = 20
 def hourly_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not public
     """All hourly assets of one hour or of a range of hours."""
     return dg.define_asset_job(
-        HOURLY_JOB,
+        keys.named(HOURLY_JOB),
         selection=dg.AssetSelection.assets(*keys.all_of(HOURLY)),
         description="All hourly assets, of one hour or of a range.",
         tags=keys.tags_of(HOURLY_JOB),
@@ -89,30 +90,29 @@ def days_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not public
     shows on the page of a daily asset which sensor it follows.
     """
     return dg.define_asset_job(
-        DAYS_JOB,
+        keys.named(DAYS_JOB),
         selection=dg.AssetSelection.assets(*keys.all_of(DAILY)),
         description="All daily assets, of one day or of a range.",
         tags=keys.tags_of(DAYS_JOB),
     )
 
 
-def repoll_job(keys: Keys) -> dg.JobDefinition:
+def repoll_job(pipeline: HourPipeline, keys: Keys) -> dg.JobDefinition:
     """One run for all hours that are due again, however far apart they lie."""
 
     @dg.op(
-        required_resource_keys={"pipeline"},
-        pool=POOL,
+        name=keys.named(REPOLL_STEP),
+        pool=keys.named(POOL),
         config_schema={"hours": dg.Field([str], description="The hours, as partition keys.")},
     )
     def poll_again(context) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - Dagster reads it
         """Poll hours again for late and changed returns; make what they change."""
-        pipeline: HourPipeline = context.resources.pipeline
         events = StepEvents(context, pipeline, set(HOURLY), set(), keys)
         windows = [Window.from_key(key) for key in context.op_config["hours"]]
         run_hours(events, pipeline, windows, missing_only=False)
 
     @dg.job(
-        name=REPOLL_JOB,
+        name=keys.named(REPOLL_JOB),
         description="Poll hours again for late and changed returns.",
         tags=keys.tags_of(REPOLL_JOB),
     )
@@ -122,15 +122,15 @@ def repoll_job(keys: Keys) -> dg.JobDefinition:
     return repoll
 
 
-def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
+def live_schedule(settings: Settings, keys: Keys) -> dg.ScheduleDefinition:
     """Each hour, RETURNS_SETTLE_MINUTES after its end."""
     minute = math.ceil(settings.settle.total_seconds() / 60) % 60
 
     @dg.schedule(
-        name="live_hour",
+        name=keys.named("live_hour"),
         cron_schedule=f"{minute} * * * *",
         execution_timezone="UTC",
-        job_name=HOURLY_JOB,
+        job_name=keys.named(HOURLY_JOB),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Polls each hour RETURNS_SETTLE_MINUTES after its end.",
     )
@@ -141,7 +141,7 @@ def live_schedule(settings: Settings) -> dg.ScheduleDefinition:
         return dg.RunRequest(
             run_key=window.key,
             partition_key=window.key,
-            run_config=_only_missing(),
+            run_config=_only_missing(keys),
         )
 
     return live_hour
@@ -157,7 +157,7 @@ def healing_sensor(
     rules = settings.digest()
 
     @dg.sensor(
-        name="missing_hours",
+        name=keys.named("missing_hours"),
         jobs=jobs,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -212,9 +212,9 @@ def healing_sensor(
             run_requests=[
                 dg.RunRequest(
                     run_key=_run_key("missing", chunk, choice),
-                    job_name=HOURLY_JOB,
+                    job_name=keys.named(HOURLY_JOB),
                     tags=range_tags(chunk),
-                    run_config=_only_missing(),
+                    run_config=_only_missing(keys),
                 )
                 for chunk in ranges(choice.hours)
             ],
@@ -233,8 +233,8 @@ def repoll_sensor(
     longest = timedelta(hours=max(settings.repoll_after_hours, default=0))
 
     @dg.sensor(
-        name="late_returns",
-        job_name=REPOLL_JOB,
+        name=keys.named("late_returns"),
+        job_name=keys.named(REPOLL_JOB),
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Polls hours again at the ages of RETURNS_REPOLL_AFTER_HOURS.",
@@ -270,7 +270,7 @@ def repoll_sensor(
                 dg.RunRequest(
                     run_key=_run_key("again", choice.hours, choice),
                     tags={HOURS_TAG: json.dumps(chosen)},
-                    run_config={"ops": {"poll_again": {"config": {"hours": chosen}}}},
+                    run_config=_only_step(keys.named(REPOLL_STEP), {"hours": chosen}),
                 )
             ]
             if chosen
@@ -347,7 +347,7 @@ def _busy(instance: dg.DagsterInstance, keys: Keys) -> set[Window]:
     busy: set[Window] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)):
         if keys.is_run(run, (HOURLY_JOB, REPOLL_JOB), HOURLY):
-            busy |= _hours_of(run)
+            busy |= _hours_of(run, keys)
     return busy
 
 
@@ -357,11 +357,11 @@ def _lost(instance: dg.DagsterInstance, keys: Keys) -> dict[Window, datetime]:
     for run in instance.get_runs(dg.RunsFilter(tags=LOST), limit=LOST_RUNS):
         if keys.is_run(run, (HOURLY_JOB, REPOLL_JOB), HOURLY):
             at = datetime.fromisoformat(run.tags[LOST_AT_TAG])
-            lost |= {window: max(at, lost.get(window, at)) for window in _hours_of(run)}
+            lost |= {window: max(at, lost.get(window, at)) for window in _hours_of(run, keys)}
     return lost
 
 
-def _hours_of(run: dg.DagsterRun) -> set[Window]:
+def _hours_of(run: dg.DagsterRun, keys: Keys) -> set[Window]:
     """The hours that a run asks for, by its tags."""
     found = {Window.from_key(key) for key in json.loads(run.tags.get(HOURS_TAG, "[]"))}
     start = run.tags.get("dagster/asset_partition_range_start")
@@ -369,7 +369,7 @@ def _hours_of(run: dg.DagsterRun) -> set[Window]:
     single = run.tags.get("dagster/partition")
     if start and end:
         found |= set(windows_between(Window.from_key(start).start, Window.from_key(end).end))
-    elif single and run.job_name == HOURLY_JOB:
+    elif single and run.job_name == keys.named(HOURLY_JOB):
         found.add(Window.from_key(single))
     return found
 
@@ -382,8 +382,12 @@ def _run_key(what: str, hours: Iterable[Window], choice: Choice) -> str:
     return f"{what}:{chosen[0].key}:{chosen[-1].key}:{tries}:{again_at:%Y%m%dT%H%M}"
 
 
-def _only_missing() -> dict[str, Any]:
-    return {"ops": {"hourly_tables": {"config": {"missing_only": True}}}}
+def _only_missing(keys: Keys) -> dict[str, Any]:
+    return _only_step(keys.named(HOURLY_STEP), {"missing_only": True})
+
+
+def _only_step(step: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {"ops": {step: {"config": config}}}
 
 
 def _nothing_due(waiting: int, choice: Choice) -> str:

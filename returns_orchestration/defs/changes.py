@@ -46,7 +46,7 @@ def changes_sensor(
     """Looks at the lake when Dagster has a new event, and once a day at old dates, too."""
 
     @dg.sensor(
-        name=CHANGED_HOURS.name,
+        name=keys.named(CHANGED_HOURS.name),
         asset_selection=dg.AssetSelection.assets(keys.of(CHANGED_HOURS.name)),
         minimum_interval_seconds=int(LOOK_EVERY.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,

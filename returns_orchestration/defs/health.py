@@ -35,7 +35,10 @@ PARTS = frozenset({"SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"})
 
 
 def gather(settings: Settings, now: datetime) -> Facts:
-    """All facts as they are ``now``; what cannot be read is named in ``unread``."""
+    """All facts as they are ``now``; what cannot be read is named in ``unread``.
+
+    Of several accounts, the first alone has those of ``measure``.
+    """
     found: dict[str, Any] = {}
     unread: list[str] = []
     windows = _hours(settings, now)
@@ -44,7 +47,7 @@ def gather(settings: Settings, now: datetime) -> Facts:
     if (home / CONFIGURATION).is_file():
         try:
             with open_instance(settings) as instance:
-                known = newest_polls(instance, windows, Keys(settings.key_prefix))
+                known = newest_polls(instance, windows, Keys.of_settings(settings))
                 found["heartbeat"] = _heartbeat(instance)
         except Exception as error:
             fault = error if isinstance(error, ReturnsError) else fault_of_instance(error)
@@ -71,7 +74,12 @@ def gather(settings: Settings, now: datetime) -> Facts:
 
 
 def measure(settings: Settings) -> tuple[Storage, list[str]]:
-    """How full the disks are and how large DAGSTER_HOME is, and what could not be read."""
+    """How full the disks are and how large DAGSTER_HOME is, and what could not be read.
+
+    Nothing for an account that leaves them to the first one.
+    """
+    if not settings.is_first:
+        return Storage((), 0), []
     disks, faults, home = [], [], dagster_home(settings)
     places = {"DAGSTER_HOME": home}
     if settings.lake_is_a_folder:

@@ -25,7 +25,7 @@ from dagster._serdes import deserialize_value
 
 from returns_orchestration.defs.checks import FAILED_CLAIMS
 from returns_orchestration.defs.event_log import awaiting_storage
-from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.keys import PLAIN, Keys
 from returns_orchestration.defs.metadata import POLLED_AT
 from returns_orchestration.defs.registry import ASSETS
 from returns_orchestration.lake.poll_log import Answer
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 RAW = "raw_returns"
 T = TypeVar("T")
-PLAIN = Keys()
 """The keys of earlier releases, which had no prefix."""
 
 OVERLAP = 50

@@ -22,8 +22,8 @@ import dagster._check as check
 import sqlalchemy as sa
 import yaml  # type: ignore[import-untyped]
 
-from returns_orchestration.defs.assets import CHUNK_HOURS, POOL
-from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.assets import CHUNK_HOURS, HOURLY_STEP, POOL
+from returns_orchestration.defs.keys import PLAIN, Keys
 from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.errors import LakeUnwritable, SettingsError
 from returns_orchestration.settings import dagster_home
@@ -84,8 +84,9 @@ class RangeResult:
 
 
 def rate_limit_file(settings: Settings) -> Path:
-    """Where the runs and commands of a deployment share the rate limit of their requests."""
-    return dagster_home(settings) / "clickpost-rate-limit.json"
+    """Where the runs and commands of an account share the rate limit of their requests."""
+    of_account = f"-{settings.account}" if settings.account else ""
+    return dagster_home(settings) / f"clickpost-rate-limit{of_account}.json"
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
@@ -212,11 +213,11 @@ def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
     )
 
 
-def has_pool_limit(instance: dg.DagsterInstance) -> bool:
+def has_pool_limit(instance: dg.DagsterInstance, keys: Keys) -> bool:
     """Whether runs take turns at the API."""
     default = instance.get_concurrency_config().pool_config.default_pool_limit
     limits = instance.event_log_storage.get_pool_limits()
-    return default is not None or any(limit.name == POOL for limit in limits)
+    return default is not None or any(limit.name == keys.named(POOL) for limit in limits)
 
 
 def at_work(instance: dg.DagsterInstance) -> str:
@@ -254,17 +255,17 @@ def run_range(
     windows: Sequence[Window],
     *,
     missing_only: bool,
-    keys: Keys | None = None,
+    keys: Keys = PLAIN,
 ) -> RangeResult:
     """All hourly assets of ``windows``, which have no gap, as one run in this process."""
     job = definitions.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
-        asset_selection=(keys or Keys()).all_of(HOURLY),
+        asset_selection=keys.all_of(HOURLY),
         tags=range_tags(windows),
         run_config={
-            "ops": {"hourly_tables": {"config": {"missing_only": missing_only}}},
+            "ops": {keys.named(HOURLY_STEP): {"config": {"missing_only": missing_only}}},
             # The command line shows its own progress; everything is in the event log.
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },

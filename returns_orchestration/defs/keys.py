@@ -1,7 +1,8 @@
-"""Asset keys: the name of each asset behind the prefix of its deployment.
+"""The names of one deployment's or one account's parts in Dagster.
 
-With different prefixes, two deployments can share one Dagster: their assets have different keys,
-and each looks only at its own events and runs.
+With different prefixes of their asset keys, two deployments can share one Dagster: each looks only
+at its own events and runs. Accounts share even the code location, where the names of jobs, sensors
+and all else must differ, too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import dagster as dg
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from returns_orchestration.settings import Settings
+
 DEPLOYMENT_TAG: Final = "returns_orchestration/deployment"
 """On all runs of the jobs of a deployment with a prefix."""
 
@@ -21,9 +24,19 @@ JOB_TAG: Final = "returns_orchestration/job"
 
 
 class Keys(NamedTuple):
-    """The asset keys of one deployment."""
+    """The asset keys of one deployment or account, and the names of all else."""
 
     prefix: tuple[str, ...] = ()
+    account: str = ""
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> Keys:
+        """Those that ``settings`` give."""
+        return cls(settings.key_prefix, settings.account)
+
+    def named(self, what: str) -> str:
+        """The name of a job, sensor, schedule, step or pool; an account's begins with its own."""
+        return f"{self.account}_{what}" if self.account else what
 
     @classmethod
     def around(cls, keys: Iterable[dg.AssetKey]) -> Keys:
@@ -61,12 +74,17 @@ class Keys(NamedTuple):
 
     def is_tagged(self, run: dg.DagsterRun) -> bool:
         """Whether ``run`` has the tags of one of this deployment's jobs."""
-        mine = self.tags_of(run.job_name)
-        return mine == {tag: run.tags[tag] for tag in (JOB_TAG, DEPLOYMENT_TAG) if tag in run.tags}
+        job = run.tags.get(JOB_TAG, "")
+        found = {tag: run.tags[tag] for tag in (JOB_TAG, DEPLOYMENT_TAG) if tag in run.tags}
+        return found == self.tags_of(job) and run.job_name == self.named(job)
 
     def is_run(self, run: dg.DagsterRun, jobs: Sequence[str], assets: Iterable[str]) -> bool:
         """Whether ``run`` is this deployment's: one of its ``jobs``, or of its ``assets``."""
         if run.asset_selection:
             return bool(self.names(run.asset_selection) & set(assets))
         tag = run.tags.get(DEPLOYMENT_TAG, "")
-        return run.job_name in jobs and tag == "/".join(self.prefix)
+        return run.job_name in map(self.named, jobs) and tag == "/".join(self.prefix)
+
+
+PLAIN: Final = Keys()
+"""Those of a deployment without a prefix and without accounts."""

@@ -49,7 +49,7 @@ def lost_runs_sensor(clock: Callable[[], datetime], keys: Keys) -> dg.SensorDefi
     """Ends lost runs, so that their hours are asked for again and others may start."""
 
     @dg.sensor(
-        name="lost_runs",
+        name=keys.named("lost_runs"),
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Ends runs of this project whose process is gone, as after a restart.",

@@ -115,16 +115,19 @@ class Pruned:
 
 
 def prune_job(
-    settings: Settings, clock: Callable[[], datetime], keys: Keys, names: Collection[str]
+    settings: Settings,
+    pipeline: HourPipeline,
+    clock: Callable[[], datetime],
+    keys: Keys,
+    names: Collection[str],
 ) -> dg.JobDefinition:
     """Removes what is older than RETURNS_KEEP_RUNS_DAYS; ``names`` of sensors and schedules."""
 
-    @dg.op(name="remove_old_runs", required_resource_keys={"pipeline"})
+    @dg.op(name=keys.named("remove_old_runs"))
     def remove_old_runs(context) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - Dagster reads it
         """Remove old runs, events, ticks and logs from DAGSTER_HOME."""
-        pipeline: HourPipeline = context.resources.pipeline
         before = clock() - settings.keep_runs
-        names_of_ours = {*names, SCHEDULE}
+        names_of_ours = {*names, keys.named(SCHEDULE)}
         pruned = prune(context.instance, pipeline.lake, keys, names_of_ours, before, clock())
         context.log.info("Removed %s, older than %s UTC.", pruned, f"{before:%Y-%m-%d %H:%M}")
         forgot = Forgetter(pipeline).keep_up()
@@ -135,7 +138,7 @@ def prune_job(
             raise forgot.errors[0]
 
     @dg.job(
-        name=PRUNE,
+        name=keys.named(PRUNE),
         description="Removes runs, superseded events, ticks and logs that are older than "
         "RETURNS_KEEP_RUNS_DAYS, and personal data that is older than RETURNS_RAW_DAYS.",
         tags=keys.tags_of(PRUNE),
@@ -146,10 +149,10 @@ def prune_job(
     return prune_old
 
 
-def prune_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+def prune_schedule(job: dg.JobDefinition, keys: Keys) -> dg.ScheduleDefinition:
     """Once a day."""
     return dg.ScheduleDefinition(
-        name=SCHEDULE,
+        name=keys.named(SCHEDULE),
         cron_schedule="20 2 * * *",
         execution_timezone="UTC",
         job=job,
@@ -295,7 +298,7 @@ class _Pruner:
         for old in (
             dg.RunsFilter(statuses=FINISHED, updated_before=self._before),
             dg.RunsFilter(
-                job_name=WEBHOOKS_JOB,
+                job_name=self._keys.named(WEBHOOKS_JOB),
                 statuses=[dg.DagsterRunStatus.SUCCESS],
                 updated_before=self._webhooks_before,
             ),

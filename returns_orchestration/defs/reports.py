@@ -43,11 +43,13 @@ def options_of(settings: Settings, days: int | None = None) -> Options:
     )
 
 
-def report_asset(settings: Settings, pipeline: HourPipeline, pages: Pages) -> dg.AssetsDefinition:
+def report_asset(
+    settings: Settings, pipeline: HourPipeline, keys: Keys, pages: Pages
+) -> dg.AssetsDefinition:
     """The page of the newest whole days."""
 
     @dg.multi_asset(
-        name=RETURNS_REPORT.name,
+        name=keys.named(RETURNS_REPORT.name),
         specs=[pages.signal(RETURNS_REPORT, kinds=("html",))],
     )
     def returns_report() -> dg.MaterializeResult[None]:
@@ -86,9 +88,9 @@ def report_sensor(
     assets = (*ALL_TIME, RETURNS_REPORT.name)
 
     @dg.sensor(
-        name=SENSOR,
+        name=keys.named(SENSOR),
         job=dg.define_asset_job(
-            JOB,
+            keys.named(JOB),
             selection=dg.AssetSelection.assets(*keys.all_of(assets)),
             description="The tables of all time, and the report.",
             tags=keys.tags_of(JOB),
@@ -117,7 +119,7 @@ def report_sensor(
 
 def _has_failed(instance: dg.DagsterInstance, keys: Keys) -> bool:
     """Whether the newest run of the job has failed; one that is under way has not."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=JOB), limit=LOOKED_AT)
+    runs = instance.get_runs(dg.RunsFilter(job_name=keys.named(JOB)), limit=LOOKED_AT)
     newest = next((run for run in runs if keys.is_tagged(run)), None)
     return newest is not None and newest.status is dg.DagsterRunStatus.FAILURE
 

@@ -42,13 +42,12 @@ def raw_webhooks_asset(
     return spec.replace_attributes(partitions_def=hours)
 
 
-def arrived_asset(keys: Keys, pages: Pages) -> dg.AssetsDefinition:
+def arrived_asset(pipeline: HourPipeline, keys: Keys, pages: Pages) -> dg.AssetsDefinition:
     """The asset whose run makes all tables of webhooks."""
 
     @dg.multi_asset(
-        name=WEBHOOKS_ARRIVED.name,
+        name=keys.named(WEBHOOKS_ARRIVED.name),
         specs=[pages.signal(WEBHOOKS_ARRIVED)],
-        required_resource_keys={"pipeline"},
         config_schema={
             "dates": dg.Field(
                 [str], default_value=[], description="UTC dates beside the newest, as 2026-11-09."
@@ -57,7 +56,6 @@ def arrived_asset(keys: Keys, pages: Pages) -> dg.AssetsDefinition:
     )
     def arrived(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Make what does not follow from webhooks and polls, and report it."""
-        pipeline: HourPipeline = context.resources.pipeline
         dates = {date.fromisoformat(day) for day in context.op_execution_context.op_config["dates"]}
         done = _run(context, pipeline, dates, keys)
         hours = sorted({*done.received, *done.matched})
@@ -77,6 +75,7 @@ def arrived_asset(keys: Keys, pages: Pages) -> dg.AssetsDefinition:
 
 
 def webhook_assets(
+    pipeline: HourPipeline,
     hours: dg.HourlyPartitionsDefinition,
     days: dg.DailyPartitionsDefinition,
     keys: Keys,
@@ -84,14 +83,15 @@ def webhook_assets(
 ) -> list[dg.AssetsDefinition]:
     """The tables of webhooks by hour and by day, each of which can be made by itself."""
     return [
-        _tables("webhook_tables_of_hours", WEBHOOKS_HOURLY.values(), hours, keys, pages),
-        _tables("webhook_tables_of_days", WEBHOOKS_DAILY.values(), days, keys, pages),
+        _tables("webhook_tables_of_hours", WEBHOOKS_HOURLY.values(), pipeline, hours, keys, pages),
+        _tables("webhook_tables_of_days", WEBHOOKS_DAILY.values(), pipeline, days, keys, pages),
     ]
 
 
-def _tables(
+def _tables(  # noqa: PLR0913, PLR0917 - what it is made of
     name: str,
     assets: Iterable[Asset],
+    pipeline: HourPipeline,
     partitions: dg.PartitionsDefinition,
     keys: Keys,
     pages: Pages,
@@ -111,17 +111,15 @@ def _tables(
     ]
 
     @dg.multi_asset(
-        name=name,
+        name=keys.named(name),
         specs=specs,
         check_specs=checks.specs(assets, partitions, keys),
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
-        required_resource_keys={"pipeline"},
     )
     def made(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Make the tables of these dates again where they do not follow, and report them."""
-        pipeline: HourPipeline = context.resources.pipeline
         dates: set[date] = set()
         for key in context.partition_keys:
             if of_days:
@@ -147,7 +145,7 @@ def webhooks_jobs(keys: Keys) -> list[Any]:
     }
     return [
         dg.define_asset_job(
-            name,
+            keys.named(name),
             selection=dg.AssetSelection.assets(*keys.all_of(of_job)),
             description=f"Makes {', '.join(of_job)}.",
             tags=keys.tags_of(name),

@@ -265,7 +265,7 @@ def webhooks_sensor(
     """
 
     @dg.sensor(
-        name=SENSOR,
+        name=keys.named(SENSOR),
         jobs=jobs,
         minimum_interval_seconds=int(LOOK_EVERY.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -293,8 +293,8 @@ def webhooks_sensor(
             run_requests=[
                 dg.RunRequest(
                     run_key=f"webhooks:{now:%Y%m%dT%H%M%S}",
-                    job_name=JOB,
-                    run_config={"ops": {WEBHOOKS_ARRIVED.name: {"config": config}}},
+                    job_name=keys.named(JOB),
+                    run_config={"ops": {keys.named(WEBHOOKS_ARRIVED.name): {"config": config}}},
                 )
             ],
             cursor=cursor.write(),
@@ -346,7 +346,7 @@ def _returns_unreported(  # noqa: PLR0913, PLR0917 - what it compares
 
 
 def _is_under_way(instance: dg.DagsterInstance, keys: Keys) -> bool:
-    runs = instance.get_runs(dg.RunsFilter(job_name=JOB, statuses=IN_PROGRESS))
+    runs = instance.get_runs(dg.RunsFilter(job_name=keys.named(JOB), statuses=IN_PROGRESS))
     return any(keys.is_run(run, (JOB,), (WEBHOOKS_ARRIVED.name,)) for run in runs)
 
 

@@ -23,7 +23,7 @@ from returns_orchestration.errors import SpoolUnwritable
 from returns_orchestration.receiver.spool_tables import Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -84,6 +84,13 @@ class Counts:
     last_not_stored: float | None = None
 
 
+@dataclass(slots=True)
+class InFlight:
+    """Bytes of bodies that are held now."""
+
+    bytes: int = 0
+
+
 class Receiver:
     """An ASGI application that stores deliveries in ``spool``."""
 
@@ -95,9 +102,13 @@ class Receiver:
         path: str,
         max_bytes: int,
         is_well: Callable[[], bool] = lambda: True,
+        in_flight: InFlight | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """``keys`` are accepted alike; ``is_well`` is whether deliveries reach the lake."""
+        """``keys`` are accepted alike; ``is_well`` is the answer of `/health`.
+
+        ``in_flight`` counts the bytes of all receivers of a process together.
+        """
         self._spool = spool
         self._keys = [key.encode() for key in keys]
         self._path = path.rstrip("/")
@@ -106,7 +117,7 @@ class Receiver:
         self._clock = clock
         self._wrong_keys = _WrongKeys()
         self._refusals: deque[tuple[float, bool]] = deque(maxlen=REFUSALS_KEPT)
-        self._in_flight = 0
+        self._in_flight = in_flight or InFlight()
         self.counts = Counts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +139,7 @@ class Receiver:
         except _Disconnected:
             return
         finally:
-            self._in_flight -= len(body.content)
+            self._in_flight.bytes -= len(body.content)
         headers = {ANSWERED_BY: "1"}
         if status != 200:
             headers["Connection"] = "close"
@@ -177,26 +188,25 @@ class Receiver:
         return 401 if self._wrong_keys.may_be_told(address, time.monotonic()) else 429
 
     def _health(self) -> int:
-        is_well = not (self._spool.problem or self._spool.is_full) and self._is_well()
-        return 200 if is_well else 503
+        return 200 if self._is_well() else 503
 
     async def _read(self, body: _Body) -> int:
         """Read the body; the answer where it cannot be taken, else 0."""
         async for part in body.parts():
-            self._in_flight += len(part)
+            self._in_flight.bytes += len(part)
             if len(body.content) > self._max_bytes:
                 return 413
-            if self._in_flight > BYTES_IN_FLIGHT:
+            if self._in_flight.bytes > BYTES_IN_FLIGHT:
                 return self._not_stored()
         return 0
 
     async def _store(self, headers: Headers, body: _Body) -> int:
         if _encoding(headers) in GZIP and (inflated := _inflated(body.content, self._max_bytes)):
-            self._in_flight += len(inflated) - len(body.content)
+            self._in_flight.bytes += len(inflated) - len(body.content)
             body.content = inflated
             if len(inflated) > self._max_bytes:
                 return 413
-            if self._in_flight > BYTES_IN_FLIGHT:
+            if self._in_flight.bytes > BYTES_IN_FLIGHT:
                 return self._not_stored()
         kind = b"".join(_all(headers, b"content-type")[:1]).decode("latin-1")[:CONTENT_TYPE]
         is_redelivered = bool(_all(headers, REDELIVERED))
@@ -216,6 +226,28 @@ class Receiver:
         self.counts.not_stored += 1
         self.counts.last_not_stored = time.time()
         return 503
+
+
+class ByAccount:
+    """An ASGI application that gives each request to the receiver of its account.
+
+    An account is the part of the path behind ``path``. What belongs to none, the first receiver
+    answers: it knows `/health` and no other path. The process is well while one account is: another
+    must not have a proxy take all of them away.
+    """
+
+    def __init__(self, receivers: Mapping[str, Receiver], path: str) -> None:
+        self._receivers = receivers
+        self._first = next(iter(receivers.values()))
+        self._path = f"{path.rstrip('/')}/"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        receiver = self._first
+        if scope["type"] == "http":
+            account = _path(scope).removeprefix(self._path).partition("/")[0]
+            receiver = self._receivers.get(account, receiver)
+        await receiver(scope, receive, send)
 
 
 class _Disconnected(Exception):

@@ -64,7 +64,7 @@ class Drain:
 
         ``clock`` gives nanoseconds since 1970; ``seconds`` is how often it drains.
         """
-        self._spool = spool
+        self.spool = spool
         self._lake = lake
         self._counts = counts
         self._blank = blank
@@ -84,6 +84,11 @@ class Drain:
         self.problem = ""
         """Why the last drain failed; "" where all is well."""
 
+    @property
+    def is_well(self) -> bool:
+        """Whether deliveries can be stored, and reach the lake."""
+        return not (self.problem or self.spool.is_refusing)
+
     def start(self) -> None:
         """Begin, with what an earlier receiver has left."""
         for thread in self._threads:
@@ -91,8 +96,15 @@ class Drain:
 
     def stop(self, seconds: float) -> bool:
         """Drain once more and end; whether that was done within ``seconds``."""
+        self.end()
+        return self.has_ended(time.monotonic() + seconds)
+
+    def end(self) -> None:
+        """Let it drain once more and end."""
         self._stopped.set()
-        deadline = time.monotonic() + seconds
+
+    def has_ended(self, deadline: float) -> bool:
+        """Whether it drained all and ended by ``deadline`` of the monotonic clock."""
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not (any(thread.is_alive() for thread in self._threads) or self.problem)
@@ -102,7 +114,7 @@ class Drain:
         while True:
             is_last = self._stopped.is_set()
             now = time.monotonic()
-            is_due = now >= drained_at + self._seconds or self._spool.size >= DRAIN_BYTES
+            is_due = now >= drained_at + self._seconds or self.spool.size >= DRAIN_BYTES
             if is_last or (is_due and (not self.problem or now >= drained_at + RETRY_SECONDS)):
                 self.drain(is_last=is_last)
                 drained_at = time.monotonic()
@@ -152,18 +164,18 @@ class Drain:
         for batch in self._batches():
             if not batch.is_put:
                 self._put(batch)
-            self._spool.remove(batch)
+            self.spool.remove(batch)
             has_removed = True
             if time.monotonic() >= self._told_at + DRAIN_SECONDS:  # much may wait
                 self._tell(is_last=False)
         if has_removed:
-            self._spool.compact()
+            self.spool.compact()
 
     def _batches(self) -> Iterator[Batch]:
         """The batches that an earlier drain has left, then new ones, each noted."""
-        yield from self._spool.batches()
-        newest = self._spool.newest()  # what comes meanwhile is left to the next drain
-        while rows := self._spool.unbatched(newest):
+        yield from self.spool.batches()
+        newest = self.spool.newest()  # what comes meanwhile is left to the next drain
+        while rows := self.spool.unbatched(newest):
             first, received_at, size = rows[0]
             window, last = Window.of(moment(received_at)), first
             for number, at, more in rows[1:]:
@@ -171,23 +183,23 @@ class Drain:
                     break
                 last, size = number, size + more
             batch = Batch(first, last)
-            self._spool.note(batch)
+            self.spool.note(batch)
             yield batch
 
     def _put(self, batch: Batch) -> None:
         deliveries = [
             Webhook(stored.id, moment(of.received_at), of.content_type, of.redelivered, of.body)
-            for stored in self._spool.of(batch)
+            for stored in self.spool.of(batch)
             for of in [stored.delivery]
         ]
         for _ in range(MOST_TAKEN):
             try:
-                self._lake.webhooks.put(self._spool.instance, deliveries, self._blank)
+                self._lake.webhooks.put(self.spool.instance, deliveries, self._blank)
             except NumbersTaken:
-                self._spool.rename()
+                self.spool.rename()
             else:
                 return
-        self._lake.webhooks.put(self._spool.instance, deliveries, self._blank)
+        self._lake.webhooks.put(self.spool.instance, deliveries, self._blank)
 
     # ---- times of listening
 
@@ -198,12 +210,12 @@ class Drain:
 
     def _listen(self) -> None:
         try:
-            if self._spool.problem:  # without a delivery nothing else would try
+            if self.spool.problem:  # without a delivery nothing else would try
                 self._span = None
-                self._spool.try_again()
-            failures = self._spool.failures + self._counts.not_stored
+                self.spool.try_again()
+            failures = self.spool.failures + self._counts.not_stored
             has_failed, self._failures = failures != self._failures, failures
-            if self._spool.is_full:
+            if self.spool.is_full:
                 self._span = None
                 return
             now, passed = self._clock() // 1_000, time.monotonic()
@@ -212,25 +224,25 @@ class Drain:
                 span = _Span(now, now, passed)
             self._span = _Span(span.begin, now, passed)
             if now > span.begin:
-                self._spool.set_span(span.begin, now)
+                self.spool.set_span(span.begin, now)
         except SpoolUnwritable:
             self._span = None
 
     def _put_spans(self, *, is_last: bool) -> None:
         """Put what cannot grow any more: hours that are over, and spans that have ended."""
         hour = Window.of(moment(self._clock() // 1_000)).start
-        for begin, until in self._spool.spans():
+        for begin, until in self.spool.spans():
             is_growing = self._is_growing(begin) and not is_last
             end = min(moment(until), hour) if is_growing else moment(until)
             if end <= moment(begin):
                 continue
-            self._lake.webhooks.listened(self._spool.instance, moment(begin), end)
+            self._lake.webhooks.listened(self.spool.instance, moment(begin), end)
             with self._spans:  # it may have grown meanwhile, and have ended
-                rest = _microseconds(end), dict(self._spool.spans()).get(begin, until)
+                rest = _microseconds(end), dict(self.spool.spans()).get(begin, until)
                 is_left = rest[1] > rest[0]
                 if self._is_growing(begin) and self._span is not None:
                     self._span, is_left = _Span(*rest, self._span.passed), True
-                self._spool.cut_span(begin, rest if is_left else None)
+                self.spool.cut_span(begin, rest if is_left else None)
 
     def _is_growing(self, begin: int) -> bool:
         return self._span is not None and begin == self._span.begin
@@ -238,9 +250,9 @@ class Drain:
     def _note(self, *, is_last: bool) -> ReceiverNote:
         counts = self._counts
         return ReceiverNote(
-            instance=self._spool.instance,
+            instance=self.spool.instance,
             at=moment(self._clock() // 1_000),
-            began=moment(self._spool.began),
+            began=moment(self.spool.began),
             since=self._since,
             stored=counts.stored,
             last_stored=_at(counts.last_stored),
@@ -249,9 +261,9 @@ class Drain:
             last_refused=_at(counts.last_refused),
             not_stored=counts.not_stored,
             last_not_stored=_at(counts.last_not_stored),
-            waiting=self._spool.waiting(),
-            problem=self._spool.problem,
-            set_aside=str(self._spool.set_aside or ""),
+            waiting=self.spool.waiting(),
+            problem=self.spool.problem,
+            set_aside=str(self.spool.set_aside or ""),
             ended=is_last,
         )
 

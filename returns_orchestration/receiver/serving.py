@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from returns_orchestration.errors import SettingsError
-from returns_orchestration.receiver.app import Receiver
+from returns_orchestration.receiver.app import ByAccount, InFlight, Receiver
 from returns_orchestration.receiver.connection import BoundedConnection
 from returns_orchestration.receiver.drain import DRAIN_SECONDS, Drain
 from returns_orchestration.receiver.spool import Spool
@@ -35,6 +37,20 @@ WATCH_SECONDS: Final = 0.2
 BACKLOG: Final = 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What is received for one account: its keys, its spool, its lake; ``blank`` is for Drain.
+
+    ``account`` is "" where there is only one.
+    """
+
+    lake: Lake
+    keys: Sequence[str]
+    spool: Path
+    blank: Blank | None = None
+    account: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where the receiver listens, and under which path; port 0 is any that is free."""
@@ -45,35 +61,47 @@ class Address:
 
 
 def serve(  # noqa: PLR0913 - the parts of the process
-    lake: Lake,
+    intakes: Sequence[Intake],
     address: Address,
-    keys: Sequence[str],
     *,
-    spool: Path,
     spool_bytes: int,
     max_bytes: int,
     stop: threading.Event,
     on_start: Callable[[int], None],
-    blank: Blank | None = None,
     drain_seconds: float = DRAIN_SECONDS,
 ) -> bool:
-    """Receive webhooks until ``stop`` is set; whether all of them reached the lake by then.
+    """Receive webhooks until ``stop`` is set; whether all of them reached their lakes by then.
 
-    ``on_start`` is called with the port; ``blank`` is for Drain.
+    ``on_start`` is called with the port; ``spool_bytes`` is the cap of each spool.
 
     Raises SettingsError where the address or the spool is in use, and SpoolUnwritable where the
     spool cannot be opened.
     """
-    with _bound(address) as listener, Spool(spool, spool_bytes) as opened:
-        drain: Drain | None = None
-        app = Receiver(
-            opened,
-            keys,
-            path=address.path,
-            max_bytes=max_bytes,
-            is_well=lambda: drain is None or not drain.problem,
-        )
-        drain = Drain(opened, lake, app.counts, blank=blank, seconds=drain_seconds)
+    with _bound(address) as listener, ExitStack() as stack:
+        receivers: dict[str, Receiver] = {}
+        drains: list[Drain] = []
+        in_flight = InFlight()
+        for intake in intakes:
+            spool = stack.enter_context(Spool(intake.spool, spool_bytes))
+            receiver = Receiver(
+                spool,
+                intake.keys,
+                path=f"{address.path}/{intake.account}".rstrip("/"),
+                max_bytes=max_bytes,
+                is_well=lambda: any(drain.is_well for drain in drains),
+                in_flight=in_flight,
+            )
+            receivers[intake.account] = receiver
+            drains.append(
+                Drain(
+                    spool,
+                    intake.lake,
+                    receiver.counts,
+                    blank=intake.blank,
+                    seconds=drain_seconds,
+                )
+            )
+        app = receivers[""] if "" in receivers else ByAccount(receivers, address.path)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -93,14 +121,20 @@ def serve(  # noqa: PLR0913 - the parts of the process
             target=server.run, kwargs={"sockets": [listener]}, name="http", daemon=True
         )
         serving.start()
-        drain.start()
+        for drain in drains:
+            drain.start()
         on_start(listener.getsockname()[1])
         while not stop.wait(WATCH_SECONDS) and serving.is_alive():
             pass
-        drain.listen()  # before it accepts no more
+        for drain in drains:
+            drain.listen()  # before it accepts no more
         server.should_exit = True
         serving.join(ANSWER_SECONDS + 1)
-        return drain.stop(LAST_DRAIN_SECONDS) and stop.is_set()
+        for drain in drains:
+            drain.end()
+        deadline = time.monotonic() + LAST_DRAIN_SECONDS
+        are_drained = [drain.has_ended(deadline) for drain in drains]
+        return all(are_drained) and stop.is_set()
 
 
 def _bound(address: Address) -> socket.socket:

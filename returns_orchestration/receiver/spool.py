@@ -82,6 +82,11 @@ class Spool:
         return self._writer.problem
 
     @property
+    def is_refusing(self) -> bool:
+        """Whether a delivery would be refused now."""
+        return bool(self.problem) or self.is_full
+
+    @property
     def failures(self) -> int:
         """How often something could not be stored so far, refused deliveries included."""
         return self._writer.failures

@@ -3,10 +3,11 @@
 Each topic has a module with its settings and the rules of their values: ``api`` (address, key and
 pace of ClickPost's API), ``lake`` (its place, its first hour, when an hour is polled), ``report``
 (the report and the daily tables), ``alerts`` (channels, patience, quiet hours), ``dagster``
-(addresses, names and owners there), ``retention`` (how long runs and personal data are kept) and
-``webhooks`` (the receiver, and webhooks that are sent again). ``forms`` has the forms that several
-topics share, such as minutes and time zones. This module puts all together and loads them;
-``sources`` finds where each value comes from, and probable mistakes.
+(addresses, names and owners there), ``retention`` (how long runs and personal data are kept),
+``webhooks`` (the receiver, and webhooks that are sent again) and ``accounts`` (several accounts in
+one deployment, from a file). ``forms`` has the forms that several topics share, such as minutes and
+time zones. This module puts all together and loads them; ``sources`` finds where each value comes
+from, and probable mistakes.
 
 Values come from the environment and from a ``.env`` beside workspace.yaml (the environment wins).
 ``VARIABLES`` is the one list from which the table of settings and ``.env.example`` are checked.
@@ -19,17 +20,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotations
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from returns_orchestration.env_file import ENV_FILE_VARIABLE, project_folder
 from returns_orchestration.env_file import env_file as usual_env_file
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.network import NETWORK_VARIABLES
+from returns_orchestration.settings.accounts import (
+    AccountSettings,
+    key_of,
+    place_of,
+    read_accounts,
+)
 from returns_orchestration.settings.alerts import (
     AlertChannelSettings,
     AlertPatienceSettings,
@@ -53,6 +61,7 @@ __all__ = [
     "QuietHours",
     "Settings",
     "dagster_home",
+    "load_accounts",
     "load_settings",
 ]
 
@@ -60,6 +69,7 @@ __all__ = [
 # Pydantic collects fields from the last class to the first: documents and messages begin with the
 # settings of the API.
 class Settings(
+    AccountSettings,
     QuietHoursSettings,
     WebhookSettings,
     RetentionSettings,
@@ -84,6 +94,24 @@ class Settings(
         hide_input_in_errors=True,
     )
 
+    _starts: dict[str, datetime] = PrivateAttr(default_factory=dict)
+    """Each account of the deployment with its first hour, in the order of their file."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the account that looks after what all share: disks and DAGSTER_HOME."""
+        return not self._starts or next(iter(self._starts)) == self.account
+
+    @property
+    def starts(self) -> list[datetime]:
+        """The first hour of each account of the deployment."""
+        return list(self._starts.values()) or [self.start]
+
+    @property
+    def lakes(self) -> str:
+        """The place of RETURNS_LAKE, in which each account has its lake; else the lake itself."""
+        return self.lake.removesuffix(f"/{self.account}") if self.account else self.lake
+
     @property
     def alert_policy(self) -> AlertPolicy:
         """How patient alerts are to be."""
@@ -92,9 +120,35 @@ class Settings(
 
     @property
     def spool(self) -> Path:
-        """The file of the receiver's spool."""
-        beside = dagster_home(self).parent / "webhook_spool.db"
-        return self.webhook_spool or beside
+        """The file of the receiver's spool; each account has one."""
+        path = self.webhook_spool or dagster_home(self).parent / "webhook_spool.db"
+        return path.with_stem(f"{path.stem}_{self.account}") if self.account else path
+
+    def credentials(self) -> tuple[str, str]:
+        """Key and user name, for the moment a request is sent.
+
+        Raises SettingsError naming the variable that is absent.
+        """
+        absent = [name for name, value in self.credentials_or_none.items() if value is None]
+        if not absent:
+            key, user_name = (str(value) for value in self.credentials_or_none.values())
+            return key, user_name
+        if self.account:
+            names = " and ".join(f"`{key_of(name)}`" for name in absent)
+            raise SettingsError(
+                f"{self.accounts} names variables for {names} of the account {self.account}, which "
+                "are not set.",
+                next_step="Set them in the environment or in the .env beside workspace.yaml.",
+            )
+        raise SettingsError(
+            f"{' and '.join(absent)} not set.",
+            next_step="Set them in the environment or in the .env beside workspace.yaml.",
+        )
+
+    @property
+    def path_of_webhooks(self) -> str:
+        """The path at which `receive` takes the webhooks of this account."""
+        return f"{self.webhook_path}/{self.account}" if self.account else self.webhook_path
 
     @property
     def zone_of_webhooks(self) -> ZoneInfo:
@@ -121,8 +175,23 @@ VARIABLES: dict[str, tuple[Any, str]] = {
 
 
 def load_settings(env_file: Path | None = None, **overrides: object) -> Settings:
-    """Read the environment and ``env_file`` (default: ``.env`` beside workspace.yaml).
+    """The settings of one account; ``load_accounts`` says from where.
 
+    Raises SettingsError also where there are several accounts and RETURNS_ACCOUNT names none.
+    """
+    found = load_accounts(env_file, **overrides)
+    if len(found) == 1:
+        return found[0]
+    raise SettingsError(
+        f"{found[0].accounts} has {len(found)} accounts, and this is about one.",
+        next_step=f"Add --account NAME: {', '.join(each.account for each in found)}.",
+    )
+
+
+def load_accounts(env_file: Path | None = None, **overrides: object) -> list[Settings]:
+    """The settings of each account, of one where RETURNS_ACCOUNTS is not set.
+
+    They are read from the environment and ``env_file`` (default: ``.env`` beside workspace.yaml);
     ``overrides`` are variable names with values that beat both; tests build variants with them.
     Raises SettingsError naming every variable that makes no sense and what it may be, or the file
     that cannot be read.
@@ -133,6 +202,39 @@ def load_settings(env_file: Path | None = None, **overrides: object) -> Settings
             f"{ENV_FILE_VARIABLE} names {file}, which is no file.",
             next_step="Correct it, or leave it out to use the .env beside workspace.yaml.",
         )
+    common = _read(file, overrides)
+    if common.accounts is None:
+        if common.account:
+            raise SettingsError(
+                f"There is no account {common.account}: RETURNS_ACCOUNTS is not set.",
+                next_step="Leave out --account and RETURNS_ACCOUNT, or set RETURNS_ACCOUNTS.",
+            )
+        return [common]
+    defaults = {variable: default for variable, (default, _) in VARIABLES.items()}
+    tables = read_accounts(common.accounts, defaults, file)
+    if common.account and common.account not in tables:
+        raise SettingsError(
+            f"{common.accounts} has no account {common.account}.",
+            next_step=f"It has: {', '.join(tables)}.",
+        )
+    common = common.model_copy(update={"accounts": place_of(common.accounts)})
+    found = [_of_account(file, common, name, overrides | tables[name]) for name in tables]
+    for settings in found:
+        settings._starts = {each.account: each.start for each in found}  # noqa: SLF001 - known only now
+    return [each for each in found if common.account in {"", each.account}]
+
+
+def _of_account(file: Path, common: Settings, name: str, variables: dict[str, object]) -> Settings:
+    own = {
+        "RETURNS_ACCOUNTS": common.accounts,
+        "RETURNS_ACCOUNT": name,
+        "RETURNS_LAKE": f"{common.lake.rstrip('/')}/{name}",
+        "RETURNS_KEY_PREFIX": "/".join((*common.key_prefix, name)),
+    }
+    return _read(file, variables | own, name)
+
+
+def _read(file: Path, overrides: dict[str, object], account: str = "") -> Settings:
     unreadable = "is a folder" if file.is_dir() else ""
     try:
         settings = Settings(_env_file=file, **overrides)  # type: ignore[call-arg, arg-type]
@@ -141,9 +243,13 @@ def load_settings(env_file: Path | None = None, **overrides: object) -> Settings
     except OSError as error:
         unreadable = f"cannot be read: {error.strerror or type(error).__name__}"
     except ValidationError as error:
-        faults = "; ".join(f"{fault['loc'][0]} {_plain(fault['msg'])}" for fault in error.errors())
+        faults = "; ".join(
+            f"{_place(str(fault['loc'][0]), account)} {_plain(fault['msg'])}"
+            for fault in error.errors()
+        )
+        where = "the file of RETURNS_ACCOUNTS" if account else "the environment"
         raise SettingsError(
-            f"{faults}.", next_step="Correct the environment or the .env beside workspace.yaml."
+            f"{faults}.", next_step=f"Correct {where} or the .env beside workspace.yaml."
         ) from None
     if unreadable:  # raised here, so that nothing of the library becomes its context
         raise SettingsError(f"{file} {unreadable}.", next_step="Write it as a file of UTF-8 text.")
@@ -151,6 +257,10 @@ def load_settings(env_file: Path | None = None, **overrides: object) -> Settings
         folder = project_folder() / Path(settings.lake).expanduser()
         return settings.model_copy(update={"lake": str(folder)})
     return settings
+
+
+def _place(variable: str, account: str) -> str:
+    return f"{key_of(variable)} of the account {account}" if account else variable
 
 
 def _told(value: object) -> str:

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
 from returns_orchestration.address import holds_key, holds_user_name
-from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings.forms import SecretText, WebAddress, Zone, form
 
 
@@ -66,23 +65,9 @@ class ApiSettings(BaseModel):
             raise ValueError(message)
         return value
 
-    def credentials(self) -> tuple[str, str]:
-        """Key and user name, for the moment a request is sent.
-
-        Raises SettingsError naming the variable that is absent.
-        """
-        absent = [
-            name
-            for name, value in (
-                ("CLICKPOST_KEY", self.key),
-                ("CLICKPOST_USER_NAME", self.user_name),
-            )
-            if value is None or not value.get_secret_value().strip()
-        ]
-        if absent or self.key is None or self.user_name is None:
-            message = f"{' and '.join(absent)} not set."
-            raise SettingsError(
-                message,
-                next_step="Set them in the environment or in the .env beside workspace.yaml.",
-            )
-        return self.key.get_secret_value(), self.user_name.get_secret_value()
+    @property
+    def credentials_or_none(self) -> dict[str, str | None]:
+        """Key and user name by their variables; None where one is not set."""
+        values = {"CLICKPOST_KEY": self.key, "CLICKPOST_USER_NAME": self.user_name}
+        texts = {name: value.get_secret_value() for name, value in values.items() if value}
+        return {name: text if (text := texts.get(name, "")).strip() else None for name in values}

@@ -14,7 +14,7 @@ from returns_orchestration.env_file import project_folder
 from returns_orchestration.settings.forms import Names, WebAddress, form
 
 if TYPE_CHECKING:
-    from returns_orchestration.settings.lake import LakeSettings
+    from returns_orchestration.settings import Settings
 
 
 class DagsterSettings(BaseModel):
@@ -77,11 +77,14 @@ class DagsterSettings(BaseModel):
         return value
 
 
-def dagster_home(settings: LakeSettings) -> Path:
-    """DAGSTER_HOME, or ``dagster_home`` beside the lake, or in data/ for an object store."""
+def dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME, or ``dagster_home`` beside the lake, or in data/ for an object store.
+
+    It is the same for all accounts.
+    """
     named = os.environ.get("DAGSTER_HOME", "")
     if named:
         return Path(named).expanduser()
     if settings.lake_is_a_folder:
-        return Path(settings.lake).parent / "dagster_home"
+        return Path(settings.lakes).parent / "dagster_home"
     return project_folder() / "data" / "dagster_home"

@@ -21,10 +21,18 @@ from returns_orchestration.env_file import (
     workspace_folder,
 )
 from returns_orchestration.settings import VARIABLES
+from returns_orchestration.settings.accounts import (
+    NOT_SHARED,
+    place_of,
+    variables_named_in,
+    variables_set_by,
+)
 from returns_orchestration.settings.lake import OBJECT_STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from returns_orchestration.settings import Settings
 
 _OF_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 
@@ -34,7 +42,7 @@ def warnings() -> list[str]:
 
     Settings are read all the same. No value is repeated.
     """
-    found = [_exposed_file(), *_unknown_variables(), *_quoted_values()]
+    found = [_exposed_file(), *_unknown_variables(), *_quoted_values(), *_absent_variables()]
     in_file = names_in(env_file())
     lake = os.environ.get("RETURNS_LAKE") or in_file.get("RETURNS_LAKE") or "data/lake"
     relative = not lake.startswith(OBJECT_STORES) and not Path(lake).expanduser().is_absolute()
@@ -49,7 +57,7 @@ def warnings() -> list[str]:
 def _unknown_variables() -> Iterator[str]:
     """A warning for each variable with our prefixes that is none of ours, with the nearest one."""
     file = env_file()
-    known = {*VARIABLES, ENV_FILE_VARIABLE}
+    known = {*VARIABLES, ENV_FILE_VARIABLE, *(name.upper() for name in _of_accounts())}
     for names, place in ((os.environ, "the environment"), (names_in(file), str(file))):
         for name in sorted({name.upper() for name in names} - known):
             if name.startswith(("CLICKPOST_", "RETURNS_")):
@@ -58,13 +66,30 @@ def _unknown_variables() -> Iterator[str]:
                 yield f"{name} in {place} is not a setting{meant}"
 
 
+def _of_accounts() -> dict[str, str]:
+    """The variables that the file of RETURNS_ACCOUNTS names, each to its place there."""
+    file = os.environ.get("RETURNS_ACCOUNTS") or names_in(env_file()).get("RETURNS_ACCOUNTS")
+    return variables_named_in(Path(file)) if file else {}
+
+
+def _absent_variables() -> Iterator[str]:
+    """A warning for each variable that an account names and that is not set.
+
+    It is named by its place: the value there may be a secret by mistake.
+    """
+    in_file = names_in(env_file())
+    for name, place in _of_accounts().items():
+        if not (os.environ.get(name) or in_file.get(name.upper())):
+            yield f"The variable that {place} names in the file of RETURNS_ACCOUNTS is not set."
+
+
 def _quoted_values() -> Iterator[str]:
     """A warning for each variable whose value stands in quotation marks, which are sent with it.
 
     A shell and a ``.env`` take them off; `docker run --env-file` does not.
     """
     in_file = names_in(env_file())
-    for name in VARIABLES:
+    for name in (*VARIABLES, *_of_accounts()):
         value = (os.environ.get(name) or in_file.get(name) or "").strip()
         if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
             yield (
@@ -73,14 +98,19 @@ def _quoted_values() -> Iterator[str]:
             )
 
 
-def sources() -> dict[str, str]:
+def sources(settings: Settings) -> dict[str, str]:
     """Each variable to where its value comes from: the environment, a file, or "default"."""
     file = env_file()
     in_environment = {name.upper() for name, value in os.environ.items() if value}
     in_file = names_in(file)
     found = dict.fromkeys(VARIABLES, "default")
     found |= {name: str(file) for name in VARIABLES if name in in_file}
-    return found | {name: "environment" for name in VARIABLES if name in in_environment}
+    found |= {name: "environment" for name in VARIABLES if name in in_environment}
+    if settings.accounts is None:
+        return found
+    of_account = {*NOT_SHARED, *variables_set_by(settings.accounts, settings.account)}
+    place = str(place_of(settings.accounts))
+    return found | {name: place for name in VARIABLES if name in of_account}
 
 
 def _exposed_file() -> str:
@@ -96,7 +126,7 @@ def _exposed_file() -> str:
     except OSError:
         return ""
     held = names_in(file) if mode & _OF_OTHERS else {}
-    exposed = [name for name in SECRET if name in held]
+    exposed = [name for name in (*SECRET, *_of_accounts()) if name.upper() in held]
     if not exposed:
         return ""
     does = {stat.S_IROTH: "read", stat.S_IWOTH: "write"}.get(mode & _OF_OTHERS, "read and write")

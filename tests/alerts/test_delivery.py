@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -16,11 +17,11 @@ from pydantic import SecretStr
 from support.receiver import Receiver
 
 from returns_orchestration.alerts.delivery import Channels, beat
-from returns_orchestration.alerts.messages import TEST_MESSAGE
+from returns_orchestration.alerts.messages import Author
 from returns_orchestration.alerts.outbox import MOST_WAITING, Message, Outbox
 
 CANARY = "canary-7Yq-token"
-MESSAGE = TEST_MESSAGE
+MESSAGE = Author("", "", ZoneInfo("UTC"), "").test()
 
 
 def channels(*urls: str) -> Channels:

@@ -19,7 +19,9 @@ from returns_orchestration.lake.news import NewName
 from returns_orchestration.settings import AlertPolicy, QuietHours
 from returns_orchestration.state.mix import Shift
 
-AUTHOR = Author("https://dagster.example.com/", "docs/operations.md", ZoneInfo("Asia/Kolkata"))
+AUTHOR = Author(
+    "https://dagster.example.com/assets", "docs/operations.md", ZoneInfo("Asia/Kolkata"), ""
+)
 NINE = datetime(2026, 11, 9, 9, tzinfo=UTC)
 MORNING = [["2026-11-09-08:00", "2026-11-09-10:00"]]
 
@@ -178,7 +180,7 @@ def test_long_figures_are_cut_in_a_message() -> None:
 
 
 def test_a_zone_without_an_offset_is_not_repeated() -> None:
-    text = Author("http://x", "y", ZoneInfo("UTC")).opened(SAMPLES[0]).text
+    text = Author("http://x/assets", "y", ZoneInfo("UTC"), "").opened(SAMPLES[0]).text
     assert text.startswith("Since 2026-11-09 09:00 UTC.\n")
 
 

@@ -228,7 +228,6 @@ def test_an_hour_and_a_day_can_be_made_by_themselves(project: Project) -> None:
             selection=dg.AssetSelection.assets(asset),
             partition_key=key,
             instance=project.instance,
-            resources=project.definitions.resources,
         )
         assert done.success
         assert project.reported(asset) == {key}

@@ -72,8 +72,6 @@ def _asked(deployment: Deployment) -> Iterator[tuple[str, dict[str, Any], int]]:
         yield field, {"repositorySelector": where}, SHALLOW
     for field in ("allTopLevelResourceDetailsOrError", "utilizedEnvVarsOrError"):
         yield field, {"repositorySelector": where}, DEEP
-    pipeline = where | {"resourceName": "pipeline"}
-    yield "topLevelResourceDetailsOrError", {"resourceSelector": pipeline}, DEEP
     for sensor in code.get_sensors():
         yield "sensorOrError", {"sensorSelector": where | {"sensorName": sensor.name}}, DEEP
     for schedule in code.get_schedules():

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from returns_orchestration.lake import Lake, open_store
-from returns_orchestration.receiver.serving import Address, serve
+from returns_orchestration.receiver.serving import Address, Intake, serve
 from support import forked
 from support.receivers import KEY
 
@@ -44,10 +44,12 @@ def receive(folder: str, port: int, drain_seconds: float) -> None:
 
     signal.signal(signal.SIGTERM, end)
     is_drained = serve(
-        Lake(open_store(f"{folder}/lake")),
+        [
+            Intake(
+                lake=Lake(open_store(f"{folder}/lake")), keys=[KEY], spool=Path(folder) / "spool.db"
+            )
+        ],
         Address("127.0.0.1", port, "/clickpost"),
-        [KEY],
-        spool=Path(folder) / "spool.db",
         spool_bytes=500_000_000,
         max_bytes=1_000_000,
         stop=stop,

@@ -16,7 +16,7 @@ import polars as pl
 from returns_orchestration import tables
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.lake.webhooks import body_of
-from returns_orchestration.receiver.serving import Address, serve
+from returns_orchestration.receiver.serving import Address, Intake, serve
 from returns_orchestration.receiver.spool import Spool
 from returns_orchestration.receiver.spool_tables import Delivery
 
@@ -60,10 +60,8 @@ def listening(
     def run() -> None:
         try:
             serve(
-                Lake(open_store(str(folder / "lake"))),
+                [Intake(lake=Lake(open_store(str(folder / "lake"))), keys=keys, spool=spool)],
                 Address("127.0.0.1", 0, "/clickpost"),
-                keys,
-                spool=spool,
                 spool_bytes=spool_bytes,
                 max_bytes=max_bytes,
                 stop=stop,

@@ -81,7 +81,7 @@ class Unattended:
     def launch(self, requests: Sequence[dg.RunRequest], job_name: str) -> None:
         for request in requests:
             # Dagster launches a schedule's tick once; a sensor's request once for its key.
-            key = request.run_key or f"{job_name} of {self.now}"
+            key = f"{job_name} {request.run_key or self.now}"
             if key in self.launched:
                 continue
             self.launched.add(key)

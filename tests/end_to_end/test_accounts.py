@@ -1,0 +1,173 @@
+"""Three accounts in one Dagster: one is refused, one is asked to slow down, one is well.
+
+The well one must not notice, and nothing of one account reaches another's files, events or
+messages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
+from support.receiver import Receiver, receiving
+from support.unattended import START, Unattended, polls_of
+from support.world import HASTY, World
+
+from returns_orchestration.definitions import build_all_defs
+from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.defs.registry import DAILY, HOURLY
+from returns_orchestration.settings import Settings, load_accounts
+from returns_orchestration.window import windows_between
+
+WELL, REVOKED, SLOWED = "brand_well", "brand_revoked", "brand_slowed"
+NAMES = (WELL, REVOKED, SLOWED)
+HOURS = 12
+END = START + timedelta(hours=HOURS)
+VARIABLES = {"RETURNS_START": START.isoformat(), "RETURNS_REPOLL_AFTER_HOURS": "1,6"}
+
+
+class OfAccounts(Unattended):
+    """The daemon by hand for the accounts of a file."""
+
+    def __init__(
+        self, worlds: list[World], accounts: list[Settings], instance: dg.DagsterInstance
+    ) -> None:
+        self.accounts = accounts
+        super().__init__(worlds[0], instance, "")
+        for world in worlds:
+            world.set_clock(lambda: self.now)
+
+    def load(self) -> None:
+        self.definitions = build_all_defs(self.accounts, clock=lambda: self.now, retry=HASTY)
+        self.repository = self.definitions.get_repository_def()
+
+
+@dataclass
+class Lived:
+    """What twelve hours have left."""
+
+    worlds: dict[str, World]
+    settings: dict[str, Settings]
+    instance: dg.DagsterInstance
+    messages: list[dict[str, str]]
+    alone: World
+
+    def secrets_of(self, name: str) -> tuple[str, ...]:
+        """The name, the key and the user name of an account."""
+        return (name, *self.settings[name].credentials())
+
+
+@pytest.fixture(scope="module")
+def lived(
+    new_world_of_module: Callable[..., World], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lived]:
+    folder = tmp_path_factory.mktemp("accounts")
+    worlds = {
+        name: new_world_of_module(VARIABLES, seed=at, key=f"key-of-{name}", user_name=f"u-{name}")
+        for at, name in enumerate(NAMES)
+    }
+    worlds[SLOWED].simulator.faults = ["429-hour:*"]
+    alone = new_world_of_module(VARIABLES, seed=0)
+    with receiving() as channel, pytest.MonkeyPatch.context() as patch:
+        settings = _accounts_of(folder, worlds, channel, patch)
+        patch.setenv("DAGSTER_HOME", str(folder / "home"))
+        with open_instance(settings[WELL]) as instance:
+            OfAccounts([*worlds.values()], [*settings.values()], instance).live_to(END)
+            patch.setenv("DAGSTER_HOME", str(folder / "home-alone"))
+            with open_instance(alone.settings) as other:
+                Unattended(alone, other, "").live_to(END)
+            yield Lived(worlds, settings, instance, channel.messages, alone)
+
+
+def _accounts_of(
+    folder: Path, worlds: dict[str, World], channel: Receiver, patch: pytest.MonkeyPatch
+) -> dict[str, Settings]:
+    lines = []
+    for name, world in worlds.items():
+        options = world.simulator.options
+        patch.setenv(f"{name}_KEY", "revoked" if name == REVOKED else options.key)
+        patch.setenv(f"{name}_USER", options.user_name)
+        lines += [f"[{name}]", f'key = "{name}_KEY"', f'user_name = "{name}_USER"']
+        lines += [f'base_url = "{world.base_url}"', "max_requests_per_second = 1000"]
+    (folder / "accounts.toml").write_text("\n".join(lines))
+    common = {
+        "RETURNS_ACCOUNTS": str(folder / "accounts.toml"),
+        "RETURNS_LAKE": str(folder / "lake"),
+        "RETURNS_ALERT_URLS": channel.url,
+        "RETURNS_ALERT_QUIET_HOURS": "none",
+    }
+    found = load_accounts(folder / "none", **VARIABLES, **common)
+    return {settings.account: settings for settings in found}
+
+
+def test_the_well_account_is_polled_at_the_times_it_would_be_alone(lived: Lived) -> None:
+    def asked(world: World) -> list[tuple[datetime, str | None]]:
+        return [(asked.time, asked.start_time) for asked in world.simulator.requests]
+
+    assert asked(lived.worlds[WELL]) == asked(lived.alone)
+    assert len(polls_of(lived.worlds[WELL])) == HOURS - 1
+
+
+def test_the_others_were_asked_and_got_nothing(lived: Lived) -> None:
+    revoked, slowed = (lived.worlds[name].simulator.requests for name in (REVOKED, SLOWED))
+    assert {asked.refusal for asked in revoked} == {"credentials"}
+    assert {asked.http_status for asked in slowed} == {429}
+    for name in (REVOKED, SLOWED):
+        assert not [*Path(lived.settings[name].lake).glob("returns/**/*.parquet")]
+
+
+def test_alerts_name_the_account(lived: Lived) -> None:
+    titles = [message["title"] for message in lived.messages]
+    assert [title for title in titles if REVOKED in title and "refuse" in title.lower()]
+    assert not [title for title in titles if WELL in title]
+    assert all(f"{REVOKED}: " in title or f"{SLOWED}: " in title for title in titles)
+    for message in lived.messages:
+        account = next(name for name in NAMES if name in message["title"])
+        assert f"/assets/{account}/" in message["message"]
+
+
+def test_nothing_of_one_account_is_in_a_file_of_another(lived: Lived) -> None:
+    for name in NAMES:
+        lake = Path(lived.settings[name].lake)
+        files = [path for path in lake.rglob("*") if path.is_file()]
+        assert files
+        for other in set(NAMES) - {name}:
+            for secret in lived.secrets_of(other):
+                found = [p for p in files if secret.encode() in p.read_bytes()]
+                assert not found, f"{secret} is in {found}"
+
+
+def test_each_row_of_the_well_account_is_its_own(lived: Lived) -> None:
+    truth = lived.worlds[WELL].simulator.dataset.returns_between(START, END, END)
+    known = {each.reference for each in truth}
+    found = pl.read_parquet(f"{lived.settings[WELL].lake}/returns/**/*.parquet")
+    assert found.height
+    assert set(found["return_reference_number"]) <= known
+
+
+def test_nothing_of_one_account_is_in_an_event_of_another(lived: Lived) -> None:
+    storage = lived.instance.event_log_storage
+    with storage.index_connection() as connection:  # type: ignore[attr-defined]
+        query = sa.select(Events.c.asset_key, Events.c.event).where(Events.c.asset_key.is_not(None))
+        rows = [(json.loads(key), event) for key, event in connection.execute(query)]
+    assert {key[0] for key, _ in rows} >= {WELL, REVOKED}
+    for key, event in rows:
+        for other in set(NAMES) - {key[0]}:
+            assert not [secret for secret in lived.secrets_of(other) if secret in event]
+
+
+def test_dagster_shows_each_hour_of_the_well_account(lived: Lived) -> None:
+    windows = list(windows_between(START, END - timedelta(hours=1)))
+    for asset in HOURLY:
+        made = lived.instance.get_materialized_partitions(dg.AssetKey([WELL, asset]))
+        assert made == {window.key for window in windows}
+    for asset in DAILY:
+        assert lived.instance.get_materialized_partitions(dg.AssetKey([WELL, asset]))

@@ -1,0 +1,216 @@
+"""Several accounts: what their file may hold, and what each gets from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from returns_orchestration import tables
+from returns_orchestration.errors import SettingsError
+from returns_orchestration.settings import (
+    VARIABLES,
+    Settings,
+    dagster_home,
+    load_accounts,
+    load_settings,
+)
+from returns_orchestration.settings.accounts import NOT_SHARED, OF_DEPLOYMENT, key_of
+from returns_orchestration.settings.sources import sources, warnings
+
+TWO = """
+[brand_a]
+key = "A_KEY"
+user_name = "A_USER"
+webhook_keys = "A_HOOK"
+start = 2026-11-01T00:00:00Z
+owners = ["team:a", "a@b.example"]
+max_requests_per_second = 2
+weekly_digest = true
+
+[brand_b]
+key = "B_KEY"
+user_name = "B_USER"
+base_url = "https://b.example/api"
+time_zone = "Asia/Kolkata"
+"""
+SECRET = "canary-3b1f"
+
+
+@pytest.fixture
+def file(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of two accounts, beside workspace.yaml; one variable comes from the .env."""
+    path = project / "accounts.toml"
+    path.write_text(TWO)
+    monkeypatch.setenv("RETURNS_ACCOUNTS", "accounts.toml")
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    for name in ("A_KEY", "A_USER", "A_HOOK", "B_USER"):
+        monkeypatch.setenv(name, f"{name} value")
+    (project / ".env").write_text("b_key=from the file\n")
+    (project / ".env").chmod(0o600)
+    return path
+
+
+def by_name() -> dict[str, Settings]:
+    return {settings.account: settings for settings in load_accounts()}
+
+
+@pytest.mark.usefixtures("file")
+def test_each_account_has_its_values_and_shares_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RETURNS_SETTLE_MINUTES", "5")
+    accounts = by_name()
+    assert list(accounts) == ["brand_a", "brand_b"]
+    a, b = accounts.values()
+    assert a.credentials() == ("A_KEY value", "A_USER value")
+    assert b.credentials() == ("from the file", "B_USER value")
+    assert a.start == datetime(2026, 11, 1, tzinfo=UTC)
+    assert a.owners == ("team:a", "a@b.example")
+    assert a.max_requests_per_second == 2
+    assert a.weekly_digest
+    assert (b.base_url, b.time_zone.key) == ("https://b.example/api", "Asia/Kolkata")
+    assert b.start == datetime(2026, 1, 1, tzinfo=UTC)
+    assert {s.settle.total_seconds() for s in (a, b)} == {300}
+    assert warnings() == []
+
+
+def test_places_differ_and_dagster_home_does_not(file: Path) -> None:
+    a, b = load_accounts()
+    lakes = file.parent / "data" / "lake"
+    assert (a.lake, b.lake) == (f"{lakes}/brand_a", f"{lakes}/brand_b")
+    assert {a.lakes, b.lakes} == {str(lakes)}
+    assert (a.key_prefix, b.key_prefix) == (("brand_a",), ("brand_b",))
+    assert (a.spool.name, b.spool.name) == ("webhook_spool_brand_a.db", "webhook_spool_brand_b.db")
+    assert a.path_of_webhooks == "/clickpost/brand_a"
+    assert {dagster_home(a), dagster_home(b)} == {file.parent / "data" / "dagster_home"}
+    assert (a.is_first, b.is_first) == (True, False)
+
+
+@pytest.mark.usefixtures("file")
+def test_a_prefix_and_an_object_store_stay_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETURNS_KEY_PREFIX", "india")
+    monkeypatch.setenv("RETURNS_LAKE", "s3://bucket/lake/")
+    a = load_accounts()[0]
+    assert a.key_prefix == ("india", "brand_a")
+    assert a.lake == "s3://bucket/lake/brand_a"
+    assert a.lakes == "s3://bucket/lake"
+
+
+@pytest.mark.usefixtures("file")
+def test_what_must_not_be_shared_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in NOT_SHARED:
+        monkeypatch.setenv(variable, f"https://{SECRET}.example/")
+    a, b = load_accounts()
+    for settings in (a, b):
+        assert SECRET not in str([getattr(settings, name) for name in Settings.model_fields])
+        assert settings.heartbeat_url is settings.redeliver_url is settings.redeliver_key is None
+    assert [key.get_secret_value() for key in a.webhook_keys] == ["A_HOOK value"]
+    assert b.webhook_keys == ()
+
+
+@pytest.mark.usefixtures("file")
+def test_one_account_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"2 accounts.*--account NAME: brand_a, brand_b"):
+        load_settings()
+    monkeypatch.setenv("RETURNS_ACCOUNT", "brand_b")
+    assert load_settings().account == "brand_b"
+    assert not load_settings().is_first
+    monkeypatch.setenv("RETURNS_ACCOUNT", "brand_c")
+    with pytest.raises(SettingsError, match=r"no account brand_c.*It has: brand_a, brand_b"):
+        load_settings()
+
+
+@pytest.mark.usefixtures("project")
+def test_an_account_without_a_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETURNS_ACCOUNT", "brand_a")
+    with pytest.raises(SettingsError, match="RETURNS_ACCOUNTS is not set"):
+        load_settings()
+
+
+def test_sources_name_the_file(file: Path) -> None:
+    a, b = load_accounts()
+    assert sources(a)["RETURNS_START"] == str(file)
+    assert sources(b)["RETURNS_START"] == "default"
+    assert sources(b)["RETURNS_ACCOUNTS"] == "environment"
+
+
+NEEDED = 'key = "A_KEY"\nuser_name = "A_USER"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it has no account"),
+        ("[brand", "it is no TOML"),
+        ("brand = 1", "brand is no table"),
+        ('[brand]\nuser_name = "A_USER"', "the account brand has no key"),
+        ("[brand]", "has no key and no user_name"),
+        (f"[brand]\n{NEEDED}lake = 'x'", "lake of the account brand is no setting of an account"),
+        (f"[brand]\n{NEEDED}strat = 'x'", "strat of the account brand is no setting"),
+        (f"[brand]\n{NEEDED}start = 'soon'", "start of the account brand must be a whole hour"),
+        (f"[brand]\n{NEEDED}start = {{}}", "start of the account brand is no text"),
+        (f"[t]\n{NEEDED}", "t is a name of this project's own"),
+        (f"[reports]\n{NEEDED}", "reports is a name of this project's own"),
+        (f"[Returns]\n{NEEDED}", "Returns is a name of this project's own"),
+        (f"[_x]\n{NEEDED}", "'_x' cannot be the name"),
+        (f"['a b']\n{NEEDED}", "'a b' cannot be the name"),
+        (f"[brand]\n{NEEDED}[BRAND]\n{NEEDED}", "two accounts are named BRAND"),
+        (f'[b]\nkey = "{SECRET}"\nuser_name = "U"', "key of the account b is not the name of a"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_words(text: str, said: str, file: Path) -> None:
+    file.write_text(text)
+    with pytest.raises(SettingsError) as error:
+        load_accounts()
+    assert said in str(error.value)
+    assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff[brand]"])
+def test_an_unreadable_file_is_named(content: bytes | None, file: Path) -> None:
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"accounts\.toml"):
+        load_accounts()
+
+
+def test_the_name_of_every_table_is_refused(file: Path) -> None:
+    for name in tables.BY_NAME:
+        file.write_text(f"[{name}]\n{NEEDED}")
+        with pytest.raises(SettingsError, match="project's own"):
+            load_accounts()
+
+
+@pytest.mark.usefixtures("file")
+def test_absent_secrets_are_named_by_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("A_KEY")
+    with pytest.raises(SettingsError, match="`key` of the account brand_a"):
+        by_name()["brand_a"].credentials()
+    assert by_name()["brand_b"].credentials()
+    assert [text for text in warnings() if "`key` of brand_a" in text]
+    assert not [text for text in warnings() if "A_KEY" in text]  # it may be a secret by mistake
+
+
+def test_the_variables_that_the_file_names_are_known(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('[a]\nkey = "CLICKPOST_KEY_A"\nuser_name = "RETURNS_A_USER"\n')
+    monkeypatch.setenv("CLICKPOST_KEY_A", "x")
+    monkeypatch.setenv("RETURNS_A_USER", "y")
+    assert warnings() == []
+    monkeypatch.setenv("CLICKPOST_KEY_B", "x")
+    assert [text for text in warnings() if "CLICKPOST_KEY_B" in text]
+
+
+def test_secrets_of_accounts_in_an_exposed_file_are_warned_of(file: Path) -> None:
+    (file.parent / ".env").chmod(0o644)
+    assert [text for text in warnings() if "B_KEY" in text and "chmod 600" in text]
+
+
+def test_every_setting_is_of_an_account_or_of_the_deployment_by_one_key() -> None:
+    assert set(OF_DEPLOYMENT) < set(VARIABLES)
+    keys = [key_of(variable) for variable in VARIABLES if variable not in OF_DEPLOYMENT]
+    assert len(keys) == len(set(keys))
