@@ -7,16 +7,21 @@ messages.
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import httpx
 import polars as pl
 import pytest
 import sqlalchemy as sa
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
+from support.receive_process import free_port
 from support.receiver import Receiver, receiving
 from support.unattended import START, Unattended, polls_of
 from support.world import HASTY, World
@@ -171,3 +176,134 @@ def test_dagster_shows_each_hour_of_the_well_account(lived: Lived) -> None:
         assert made == {window.key for window in windows}
     for asset in DAILY:
         assert lived.instance.get_materialized_partitions(dg.AssetKey([WELL, asset]))
+
+
+# ---- commands
+
+
+@pytest.fixture
+def two(new_world: Callable[..., World]) -> World:
+    """A world whose simulator answers for two accounts, `a` and `b`."""
+    world = new_world(
+        {
+            "RETURNS_START": START.isoformat(),
+            "RETURNS_ACCOUNTS": "accounts.toml",
+            "RETURNS_WEBHOOK_KEYS": "",
+            "A_HOOKS": "key-of-the-webhooks-of-a",
+            "B_HOOKS": "key-of-the-webhooks-of-b",
+        },
+        rhythm=False,
+    )
+    (world.folder / "workspace.yaml").touch()
+    table = 'key = "CLICKPOST_KEY"\nuser_name = "CLICKPOST_USER_NAME"\n'
+    (world.folder / "accounts.toml").write_text(
+        f'[a]\n{table}webhook_keys = "A_HOOKS"\n[b]\n{table}webhook_keys = "B_HOOKS"\n'
+    )
+    return world
+
+
+SPAN = ("2026-11-01T00:00", "2026-11-01T03:00")
+
+
+def test_commands_are_about_one_account_or_about_all(two: World) -> None:
+    refused = two.run("backfill", *SPAN)
+    assert refused.returncode == 2
+    assert "--account NAME: a, b" in refused.stderr
+
+    done = two.run("backfill", *SPAN, "--account", "a")
+    assert done.returncode == 0, done.stderr
+    assert "3 of 3 hours are complete" in done.stdout
+    assert two.run("verify", RETURNS_ACCOUNT="a").returncode == 0
+
+    summed = two.run("status", *SPAN)
+    assert summed.returncode == 1  # the hours of b are missing
+    lines = {line.split()[0]: line.split()[1:] for line in summed.stdout.splitlines()}
+    assert lines["a"][:4] == ["3", "3", "0", "0"]
+    assert lines["b"][:4] == ["3", "0", "0", "3"]
+    assert lines["all"][:5] == ["accounts", "6", "3", "0", "3"]
+    listed = json.loads(two.run("status", *SPAN, "--json").stdout)
+    assert [(hour["account"], hour["state"]) for hour in listed] == [
+        *[("a", "complete")] * 3,
+        *[("b", "missing")] * 3,
+    ]
+    missing = two.run("status", *SPAN, "--missing").stdout
+    assert missing.count("2026-11-01T00:00") == 1
+    assert two.run("status", *SPAN, "--account", "a").returncode == 0
+
+
+def test_what_watches_from_outside_sees_all_accounts(two: World) -> None:
+    health = json.loads(two.run("health", "--json").stdout)
+    assert set(health["accounts"]) == {"a", "b"}
+    assert health["level"] == "critical"
+    measured = two.run("metrics").stdout
+    assert 'returns_hours{account="a",state="missing"}' in measured
+    assert 'returns_hours{account="b",state="missing"}' in measured
+    assert measured.count("# TYPE returns_hours gauge") == 1
+    doctor = two.run("doctor").stdout
+    assert doctor.count("ok    API") == 2
+    shown = two.run("config").stdout
+    assert "[a]" in shown
+    assert "accounts.toml" in shown
+    pruned = two.run("prune")
+    assert pruned.returncode == 0, pruned.stderr
+    assert " of a, " in pruned.stdout
+    assert " of b, " in pruned.stdout
+
+
+def test_the_receiver_takes_each_webhook_for_its_account(two: World) -> None:
+    port = free_port()
+    listen = {"RETURNS_WEBHOOK_LISTEN": f"127.0.0.1:{port}"}
+    script = Path(sys.executable).with_name("returns-orchestration")
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [str(script), "receive"],
+        cwd=two.folder,
+        env=two.environment_of_processes | listen,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        said = [process.stdout.readline() for _ in range(2)]
+        assert [line for line in said if f":{port}/clickpost/a; " in line]
+
+        def post(path: str, key: str) -> int:
+            url = f"http://127.0.0.1:{port}{path}"
+            return httpx.post(url, content=path.encode(), headers={"webhook_key": key}).status_code
+
+        of_a, of_b = two.variables["A_HOOKS"], two.variables["B_HOOKS"]
+        assert post("/clickpost/a", of_a) == 200
+        assert post(f"/clickpost/b/t/{of_b}", "") == 200
+        assert post("/clickpost/a", of_b) == 401
+        assert post(f"/clickpost/b/t/{of_a}", "") == 401
+        assert post("/clickpost", of_a) == 404
+        assert post("/clickpost/c", of_a) == 404
+        assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    for account, path in (("a", "/clickpost/a"), ("b", f"/clickpost/b/t/{of_b}")):
+        found = pl.read_parquet(f"{two.lake}/{account}/raw_webhooks/**/*.parquet")
+        assert found["body"].to_list() == [path]
+
+
+def test_the_lake_of_one_account_becomes_that_of_an_account(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single = {"RETURNS_ACCOUNTS": "", "RETURNS_LAKE": str(two.folder / "single")}
+    assert two.run("backfill", *SPAN, **single).returncode == 0
+    two.lake.mkdir()
+    (two.folder / "single").rename(two.lake / "a")
+    asked = len(two.simulator.requests)
+    for name, value in two.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DAGSTER_HOME", str(two.folder / "dagster_home"))
+    monkeypatch.chdir(two.folder)
+    variables = two.environment | {"RETURNS_ACCOUNT": "a"}
+    accounts = load_accounts(two.folder / "none", **variables)
+    with open_instance(accounts[0]) as instance:
+        daemon = OfAccounts([two], accounts, instance)
+        daemon.now, daemon.only = START + timedelta(hours=3, minutes=20), {"a_missing_hours"}
+        daemon.tick()
+        made = instance.get_materialized_partitions(dg.AssetKey(["a", "returns"]))
+    assert made == {window.key for window in windows_between(START, START + timedelta(hours=3))}
+    assert made
+    assert len(two.simulator.requests) == asked

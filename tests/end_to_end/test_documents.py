@@ -84,6 +84,16 @@ NOT_RUN = {
         "it needs the user of the services",
     ),
     (
+        "docs/how-to/accounts.md",
+        "returns-orchestration backfill 2026-11-01 2026-11-08 --account brand_a",
+        "the accounts are examples; tests/end_to_end/test_accounts.py runs such commands",
+    ),
+    (
+        "docs/how-to/accounts.md",
+        "mkdir data/lakes && mv data/lake data/lakes/brand_a   # and RETURNS_LAKE=data/lakes",
+        "the paths are examples; tests/end_to_end/test_accounts.py moves a lake so",
+    ),
+    (
         "docs/how-to/webhooks.md",
         "returns-orchestration receive",
         "it serves until it is stopped; tests/end_to_end/test_receive.py starts it",

@@ -29,6 +29,7 @@ from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.registry import ASSETS, NEW_NAMES
 from returns_orchestration.env_file import SECRET
 from returns_orchestration.settings import VARIABLES, Settings
+from returns_orchestration.settings.accounts import OF_DEPLOYMENT, key_of
 from returns_orchestration.simulator.faults import FAULT_NAMES, Fault
 from returns_orchestration.stages.erasure import KEPT, PERSONAL
 from returns_orchestration.stages.vocabulary import KEYS
@@ -89,13 +90,17 @@ def pages() -> dict[Path, str]:
 
 
 def _settings() -> str:
-    lines = ["| variable | default | form | secret | meaning |", "|---|---|---|---|---|"]
+    lines = [
+        "| variable | default | form | secret | key of an account | meaning |",
+        "|---|---|---|---|---|---|",
+    ]
     for field in Settings.model_fields.values():
         name, default = str(field.alias), _default(str(field.alias))
         secret = "yes" if name in SECRET else "no"
+        key = "no" if name in OF_DEPLOYMENT else f"`{key_of(name)}`"
         lines.append(
             f"| `{name}` | {f'`{default}`' if default else 'none'} | {_form(field)} | {secret} | "
-            f"{field.description} |"
+            f"{key} | {field.description} |"
         )
     return "\n".join(lines) + "\n"
 
