@@ -210,6 +210,15 @@ def test_secrets_of_accounts_in_an_exposed_file_are_warned_of(file: Path) -> Non
     assert [text for text in warnings() if "B_KEY" in text and "chmod 600" in text]
 
 
+def test_the_example_of_the_documents_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[1] / "docs/how-to/accounts.md"
+    file.write_text(page.read_text().split("```toml\n")[1].split("```")[0])
+    monkeypatch.setenv("BRAND_B_ALERT_URLS", "json://alerts.example")
+    a, b = load_accounts()
+    assert (a.account, b.account) == ("brand_a", "brand_b")
+    assert len(b.alert_urls) == 1
+
+
 def test_every_setting_is_of_an_account_or_of_the_deployment_by_one_key() -> None:
     assert set(OF_DEPLOYMENT) < set(VARIABLES)
     keys = [key_of(variable) for variable in VARIABLES if variable not in OF_DEPLOYMENT]

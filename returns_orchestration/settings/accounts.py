@@ -159,7 +159,7 @@ def _tables(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = f"it cannot be read: {error.strerror or type(error).__name__}"
     except UnicodeError:
         reason = "it holds bytes that are no UTF-8 text"
     except tomllib.TOMLDecodeError as error:
