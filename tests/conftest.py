@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from obstore.store import MemoryStore
+from support import postgres as servers
 from support.records import at
 from support.s3_server import S3Server
 
@@ -49,6 +50,26 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
         for name, value in server.variables.items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_of_session() -> Iterator[servers.PostgresServer]:
+    """A PostgreSQL that all tests share, each with a database of its own."""
+    if servers.missing():
+        pytest.skip("there is no PostgreSQL")
+    with servers.PostgresServer.running() as server:
+        yield server
+
+
+@pytest.fixture
+def database(
+    postgres_of_session: servers.PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> servers.Database:
+    """An empty database; the environment names it, for deploy/postgres/dagster.yaml."""
+    new = postgres_of_session.new_database()
+    for name, value in new.variables.items():
+        monkeypatch.setenv(name, value)
+    return new
 
 
 @pytest.fixture

@@ -52,6 +52,13 @@ USED = {
     "dagster._core.storage.runs.schema": {"RunTagsTable", "RunsTable"},
     "dagster._core.storage.tags": {"GRPC_INFO_TAG"},
     "dagster._serdes": {"ConfigurableClassData", "deserialize_value"},
+    "dagster_postgres": {"DagsterPostgresStorage"},
+    "dagster_postgres.auth": {"PgTokenProvider"},
+    "dagster_postgres.utils": {
+        "create_pg_engine",
+        "get_token_provider_from_config",
+        "pg_url_from_config",
+    },
     "dagster_shared.record": {"replace"},
     "dagster_webserver.cli": {"cli"},
     "dagster_webserver.webserver": {"DagsterWebserver"},

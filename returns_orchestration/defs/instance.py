@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -23,9 +24,14 @@ import sqlalchemy as sa
 import yaml  # type: ignore[import-untyped]
 
 from returns_orchestration.defs.assets import CHUNK_HOURS, HOURLY_STEP, POOL
+from returns_orchestration.defs.database_faults import (
+    fault_of_database,
+    keep_addresses_out_of_the_log,
+    links,
+)
 from returns_orchestration.defs.keys import PLAIN, Keys
 from returns_orchestration.defs.registry import HOURLY
-from returns_orchestration.errors import LakeUnwritable, SettingsError
+from returns_orchestration.errors import LakeUnwritable, ReturnsError, SettingsError
 from returns_orchestration.settings import dagster_home
 from returns_orchestration.words import be, count
 
@@ -64,6 +70,7 @@ SHIPPED_BEFORE = frozenset(
         "1fa768a3e28ad228",
         "a794c3c600db5376",
         "ef7ac560fff6e4a4",
+        "428c68484710bdf3",
     }
 )
 """The beginning of the sha256 of each dagster.yaml of an earlier release."""
@@ -72,6 +79,9 @@ PATTERN = "[]*?"
 """Dagster looks for its configuration by a pattern, in which these letters have a meaning."""
 
 OPENING = ".opening"
+
+OF_THE_EXTRA = frozenset({"dagster_postgres", "psycopg2"})
+"""Modules that the extra `postgres` installs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +113,28 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         )
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
     os.environ["DAGSTER_HOME"] = str(home)  # dagster.yaml refers to it
-    fault = ""
+    keep_addresses_out_of_the_log()
+    known: ReturnsError | None = None
     try:
         home.mkdir(parents=True, exist_ok=True)
         with _alone(home):
             return _opened(home)
-    except SettingsError:
+    except ReturnsError:
         raise
     except OSError as error:
-        fault = error.strerror or type(error).__name__
+        known = _not_opened(home, error.strerror or type(error).__name__)
     except Exception as error:
-        known = fault_of_instance(error)
+        known = fault_of_database(error)
+        of_files = fault_of_instance(error)
+        if known is None and of_files is not None:
+            known = _not_opened(home, of_files.cause)
         if known is None:
             raise
-        fault = known.cause
-    raise LakeUnwritable(
+    raise known  # here and not above: no library's text becomes its context
+
+
+def _not_opened(home: Path, fault: str) -> LakeUnwritable:
+    return LakeUnwritable(
         f"Dagster's instance could not be opened in {home}: {fault.rstrip('.')}.",
         next_step="Check its permissions and free space, or set DAGSTER_HOME to another folder, "
         "then run the same again.",
@@ -134,8 +151,7 @@ def _opened(home: Path) -> dg.DagsterInstance:
             getattr(instance, storage)  # its tables are made when it is first asked for
     except (yaml.YAMLError, dg.DagsterError, check.CheckError, ImportError) as error:
         raise SettingsError(
-            f"{home / CONFIGURATION} cannot be used: {_in_short(error)}.",
-            next_step="Correct it, or remove it: the next command puts the shipped one there.",
+            f"{home / CONFIGURATION} cannot be used: {_in_short(error)}.", next_step=_remedy(error)
         ) from None
     return instance
 
@@ -151,18 +167,37 @@ def _in_short(error: Exception) -> str:
     """The faults of a configuration, without its values: a value may be a password."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"it is no YAML at line {error.problem_mark.line + 1}"
-    absent = [link.name for link in _links(error) if isinstance(link, ImportError) and link.name]
-    if absent:
-        return f"there is no module {absent[-1]}"
+    if (variable := _unset(error)) is not None:
+        return f"it needs the variable {variable}, which is not set"
+    if (module := _absent(error)) is not None:
+        return f"there is no module {module}"
     return f"Dagster refuses it ({type(error).__name__})"
 
 
-def _links(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what it was raised from."""
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
+def _remedy(error: Exception) -> str:
+    """What to do about a configuration that cannot be used."""
+    if (variable := _unset(error)) is not None:
+        return f"Set {variable} in the environment of each service and command."
+    module = _absent(error)
+    if module == "psycopg":
+        return "Write `scheme: postgresql+psycopg2` beside the name of the database."
+    if module in OF_THE_EXTRA:
+        return 'Install the extra: pip install "returns-orchestration[postgres]".'
+    return "Correct it, or remove it: the next command puts the shipped one there."
+
+
+def _unset(error: Exception) -> str | None:
+    """The variable that the configuration refers to and that is not set."""
+    found = (
+        re.search(r'environment variable "(\w+)" which is not set', str(e)) for e in links(error)
+    )
+    return next((match[1] for match in found if match), None)
+
+
+def _absent(error: Exception) -> str | None:
+    """The module that is not installed."""
+    absent = [link.name for link in links(error) if isinstance(link, ImportError) and link.name]
+    return absent[-1] if absent else None
 
 
 def shipped_configuration() -> str:
@@ -182,7 +217,7 @@ def _alone(home: Path) -> Iterator[None]:
         yield
 
 
-def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
+def fault_of_instance(error: BaseException) -> ReturnsError | None:
     """The meaning of a refusal by the instance's own storage; None for any other error.
 
     Dagster lets such an error through as it is, wherever it writes.
@@ -193,13 +228,13 @@ def fault_of_instance(error: BaseException) -> LakeUnwritable | None:
             next_step="Move what DAGSTER_HOME holds elsewhere and run the same again; everything "
             "in the lake is reported to a new one without a call.",
         )
+    if (known := fault_of_database(error)) is not None:
+        return known
     words: str | None = None
-    for link in _links(error):
+    for link in links(error):
         cause = link.orig if isinstance(link, sa.exc.DBAPIError) else link
         if isinstance(cause, sqlite3.Error):
             words = str(cause)
-        elif isinstance(link, sa.exc.DBAPIError):  # a server's own words can hold addresses
-            words = type(cause).__name__
         elif isinstance(cause, OSError) and cause.errno in REFUSALS:
             words = cause.strerror
         if words is not None:
