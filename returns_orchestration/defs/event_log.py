@@ -78,6 +78,11 @@ PLANNED_AT_ONCE = 2_000
 MIRRORED = {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
 """The events that the index holds, too; all others are only in the database of their run."""
 
+OF_ASSETS = {
+    DagsterEventType.ASSET_MATERIALIZATION,
+    DagsterEventType.ASSET_CHECK_EVALUATION,
+}
+
 COLUMNS = {
     SqlEventLogStorageTable: {
         "id", "run_id", "event", "dagster_event_type", "timestamp", "step_key", "asset_key",
@@ -217,7 +222,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def store_event(self, event: EventLogEntry) -> None:
         """Store it, or hold it until the others of its hour are there."""
         if self.held is not None and event.run_id:
-            self.held.append(event)
+            self.held.append(_lean(event))
         else:
             super().store_event(event)
 
@@ -377,6 +382,18 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         super().dispose()
         while self._engines:
             self._engines.popitem()[1].dispose()
+
+
+def _lean(event: EventLogEntry) -> EventLogEntry:
+    """The event without what Dagster reads from events of steps only.
+
+    The newest events of an asset and its checks stay for ever, and this was a quarter of them.
+    """
+    told = event.dagster_event
+    if told is None or told.event_type not in OF_ASSETS:
+        return event
+    lean = told._replace(step_handle=None, node_handle=None, logging_tags={})
+    return event._replace(dagster_event=lean)
 
 
 def _with_large_pages(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own

@@ -247,6 +247,26 @@ def test_the_ui_shows_the_same_as_with_dagsters_own(
     assert ours_again == dagsters_again
 
 
+def test_events_of_assets_are_small_and_those_of_steps_are_whole(
+    new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths = []
+    for name, configuration in (("ours", OURS), ("dagsters", DAGSTERS)):
+        world = new_world()
+        with home(tmp_path / name, configuration, monkeypatch) as instance:
+            result = run(world, instance)
+            index = tmp_path / name / "history" / "runs" / "index.db"
+            stored = rows(index, "event_logs")
+            made = of_type(stored, "ASSET_MATERIALIZATION")
+            made += of_type(stored, "ASSET_CHECK_EVALUATION")
+            lengths.append(sum(len(row["event"]) for row in made))
+            told = [event.dagster_event for event in events_of(instance, result.run_id)]
+        steps = [one for one in told if one and one.event_type == dg.DagsterEventType.STEP_START]
+        assert steps
+        assert all(one.step_handle and one.logging_tags for one in steps)
+    assert lengths[0] < 0.85 * lengths[1]
+
+
 def test_an_hour_is_one_transaction_of_each_database(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
