@@ -16,23 +16,31 @@ import time
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import typer
+from dagster._core.loader import LoadingContextForTest
+from dagster._core.storage.event_log.schema import AssetKeyTable
 
+from benchmarks.figures import timed
 from benchmarks.site import ROOT, Site
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.health import bytes_in
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.registry import HOURLY, WEBHOOKS_HOURLY
 from returns_orchestration.defs.webhooks import JOB
+from returns_orchestration.defs.years import StatesOfYears
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.lake.webhooks import Webhook
 from returns_orchestration.simulator import Dataset, SimulatorOptions, WebhookOptions, Webhooks
 from returns_orchestration.state.health import home_limit
 from returns_orchestration.window import Window, windows_between
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 YEARS = 5
 YEAR_HOURS = 8_760
@@ -66,6 +74,8 @@ def main(hours: int = YEARS * YEAR_HOURS) -> int:
         migrated = site.run("dagster", "instance", "migrate").or_die()
         with site.entered(), open_instance(site.settings) as instance:
             same = _shown(instance) == before
+            for line in _looks(instance, windows[0]):
+                typer.echo(line)
         after = bytes_in(site.home)
         files = sum(1 for path in site.home.rglob("*") if path.is_file())
     limit = home_limit(hours, timedelta(days=30))
@@ -77,6 +87,29 @@ def main(hours: int = YEARS * YEAR_HOURS) -> int:
     typer.echo(f"{pruned.seconds:.0f} s; the alert begins at {limit / 1e6:,.0f} MB.")
     typer.echo(f"What Dagster shows is {'the same' if same else 'DIFFERENT'}.")
     return 0 if same and after < limit else 1
+
+
+def _looks(instance: dg.DagsterInstance, first: Window) -> Iterator[str]:
+    """The first look at the graph and the look at a page of checks, beside Dagster's own."""
+    hours = dg.HourlyPartitionsDefinition(start_date=first.start, timezone="UTC")
+    assets = [(dg.AssetKey(name), hours) for name in HOURLY]
+    check = dg.AssetCheckKey(dg.AssetKey("returns"), HOURLY["returns"].check.name)
+    ours: Any = instance.event_log_storage
+    for page, look in (
+        (
+            f"graph, {len(assets)} assets, first look",
+            lambda at: at.get_asset_status_cache_values(assets, LoadingContextForTest(instance)),
+        ),
+        ("a check's page", lambda at: at.get_asset_check_state([(check, hours)])),
+    ):
+        seconds = []
+        for storage in (super(StatesOfYears, ours), ours):
+            with ours.index_connection() as connection:
+                connection.execute(AssetKeyTable.update().values(cached_status_data=None))
+            took, _ = timed(partial(look, storage))
+            seconds.append(took)
+        theirs, mine = seconds
+        yield f"{page}: {mine:.2f} s; Dagster's own {theirs:.1f} s, 1/{theirs / mine:.0f}"
 
 
 def _receive(site: Site, window: Window) -> None:

@@ -29,6 +29,17 @@ USED = {
         "AssetCheckEvaluationPlanned",
         "AssetCheckEvaluationTargetMaterializationData",
     },
+    "dagster._core.asset_graph_view.serializable_entity_subset": {"SerializableEntitySubset"},
+    "dagster._core.definitions.partitions.context": {"partition_loading_context"},
+    "dagster._core.definitions.partitions.subset.time_window": {"TimeWindowPartitionsSubset"},
+    "dagster._core.definitions.partitions.utils.time_window": {"PersistedTimeWindow"},
+    "dagster._core.storage.asset_check_state": {"AssetCheckState"},
+    "dagster._core.storage.event_log.base": {"AssetRecord"},
+    "dagster._core.storage.partition_status_cache": {
+        "AssetStatusCacheValue",
+        "build_failed_and_in_progress_partition_subset",
+        "get_last_planned_storage_id",
+    },
     "dagster._core.definitions.data_version": {"DATA_VERSION_TAG"},
     "dagster._core.events": {
         "ASSET_CHECK_EVENTS",
@@ -37,8 +48,12 @@ USED = {
     },
     "dagster._core.events.log": {"EventLogEntry"},
     "dagster._core.execution.backfill": {"BulkActionStatus"},
+    "dagster._core.loader": {"LoadingContext"},
     "dagster._core.scheduler.instigation": {"ScheduleInstigatorData", "SensorInstigatorData"},
-    "dagster._core.storage.asset_check_execution_record": {"AssetCheckExecutionRecordStatus"},
+    "dagster._core.storage.asset_check_execution_record": {
+        "AssetCheckExecutionRecordStatus",
+        "AssetCheckExecutionResolvedStatus",
+    },
     "dagster._core.storage.event_log.schema": {
         "AssetCheckExecutionsTable",
         "AssetEventTagsTable",

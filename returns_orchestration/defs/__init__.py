@@ -7,7 +7,8 @@ tables) and ``lost_runs``, and ``prune``, which removes old runs; ``webhook_asse
 ``flow/`` over the hours of a run, ``repeats`` finds the runs that a run repeats, ``events`` turns
 outcomes into events; ``checks``, ``metadata`` and ``pages`` show claims, figures and descriptions
 in the UI; ``keys`` puts a prefix before each asset; ``instance`` runs ranges of hours for the
-command line, ``ticks`` brings sensors back to the present after a clock that was ahead;
+command line, ``years`` shows the states of many hours at once, ``ticks`` brings sensors back to the
+present after a clock that was ahead;
 ``postgres`` is Dagster's storage for several machines, and ``database_faults`` names what its
 server refuses; only ``history``, ``event_log`` and ``prune`` name Dagster's own tables.
 Loading opens no socket, file or secret.

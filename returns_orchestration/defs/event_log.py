@@ -53,6 +53,8 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
 from dagster_shared.record import replace
 from sqlalchemy.pool import QueuePool
 
+from returns_orchestration.defs.years import StatesOfYears
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -154,7 +156,7 @@ def awaiting_storage(instance: DagsterInstance, partition: str) -> set[str]:
     return {found[0] for found in made if found and found[1] == partition}
 
 
-class PooledSqliteEventLogStorage(SqliteEventLogStorage):
+class PooledSqliteEventLogStorage(StatesOfYears, SqliteEventLogStorage):
     """Uses the same files as the storage it extends, so either may be used at any time.
 
     ``home`` in dagster.yaml is DAGSTER_HOME.

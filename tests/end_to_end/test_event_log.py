@@ -20,6 +20,11 @@ import pytest
 import sqlalchemy as sa
 import yaml
 from dagster import AssetCheckKey, EventLogEntry
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
+from dagster._core.events import DagsterEvent
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster_shared.record import replace
@@ -37,6 +42,7 @@ from returns_orchestration.defs.instance import (
     shipped_configuration,
 )
 from returns_orchestration.defs.registry import ASSETS, HOURLY
+from returns_orchestration.defs.years import StatesOfYears
 
 OURS = shipped_configuration()
 DAGSTERS = yaml.safe_dump({"telemetry": {"enabled": False}})
@@ -245,6 +251,73 @@ def test_the_ui_shows_the_same_as_with_dagsters_own(
     assert len(ours_again["current"]) >= len(HOURLY) * len(WINDOWS)
     assert ours == dagsters
     assert ours_again == dagsters_again
+
+
+def states_by(storage: Any, instance: dg.DagsterInstance, world: World) -> dict[str, Any]:
+    """What ``storage`` says of the partitions of all assets and checks, at the first look."""
+    graph = build_defs(world.settings).resolve_asset_graph()
+    assets = [(key := dg.AssetKey(name), graph.get(key).partitions_def) for name in ASSETS]
+    checks = [
+        (AssetCheckKey(key, ASSETS[key.path[-1]].check.name), partitions)
+        for key, partitions in assets
+    ]
+    with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+        connection.execute(sa.text("UPDATE asset_keys SET cached_status_data = NULL"))
+    context = LoadingContextForTest(instance)
+    states = storage.get_asset_check_state(checks)
+    return {
+        "assets": list(storage.get_asset_status_cache_values(assets, context)),
+        "newest": {key: state.latest_storage_id for key, state in states.items()},
+        "checks": {
+            (key, status): subset.value is True or sorted(subset.value.get_partition_keys())
+            for key, state in states.items()
+            for status, subset in state.subsets.items()
+            if subset.value
+        },
+        "under way": {key: set(state.in_progress_runs) for key, state in states.items()},
+    }
+
+
+def test_the_states_of_all_hours_are_those_that_dagster_adds_up(
+    new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = new_world()
+    hour = dg.HourlyPartitionsDefinition(start_date=WINDOWS[0].start, timezone="UTC")
+    with home(tmp_path / "home", OURS, monkeypatch) as instance:
+        storage = instance.event_log_storage
+        dagsters = super(StatesOfYears, storage)
+        assert not run_with_a_bad_hour(world, instance).success
+        first = states_by(storage, instance, world)
+        assert first == states_by(dagsters, instance, world)
+        assert len({status for _, status in first["checks"]}) > 1
+        assert run(world, instance).success
+        job = build_defs(world.settings).resolve_implicit_global_asset_job_def()
+        under_way = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        planned = AssetCheckEvaluationPlanned(
+            asset_key=dg.AssetKey("returns"),
+            check_name=ASSETS["returns"].check.name,
+            partitions_subset=hour.subset_with_partition_keys(
+                [WINDOWS[1].key]
+            ).to_serializable_subset(),
+        )
+        instance.report_dagster_event(
+            DagsterEvent(
+                event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+                job_name=under_way.job_name,
+                event_specific_data=planned,
+            ),
+            under_way.run_id,
+        )
+        second = states_by(storage, instance, world)
+        assert second == states_by(dagsters, instance, world)
+    assert any(under_way.run_id in runs for runs in second["under way"].values())
+    assert first["checks"] != second["checks"]
+    # What was kept is read again, and a later look finds the same.
+    context = LoadingContextForTest(instance)
+    key = dg.AssetKey("returns")
+    partitions = build_defs(world.settings).resolve_asset_graph().get(key).partitions_def
+    [kept] = storage.get_asset_status_cache_values([(key, partitions)], context)
+    assert kept in second["assets"]
 
 
 def test_events_of_assets_are_small_and_those_of_steps_are_whole(
