@@ -32,7 +32,6 @@ from returns_orchestration.defs.assets import (
     hourly_assets,
     hourly_partitions,
 )
-from returns_orchestration.defs.instance import rate_limit_file
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.pages import Pages, with_code
 from returns_orchestration.flow.days import DayBuilder
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from returns_orchestration.clickpost import SharedState
     from returns_orchestration.flow.hours import Outcome
     from returns_orchestration.settings import Settings
 
@@ -73,7 +73,9 @@ def build_pipeline(  # noqa: PLR0913 - its seams
 ) -> HourPipeline:
     """The pipeline of ``settings``, with the seams that tests and the command line use."""
 
-    def open_client(sleep: Callable[[float], None]) -> ClickPostClient:
+    def open_client(
+        sleep: Callable[[float], None], rate_limit_in: SharedState | None
+    ) -> ClickPostClient:
         settings.credentials()  # absent ones end a run before anything is sent
         return ClickPostClient(
             settings.base_url,
@@ -85,7 +87,7 @@ def build_pipeline(  # noqa: PLR0913 - its seams
             timeouts=timeouts or Timeouts(),
             clock=clock,
             sleep=sleep,
-            rate_limit_file=rate_limit_file(settings),
+            rate_limit_in=rate_limit_in,
         )
 
     lake = Lake(open_store(settings.lake), clock)
@@ -177,7 +179,7 @@ def build_defs(
         ),
         jobs=[
             *of_hours_and_days,
-            automation.repoll_job(pipeline, keys),
+            automation.repoll_job(settings, pipeline, keys),
             *of_webhooks,
             prune_job,
         ],

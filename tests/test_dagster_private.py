@@ -15,9 +15,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster_postgres import PostgresEventLogStorage
 from dagster_webserver.webserver import DagsterWebserver
 
-from returns_orchestration.defs.event_log import COLUMNS, INHERITED, PooledSqliteEventLogStorage
+from returns_orchestration.defs.event_batches import COLUMNS, INHERITED, BatchedEvents
+from returns_orchestration.defs.event_log import PooledSqliteEventLogStorage
+from returns_orchestration.defs.postgres import BatchingPostgresEventLogStorage
 
 PACKAGE = Path(__file__).parents[1] / "returns_orchestration"
 
@@ -60,6 +63,7 @@ USED = {
         "AssetKeyTable",
         "SqlEventLogStorageTable",
     },
+    "dagster._core.storage.event_log.sql_event_log": {"SqlEventLogStorage"},
     "dagster._core.storage.event_log.sqlite.sqlite_event_log": {
         "INDEX_SHARD_NAME",
         "SqliteEventLogStorage",
@@ -67,7 +71,7 @@ USED = {
     "dagster._core.storage.runs.schema": {"RunTagsTable", "RunsTable"},
     "dagster._core.storage.tags": {"GRPC_INFO_TAG"},
     "dagster._serdes": {"ConfigurableClassData", "deserialize_value"},
-    "dagster_postgres": {"DagsterPostgresStorage"},
+    "dagster_postgres": {"DagsterPostgresStorage", "PostgresEventLogStorage"},
     "dagster_postgres.auth": {"PgTokenProvider"},
     "dagster_postgres.utils": {
         "create_pg_engine",
@@ -123,24 +127,53 @@ def test_every_name_is_there(module: str) -> None:
         assert hasattr(there, name) or import_module(f"{module}.{name}"), name
 
 
-def test_the_methods_that_are_overridden_have_the_same_parameters() -> None:
-    own = vars(PooledSqliteEventLogStorage)
-    overridden = {name for name in own if name in dir(SqliteEventLogStorage)} - set(vars(object))
-    assert {"_connect", "_has_asset_key_col_on_connection", "store_event"} <= overridden
+@pytest.mark.parametrize(
+    ("ours", "dagsters", "known"),
+    [
+        (
+            PooledSqliteEventLogStorage,
+            SqliteEventLogStorage,
+            {"_connect", "_has_asset_key_col_on_connection", "store_event"},
+        ),
+        (
+            BatchingPostgresEventLogStorage,
+            PostgresEventLogStorage,
+            {"has_table", "store_event", "store_event_batch"},
+        ),
+    ],
+)
+def test_the_methods_that_are_overridden_have_the_same_parameters(
+    ours: type, dagsters: type, known: set[str]
+) -> None:
+    own = {**vars(BatchedEvents), **vars(ours)}
+    overridden = {name for name in own if name in dir(dagsters)} - set(vars(object))
+    assert known <= overridden
     for name in overridden - {"__init__", "__module__"}:
-        theirs, ours = inspect.getattr_static(SqliteEventLogStorage, name), own[name]
-        if inspect.isfunction(theirs) and inspect.isfunction(ours):
-            assert list(inspect.signature(ours).parameters) == list(
-                inspect.signature(theirs).parameters
+        there, here = inspect.getattr_static(dagsters, name), own[name]
+        if inspect.isfunction(there) and inspect.isfunction(here):
+            assert list(inspect.signature(here).parameters) == list(
+                inspect.signature(there).parameters
             ), name
-    for name in (*INHERITED, "_initdb", "conn_string_for_shard"):
-        assert hasattr(SqliteEventLogStorage, name), name
+    for name in INHERITED:
+        assert hasattr(dagsters, name), name
+
+
+def test_the_methods_that_are_called_are_there() -> None:
     assert hasattr(DagsterWebserver, "build_middleware")
+    assert hasattr(PostgresEventLogStorage, "index_transaction")
+    for name in ("_initdb", "conn_string_for_shard"):
+        assert hasattr(SqliteEventLogStorage, name), name
 
 
 def test_the_tables_have_the_columns_that_are_written() -> None:
     for table, columns in COLUMNS.items():
         assert set(table.columns.keys()) == columns
+
+
+def test_the_storage_in_postgresql_has_what_the_rate_limit_connects_by() -> None:
+    made = inspect.getsource(PostgresEventLogStorage.__init__)
+    assert "self.postgres_url = " in made
+    assert "self._token_provider = " in made
 
 
 def test_the_methods_of_the_storages_are_there(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -130,18 +131,26 @@ def _credentials(settings: Settings) -> str:
 def _call(settings: Settings) -> str:
     """One call, without repeats: a doctor says what is, and does not wait for better."""
     from returns_orchestration.clickpost import ClickPostClient, RetryPolicy  # noqa: PLC0415
-    from returns_orchestration.defs.instance import rate_limit_file  # noqa: PLC0415
+    from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415
+    from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
+    from returns_orchestration.defs.rate_limits import shared_rate_limit  # noqa: PLC0415
 
     window = last_settled(datetime.now(UTC), settings.settle)
-    with ClickPostClient(
-        settings.base_url,
-        settings.credentials,
-        zone=settings.time_zone,
-        max_requests_per_second=settings.max_requests_per_second,
-        retry=RetryPolicy(attempts=1),
-        rate_limit_file=rate_limit_file(settings),
-    ) as client:
-        poll = client.poll(window)
+    with ExitStack() as stack:
+        shared = None
+        with suppress(ReturnsError):  # printed before; one request is none too many
+            instance = stack.enter_context(open_instance(settings))
+            keys = Keys(settings.key_prefix)
+            shared = stack.enter_context(shared_rate_limit(instance, settings, keys))
+        client = ClickPostClient(
+            settings.base_url,
+            settings.credentials,
+            zone=settings.time_zone,
+            max_requests_per_second=settings.max_requests_per_second,
+            retry=RetryPolicy(attempts=1),
+            rate_limit_in=shared,
+        )
+        poll = stack.enter_context(client).poll(window)
     return (
         f"{settings.base_url} answered for hour {window.text} in {poll.seconds:.2f} s "
         f"with {count(len(poll.records), 'record')}"

@@ -26,7 +26,16 @@ command line's ``doctor``; calls ``errors`` and ``window`` only.
 
 from returns_orchestration.clickpost.client import ClickPostClient, Poll
 from returns_orchestration.clickpost.deadline import Timeouts
-from returns_orchestration.clickpost.rate_limit import RateLimit
+from returns_orchestration.clickpost.rate_limit import InFile, RateLimit, SharedState, State
 from returns_orchestration.clickpost.retry import RetryPolicy
 
-__all__ = ["ClickPostClient", "Poll", "RateLimit", "RetryPolicy", "Timeouts"]
+__all__ = [
+    "ClickPostClient",
+    "InFile",
+    "Poll",
+    "RateLimit",
+    "RetryPolicy",
+    "SharedState",
+    "State",
+    "Timeouts",
+]

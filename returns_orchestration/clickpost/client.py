@@ -32,7 +32,13 @@ from returns_orchestration.clickpost.deadline import Timeouts, open_transport
 from returns_orchestration.clickpost.failures import LIBRARY_ERRORS, in_our_words
 from returns_orchestration.clickpost.more_records import left_out
 from returns_orchestration.clickpost.next_page import PageTrail
-from returns_orchestration.clickpost.rate_limit import LONGEST_SILENCE, RateLimit, Silence
+from returns_orchestration.clickpost.rate_limit import (
+    LONGEST_SILENCE,
+    InMemory,
+    RateLimit,
+    SharedState,
+    Silence,
+)
 from returns_orchestration.clickpost.reply import Answer, Page, read_page
 from returns_orchestration.clickpost.retry import RetryPolicy, read_retry_after
 from returns_orchestration.clickpost.transport import CredentialTransport, Secrets
@@ -49,7 +55,6 @@ from returns_orchestration.network import proxy_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from types import TracebackType
     from zoneinfo import ZoneInfo
 
@@ -110,7 +115,7 @@ class ClickPostClient:
     ``credentials`` gives key and user name and is called at each request, so it may rotate them; a
     SettingsError that it raises passes through. ``max_concurrency`` requests at most are under way
     at once and ``max_requests_per_second`` start in any second, over all threads. ``transport``
-    takes the place of real sockets; ``rate_limit_file`` shares the limit with other processes.
+    takes the place of real sockets; ``rate_limit_in`` shares the limit with other processes.
     ``clock`` (aware), ``monotonic``, ``sleep`` and ``uniform`` (a random number between two) are
     seams for tests.
     """
@@ -127,7 +132,7 @@ class ClickPostClient:
         timeouts: Timeouts = _DEFAULT_TIMEOUTS,
         max_body_bytes: int = MAX_BODY_BYTES,
         max_pages: int = MAX_PAGES,
-        rate_limit_file: Path | None = None,
+        rate_limit_in: SharedState | None = None,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
@@ -153,8 +158,7 @@ class ClickPostClient:
         self._rate_limit = RateLimit(
             max_requests_per_second,
             sleep=sleep,
-            monotonic=monotonic,
-            file=rate_limit_file,
+            kept=rate_limit_in or InMemory(monotonic),
             slowest=retry.slowest_seconds,
         )
         below = transport or open_transport(
@@ -311,10 +315,10 @@ class ClickPostClient:
         self, url: httpx.URL, sent: list[datetime], turn: list[float], before: int
     ) -> _Received:
         with self._slots:
-            silence = self._rate_limit.wait_turn()
-            turn.append(self._monotonic())
+            taken = self._rate_limit.wait_turn()
+            turn.append(taken.at)
             sent_at = self._clock().astimezone(UTC)
-            _ensure_no_silence(silence, sent_at)
+            _ensure_no_silence(taken.silence, sent_at)
             began = self._monotonic()
             sent.append(sent_at)
             failure: ApiError | None = None

@@ -9,7 +9,9 @@ outcomes into events; ``checks``, ``metadata`` and ``pages`` show claims, figure
 in the UI; ``keys`` puts a prefix before each asset; ``instance`` runs ranges of hours for the
 command line, ``years`` shows the states of many hours at once, ``ticks`` brings sensors back to the
 present after a clock that was ahead;
-``postgres`` is Dagster's storage for several machines, and ``database_faults`` names what its
-server refuses; only ``history``, ``event_log`` and ``prune`` name Dagster's own tables.
+``event_batches`` stores the events of an hour together, in SQLite (``event_log``) or for several
+machines in PostgreSQL (``postgres``); ``database_faults`` names what its server refuses, and
+``rate_limits`` keeps the rate limit of a deployment in it, or in a file. Only the first three of
+these, ``history`` and ``prune`` name Dagster's own tables.
 Loading opens no socket, file or secret.
 """

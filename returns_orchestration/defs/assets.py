@@ -71,7 +71,7 @@ def hourly_assets(
         context: dg.AssetExecutionContext, config: StepConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Poll each hour, keep what is new, make its tables, judge them, publish them."""
-        run_partitions(context, pipeline, missing_only=config.missing_only)
+        run_partitions(context, pipeline, settings, keys, missing_only=config.missing_only)
         yield from ()  # each hour was reported when it was done; nothing is left to return
 
     return hourly_tables
@@ -97,7 +97,7 @@ def daily_assets(
     )
     def daily_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Count each day's returns and items again."""
-        run_days(context, pipeline)
+        run_days(context, pipeline, keys)
         yield from ()  # each day was reported when it was done
 
     return daily_tables

@@ -97,7 +97,7 @@ def days_job(keys: Keys) -> Any:  # noqa: ANN401 - Dagster's class is not public
     )
 
 
-def repoll_job(pipeline: HourPipeline, keys: Keys) -> dg.JobDefinition:
+def repoll_job(settings: Settings, pipeline: HourPipeline, keys: Keys) -> dg.JobDefinition:
     """One run for all hours that are due again, however far apart they lie."""
 
     @dg.op(
@@ -109,7 +109,7 @@ def repoll_job(pipeline: HourPipeline, keys: Keys) -> dg.JobDefinition:
         """Poll hours again for late and changed returns; make what they change."""
         events = StepEvents(context, pipeline, set(HOURLY), set(), keys)
         windows = [Window.from_key(key) for key in context.op_config["hours"]]
-        run_hours(events, pipeline, windows, missing_only=False)
+        run_hours(events, pipeline, settings, windows, missing_only=False)
 
     @dg.job(
         name=keys.named(REPOLL_JOB),

@@ -15,7 +15,7 @@ import dagster as dg
 
 from returns_orchestration import tables
 from returns_orchestration.defs import checks, history, metadata
-from returns_orchestration.defs.event_log import is_holding, stored_together
+from returns_orchestration.defs.event_batches import is_holding, stored_together
 from returns_orchestration.defs.registry import DAILY, HOURLY
 from returns_orchestration.errors import (
     ApiError,
@@ -64,7 +64,8 @@ class StepEvents:
         keys: Keys,
     ) -> None:
         """Events of the assets ``selected`` and of the checks of those ``judged``."""
-        self._keys = keys
+        self.keys = keys
+        self.instance = context.instance
         self._context = context
         self._lake = pipeline.lake
         self._acknowledged = pipeline.acknowledged
@@ -87,7 +88,7 @@ class StepEvents:
 
     def together(self) -> AbstractContextManager[None]:
         """Store the events that are logged meanwhile, those of one hour or day, together."""
-        return stored_together(self._context.instance)
+        return stored_together(self.instance)
 
     def add(self, outcome: Outcome) -> None:
         """Log the outcome of one hour."""
@@ -132,7 +133,7 @@ class StepEvents:
         once it is logged first, as it happened: else Dagster shows the tables as out of date.
         """
         steps = [self._log_tables, self._log_poll]
-        if is_holding(self._context.instance):
+        if is_holding(self.instance):
             steps.reverse()
         for step in steps:
             step(made)
@@ -145,7 +146,7 @@ class StepEvents:
             if new:
                 self._context.log_event(
                     dg.AssetMaterialization(
-                        self._keys.of(name),
+                        self.keys.of(name),
                         partition=window.key,
                         metadata=self._metadata(name, made),
                         tags={"dagster/data_version": built.record.files[name].sha256[:16]},
@@ -164,7 +165,7 @@ class StepEvents:
             if polled is not None:
                 claims_of_raw = [*built.claims.get(RAW, []), *self._claims_of_poll(polled)]
                 self._check(window, {RAW: claims_of_raw})
-            elif history.is_unpublished(self._context.instance, window, self._keys):
+            elif history.is_unpublished(self.instance, window, self.keys):
                 self._check(window, {RAW: [claims.PUBLISHED]})
 
     def block_day(self, error: HourBlocked) -> None:
@@ -188,7 +189,7 @@ class StepEvents:
                     shown[metadata.chart_name(self._zone)] = chart
                 self._context.log_event(
                     dg.AssetMaterialization(
-                        self._keys.of(name),
+                        self.keys.of(name),
                         partition=built.day.key,
                         metadata=shown,
                         tags={"dagster/data_version": record.files[name].sha256[:16]},
@@ -227,7 +228,7 @@ class StepEvents:
         shown |= metadata.of_polls(polls) | metadata.of_poll(polled) | (accounting or {})
         self._context.log_event(
             dg.AssetMaterialization(
-                self._keys.of(RAW),
+                self.keys.of(RAW),
                 partition=window.key,
                 metadata=shown,
                 tags={"dagster/data_version": newest.sha256},
@@ -286,18 +287,18 @@ class StepEvents:
             except LakeError as error:  # every hour is done, and the next run judges them
                 self._context.log.warning(str(error))
             else:
-                self._log(checks.evaluation_of_names(self._keys, waiting))
+                self._log(checks.evaluation_of_names(self.keys, waiting))
 
     def _check(self, period: Window | Day, judged: Mapping[str, Sequence[Claim]]) -> None:
         """Record the claims about one hour or day, by asset."""
         targets = self._targets(judged, period)
         for asset, found in judged.items():
             for evaluation in checks.evaluations(
-                self._keys.of(asset), period.key, found, targets.get(asset)
+                self.keys.of(asset), period.key, found, targets.get(asset)
             ):
                 self._log(evaluation)
 
     def _targets(self, assets: Collection[str], period: Window | Day) -> dict[str, Target]:
         return history.newest_materializations(
-            self._context.instance, self._context.run.run_id, assets, period.key, self._keys
+            self.instance, self._context.run.run_id, assets, period.key, self.keys
         )

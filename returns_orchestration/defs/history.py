@@ -2,7 +2,7 @@
 
 These functions read the event log's tables directly, grouped in the database: Dagster's public
 calls load every event: minutes for years of hours. The tables' names and columns are not public
-(Dagster 1.13); only this file and ``event_log`` name them.
+(Dagster 1.13); only this file, ``event_batches`` and ``prune`` name them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dagster._core.storage.event_log.schema import (
 from dagster._serdes import deserialize_value
 
 from returns_orchestration.defs.checks import FAILED_CLAIMS
-from returns_orchestration.defs.event_log import awaiting_storage
+from returns_orchestration.defs.event_batches import awaiting_storage, settled_connection
 from returns_orchestration.defs.keys import PLAIN, Keys
 from returns_orchestration.defs.metadata import POLLED_AT
 from returns_orchestration.defs.registry import ASSETS
@@ -50,8 +50,10 @@ BATCH = 500
 
 def newest_event(instance: dg.DagsterInstance) -> int:
     """The id of the newest event; 0 if there is none."""
-    found = _rows(instance, sa.select(sa.func.max(SqlEventLogStorageTable.c.id)))
-    return int(found[0][0] or 0)
+    with settled_connection(instance) as connection:
+        return (
+            connection.execute(sa.select(sa.func.max(SqlEventLogStorageTable.c.id))).scalar() or 0
+        )
 
 
 def evaluations(
@@ -70,7 +72,8 @@ def evaluations(
         .order_by(events.id)
         .limit(limit)
     )
-    rows = _rows(instance, query)
+    with settled_connection(instance) as connection:
+        rows = list(connection.execute(query).fetchall())
     found = [judged for _, event in rows if (judged := _evaluation(event, keys))]
     return found, max(after, rows[-1][0] if rows else after)
 

@@ -93,12 +93,6 @@ class RangeResult:
     failure: str
 
 
-def rate_limit_file(settings: Settings) -> Path:
-    """Where the runs and commands of an account share the rate limit of their requests."""
-    of_account = f"-{settings.account}" if settings.account else ""
-    return dagster_home(settings) / f"clickpost-rate-limit{of_account}.json"
-
-
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance, made if there is none yet. Raises SettingsError or LakeUnwritable."""
     home = dagster_home(settings)

@@ -38,12 +38,6 @@ class Keys(NamedTuple):
         """The name of a job, sensor, schedule, step or pool; an account's begins with its own."""
         return f"{self.account}_{what}" if self.account else what
 
-    @classmethod
-    def around(cls, keys: Iterable[dg.AssetKey]) -> Keys:
-        """The keys of the deployment that one of ``keys`` belongs to."""
-        key = next(iter(keys), None)
-        return cls(() if key is None else tuple(key.path[:-1]))
-
     def of(self, asset: str) -> dg.AssetKey:
         """The key of an asset."""
         return dg.AssetKey([*self.prefix, asset])

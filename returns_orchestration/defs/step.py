@@ -9,7 +9,7 @@ import dagster as dg
 
 from returns_orchestration.defs import history
 from returns_orchestration.defs.events import StepEvents
-from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.rate_limits import shared_rate_limit
 from returns_orchestration.defs.repeats import failing_since
 from returns_orchestration.errors import HourBlocked, LakeUnwritable, ReturnsError
 from returns_orchestration.window import Day, Window
@@ -18,22 +18,29 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from returns_orchestration.defs.keys import Keys
     from returns_orchestration.flow.hours import HourPipeline
+    from returns_orchestration.settings import Settings
 
 
 def run_partitions(
-    context: dg.AssetExecutionContext, pipeline: HourPipeline, *, missing_only: bool
+    context: dg.AssetExecutionContext,
+    pipeline: HourPipeline,
+    settings: Settings,
+    keys: Keys,
+    *,
+    missing_only: bool,
 ) -> None:
     """Run the partitions and the selection of this step. Raises dg.Failure, see `run_hours`."""
     windows = [Window.from_key(key) for key in context.partition_keys]
     of_checks = {key.asset_key for key in context.selected_asset_check_keys}
-    keys = Keys.around(context.selected_asset_keys | of_checks)
     selected = keys.names(context.selected_asset_keys)
     # A check executed alone makes the tables again, which changes nothing, and judges them.
     events = StepEvents(context, pipeline, selected, keys.names(of_checks), keys)
     run_hours(
         events,
         pipeline,
+        settings,
         windows,
         missing_only=missing_only,
         polled_since=failing_since(context.instance, context.run),
@@ -42,9 +49,8 @@ def run_partitions(
     )
 
 
-def run_days(context: dg.AssetExecutionContext, pipeline: HourPipeline) -> None:
+def run_days(context: dg.AssetExecutionContext, pipeline: HourPipeline, keys: Keys) -> None:
     """Make the days of this step. Raises dg.Failure naming the days that failed, and why."""
-    keys = Keys.around(context.selected_asset_keys)
     selected = keys.names(context.selected_asset_keys)
     events = StepEvents(context, pipeline, selected, set(), keys)
     faults: list[str] = []
@@ -69,6 +75,7 @@ def run_days(context: dg.AssetExecutionContext, pipeline: HourPipeline) -> None:
 def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
     events: StepEvents,
     pipeline: HourPipeline,
+    settings: Settings,
     windows: Sequence[Window],
     *,
     missing_only: bool,
@@ -77,17 +84,19 @@ def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
     known: Mapping[Window, str] | None = None,
 ) -> None:
     """Run ``windows``. Raises dg.Failure naming the hours that failed, and why."""
-    for outcome in pipeline.run(
-        windows,
-        poll=events.polls,
-        make=events.makes,
-        missing_only=missing_only,
-        polled_since=polled_since,
-        remake=remake,
-        known=known,
-    ):
-        with events.together():
-            events.add(outcome)
+    with shared_rate_limit(events.instance, settings, events.keys) as rate_limit_in:
+        for outcome in pipeline.run(
+            windows,
+            poll=events.polls,
+            make=events.makes,
+            missing_only=missing_only,
+            polled_since=polled_since,
+            remake=remake,
+            known=known,
+            rate_limit_in=rate_limit_in,
+        ):
+            with events.together():
+                events.add(outcome)
     with events.together():
         failure = events.finish()
     if failure is not None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from returns_orchestration.clickpost import Poll
+    from returns_orchestration.clickpost import Poll, SharedState
     from returns_orchestration.flow.days import BuiltDay, DayBuilder
     from returns_orchestration.flow.polling import OpenClient
     from returns_orchestration.flow.webhooks.pipeline import WebhookPipeline
@@ -147,9 +147,13 @@ class HourPipeline:
         """The rule for the states of ``windows``, after one look at the lake; see States."""
         return States(self.lake, look_at(self.lake, windows), self.days.zone, known)
 
-    def poll_all(self, windows: Sequence[Window]) -> Iterator[tuple[Window, Poll | ApiError]]:
+    def poll_all(
+        self, windows: Sequence[Window], rate_limit_in: SharedState | None = None
+    ) -> Iterator[tuple[Window, Poll | ApiError]]:
         """Poll ``windows`` concurrently; see `polling.poll_all`."""
-        return poll_all(windows, self._open_client, self._max_concurrency, self.interruption)
+        return poll_all(
+            windows, self._open_client, self._max_concurrency, self.interruption, rate_limit_in
+        )
 
     def blanking(self, receipts: Sequence[Receipt] | None = None) -> Blanking:
         """Which records are to be blanked, by the lake's receipts or those given.
@@ -180,6 +184,7 @@ class HourPipeline:
         remake: Collection[Window] = (),
         known: Mapping[Window, str] | None = None,
         check_files: bool = False,
+        rate_limit_in: SharedState | None = None,
     ) -> Iterator[Outcome]:
         """Poll ``windows`` and make their tables, and those of other hours that change by it.
 
@@ -187,6 +192,8 @@ class HourPipeline:
         is complete is passed over unless it is in ``remake``; with ``polled_since`` one that was
         polled since then, before a killed run was started again, is not asked for again. ``known``
         is for States; with ``check_files`` an existing file is read before it is left unchanged.
+        Requests share one rate limit with all others by ``rate_limit_in``; None: they have their
+        own.
         An error of one hour ends in a Failed, and the others go on. An error that concerns every
         window alike ends the run with a Stopped (credentials, no connection, an unwritable lake);
         hours that had landed by then are made where that is possible.
@@ -201,6 +208,7 @@ class HourPipeline:
             remake=set(remake) if missing_only else set(windows),
             known=known,
             check_files=check_files,
+            rate_limit_in=rate_limit_in,
         ).outcomes()
         noted = _Noted(self.lake.poll_log, self.clock)
         while True:
@@ -259,6 +267,7 @@ class _Run:
         remake: Collection[Window],
         known: Mapping[Window, str] | None,
         check_files: bool,
+        rate_limit_in: SharedState | None,
     ) -> None:
         self._pipeline = pipeline
         self._windows = windows
@@ -269,6 +278,7 @@ class _Run:
         self._remake = remake
         self._known = known
         self._check_files = check_files
+        self._rate_limit_in = rate_limit_in
         self._blanking: Blanking | None = None
         self._pending: set[Window] = set()
         self._waiting: dict[Window, Landed | None] = {}
@@ -287,7 +297,7 @@ class _Run:
         self._waiting = {window: None for window in waiting if self._make}
         stopped_by: ReturnsError | None = None
         try:
-            for window, result in self._pipeline.poll_all(due):
+            for window, result in self._pipeline.poll_all(due, self._rate_limit_in):
                 self._pending.discard(window)
                 yield self._landed(window, result)
                 del result

@@ -28,11 +28,12 @@ from returns_orchestration.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from returns_orchestration.clickpost import ClickPostClient, Poll
+    from returns_orchestration.clickpost import ClickPostClient, Poll, SharedState
     from returns_orchestration.window import Window
 
-    OpenClient = Callable[[Callable[[float], None]], ClickPostClient]
-    """Opens a client that waits between requests by the function given."""
+    OpenClient = Callable[[Callable[[float], None], SharedState | None], ClickPostClient]
+    """Opens a client that waits between requests by the function given, and whose rate limit is
+    shared by the state given."""
 
 
 LOOK_SECONDS = 0.5
@@ -47,13 +48,14 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
     open_client: OpenClient,
     max_concurrency: int,
     interruption: threading.Event,
+    rate_limit_in: SharedState | None = None,
 ) -> Iterator[tuple[Window, Poll | ApiError]]:
     """Poll ``windows``, at most ``max_concurrency`` at once; yields each window's poll or error.
 
     Raises an error that concerns every window alike, once the requests in flight have ended:
     CredentialsRefused; AskedToWait; NoConnection if no window was answered at all, or as many
     windows in a row as are in flight found no connection; Interrupted once ``interruption`` is set;
-    SettingsError before anything is sent.
+    SettingsError before anything is sent; LakeUnwritable where the rate limit cannot be reached.
     """
     if not windows:
         return
@@ -68,7 +70,7 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
             raise CancelledError  # a return would send all waiting requests at once
 
     pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="clickpost")
-    with open_client(sleep) as client:
+    with open_client(sleep, rate_limit_in) as client:
         try:
             while True:
                 if interruption.is_set() and stopped_by is None:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from returns_orchestration.clickpost import ClickPostClient, Timeouts
+from returns_orchestration.clickpost import ClickPostClient, InFile, Timeouts
 from returns_orchestration.window import Window
 
 if TYPE_CHECKING:
@@ -160,9 +160,11 @@ def ask(canaries: tuple[str, str]) -> Iterator[Callable[..., Asked]]:
                 raise reply
             return httpx.Response(200, content=reply) if isinstance(reply, bytes) else reply
 
+        file = options.pop("rate_limit_file", None)
         chosen = {
             "zone": ZoneInfo("UTC"),
             "max_requests_per_second": 1e9,
+            "rate_limit_in": file and InFile(file, clock.monotonic),
             "clock": lambda: NOW,
             "sleep": clock.sleep,
             "monotonic": clock.monotonic,

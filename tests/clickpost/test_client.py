@@ -12,7 +12,13 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from returns_orchestration.clickpost import ClickPostClient, RateLimit, RetryPolicy, Timeouts
+from returns_orchestration.clickpost import (
+    ClickPostClient,
+    InFile,
+    RateLimit,
+    RetryPolicy,
+    Timeouts,
+)
 from returns_orchestration.errors import (
     AnswerPending,
     AskedToWait,
@@ -211,9 +217,7 @@ def test_the_longer_of_two_waits_silences(
     """Requests are concurrent, and each may get another wait."""
     now = datetime(2026, 11, 9, 12, 30, tzinfo=UTC)
     shared = {"rate_limit_file": tmp_path / "rate-limit.json", "clock": lambda: now}
-    rate_limit = RateLimit(
-        10, sleep=lambda _: None, monotonic=lambda: 1.0, file=tmp_path / "rate-limit.json"
-    )
+    rate_limit = RateLimit(10, sleep=lambda _: None, kept=InFile(tmp_path / "rate-limit.json"))
     for wait in waits:
         rate_limit.be_silent(now, float(wait))
     now += timedelta(minutes=59)

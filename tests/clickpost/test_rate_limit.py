@@ -8,10 +8,20 @@ import time as clock
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from returns_orchestration.clickpost.rate_limit import FASTER_AFTER, SLOWEST, RateLimit
+from returns_orchestration.clickpost.rate_limit import (
+    FASTER_AFTER,
+    PATIENCE,
+    PAUSE,
+    SLOWEST,
+    InFile,
+    InMemory,
+    RateLimit,
+)
+from returns_orchestration.errors import LakeUnwritable
 
 
 class Ticking:
@@ -31,7 +41,7 @@ class Ticking:
 @pytest.mark.parametrize("lag", [0, 0.03])
 def test_turns_are_evenly_spaced_also_when_a_sleep_lasts_too_long(lag: float) -> None:
     time = Ticking(lag)
-    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(10, sleep=time.sleep, kept=InMemory(time.monotonic))
     turns = []
     for _ in range(30):
         rate_limit.wait_turn()
@@ -44,7 +54,7 @@ def test_turns_are_evenly_spaced_also_when_a_sleep_lasts_too_long(lag: float) ->
 
 def test_idle_time_allows_no_burst() -> None:
     time = Ticking()
-    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(10, sleep=time.sleep, kept=InMemory(time.monotonic))
     rate_limit.wait_turn()
     time.now += timedelta(minutes=5).total_seconds()
     resumed = time.now
@@ -57,7 +67,7 @@ def test_idle_time_allows_no_burst() -> None:
 
 def test_threads_share_one_rate() -> None:
     time = Ticking()
-    rate_limit = RateLimit(4, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(4, sleep=time.sleep, kept=InMemory(time.monotonic))
     threads = [threading.Thread(target=rate_limit.wait_turn) for _ in range(21)]
     for thread in threads:
         thread.start()
@@ -78,7 +88,7 @@ def test_turns_are_given_one_after_another() -> None:
             second[0].join(timeout=0.05)
             stood_behind.append(second[0].is_alive())
 
-    rate_limit = RateLimit(1, sleep=sleep, monotonic=lambda: 0.0)
+    rate_limit = RateLimit(1, sleep=sleep, kept=InMemory(lambda: 0.0))
     rate_limit.wait_turn()
     rate_limit.wait_turn()
     second[0].join(timeout=10)
@@ -89,7 +99,7 @@ def test_turns_are_given_one_after_another() -> None:
 @pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
 def test_an_invalid_rate_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="positive"):
-        RateLimit(rate, sleep=lambda _: None, monotonic=lambda: 0.0)
+        RateLimit(rate, sleep=lambda _: None, kept=InMemory(lambda: 0.0))
 
 
 def gap_of(rate_limit: RateLimit, time: Ticking) -> float:
@@ -102,7 +112,7 @@ def gap_of(rate_limit: RateLimit, time: Ticking) -> float:
 
 def test_a_429_widens_the_interval_once_for_all_requests_in_flight() -> None:
     time = Ticking()
-    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(10, sleep=time.sleep, kept=InMemory(time.monotonic))
     sent_at = time.now
     for _ in range(8):
         time.now += 0.001
@@ -114,7 +124,7 @@ def test_a_429_widens_the_interval_once_for_all_requests_in_flight() -> None:
 
 def test_all_wait_as_long_as_the_api_asks() -> None:
     time = Ticking()
-    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(10, sleep=time.sleep, kept=InMemory(time.monotonic))
     rate_limit.slow_down(time.now, 7.0)
     rate_limit.wait_turn()
     assert time.now == pytest.approx(57)
@@ -122,7 +132,7 @@ def test_all_wait_as_long_as_the_api_asks() -> None:
 
 def test_the_rate_recovers_by_steps_up_to_the_ceiling() -> None:
     time = Ticking()
-    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(10, sleep=time.sleep, kept=InMemory(time.monotonic))
     rate_limit.slow_down(time.now, None)
     for expected in (0.12, 0.1, 0.1):
         for _ in range(FASTER_AFTER):
@@ -132,7 +142,7 @@ def test_the_rate_recovers_by_steps_up_to_the_ceiling() -> None:
 
 def test_the_rate_never_becomes_slower_than_its_bound() -> None:
     time = Ticking()
-    rate_limit = RateLimit(10, sleep=time.sleep, monotonic=time.monotonic)
+    rate_limit = RateLimit(10, sleep=time.sleep, kept=InMemory(time.monotonic))
     for _ in range(20):
         time.now += 1
         rate_limit.slow_down(time.now, None)
@@ -158,7 +168,7 @@ def test_processes_share_one_rate(tmp_path: Path) -> None:
 
 
 def take_turns(file: Path) -> None:
-    rate_limit = RateLimit(50, sleep=clock.sleep, monotonic=clock.monotonic, file=file)
+    rate_limit = RateLimit(50, sleep=clock.sleep, kept=InFile(file))
     turns = []
     for _ in range(10):
         rate_limit.wait_turn()
@@ -174,7 +184,7 @@ def test_a_torn_file_or_one_from_before_a_restart_delays_no_request(
     file = tmp_path / "rate-limit.json"
     file.write_bytes(content)
     time = Ticking()
-    RateLimit(10, sleep=time.sleep, monotonic=time.monotonic, file=file).wait_turn()
+    RateLimit(10, sleep=time.sleep, kept=InFile(file, time.monotonic)).wait_turn()
     assert time.now == 50
 
 
@@ -185,7 +195,7 @@ def test_a_reply_is_noted_while_another_thread_waits_for_its_turn() -> None:
         asleep.set()
         assert wake.wait(timeout=10)
 
-    rate_limit = RateLimit(0.1, sleep=sleep, monotonic=lambda: 100.0)
+    rate_limit = RateLimit(0.1, sleep=sleep, kept=InMemory(lambda: 100.0))
     rate_limit.wait_turn()
     waiting = threading.Thread(target=rate_limit.wait_turn)
     waiting.start()
@@ -196,3 +206,101 @@ def test_a_reply_is_noted_while_another_thread_waits_for_its_turn() -> None:
     assert not noted.is_alive()
     wake.set()
     waiting.join(timeout=10)
+
+
+@pytest.mark.parametrize("step", [-1000.0, -60.0, 60.0, 1000.0])
+def test_a_clock_that_jumps_while_a_turn_is_awaited_delays_none_and_hastens_one(
+    step: float,
+) -> None:
+    """The clock of a database server can be set; ``true`` time goes on evenly."""
+    time, true = Ticking(), [0.0]
+    jumps = [0.0, step, 0.0, 0.0, 0.0]
+
+    def sleep(seconds: float) -> None:
+        true[0] += seconds
+        time.now += seconds + jumps.pop(0)
+
+    rate_limit = RateLimit(2, sleep=sleep, kept=InMemory(time.monotonic))
+    turns = []
+    for _ in range(5):
+        rate_limit.wait_turn()
+        turns.append(true[0])
+    assert turns == pytest.approx([0, 0.5, 1, 1.5, 2])
+
+
+@pytest.mark.parametrize("step", [-1000.0, 1000.0])
+def test_a_clock_that_jumps_between_turns_hastens_one(step: float) -> None:
+    time = Ticking()
+    rate_limit = RateLimit(2, sleep=time.sleep, kept=InMemory(time.monotonic))
+    rate_limit.wait_turn()
+    time.now += step
+    jumped = time.now
+    turns = []
+    for _ in range(4):
+        rate_limit.wait_turn()
+        turns.append(time.now - jumped)
+    assert turns == pytest.approx([0, 0.5, 1, 1.5])
+
+
+def test_one_that_was_overtaken_waits_for_the_next_turn() -> None:
+    """Two processes share a state, and both wait for the same turn: only one gets it."""
+    time = Ticking()
+    kept = InMemory(time.monotonic)
+    other = RateLimit(2, sleep=time.sleep, kept=kept)
+    overtaken = []
+
+    def sleep(seconds: float) -> None:
+        if not overtaken:
+            overtaken.append(other.wait_turn().at)
+        else:
+            time.sleep(seconds)
+
+    rate_limit = RateLimit(2, sleep=sleep, kept=kept)
+    first = rate_limit.wait_turn().at
+    second = rate_limit.wait_turn().at
+    assert (overtaken[0] - first, second - first) == pytest.approx((0.5, 1.0))
+
+
+class Away:
+    """A state that cannot be reached for some ``times``."""
+
+    def __init__(self, kept: InMemory, times: int) -> None:
+        self.kept = kept
+        self.times = times
+
+    def change(self, rule: Any) -> Any:
+        self.times -= 1
+        if self.times >= 0:
+            raise LakeUnwritable("It is away.")
+        return self.kept.change(rule)
+
+
+def test_without_the_state_a_request_waits_and_then_fails() -> None:
+    time = Ticking()
+    away = Away(InMemory(time.monotonic), 3)
+    rate_limit = RateLimit(2, sleep=time.sleep, kept=away)
+    assert rate_limit.wait_turn().at == 50 + 3 * PAUSE
+    away.times = 1000
+    began = time.now
+    with pytest.raises(LakeUnwritable, match="It is away"):
+        rate_limit.wait_turn()
+    assert time.now - began == PATIENCE
+
+
+def test_a_good_answer_stays_good_without_the_state() -> None:
+    time = Ticking()
+    away = Away(InMemory(time.monotonic), 0)
+    rate_limit = RateLimit(2, sleep=time.sleep, kept=away)
+    rate_limit.slow_down(rate_limit.wait_turn().at, None)
+    away.times = 1000
+    rate_limit.went_well()
+    assert away.times < 1000
+
+
+def test_a_good_answer_at_full_speed_costs_no_look_at_the_state() -> None:
+    away = Away(InMemory(), 0)
+    rate_limit = RateLimit(2, sleep=clock.sleep, kept=away)
+    rate_limit.wait_turn()
+    looks = away.times
+    rate_limit.went_well()
+    assert away.times == looks

@@ -31,11 +31,8 @@ from dagster_shared.record import replace
 from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
-from returns_orchestration.defs.event_log import (
-    BATCH_SIZE,
-    OPEN_RUNS,
-    PooledSqliteEventLogStorage,
-)
+from returns_orchestration.defs.event_batches import BATCH_SIZE
+from returns_orchestration.defs.event_log import OPEN_RUNS, PooledSqliteEventLogStorage
 from returns_orchestration.defs.instance import (
     RangeResult,
     run_range,

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 import yaml
+from dagster._serdes import deserialize_value
+from dagster_postgres import PostgresEventLogStorage
 from support.postgres import CONFIGURATION, PASSWORD, USER, Database, PostgresServer, missing
 from support.world import World
 
+from returns_orchestration.defs import history
+from returns_orchestration.defs.event_batches import Batch
 from returns_orchestration.defs.instance import open_instance, shipped_configuration
+from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.registry import HOURLY
 
 SPAN = ("2026-11-07T06:00", "2026-11-07T09:00")
@@ -231,3 +238,79 @@ def test_machines_that_open_an_empty_database_at_once_make_its_tables_once(
     assert database.rows("SELECT count(*) FROM alembic_version") == [(1,)]
     done = world.run("backfill", *SPAN, DAGSTER_HOME=str(homes[3]))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+STORED = {
+    "event_logs": "id, run_id, event, dagster_event_type, timestamp, asset_key, partition",
+    "asset_keys": "asset_key, last_materialization, last_run_id, last_materialization_timestamp",
+    "asset_event_tags": "event_id, asset_key, key, value, event_timestamp",
+    "asset_check_executions": "asset_key, check_name, partition, run_id, execution_status, "
+    "evaluation_event, evaluation_event_storage_id, materialization_event_storage_id",
+}
+"""What an event leaves, without the moments at which a row was inserted."""
+
+
+def test_events_are_stored_together_as_dagster_stores_them_one_by_one(
+    world: World, database: Database, postgres_of_session: PostgresServer
+) -> None:
+    done = world.run("backfill", *SPAN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    other = postgres_of_session.new_database()
+    theirs = PostgresEventLogStorage(other.url)
+    for (text,) in database.rows("SELECT event FROM event_logs ORDER BY id"):
+        theirs.store_event(deserialize_value(text, dg.EventLogEntry))
+    for table, columns in STORED.items():
+        ours, dagsters = (
+            d.rows(f"SELECT {columns} FROM {table} ORDER BY {columns}")  # noqa: S608 - our words
+            for d in (database, other)
+        )
+        assert ours == dagsters, table
+        assert ours
+    # An hour's events are one commit: so are a day's, and the plans of the run.
+    planned = "FROM event_logs WHERE dagster_event_type LIKE '%_PLANNED'"
+    of_hours = (
+        "FROM event_logs WHERE partition LIKE '____-__-__-__:__' "
+        "AND dagster_event_type NOT LIKE '%_PLANNED'"
+    )
+    assert database.rows(f"SELECT count(DISTINCT xmin::text) {of_hours}") == [(3,)]
+    assert database.rows(f"SELECT count(*) >= 3 * {len(HOURLY)} {of_hours}") == [(True,)]
+    assert database.rows(f"SELECT count(DISTINCT xmin::text) {planned}") == [(1,)]
+
+
+def test_readers_in_order_of_ids_miss_no_batch_that_is_under_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch has its ids, and is not yet committed, while another process stores a later event."""
+    assert world.run("backfill", *SPAN).returncode == 0
+    monkeypatch.setenv("DAGSTER_HOME", str(world.folder / "dagster_home"))
+    with open_instance(world.settings) as instance:
+        storage: Any = instance.event_log_storage
+        (run_id,) = (run.run_id for run in instance.get_runs())
+        events = [record.event_log_entry for record in storage.get_records_for_run(run_id).records]
+        start = dg.DagsterEventType.RUN_START
+        of_no_asset = next(event for event in events if event.dagster_event_type == start)
+        judged = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        verdicts = [event for event in events if event.dagster_event_type == judged]
+        monkeypatch.setattr(history, "OVERLAP", 2)
+        before = history.newest_event(instance)
+        has_ids, may_commit = threading.Event(), threading.Event()
+        note = storage._note_checks
+
+        def slow(connection: sa.Connection, batch: Batch) -> list[str]:
+            has_ids.set()
+            assert may_commit.wait(timeout=60)
+            return list(note(connection, batch))
+
+        monkeypatch.setattr(storage, "_note_checks", slow)
+        with ThreadPoolExecutor() as pool:
+            stored = pool.submit(storage.store_event_batch, verdicts)
+            assert has_ids.wait(timeout=60)
+            for _ in range(5):  # another machine's, one by one
+                PostgresEventLogStorage.store_event(storage, of_no_asset)
+            found = pool.submit(history.evaluations, instance, before, 10_000, Keys())
+            assert not wait([found], timeout=1).done, "it waits for the batch"
+            may_commit.set()
+            stored.result()
+            read, newest = found.result()
+    assert len(read) >= len(verdicts) > 5
+    assert newest > before

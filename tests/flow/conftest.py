@@ -62,7 +62,7 @@ class FakeApi:
         return HourPipeline(
             lake,
             RecordReader(ZoneInfo(self.sent_under)),
-            lambda _: self,
+            lambda *_: self,
             in_flight,
             days=DayBuilder(lake, ZoneInfo(self.zone), wait=lambda _: None),
             clock=lambda: self.now,

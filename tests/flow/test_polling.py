@@ -53,7 +53,7 @@ class Client:
 def test_a_refusal_keeps_replies_in_flight_and_sends_nothing_more() -> None:
     clients: list[Client] = []
 
-    def open_client(sleep: Callable[[float], None]) -> Any:
+    def open_client(sleep: Callable[[float], None], _rate_limit_in: object) -> Any:
         clients.append(Client(sleep))
         return clients[0]
 

@@ -62,7 +62,7 @@ class Api:
         return HourPipeline(
             lake,
             READER,
-            lambda _: self,  # type: ignore[arg-type, return-value]
+            lambda *_: self,  # type: ignore[arg-type, return-value]
             1,
             days=DayBuilder(lake, ZONE),
             clock=lambda: at(101),

@@ -141,7 +141,7 @@ class FollowedLife:
         days = DayBuilder(lake, ZoneInfo(self.zone), wait=lambda _: None)
         reader = RecordReader(ZoneInfo(self.client_zone))
         client: Any = nullcontext(self)
-        return HourPipeline(lake, reader, lambda _: client, 1, days=days, clock=lambda: clock)
+        return HourPipeline(lake, reader, lambda *_: client, 1, days=days, clock=lambda: clock)
 
     # ---- the writers
 

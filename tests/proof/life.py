@@ -153,7 +153,7 @@ class Life(RuleBasedStateMachine):
         days = DayBuilder(lake, ZoneInfo(self.zone), wait=lambda _: None)
         reader = RecordReader(ZoneInfo(self.client_zone))
         return HourPipeline(
-            lake, reader, lambda _: nullcontext(self), 1, days=days, clock=lambda: NOW
+            lake, reader, lambda *_: nullcontext(self), 1, days=days, clock=lambda: NOW
         )  # type: ignore[arg-type,return-value]
 
     def run(self, which: list[Hour], **how: Any) -> Iterator[Outcome]:

@@ -161,7 +161,7 @@ class Api:
         return HourPipeline(
             lake,
             RecordReader(UTC),
-            lambda _: nullcontext(self.client),
+            lambda *_: nullcontext(self.client),
             1,
             days=DayBuilder(lake, UTC),
             clock=lambda: self.now,

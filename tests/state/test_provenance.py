@@ -52,7 +52,7 @@ class Kept:
         days = DayBuilder(self.lake, KOLKATA, wait=lambda _: None)
         client: Any = None
         self.pipeline = HourPipeline(
-            self.lake, RecordReader(UTC), lambda _: client, 1, days=days, clock=lambda: at(100)
+            self.lake, RecordReader(UTC), lambda *_: client, 1, days=days, clock=lambda: at(100)
         )
         self.sent = 0
 

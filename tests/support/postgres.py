@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg2
 
@@ -57,6 +58,12 @@ class Database:
             "PGPASSWORD": self.password,
             "PGDATABASE": self.name,
         }
+
+    @property
+    def url(self) -> str:
+        """For SQLAlchemy."""
+        login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        return f"postgresql+psycopg2://{login}@{self.host}:{self.port}/{self.name}"
 
     def configure(self, home: Path) -> Path:
         """Put the configuration that we ship into a DAGSTER_HOME."""

@@ -75,7 +75,7 @@ class Shop:
         pipeline = HourPipeline(
             lake,
             RecordReader(UTC),
-            lambda _: self,
+            lambda *_: self,
             1,
             days=DayBuilder(lake, INDIA, self.begin, wait=lambda _: None),
             clock=lambda: self.now,

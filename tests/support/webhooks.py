@@ -86,7 +86,7 @@ def pipeline(
     many = HourPipeline(
         lake,
         RecordReader(ZoneInfo("UTC")),
-        lambda _: nullcontext(),  # type: ignore[arg-type,return-value] - nothing is polled
+        lambda *_: nullcontext(),  # type: ignore[arg-type,return-value] - nothing is polled
         1,
         days=DayBuilder(lake, ZoneInfo(days), wait=lambda _: None),
         clock=lambda: now,
