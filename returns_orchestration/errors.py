@@ -25,6 +25,7 @@
     │       └── StaleReply          a cache answered with a reply from before the hour's end
     ├── LakeError                   the lake could not be read or written
     │   ├── LakeUnwritable          no permission, disk full, no such bucket
+    │   ├── LakeContended           another process changed the same file at the same time
     │   ├── LakeOlder               made by an earlier release: `upgrade` converts it
     │   ├── LakeNewer               made by a later release, which this one cannot read
     │   └── LakeDamaged             a file does not match its record
@@ -273,6 +274,12 @@ class LakeUnwritable(LakeError):
         "run `returns-orchestration doctor`; it says what RETURNS_LAKE refuses and what to do."
     )
     next_step = "Check RETURNS_LAKE, its permissions and its free space, then run the same again."
+
+
+class LakeContended(LakeError):
+    """Another process changed the same file at the same time; the caller reads it again."""
+
+    next_step = "Wait a minute; if it stays so, run one Dagster daemon for each lake."
 
 
 class LakeOlder(LakeError):

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import uuid
+from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 from obstore.store import MemoryStore
 from support import postgres as servers
+from support.real_stores import Running, running
 from support.records import at
 from support.s3_server import S3Server
 
 from returns_orchestration.lake import Lake
-from returns_orchestration.lake.store import FolderStore, ObjectStore
+from returns_orchestration.lake.store import FolderStore, ObjectStore, open_store
 from returns_orchestration.settings import VARIABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from returns_orchestration.lake.store import Store
 
 hypothesis.settings.register_profile("modest", max_examples=100, deadline=None)
 hypothesis.settings.load_profile("modest")
@@ -70,6 +76,41 @@ def database(
     for name, value in new.variables.items():
         monkeypatch.setenv(name, value)
     return new
+
+
+@pytest.fixture(scope="session")
+def real_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Running]]:
+    """Starts a store that others have written, once, by its name."""
+    with ExitStack() as stack:
+
+        @cache
+        def started(name: str) -> Running:
+            return stack.enter_context(running(name, tmp_path_factory.mktemp(name)))
+
+        yield started
+
+
+@pytest.fixture
+def real_lake(
+    real_stores: Callable[[str], Running], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], str]:
+    """An address in such a store where nothing is yet; the environment leads to it."""
+
+    def address(name: str) -> str:
+        started = real_stores(name)
+        for variable in [v for v in os.environ if v.startswith(("AWS_", "AZURE_", "GOOGLE_"))]:
+            monkeypatch.delenv(variable)
+        for variable, value in started.variables.items():
+            monkeypatch.setenv(variable, value)
+        return f"{started.address}/{uuid.uuid4().hex}"
+
+    return address
+
+
+@pytest.fixture
+def real_store(real_lake: Callable[[str], str]) -> Callable[[str], Store]:
+    """The store there."""
+    return lambda name: open_store(real_lake(name))
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 A message is stored here before it is posted and removed after it is delivered; after a kill in
 between it is posted once more. A failing channel keeps its messages, and the others do not wait.
+
+Several processes may look after one lake. The one whose ``Lease`` is in the state posts, and no
+other one until it is over.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import msgspec
 from returns_orchestration.state.attempts import pause_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
@@ -28,6 +31,22 @@ MOST_WAITING: Final = 200
 
 ROUNDS: Final = 20
 """Messages to one channel in one tick, so that a receiver that comes back is not flooded."""
+
+
+LEASE: Final = timedelta(minutes=2)
+"""How long a process that posts keeps others from posting: longer than a round of posts. After a
+kill, messages wait for as long as this."""
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """The process that posts now, and until when no other one may post."""
+
+    holder: str
+    until: datetime
+
+    def is_in_force(self, now: datetime) -> bool:
+        """Whether it lasts; one that is too long was set by a clock that was ahead."""
+        return now < self.until <= now + 2 * LEASE
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,9 +89,10 @@ class Outbox(msgspec.Struct, kw_only=True):
             half = MOST_WAITING // 2
             self.waiting[:half] = [_counted(self.waiting[:half])]
 
-    def sent(self) -> None:
-        """The first message was delivered."""
-        self.waiting = self.waiting[1:]
+    def sent(self, message: Message) -> None:
+        """``message`` was delivered; it is the first, unless others were dropped meanwhile."""
+        if message in self.waiting:
+            self.waiting.remove(message)
         self.tries, self.again_at, self.failing_since, self.fault = 0, None, None, ""
 
     def failed(self, fault: str, now: datetime) -> None:
@@ -83,30 +103,24 @@ class Outbox(msgspec.Struct, kw_only=True):
         self.fault = fault
 
 
-def deliver(
-    outboxes: Mapping[str, Outbox],
-    post: Callable[[str, Message], str],
-    now: datetime,
-    may_go_on: Callable[[], bool],
-) -> Iterator[Sequence[tuple[str, Message, str]]]:
-    """Post what is due; yields the outcomes of each round, to be stored before the next round.
+def due(outboxes: Mapping[str, Outbox], now: datetime) -> dict[str, Message]:
+    """The message that each channel gets next, where one waits and no pause is in force."""
+    return {name: box.waiting[0] for name, box in outboxes.items() if box.is_due(now)}
 
-    ``post`` sends one message to one channel and gives "" or, in words, why it was not delivered.
-    In a round each channel gets one message, all at the same time, so that a slow one costs the
-    others nothing; a channel that failed gets no more.
+
+def post_round(
+    messages: Mapping[str, Message], post: Callable[[str, Message], str]
+) -> dict[str, tuple[Message, str]]:
+    """Post one message to each channel; gives it with "" or, in words, why it was not delivered.
+
+    All at the same time, so that a slow channel costs the others nothing.
     """
-    for _ in range(ROUNDS):
-        due = {name: box.waiting[0] for name, box in outboxes.items() if box.is_due(now)}
-        if not due or not may_go_on():
-            return
-        with ThreadPoolExecutor(max_workers=len(due)) as pool:
-            faults = dict(zip(due, pool.map(post, due, due.values()), strict=True))
-        for name, fault in faults.items():
-            if fault:
-                outboxes[name].failed(fault, now)
-            else:
-                outboxes[name].sent()
-        yield [(name, due[name], fault) for name, fault in faults.items()]
+    with ThreadPoolExecutor(max_workers=len(messages)) as pool:
+        faults = pool.map(post, messages, messages.values())
+        return {
+            name: (message, fault)
+            for (name, message), fault in zip(messages.items(), faults, strict=True)
+        }
 
 
 def _counted(messages: Sequence[Message]) -> Message:

@@ -1,8 +1,10 @@
 """The alerts' files in the lake, under ``_alerts/``: the incidents, and messages yet to be sent.
 
 ``state.json`` holds incidents, outboxes and the rows of the `alerts` table that are not yet in a
-file; ``seen.json`` the watch. Both are put whole, so a lost DAGSTER_HOME loses no alert. A file
-that cannot be read is copied and started afresh: silence would be worse than a repeated message.
+file; ``seen.json`` the watch. Both are put whole, so a lost DAGSTER_HOME loses no alert. A version
+is replaced only by who has read it: where two processes look after one lake, the slower one reads
+again what the other has kept. A file that cannot be read is copied and started afresh: silence
+would be worse than a repeated message.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ import msgspec
 from returns_orchestration import tables
 from returns_orchestration.alerts.kinds import Reason
 from returns_orchestration.alerts.life_cycle import Incident, Noted  # noqa: TC001 - msgspec
-from returns_orchestration.alerts.outbox import Message, Outbox  # noqa: TC001 - msgspec
+from returns_orchestration.alerts.outbox import Lease, Message, Outbox  # noqa: TC001 - msgspec
 from returns_orchestration.alerts.watch import Watch
+from returns_orchestration.errors import LakeContended
 from returns_orchestration.lake.parquet import to_parquet
 from returns_orchestration.state.hour_index import decode, encode
 from returns_orchestration.window import Day
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from returns_orchestration.alerts.kinds import Kind
     from returns_orchestration.lake import Lake
 
@@ -31,6 +36,9 @@ FOLDER: Final = "_alerts"
 STATE: Final = f"{FOLDER}/state.json"
 WATCH: Final = f"{FOLDER}/seen.json"
 COPY: Final = re.compile(r"-unreadable-(\d{8}T\d{6})\.json$")
+UPDATES: Final = 50
+"""How often a change of the state is made again where another process is faster each time."""
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -77,7 +85,8 @@ class State(msgspec.Struct, kw_only=True):
     """Everything that must survive.
 
     ``looked_at`` is when the lake was last looked at, within minutes; ``silent`` are findings of
-    that look that became no incident; ``digest`` is the week of the last digest.
+    that look that became no incident; ``digest`` is the week of the last digest. ``files`` counts
+    the files of the table, and the first ``filing`` of the ``rows`` are those of the next one.
     """
 
     looked_at: datetime
@@ -87,16 +96,22 @@ class State(msgspec.Struct, kw_only=True):
     rows: list[Row] = []
     digest: str = ""
     files: int = 0
+    filing: int = 0
+    lease: Lease | None = None
 
 
 class Kept:
-    """State and watch of one lake, read once and put when they changed."""
+    """State and watch of one lake, read once and put when they changed.
+
+    What puts them raises LakeContended where another process has put them since.
+    """
 
     def __init__(self, lake: Lake, now: datetime) -> None:
         self._lake = lake
         self._now = now
         self._written: dict[str, bytes] = {}
-        self.state = self._read(STATE, State) or State(looked_at=now)
+        self._tags: dict[str, str] = {}
+        self.state = self._read_state()
         self.watch = self._read(WATCH, Watch) or Watch.first(now)
         self.watch.correct_clock(now)
 
@@ -105,13 +120,30 @@ class Kept:
         self._put(WATCH, self.watch)
         self._put(STATE, self.state)
 
+    def update(self, change: Callable[[State], None]) -> None:
+        """Put the state with ``change``; made again in the state that another process has put."""
+        for left in reversed(range(UPDATES)):
+            change(self.state)
+            try:
+                self._put(STATE, self.state)
+            except LakeContended:
+                if not left:
+                    raise
+                self.state = self._read_state()
+            else:
+                return
+
     def file_rows(self) -> int:
         """Put the waiting rows into a new file of the `alerts` table; gives how many.
 
-        The number in the file's name grows only once the rows are no longer in the state. So the
-        tick after a killed one writes the same rows to the same file.
+        The rows of the file are fixed before it is put, and leave the state after it. So the tick
+        after a killed one, and another process at the same time, write the same rows to the same
+        file.
         """
-        rows = self.state.rows
+        if self.state.rows and not self.state.filing:
+            self.state.filing = len(self.state.rows)
+            self.save()
+        rows = self.state.rows[: self.state.filing]
         if rows:
             columns: dict[str, list[Any]] = {
                 name: [getattr(row, name) for row in rows] for name in tables.ALERTS.schema
@@ -122,25 +154,34 @@ class Kept:
             name = f"{self.state.files + 1:08d}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
             self._lake.store.create(self._lake.path(tables.ALERTS, day, name), content)
             self.state.files += 1
-            self.state.rows = []
+            self.state.rows = self.state.rows[len(rows) :]
+            self.state.filing = 0
             self.save()
         return len(rows)
 
+    def _read_state(self) -> State:
+        return self._read(STATE, State) or State(looked_at=self._now)
+
     def _read(self, path: str, kind: type[T]) -> T | None:
-        content = self._lake.store.get(path)
-        found = None if content is None else _decoded(content, kind)
-        if content is not None and found is None:
+        found = self._lake.store.get_tagged(path)
+        content, self._tags[path] = found or (None, "")
+        self._written.pop(path, None)
+        value = None if content is None else _decoded(content, kind)
+        if content is not None and value is None:
             copy = path.replace(".json", f"-unreadable-{self._now:%Y%m%dT%H%M%S}.json")
             self._lake.store.put(copy, content)
         elif content is not None:
             self._written[path] = content
-        return found
+        return value
 
     def _put(self, path: str, value: msgspec.Struct) -> None:
         content = encode(value)
         if self._written.get(path) != content:
-            self._lake.store.put(path, content)
-            self._written[path] = content
+            tag = self._lake.store.replace(path, content, self._tags[path])
+            if tag is None:
+                message = f"Another process changed {self._lake.store.uri(path)} at the same time."
+                raise LakeContended(message)
+            self._written[path], self._tags[path] = content, tag
 
 
 def is_notified(lake: Lake, kind: type[Kind]) -> bool:

@@ -3,14 +3,18 @@
 In this order: rows left by a killed tick are filed; evaluations and hours are taken in; findings
 become incidents and messages; all of it is put into the lake, and only then posted; each delivery
 is put before the next post. So a message whose tick is killed is sent once more, and no message is
-lost.
+lost. A tick that finds at a put that another process was faster begins again, with what that one
+has kept; the one that holds the lease posts.
 """
 
 from __future__ import annotations
 
 import time
+import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.alerts.detection import detect, due_report
@@ -18,9 +22,18 @@ from returns_orchestration.alerts.digest import handed_over as handed_over_diges
 from returns_orchestration.alerts.kinds import ChannelDown
 from returns_orchestration.alerts.life_cycle import Incident, step
 from returns_orchestration.alerts.messages import Author
-from returns_orchestration.alerts.outbox import Message, Outbox, deliver
+from returns_orchestration.alerts.outbox import (
+    LEASE,
+    ROUNDS,
+    Lease,
+    Message,
+    Outbox,
+    due,
+    post_round,
+)
 from returns_orchestration.alerts.state import Kept, Row
 from returns_orchestration.alerts.watch import Look, Situation
+from returns_orchestration.errors import LakeContended
 from returns_orchestration.lake.lake import REPORT_PAGES
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.state.delivery import look_at_delivery
@@ -40,6 +53,9 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 0.8
 """Time that a tick spends on looking at hours; the remaining hours come next."""
+
+ATTEMPTS: Final = 5
+"""How often a tick begins again where another process has put the alerts' files meanwhile."""
 
 POST_SECONDS: Final = 20.0
 PAUSE: Final = timedelta(minutes=15)
@@ -83,8 +99,42 @@ class Alerts:
         ``absent`` names credentials that are not set; ``last_tick`` is the time of the last tick;
         ``known`` gives the polls of hours that Dagster has recorded, see States; ``storage`` is
         how full the disks are, where it was measured.
+
+        Raises LakeError; LakeContended where other processes were faster again and again.
         """
-        may_go_on = self._for(LOOK_SECONDS)
+        posting = _Posting(now, self.monotonic)
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                kept, outcome = self._decide(
+                    evaluations,
+                    posting,
+                    absent=absent,
+                    last_tick=last_tick,
+                    known=known,
+                    storage=storage,
+                )
+                break
+            except LakeContended:
+                if not left:
+                    raise
+        self._deliver(kept, posting, outcome)
+        with suppress(LakeContended):  # the next tick files them
+            outcome.rows += kept.file_rows()
+        outcome.open = [incident for incident in kept.state.incidents if incident.is_open]
+        return outcome
+
+    def _decide(  # noqa: PLR0913 - as `tick`
+        self,
+        evaluations: Sequence[Evaluation],
+        posting: _Posting,
+        *,
+        absent: str,
+        last_tick: datetime | None,
+        known: Callable[[Sequence[Window]], Mapping[Window, str]],
+        storage: Storage | None,
+    ) -> tuple[Kept, Outcome]:
+        """Everything up to the first post: what is to be sent is in the lake."""
+        may_go_on, now = self._for(LOOK_SECONDS), posting.now
         kept = Kept(self.lake, now)
         state = kept.state
         outcome = Outcome([], rows=kept.file_rows())
@@ -114,11 +164,9 @@ class Alerts:
         state.incidents, state.silent = done.incidents, done.silent
         self._put_out(state, done.changes, now, outcome)
         self._add_digest(state, now, outcome)
+        posting.begin(state)
         kept.save()
-        self._deliver(kept, now, outcome)
-        outcome.rows += kept.file_rows()
-        outcome.open = [incident for incident in state.incidents if incident.is_open]
-        return outcome
+        return kept, outcome
 
     def report_lake_failure(self, error: str, notified: Sequence[str]) -> list[str]:
         """Notify the channels not yet ``notified`` that the lake fails; gives those reached."""
@@ -176,11 +224,63 @@ class Alerts:
         for outbox in state.outboxes.values():
             outbox.add(message)
 
-    def _deliver(self, kept: Kept, now: datetime, outcome: Outcome) -> None:
-        for sent in deliver(kept.state.outboxes, self.post, now, self._for(POST_SECONDS)):
-            for name, message, fault in sent:
-                event = "failed" if fault else "delivered"
-                kept.state.rows.append(Row.of_attempt(event, name, message, now, fault))
-                if fault:
-                    outcome.faults.append(f"The channel {name} took no message: {fault}.")
-            kept.save()
+    def _deliver(self, kept: Kept, posting: _Posting, outcome: Outcome) -> None:
+        """Post what is due; the outcomes of a round are kept before the next one."""
+        may_go_on, now = self._for(POST_SECONDS), posting.now
+        for _ in range(ROUNDS):
+            messages = due(kept.state.outboxes, now)
+            if not messages or not posting.is_ours(kept.state) or not may_go_on():
+                break
+            sent = post_round(messages, self.post)
+            kept.update(partial(posting.note, sent))
+            outcome.faults += [
+                f"The channel {name} took no message: {fault}."
+                for name, (_, fault) in sent.items()
+                if fault
+            ]
+        kept.update(posting.end)
+
+
+class _Posting:
+    """The posts of one tick, and its lease, by which no other process posts meanwhile."""
+
+    def __init__(self, now: datetime, monotonic: Callable[[], float]) -> None:
+        self.now = now
+        self._holder = uuid.uuid4().hex
+        self._monotonic = monotonic
+        self._began = monotonic()
+
+    def begin(self, state: State) -> None:
+        """Take the lease where there is something to post, unless another process has it."""
+        lease = state.lease
+        if due(state.outboxes, self.now) and not (lease and lease.is_in_force(self.now)):
+            self._hold(state)
+
+    def is_ours(self, state: State) -> bool:
+        """Whether this tick may post."""
+        return state.lease is not None and state.lease.holder == self._holder
+
+    def note(self, sent: Mapping[str, tuple[Message, str]], state: State) -> None:
+        """Put the outcomes of a round into the rows and the outboxes; keep the lease."""
+        for name, (message, fault) in sent.items():
+            event = "failed" if fault else "delivered"
+            state.rows.append(Row.of_attempt(event, name, message, self.now, fault))
+            outbox = state.outboxes.get(name)
+            if outbox is None:  # another process has removed this channel
+                continue
+            if fault:
+                outbox.failed(fault, self.now)
+            else:
+                outbox.sent(message)
+        if self.is_ours(state):
+            self._hold(state)
+
+    def end(self, state: State) -> None:
+        """Give the lease back."""
+        if self.is_ours(state):
+            state.lease = None
+            state.filing = state.filing or len(state.rows)  # saves a put: see Kept.file_rows
+
+    def _hold(self, state: State) -> None:
+        passed = timedelta(seconds=self._monotonic() - self._began)
+        state.lease = Lease(holder=self._holder, until=self.now + passed + LEASE)

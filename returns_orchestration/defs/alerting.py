@@ -19,7 +19,7 @@ from returns_orchestration.alerts.tick import Alerts
 from returns_orchestration.defs import history
 from returns_orchestration.defs.health import measure
 from returns_orchestration.defs.registry import OPERATIONS
-from returns_orchestration.errors import LakeError, SettingsError
+from returns_orchestration.errors import LakeContended, LakeError, SettingsError
 from returns_orchestration.words import be, count
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def incident_sensor(
                 known=lambda windows: history.newest_polls(context.instance, windows, keys),
                 storage=storage,
             )
+        except LakeContended as error:  # the next tick does the same again
+            return dg.SensorResult(cursor=context.cursor, skip_reason=str(error))
         except LakeError as error:
             # The lake can keep nothing, so the channels notified of this are in the cursor.
             cursor.notified += alerts.report_lake_failure(str(error), cursor.notified)

@@ -276,17 +276,21 @@ def webhooks_sensor(
         cursor = _Cursor(context.cursor)
         if webhooks is None:
             return dg.SkipReason("This pipeline has no webhooks.")
-        patrol = cursor.patrol(pipeline.lake, webhooks.recent(now), now)
-        looked_at = webhooks.recent(now) | set(patrol)
+        recent = webhooks.recent(now)
+        patrol = cursor.patrol(pipeline.lake, recent, now)
+        looked_at = recent | set(patrol)
         names = webhooks.look(looked_at)
         if names is None:
             return dg.SkipReason("No receiver has written into this lake.")
         due = webhooks.due(names, looked_at)
-        due |= _unreported(context, pipeline.lake, names, looked_at, now, keys)
-        due |= _returns_unreported(context, pipeline, names, looked_at, now, keys)
+        event = history.newest_event(context.instance)
+        compared = set(patrol) | cursor.to_compare(names, recent, event, now)
+        due |= _unreported(context, pipeline.lake, names, compared, now, keys)
+        due |= _returns_unreported(context, pipeline, names, compared, now, keys)
         if due and _is_under_way(context.instance, keys):
             return dg.SensorResult(skip_reason="A run is under way.", cursor=context.cursor)
         if not due:
+            cursor.note_compared(names, recent, event, now)
             return dg.SensorResult(skip_reason="Nothing has come since.", cursor=cursor.write())
         config = {"dates": [day.isoformat() for day in sorted(due)]}
         return dg.SensorResult(
@@ -351,12 +355,36 @@ def _is_under_way(instance: dg.DagsterInstance, keys: Keys) -> bool:
 
 
 class _Cursor:
-    """Which older dates come next."""
+    """Which older dates come next, and what was last found to be in Dagster's log as in the lake.
+
+    Comparing reads an entry of each hour of four days, so it is done again only after a change.
+    """
 
     def __init__(self, text: str | None) -> None:
         plain: dict[str, Any] = json.loads(text) if text else {}
         self._next: str = plain.get("next", "")
         self._patrolled: str = plain.get("patrolled", "")
+        self._compared: str = plain.get("compared", "")
+        self._hour: str = plain.get("hour", "")
+
+    def to_compare(
+        self, names: Names, recent: Collection[date], event: int, now: datetime
+    ) -> set[date]:
+        """Those of the ``recent`` dates that may not be in Dagster's log as in the lake.
+
+        All where an entry or an event is new; else that of the hour that ended since, as only hours
+        that are over are reported.
+        """
+        if self._compared != _digest_of(names, recent, event):
+            return set(recent)
+        hour = Window.of(now)
+        return {hour.previous.start.date()} if self._hour != hour.key else set()
+
+    def note_compared(
+        self, names: Names, recent: Collection[date], event: int, now: datetime
+    ) -> None:
+        """Nothing is due: what was compared is the same in both."""
+        self._compared, self._hour = _digest_of(names, recent, event), Window.of(now).key
 
     def patrol(self, lake: Lake, recent: Collection[date], now: datetime) -> list[date]:
         """The older dates whose turn it is: all of them once a day."""
@@ -371,4 +399,17 @@ class _Cursor:
         return turn
 
     def write(self) -> str:
-        return json.dumps({"next": self._next, "patrolled": self._patrolled})
+        return json.dumps(
+            {
+                "next": self._next,
+                "patrolled": self._patrolled,
+                "compared": self._compared,
+                "hour": self._hour,
+            }
+        )
+
+
+def _digest_of(names: Names, dates: Collection[date], event: int) -> str:
+    """A digest of all entries of ``dates`` and of the newest event."""
+    entries = {day.isoformat(): names.of(day) for day in sorted(dates)}
+    return hashlib.sha256(json.dumps([event, entries]).encode()).hexdigest()[:16]

@@ -32,7 +32,7 @@ from returns_orchestration.window import Day, Window
 from returns_orchestration.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -143,7 +143,7 @@ class DayBuilder:
         sources = sources_of_day(day, names)
         inside = pl.col("requested_at").is_between(day.start, day.end, closed="left")
         returns, items, states = (
-            pl.concat([self._rows(table, window, names) for window in sources]).filter(inside)
+            pl.concat(self._rows(table, sources, names)).filter(inside)
             for table in (tables.RETURNS, tables.RETURN_ITEMS, tables.RETURN_STATES)
         )
         rows = Rows(returns, items, states)
@@ -169,11 +169,16 @@ class DayBuilder:
         )
         return BuiltDay(day, frames, record, changed, judged)
 
-    def _rows(self, table: tables.Table, window: Window, names: Names) -> pl.DataFrame:
-        frame = self._lake.read(table, window, names)
-        found = table.empty() if frame is None else frame
+    def _rows(
+        self, table: tables.Table, windows: Sequence[Window], names: Names
+    ) -> list[pl.DataFrame]:
+        """The rows of each of ``windows``, read side by side."""
+        found = self._lake.read_many(table, windows, names)
         # Where two hours hold one reference, each row is counted with the items of its own hour.
-        return found.with_columns(pl.lit(window.key, pl.String).alias(HOME))
+        return [
+            found.get(window, table.empty()).with_columns(pl.lit(window.key, pl.String).alias(HOME))
+            for window in windows
+        ]
 
 
 def _part(day: Day, due: int, now: datetime) -> str:

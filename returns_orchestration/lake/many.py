@@ -1,7 +1,7 @@
 """Many files in one call: work done side by side, and paths within a range.
 
-A request to an object store and an fsync are mostly waiting; eight at once take little longer than
-one.
+A request to an object store and an fsync are mostly waiting; sixteen at once take little longer
+than one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-THREADS: Final = 8
+THREADS: Final = 16
 """Threads that work at once for one call, its own thread included."""
 
 

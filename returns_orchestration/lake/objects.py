@@ -5,10 +5,15 @@ The store's own texts can hold addresses and request ids, so ``refusals`` words 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    PreconditionError,
+)
 
 from returns_orchestration.errors import LakeDamaged, LakeUnwritable
 from returns_orchestration.lake.many import (
@@ -24,7 +29,7 @@ from returns_orchestration.lake.refusals import CONFLICTS, HONOURING, NO_BUCKET,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from obstore import ObjectMeta
+    from obstore import ObjectMeta, PutMode, PutResult
     from obstore.store import ObjectStore as Remote
 
     from returns_orchestration.lake.refusals import Refusal
@@ -66,8 +71,18 @@ class ObjectStore:
 
     def get(self, path: str) -> bytes | None:
         """See Store; idempotent."""
+        found = self.get_tagged(path)
+        return found[0] if found else None
+
+    def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
+        """See Store; idempotent."""
+        return side_by_side(self.get, paths)
+
+    def get_tagged(self, path: str) -> tuple[bytes, str] | None:
+        """See Store; idempotent."""
         try:
-            return bytes(obstore.get(self._remote, path).bytes())
+            found = obstore.get(self._remote, path)
+            return bytes(found.bytes()), _tag_of(found.meta)
         except (NotFoundError, FileNotFoundError) as error:
             refusal = self._refusal(error)
             if refusal.code not in NO_BUCKET:
@@ -76,13 +91,9 @@ class ObjectStore:
             refusal = self._refusal(error)
         raise self._unreadable("read", path, refusal)
 
-    def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
-        """See Store; idempotent."""
-        return side_by_side(self.get, paths)
-
     def put(self, path: str, content: bytes) -> None:
         """See Store; idempotent."""
-        self._put(path, content, create=False)
+        self._put(path, content, "overwrite")
 
     def put_many(self, contents: Mapping[str, bytes]) -> None:
         """See Store; idempotent."""
@@ -90,27 +101,41 @@ class ObjectStore:
 
     def create(self, path: str, content: bytes) -> bool:
         """See Store; not idempotent."""
-        return self._put(path, content, create=True)
+        return self._put(path, content, "create") is not None
 
-    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
-        mode: Literal["create", "overwrite"] = "create" if create else "overwrite"
+    def replace(self, path: str, content: bytes, tag: str) -> str | None:
+        """See Store; not idempotent."""
+        if not tag:
+            return self._put(path, content, "create")
+        e_tag, _, version = tag.partition("\n")
+        known = {"e_tag": e_tag, "version": version} if version else {"e_tag": e_tag}
+        return self._put(path, content, cast("PutMode", known))
+
+    def _put(self, path: str, content: bytes, mode: PutMode) -> str | None:
+        """The tag of the new version; None where the condition of ``mode`` is not met."""
+        is_conditional = mode != "overwrite"
         for _ in range(ATTEMPTS):
-            exists = False
+            unmet = False
             try:
-                # Several parts would not be one atomic PUT with If-None-Match.
-                obstore.put(self._remote, path, content, mode=mode, use_multipart=False)
-            except (AlreadyExistsError, FileExistsError) as error:
-                refusal, exists = self._refusal(error), create
+                # Several parts would not be one atomic PUT with a condition.
+                put = obstore.put(self._remote, path, content, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, FileExistsError, PreconditionError) as error:
+                refusal, unmet = self._refusal(error), is_conditional
+            except (NotFoundError, FileNotFoundError) as error:
+                refusal = self._refusal(error)
+                # Without the file there is no version that could be replaced.
+                unmet = isinstance(mode, dict) and refusal.code not in NO_BUCKET
             except (BaseError, OSError) as error:
                 refusal = self._refusal(error)
             else:
-                return True
+                return _tag_of(put)
             if refusal.code not in CONFLICTS:
                 break
-        if exists and refusal.code not in CONFLICTS:
+        if unmet and refusal.code not in CONFLICTS:
             # Where an answer was lost and the PUT was sent again, the file there may be ours.
-            return refusal.retried and self.get(path) == content
-        raise self._unwritable(path, refusal, creating=create)
+            found = self.get_tagged(path) if refusal.retried else None
+            return found[1] if found and found[0] == content else None
+        raise self._unwritable(path, refusal, mode)
 
     def list(self, prefix: str) -> Iterator[str]:
         """See Store; idempotent."""
@@ -203,20 +228,31 @@ class ObjectStore:
         return LakeDamaged(message, next_step=refusal.next_step)
 
     def _unwritable(
-        self, path: str, refusal: Refusal, *, creating: bool = False, deleting: bool = False
+        self, path: str, refusal: Refusal, mode: PutMode = "overwrite", *, deleting: bool = False
     ) -> LakeUnwritable:
         message = f"The lake could not be written at {self.uri(path)}: {refusal.reason}."
         next_step = refusal.next_step
-        if creating and refusal.is_unknown_to_store:
+        if mode == "create" and refusal.is_unknown_to_store:
             message += (
                 " It does not know If-None-Match, by which a poll never takes the number of "
                 "another one."
+            )
+            next_step = HONOURING
+        elif mode != "overwrite" and refusal.is_unknown_to_store:
+            message += (
+                " It does not know If-Match, by which two daemons never replace each other's state "
+                "of the alerts."
             )
             next_step = HONOURING
         elif deleting and refusal.is_unknown_to_store and self._scheme == "s3":
             message += " It does not know the deletion of several objects at once."
             next_step = "Set AWS_DISABLE_BULK_DELETE=true."
         return LakeUnwritable(message, next_step=next_step)
+
+
+def _tag_of(known: ObjectMeta | PutResult) -> str:
+    """ETag and version of an object: S3 and Azure compare the one, GCS the other."""
+    return f"{known.get('e_tag') or ''}\n{known.get('version') or ''}"
 
 
 def _name(path: str) -> str:

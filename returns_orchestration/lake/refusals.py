@@ -17,8 +17,8 @@ CONFLICTS: Final = frozenset({"ConditionalRequestConflict", "OperationAborted"})
 
 UNKNOWN_TO_STORE: Final = frozenset({"NotImplemented", "MethodNotAllowed"})
 HONOURING: Final = (
-    "Use a store that honours If-None-Match, such as Amazon S3, Google Cloud Storage, Azure Blob "
-    "Storage, Cloudflare R2 or a current MinIO, or a folder on a local file system."
+    "Use a store that honours If-None-Match and If-Match, such as Amazon S3, Google Cloud Storage, "
+    "Azure Blob Storage, Cloudflare R2 or a current MinIO, or a folder on a local file system."
 )
 
 CREDENTIALS: Final = {

@@ -4,7 +4,8 @@ A put is atomic and durable. In a folder: a temporary file outside the tables, f
 of the folder (obstore's own local put renames without fsync, seen with strace at 0.12.1, hence our
 own few lines). In an object store: one PUT. ``create`` is a put that never replaces: a hard link,
 or a PUT with If-None-Match. Errors of the system are raised as LakeUnwritable and LakeDamaged. This
-module holds the folder; object stores are in ``objects``.
+module holds the folder; object stores are in ``objects``. ``replace`` is a put that replaces one
+known version: under a lock, or a PUT with If-Match.
 
 A request takes some 30 ms, and one fsync waits for the one before it. A caller passes several files
 in one call: ``get_many``, ``put_many`` and ``delete_many`` wait side by side.
@@ -13,6 +14,7 @@ in one call: ``get_many``, ``put_many`` and ``delete_many`` wait side by side.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import time
 import uuid
@@ -25,11 +27,19 @@ from returns_orchestration.lake.many import Listed, Version, common_folder, may_
 from returns_orchestration.lake.objects import ObjectStore
 from returns_orchestration.lake.remote import open_remote
 
+try:
+    import fcntl
+except ImportError:  # Windows, where a service of ours is not supported
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 TEMPORARY = "_tmp"
 ABANDONED_SECONDS = 24 * 3600
+LOCK: Final = "lock"
+"""The file, among the temporary ones, that is locked while a file is replaced. It is never removed:
+one process could lock the removed file while another one locks the next of that name."""
 
 ATTEMPTS: Final = 5
 """How often a file is placed in a folder that others remove at the same time."""
@@ -78,6 +88,19 @@ class Store(Protocol):
         """Put ``content`` there if there is no file; otherwise False, without a change.
 
         Not idempotent: a second call returns False, also after a call that ended in an error, where
+        that one had put the file before it failed.
+        """
+
+    def get_tagged(self, path: str) -> tuple[bytes, str] | None:
+        """The whole content and the tag of this version, or None. Idempotent, as ``get`` is."""
+
+    def replace(self, path: str, content: bytes, tag: str) -> str | None:
+        """Put ``content`` in the place of the version ``tag``, of ``get_tagged`` or ``replace``.
+
+        "" for ``tag`` stands for no file. Gives the new tag; None, without a change, where there is
+        another version, or no file. Only ``replace`` may write a file that ``replace`` writes.
+
+        Not idempotent: a second call returns None, also after a call that ended in an error, where
         that one had put the file before it failed.
         """
 
@@ -228,6 +251,20 @@ class FolderStore:
             self._sync(unsynced)
         return True
 
+    def get_tagged(self, path: str) -> tuple[bytes, str] | None:
+        """See Store; idempotent."""
+        content = self.get(path)
+        return None if content is None else (content, _tag_of(content))
+
+    def replace(self, path: str, content: bytes, tag: str) -> str | None:
+        """See Store; not idempotent."""
+        with self._locked(path):
+            found = self.get_tagged(path)
+            if (found[1] if found else "") != tag:
+                return None
+            self.put(path, content)
+        return _tag_of(content)
+
     def list(self, prefix: str) -> Iterator[str]:
         """See Store; idempotent."""
         with _reading(prefix):
@@ -284,6 +321,8 @@ class FolderStore:
         """See Store; idempotent. Removes temporary files that are unchanged for ``age`` seconds."""
         with _writing(TEMPORARY), suppress(FileNotFoundError):
             for left in (self.root / TEMPORARY).iterdir():
+                if left.name == LOCK:
+                    continue
                 with suppress(FileNotFoundError):  # another sweep was faster
                     if time.time() - left.stat().st_mtime > age:
                         left.unlink()
@@ -320,6 +359,18 @@ class FolderStore:
         is_lost = isinstance(error, NotADirectoryError) and self.root.is_file()
         if is_lost or not isinstance(error, FileNotFoundError | NotADirectoryError):
             raise error
+
+    @contextmanager
+    def _locked(self, path: str) -> Iterator[None]:
+        """Wait until no other process replaces a file; a killed one releases its lock."""
+        file = self.root / TEMPORARY / LOCK
+        with ExitStack() as held:
+            with _writing(path):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                lock = held.enter_context(file.open("ab"))
+                if fcntl is not None:
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     @contextmanager
     def _durable(self, content: bytes) -> Iterator[Path]:
@@ -388,6 +439,10 @@ class FolderStore:
 
         side_by_side(sync, [*folders])
         self._new.difference_update(made)
+
+
+def _tag_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _link(path: str, final: Path, temporary: Path) -> None:

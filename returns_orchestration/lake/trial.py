@@ -1,8 +1,10 @@
 """Whether a store meets the needs of a poll, tried with small files without meaning.
 
-Put, get, list, a create that replaces nothing, delete. A store that ignores If-None-Match takes
-every create: two writers would then take one number, and the reply of one of them would be lost
-without an error. A later trial removes the files of a killed one, and ``verify`` ignores them.
+Put, get, list, a create that replaces nothing, a replacement of one version, delete. A store that
+ignores If-None-Match takes every create: two writers would then take one number, and the reply of
+one of them would be lost without an error. One that ignores If-Match takes every replacement: two
+daemons would lose alerts. A later trial removes the files of a killed one, and ``verify`` ignores
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ _NAME: Final = re.compile(re.escape(TRIAL) + r"([0-9]{8}T[0-9]{6})-.*")
 
 
 def try_store(store: Store, now: datetime) -> None:
-    """Try ``store``; nine requests. Removes its own files afterwards, and abandoned ones, too.
+    """Try ``store``; eleven requests. Removes its own files afterwards, and abandoned ones, too.
 
     Raises LakeUnwritable, naming the consequence, or LakeDamaged where it cannot be read.
     """
@@ -67,11 +69,18 @@ def _try_create(store: Store, name: str, placed: list[str]) -> None:
     path, first, second = f"{JOURNAL}/{name}", b"first", b"second"
     placed.append(path)
     won = store.create(path, first), store.create(path, second)
-    if won != (True, False) or store.get(path) != first:
+    found, tag = store.get_tagged(path) or (b"", "")
+    if won != (True, False) or found != first:
         raise LakeUnwritable(
             f"Of two creates of one file at {store.uri(path)} the lake must take the first and "
             "refuse the second, and it did not: two runs could take one poll's number, and one "
             "reply of ClickPost would be lost.",
+            next_step=HONOURING,
+        )
+    if store.replace(path, second, tag) is None or store.replace(path, first, tag) is not None:
+        raise LakeUnwritable(
+            f"The lake must replace a file at {store.uri(path)} only where nobody else has changed "
+            "it, and it did not: two daemons could lose alerts, or send them twice.",
             next_step=HONOURING,
         )
 

@@ -18,7 +18,7 @@ from support.receiver import Receiver
 
 from returns_orchestration.alerts.delivery import Channels, beat
 from returns_orchestration.alerts.messages import Author
-from returns_orchestration.alerts.outbox import MOST_WAITING, Message, Outbox
+from returns_orchestration.alerts.outbox import LEASE, MOST_WAITING, Message, Outbox
 
 CANARY = "canary-7Yq-token"
 MESSAGE = Author("", "", ZoneInfo("UTC"), "").test()
@@ -159,6 +159,9 @@ def test_a_kill_between_post_and_mark_repeats_the_message_at_most_once(
     with pytest.raises(Killed):
         desk.tick(bad(desk, 0), post=dies)
     desk.tick(bad(desk, 0), post=real.post)  # the cursor had not moved: the same evaluations again
+    assert len(receiver.messages) == posted, "the killed tick may still be posting"
+    desk.now += LEASE
+    desk.tick(post=real.post)
     desk.tick(post=real.post)
     assert len(receiver.messages) == (2 if posted else 1)
     assert len({message["title"] for message in receiver.messages}) == 1
@@ -190,7 +193,7 @@ def test_a_kill_at_any_point_loses_or_doubles_no_row(
             news = bad(desk, limit * 10 + before)
             with monkeypatch.context() as patch:
                 store = desk.lake.store
-                patch.setattr(store, "put", mortal(store.put, before, limit))
+                patch.setattr(store, "replace", mortal(store.replace, before, limit))
                 patch.setattr(store, "create", mortal(store.create, before, limit))
                 try:
                     desk.tick(news)

@@ -6,6 +6,7 @@ not waited for.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -16,10 +17,11 @@ import dagster as dg
 import pytest
 from support.counting_store import CountingStore, Kind
 from support.unattended import START, Unattended
+from support.webhooks import received, webhook
 from support.world import World, hours
 
 from returns_orchestration import definitions
-from returns_orchestration.lake import Lake, Made, Names, Poll
+from returns_orchestration.lake import Lake, Made, Names, Poll, open_store
 from returns_orchestration.lake.entry_kinds import Entry, encode
 from returns_orchestration.lake.names import inputs_of
 from returns_orchestration.lake.store import FolderStore, Store
@@ -29,6 +31,10 @@ from returns_orchestration.state.days import inputs_of_day, made_of_day
 from returns_orchestration.window import Day, Window
 
 REQUEST_SECONDS = 0.03
+LIVE_SECONDS = 3
+LAST = 24 + 17
+"""The hour of START in which a day of Asia/Kolkata ends, but for half an hour."""
+EVERY_5_MINUTES = ["late_returns", "webhooks_arrived", "changed_hours", "report_by_day"]
 UNKNOWN = 2_000
 OLDER = 240
 
@@ -90,8 +96,62 @@ def test_backfill_of_a_week_takes_under_20_requests_an_hour(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("webhooks", [False, True])
+def test_a_live_hour_takes_under_3_seconds_of_store_time(
+    new_world: Callable[..., World],
+    counted: Counted,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    webhooks: bool,
+) -> None:
+    """The last hour of a day of the report: its run reads all other hours of that day."""
+    world = new_world({"RETURNS_START": START.isoformat()})
+    live = Window(START + timedelta(hours=LAST))
+    earlier = [Window(START + timedelta(hours=n)) for n in range(LAST)]
+    list(world.pipeline().run(earlier, missing_only=True))
+    life = Unattended(world, instance, str(tmp_path / "dagster_home"))
+    if webhooks:
+        life.now = live.start + timedelta(minutes=5)
+        _deliver(world, earlier, tmp_path)
+        life.load()
+        life.look("webhooks_arrived")
+        _deliver(world, [live], tmp_path)
+    took: dict[str, float] = {}
+    for minutes, tick in ((5, "webhooks_arrived"), (10, "live_hour"), (15, "webhooks_arrived")):
+        life.now = live.end + timedelta(minutes=minutes)
+        life.load()
+        counted.clear()
+        if tick == "live_hour":
+            life.schedule(tick)
+        else:
+            life.look(tick)
+        took[f"{minutes} {tick}"] = counted.seconds
+    assert life.landed([live]) == [live]
+    assert 0 < sum(took.values()) < LIVE_SECONDS, took
+
+
+def _deliver(world: World, windows: list[Window], folder: Path) -> None:
+    """A webhook of each return of ``windows``, half an hour after the beginning of its hour."""
+    twin = World(folder, world.simulator, world.base_url, {"RETURNS_LAKE": str(folder / "twin")})
+    list(twin.pipeline().run(windows))
+    kept, lake = Lake(open_store(str(folder / "twin"))), Lake(FolderStore(world.lake))
+    names = kept.names()
+    for window in windows:
+        records = [
+            json.loads(r) for poll in names.hour(window).polls for r in kept.polls.served(poll)
+        ]
+        at = window.start + timedelta(minutes=30)
+        received(lake, *((at, webhook(record)) for record in records), first=window.number * 1000)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("webhooks", [False, True])
 def test_idle_sensors_take_under_10_requests_a_minute(
-    new_world: Callable[..., World], counted: Counted, instance: dg.DagsterInstance, tmp_path: Path
+    new_world: Callable[..., World],
+    counted: Counted,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    webhooks: bool,
 ) -> None:
     world = new_world({"RETURNS_START": START.isoformat()})
     older = _complete_hours(FolderStore(world.lake), START - timedelta(hours=OLDER), OLDER)
@@ -102,17 +162,25 @@ def test_idle_sensors_take_under_10_requests_a_minute(
     world.variables["RETURNS_START"] = older[0].start.isoformat()
     life = Unattended(world, instance, str(tmp_path / "dagster_home"))
     life.live_to(START + timedelta(hours=12), step=timedelta(minutes=30))
+    if webhooks:
+        _deliver(world, hours("2026-11-01T00:00", "2026-11-01T11:00"), tmp_path)
+        life.look("webhooks_arrived")
+        for name in ("missing_hours", "webhooks_arrived", "webhooks_arrived"):
+            life.look(name)
     for _ in range(20):  # so that every sensor has read all unknown hours
         life.look("missing_hours")
     counted.clear()
 
+    sensors = {"missing_hours", "incidents", "lost_runs", *EVERY_5_MINUTES}
+    assert sensors == {sensor.name for sensor in life.repository.sensor_defs}
     minutes = 10
     for minute in range(minutes):
         for name in (
             "missing_hours",
             "incidents",
             "incidents",
-            *["late_returns", "webhooks_arrived"] * (minute % 5 == 0),
+            "lost_runs",
+            *EVERY_5_MINUTES * (minute % 5 == 0),
         ):
             life.now += timedelta(seconds=30) * (name == "incidents")
             life.load()

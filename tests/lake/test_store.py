@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from returns_orchestration.lake.store import Store
 
 
-@pytest.fixture(params=["folder", "objects", "s3"])
+@pytest.fixture(params=["folder", "objects", "s3", "ministack", "moto", "azurite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return FolderStore(tmp_path / "not/there/yet")
     if request.param == "s3":
         request.getfixturevalue("s3")
         return open_store(f"s3://{BUCKET}/lake")
-    return ObjectStore(MemoryStore(), "memory://lake/")
+    if request.param == "objects":
+        return ObjectStore(MemoryStore(), "memory://lake/")
+    return request.getfixturevalue("real_store")(request.param)
 
 
 def test_a_file_that_was_put_is_returned(store: Store) -> None:
@@ -92,6 +94,54 @@ def test_exactly_one_of_many_concurrent_creates_succeeds(store: Store) -> None:
         created = list(pool.map(create, range(writers)))
     assert sum(created) == 1
     assert store.get("one") == str(created.index(True)).encode()
+
+
+def test_only_the_version_that_was_read_is_replaced(store: Store) -> None:
+    assert store.get_tagged("a/f") is None
+    first = store.replace("a/f", b"1", "")
+    assert first
+    assert store.replace("a/f", b"2", "") is None, "there is a file by now"
+    assert store.get_tagged("a/f") == (b"1", first)
+    second = store.replace("a/f", b"2", first)
+    assert second
+    assert store.replace("a/f", b"3", first) is None
+    assert store.get_tagged("a/f") == (b"2", second)
+    assert list(store.list("")) == ["a/f"]
+    store.delete("a/f")
+    assert store.replace("a/f", b"3", second) is None, "its file is gone"
+    assert store.get("a/f") is None
+
+
+def test_no_change_of_many_concurrent_ones_is_lost(store: Store) -> None:
+    writers, changes = 6, 5
+    barrier = threading.Barrier(writers)
+
+    def write(number: int) -> None:
+        barrier.wait(timeout=10)
+        for change in range(changes):
+            while True:
+                content, tag = store.get_tagged("one") or (b"", "")
+                if store.replace("one", content + f"{number}.{change} ".encode(), tag):
+                    break
+
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(write, range(writers)))
+    content = store.get("one")
+    assert content
+    assert sorted(content.decode().split()) == sorted(
+        f"{number}.{change}" for number in range(writers) for change in range(changes)
+    )
+
+
+@pytest.mark.parametrize("hiccup", ["reset", "reset after", (503, "SlowDown")])
+def test_a_replacement_whose_answer_was_lost_has_succeeded(hiccup: Any, s3: S3Server) -> None:
+    store = open_store(f"s3://{BUCKET}/lake")
+    tag = store.replace("f", b"1", "")
+    assert tag
+    s3.hiccups = [hiccup]
+    second = store.replace("f", b"2", tag)
+    assert not s3.hiccups
+    assert second == (store.get_tagged("f") or ())[1]
 
 
 def test_list_gives_every_path_below_a_folder_in_order(store: Store) -> None:

@@ -26,14 +26,25 @@ NOW = at(20)
 LAKE = f"s3://{BUCKET}/lake"
 
 
-@pytest.fixture(params=["folder", "objects", "s3"])
+@pytest.fixture(params=["folder", "objects", "s3", "ministack", "moto", "azurite"])
 def store(request: pytest.FixtureRequest, folder: Path) -> Store:
     if request.param == "folder":
         return FolderStore(folder)
     if request.param == "s3":
         request.getfixturevalue("s3")
         return open_store(LAKE)
-    return ObjectStore(MemoryStore(), "memory://lake")
+    if request.param == "objects":
+        return ObjectStore(MemoryStore(), "memory://lake")
+    return request.getfixturevalue("real_store")(request.param)
+
+
+def test_s3rver_which_ignores_both_conditions_is_refused(
+    real_store: Callable[[str], Store],
+) -> None:
+    store = real_store("s3rver")
+    with pytest.raises(LakeUnwritable, match="must take the first and refuse the second"):
+        try_store(store, NOW)
+    assert not list(store.list(""))
 
 
 class Killed(Exception):
@@ -53,11 +64,12 @@ def test_a_correct_store_passes_and_no_file_is_left(store: Store) -> None:
     assert not list(store.list(""))
 
 
-def test_it_costs_nine_requests(s3: S3Server) -> None:
+def test_it_costs_eleven_requests(s3: S3Server) -> None:
     try_store(open_store(LAKE), NOW)
     sent = [request.split()[0] for request in s3.requests]
-    # Put, get, list, two creates and a read of the result, two deletes, and one look for leftovers.
-    assert sent == ["PUT", "GET", "GET", "PUT", "PUT", "GET", "POST", "POST", "GET"]
+    # Put, get, list; two creates, a read of the result, two replacements; two deletes, and one look
+    # for leftovers.
+    assert " ".join(sent) == "PUT GET GET PUT PUT GET PUT PUT POST POST GET"
 
 
 def test_files_of_a_killed_trial_are_no_finding_and_are_removed_a_day_later(
@@ -121,7 +133,23 @@ def test_a_store_without_if_none_match_is_refused(
     assert not s3.objects
 
 
-@pytest.mark.parametrize("step", range(9))
+def test_a_store_that_ignores_if_match_is_refused(s3: S3Server) -> None:
+    s3.if_match = "ignored"
+    with pytest.raises(LakeUnwritable, match="two daemons could lose alerts") as raised:
+        Lake(open_store(LAKE)).check_writable()
+    assert "Use a store that honours If-None-Match and If-Match" in str(raised.value)
+    assert not s3.objects
+
+
+def test_a_store_without_if_match_is_refused(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "RETRY", remote.RETRY | {"max_retries": 0})
+    s3.if_match = "unknown"
+    with pytest.raises(LakeUnwritable, match="does not know If-Match"):
+        Lake(open_store(LAKE)).check_writable()
+    assert not s3.objects
+
+
+@pytest.mark.parametrize("step", range(11))
 def test_a_lost_answer_does_not_fail_the_trial(step: int, s3: S3Server) -> None:
     """Each request in turn is done, its answer is lost, and it is sent again."""
     s3.hiccups = [*["none"] * step, "reset after"]

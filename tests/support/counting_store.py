@@ -49,6 +49,14 @@ class CountingStore:
         self._request("PUT")
         return self.store.create(path, content)
 
+    def get_tagged(self, path: str) -> tuple[bytes, str] | None:
+        self._request("GET")
+        return self.store.get_tagged(path)
+
+    def replace(self, path: str, content: bytes, tag: str) -> str | None:
+        self._request("PUT")
+        return self.store.replace(path, content, tag)
+
     def list(self, prefix: str) -> Iterator[str]:
         found = [*self.store.list(prefix)]
         self._pages(len(found))

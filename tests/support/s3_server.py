@@ -1,7 +1,7 @@
 """A store on a real loopback port: the part of S3 that the lake uses, with switches for faults.
 
-PUT (with If-None-Match), GET, HEAD, DELETE, a listing (version 2, in pages) and the bulk delete.
-Signatures are not checked, only the access key id in them.
+PUT (with If-None-Match or If-Match), GET, HEAD, DELETE, a listing (version 2, in pages) and the
+bulk delete. Signatures are not checked, only the access key id in them.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class S3Server:
 
     ``refusal`` answers every request; ``hiccups`` strike the next requests, one each: a reply, or
     "reset" before anything is done, "reset after" it was done, "none". ``if_none_match`` is whether
-    a PUT with that header is "honoured", "ignored" or "unknown" (501). ``allowed`` are the methods
-    that the credentials give a right to.
+    a PUT with that header is "honoured", "ignored" or "unknown" (501), and ``if_match`` likewise.
+    ``allowed`` are the methods that the credentials give a right to.
     """
 
     def __init__(self) -> None:
@@ -50,6 +50,7 @@ class S3Server:
         self.hiccups: list[Reply | Literal["reset", "reset after", "none"]] = []
         self.allowed = "GET HEAD PUT POST DELETE"
         self.if_none_match: Literal["honoured", "ignored", "unknown"] = "honoured"
+        self.if_match: Literal["honoured", "ignored", "unknown"] = "honoured"
         self.page = 1000
         self.lock = threading.Lock()
         self.url = ""
@@ -80,9 +81,16 @@ class S3Server:
             thread.join()
             server.server_close()
 
-    def put(self, key: str, content: bytes, *, create: bool) -> str:
-        """The error code of the request, or ""."""
+    def put(self, key: str, content: bytes, *, create: bool, replaces: str | None) -> str:
+        """The error code of the request, or ""; ``replaces`` is the ETag in If-Match."""
         with self.lock:
+            if replaces is not None and self.if_match == "unknown":
+                return "NotImplemented"
+            if replaces is not None and self.if_match == "honoured":
+                if key not in self.objects:
+                    return "NoSuchKey"
+                if replaces != etag_of(self.objects[key]):
+                    return "PreconditionFailed"
             if create and self.if_none_match == "unknown":
                 return "NotImplemented"
             if create and self.if_none_match == "honoured" and key in self.objects:
@@ -110,13 +118,18 @@ class S3Server:
         )
 
 
+def etag_of(content: bytes) -> str:
+    """The ETag of an object: a digest of its content, as in S3."""
+    return f'"{hashlib.sha256(content).hexdigest()}"'
+
+
 def _entry(name: str, content: bytes | None) -> str:
     if content is None:
         return f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"
     return (
         f"<Contents><Key>{escape(name)}</Key><Size>{len(content)}</Size>"
         f"<LastModified>{MODIFIED}</LastModified>"
-        f'<ETag>"{hashlib.sha256(content).hexdigest()}"</ETag></Contents>'
+        f"<ETag>{escape(etag_of(content))}</ETag></Contents>"
     )
 
 
@@ -154,9 +167,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _do(self, key: str, query: dict[str, str], content: bytes, *, lost: bool) -> None:
         """The request is valid: do it. With ``lost`` its answer never arrives."""
-        status, code, body = 200, "", b""
+        status, code, body, etag = 200, "", b"", ""
         if self.command == "PUT":
-            code = self.s3.put(key, content, create=self.headers.get("If-None-Match") == "*")
+            create = self.headers.get("If-None-Match") == "*"
+            code = self.s3.put(key, content, create=create, replaces=self.headers.get("If-Match"))
+            etag = etag_of(content)
         elif self.command == "POST":
             gone = re.findall(r"<Key>(.*?)</Key>", content.decode())
             for name in gone:
@@ -177,16 +192,16 @@ class _Handler(BaseHTTPRequestHandler):
         elif code:
             self._refuse(code)
         else:
-            self._answer(status, body)
+            self._answer(status, body, etag or etag_of(body))
 
     def _refuse(self, code: str, status: int | None = None) -> None:
         content = f"<Error><Code>{code}</Code><Message>by {SECRET}</Message></Error>"
-        self._answer(status or STATUSES[code], content.encode())
+        self._answer(status or STATUSES[code], content.encode(), etag_of(content.encode()))
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, etag: str) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("ETag", etag)
         self.send_header("Last-Modified", "Mon, 09 Nov 2026 11:00:00 GMT")
         self.end_headers()
         if self.command != "HEAD":

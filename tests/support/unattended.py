@@ -54,16 +54,21 @@ class Unattended:
         for schedule in self.repository.schedule_defs:
             minute, hour, *_ = schedule.cron_schedule.split()
             if self.now.minute == int(minute) and hour in {"*", str(self.now.hour)}:
-                with dg.build_schedule_context(
-                    self.instance, scheduled_execution_time=self.now, repository_def=self.repository
-                ) as at:
-                    data = schedule.evaluate_tick(at)
-                self.launch(data.run_requests or [], schedule.job_name)
+                self.schedule(schedule.name)
         names = [sensor.name for sensor in self.repository.sensor_defs]
         # `incidents` is evaluated after all others.
         for name in sorted(names, key=lambda name: (name == "incidents", name)):
             if self.only is None or name in self.only:
                 self.look(name)
+
+    def schedule(self, name: str) -> None:
+        """A tick of the schedule ``name``, whatever the time."""
+        schedule = self.repository.get_schedule_def(name)
+        with dg.build_schedule_context(
+            self.instance, scheduled_execution_time=self.now, repository_def=self.repository
+        ) as at:
+            data = schedule.evaluate_tick(at)
+        self.launch(data.run_requests or [], schedule.job_name)
 
     def look(self, name: str) -> None:
         """A tick of the sensor ``name``."""

@@ -48,14 +48,12 @@ class MatchedDayBuilder:
         windows = [window for window in day.windows if names.hour(window).matched]
         made_of = self._made_of(names, day)
         try:
-            read = [self._lake.read(tables.WEBHOOK_MATCHES, window, names) for window in windows]
+            read = self._lake.read_many(tables.WEBHOOK_MATCHES, windows, names)
         except LakeDamaged as error:
             failed[windows[0]] = error
             return None
         inside = pl.col("requested_at").is_between(day.start, day.end, closed="left")
-        rows = pl.concat(
-            [tables.WEBHOOK_MATCHES.empty(), *(frame for frame in read if frame is not None)]
-        ).filter(inside)
+        rows = pl.concat([tables.WEBHOOK_MATCHES.empty(), *read.values()]).filter(inside)
         delivery = matches.delivery_of_day(
             day.date, rows, _listened_in(names, day), self._lost_after
         )
