@@ -6,10 +6,12 @@ What does not live here: the records of format 1 (``format_1``), and their conve
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.errors import LakeNewer, LakeOlder
 from returns_orchestration.lake.journal import FORMAT, JOURNAL
+from returns_orchestration.lake.trial import try_store
 
 if TYPE_CHECKING:
     from returns_orchestration.lake.store import Store
@@ -35,7 +37,8 @@ class Format:
     def ensure(self, *, begin: bool = False) -> None:
         """Raise LakeOlder or LakeNewer where this release does not write the lake's format.
 
-        With ``begin`` a lake that is empty is given the format of this release.
+        With ``begin`` a lake that is empty is given the format of this release. An object store is
+        tried first, whoever begins the lake; a folder refuses a create that it cannot do by itself.
         """
         if self._is_checked:
             return
@@ -50,6 +53,8 @@ class Format:
                 raise LakeOlder(self._store.uri(""))
             if not begin:
                 return
+            if "://" in self._store.uri(""):
+                try_store(self._store, datetime.now(UTC))
             self._store.create(MARKER, _MARKED)
         self._is_checked = True
 

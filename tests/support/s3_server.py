@@ -40,17 +40,22 @@ class S3Server:
     ``refusal`` answers every request; ``hiccups`` strike the next requests, one each: a reply, or
     "reset" before anything is done, "reset after" it was done, "none". ``if_none_match`` is whether
     a PUT with that header is "honoured", "ignored" or "unknown" (501), and ``if_match`` likewise.
-    ``allowed`` are the methods that the credentials give a right to.
+    ``allowed`` are the methods that the credentials give a right to. A listing does not show the
+    last ``lists_late`` objects that were put, each ``busy_every``-th request is answered by 503,
+    and ``prefixes`` are those that were listed.
     """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.requests: list[str] = []
+        self.prefixes: set[str] = set()
         self.refusal: Reply | None = None
         self.hiccups: list[Reply | Literal["reset", "reset after", "none"]] = []
         self.allowed = "GET HEAD PUT POST DELETE"
         self.if_none_match: Literal["honoured", "ignored", "unknown"] = "honoured"
         self.if_match: Literal["honoured", "ignored", "unknown"] = "honoured"
+        self.lists_late = 0
+        self.busy_every = 0
         self.page = 1000
         self.lock = threading.Lock()
         self.url = ""
@@ -95,15 +100,18 @@ class S3Server:
                 return "NotImplemented"
             if create and self.if_none_match == "honoured" and key in self.objects:
                 return "PreconditionFailed"
+            self.objects.pop(key, None)  # so that the newest one is the last
             self.objects[key] = content
         return ""
 
     def listing(self, query: dict[str, str]) -> str:
         """A page of keys after a given one, and of their common prefixes up to the delimiter."""
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+        self.prefixes.add(prefix)
         after = query.get("continuation-token", query.get("start-after", ""))
         with self.lock:
-            keys = dict(self.objects)
+            shown = max(0, len(self.objects) - self.lists_late)
+            keys = dict([*self.objects.items()][:shown])
         names: dict[str, bytes | None] = {}
         for key in sorted(key for key in keys if key.startswith(prefix)):
             head, found, _ = key[len(prefix) :].partition(delimiter or "\0")
@@ -149,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.s3.lock:
             self.s3.requests.append(f"{self.command} {key or '?' + ' '.join(sorted(query))}")
             hiccup = self.s3.hiccups.pop(0) if self.s3.hiccups else None
+            if self.s3.busy_every and len(self.s3.requests) % self.s3.busy_every == 0:
+                hiccup = (503, "SlowDown")
         signed_by = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
         if hiccup == "reset":
             self._reset()
