@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -111,7 +112,9 @@ def _instance(settings: Settings) -> str:
         open_instance,
     )
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
+    from returns_orchestration.defs.prune import is_in_files  # noqa: PLC0415
 
+    named = bool(os.environ.get("DAGSTER_HOME"))
     with open_instance(settings) as instance:
         keys = Keys.of_settings(settings)
         if not has_pool_limit(instance, keys):
@@ -120,7 +123,15 @@ def _instance(settings: Settings) -> str:
                 "side by side. To do: set `concurrency: pools: {granularity: run, "
                 "default_limit: 1}` in dagster.yaml."
             )
-        return f"its instance in {dagster_home(settings)} opens"
+        in_files = is_in_files(instance)
+    if in_files and not settings.lake_is_a_folder and not named:
+        typer.echo(
+            "warn  Dagster: the lake is in an object store, but DAGSTER_HOME is not set, so each "
+            "machine has its own runs and rate limit. To do: set DAGSTER_HOME, and for several "
+            "machines use PostgreSQL."
+        )
+    where = "files there" if in_files else "a database server"
+    return f"its instance in {dagster_home(settings)} opens; runs and events are in {where}"
 
 
 def _credentials(settings: Settings) -> str:

@@ -36,7 +36,7 @@ def prune(
     home = dagster_home(accounts[0])
     now = datetime.now(UTC)
     before = now - accounts[0].keep_runs
-    has_failed, size = False, bytes_in(home)
+    has_failed, in_files, size = False, True, bytes_in(home)
     for settings in accounts:
         repository = build_defs(settings).get_repository_def()
         names = {sensor.name for sensor in repository.sensor_defs}
@@ -44,16 +44,21 @@ def prune(
         pipeline, keys = build_pipeline(settings), Keys.of_settings(settings)
         with open_instance(settings) as instance:
             pruned = pruning.prune(instance, pipeline.lake, keys, names, before, now)
+            in_files = pruning.is_in_files(instance)
         of_account = f" of {settings.account}" if settings.account else ""
         typer.echo(f"Removed {pruned}{of_account}, older than {before:%Y-%m-%d %H:%M} UTC.")
         forgot = Forgetter(pipeline).keep_up()
         for line in done(forgot) if forgot != Forgot() else ():
             typer.echo(line)
         has_failed = has_failed or bool(forgot.errors)
-    fault = pruning.compact(home) if compact else ""
-    typer.echo(
-        f"DAGSTER_HOME takes {bytes_in(home) / 1e6:,.1f} MB; it took {size / 1e6:,.1f} MB before."
-    )
+    fault = pruning.compact(home) if compact and in_files else ""
+    if in_files:
+        taken = bytes_in(home) / 1e6
+        typer.echo(f"DAGSTER_HOME takes {taken:,.1f} MB; it took {size / 1e6:,.1f} MB before.")
+    else:
+        typer.echo(
+            "PostgreSQL uses the free room for new runs. VACUUM FULL would give it to the disk."
+        )
     if fault:
         typer.echo(
             f"Not all free room was given back to the disk: {fault}. Run the same again while no "

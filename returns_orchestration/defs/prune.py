@@ -214,7 +214,7 @@ class _Pruner:
                 self._remove_events(self._ids(EVENTS, old))
             self._remove_plans(asset)
             self._remove_checks(key)
-        if isinstance(self._events, SqliteEventLogStorage):
+        if is_in_files(self._instance):
             # Events without a run are stored twice there: the index holds those of assets, too.
             of_ours = EVENTS.c.asset_key.in_(self._names) & (EVENTS.c.timestamp < self._naive)
             with self._events.run_connection(NO_RUN) as connection:
@@ -361,7 +361,7 @@ class _Pruner:
     @property
     def _databases(self) -> Path | None:
         """The folder of the runs' databases, which Dagster's SQLite storage has."""
-        if not isinstance(self._events, SqliteEventLogStorage):
+        if not is_in_files(self._instance):
             return None
         return Path(self._events.path_for_shard(INDEX_SHARD_NAME)).parent
 
@@ -382,6 +382,11 @@ class _Pruner:
                 self._instance.purge_ticks(
                     state.instigator_origin_id, state.selector_id, self._before.timestamp()
                 )
+
+
+def is_in_files(instance: dg.DagsterInstance) -> bool:
+    """Whether Dagster's events are in files of SQLite, and not in a database server."""
+    return isinstance(instance.event_log_storage, SqliteEventLogStorage)
 
 
 def compact(home: Path) -> str:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 import yaml
 from dagster._serdes import deserialize_value
 from dagster_postgres import PostgresEventLogStorage
+from support.daemons import Daemon, daemon, one_hour_due
 from support.postgres import CONFIGURATION, PASSWORD, USER, Database, PostgresServer, missing
 from support.world import World
 
@@ -24,6 +26,7 @@ from returns_orchestration.defs.event_batches import Batch
 from returns_orchestration.defs.instance import open_instance, shipped_configuration
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.registry import HOURLY
+from returns_orchestration.window import windows_between
 
 SPAN = ("2026-11-07T06:00", "2026-11-07T09:00")
 COMMANDS = {
@@ -211,6 +214,33 @@ def test_a_server_that_only_reads_is_named(
     assert read.returncode == 0, read.stderr
 
 
+def test_a_server_that_goes_away_in_a_run_is_named_and_the_next_run_does_the_rest(
+    own_server: PostgresServer, new_world: Callable[..., World]
+) -> None:
+    database = own_server.new_database()
+    world = new_world({"CLICKPOST_MAX_REQUESTS_PER_SECOND": "1"})
+    database.configure(world.folder / "dagster_home")
+    span = (SPAN[0], "2026-11-07T18:00")
+    begun = world.when_asked(2)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(world.run, "backfill", *span, **database.variables)
+        assert begun.wait(timeout=120)
+        own_server.stop()
+        cut = running.result()
+    printed = cut.stdout + cut.stderr
+    assert cut.returncode == 1, printed
+    assert "PostgreSQL" in printed
+    assert_no_secret(printed, database)
+    asked = len(world.asked())
+    assert 2 <= asked < 8, "nothing is sent without the database"
+    own_server.start()
+    world.variables = {}
+    again = world.run("backfill", *span, **database.variables)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert len(set(world.asked())) == 12
+    assert len(world.asked()) <= 12 + 2, "what had landed is not asked for again"
+
+
 def test_a_user_who_may_not_make_tables_is_named(world: World, database: Database) -> None:
     database.do("DROP ROLE IF EXISTS reader", "CREATE ROLE reader LOGIN PASSWORD 'canary-reader'")
     reader = replace(database, user="reader", password="canary-reader")
@@ -238,6 +268,31 @@ def test_machines_that_open_an_empty_database_at_once_make_its_tables_once(
     assert database.rows("SELECT count(*) FROM alembic_version") == [(1,)]
     done = world.run("backfill", *SPAN, DAGSTER_HOME=str(homes[3]))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.long
+def test_a_real_daemon_polls_what_is_missing_by_its_sensors(
+    new_world: Callable[..., World], database: Database
+) -> None:
+    newest, variables = one_hour_due()
+    due = list(windows_between(newest.start - timedelta(hours=2), newest.end))
+    world = new_world(variables | {"RETURNS_START": due[0].start.isoformat()})
+    database.configure(world.folder / "dagster_home")
+
+    def is_done(running: Daemon) -> bool:
+        ended = running.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
+        return bool(ended) and world.landed(due) == due and running.ticks("incidents") > 1
+
+    with daemon(world, "server") as running:
+        running.wait(is_done, timedelta(minutes=6))
+    assert sorted(world.asked()) == [f"{window.start:%Y-%m-%dT%H:%M:%S}" for window in due]
+    told = world.run("status")
+    assert told.returncode == 0, told.stdout + told.stderr
+    health = world.run("health")
+    assert (health.returncode, health.stdout.splitlines()[0]) == (0, "ok")
+    assert "returns_health 0.0" in world.run("metrics").stdout
+    failed = "SELECT count(*) FROM job_ticks WHERE status = 'FAILURE'"
+    assert database.rows(failed) == [(0,)]
 
 
 STORED = {

@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import freeze_time
 from support.mortal_run import execute
+from support.postgres import Database
 from support.ticks import add_tick, ticks
 from support.world import HASTY, World, hours
 
@@ -34,10 +35,16 @@ PARTITIONED = (*HOURLY, *DAILY)
 
 
 class Home:
-    """A DAGSTER_HOME with runs of September and October, and ticks of both."""
+    """A DAGSTER_HOME with runs of September and October, and ticks of both.
 
-    def __init__(self, world: World, instance: dg.DagsterInstance) -> None:
+    Its events are in the files of SQLite, or in ``database``.
+    """
+
+    def __init__(
+        self, world: World, instance: dg.DagsterInstance, database: Database | None = None
+    ) -> None:
         self.world = world
+        self.database = database
         self.instance = instance
         self.now = OLD[0].start
         world.set_clock(lambda: self.now)
@@ -108,6 +115,8 @@ class Home:
         return {path.stem for path in folder.glob("*-*.db")}
 
     def rows(self, query: str) -> list[Any]:
+        if self.database is not None:
+            return self.database.rows(query)
         path = Path(os.environ["DAGSTER_HOME"], "history", "runs", "index.db")
         with sqlite3.connect(path) as database:
             return list(database.execute(query))
@@ -123,38 +132,58 @@ def home(
         yield Home(world, instance)
 
 
-def test_runs_older_than_the_setting_go_and_dagster_shows_every_hour_as_before(home: Home) -> None:
-    before, asked, polls = home.shown(), home.asks(), newest_polls(home)
+@pytest.fixture(params=["files", "PostgreSQL"])
+def either(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    new_world: Callable[..., World],
+) -> Iterator[Home]:
+    """A home of each kind."""
+    if request.param == "files":
+        yield request.getfixturevalue("home")
+        return
+    database: Database = request.getfixturevalue("database")
+    world = new_world({"RETURNS_START": OLD[0].start.isoformat()}, returns_per_hour=3)
+    monkeypatch.setenv("DAGSTER_HOME", str(database.configure(tmp_path / "home")))
+    with open_instance(world.settings) as instance:
+        yield Home(world, instance, database)
+
+
+def test_runs_older_than_the_setting_go_and_dagster_shows_every_hour_as_before(
+    either: Home,
+) -> None:
+    before, asked, polls = either.shown(), either.asks(), newest_polls(either)
     assert f"{OLD[6].key}" in str(before)  # the hour that failed
-    old = {run.run_id for run in home.instance.get_runs() if is_of_september(home, run)}
+    old = {run.run_id for run in either.instance.get_runs() if is_of_september(either, run)}
     assert len(old) == 5
 
-    assert home.run("prune").success
+    assert either.run("prune").success
 
-    kept = {run.run_id for run in home.instance.get_runs()}
-    failed = home.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+    kept = {run.run_id for run in either.instance.get_runs()}
+    failed = either.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
     assert kept & old == {failed[0].run_id}  # its hour is shown as failed
-    assert home.shown() == before
-    assert home.asks() == asked
-    assert newest_polls(home) == polls
+    assert either.shown() == before
+    assert either.asks() == asked
+    assert newest_polls(either) == polls
 
 
-def test_only_the_newest_event_of_a_partition_stays_of_old_ones(home: Home) -> None:
-    home.run("prune")
-    doubled = home.rows(
+def test_only_the_newest_event_of_a_partition_stays_of_old_ones(either: Home) -> None:
+    either.run("prune")
+    doubled = either.rows(
         "select asset_key, partition, count(*) from event_logs where timestamp < '2026-09-10'"
         " and dagster_event_type = 'ASSET_MATERIALIZATION' group by 1, 2 having count(*) > 1"
     )
     assert doubled == []
-    assert home.rows(
+    assert either.rows(
         "select distinct dagster_event_type from event_logs where timestamp < '2026-09-10'"
         " and run_id not in (select run_id from event_logs where dagster_event_type ="
         " 'ASSET_MATERIALIZATION_PLANNED')"
     ) == [("ASSET_MATERIALIZATION",)]
-    assert home.rows(
+    assert either.rows(
         "select count(*) from asset_event_tags where event_id not in (select id from event_logs)"
     ) == [(0,)]
-    assert home.rows(
+    assert either.rows(
         "select asset_key, check_name, partition from asset_check_executions"
         " where evaluation_event_timestamp < '2026-09-10' group by 1, 2, 3 having count(*) > 1"
     ) in ([], [('["raw_returns"]', "hour_is_whole", OLD[6].key)])
@@ -197,13 +226,13 @@ def test_old_databases_and_logs_of_runs_that_dagster_deleted_go_too(home: Home) 
     assert young.exists()
 
 
-def test_old_ticks_go_and_those_of_others_stay(home: Home) -> None:
+def test_old_ticks_go_and_those_of_others_stay(either: Home) -> None:
     for name in ("missing_hours", "of_another_project"):
         for at in (OLD[0].start, LATER):
-            add_tick(home.instance, name, at)
-    home.run("prune")
-    assert ticks(home.instance, "missing_hours") == [LATER]
-    assert ticks(home.instance, "of_another_project") == [LATER, OLD[0].start]
+            add_tick(either.instance, name, at)
+    either.run("prune")
+    assert ticks(either.instance, "missing_hours") == [LATER]
+    assert ticks(either.instance, "of_another_project") == [LATER, OLD[0].start]
 
 
 def test_old_events_without_a_run_go_but_for_the_newest(home: Home) -> None:
@@ -220,7 +249,7 @@ def test_old_events_without_a_run_go_but_for_the_newest(home: Home) -> None:
     assert home.instance.get_latest_materialization_event(dg.AssetKey("alerts")) is not None
 
 
-def test_runs_of_another_project_stay(home: Home) -> None:
+def test_runs_of_another_project_stay(either: Home) -> None:
     @dg.op
     def nothing() -> None:
         pass
@@ -233,25 +262,27 @@ def test_runs_of_another_project_stay(home: Home) -> None:
     def theirs() -> None:
         pass
 
-    home.at("2026-09-01T00:00")
+    either.at("2026-09-01T00:00")
     definitions = dg.Definitions(assets=[theirs], jobs=[hourly])
     for job in ("hourly", "__ASSET_JOB"):
-        execute(definitions, home.instance, home.now, job=job, run_config={})
-    both = {run.run_id for run in home.instance.get_runs(limit=2)}
-    home.now = LATER
-    home.run("prune")
-    assert both <= {run.run_id for run in home.instance.get_runs()}
-    assert home.instance.get_latest_materialization_event(dg.AssetKey("theirs")) is not None
+        execute(definitions, either.instance, either.now, job=job, run_config={})
+    both = {run.run_id for run in either.instance.get_runs(limit=2)}
+    either.now = LATER
+    either.run("prune")
+    assert both <= {run.run_id for run in either.instance.get_runs()}
+    assert either.instance.get_latest_materialization_event(dg.AssetKey("theirs")) is not None
 
 
-def test_a_second_call_has_nothing_left_to_do(home: Home) -> None:
-    home.run("prune")
-    before = home.shown()
-    home.world.run("prune", DAGSTER_HOME=os.environ["DAGSTER_HOME"])
-    done = home.run("prune")
-    lines = [e.user_message for e in home.instance.all_logs(done.run_id) if "Removed" in e.message]
+def test_a_second_call_has_nothing_left_to_do(either: Home) -> None:
+    either.run("prune")
+    before = either.shown()
+    either.world.run("prune", DAGSTER_HOME=os.environ["DAGSTER_HOME"])
+    done = either.run("prune")
+    lines = [
+        e.user_message for e in either.instance.all_logs(done.run_id) if "Removed" in e.message
+    ]
     assert lines[0].startswith("Removed 0 runs, 0 events and 0 files")
-    assert home.shown() == before
+    assert either.shown() == before
 
 
 def test_copies_of_unreadable_alert_files_go(home: Home) -> None:
@@ -277,6 +308,27 @@ def test_the_command_says_how_much_went_and_how_large_the_home_is(home: Home) ->
     (free,) = home.rows("pragma freelist_count")[0]
     (pages,) = home.rows("pragma page_count")[0]
     assert free < 0.2 * pages
+
+
+def test_the_command_says_how_much_went_from_postgresql(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    new_world: Callable[..., World],
+    database: Database,
+) -> None:
+    world = new_world({"RETURNS_START": OLD[0].start.isoformat()}, returns_per_hour=3)
+    monkeypatch.setenv("DAGSTER_HOME", str(database.configure(tmp_path / "home")))
+    with open_instance(world.settings) as instance:
+        Home(world, instance, database)
+    before = database.rows("SELECT count(*) FROM runs")[0][0]
+    done = world.run("prune", DAGSTER_HOME=os.environ["DAGSTER_HOME"], RETURNS_KEEP_RUNS_DAYS="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    removed, room = done.stdout.splitlines()
+    assert removed.startswith("Removed ")
+    assert room == (
+        "PostgreSQL uses the free room for new runs. VACUUM FULL would give it to the disk."
+    )
+    assert database.rows("SELECT count(*) FROM runs")[0][0] < before / 2
 
 
 def test_a_new_index_has_large_pages(home: Home) -> None:
