@@ -25,6 +25,7 @@ from returns_orchestration.defs import history
 from returns_orchestration.defs.event_batches import Batch
 from returns_orchestration.defs.instance import open_instance, shipped_configuration
 from returns_orchestration.defs.keys import Keys
+from returns_orchestration.defs.postgres import OPENING
 from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.window import windows_between
 
@@ -293,6 +294,22 @@ def test_a_real_daemon_polls_what_is_missing_by_its_sensors(
     assert "returns_health 0.0" in world.run("metrics").stdout
     failed = "SELECT count(*) FROM job_ticks WHERE status = 'FAILURE'"
     assert database.rows(failed) == [(0,)]
+
+
+def test_a_machine_waits_for_another_one_that_makes_the_tables(
+    world: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(world.folder / "dagster_home"))
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    with ThreadPoolExecutor() as pool:
+        with database.connected() as other:
+            other.execute(f"SELECT pg_advisory_lock({OPENING})")
+            opened = pool.submit(open_instance, world.settings)
+            assert not wait([opened], timeout=1).done
+            assert database.rows(tables) == [(0,)]
+        with opened.result(timeout=60) as instance:
+            assert instance.get_runs() == []
+    assert database.rows(tables) > [(10,)]
 
 
 STORED = {
