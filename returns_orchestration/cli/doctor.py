@@ -151,7 +151,7 @@ def _call(settings: Settings) -> str:
         shared = None
         with suppress(ReturnsError):  # printed before; one request is none too many
             instance = stack.enter_context(open_instance(settings))
-            keys = Keys(settings.key_prefix)
+            keys = Keys.of_settings(settings)
             shared = stack.enter_context(shared_rate_limit(instance, settings, keys))
         client = ClickPostClient(
             settings.base_url,
