@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 from alerts.conftest import Desk
-from alerts.test_delivery import bad
+from alerts.test_delivery import MESSAGE, bad
 from support.alert_process import alerts_of
 from support.receiver import Receiver
 from support.s3_server import BUCKET
 
 from returns_orchestration import tables
-from returns_orchestration.alerts.messages import TEST_MESSAGE
 from returns_orchestration.alerts.outbox import Message
 from returns_orchestration.alerts.state import STATE, WATCH, Kept, Row, read_state
 from returns_orchestration.alerts.tick import ATTEMPTS, Alerts
@@ -84,7 +83,7 @@ def test_a_second_tick_while_a_message_is_posted_does_not_post_it(desk: Desk) ->
 def test_rows_that_come_while_others_are_filed_are_filed_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create, others = desk.store.create, [TEST_MESSAGE]
+    create, others = desk.store.create, [MESSAGE]
 
     def create_late(path: str, content: bytes) -> bool:
         done = create(path, content)
@@ -96,7 +95,7 @@ def test_rows_that_come_while_others_are_filed_are_filed_once(
     monkeypatch.setattr(desk.store, "create", create_late)
     desk.tick(bad(desk, 0))
     desk.tick()
-    assert sorted(_delivered(desk)) == sorted([*desk.titles, TEST_MESSAGE.title])
+    assert sorted(_delivered(desk)) == sorted([*desk.titles, MESSAGE.title])
 
 
 @pytest.mark.parametrize("path", [STATE, WATCH])
