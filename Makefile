@@ -26,13 +26,13 @@ test: $(VENV)/tested ## run the tests
 
 test-newest: ## the tests with the newest versions that pyproject.toml allows, in a venv of their own
 	$(PYTHON) -m venv $(VENV)-newest
-	$(VENV)-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[test,docs,postgres]'
+	$(VENV)-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[test,docs,celery]'
 	$(VENV)-newest/bin/python -m pytest $(TEST)
 
 test-oldest: ## the tests with the oldest versions that pyproject.toml allows, in a venv of their own
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet uv
-	$(VENV)-oldest/bin/uv pip install --quiet --python $(VENV)-oldest/bin/python --resolution lowest-direct --editable '.[test,docs,postgres]'
+	$(VENV)-oldest/bin/uv pip install --quiet --python $(VENV)-oldest/bin/python --resolution lowest-direct --editable '.[test,docs,celery]'
 	$(VENV)-oldest/bin/python -m pytest $(TEST)
 
 quick: $(VENV)/tested ## linter, formatter, types and the tests that start no process, in under a minute
@@ -78,5 +78,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/tested: $(VENV)/installed
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,docs,postgres]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,docs,celery]'
 	@touch $@

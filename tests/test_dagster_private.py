@@ -52,6 +52,7 @@ USED = {
     "dagster._core.events.log": {"EventLogEntry"},
     "dagster._core.execution.backfill": {"BulkActionStatus"},
     "dagster._core.loader": {"LoadingContext"},
+    "dagster._core.launcher": {"CheckRunHealthResult", "LaunchRunContext", "WorkerStatus"},
     "dagster._core.scheduler.instigation": {"ScheduleInstigatorData", "SensorInstigatorData"},
     "dagster._core.storage.asset_check_execution_record": {
         "AssetCheckExecutionRecordStatus",
@@ -70,8 +71,13 @@ USED = {
     },
     "dagster._core.storage.runs.schema": {"RunTagsTable", "RunsTable"},
     "dagster._core.storage.tags": {"GRPC_INFO_TAG"},
-    "dagster._serdes": {"ConfigurableClassData", "deserialize_value"},
     "dagster_postgres": {"DagsterPostgresStorage", "PostgresEventLogStorage"},
+    "dagster._grpc.types": {"ExecuteRunArgs"},
+    "dagster._serdes": {"ConfigurableClassData", "deserialize_value", "pack_value"},
+    "dagster_celery.config": {"TASK_EXECUTE_JOB_NAME"},
+    "dagster_celery.launcher": {"CeleryRunLauncher"},
+    "dagster_celery.tags": {"DAGSTER_CELERY_QUEUE_TAG", "DAGSTER_CELERY_TASK_ID_TAG"},
+    "dagster_celery.tasks": {"create_execute_job_task", "create_resume_job_task"},
     "dagster_postgres.auth": {"PgTokenProvider"},
     "dagster_postgres.utils": {
         "create_pg_engine",

@@ -21,13 +21,13 @@ def serve(
         bool, typer.Option("--read-only", help="A webserver in which nothing can be started.")
     ] = False,
 ) -> None:
-    """Run one PART, code-server, daemon or webserver, until SIGTERM; for a service manager.
+    """Run one PART, code-server, daemon, webserver or worker, until SIGTERM; for a service manager.
 
     Makes DAGSTER_HOME if it is absent, and ends with 1 if it is deleted meanwhile, to be started
-    again. `dev` runs all three.
+    again. `dev` runs the first three. A worker takes runs from a broker, one at a time.
     """
     with Services(load_accounts()[0]) as services:
-        if part is not Part.CODE_SERVER:
+        if part in {Part.DAEMON, Part.WEBSERVER}:
             services.wait_until(services.code_server_answers, CODE_SECONDS)
         services.start(part, host, port, read_only=read_only)
         raise typer.Exit(services.run())

@@ -1,4 +1,4 @@
-"""The processes of a deployment: code server, daemon and webserver, started, watched and ended.
+"""The processes of a deployment: code server, daemon, webserver, workers; watched and ended.
 
 The code server is separate from the daemon, which would else replace its own every minute (Dagster
 1.13). It is one process: that of `dagster code-server start` has another one below it, which ends
@@ -44,6 +44,9 @@ LONGEST_PATH: Final = 100
 
 WATCH_SECONDS: Final = 0.5
 END_SECONDS: Final = 20.0
+END_SECONDS_OF_WORKER: Final = 300.0
+"""A worker finishes the run at work; one that is cut off would be taken for lost after a while."""
+
 CLOCK_BACK_SECONDS: Final = 120.0
 """A step back by more makes Dagster wait for the time that it has seen already."""
 
@@ -54,6 +57,12 @@ class Part(StrEnum):
     CODE_SERVER = "code-server"
     DAEMON = "daemon"
     WEBSERVER = "webserver"
+    WORKER = "worker"
+
+    @property
+    def seconds_to_end(self) -> float:
+        """How long it may take to end."""
+        return END_SECONDS_OF_WORKER if self is Part.WORKER else END_SECONDS
 
 
 class Services:
@@ -61,12 +70,13 @@ class Services:
 
     def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
         """Make DAGSTER_HOME and the files in it. Raises LakeUnwritable or SettingsError."""
-        from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415 - Dagster is slow to import
+        from returns_orchestration.defs.instance import check_launcher, open_instance  # noqa: PLC0415 - Dagster is slow to import
         from returns_orchestration.defs.ticks import bring_back  # noqa: PLC0415
 
         self._home = dagster_home(settings)
         # This makes the databases, or gives the reason why not.
         with open_instance(settings) as instance:
+            check_launcher(instance)
             late = bring_back(instance, datetime.now(UTC))
         if late:
             typer.echo(
@@ -98,8 +108,8 @@ class Services:
         """End the parts and all processes that they started."""
         for part in reversed(self._processes):
             self._processes[part].send_signal(signal.SIGINT)
-        for process in self._processes.values():
-            _end(process)
+        for part, process in self._processes.items():
+            _end(process, part.seconds_to_end)
         for file in self._files.values():
             os.close(file)
 
@@ -122,6 +132,7 @@ class Services:
                 *("--log-level", "warning", "--dagster-log-level", self._level),
                 *(["--read-only"] if read_only else []),
             ],
+            Part.WORKER: ["returns_orchestration.defs.celery_worker"],
         }[part]
         from returns_orchestration.defs.lost_runs import CODE_SERVER_SINCE  # noqa: PLC0415
 
@@ -179,7 +190,8 @@ class Services:
 
     def _stop(self, _: int, __: FrameType | None) -> None:
         if not self._stopped:
-            typer.echo(f"Stopping, which takes up to {END_SECONDS:.0f} seconds ...")
+            seconds = max((part.seconds_to_end for part in self._processes), default=END_SECONDS)
+            typer.echo(f"Stopping, which takes up to {seconds:.0f} seconds ...")
         self._stopped = True
 
 
@@ -230,10 +242,10 @@ def _is_in_place(path: Path, file: int) -> bool:
         return False
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
     """Wait for the end of a process and of those that it started, then make it."""
     with suppress(subprocess.TimeoutExpired):
-        process.wait(END_SECONDS)
+        process.wait(seconds)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

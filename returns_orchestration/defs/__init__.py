@@ -11,7 +11,8 @@ command line, ``years`` shows the states of many hours at once, ``ticks`` brings
 present after a clock that was ahead;
 ``event_batches`` stores the events of an hour together, in SQLite (``event_log``) or for several
 machines in PostgreSQL (``postgres``); ``database_faults`` names what its server refuses, and
-``rate_limits`` keeps the rate limit of a deployment in it, or in a file. Only the first three of
-these, ``history`` and ``prune`` name Dagster's own tables.
+``rate_limits`` keeps the rate limit of a deployment in it, or in a file; ``celery_launcher`` and
+``celery_worker`` bring runs to other machines. Only ``event_batches``, ``event_log``, ``postgres``,
+``history`` and ``prune`` name Dagster's own tables.
 Loading opens no socket, file or secret.
 """

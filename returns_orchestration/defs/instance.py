@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -42,7 +43,6 @@ except ImportError:  # Windows: processes there must not make a new instance at 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from returns_orchestration.settings import Settings
     from returns_orchestration.window import Window
@@ -80,8 +80,16 @@ PATTERN = "[]*?"
 
 OPENING = ".opening"
 
-OF_THE_EXTRA = frozenset({"dagster_postgres", "psycopg2"})
-"""Modules that the extra `postgres` installs."""
+CONFIGURATION_ERRORS = (yaml.YAMLError, dg.DagsterError, check.CheckError, ImportError)
+
+EXTRAS = {
+    "dagster_postgres": "postgres",
+    "psycopg2": "postgres",
+    "dagster_celery": "celery",
+    "celery": "celery",
+    "redis": "celery",
+}
+"""Modules, and the extra that installs each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +151,23 @@ def _opened(home: Path) -> dg.DagsterInstance:
         instance = dg.DagsterInstance.from_config(str(home))
         for storage in ("run_storage", "event_log_storage", "schedule_storage"):
             getattr(instance, storage)  # its tables are made when it is first asked for
-    except (yaml.YAMLError, dg.DagsterError, check.CheckError, ImportError) as error:
-        raise SettingsError(
-            f"{home / CONFIGURATION} cannot be used: {_in_short(error)}.", next_step=_remedy(error)
-        ) from None
+    except CONFIGURATION_ERRORS as error:
+        raise _unusable(home, error) from None
     return instance
+
+
+def check_launcher(instance: dg.DagsterInstance) -> None:
+    """Make the run launcher, which only services use. Raises SettingsError."""
+    try:
+        _ = instance.run_launcher
+    except CONFIGURATION_ERRORS as error:
+        raise _unusable(Path(instance.root_directory), error) from None
+
+
+def _unusable(home: Path, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"{home / CONFIGURATION} cannot be used: {_in_short(error)}.", next_step=_remedy(error)
+    )
 
 
 def _is_shipped_before(configuration: Path) -> bool:
@@ -175,8 +195,8 @@ def _remedy(error: Exception) -> str:
     module = _absent(error)
     if module == "psycopg":
         return "Write `scheme: postgresql+psycopg2` beside the name of the database."
-    if module in OF_THE_EXTRA:
-        return 'Install the extra: pip install "returns-orchestration[postgres]".'
+    if module in EXTRAS:
+        return f'Install the extra: pip install "returns-orchestration[{EXTRAS[module]}]".'
     return "Correct it, or remove it: the next command puts the shipped one there."
 
 

@@ -4,15 +4,18 @@ Dagster notices that a run's process died only while the code server that starte
 restart of the machine, or where a command was killed, the run stays under way in its record: its
 hours count as busy, its backfill waits, and as it holds the one place of the pool no other run
 starts. A run that a code server of `serve` has started ends with it, so after a restart it is ended
-at once; of another one only its silence shows that it is gone. The hours that the run had landed
-are kept. The rest is asked for again, after a first attempt without a pause.
+at once; of another one only its silence shows that it is gone. A run that was handed to a broker
+may wait there for as long as all workers are busy or down: it is lost only if no message waits and
+no worker has begun it. The hours that the run had landed are kept. The rest is asked for again,
+after a first attempt without a pause.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import dagster as dg
 from dagster._core.storage.tags import GRPC_INFO_TAG
@@ -33,6 +36,9 @@ The slowest poll is given up after 5 minutes (120 s of waiting, 180 s of reading
 logged when the next two were polled: a living run logs an event at least every quarter of an hour.
 A run that is ended here although it lives goes on and keeps the hours that it lands."""
 
+TAKEN: Final = timedelta(minutes=5)
+"""How long a worker may take from a run's message to the run's begin; seconds are usual."""
+
 CODE_SERVER_SINCE: Final = "CODE_SERVER_SINCE"
 """The variable by which `serve` and `dev` tell a code server when it was started."""
 
@@ -43,6 +49,17 @@ OURS: Final = (*ASSETS, RETURNS_REPORT.name, WEBHOOKS_ARRIVED.name)
 
 UNDER_WAY: Final = [status for status in IN_PROGRESS if status is not dg.DagsterRunStatus.QUEUED]
 """A queued run has no process to lose: it starts when there is place."""
+
+
+@runtime_checkable
+class Broker(Protocol):
+    """A run launcher whose runs wait in a broker, like that of ``celery_launcher``."""
+
+    def is_handed_over(self, run: dg.DagsterRun) -> bool:
+        """Whether the broker was given a message for ``run``."""
+
+    def messages_in_queue_of(self, run: dg.DagsterRun) -> int | None:
+        """How many messages wait in the queue of ``run``; None if the broker does not answer."""
 
 
 def lost_runs_sensor(clock: Callable[[], datetime], keys: Keys) -> dg.SensorDefinition:
@@ -56,7 +73,10 @@ def lost_runs_sensor(clock: Callable[[], datetime], keys: Keys) -> dg.SensorDefi
     )
     def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         now = clock()
-        lost = list(_lost(context.instance, now, keys))
+        # Of runs whose message is gone from the broker: since when. A lost cursor only delays.
+        taken: dict[str, str] = json.loads(context.cursor or "{}")
+        lost = list(_lost(context.instance, now, keys, taken))
+        context.update_cursor(json.dumps(taken))
         ended = [_end(context.instance, run, words, now) for run, words in lost]
         return dg.SkipReason(f"Ended: {', '.join(ended)}." if ended else "No run is lost.")
 
@@ -64,13 +84,27 @@ def lost_runs_sensor(clock: Callable[[], datetime], keys: Keys) -> dg.SensorDefi
 
 
 def _lost(
-    instance: dg.DagsterInstance, now: datetime, keys: Keys
+    instance: dg.DagsterInstance, now: datetime, keys: Keys, taken: dict[str, str]
 ) -> Iterator[tuple[dg.DagsterRun, str]]:
-    """The runs of this project that are under way by their record only, and how that shows."""
+    """The runs of this project that are under way by their record only, and how that shows.
+
+    ``taken`` is brought up to date.
+    """
     since = os.environ.get(CODE_SERVER_SINCE)
+    before = dict(taken)
+    taken.clear()
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
         run = record.dagster_run
         if not (keys.is_tagged(run) or keys.is_run(run, (), OURS)):
+            continue
+        if (broker := _broker_of(instance, run)) is not None:
+            empty_since = before.get(run.run_id)
+            if empty_since is None and broker.messages_in_queue_of(run) == 0:
+                empty_since = now.isoformat()
+            if empty_since is not None:
+                taken[run.run_id] = empty_since
+                if abs(now - datetime.fromisoformat(empty_since)) >= TAKEN:
+                    yield run, "Its message left the broker, and no worker has begun it since."
             continue
         last = _last_sign(instance, record)
         # Only a run that a code server has started, or was about to start, is such a one.
@@ -83,6 +117,14 @@ def _lost(
                 run,
                 f"It has logged nothing for {_MINUTES} minutes, so its process counts as gone.",
             )
+
+
+def _broker_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Broker | None:
+    """The broker in which ``run`` may wait; None for one that has begun, or was not handed over."""
+    if run.status is not dg.DagsterRunStatus.STARTING:
+        return None
+    launcher = instance.run_launcher
+    return launcher if isinstance(launcher, Broker) and launcher.is_handed_over(run) else None
 
 
 def _last_sign(instance: dg.DagsterInstance, record: dg.RunRecord) -> datetime:

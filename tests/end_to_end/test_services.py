@@ -28,8 +28,24 @@ from support.world import World
 from returns_orchestration.cli import services
 from returns_orchestration.window import Window, last_settled, windows_between
 
+ROOT = Path(__file__).parents[2]
+WORKER_UNIT = ROOT / "deploy/celery/returns-orchestration-worker@.service"
+
 MOST_EXPOSED = 40
 """Tenths of the scale of `systemd-analyze security`."""
+
+
+def test_the_unit_of_a_worker_differs_from_that_of_the_daemon_in_what_it_runs() -> None:
+    (daemon,) = [unit for unit in UNITS if unit.stem.endswith("-daemon")]
+    ours, theirs = (set(unit.read_text().splitlines()) for unit in (WORKER_UNIT, daemon))
+    assert f"ExecStart={INSTALLED} serve worker" in ours - theirs
+    assert {line.split("=")[0] for line in theirs - ours} == {
+        "After",
+        "Description",
+        "Environment",
+        "ExecStart",
+        "TimeoutStopSec",
+    }
 
 
 def test_each_part_has_a_unit() -> None:
@@ -40,9 +56,9 @@ def test_each_part_has_a_unit() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [*UNITS, WORKER_UNIT], ids=lambda unit: unit.stem)
 def test_systemd_accepts_a_unit_and_rates_its_exposure_low(unit: Path, tmp_path: Path) -> None:
-    here = tmp_path / unit.name
+    here = tmp_path / unit.name.replace("@", "@1")
     here.write_text(unit.read_text().replace(INSTALLED, SCRIPT))
     assert analyzed("verify", str(here)) == (0, "")
     options = ("--offline=true", f"--threshold={MOST_EXPOSED}")

@@ -164,14 +164,17 @@ class Deployment:
 
 
 @contextmanager
-def deployed(settings: Settings, home: Path) -> Iterator[Deployment]:
+def deployed(
+    settings: Settings, home: Path, configuration: str | None = None
+) -> Iterator[Deployment]:
     """The project's workspace with its code server; they read the settings in the environment.
 
-    The instance is the project's own; its code server is waited for at the end.
+    The instance is the project's own, by the shipped ``configuration`` if none is given; its code
+    server is waited for at the end.
     """
     home.mkdir()
-    configuration = shipped_configuration() + WAIT_AT_THE_END
-    (home / CONFIGURATION).write_text(configuration)
+    text = configuration or shipped_configuration()
+    (home / CONFIGURATION).write_text(text + WAIT_AT_THE_END)
     target = WorkspaceFileTarget([str(PROJECT / "workspace.yaml")])
     with (
         open_instance(settings) as instance,

@@ -82,12 +82,12 @@ class Supervisor:
 
     def signal(self, part: str, number: int) -> None:
         """Send a signal to a part and all that it has started, in whatever session."""
-        while found := _marked(self._marks[part]):
-            for process in found:
-                with suppress(ProcessLookupError):
-                    os.kill(process, number)
-            if number != signal.SIGKILL:  # after which there may be what they started meanwhile
-                break
+        if number == signal.SIGKILL:
+            kill_marked(self._marks[part])
+            return
+        for process in _marked(self._marks[part]):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def end(self) -> None:
         """Stop all parts."""
@@ -97,6 +97,14 @@ class Supervisor:
             process.send_signal(signal.SIGTERM)
         for thread in self._threads:
             thread.join()
+
+
+def kill_marked(mark: str) -> None:
+    """Kill all processes with ``mark``, and what they start meanwhile."""
+    while found := _marked(mark):
+        for process in found:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
 
 def _marked(mark: str) -> list[int]:
