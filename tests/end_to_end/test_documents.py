@@ -69,6 +69,26 @@ NOT_RUN = {
         "they serve until they are stopped",
     ),
     (
+        "docs/how-to/scale-out.md",
+        "PGHOST=postgres.example.com",
+        "variables of PostgreSQL and Celery; tests/test_deploy.py reads them",
+    ),
+    (
+        "docs/how-to/scale-out.md",
+        'pip install --constraint constraints.txt ".[celery]"',
+        "it serves until it is stopped; tests/end_to_end/test_workers.py runs workers",
+    ),
+    (
+        "docs/how-to/scale-out.md",
+        "docker compose --env-file deploy/docker/settings.env -f deploy/docker/compose.yaml up --detach --build",  # noqa: E501 - a command
+        "it needs Docker",
+    ),
+    (
+        "docs/how-to/scale-out.md",
+        "kubectl create secret generic returns-settings --from-env-file=settings.env",
+        "it needs a cluster and Helm",
+    ),
+    (
         "docs/how-to/services.md",
         "python3 -m pip wheel --no-deps --wheel-dir dist .",
         "it needs root and systemd; tests/end_to_end/test_services.py runs each ExecStart",
