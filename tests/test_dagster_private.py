@@ -53,7 +53,11 @@ USED = {
     "dagster._core.execution.backfill": {"BulkActionStatus"},
     "dagster._core.loader": {"LoadingContext"},
     "dagster._core.launcher": {"CheckRunHealthResult", "LaunchRunContext", "WorkerStatus"},
-    "dagster._core.scheduler.instigation": {"ScheduleInstigatorData", "SensorInstigatorData"},
+    "dagster._core.scheduler.instigation": {
+        "InstigatorState",
+        "ScheduleInstigatorData",
+        "SensorInstigatorData",
+    },
     "dagster._core.storage.asset_check_execution_record": {
         "AssetCheckExecutionRecordStatus",
         "AssetCheckExecutionResolvedStatus",
@@ -70,6 +74,7 @@ USED = {
         "SqliteEventLogStorage",
     },
     "dagster._core.storage.runs.schema": {"RunTagsTable", "RunsTable"},
+    "dagster._core.storage.schedules.schema": {"JobTable"},
     "dagster._core.storage.tags": {"GRPC_INFO_TAG"},
     "dagster_postgres": {"DagsterPostgresStorage", "PostgresEventLogStorage"},
     "dagster._grpc.types": {"ExecuteRunArgs"},
@@ -99,6 +104,7 @@ CALLED = {
         "run_connection",
     },
     "run_storage": {"connect"},
+    "schedule_storage": {"_add_or_update_instigators_table", "connect"},
 }
 """Storage to its methods that no page of Dagster's documents promises."""
 

@@ -71,12 +71,13 @@ class Services:
     def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
         """Make DAGSTER_HOME and the files in it. Raises LakeUnwritable or SettingsError."""
         from returns_orchestration.defs.instance import check_launcher, open_instance  # noqa: PLC0415 - Dagster is slow to import
-        from returns_orchestration.defs.ticks import bring_back  # noqa: PLC0415
+        from returns_orchestration.defs.ticks import bring_back, complete_states  # noqa: PLC0415
 
         self._home = dagster_home(settings)
         # This makes the databases, or gives the reason why not.
         with open_instance(settings) as instance:
             check_launcher(instance)
+            complete_states(instance)
             late = bring_back(instance, datetime.now(UTC))
         if late:
             typer.echo(

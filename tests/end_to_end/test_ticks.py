@@ -1,4 +1,4 @@
-"""After a clock that was ahead, sensors and schedules are evaluated at once."""
+"""After a clock that was ahead, or a kill, sensors and schedules are evaluated at once."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._daemon.sensor import get_elapsed
+from support.postgres import Database
 
 from returns_orchestration.defs.instance import open_instance
-from returns_orchestration.defs.ticks import bring_back
+from returns_orchestration.defs.ticks import bring_back, complete_states
 from returns_orchestration.settings import Settings
 
 NOW = datetime(2026, 11, 9, 12, tzinfo=UTC)
@@ -78,3 +79,22 @@ def test_what_was_seen_in_the_future_is_brought_back(instance: dg.DagsterInstanc
     assert (get_elapsed(states["incidents"]) or 0) > 0
     assert schedule.last_iteration_timestamp == NOW.timestamp()
     assert bring_back(instance, NOW) == []
+
+
+def test_a_state_whose_second_row_a_kill_has_cost_is_completed(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it each look of the daemon at its sensors ends with that error."""
+    monkeypatch.setenv("DAGSTER_HOME", str(database.configure(tmp_path / "home")))
+    with open_instance(Settings(lake=str(tmp_path / "lake"))) as instance:
+        for name in ("incidents", "live_hour", "prune"):
+            add(instance, name, NOW)
+        (state,) = [s for s in instance.all_instigator_state() if s.instigator_name == "incidents"]
+        database.do("DELETE FROM instigators WHERE instigator_body LIKE '%\"incidents\"%'")
+        with pytest.raises(dg.DagsterInvariantViolationError):
+            instance.add_instigator_state(state)
+
+        assert complete_states(instance) == ["incidents"]
+
+        assert instance.get_instigator_state(state.instigator_origin_id, state.selector_id) == state
+        assert complete_states(instance) == []
