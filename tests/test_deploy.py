@@ -170,12 +170,3 @@ def test_a_run_in_a_container_is_given_what_its_configuration_reads() -> None:
     told = yaml.safe_load((DEPLOY / "docker/dagster.yaml").read_text())["run_launcher"]
     of_storage = of_environment(CELERY["storage"])
     assert of_storage <= set(told["config"]["env_vars"])
-
-
-def test_the_policy_allows_what_the_store_does_below_one_prefix() -> None:
-    policy = json.loads((DEPLOY / "aws/iam-policy.json").read_text())
-    files, listings = policy["Statement"]
-    assert files["Action"] == ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
-    assert files["Resource"] == "arn:aws:s3:::YOUR-BUCKET/lake/*"
-    assert listings["Action"] == "s3:ListBucket"
-    assert listings["Condition"]["StringLike"]["s3:prefix"] == ["lake", "lake/*"]
