@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -36,8 +37,11 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.mark.long
 def test_messages_of_three_processes_are_each_sent_once(address: str, receiver: Receiver) -> None:
     command = [sys.executable, "-m", "support.alert_process", address, receiver.url]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     started = [
-        subprocess.Popen([*command, name, str(TICKS)], stdin=subprocess.PIPE)  # noqa: S603 - ours
+        subprocess.Popen(  # noqa: S603 - our own command
+            [*command, name, str(TICKS)], env=environment, stdin=subprocess.PIPE
+        )
         for name in NAMES
     ]
     for process in started:
