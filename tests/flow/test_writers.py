@@ -21,6 +21,8 @@ from returns_orchestration.window import Window
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from obstore import PutMode
+
     from returns_orchestration.lake import Names
     from returns_orchestration.window import Day, Ever
 
@@ -39,10 +41,10 @@ def second(_: Window) -> list[Record]:
 class Dying(ObjectStore):
     """Dies where the entry of the made tables is to be put."""
 
-    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
+    def _put(self, path: str, content: bytes, mode: PutMode) -> str | None:
         if "made-" in path:
             raise Killed
-        return super()._put(path, content, create=create)
+        return super()._put(path, content, mode)
 
 
 class Slow(Lake):

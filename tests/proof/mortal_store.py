@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from obstore.store import MemoryStore
 
 from returns_orchestration.lake.store import ObjectStore
+
+if TYPE_CHECKING:
+    from obstore import PutMode
 
 
 class Killed(BaseException):
@@ -38,10 +42,10 @@ class Mortal(ObjectStore):
             self._step()
             super().delete_many([path])
 
-    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
+    def _put(self, path: str, content: bytes, mode: PutMode) -> str | None:
         self._step()
-        done = super()._put(path, content, create=create)
-        self.written += [path] if done else []
+        done = super()._put(path, content, mode)
+        self.written += [path] if done is not None else []
         return done
 
     def _step(self) -> None:

@@ -10,6 +10,7 @@ from returns_orchestration.lake.store import ObjectStore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from obstore import PutMode
     from obstore.store import ObjectStore as Remote
 
 
@@ -30,9 +31,9 @@ class MortalStore(ObjectStore):
         self._is_dead = False
         self._lock = threading.Lock()
 
-    def _put(self, path: str, content: bytes, *, create: bool) -> bool:
+    def _put(self, path: str, content: bytes, mode: PutMode) -> str | None:
         self._change(path)
-        return super()._put(path, content, create=create)
+        return super()._put(path, content, mode)
 
     def delete_many(self, paths: Sequence[str]) -> None:
         for path in paths:
