@@ -81,7 +81,7 @@ USED = {
     "dagster._serdes": {"ConfigurableClassData", "deserialize_value", "pack_value"},
     "dagster_celery.config": {"TASK_EXECUTE_JOB_NAME"},
     "dagster_celery.launcher": {"CeleryRunLauncher"},
-    "dagster_celery.tags": {"DAGSTER_CELERY_QUEUE_TAG", "DAGSTER_CELERY_TASK_ID_TAG"},
+    "dagster_celery.tags": {"DAGSTER_CELERY_QUEUE_TAG"},
     "dagster_celery.tasks": {"create_execute_job_task", "create_resume_job_task"},
     "dagster_postgres.auth": {"PgTokenProvider"},
     "dagster_postgres.utils": {

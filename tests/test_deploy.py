@@ -30,7 +30,8 @@ OURS = {name: told for name, told in COMPOSE["services"].items() if "build" in t
 VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "kubernetes/values.yaml").read_text())
 CELERY: dict[str, Any] = yaml.safe_load((DEPLOY / "celery/dagster.yaml").read_text())
 DOCKERFILE = (DEPLOY / "docker/Dockerfile").read_text()
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+VERSION, EXTRAS = PROJECT["version"], PROJECT["optional-dependencies"]
 RUN_AS = 10001
 KUBECONFIG = """
 apiVersion: v1
@@ -107,7 +108,8 @@ def test_a_worker_of_compose_shares_no_folder_and_the_pool_has_a_place_for_each(
 
 def test_the_image_has_the_extras_and_the_pins_and_is_not_run_as_root() -> None:
     assert "--constraint /tmp/constraints.txt" in DOCKERFILE
-    assert "[postgres,celery]" in DOCKERFILE
+    (extras,) = re.findall(r"whl\)\[(.+?)\]", DOCKERFILE)
+    assert set(extras.split(",")) == EXTRAS.keys() - {"test", "docs", "spark"}
     users = re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE)
     assert users == [f"{RUN_AS}:{RUN_AS}"]
     (entry,) = re.findall(r"^ENTRYPOINT (.+)$", DOCKERFILE, re.MULTILINE)

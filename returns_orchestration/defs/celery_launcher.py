@@ -17,7 +17,7 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import pack_value
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from dagster_celery.launcher import CeleryRunLauncher
-from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG, DAGSTER_CELERY_TASK_ID_TAG
+from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 from kombu.exceptions import ChannelError
 
 if TYPE_CHECKING:
@@ -52,10 +52,6 @@ class PatientCeleryRunLauncher(CeleryRunLauncher):
         if known.status is WorkerStatus.UNKNOWN:
             return CheckRunHealthResult(WorkerStatus.RUNNING, known.msg)
         return known
-
-    def is_handed_over(self, run: dg.DagsterRun) -> bool:
-        """Whether the broker was given a message for ``run``."""
-        return DAGSTER_CELERY_TASK_ID_TAG in run.tags
 
     def messages_in_queue_of(self, run: dg.DagsterRun) -> int | None:
         """How many messages wait in the queue of ``run``; None if the broker does not answer."""

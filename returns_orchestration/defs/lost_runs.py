@@ -39,6 +39,9 @@ A run that is ended here although it lives goes on and keeps the hours that it l
 TAKEN: Final = timedelta(minutes=5)
 """How long a worker may take from a run's message to the run's begin; seconds are usual."""
 
+HANDED_OVER_TAG: Final = "dagster-celery/task_id"
+"""On a run for which a broker was given a message."""
+
 CODE_SERVER_SINCE: Final = "CODE_SERVER_SINCE"
 """The variable by which `serve` and `dev` tell a code server when it was started."""
 
@@ -54,9 +57,6 @@ UNDER_WAY: Final = [status for status in IN_PROGRESS if status is not dg.Dagster
 @runtime_checkable
 class Broker(Protocol):
     """A run launcher whose runs wait in a broker, like that of ``celery_launcher``."""
-
-    def is_handed_over(self, run: dg.DagsterRun) -> bool:
-        """Whether the broker was given a message for ``run``."""
 
     def messages_in_queue_of(self, run: dg.DagsterRun) -> int | None:
         """How many messages wait in the queue of ``run``; None if the broker does not answer."""
@@ -121,10 +121,10 @@ def _lost(
 
 def _broker_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Broker | None:
     """The broker in which ``run`` may wait; None for one that has begun, or was not handed over."""
-    if run.status is not dg.DagsterRunStatus.STARTING:
+    if run.status is not dg.DagsterRunStatus.STARTING or HANDED_OVER_TAG not in run.tags:
         return None
     launcher = instance.run_launcher
-    return launcher if isinstance(launcher, Broker) and launcher.is_handed_over(run) else None
+    return launcher if isinstance(launcher, Broker) else None
 
 
 def _last_sign(instance: dg.DagsterInstance, record: dg.RunRecord) -> datetime:
