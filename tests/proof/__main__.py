@@ -67,7 +67,11 @@ def main() -> int:
         result = BY_NAME[asked.alone].driver(asked.cases, asked.seed)
         print(json.dumps(asdict(result)), flush=True)
         return 0
-    chosen = sorted((BY_NAME[name] for name in asked.only), key=lambda p: -p.minutes)
+    proofs = [BY_NAME[name] for name in asked.only]
+    for proof in proofs:
+        if lacks := proof.lacks():
+            print(f"{proof.name}: not tried, as {lacks}", file=sys.stderr, flush=True)
+    chosen = sorted((p for p in proofs if not p.lacks()), key=lambda proof: -proof.minutes)
     results: dict[str, Result] = {}
     began = time.monotonic()
     with ThreadPoolExecutor(LANES) as lanes:

@@ -32,6 +32,7 @@ from proof import (
     replies,
     shop_days,
     showing,
+    workers,
     writers,
 )
 from proof.result import Result
@@ -45,6 +46,7 @@ class Proof:
     """One promise: its words, how it is tested, and how often in the short and long profile.
 
     ``minutes`` is about the time of the long profile: the longest proofs are started first.
+    ``lacks`` says what this machine lacks for it, "" if nothing.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Proof:
     short: int
     long: int
     minutes: float
+    lacks: Callable[[], str] = lambda: ""
 
 
 PROOFS = (
@@ -238,6 +241,18 @@ PROOFS = (
         short=2,
         long=45,
         minutes=8,
+    ),
+    Proof(
+        "workers",
+        "Machines that share only broker, database and store make every hour once",
+        "SIGKILL of three Celery workers, the daemon and Redis; a lake in S3 is that of a folder, "
+        "`verify` content, the rate limit kept",
+        workers.on_workers,
+        "hours",
+        short=9,
+        long=168,
+        minutes=8,
+        lacks=workers.lacks,
     ),
     Proof(
         "commands",
