@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from returns_orchestration import tables
+from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import QUARANTINE
+from returns_orchestration.lake.trial import TRIAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +27,12 @@ Counts = tuple[Counter[tuple[Any, str]], Counter[tuple[Any, str]], Counter[tuple
 
 
 def bytes_of(store: Store, below: str = "") -> dict[str, bytes | None]:
-    """Every file of the lake with its bytes, without the log, to which each poll adds."""
-    paths = (path for path in store.list(below) if not path.startswith(POLL_LOG))
+    """Every file of the lake with its bytes.
+
+    Without the log, to which each poll adds, and without what a killed trial of the store left.
+    """
+    left = (POLL_LOG, f"{JOURNAL}/{TRIAL}")
+    paths = (path for path in store.list(below) if not path.startswith(left))
     return {path: store.get(path) for path in paths}
 
 

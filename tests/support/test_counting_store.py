@@ -66,5 +66,5 @@ def test_each_request_takes_its_time_and_those_of_one_call_are_concurrent(tmp_pa
     assert not waits
     store = CountingStore(FolderStore(tmp_path / "slow"), delay=0.03, wait=waits.append)
     use(store)
-    # 20 PUTs and 21 GETs side by side are three waits each.
-    assert waits == [0.03] * (3 + 3 + 1 + 3 + 4 + 2)
+    # 20 PUTs and 21 GETs side by side are two waits each.
+    assert waits == [0.03] * (2 + 3 + 1 + 2 + 4 + 2)
