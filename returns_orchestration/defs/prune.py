@@ -34,6 +34,7 @@ from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 
 from returns_orchestration import tables
 from returns_orchestration.alerts.state import remove_unreadable
+from returns_orchestration.defs.automation import REPOLL_JOB
 from returns_orchestration.defs.event_log import PAGE_BYTES, PooledSqliteEventLogStorage
 from returns_orchestration.defs.history import batches
 from returns_orchestration.defs.keys import JOB_TAG
@@ -70,8 +71,13 @@ FINISHED: Final = [
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 ]
-WEBHOOK_RUNS: Final = timedelta(days=2)
-"""How long successful runs of webhooks stay: what they made is shown by hour."""
+OF_MANY: Final = {WEBHOOKS_JOB: timedelta(days=2), REPOLL_JOB: timedelta(days=7)}
+"""How long successful runs stay of the jobs that run most often: what they made is shown by hour.
+
+Without this, polls at seven ages would fill DAGSTER_HOME with 29 MB a day, for a month."""
+
+SUPERSEDED: Final = timedelta(days=7)
+"""How long an event of an asset or a check stays that a newer one of its partition supersedes."""
 
 NO_RUN: Final = ""
 """Dagster's id for events without a run."""
@@ -171,11 +177,11 @@ def prune(  # noqa: PLR0913, PLR0917 - what it removes, and since when
 ) -> Pruned:
     """Remove what is older than ``before`` and superseded. Raises LakeError.
 
-    ``names`` are those of the deployment's sensors and schedules, whose ticks are removed. Of the
-    runs of webhooks, hundreds a day, those that succeeded stay for WEBHOOK_RUNS only.
+    ``names`` are those of the deployment's sensors and schedules, whose ticks are removed. What
+    comes most often goes earlier, see OF_MANY and SUPERSEDED.
     """
     lake.format.ensure()  # an earlier release's lake gets facts from the log, once
-    pruner = _Pruner(instance, keys, before, max(before, now - WEBHOOK_RUNS))
+    pruner = _Pruner(instance, keys, before, now)
     pruner.remove_events()
     pruner.remove_runs()
     pruner.remove_files_without_a_run()
@@ -186,15 +192,16 @@ def prune(  # noqa: PLR0913, PLR0917 - what it removes, and since when
 
 class _Pruner:
     def __init__(
-        self, instance: dg.DagsterInstance, keys: Keys, before: datetime, webhooks_before: datetime
+        self, instance: dg.DagsterInstance, keys: Keys, before: datetime, now: datetime
     ) -> None:
         self.pruned = Pruned()
         self._instance = instance
         self._events: Any = instance.event_log_storage
         self._keys = keys
         self._before = before
-        self._webhooks_before = webhooks_before
-        self._naive = before.astimezone(UTC).replace(tzinfo=None)  # as Dagster's tables have it
+        self._now = now
+        self._naive = _naive(before)
+        self._superseded = _naive(max(before, now - SUPERSEDED))
         signals = (CHANGED_HOURS.name, RETURNS_REPORT.name, WEBHOOKS_ARRIVED.name)
         others = (tables.ALERTS.name, RAW_WEBHOOKS, *signals)
         self._assets = keys.all_of([*ASSETS, *others])
@@ -210,7 +217,8 @@ class _Pruner:
                 of_kind = (EVENTS.c.asset_key == key) & (EVENTS.c.dagster_event_type == kind)
                 newest = sa.select(sa.func.max(EVENTS.c.id)).where(of_kind)
                 newest = newest.group_by(EVENTS.c.partition)
-                old = of_kind & (EVENTS.c.timestamp < self._naive) & EVENTS.c.id.not_in(newest)
+                old = of_kind & (EVENTS.c.timestamp < self._superseded)
+                old &= EVENTS.c.id.not_in(newest)
                 self._remove_events(self._ids(EVENTS, old))
             self._remove_plans(asset)
             self._remove_checks(key)
@@ -252,7 +260,7 @@ class _Pruner:
                 newest = newest.group_by(CHECKS.c.partition)
             old = (
                 of_check
-                & (CHECKS.c.evaluation_event_timestamp < self._naive)
+                & (CHECKS.c.evaluation_event_timestamp < self._superseded)
                 & CHECKS.c.id.not_in(newest)
                 & CHECKS.c.id.not_in(newest.where(judged))
             )
@@ -295,14 +303,15 @@ class _Pruner:
     def _old_runs(self) -> list[str]:
         """The ids of runs that ended before, of this deployment."""
         found: list[str] = []
-        for old in (
-            dg.RunsFilter(statuses=FINISHED, updated_before=self._before),
+        of_many = (
             dg.RunsFilter(
-                job_name=self._keys.named(WEBHOOKS_JOB),
+                job_name=self._keys.named(job),
                 statuses=[dg.DagsterRunStatus.SUCCESS],
-                updated_before=self._webhooks_before,
-            ),
-        ):
+                updated_before=max(self._before, self._now - age),
+            )
+            for job, age in OF_MANY.items()
+        )
+        for old in (dg.RunsFilter(statuses=FINISHED, updated_before=self._before), *of_many):
             cursor = None
             while records := self._instance.get_run_records(old, limit=PAGE, cursor=cursor):
                 cursor = records[-1].dagster_run.run_id
@@ -436,3 +445,8 @@ def _is_uuid(name: str) -> bool:
         return str(uuid.UUID(name)) == name
     except ValueError:
         return False
+
+
+def _naive(moment: datetime) -> datetime:
+    """As Dagster's tables have it."""
+    return moment.astimezone(UTC).replace(tzinfo=None)

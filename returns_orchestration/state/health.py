@@ -35,13 +35,14 @@ MISSING: Final = timedelta(hours=24)
 HEARTBEAT: Final = timedelta(minutes=10)
 """How old the sign of life of a part of the daemon may be; each gives one every 30 seconds."""
 
-HOME_BASE: Final = 100_000_000
+HOME_BASE: Final = 400_000_000
 HOME_OF_HOUR: Final = 89_000
-HOME_OF_DAY: Final = 20_000_000
+HOME_OF_DAY: Final = 5_000_000
 """The bounds of DAGSTER_HOME in bytes: in all, for each hour, for each day of kept runs.
 
-An hour leaves about 47 kB for ever, with webhooks 77 kB, and a day of unattended runs takes about
-16 MB while it is kept; see `tests/proof/growth.py` and `benchmarks/home.py`."""
+An hour leaves about 47 kB for ever, with webhooks 77 kB. The newest week of unattended runs takes
+about 200 MB, ticks and two days of the runs of webhooks as much, any other day that is kept 4 MB.
+`tests/proof/growth.py` and `benchmarks/home.py` measure it."""
 
 FULL: Final = 0.85
 """The share of bytes or inodes in use from which a disk is nearly full."""

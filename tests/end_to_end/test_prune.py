@@ -189,6 +189,34 @@ def test_only_the_newest_event_of_a_partition_stays_of_old_ones(either: Home) ->
     ) in ([], [('["raw_returns"]', "hour_is_whole", OLD[6].key)])
 
 
+def test_polls_again_that_succeeded_and_superseded_events_stay_for_a_week(either: Home) -> None:
+    again = {"ops": {"poll_again": {"config": {"hours": [NEW[0].key]}}}}
+    either.at("2026-10-11T05:00").run("repoll", run_config=again)
+    either.at("2026-10-11T05:10", failing=NEW[1]).run(
+        "repoll", run_config={"ops": {"poll_again": {"config": {"hours": [NEW[1].key]}}}}
+    )
+    either.at("2026-10-11T05:20").poll([NEW[1]])
+    superseded = (
+        "select count(*) from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION' and "
+        """asset_key = '["raw_returns"]' and partition = '2026-10-11-00:00'"""
+    )
+
+    def kept() -> list[tuple[str, bool]]:
+        runs = either.instance.get_runs()
+        october = [run for run in runs if not is_of_september(either, run)]
+        return sorted((run.job_name, run.is_success) for run in october if run.job_name != "prune")
+
+    before = either.shown()
+    either.at("2026-10-17T00:00").run("prune")
+    assert ("repoll", True) in kept()
+    assert either.rows(superseded) == [(2,)]
+    either.at("2026-10-19T00:00").run("prune")
+    assert either.rows(superseded) == [(1,)]
+    assert ("repoll", True) not in kept()
+    assert {("hourly", True), ("repoll", False), ("report", True)} <= {*kept()}
+    assert either.shown() == before
+
+
 def test_databases_and_logs_go_with_their_runs(home: Home) -> None:
     logs = Path(os.environ["DAGSTER_HOME"], "storage")
     for run_id in home.databases():

@@ -30,6 +30,7 @@ from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.prune import PRUNE
 from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.simulator import Simulator, SimulatorOptions
+from returns_orchestration.state.health import home_limit
 from returns_orchestration.window import windows_between
 
 HOUR = timedelta(hours=1)
@@ -129,6 +130,9 @@ def _faults(daemon: Growing, sizes: list[int], keep: int) -> Iterator[str]:
     growth = (steady[-1] - steady[0]) / (len(steady) - 1)
     if len(sizes) > keep + SETTLED + 1 and growth > A_DAY_AT_MOST:
         yield f"the home grows by {growth / 1e6:.2f} MB a day: {sizes}"
+    for day, size in enumerate(sizes, 1):
+        if size > (limit := home_limit(24 * day, timedelta(days=keep))):
+            yield f"after {day} days the home has {size:,} bytes: the alert begins at {limit:,}"
     old = daemon.now - timedelta(days=keep + 1)
     if runs := daemon.instance.get_runs(dg.RunsFilter(updated_before=old)):
         yield f"{len(runs)} runs that ended before {old} are there"

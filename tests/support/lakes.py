@@ -11,6 +11,7 @@ from returns_orchestration import tables
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.lake.quarantine import QUARANTINE
+from returns_orchestration.lake.store import LOCK, TEMPORARY
 from returns_orchestration.lake.trial import TRIAL
 
 if TYPE_CHECKING:
@@ -43,9 +44,14 @@ def outside_quarantine(store: Store) -> dict[str, bytes | None]:
 
 
 def files_of(lake: Path) -> dict[str, bytes]:
-    """Every file below a folder with its bytes, without the log, to which each poll adds."""
+    """Every file below a folder with its bytes.
+
+    Without the log, to which each poll adds, and the empty file that `replace` locks.
+    """
     files = (p for p in sorted(lake.rglob("*")) if p.is_file() and POLL_LOG not in p.parts)
-    return {str(path.relative_to(lake)): path.read_bytes() for path in files}
+    found = {str(path.relative_to(lake)): path.read_bytes() for path in files}
+    found.pop(f"{TEMPORARY}/{LOCK}", None)
+    return found
 
 
 def rows(folder: Path, table: str) -> pl.DataFrame:
