@@ -110,7 +110,7 @@ NOT_RUN = {
     ),
     (
         "docs/how-to/accounts.md",
-        "mkdir data/lakes && mv data/lake data/lakes/brand_a   # and RETURNS_LAKE=data/lakes",
+        "mkdir data/lakes && mv data/lake data/lakes/brand_a",
         "the paths are examples; tests/end_to_end/test_accounts.py moves a lake so",
     ),
     (
