@@ -100,7 +100,14 @@ def _calls(settings: Settings) -> str:
 
 def _lake(settings: Settings) -> str:
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
+    from returns_orchestration.lake.journal import JOURNAL  # noqa: PLC0415
 
+    if settings.account and open_store(settings.lakes, brief=True).children(JOURNAL)[0]:
+        typer.echo(
+            f"warn  lake: {settings.lakes} itself is the lake of a single account, from before "
+            "RETURNS_ACCOUNTS. To do: move it to the account that it belongs to, see "
+            "docs/how-to/accounts.md"
+        )
     Lake(open_store(settings.lake, brief=True)).check_writable()
     return f"{settings.lake} can be written"
 

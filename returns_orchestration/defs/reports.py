@@ -40,6 +40,7 @@ def options_of(settings: Settings, days: int | None = None) -> Options:
         kept_modes=settings.kept_modes,
         stuck_hours=settings.stuck_hours,
         start=settings.start,
+        account=settings.account,
     )
 
 

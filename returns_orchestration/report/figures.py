@@ -51,7 +51,8 @@ ITEMS_SHOWN: Final = ("day", "sku", "description", "return_reason")
 class Options:
     """The settings of the report.
 
-    ``stuck_hours`` are those of RETURNS_STUCK_HOURS, ``start`` is the first hour there is.
+    ``stuck_hours`` are those of RETURNS_STUCK_HOURS, ``start`` is the first hour there is,
+    ``account`` is "" where there is only one.
     """
 
     days: int
@@ -59,6 +60,7 @@ class Options:
     kept_modes: tuple[str, ...]
     stuck_hours: tuple[int, int, int]
     start: datetime
+    account: str = ""
 
     @property
     def pickup(self) -> timedelta:

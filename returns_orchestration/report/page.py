@@ -58,7 +58,8 @@ LISTED_STUCK: Final = 200
 
 def page(figures: Figures) -> str:
     """The whole page. The same figures give the same bytes."""
-    title = summary.title(figures)
+    of_account = f"{figures.options.account}: " if figures.options.account else ""
+    title = f"{of_account}{summary.title(figures)}"
     found = standouts.find(figures)
     flagged = {one.subject for one in found}
     parts = [

@@ -241,6 +241,10 @@ def test_what_watches_from_outside_sees_all_accounts(two: World) -> None:
     assert measured.count("# TYPE returns_hours gauge") == 1
     doctor = two.run("doctor").stdout
     assert doctor.count("ok    API") == 2
+    assert "of a single account" not in doctor
+    single = {"RETURNS_ACCOUNTS": ""}
+    assert two.run("backfill", *SPAN, **single).returncode == 0
+    assert two.run("doctor").stdout.count("is the lake of a single account") == 2
     shown = two.run("config").stdout
     assert "[a]" in shown
     assert "accounts.toml" in shown

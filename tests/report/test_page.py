@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -105,6 +106,13 @@ def test_the_page_is_well_formed_and_has_each_part() -> None:
 
 def test_the_same_figures_give_the_same_bytes() -> None:
     assert page.page(full()) == page.page(full())
+
+
+def test_the_page_of_an_account_is_named_after_it() -> None:
+    plain = page.page(full())
+    assert "<h1>Returns, " in plain
+    of_account = replace(full(), options=replace(OPTIONS, account="brand_a"))
+    assert page.page(of_account) == plain.replace("Returns, ", "brand_a: Returns, ")
 
 
 def test_every_name_is_escaped() -> None:
