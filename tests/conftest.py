@@ -68,6 +68,15 @@ def postgres_of_session() -> Iterator[servers.PostgresServer]:
 
 
 @pytest.fixture
+def own_server() -> Iterator[servers.PostgresServer]:
+    """A PostgreSQL that one test may stop."""
+    if servers.missing():
+        pytest.skip("there is no PostgreSQL")
+    with servers.PostgresServer.running() as server:
+        yield server
+
+
+@pytest.fixture
 def database(
     postgres_of_session: servers.PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> servers.Database:

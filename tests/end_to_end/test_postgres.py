@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ import yaml
 from dagster._serdes import deserialize_value
 from dagster_postgres import PostgresEventLogStorage
 from support.daemons import Daemon, daemon, one_hour_due
-from support.postgres import CONFIGURATION, PASSWORD, USER, Database, PostgresServer, missing
+from support.postgres import CONFIGURATION, PASSWORD, USER, Database, PostgresServer
 from support.world import World
 
 from returns_orchestration.defs import history
@@ -55,15 +55,6 @@ def world(new_world: Callable[..., World], database: Database) -> World:
     made = new_world()
     database.configure(made.folder / "dagster_home")
     return made
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    """A server that a test may stop."""
-    if missing():
-        pytest.skip("there is no PostgreSQL")
-    with PostgresServer.running() as server:
-        yield server
 
 
 def test_the_configuration_is_the_shipped_one_but_for_the_storage() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from support.postgres import Database, PostgresServer, missing
+from support.postgres import Database, PostgresServer
 from support.world import World
 
 from returns_orchestration.clickpost import RateLimit, State
@@ -29,15 +29,6 @@ from returns_orchestration.errors import LakeUnwritable
 CEILING = 2
 SPANS = [(f"2026-11-0{day}T00:00", f"2026-11-0{day}T13:00") for day in (1, 2, 3, 4)]
 """For each machine 13 hours; one machine is killed after a third of its own."""
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    """A server that a test may stop."""
-    if missing():
-        pytest.skip("there is no PostgreSQL")
-    with PostgresServer.running() as server:
-        yield server
 
 
 @contextmanager
