@@ -37,7 +37,7 @@ STATE: Final = f"{FOLDER}/state.json"
 WATCH: Final = f"{FOLDER}/seen.json"
 COPY: Final = re.compile(r"-unreadable-(\d{8}T\d{6})\.json$")
 UPDATES: Final = 50
-"""How often a change of the state is made again where another process is faster each time."""
+"""How often a change of the state is tried again, if another process is faster each time."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -121,7 +121,7 @@ class Kept:
         self._put(STATE, self.state)
 
     def update(self, change: Callable[[State], None]) -> None:
-        """Put the state with ``change``; made again in the state that another process has put."""
+        """Change the state and put it. If another process has put one, change that one instead."""
         for left in reversed(range(UPDATES)):
             change(self.state)
             try:

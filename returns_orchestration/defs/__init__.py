@@ -8,11 +8,11 @@ tables) and ``lost_runs``, and ``prune``, which removes old runs; ``webhook_asse
 outcomes into events; ``checks``, ``metadata`` and ``pages`` show claims, figures and descriptions
 in the UI; ``keys`` puts a prefix before each asset; ``instance`` runs ranges of hours for the
 command line, ``years`` shows the states of many hours at once, ``ticks`` puts right what would
-keep sensors from being evaluated;
-``event_batches`` stores the events of an hour together, in SQLite (``event_log``) or for several
-machines in PostgreSQL (``postgres``); ``database_faults`` names what its server refuses, and
-``rate_limits`` keeps the rate limit of a deployment in it, or in a file; ``celery_launcher`` and
-``celery_worker`` bring runs to other machines. Only ``event_batches``, ``event_log``, ``postgres``,
-``history``, ``prune`` and ``ticks`` name Dagster's own tables.
+keep sensors from being evaluated; ``event_batches`` stores the events of an hour together, in
+SQLite (``event_log``) or for several machines in PostgreSQL (``postgres``); ``database_faults``
+names what its server refuses, and ``rate_limits`` keeps the rate limit of a deployment in it, or in
+a file; ``celery_launcher`` and ``celery_worker`` bring runs to other machines. Only
+``event_batches``, ``event_log``, ``postgres``, ``history``, ``prune`` and ``ticks`` name Dagster's
+own tables.
 Loading opens no socket, file or secret.
 """

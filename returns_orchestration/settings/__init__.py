@@ -129,20 +129,20 @@ class Settings(
 
         Raises SettingsError naming the variable that is absent.
         """
-        absent = [name for name, value in self.credentials_or_none.items() if value is None]
+        values = self.credentials_or_none
+        absent = [name for name, value in values.items() if value is None]
         if not absent:
-            key, user_name = (str(value) for value in self.credentials_or_none.values())
+            key, user_name = map(str, values.values())
             return key, user_name
+        cause = f"{' and '.join(absent)} not set."
         if self.account:
             names = " and ".join(f"`{key_of(name)}`" for name in absent)
-            raise SettingsError(
+            cause = (
                 f"{self.accounts} names variables for {names} of the account {self.account}, which "
-                "are not set.",
-                next_step="Set them in the environment or in the .env beside workspace.yaml.",
+                "are not set."
             )
         raise SettingsError(
-            f"{' and '.join(absent)} not set.",
-            next_step="Set them in the environment or in the .env beside workspace.yaml.",
+            cause, next_step="Set them in the environment or in the .env beside workspace.yaml."
         )
 
     @property

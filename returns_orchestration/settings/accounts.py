@@ -43,7 +43,7 @@ OF_DEPLOYMENT: Final = (
 )
 """What is the same for all accounts: no account's table sets it."""
 
-NOT_SHARED: Final = (*(name for name in SECRET if name != "RETURNS_ALERT_URLS"),)
+NOT_SHARED: Final = tuple(name for name in SECRET if name != "RETURNS_ALERT_URLS")
 """What an account has only where its table names it."""
 
 REQUIRED: Final = ("CLICKPOST_KEY", "CLICKPOST_USER_NAME")
@@ -113,9 +113,7 @@ def read_accounts(
                 f"the account {name} has no {' and no '.join(absent)}",
                 "Set it to the name of the variable that holds it.",
             )
-        values: dict[str, object] = {
-            variable: variables[variable] for variable in NOT_SHARED if variable in variables
-        }
+        values: dict[str, object] = {variable: variables[variable] for variable in NOT_SHARED}
         for key, value in table.items():
             variable = known[key]
             if variable in SECRET:
@@ -149,10 +147,9 @@ def variables_named_in(file: Path) -> dict[str, str]:
     }
 
 
-def variables_set_by(file: Path, account: str) -> set[str]:
-    """The settings that the table of ``account`` has. Raises SettingsError."""
-    table = _tables(place_of(file)).get(account, {})
-    return {f"{start}_{key}".upper() for key in table for start in ("CLICKPOST", "RETURNS")}
+def keys_in(file: Path, account: str) -> set[str]:
+    """The keys that the table of ``account`` has. Raises SettingsError."""
+    return set(_tables(place_of(file)).get(account, {}))
 
 
 def _tables(file: Path) -> dict[str, Any]:

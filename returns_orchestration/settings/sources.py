@@ -23,14 +23,15 @@ from returns_orchestration.env_file import (
 from returns_orchestration.settings import VARIABLES
 from returns_orchestration.settings.accounts import (
     NOT_SHARED,
+    key_of,
+    keys_in,
     place_of,
     variables_named_in,
-    variables_set_by,
 )
 from returns_orchestration.settings.lake import OBJECT_STORES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from returns_orchestration.settings import Settings
 
@@ -42,7 +43,13 @@ def warnings() -> list[str]:
 
     Settings are read all the same. No value is repeated.
     """
-    found = [_exposed_file(), *_unknown_variables(), *_quoted_values(), *_absent_variables()]
+    of_accounts = _of_accounts()
+    found = [
+        _exposed_file(of_accounts),
+        *_unknown_variables(of_accounts),
+        *_quoted_values(of_accounts),
+        *_absent_variables(of_accounts),
+    ]
     in_file = names_in(env_file())
     lake = os.environ.get("RETURNS_LAKE") or in_file.get("RETURNS_LAKE") or "data/lake"
     relative = not lake.startswith(OBJECT_STORES) and not Path(lake).expanduser().is_absolute()
@@ -54,10 +61,10 @@ def warnings() -> list[str]:
     return [text for text in found if text]
 
 
-def _unknown_variables() -> Iterator[str]:
+def _unknown_variables(of_accounts: Mapping[str, str]) -> Iterator[str]:
     """A warning for each variable with our prefixes that is none of ours, with the nearest one."""
     file = env_file()
-    known = {*VARIABLES, ENV_FILE_VARIABLE, *(name.upper() for name in _of_accounts())}
+    known = {*VARIABLES, ENV_FILE_VARIABLE, *(name.upper() for name in of_accounts)}
     for names, place in ((os.environ, "the environment"), (names_in(file), str(file))):
         for name in sorted({name.upper() for name in names} - known):
             if name.startswith(("CLICKPOST_", "RETURNS_")):
@@ -72,24 +79,24 @@ def _of_accounts() -> dict[str, str]:
     return variables_named_in(Path(file)) if file else {}
 
 
-def _absent_variables() -> Iterator[str]:
+def _absent_variables(of_accounts: Mapping[str, str]) -> Iterator[str]:
     """A warning for each variable that an account names and that is not set.
 
     It is named by its place: the value there may be a secret by mistake.
     """
     in_file = names_in(env_file())
-    for name, place in _of_accounts().items():
+    for name, place in of_accounts.items():
         if not (os.environ.get(name) or in_file.get(name.upper())):
             yield f"The variable that {place} names in the file of RETURNS_ACCOUNTS is not set."
 
 
-def _quoted_values() -> Iterator[str]:
+def _quoted_values(of_accounts: Mapping[str, str]) -> Iterator[str]:
     """A warning for each variable whose value stands in quotation marks, which are sent with it.
 
     A shell and a ``.env`` take them off; `docker run --env-file` does not.
     """
     in_file = names_in(env_file())
-    for name in (*VARIABLES, *_of_accounts()):
+    for name in (*VARIABLES, *of_accounts):
         value = (os.environ.get(name) or in_file.get(name) or "").strip()
         if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
             yield (
@@ -108,12 +115,12 @@ def sources(settings: Settings) -> dict[str, str]:
     found |= {name: "environment" for name in VARIABLES if name in in_environment}
     if settings.accounts is None:
         return found
-    of_account = {*NOT_SHARED, *variables_set_by(settings.accounts, settings.account)}
-    place = str(place_of(settings.accounts))
-    return found | {name: place for name in VARIABLES if name in of_account}
+    keys, place = keys_in(settings.accounts, settings.account), str(place_of(settings.accounts))
+    of_account = {*NOT_SHARED, *(name for name in VARIABLES if key_of(name) in keys)}
+    return found | dict.fromkeys(of_account, place)
 
 
-def _exposed_file() -> str:
+def _exposed_file(of_accounts: Iterable[str]) -> str:
     """A warning where every user of the machine may read or write a ``.env`` with secrets, or "".
 
     It names the variables and never a value. Windows has no POSIX modes, so it gets no warning.
@@ -126,7 +133,7 @@ def _exposed_file() -> str:
     except OSError:
         return ""
     held = names_in(file) if mode & _OF_OTHERS else {}
-    exposed = [name for name in (*SECRET, *_of_accounts()) if name.upper() in held]
+    exposed = [name for name in (*SECRET, *of_accounts) if name.upper() in held]
     if not exposed:
         return ""
     does = {stat.S_IROTH: "read", stat.S_IWOTH: "write"}.get(mode & _OF_OTHERS, "read and write")
