@@ -71,13 +71,14 @@ FINISHED: Final = [
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 ]
-OF_MANY: Final = {WEBHOOKS_JOB: timedelta(days=2), REPOLL_JOB: timedelta(days=7)}
-"""How long successful runs stay of the jobs that run most often: what they made is shown by hour.
+FREQUENT: Final = WEBHOOKS_JOB, REPOLL_JOB
+"""The jobs that run most often: what they made is shown by hour."""
+
+FREQUENT_STAY: Final = timedelta(days=2)
+"""How long successful runs of these jobs stay, and events that a newer one of the same partition
+supersedes.
 
 Without this, polls at seven ages would fill DAGSTER_HOME with 29 MB a day, for a month."""
-
-SUPERSEDED: Final = timedelta(days=7)
-"""How long an event of an asset or a check stays that a newer one of its partition supersedes."""
 
 NO_RUN: Final = ""
 """Dagster's id for events without a run."""
@@ -178,7 +179,7 @@ def prune(  # noqa: PLR0913, PLR0917 - what it removes, and since when
     """Remove what is older than ``before`` and superseded. Raises LakeError.
 
     ``names`` are those of the deployment's sensors and schedules, whose ticks are removed. What
-    comes most often goes earlier, see OF_MANY and SUPERSEDED.
+    comes most often goes earlier, see FREQUENT_STAY.
     """
     lake.format.ensure()  # an earlier release's lake gets facts from the log, once
     pruner = _Pruner(instance, keys, before, now)
@@ -199,9 +200,9 @@ class _Pruner:
         self._events: Any = instance.event_log_storage
         self._keys = keys
         self._before = before
-        self._now = now
         self._naive = _naive(before)
-        self._superseded = _naive(max(before, now - SUPERSEDED))
+        self._frequent_before = max(before, now - FREQUENT_STAY)
+        self._superseded = _naive(self._frequent_before)
         signals = (CHANGED_HOURS.name, RETURNS_REPORT.name, WEBHOOKS_ARRIVED.name)
         others = (tables.ALERTS.name, RAW_WEBHOOKS, *signals)
         self._assets = keys.all_of([*ASSETS, *others])
@@ -307,9 +308,9 @@ class _Pruner:
             dg.RunsFilter(
                 job_name=self._keys.named(job),
                 statuses=[dg.DagsterRunStatus.SUCCESS],
-                updated_before=max(self._before, self._now - age),
+                updated_before=self._frequent_before,
             )
-            for job, age in OF_MANY.items()
+            for job in FREQUENT
         )
         for old in (dg.RunsFilter(statuses=FINISHED, updated_before=self._before), *of_many):
             cursor = None

@@ -19,7 +19,7 @@ class RetentionSettings(BaseModel):
         alias="RETURNS_KEEP_RUNS_DAYS",
         description="how long runs, their logs, ticks and superseded events stay in DAGSTER_HOME; "
         "the newest of each hour stay for ever; what there is most of goes earlier: superseded "
-        "events and polls again that succeeded after 7 days, runs of webhooks after 2",
+        "events, and successful runs of polls again and of webhooks, after 2 days",
         json_schema_extra=form("days, 1 to 3650"),
     )
     raw_days: int | None = Field(

@@ -189,7 +189,7 @@ def test_only_the_newest_event_of_a_partition_stays_of_old_ones(either: Home) ->
     ) in ([], [('["raw_returns"]', "hour_is_whole", OLD[6].key)])
 
 
-def test_polls_again_that_succeeded_and_superseded_events_stay_for_a_week(either: Home) -> None:
+def test_polls_again_that_succeeded_and_superseded_events_stay_for_two_days(either: Home) -> None:
     again = {"ops": {"poll_again": {"config": {"hours": [NEW[0].key]}}}}
     either.at("2026-10-11T05:00").run("repoll", run_config=again)
     either.at("2026-10-11T05:10", failing=NEW[1]).run(
@@ -207,10 +207,10 @@ def test_polls_again_that_succeeded_and_superseded_events_stay_for_a_week(either
         return sorted((run.job_name, run.is_success) for run in october if run.job_name != "prune")
 
     before = either.shown()
-    either.at("2026-10-17T00:00").run("prune")
+    either.at("2026-10-13T00:00").run("prune")
     assert ("repoll", True) in kept()
     assert either.rows(superseded) == [(2,)]
-    either.at("2026-10-19T00:00").run("prune")
+    either.at("2026-10-13T12:00").run("prune")
     assert either.rows(superseded) == [(1,)]
     assert ("repoll", True) not in kept()
     assert {("hourly", True), ("repoll", False), ("report", True)} <= {*kept()}
