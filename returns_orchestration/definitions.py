@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from returns_orchestration.clickpost import SharedState
-    from returns_orchestration.flow.hours import Outcome
+    from returns_orchestration.flow.outcomes import Outcome
     from returns_orchestration.settings import Settings
 
 

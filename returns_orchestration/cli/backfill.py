@@ -23,7 +23,7 @@ from returns_orchestration.words import be, count, duration
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from returns_orchestration.flow.hours import Outcome
+    from returns_orchestration.flow.outcomes import Outcome
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
 
@@ -185,7 +185,7 @@ class _Watch:
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Take note of what became of an hour."""
-        from returns_orchestration.flow.hours import Failed, Made, Stopped  # noqa: PLC0415
+        from returns_orchestration.flow.outcomes import Failed, Made, Stopped  # noqa: PLC0415
 
         if isinstance(outcome, Stopped):
             self.stopped = str(outcome.error)

@@ -26,7 +26,7 @@ from returns_orchestration.errors import (
     ReturnsError,
     SettingsError,
 )
-from returns_orchestration.flow.hours import Failed, Made, MadeDay, Polled
+from returns_orchestration.flow.outcomes import Failed, Made, MadeDay, Polled
 from returns_orchestration.state import claims
 from returns_orchestration.state.news import unacknowledged
 from returns_orchestration.window import Day, Window
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     from returns_orchestration.defs.keys import Keys
     from returns_orchestration.flow.days import BuiltDay
-    from returns_orchestration.flow.hours import HourPipeline, Outcome
+    from returns_orchestration.flow.hours import HourPipeline
+    from returns_orchestration.flow.outcomes import Outcome
     from returns_orchestration.lake import Made as MadeEntry
     from returns_orchestration.lake import Poll
     from returns_orchestration.state.claims import Claim

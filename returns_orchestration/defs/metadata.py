@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from returns_orchestration.flow.build import Accounting
-    from returns_orchestration.flow.hours import Polled
+    from returns_orchestration.flow.outcomes import Polled
     from returns_orchestration.lake import Poll
     from returns_orchestration.tables import Table
     from returns_orchestration.window import Day

@@ -20,7 +20,7 @@ from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.instance import IN_PROGRESS
 from returns_orchestration.defs.registry import RAW_WEBHOOKS, WEBHOOKS_ARRIVED, WEBHOOKS_HOURLY
 from returns_orchestration.errors import ReturnsError
-from returns_orchestration.flow.hours import Made as MadeHour
+from returns_orchestration.flow.outcomes import Made as MadeHour
 from returns_orchestration.lake.journal import JOURNAL
 from returns_orchestration.lake.names import dates_in
 from returns_orchestration.state import claims

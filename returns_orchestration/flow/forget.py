@@ -19,7 +19,7 @@ import polars as pl
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged, LakeError, ReturnsError
-from returns_orchestration.flow.hours import Failed, Made, Stopped
+from returns_orchestration.flow.outcomes import Failed, Made, Stopped
 from returns_orchestration.lake import journal
 from returns_orchestration.lake.entry_kinds import Blanked
 from returns_orchestration.lake.format import BACKUP, RECORDS_BEFORE

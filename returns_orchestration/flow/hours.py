@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.errors import (
@@ -21,10 +21,12 @@ from returns_orchestration.errors import (
     ReturnsError,
 )
 from returns_orchestration.flow.all_time import AllTimeBuilder
-from returns_orchestration.flow.build import BuiltHour, HourBuilder
+from returns_orchestration.flow.build import HourBuilder
 from returns_orchestration.flow.mend import mend_hour
+from returns_orchestration.flow.outcomes import Failed, Made, MadeDay, Polled, Stopped
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.relocated import link_relocated
+from returns_orchestration.flow.rounds import Round
 from returns_orchestration.lake.poll_log import Answer
 from returns_orchestration.stages.erasure import Blanking, blanked
 from returns_orchestration.stages.landing import Landed, finish_unnoted, land
@@ -38,66 +40,20 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from returns_orchestration.clickpost import Poll, SharedState
-    from returns_orchestration.flow.days import BuiltDay, DayBuilder
+    from returns_orchestration.flow.build import BuiltHour
+    from returns_orchestration.flow.days import DayBuilder
+    from returns_orchestration.flow.outcomes import Outcome
     from returns_orchestration.flow.polling import OpenClient
     from returns_orchestration.flow.webhooks.pipeline import WebhookPipeline
     from returns_orchestration.lake import Lake, Names
-    from returns_orchestration.lake import Poll as KeptPoll
     from returns_orchestration.lake.forgotten import Receipt
     from returns_orchestration.lake.poll_log import PollLog
     from returns_orchestration.stages.typing import RecordReader
     from returns_orchestration.window import Day, Window
 
 
-@dataclass(frozen=True, slots=True)
-class Polled:
-    """A window was read and its reply kept, or found to be known already.
-
-    ``poll`` shows what it cost; its records are in the lake and no longer in it. ``kept`` are all
-    kept polls of the window.
-    """
-
-    window: Window
-    landed: Landed
-    poll: Poll
-    kept: Sequence[KeptPoll]
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """An hour's tables were made; ``asked`` is False where a neighbour's poll made it due."""
-
-    window: Window
-    built: BuiltHour
-    asked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MadeDay:
-    """The tables of a day follow its hours."""
-
-    built: BuiltDay
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """An hour was not read or not made; its earlier tables stay."""
-
-    window: Window
-    error: ReturnsError
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The run ends here, for a cause that concerns every window alike; always the last outcome."""
-
-    error: ReturnsError
-
-
 NOTED_AT_ONCE: Final = 200
 """Lines that wait to be noted: a killed run loses no more, and asks for those hours once more."""
-
-Outcome = Polled | Made | MadeDay | Failed | Stopped
 
 
 class HourPipeline:
@@ -149,7 +105,7 @@ class HourPipeline:
 
     def poll_all(
         self, windows: Sequence[Window], rate_limit_in: SharedState | None = None
-    ) -> Iterator[tuple[Window, Poll | ApiError]]:
+    ) -> Iterator[tuple[Window, Poll | ApiError] | None]:
         """Poll ``windows`` concurrently; see `polling.poll_all`."""
         return poll_all(
             windows, self._open_client, self._max_concurrency, self.interruption, rate_limit_in
@@ -285,6 +241,7 @@ class _Run:
         self._mended: set[Window] = set()
         self._made: set[Window] = set()
         self._changed: set[Window] = set()
+        self._round = Round()
 
     def outcomes(self) -> Iterator[Outcome]:
         """The outcomes of the windows, as they happen; see HourPipeline.run."""
@@ -297,12 +254,7 @@ class _Run:
         self._waiting = {window: None for window in waiting if self._make}
         stopped_by: ReturnsError | None = None
         try:
-            for window, result in self._pipeline.poll_all(due, self._rate_limit_in):
-                self._pending.discard(window)
-                yield self._landed(window, result)
-                del result
-                for hour in self._ready():
-                    yield from self._build(hour)
+            yield from self._poll_and_build(due)
         except (ApiError, Interrupted) as error:
             stopped_by = error
             for window in self._pending:
@@ -312,11 +264,23 @@ class _Run:
                 stopped_by = stopped_by or Interrupted("Interrupted.")
                 continue  # only hours that have just landed are still made
             yield from self._build(hour)
+        yield from self._publish()
         yield from self._build_stale()
         yield from self._unite()
         yield from self._build_days()
         if stopped_by is not None:
             raise stopped_by
+
+    def _poll_and_build(self, due: Sequence[Window]) -> Iterator[Outcome]:
+        for reply in self._pipeline.poll_all(due, self._rate_limit_in):
+            if reply is not None:
+                self._pending.discard(reply[0])
+                yield self._landed(*reply)
+                del reply
+            for hour in self._ready():
+                yield from self._build(hour)
+            if self._round.is_due():
+                yield from self._publish()
 
     def _states(self) -> States:
         return States(self._pipeline.lake, self._names, self._pipeline.days.zone, self._known)
@@ -402,22 +366,56 @@ class _Run:
         except LakeDamaged as error:
             yield Failed(window, error)
             return
-        others = affected - self._waiting.keys() - self._pending
-        for hour in (*sorted(w for w in others if not is_made(w, names)), window):
-            yield self._build_one(hour, landed if hour == window else None, asked=hour == window)
+        others = affected - self._waiting.keys() - self._pending - self._round.hours.keys()
+        if unmade := sorted(w for w in others if not is_made(w, names)):
+            yield from self._publish()
+            for hour in unmade:
+                yield self._build_one(hour, None, asked=False)
+        try:
+            made = self._pipeline.builder.make(
+                names, window, landed, check_files=self._checks_files(window)
+            )
+        except (LakeDamaged, HourBlocked) as error:
+            yield Failed(window, error)
+            return
+        if made is None:
+            yield Failed(window, NeverPolled(window.key))
+        else:
+            self._round.add(made, landed)
+        if self._round.is_due():
+            yield from self._publish()
+
+    def _publish(self) -> Iterator[Made | Failed]:
+        """Publish the round; an hour whose polls are others by now is built again, alone."""
+        ended, self._round = self._round.hours, Round()
+        if not ended:
+            return
+        built = self._pipeline.builder.publish(self._names, [made for made, _ in ended.values()])
+        done = [hour for hour in built if hour is not None]
+        for number, hour in enumerate(done, 1):
+            yield self._built(hour, asked=True, more=number < len(done))
+        for (window, (_, landed)), found in zip(ended.items(), built, strict=True):
+            if found is None:
+                yield self._build_one(window, landed, asked=True)
 
     def _build_one(self, hour: Window, landed: Landed | None, *, asked: bool) -> Made | Failed:
-        check_files = self._check_files or hour in self._mended
+        check_files = self._checks_files(hour)
         try:
             built = self._pipeline.builder.build(self._names, hour, landed, check_files=check_files)
         except (LakeDamaged, HourBlocked) as error:
             return Failed(hour, error)
         if built is None:
             return Failed(hour, NeverPolled(hour.key))
-        self._made.add(hour)
+        return self._built(built, asked=asked)
+
+    def _checks_files(self, hour: Window) -> bool:
+        return self._check_files or hour in self._mended
+
+    def _built(self, built: BuiltHour, *, asked: bool, more: bool = False) -> Made:
+        self._made.add(built.window)
         if built.changed:
-            self._changed.add(hour)
-        return Made(hour, built, asked=asked)
+            self._changed.add(built.window)
+        return Made(built.window, built, asked=asked, more=more)
 
     def _build_stale(self) -> Iterator[Made | Failed]:
         """Build the hours that records of this run's hours turned out to live in."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from returns_orchestration.errors import LakeDamaged, ReturnsError
-from returns_orchestration.flow.hours import Failed, Made, Stopped
+from returns_orchestration.flow.outcomes import Failed, Made, Stopped
 from returns_orchestration.lake.entry_kinds import INPUTS, UNKNOWN_SHA, Lost, Poll, Waived
 from returns_orchestration.lake.entry_names import read_name
 from returns_orchestration.lake.format import BACKUP, MARKER, RECORDS_BEFORE

@@ -12,7 +12,7 @@ from support.webhooks import received
 from support.world import World, hours
 
 from returns_orchestration.errors import LakeUnwritable
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.lake import Lake, open_store
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from support.lakes import tables_of
 from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 
 NOW = datetime.fromisoformat("2026-11-09T15:00:00+00:00")
 WINDOWS = hours("2026-11-09T10:00", "2026-11-09T13:00")

@@ -12,7 +12,7 @@ import pytest
 from support.lakes import OF_ALL_TIME
 from support.world import World, hours
 
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.state.verify import Verifier
 from returns_orchestration.window import Window

@@ -13,7 +13,7 @@ from returns_orchestration.errors import (
     NoConnection,
     SettingsError,
 )
-from returns_orchestration.flow.hours import Failed, Made, Stopped
+from returns_orchestration.flow.outcomes import Failed, Made, Stopped
 
 DAY = hours("2026-11-07T00:00", "2026-11-08T00:00")
 

@@ -19,7 +19,7 @@ from support.records import returned
 from support.world import World, hours
 
 from returns_orchestration import tables
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.lake import Lake
 from returns_orchestration.window import Window
 

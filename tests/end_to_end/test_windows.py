@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.world import World, hours
 
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.window import Window
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -14,7 +14,8 @@ from support.records import at, on_the_wire
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.flow.days import DayBuilder
-from returns_orchestration.flow.hours import HourPipeline, Outcome
+from returns_orchestration.flow.hours import HourPipeline
+from returns_orchestration.flow.outcomes import Outcome
 from returns_orchestration.stages.typing import RecordReader
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from support.records import Record, at, item, returned
 
 from returns_orchestration import tables
 from returns_orchestration.flow.days import DayBuilder
-from returns_orchestration.flow.hours import Made, MadeDay
+from returns_orchestration.flow.outcomes import Made, MadeDay
 from returns_orchestration.lake import Lake
 from returns_orchestration.state.hours import States
 from returns_orchestration.window import Day, Window, windows_between
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from returns_orchestration.flow.hours import Outcome
+    from returns_orchestration.flow.outcomes import Outcome
 
 INDIA = ZoneInfo("Asia/Kolkata")
 NINTH, TENTH = (Day(date(2026, 11, day), INDIA) for day in (9, 10))

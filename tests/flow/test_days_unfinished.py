@@ -21,7 +21,7 @@ from returns_orchestration.errors import (
     NeverPolled,
 )
 from returns_orchestration.flow.days import PAUSES, DayBuilder
-from returns_orchestration.flow.hours import Failed, Made, MadeDay, Stopped
+from returns_orchestration.flow.outcomes import Failed, Made, MadeDay, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.entry_kinds import MadeName, made_path

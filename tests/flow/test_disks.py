@@ -17,7 +17,7 @@ from support.lakes import bytes_of
 from support.records import assigned, at, returned
 
 from returns_orchestration.errors import LakeUnwritable
-from returns_orchestration.flow.hours import Failed, Polled, Stopped
+from returns_orchestration.flow.outcomes import Failed, Polled, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore

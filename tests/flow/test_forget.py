@@ -16,7 +16,7 @@ from support.records import Record, at, returned
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
 from returns_orchestration.flow.forget import EarlierCopies, Forgetter, Forgot
-from returns_orchestration.flow.hours import Failed, Polled
+from returns_orchestration.flow.outcomes import Failed, Polled
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake.forgotten import FORGOTTEN, Receipt
 from returns_orchestration.lake.format import BACKUP

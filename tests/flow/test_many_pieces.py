@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from support.records import Record, item, with_items
 from support.rows import HOUR
 
-from returns_orchestration.flow.hours import Made
+from returns_orchestration.flow.outcomes import Made
 from returns_orchestration.lake import Lake, open_store
 
 if TYPE_CHECKING:

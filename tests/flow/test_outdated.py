@@ -14,7 +14,7 @@ from support.records import Record, at, returned
 
 from returns_orchestration import tables
 from returns_orchestration.flow import build
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.stages import aggregates, ownership, rules, typing

@@ -11,7 +11,7 @@ from support.lakes import bytes_of, references
 from support.mortal_store import Killed, MortalStore
 from support.records import at, returned
 
-from returns_orchestration.flow.hours import Failed
+from returns_orchestration.flow.outcomes import Failed
 from returns_orchestration.flow.rebuild import Rebuilder, Rebuilt
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.entry_kinds import made_path

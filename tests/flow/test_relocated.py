@@ -11,7 +11,7 @@ import pytest
 from support.lakes import bytes_of, references, rows
 from support.records import at, on_the_wire, returned
 
-from returns_orchestration.flow.hours import Failed
+from returns_orchestration.flow.outcomes import Failed
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake.entry_kinds import From, To, made_path
 from returns_orchestration.lake.entry_names import name_of_hour

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from support.records import at, returned
 
 from returns_orchestration.errors import ServerFault
-from returns_orchestration.flow.hours import Failed, Made
+from returns_orchestration.flow.outcomes import Failed, Made
 from returns_orchestration.window import windows_between
 
 if TYPE_CHECKING:

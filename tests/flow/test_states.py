@@ -15,7 +15,7 @@ from support.records import Record, at, on_the_wire, returned
 
 from returns_orchestration import tables
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.flow.hours import Failed, Made, Stopped
+from returns_orchestration.flow.outcomes import Failed, Made, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake, journal
 from returns_orchestration.lake.entry_kinds import Rezoned, made_path

@@ -11,7 +11,7 @@ from support.lakes import OF_ALL_TIME, bytes_of, references
 from support.records import Record, at, returned
 
 from returns_orchestration import tables
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.state.places import find_misplaced
 from returns_orchestration.state.verify import Verifier

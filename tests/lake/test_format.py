@@ -16,7 +16,8 @@ from support.rows import HOUR, READER
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.errors import LakeError, LakeNewer, LakeOlder
 from returns_orchestration.flow.days import DayBuilder
-from returns_orchestration.flow.hours import HourPipeline, Stopped
+from returns_orchestration.flow.hours import HourPipeline
+from returns_orchestration.flow.outcomes import Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.format import MARKER, RECORDS_BEFORE

@@ -30,7 +30,7 @@ from support.world import BRIEF, HASTY, World
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ClockAhead, NotOver
-from returns_orchestration.flow.hours import Failed, Made, Polled, Stopped
+from returns_orchestration.flow.outcomes import Failed, Made, Polled, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.window import Window
 from returns_orchestration.words import duration

@@ -20,7 +20,8 @@ from support.world import World, hours
 
 from returns_orchestration import tables
 from returns_orchestration.definitions import build_pipeline
-from returns_orchestration.flow.hours import Failed, HourPipeline, Stopped
+from returns_orchestration.flow.hours import HourPipeline
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.lake.forgotten import FORGOTTEN
 from returns_orchestration.lake.format import MARKER

@@ -31,7 +31,7 @@ from support.world import BRIEF, HASTY, World
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import LakeUnwritable
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake.entries import Entries
 from returns_orchestration.simulator import Simulator

@@ -51,7 +51,8 @@ from support.lakes import OF_ALL_TIME, bytes_of, counted, rows_with_place
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.errors import ServerFault
 from returns_orchestration.flow.days import DayBuilder
-from returns_orchestration.flow.hours import Failed, HourPipeline, Outcome, Polled, Stopped
+from returns_orchestration.flow.hours import HourPipeline
+from returns_orchestration.flow.outcomes import Failed, Outcome, Polled, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake
 from returns_orchestration.stages import rules

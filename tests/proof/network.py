@@ -22,7 +22,7 @@ from support.world import BRIEF, HASTY, World
 
 from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import TransientApiError
-from returns_orchestration.flow.hours import Failed, Outcome, Stopped
+from returns_orchestration.flow.outcomes import Failed, Outcome, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.state.status import states
 from returns_orchestration.window import Window

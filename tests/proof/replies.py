@@ -29,7 +29,8 @@ from support.world import BRIEF, HASTY
 from returns_orchestration.clickpost import ClickPostClient
 from returns_orchestration.errors import ApiError
 from returns_orchestration.flow.days import DayBuilder
-from returns_orchestration.flow.hours import Failed, HourPipeline, Made, Outcome, Stopped
+from returns_orchestration.flow.hours import HourPipeline
+from returns_orchestration.flow.outcomes import Failed, Made, Outcome, Stopped
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.stages.typing import RecordReader
 from returns_orchestration.state.status import states

@@ -24,7 +24,7 @@ from support.world import World, hours
 
 from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.env_file import ENV_FILE
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.simulator.contents import contents_of
 from returns_orchestration.simulator.moments import to_micros

@@ -26,7 +26,7 @@ from support.lakes import files_of
 from support.world import World, hours
 
 from returns_orchestration.definitions import build_pipeline
-from returns_orchestration.flow.hours import Failed, Stopped
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.settings import load_settings
 from returns_orchestration.simulator import Simulator, SimulatorOptions

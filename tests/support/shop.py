@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 from returns_orchestration.clickpost import Poll
 from returns_orchestration.flow.days import DayBuilder
-from returns_orchestration.flow.hours import Failed, HourPipeline, Stopped
+from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.flow.imports import import_webhooks
+from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.flow.webhooks.pipeline import WebhookPipeline
 from returns_orchestration.flow.webhooks.rules import WebhookRules
 from returns_orchestration.lake import Lake

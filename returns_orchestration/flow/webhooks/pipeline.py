@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from returns_orchestration.errors import LakeDamaged
-from returns_orchestration.flow.hours import Failed, Stopped
-from returns_orchestration.flow.hours import Made as MadeHour
+from returns_orchestration.flow.outcomes import Failed, Stopped
+from returns_orchestration.flow.outcomes import Made as MadeHour
 from returns_orchestration.flow.webhooks.days import MatchedDayBuilder
 from returns_orchestration.flow.webhooks.events import EventBuilder
 from returns_orchestration.flow.webhooks.holders import Holders
