@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.records import at
 
 from returns_orchestration import tables
@@ -197,3 +200,15 @@ def test_a_time_keeps_its_microseconds() -> None:
     column = Column("seen_at", tables.TIME, "a time")
     frame = Table("t", "time", (column,)).frame({"seen_at": [moment]})
     assert pl.read_parquet(to_parquet(frame)).item() == moment
+
+
+# Naive ones, as hypothesis asks for them.
+CENTURIES = datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2200-01-01")
+
+
+@given(st.lists(st.none() | st.datetimes(*CENTURIES, timezones=st.timezones())))
+def test_times_are_those_that_polars_makes_of_them(times: list[datetime | None]) -> None:
+    table = Table("t", "time", (Column("seen_at", tables.TIME, "A time."),))
+    utc = [None if time is None else time.astimezone(ZoneInfo("UTC")) for time in times]
+    expected = pl.DataFrame({"seen_at": utc}, schema=table.schema, strict=True)
+    assert table.frame({"seen_at": list(times)}).equals(expected)
