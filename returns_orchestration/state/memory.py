@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from returns_orchestration.state.due import Choice
 
+HOUR: Final = timedelta(hours=1)
+
 ROUND: Final = timedelta(days=6)
 """Time within which each date is looked at again; a week, less the time a daemon may be down."""
 
@@ -49,11 +51,11 @@ class Memory:
         """``rules`` is the digest of the settings and the package that wrote the cursor.
 
         ``made_by`` names the rules by which tables were made then, where it is about tables;
-        ``polled`` gives when hours were last polled, as far as it was looked up; ``ages`` since
-        when they are polled again at which age, None where that is not known; ``patrol`` is the
-        date that was looked at last in turn, ``patrolled_at`` when it was due; ``files_at`` is when
-        the files of the newest days were last listed; ``handed_over`` is the text that the alerts
-        were given last, None where that is not known.
+        ``polled`` gives when hours were last polled, as far as it was looked up, of which a cursor
+        holds the hour; ``ages`` since when they are polled again at which age, None where that is
+        not known; ``patrol`` is the date that was looked at last in turn, ``patrolled_at`` when it
+        was due; ``files_at`` is when the files of the newest days were last listed; ``handed_over``
+        is the text that the alerts were given last, None where that is not known.
         """
         self.hours = hours
         self.attempts = attempts
@@ -82,7 +84,7 @@ class Memory:
             decode(cursor, HourIndex) if cursor else HourIndex(),
             attempts,
             rules=plain.get("rules", ""),
-            polled=dict(_polled(plain.get("polled", []))),
+            polled=dict(_polled(plain.get("polled_after", []))),
             ages=ages and {int(age): _time(since) for age, since in ages.items()},
             patrol=date.fromisoformat(patrol) if patrol else None,
             patrolled_at=_time(plain.get("patrolled_at")),
@@ -182,7 +184,7 @@ class Memory:
     def write(self) -> str:
         """The cursor."""
         waiting = {window.key: _noted(attempt) for window, attempt in self.attempts.items()}
-        plain = json.loads(encode(self.hours)) | {"waiting": waiting, "polled": self._runs()}
+        plain = json.loads(encode(self.hours)) | {"waiting": waiting, "polled_after": self._runs()}
         if self.ages is not None:
             plain["ages"] = {age: at and at.isoformat() for age, at in self.ages.items()}
         times = {
@@ -194,28 +196,33 @@ class Memory:
         plain["handed_over"] = self.handed_over
         return json.dumps(plain | noted | {"rules": self._rules, "made_by": self._made_by})
 
-    def _runs(self) -> list[tuple[str, list[int]]]:
-        """When hours were last polled, as ``_polled`` reads it: a month of hours in 6 kB.
+    def _runs(self) -> list[tuple[str, list[tuple[int, int]]]]:
+        """When hours were last polled, as ``_polled`` reads it: a month of hours in 300 bytes.
 
-        Each run of hours by its first, and for each of them the whole seconds after its end.
+        Each run of hours by its first, and then in pairs how many of them were polled so many whole
+        hours after their ends. Ages are whole hours, too, so that says which are reached.
         """
-        runs: list[tuple[str, list[int]]] = []
+        runs: list[tuple[str, list[tuple[int, int]]]] = []
         following: Window | None = None
         for window in sorted(self.polled):
             if window != following:
                 runs.append((window.key, []))
-            runs[-1][1].append((self.polled[window] - window.end) // timedelta(seconds=1))
+            pairs = runs[-1][1]
+            after = (self.polled[window] - window.end) // HOUR
+            number, last = pairs.pop() if pairs else (0, after)
+            pairs += [(number + 1, after)] if after == last else [(number, last), (1, after)]
             following = window.next
         return runs
 
 
 def _polled(runs: object) -> Iterator[tuple[Window, datetime]]:
-    """The hours of such runs, and when they were polled; none from an earlier release's cursor."""
-    for key, seconds in runs if isinstance(runs, list) else ():
+    """The hours of such runs, and the whole hour in which each was polled."""
+    for key, pairs in runs if isinstance(runs, list) else ():
         window = Window.from_key(key)
-        for after in seconds:
-            yield window, window.end + timedelta(seconds=after)
-            window = window.next
+        for number, after in pairs:
+            for _ in range(number):
+                yield window, window.end + after * HOUR
+                window = window.next
 
 
 def _time(text: str | None) -> datetime | None:

@@ -95,7 +95,7 @@ def test_a_cursor_of_an_earlier_release_is_read() -> None:
         "outdated": [[HOURS[5].key, HOURS[6].key]],
         "damaged": {HOURS[7].key: NOW.isoformat()},
         "waiting": {},
-        "polled": {},
+        "polled": [[HOURS[0].key, [1_210_200]]],
         "handed_over": "x",
         "rules": "one",
         "made_by": "two",
@@ -105,6 +105,7 @@ def test_a_cursor_of_an_earlier_release_is_read() -> None:
     assert list(memory.hours.outdated) == HOURS[5:6]
     assert memory.hours.damaged == {HOURS[7].key: NOW}
     assert (memory.is_of("one"), memory.handed_over) == (True, "x")
+    assert memory.polled == {}  # it is looked up again
     again = Memory.read(memory.write())
     assert again.write() == memory.write()
 

@@ -15,6 +15,7 @@ from returns_orchestration.window import windows_between
 
 HOURS = list(windows_between(at(0), at(10)))
 NOW = at(12)
+SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 2)
@@ -28,7 +29,7 @@ STUBBORN = Attempt(
 def test_a_cursor_holds_the_whole_memory() -> None:
     memory = Memory(HourIndex(), {HOURS[0]: WAITING, HOURS[1]: STUBBORN})
     memory.hours.complete.add(HOURS[2:5])
-    memory.polled = {HOURS[4]: NOW, HOURS[6]: NOW, HOURS[7]: LATER}
+    memory.polled = {HOURS[4]: NOW, HOURS[6]: NOW, HOURS[7]: NOW + DAY}
     memory.ages = {1: None, 168: NOW}
     memory.wake_on_change("one", NOW)
     assert memory.patrol(FIRST, LAST, NOW) == FIRST
@@ -45,13 +46,28 @@ def test_a_cursor_holds_the_whole_memory() -> None:
 
 
 def test_the_times_of_a_month_of_polls_fit_a_cursor() -> None:
-    """A tick keeps its cursor: of these there are 288 a day."""
+    """A tick keeps its cursor: of these there are 288 a day. What counts is the hour."""
     memory = Memory(HourIndex(), {})
     month = list(windows_between(at(0), at(720)))
-    memory.polled = {window: window.end + timedelta(hours=336, seconds=7.9) for window in month}
-    assert len(memory.write()) < 8_000
-    whole = {window: window.end + timedelta(hours=336, seconds=7) for window in month}
+    ages = [max(age for age in (0, 1, 6, 24, 72, 168, 336) if age <= 720 - n) for n in range(720)]
+    whole = {w: w.end + timedelta(hours=age) for w, age in zip(month, ages, strict=True)}
+    memory.polled = {w: moment + n * SECOND for n, (w, moment) in enumerate(whole.items())}
+    assert len(memory.write()) < 400
     assert Memory.read(memory.write()).polled == whole
+
+
+def test_the_times_of_a_month_that_was_polled_at_once_fit_a_cursor() -> None:
+    memory = Memory(HourIndex(), {})
+    memory.polled = dict.fromkeys(windows_between(at(0), at(720)), at(720))
+    assert len(memory.write()) < 8_000
+    assert Memory.read(memory.write()).polled == memory.polled
+
+
+def test_hours_polled_before_they_ended_keep_that_in_a_cursor() -> None:
+    memory = Memory(HourIndex(), {})
+    memory.polled = {HOURS[0]: HOURS[0].end - SECOND}
+    [(window, polled)] = Memory.read(memory.write()).polled.items()
+    assert (window, polled) == (HOURS[0], HOURS[0].start)
 
 
 def test_under_other_ages_hours_that_may_reach_one_are_looked_at_again() -> None:
