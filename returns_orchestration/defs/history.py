@@ -2,7 +2,7 @@
 
 These functions read the event log's tables directly, grouped in the database: Dagster's public
 calls load every event: minutes for years of hours. The tables' names and columns are not public
-(Dagster 1.13); only this file, ``event_batches`` and ``prune`` name them.
+(Dagster 1.13); only this file, ``event_batches``, ``years`` and ``prune`` name them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 RAW = "raw_returns"
 T = TypeVar("T")
-"""The keys of earlier releases, which had no prefix."""
 
 OVERLAP = 50
 """Events read twice, in case one that was written at the same time was not yet visible."""
