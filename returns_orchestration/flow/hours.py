@@ -386,11 +386,14 @@ class _Run:
             yield from self._publish()
 
     def _publish(self) -> Iterator[Made | Failed]:
-        """Publish the round; an hour whose polls are others by now is built again, alone."""
+        """Publish the round; an hour that was not, or has other polls by now, is built alone."""
         ended, self._round = self._round.hours, Round()
         if not ended:
             return
-        built = self._pipeline.builder.publish(self._names, [made for made, _ in ended.values()])
+        built: list[BuiltHour | None] = [None] * len(ended)
+        with suppress(LakeDamaged):  # each alone shows which hour it is about
+            hours = [made for made, _ in ended.values()]
+            built = self._pipeline.builder.publish(self._names, hours)
         done = [hour for hour in built if hour is not None]
         for number, hour in enumerate(done, 1):
             yield self._built(hour, asked=True, more=number < len(done))

@@ -13,14 +13,15 @@ from support.lakes import rows
 from support.records import at, returned
 
 from returns_orchestration import tables
-from returns_orchestration.errors import ServerFault
+from returns_orchestration.errors import LakeDamaged, ServerFault
 from returns_orchestration.flow import polling, rounds
 from returns_orchestration.flow.outcomes import Failed, Made, Polled, in_rounds
+from returns_orchestration.lake.journal import date_folder
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.window import Window, windows_between
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from returns_orchestration.flow.outcomes import Outcome
@@ -131,6 +132,34 @@ def test_an_hour_that_another_process_polled_meanwhile_is_made_again(
     made = [o.window for o in outcomes if isinstance(o, Made)]
     assert made == [HOURS[0], HOURS[2], HOURS[1]]
     assert rows(folder, "returns").height == 4
+
+
+def test_a_folder_that_cannot_be_read_fails_only_hours_of_its_date(
+    lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hours are on both sides of midnight, and the folder of the second date is unreadable."""
+    night = list(windows_between(at(22), at(26)))
+    put_many, between = FolderStore.put_many, FolderStore.between
+    unreadable: list[str] = []
+
+    def noted(store: FolderStore, contents: Mapping[str, bytes]) -> None:
+        put_many(store, contents)
+        if any(path.startswith("returns/") for path in contents) and not unreadable:
+            unreadable.append(date_folder(night[-1].start.date()))
+
+    def refused(store: FolderStore, prefix: str, start: str, stop: str) -> Iterator[Any]:
+        if any(start <= path < stop for path in unreadable):
+            raise LakeDamaged("The lake could not be read.", next_step="Check it.")
+        return between(store, prefix, start, stop)
+
+    monkeypatch.setattr(FolderStore, "put_many", noted)
+    monkeypatch.setattr(FolderStore, "between", refused)
+    outcomes = api_of(one).run(lake, night)
+    kinds = {
+        kind: {getattr(o, "window", None) for o in outcomes if isinstance(o, kind)}
+        for kind in (Made, Failed)
+    }
+    assert kinds == {Made: set(night[:2]), Failed: set(night[2:])}
 
 
 def test_outcomes_of_a_round_come_together_and_all_others_alone() -> None:
