@@ -11,6 +11,7 @@ from benchmarks import __main__ as benchmarks
 from benchmarks import figures, looks
 from benchmarks.figures import YEAR_HOURS, Figure
 from benchmarks.history import make_history
+from benchmarks.peers import comparison
 from benchmarks.site import Ended, Memory, Site
 from returns_orchestration.cli.status import read_states
 from returns_orchestration.lake import Lake, open_store
@@ -30,6 +31,12 @@ def test_every_part_gives_its_lines(tmp_path: Path) -> None:
         "| `backfill` of 12 hours",
         "| a run and a process for each hour",
         "peak of the last two thirds",
+        "| `backfill` of 4 hours without latency and start-up",
+        "| `backfill` of one hour, from the start of its process to its last event",
+        "| `backfill` of 24 hours of 2 returns, start-up left out",
+        "| bare loop: httpx, msgspec, polars, fsync |",
+        "| plain Dagster, one run over the range |",
+        "| plain Dagster, a run an hour |",
         "| states of 60 hours",
         "| `missing_hours`, first tick, 60 hours of 5 polls",
         "| `late_returns`, all read, 60 hours",
@@ -40,10 +47,24 @@ def test_every_part_gives_its_lines(tmp_path: Path) -> None:
         "| 99 of 100 webhooks at 200 a second are answered within",
     ):
         assert what in table
+    assert ("| dlt, one `pipeline.run` |" in table) != ("dlt is left out" in done.output)
     # At this size there is no target for time and memory; alerts are counted at their own size.
     timed = [line for line in table.splitlines() if not line.startswith("| alerts: ")]
     assert not [line for line in timed if ": met |" in line or "not met" in line]
     assert not list(work.iterdir())
+
+
+def test_the_table_of_peers_takes_the_place_of_the_one_in_the_documents() -> None:
+    page = comparison.PAGE.read_text()
+    line = comparison.Measured(comparison.PRODUCT, 100, 5.0, 4.0, 900)
+    peer = comparison.Measured(comparison.BARE, 50, 1.0, 0.5, 450)
+    table = comparison.table([line, peer])
+    assert f"| {peer.name} | 20 | 10 | 450 of 50 hours | 2.22 | 1.11 | 0.4 | Dagster" in table
+    changed = comparison.write_into(page, table)
+    assert table in changed
+    assert comparison.write_into(changed, comparison.table([line])).count("bare loop:") == 0
+    assert changed.splitlines()[:3] == page.splitlines()[:3]
+    assert changed.splitlines()[-3:] == page.splitlines()[-3:]
 
 
 @pytest.mark.parametrize("polls", [1, 5])

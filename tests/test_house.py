@@ -148,6 +148,7 @@ def test_the_top_level_holds_only_listed_files() -> None:
         ".venv",
         ".venv-newest",
         ".venv-oldest",
+        ".venv-peers",
         ".venv-stores",
         ".env",
         ".pytest_cache",
