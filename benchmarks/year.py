@@ -1,12 +1,12 @@
 """A year from the simulator through `backfill`, compared with a run an hour and with bare work.
 
-``backfill`` runs as a user runs it, over a new lake and a new DAGSTER_HOME, against the simulator
-in a separate process that takes 20 ms to answer. Its memory is the most the process held up to one
-month, from there to four, and from there to the end, each measured separately. The peer makes hours
-one by one, a process and a run for each, as Dagster does without ranges; it makes only a few, and
-the time of a year is that of one hour times its hours. The floor sends the same requests with the
-same client, as many at once, and puts the same bytes as the same files; it does not decode, judge
-or record.
+``backfill`` runs as a user runs it, in one job, over a new lake and a new DAGSTER_HOME, against the
+simulator in a separate process that takes 20 ms to answer. Its memory is the most the process held
+up to one month, from there to four, and from there to the end, each measured separately. The peer
+makes hours one by one, a process and a run for each, as Dagster does without ranges; it makes only
+a few, and the time of a year is that of one hour times its hours. The floor sends the same requests
+with the same client, as many at once, and puts the same bytes as the same files; it does not
+decode, judge or record.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _backfill(site: Site, hours: int) -> Backfilled:
             done.memory.mark(pid)
 
     span = done.windows[0].text, done.windows[-1].next.text
-    ended = site.product("backfill", *span, at_look=at_look).or_die()
+    ended = site.product("backfill", *span, "--jobs", "1", at_look=at_look).or_die()
     done.seconds, done.processor_seconds = ended.seconds, ended.processor_seconds
     while len(done.reached) < len(MONTHS):  # the end, and parts too short to be seen
         done.memory.mark()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -11,24 +12,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from returns_orchestration.cli.backfill_jobs import Order, run_in_jobs
+from returns_orchestration.cli.backfill_watch import Watch, news_of
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.network import trusted_certificates
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import Window, last_settled, windows_between
-from returns_orchestration.words import be, count, duration
+from returns_orchestration.words import count, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from returns_orchestration.flow.outcomes import Outcome
+    from dagster import DagsterInstance
+
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
 
 SECONDS_AN_HOUR = 0.08
 """Making and recording one hour on two cores, measured; the API's own time comes on top."""
+
+OF_ANOTHER_JOB = 0.5
+"""How much faster it is by each job after the first, measured on two cores."""
+
+MOST_JOBS = 4
+"""Jobs unless `--jobs` says more: each takes a core and 300 MB."""
+
+WORTH_SAYING = timedelta(seconds=30)
+"""What the ceiling of requests must cost before a line is due to it."""
 
 From = Annotated[
     str, typer.Argument(metavar="FROM", help="First hour or day, UTC: 2026-11-09T11:00")
@@ -42,6 +54,14 @@ def backfill(
     repoll: Annotated[
         bool, typer.Option("--repoll", help="Poll every hour again, not only missing ones.")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes side by side; default: the cores, at most "
+            f"{MOST_JOBS}, and one for up to a week.",
+        ),
+    ] = None,
 ) -> None:
     """Poll the missing hours of [FROM, TO) and build their tables, through Dagster.
 
@@ -51,7 +71,8 @@ def backfill(
     settings = load_settings()
     trusted_certificates()  # else the run fails, and only the UI shows why
     windows = chosen_windows(settings, from_, to)
-    if not run_backfill(settings, windows, repoll=repoll, console=Console(highlight=False)):
+    console = Console(highlight=False)
+    if not run_backfill(settings, windows, repoll=repoll, console=console, jobs=jobs):
         raise typer.Exit(1)
 
 
@@ -75,24 +96,31 @@ def chosen_windows(
 
 
 def run_backfill(
-    settings: Settings, windows: list[Window], *, repoll: bool, console: Console
+    settings: Settings,
+    windows: list[Window],
+    *,
+    repoll: bool,
+    console: Console,
+    jobs: int | None = None,
 ) -> bool:
     """Run the ranges of ``windows`` that need it; True if every hour is there at the end."""
     with _interruption(console) as interruption:
-        return _run_backfill(settings, windows, interruption, repoll=repoll, console=console)
+        return _run_backfill(
+            settings, windows, interruption, repoll=repoll, console=console, jobs=jobs
+        )
 
 
-def _run_backfill(
+def _run_backfill(  # noqa: PLR0913 - the options of the command, and how it is stopped
     settings: Settings,
     windows: list[Window],
     interruption: threading.Event,
     *,
     repoll: bool,
     console: Console,
+    jobs: int | None,
 ) -> bool:
-    from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.defs.history import newest_polls, unreported  # noqa: PLC0415
-    from returns_orchestration.defs.instance import open_instance, ranges, run_range  # noqa: PLC0415
+    from returns_orchestration.defs.history import newest_polls, unreported  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.instance import open_instance, ranges  # noqa: PLC0415
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
@@ -107,24 +135,67 @@ def _run_backfill(
         untold = [window for window in unreported(instance, windows, keys) if window in good]
         due = windows if repoll else sorted({*to_poll, *to_make, *untold})
         calls = len(windows) if repoll else len(to_poll)
-        console.print(_plan(settings, windows, calls, len(due) - calls), soft_wrap=True)
+        jobs = _jobs(jobs, len(due), settings)
+        console.print(_plan(settings, windows, calls, len(due) - calls, jobs), soft_wrap=True)
         if not due:
             return True
-        watch = _Watch(due, console)
+        watch = Watch(due, console)
+        order = Order(settings, missing_only=not repoll)
         with watch.progress:
-            definitions = build_defs(
-                settings, on_outcome=watch.on_outcome, interruption=interruption
-            )
-            for chunk in ranges(due):
-                result = run_range(definitions, instance, chunk, missing_only=not repoll, keys=keys)
-                if not result.success and not watch.explains(chunk):
-                    watch.stopped = result.failure
-                if watch.stopped:
-                    break
+            if jobs == 1:
+                _run_here(order, ranges(due), instance, interruption, watch)
+            else:
+                chunks = list(ranges(due, _chunk(len(due), jobs)))
+                run_in_jobs(order, chunks, jobs, interruption, watch)
         known = newest_polls(instance, windows, keys)
     # Another run may have made some of them meanwhile: what counts is what is there.
     to_poll, to_make, _ = _sorted_out(settings, lake, windows, known)
     return watch.report(windows, {*to_poll, *to_make})
+
+
+def _run_here(
+    order: Order,
+    chunks: Iterable[list[Window]],
+    instance: DagsterInstance,
+    interruption: threading.Event,
+    watch: Watch,
+) -> None:
+    """Run ``chunks`` in this process, one after the other, until something stops them all."""
+    from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.instance import run_range  # noqa: PLC0415
+    from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
+
+    definitions = build_defs(
+        order.settings,
+        on_outcome=lambda outcome: watch.on_news(news_of(outcome)),
+        interruption=interruption,
+    )
+    keys, missing_only = Keys.of_settings(order.settings), order.missing_only
+    for chunk in chunks:
+        result = run_range(definitions, instance, chunk, missing_only=missing_only, keys=keys)
+        watch.on_run(chunk, "" if result.success else result.failure)
+        if watch.stopped:
+            break
+
+
+def _jobs(asked: int | None, hours: int, settings: Settings) -> int:
+    """The processes for so many hours; up to a week is done before a second one has started."""
+    from returns_orchestration.defs.assets import CHUNK_HOURS  # noqa: PLC0415 - Dagster is slow to import
+
+    if not hasattr(os, "sched_getaffinity"):
+        cores = os.cpu_count() or 1
+    else:
+        cores = len(os.sched_getaffinity(0))
+    wanted = asked or min(cores, MOST_JOBS, math.ceil(hours / CHUNK_HOURS))
+    return max(1, min(wanted, hours, settings.max_concurrency))
+
+
+def _chunk(hours: int, jobs: int) -> int:
+    """The hours of a run, at most a week, so that all jobs end at about the same time."""
+    from returns_orchestration.defs.assets import CHUNK_HOURS  # noqa: PLC0415 - Dagster is slow to import
+
+    rounds = math.ceil(hours / (CHUNK_HOURS * jobs))
+    return math.ceil(hours / (rounds * jobs))
 
 
 @contextmanager
@@ -170,81 +241,21 @@ def _sorted_out(
     return to_poll, to_make, made
 
 
-class _Watch:
-    """Follows a backfill: its progress, the hours that failed and why, and what stopped it."""
-
-    def __init__(self, due: list[Window], console: Console) -> None:
-        self._console = console
-        self._waiting = set(due)
-        self._failed: dict[Window, str] = {}
-        self.stopped = ""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self.progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
-        self._task = self.progress.add_task("hours", total=len(due))
-        self._said = 0
-
-    def on_outcome(self, outcome: Outcome) -> None:
-        """Take note of what became of an hour."""
-        from returns_orchestration.flow.outcomes import Failed, Made, Stopped  # noqa: PLC0415
-
-        if isinstance(outcome, Stopped):
-            self.stopped = str(outcome.error)
-        elif isinstance(outcome, Failed):
-            self._failed[outcome.window] = str(outcome.error)
-        if isinstance(outcome, Failed | Made) and outcome.window in self._waiting:
-            self._waiting.discard(outcome.window)
-            self.progress.advance(self._task)
-            self._say()
-
-    def _say(self) -> None:
-        """Where no bar can be drawn, a line for every tenth of the way."""
-        task = self.progress.tasks[0]
-        tenths = int(10 * task.completed / (task.total or 1))
-        if tenths > self._said and not self._console.is_terminal:
-            self._said = tenths
-            self._console.print(
-                f"{task.completed:.0f} of {count(int(task.total or 0), 'hour')} tried"
-            )
-
-    def explains(self, windows: list[Window]) -> bool:
-        """Whether a failure of the run of ``windows`` is known already."""
-        return bool(self.stopped) or bool(self._failed.keys() & set(windows))
-
-    def report(self, windows: list[Window], bad: set[Window]) -> bool:
-        """Say what failed and why, and how many hours are there; True if all is well."""
-        say = self._console.print
-        for _, words in sorted(self._failed.items()):
-            say(f"failed: {words}", style="red", soft_wrap=True, markup=False)
-        if self.stopped:
-            say(f"stopped: {self.stopped}", style="red", soft_wrap=True, markup=False)
-        if self.stopped and self._waiting:
-            say(f"Not polled: {count(len(self._waiting), 'hour')}; the tables of before stay.")
-        good = len(windows) - len(bad)
-        left = f", {len(bad)} {be(len(bad))} not." if bad else "."
-        say(
-            f"{good} of {count(len(windows), 'hour')} {be(len(windows))} complete{left}",
-            soft_wrap=True,
-        )
-        unexplained = bad - self._failed.keys()
-        if unexplained and not self.stopped:
-            say(
-                f"Another process has changed {count(len(unexplained), 'hour')} of these "
-                "meanwhile: run the same again when it is done.",
-                soft_wrap=True,
-            )
-        kept = len(self._failed.keys() & set(windows) - bad)
-        if kept:
-            say(f"{kept} of these failed now; what stood there before stays.", soft_wrap=True)
-        return not bad and not self._failed and not self.stopped
-
-
-def _plan(settings: Settings, windows: list[Window], calls: int, to_make: int) -> str:
+def _plan(settings: Settings, windows: list[Window], calls: int, to_make: int, jobs: int) -> str:
     """What will be asked for and about how long it takes, in a sentence."""
-    seconds = calls * max(1 / settings.max_requests_per_second, SECONDS_AN_HOUR)
-    seconds += to_make * SECONDS_AN_HOUR
+    building = SECONDS_AN_HOUR / (1 + OF_ANOTHER_JOB * (jobs - 1))
+    asking = 1 / settings.max_requests_per_second
+    seconds = calls * max(asking, building) + to_make * building
     span = f"{windows[0].text} to {windows[-1].next.text}"
     if not calls and not to_make:
         return f"{span}: {count(len(windows), 'hour')}, none missing; no call needed."
     more = f", {count(to_make, 'hour')} to build or to report without a call" if to_make else ""
     hours, about = count(len(windows), "hour"), duration(timedelta(seconds=seconds))
-    return f"{span}: {hours}, {count(calls, 'call')}{more}, about {about}."
+    text = f"{span}: {hours}, {count(calls, 'call')}{more}, about {about}."
+    without = timedelta(seconds=(calls + to_make) * building)
+    if timedelta(seconds=seconds) - without < WORTH_SAYING:
+        return text
+    return (
+        f"{text}\nCLICKPOST_MAX_REQUESTS_PER_SECOND={settings.max_requests_per_second:g} is what "
+        f"takes so long; without it, it would take about {duration(without)}."
+    )

@@ -17,7 +17,7 @@ from support.s3_server import BUCKET, SECRET, S3Server
 from support.world import World, hours
 
 from returns_orchestration.cli import app
-from returns_orchestration.cli.backfill import _Watch
+from returns_orchestration.cli.backfill_watch import Watch
 from returns_orchestration.defs.instance import (
     SHIPPED_BEFORE,
     open_instance,
@@ -378,7 +378,7 @@ def test_a_long_retry_after_silences_the_whole_deployment(
 def test_a_backfill_says_that_another_process_changed_its_hours_meanwhile() -> None:
     said = StringIO()
     windows = hours("2026-11-07T00:00", "2026-11-07T03:00")
-    is_well = _Watch(windows, Console(file=said, width=200)).report(windows, {windows[1]})
+    is_well = Watch(windows, Console(file=said, width=200)).report(windows, {windows[1]})
     assert not is_well
     assert "2 of 3 hours are complete, 1 is not." in said.getvalue()
     assert "Another process has changed 1 hour of these meanwhile" in said.getvalue()

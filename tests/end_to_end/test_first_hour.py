@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -48,24 +47,6 @@ def run_cold(folder: Path, *arguments: str, **more: str) -> subprocess.Completed
 def environment(**more: str) -> dict[str, str]:
     ours = ("CLICKPOST", "RETURNS", "DAGSTER")
     return {k: v for k, v in os.environ.items() if not k.startswith(ours)} | more
-
-
-@contextmanager
-def started(world: World, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A command of a world, under way; its output is one stream. It ends with the test."""
-    with subprocess.Popen(  # noqa: S603 - our own command
-        [SCRIPT, *arguments],
-        cwd=world.folder,
-        env=world.environment_of_processes,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        except BaseException:
-            process.terminate()
-            raise
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +248,7 @@ def test_the_environment_has_priority_over_the_env_file_in_dev_too(
     (world.folder / "workspace.yaml").touch()
     (world.folder / ".env").write_text(f"CLICKPOST_KEY=wrong\nRETURNS_LAKE={other}\n")
     (world.folder / ".env").chmod(0o600)
-    with started(world, "dev", "--port", str(free_port())) as process:
+    with world.started("dev", "--port", str(free_port())) as process:
         deadline = time.monotonic() + 180
         while not list(world.lake.glob("returns/**/*.parquet")):
             assert process.poll() is None
@@ -283,7 +264,7 @@ def test_the_environment_has_priority_over_the_env_file_in_dev_too(
 def test_ctrl_c_in_a_backfill_keeps_the_hours_so_far(new_world: Callable[..., World]) -> None:
     world = new_world({"CLICKPOST_MAX_CONCURRENCY": "2"}, returns_per_hour=4, latency=0.1)
     printed: list[str] = []
-    with started(world, "backfill", "2026-11-07", "2026-11-09") as process:
+    with world.started("backfill", "2026-11-07", "2026-11-09") as process:
         assert process.stdout is not None
         for line in process.stdout:
             printed.append(line)

@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -102,6 +103,27 @@ class World:
             timeout=LIMIT,
             check=False,
         )
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """A command, under way, in a group of its own; its output is one stream.
+
+        It ends with the test.
+        """
+        with subprocess.Popen(  # noqa: S603 - our own command
+            [str(Path(sys.executable).with_name("returns-orchestration")), *arguments],
+            cwd=self.folder,
+            env=self.environment_of_processes,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.terminate()
+                raise
 
     @property
     def environment_of_processes(self) -> dict[str, str]:
