@@ -20,7 +20,9 @@ from dagster_webserver.webserver import DagsterWebserver
 
 from returns_orchestration.defs.event_batches import COLUMNS, INHERITED, BatchedEvents
 from returns_orchestration.defs.event_log import PooledSqliteEventLogStorage
+from returns_orchestration.defs.index_queries import IndexQueries
 from returns_orchestration.defs.postgres import BatchingPostgresEventLogStorage
+from returns_orchestration.defs.years import StatesOfYears
 
 PACKAGE = Path(__file__).parents[1] / "returns_orchestration"
 
@@ -61,6 +63,7 @@ USED = {
     "dagster._core.storage.asset_check_execution_record": {
         "AssetCheckExecutionRecordStatus",
         "AssetCheckExecutionResolvedStatus",
+        "AssetCheckPartitionInfo",
     },
     "dagster._core.storage.event_log.schema": {
         "AssetCheckExecutionsTable",
@@ -97,6 +100,8 @@ USED = {
 
 CALLED = {
     "event_log_storage": {
+        "_get_assets_details",
+        "_get_latest_unpartitioned_materialization_storage_ids",
         "get_latest_asset_partition_materialization_attempts_without_materializations",
         "has_table",
         "index_connection",
@@ -145,7 +150,13 @@ def test_every_name_is_there(module: str) -> None:
         (
             PooledSqliteEventLogStorage,
             SqliteEventLogStorage,
-            {"_connect", "_has_asset_key_col_on_connection", "store_event"},
+            {
+                "_connect",
+                "_has_asset_key_col_on_connection",
+                "get_asset_check_partition_info",
+                "get_asset_status_cache_values",
+                "store_event",
+            },
         ),
         (
             BatchingPostgresEventLogStorage,
@@ -157,7 +168,11 @@ def test_every_name_is_there(module: str) -> None:
 def test_the_methods_that_are_overridden_have_the_same_parameters(
     ours: type, dagsters: type, known: set[str]
 ) -> None:
-    own = {**vars(BatchedEvents), **vars(ours)}
+    own = {
+        name: method
+        for part in reversed([ours, BatchedEvents, StatesOfYears, IndexQueries])
+        for name, method in vars(part).items()
+    }
     overridden = {name for name in own if name in dir(dagsters)} - set(vars(object))
     assert known <= overridden
     for name in overridden - {"__init__", "__module__"}:

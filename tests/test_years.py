@@ -34,6 +34,14 @@ def test_a_subset_is_the_one_that_dagster_makes(numbers: set[int], foreign: list
         assert ours.serialize() == theirs.serialize()
 
 
+def test_the_first_partition_is_the_first_whole_hour() -> None:
+    later = dg.HourlyPartitionsDefinition(start_date=START + timedelta(minutes=30), timezone="UTC")
+    keys = [Window(START + timedelta(hours=number)).key for number in range(3)]
+    valid = later.filter_valid_partition_keys(set(keys))
+    assert subset_of(later, keys) == later.empty_subset().with_partition_keys(valid)
+    assert valid == set(keys[1:])
+
+
 @pytest.mark.parametrize(
     ("partitions", "is_fast"),
     [

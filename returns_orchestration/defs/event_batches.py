@@ -41,6 +41,7 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster_shared.record import replace
 
+from returns_orchestration.defs.index_queries import IndexQueries
 from returns_orchestration.defs.years import StatesOfYears
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def settled_connection(instance: DagsterInstance) -> AbstractContextManager[sa.C
     return storage.settled() if isinstance(storage, BatchedEvents) else storage.index_connection()
 
 
-class BatchedEvents(StatesOfYears, SqlEventLogStorage):
+class BatchedEvents(StatesOfYears, IndexQueries, SqlEventLogStorage):
     """Mixed into one of Dagster's storages: holds a thread's events, then stores them together."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - of the storage

@@ -11,7 +11,7 @@ but damages nothing, and the hours concerned are known from the lake. Chosen in 
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -30,6 +30,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
 from sqlalchemy.pool import QueuePool
 
 from returns_orchestration.defs.event_batches import INSERT_EVENT, BatchedEvents
+from returns_orchestration.defs.index_queries import VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,6 +135,8 @@ class PooledSqliteEventLogStorage(BatchedEvents, SqliteEventLogStorage):
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
+            if shard == INDEX_SHARD_NAME:
+                _add_index(engine)
             self._engines[shard] = engine
             self._close_oldest()
         self._engines.move_to_end(shard)
@@ -156,6 +159,13 @@ class PooledSqliteEventLogStorage(BatchedEvents, SqliteEventLogStorage):
         super().dispose()
         while self._engines:
             self._engines.popitem()[1].dispose()
+
+
+def _add_index(engine: sa.Engine) -> None:
+    """Make the index that Dagster lacks, in a home of whatever release; it takes a while there."""
+    # Where it cannot be made, pages are slower, and the next process tries again.
+    with suppress(sa.exc.OperationalError), engine.begin() as connection:
+        connection.execute(VERDICTS)
 
 
 def _with_large_pages(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own

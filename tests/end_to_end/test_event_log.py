@@ -31,7 +31,7 @@ from dagster_shared.record import replace
 from support.world import HASTY, World, hours
 
 from returns_orchestration.definitions import build_defs
-from returns_orchestration.defs.event_batches import BATCH_SIZE
+from returns_orchestration.defs.event_batches import BATCH_SIZE, BatchedEvents
 from returns_orchestration.defs.event_log import OPEN_RUNS, PooledSqliteEventLogStorage
 from returns_orchestration.defs.instance import (
     RangeResult,
@@ -39,7 +39,6 @@ from returns_orchestration.defs.instance import (
     shipped_configuration,
 )
 from returns_orchestration.defs.registry import ASSETS, HOURLY
-from returns_orchestration.defs.years import StatesOfYears
 
 OURS = shipped_configuration()
 DAGSTERS = yaml.safe_dump({"telemetry": {"enabled": False}})
@@ -250,15 +249,16 @@ def test_the_ui_shows_the_same_as_with_dagsters_own(
     assert ours_again == dagsters_again
 
 
-def states_by(storage: Any, instance: dg.DagsterInstance, world: World) -> dict[str, Any]:
-    """What ``storage`` says of the partitions of all assets and checks, at the first look."""
+def states_by(instance: dg.DagsterInstance, world: World) -> dict[str, Any]:
+    """What its pages show of the partitions of all assets and checks, at the first look."""
+    storage: Any = instance.event_log_storage
     graph = build_defs(world.settings).resolve_asset_graph()
     assets = [(key := dg.AssetKey(name), graph.get(key).partitions_def) for name in ASSETS]
     checks = [
         (AssetCheckKey(key, ASSETS[key.path[-1]].check.name), partitions)
         for key, partitions in assets
     ]
-    with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+    with storage.index_connection() as connection:
         connection.execute(sa.text("UPDATE asset_keys SET cached_status_data = NULL"))
     context = LoadingContextForTest(instance)
     states = storage.get_asset_check_state(checks)
@@ -280,12 +280,16 @@ def test_the_states_of_all_hours_are_those_that_dagster_adds_up(
 ) -> None:
     world = new_world()
     hour = dg.HourlyPartitionsDefinition(start_date=WINDOWS[0].start, timezone="UTC")
-    with home(tmp_path / "home", OURS, monkeypatch) as instance:
+    folder = tmp_path / "home"
+    with (
+        home(folder, DAGSTERS, monkeypatch) as dagsters,
+        home(folder, OURS, monkeypatch) as instance,
+    ):
         storage = instance.event_log_storage
-        dagsters = super(StatesOfYears, storage)
+        assert not isinstance(dagsters.event_log_storage, BatchedEvents)
         assert not run_with_a_bad_hour(world, instance).success
-        first = states_by(storage, instance, world)
-        assert first == states_by(dagsters, instance, world)
+        first = states_by(instance, world)
+        assert first == states_by(dagsters, world)
         assert len({status for _, status in first["checks"]}) > 1
         assert run(world, instance).success
         job = build_defs(world.settings).resolve_implicit_global_asset_job_def()
@@ -305,8 +309,8 @@ def test_the_states_of_all_hours_are_those_that_dagster_adds_up(
             ),
             under_way.run_id,
         )
-        second = states_by(storage, instance, world)
-        assert second == states_by(dagsters, instance, world)
+        second = states_by(instance, world)
+        assert second == states_by(dagsters, world)
     assert any(under_way.run_id in runs for runs in second["under way"].values())
     assert first["checks"] != second["checks"]
     # What was kept is read again, and a later look finds the same.
