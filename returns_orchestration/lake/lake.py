@@ -293,7 +293,7 @@ class Lake:
         new = [one for one in prepared if one.entry is not one.before]
         moving = [one for one in new if one.changed or one.gone]
         if moving:
-            self._invalidate(names, [(one.period, one.kind) for one in moving])
+            self.invalidate(names, *((one.period, one.kind) for one in moving))
             contents = {path: content for one in moving for path, content in one.to_put.items()}
             gone = [path for one in moving for path in one.gone]
             self.format.keep_replaced([*contents, *gone])
@@ -326,15 +326,12 @@ class Lake:
         old = before.files if before is not None else {}
         return {name for name, file in files.items() if old.get(name) != file}
 
-    def invalidate(self, names: Names, period: Period, kind: str = "made") -> None:
-        """Take out of the journal that the tables of ``period`` are made: they are about not to be.
+    def invalidate(self, names: Names, *made: tuple[Period, str]) -> None:
+        """Take out of the journal that tables are made, by period and kind: they are about not to.
 
         Listed anew, as another process may have made them meanwhile: killed between the files and
         the entry, this one would leave its files under the entry of that other one.
         """
-        self._invalidate(names, [(period, kind)])
-
-    def _invalidate(self, names: Names, made: Sequence[tuple[Period, str]]) -> None:
         names.refresh([period for period, _ in made if isinstance(period, Window)])
         for day in {period.date for period, _ in made if isinstance(period, Day)}:
             names.load(day, day)
@@ -347,7 +344,7 @@ class Lake:
 
     def withdraw(self, names: Names, period: Period, kind: str = "made") -> None:
         """Take away what was made of ``period``, its entry first. Raises LakeError."""
-        self.invalidate(names, period, kind)
+        self.invalidate(names, (period, kind))
         self.store.delete_many(self._paths(period, kind))
 
     def _paths(self, period: Period, kind: str) -> list[str]:

@@ -166,7 +166,7 @@ def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFr
     forged = rows(frame)
     path = made.files[tables.RETURNS.name].path
     record = FileRecord.of(path, to_parquet(forged), forged.height)
-    lake.invalidate(names, window)
+    lake.invalidate(names, (window, "made"))
     lake.store.put(path, to_parquet(forged))
     files, facts = made.files | {tables.RETURNS.name: record}, {"returns": forged.height}
     lake.entries.put(names, msgspec.structs.replace(made, files=files, facts=made.facts | facts))

@@ -55,10 +55,10 @@ class Slow(Lake):
         self._moment = moment
         self._meanwhile = meanwhile
 
-    def invalidate(self, names: Names, period: Window | Day | Ever, kind: str = "made") -> None:
+    def invalidate(self, names: Names, *made: tuple[Window | Day | Ever, str]) -> None:
         if self._moment == "before":
             self._meanwhile()
-        super().invalidate(names, period, kind)
+        super().invalidate(names, *made)
         if self._moment == "after":
             self._meanwhile()
 
