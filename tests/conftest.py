@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 from obstore.store import MemoryStore
 from support import postgres as servers
-from support.real_stores import Running, running
+from support import real_stores as stores
 from support.records import at
 from support.s3_server import S3Server
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from returns_orchestration.lake.store import Store
+
+    Starts = Callable[[str], stores.Running]
 
 hypothesis.settings.register_profile("modest", max_examples=100, deadline=None)
 hypothesis.settings.load_profile("modest")
@@ -88,21 +90,24 @@ def database(
 
 
 @pytest.fixture(scope="session")
-def real_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Running]]:
-    """Starts a store that others have written, once, by its name."""
+def real_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starts]:
+    """Starts a store that others have written, once, by its name. Skips the test without it."""
     with ExitStack() as stack:
 
         @cache
-        def started(name: str) -> Running:
-            return stack.enter_context(running(name, tmp_path_factory.mktemp(name)))
+        def started(name: str) -> stores.Running:
+            return stack.enter_context(stores.running(name, tmp_path_factory.mktemp(name)))
 
-        yield started
+        def needed(name: str) -> stores.Running:
+            if lacks := stores.missing(name):
+                pytest.skip(lacks)
+            return started(name)
+
+        yield needed
 
 
 @pytest.fixture
-def real_lake(
-    real_stores: Callable[[str], Running], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], str]:
+def real_lake(real_stores: Starts, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """An address in such a store where nothing is yet; the environment leads to it."""
 
     def address(name: str) -> str:

@@ -25,10 +25,8 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import pytest
-
 from support.receive_process import free_port
-from support.s3_server import BUCKET
+from support.s3_server import BUCKET, S3Server
 
 STORES: Final = Path(__file__).parents[2] / ".venv-stores"
 SERVERS: Final = {
@@ -49,12 +47,27 @@ class Running(NamedTuple):
     variables: dict[str, str]
 
 
+def missing(name: str) -> str:
+    """Why the store ``name`` cannot be run here; "" if it can."""
+    there = (STORES / SERVERS[name]).exists()
+    return "" if there else f"there is no {name} in .venv-stores, which .ci/run makes"
+
+
+@contextmanager
+def s3(folder: Path) -> Iterator[tuple[str, Running]]:
+    """An S3 server and its name: ministack where it is installed, and else one of our own."""
+    if missing("ministack"):
+        with S3Server().running() as own:
+            yield "our own S3 server", Running(f"s3://{BUCKET}", own.variables)
+    else:
+        with running("ministack", folder) as other:
+            yield "ministack", other
+
+
 @contextmanager
 def running(name: str, folder: Path) -> Iterator[Running]:
-    """Run the store ``name``, with an empty bucket. Skips the test where it is not installed."""
+    """Run the store ``name``, with an empty bucket."""
     program = STORES / SERVERS[name]
-    if not program.exists():
-        pytest.skip(f"there is no {name} in .venv-stores, which .ci/run makes")
     port = free_port()
     arguments: dict[str, list[str]] = {
         "ministack": [],
