@@ -66,8 +66,13 @@ class Lived:
     alone: World
 
     def secrets_of(self, name: str) -> tuple[str, ...]:
-        """The name, the key and the user name of an account."""
-        return (name, *self.settings[name].credentials())
+        """The name, the key and the user name of an account, and the returns that are its own."""
+        return (name, *self.settings[name].credentials(), *self.returns_of(name))
+
+    def returns_of(self, name: str) -> set[str]:
+        """The reference numbers of an account's returns."""
+        truth = self.worlds[name].simulator.dataset.returns_between(START, END, END)
+        return {each.reference for each in truth}
 
 
 @pytest.fixture(scope="module")
@@ -140,34 +145,59 @@ def test_alerts_name_the_account(lived: Lived) -> None:
         assert f"/assets/{account}/" in message["message"]
 
 
+def test_nothing_of_one_account_is_in_a_message_about_another(lived: Lived) -> None:
+    for message in lived.messages:
+        about = next(name for name in NAMES if name in message["title"])
+        for other in set(NAMES) - {about}:
+            text = f"{message}"
+            assert not [secret for secret in lived.secrets_of(other) if secret in text], text
+
+
 def test_nothing_of_one_account_is_in_a_file_of_another(lived: Lived) -> None:
     for name in NAMES:
         lake = Path(lived.settings[name].lake)
-        files = [path for path in lake.rglob("*") if path.is_file()]
-        assert files
+        texts = {path: _text_of(path) for path in lake.rglob("*") if path.is_file()}
+        assert texts
         for other in set(NAMES) - {name}:
             for secret in lived.secrets_of(other):
-                found = [p for p in files if secret.encode() in p.read_bytes()]
+                found = [path for path, text in texts.items() if secret in text]
                 assert not found, f"{secret} is in {found}"
 
 
+def _text_of(path: Path) -> str:
+    """The bytes of a file, and the rows of a table, whose bytes are packed."""
+    text = path.read_bytes().decode(errors="replace")
+    return text + pl.read_parquet(path).write_ndjson() if path.suffix == ".parquet" else text
+
+
 def test_each_row_of_the_well_account_is_its_own(lived: Lived) -> None:
-    truth = lived.worlds[WELL].simulator.dataset.returns_between(START, END, END)
-    known = {each.reference for each in truth}
     found = pl.read_parquet(f"{lived.settings[WELL].lake}/returns/**/*.parquet")
     assert found.height
-    assert set(found["return_reference_number"]) <= known
+    assert set(found["return_reference_number"]) <= lived.returns_of(WELL)
 
 
 def test_nothing_of_one_account_is_in_an_event_of_another(lived: Lived) -> None:
+    """By the asset of an event, or else by its run; each run is of one account."""
     storage = lived.instance.event_log_storage
     with storage.index_connection() as connection:  # type: ignore[attr-defined]
-        query = sa.select(Events.c.asset_key, Events.c.event).where(Events.c.asset_key.is_not(None))
-        rows = [(json.loads(key), event) for key, event in connection.execute(query)]
-    assert {key[0] for key, _ in rows} >= {WELL, REVOKED}
-    for key, event in rows:
-        for other in set(NAMES) - {key[0]}:
-            assert not [secret for secret in lived.secrets_of(other) if secret in event]
+        query = sa.select(Events.c.run_id, Events.c.asset_key, Events.c.event)
+        rows = [tuple(row) for row in connection.execute(query)]
+    of_runs = {run.run_id: run for run in lived.instance.get_runs()}
+    account_of = {key: _account_of(run.job_name) for key, run in of_runs.items()}
+    assert {*account_of.values()} == {*NAMES}
+    owned = [
+        (json.loads(asset)[0] if asset else account_of[run], event) for run, asset, event in rows
+    ]
+    owned += [(account_of[key], f"{run.tags} {run.run_config}") for key, run in of_runs.items()]
+    secrets = {name: lived.secrets_of(name) for name in NAMES}
+    for account, text in owned:
+        for other in set(NAMES) - {account}:
+            assert not [secret for secret in secrets[other] if secret in text], (account, text)
+
+
+def _account_of(job: str) -> str:
+    (account,) = [name for name in NAMES if job.startswith(f"{name}_")]
+    return account
 
 
 def test_dagster_shows_each_hour_of_the_well_account(lived: Lived) -> None:
