@@ -36,6 +36,7 @@ from returns_orchestration.alerts.watch import Look, Situation
 from returns_orchestration.errors import LakeContended
 from returns_orchestration.lake.lake import REPORT_PAGES
 from returns_orchestration.lake.names import dates_in
+from returns_orchestration.state.budget import within
 from returns_orchestration.state.delivery import look_at_delivery
 from returns_orchestration.state.hour_index import handed_over
 from returns_orchestration.window import Window, last_settled
@@ -134,7 +135,7 @@ class Alerts:
         storage: Storage | None,
     ) -> tuple[Kept, Outcome]:
         """Everything up to the first post: what is to be sent is in the lake."""
-        may_go_on, now = self._for(LOOK_SECONDS), posting.now
+        may_go_on, now = within(LOOK_SECONDS, self.monotonic), posting.now
         kept = Kept(self.lake, now)
         state = kept.state
         outcome = Outcome([], rows=kept.file_rows())
@@ -184,11 +185,6 @@ class Alerts:
         if watch.reported is None or watch.reported < due_report(self.settings, now).date:
             watch.reported = max(dates_in(self.lake.store, REPORT_PAGES), default=None)
 
-    def _for(self, seconds: float) -> Callable[[], bool]:
-        """A function that returns whether less than ``seconds`` have passed since this call."""
-        began = self.monotonic()
-        return lambda: self.monotonic() - began < seconds
-
     def _put_out(
         self, state: State, changes: Sequence[tuple[Event, Incident]], now: datetime, out: Outcome
     ) -> None:
@@ -226,7 +222,7 @@ class Alerts:
 
     def _deliver(self, kept: Kept, posting: _Posting, outcome: Outcome) -> None:
         """Post what is due; the outcomes of a round are kept before the next one."""
-        may_go_on, now = self._for(POST_SECONDS), posting.now
+        may_go_on, now = within(POST_SECONDS, self.monotonic), posting.now
         for _ in range(ROUNDS):
             messages = due(kept.state.outboxes, now)
             if not messages or not posting.is_ours(kept.state) or not may_go_on():

@@ -16,6 +16,7 @@ import msgspec
 from returns_orchestration import tables
 from returns_orchestration.lake.news import NewName  # noqa: TC001 - msgspec
 from returns_orchestration.state import mix, news
+from returns_orchestration.state.budget import portions
 from returns_orchestration.state.failing_claims import UNREAD, Failing, forget, remember
 from returns_orchestration.state.hour_index import Cause, HourIndex
 from returns_orchestration.state.hours import States
@@ -152,10 +153,7 @@ class Look:
         touched = sorted({e.period for e in partitioned if e.asset in HOURLY}, reverse=True)
         damaged = found.windows if found else ()
         ordered = watch.worth_a_look(map(Window.from_key, touched), damaged, first, self.at.newest)
-        for begin in range(0, len(ordered), AT_ONCE):
-            if not self.may_go_on():
-                break
-            some = ordered[begin : begin + AT_ONCE]
+        for some in portions(ordered, AT_ONCE, self.may_go_on):
             known = self.known(some)  # first, else a poll kept in between seems to be lost
             self.names.load_hours(some)
             states = States(self.lake, self.names, self.at.settings.report_time_zone, known)

@@ -26,6 +26,7 @@ from returns_orchestration.defs.step import run_hours
 from returns_orchestration.errors import LakeError
 from returns_orchestration.stages.rules import Rules
 from returns_orchestration.state import due
+from returns_orchestration.state.budget import TICK_SECONDS, portions, within
 from returns_orchestration.state.hour_index import Found, hand_over
 from returns_orchestration.state.hours import States
 from returns_orchestration.state.memory import Memory
@@ -52,6 +53,9 @@ LOOK_LIMIT: Final = 2_000
 """Unknown hours that one tick looks at, so that it is as fast in the fifth year as in the first.
 
 Complete hours are remembered as spans."""
+
+AT_ONCE: Final = 336
+"""Hours of one portion of a look: two or three requests to a store, and one for each odd day."""
 
 RECENT: Final = timedelta(days=3)
 """The newest days are looked at by each tick, all others in turn within a week."""
@@ -164,7 +168,7 @@ def healing_sensor(
         description="Recovers missing hours, newest first, and repairs damaged and outdated ones.",
     )
     def missing_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = clock()
+        now, may_go_on = clock(), within(TICK_SECONDS)
         memory = Memory.read(context.cursor)
         if memory.is_of(rules):
             pipeline.lake.format.skip_check()
@@ -174,18 +178,23 @@ def healing_sensor(
         first, newest = Window(settings.start), last_settled(now - GRACE, settings.settle)
         hours = memory.hours
         hours.trim(first)
-        unknown = [*hours.damaged_hours, *memory.unknown(first, newest, now, LOOK_LIMIT)]
+        unknown = memory.unknown(first, newest, now, LOOK_LIMIT)
         recent, patrol = _recent(first, newest), _patrol(memory, first, newest, now)
-        looked_at = sorted({*unknown, *recent, *patrol})
-        known = history.newest_polls(context.instance, looked_at, keys)
+        always = {*recent, *patrol}
+        in_time = [w for w in dict.fromkeys([*hours.damaged_hours, *unknown]) if w not in always]
+        known = history.newest_polls(context.instance, [*always, *in_time], keys)
         names = pipeline.lake.names()
-        names.load_hours(looked_at)
+        names.load_hours(always)
         if memory.is_time_for_files(now):
             list_files(names, recent)
         list_files(names, patrol)
         states = States(pipeline.lake, names, settings.report_time_zone, known)
+        verdicts = {window: states.of(window) for window in always}
+        for some in portions(in_time, AT_ONCE, may_go_on):
+            names.load_hours(some)
+            verdicts |= {window: states.of(window) for window in some}
+        looked_at = sorted(verdicts)
         unreported = set(history.unreported(context.instance, looked_at, keys))
-        verdicts = {window: states.of(window) for window in looked_at}
         verdicts |= _confirmed(pipeline, names, verdicts, known)
         missing = [w for w in looked_at if _is_to_be_run(w, verdicts[w], unreported)]
         succeeded = set(looked_at) - set(missing)
@@ -240,7 +249,7 @@ def repoll_sensor(
         description="Polls hours again at the ages of RETURNS_REPOLL_AFTER_HOURS.",
     )
     def late_returns(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = clock()
+        now, may_go_on = clock(), within(TICK_SECONDS)
         memory = Memory.read(context.cursor)
         if memory.is_of(rules):
             pipeline.lake.format.skip_check()
@@ -252,13 +261,16 @@ def repoll_sensor(
             memory.ages = pipeline.lake.repolls.since(settings.repoll_after_hours, now)
         ages = memory.ages
         first, newest = Window(settings.start), last_settled(now, settings.settle)
-        looked_at = memory.unknown(first, newest, now, LOOK_LIMIT)
+        unknown = memory.unknown(first, newest, now, LOOK_LIMIT)
         # Of the hours in the cursor, only those that seem due are looked up in the lake.
         known = {w: at for w, at in memory.polled.items() if not due.is_due_again(w, at, ages, now)}
-        to_look_up = [window for window in looked_at if window not in known]
+        to_look_up = [window for window in unknown if window not in known]
+        looked_at, polled = set(unknown) - set(to_look_up), dict(known)
         names = pipeline.lake.names()
-        names.load_hours(to_look_up)
-        polled = known | last_polled(pipeline.lake, names, to_look_up)
+        for some in portions(to_look_up, AT_ONCE, may_go_on):
+            names.load_hours(some)
+            looked_at.update(some)
+            polled |= last_polled(pipeline.lake, names, some)
         memory.hours.complete.add(w for w, at in polled.items() if due.is_done(w, at, ages))
         memory.polled = {w: at for w, at in polled.items() if not due.is_done(w, at, ages)}
         again = [w for w, at in polled.items() if due.is_due_again(w, at, ages, now)]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from alerts.conftest import START, Desk, evaluated, hour, unread
 
 from returns_orchestration.alerts.tick import Alerts
+from returns_orchestration.alerts.watch import AT_ONCE
 from returns_orchestration.state.failing_claims import Evaluation
 from returns_orchestration.state.hour_index import MISSING_AGAIN, NEW_HOURS, RECENT
 from returns_orchestration.state.mix import REMEMBERED
@@ -53,8 +54,8 @@ def test_a_clock_that_was_ahead_for_a_tick_delays_no_later_message(desk: Desk) -
 
 
 def test_hours_that_a_look_did_not_reach_are_not_missing(desk: Desk) -> None:
-    desk.gone = {hour(n) for n in range(10)}
-    desk.now = START + timedelta(hours=10)
+    desk.gone = {hour(n) for n in range(AT_ONCE + 10)}
+    desk.now = START + timedelta(hours=AT_ONCE + 10)
     seconds = iter(range(100_000))
     slow = Alerts(
         settings=desk.settings,
@@ -65,9 +66,10 @@ def test_hours_that_a_look_did_not_reach_are_not_missing(desk: Desk) -> None:
     )
     desk.store.gone = desk.gone
     slow.tick((), desk.now)
-    assert desk.watch.missing.pairs() == []
+    newest = hour(AT_ONCE + 9)  # it is not due yet
+    assert desk.watch.missing.pairs() == [[hour(9).key, newest.key]]
     desk.tick()
-    assert desk.watch.missing.pairs() == [["2026-11-01-00:00", "2026-11-01-09:00"]]
+    assert desk.watch.missing.pairs() == [[hour(0).key, newest.key]]
 
 
 def asked(desk: Desk) -> list[Evaluation]:

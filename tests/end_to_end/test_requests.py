@@ -1,7 +1,7 @@
 """Requests to the store: the cost of a backfill and of idle sensors where each takes 30 ms.
 
 Counted at the store's interface, as an object store would count them; their time is added up and
-not waited for.
+not waited for. By that time, too, a sensor sees when its tick has lasted long enough.
 """
 
 from __future__ import annotations
@@ -10,25 +10,32 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 from support.counting_store import CountingStore, Kind
+from support.records import returned
 from support.unattended import START, Unattended
 from support.webhooks import received, webhook
 from support.world import World, hours
 
 from returns_orchestration import definitions
+from returns_orchestration.defs import automation
+from returns_orchestration.defs.webhooks import PATROLLED_AT_ONCE
 from returns_orchestration.lake import Lake, Made, Names, Poll, open_store
 from returns_orchestration.lake.entry_kinds import Entry, encode
 from returns_orchestration.lake.names import inputs_of
+from returns_orchestration.lake.poll_log import Answer
 from returns_orchestration.lake.store import FolderStore, Store
 from returns_orchestration.report.files import path_of
 from returns_orchestration.stages.rules import Rules
+from returns_orchestration.state import budget
 from returns_orchestration.state.days import inputs_of_day, made_of_day
-from returns_orchestration.window import Day, Window
+from returns_orchestration.state.memory import Memory
+from returns_orchestration.window import HOUR, Day, Window
 
 REQUEST_SECONDS = 0.03
 LIVE_SECONDS = 3
@@ -40,18 +47,20 @@ OLDER = 240
 
 
 class Counted:
-    """All stores that were opened, and the requests to them."""
+    """All stores that were opened, and the requests to them; ``clock`` is the time of all."""
 
     def __init__(self) -> None:
         self.stores: list[CountingStore] = []
-        self.seconds = 0.0
+        self.request_seconds = REQUEST_SECONDS
+        self.seconds = self.clock = 0.0
 
     def open(self, store: Store) -> CountingStore:
-        self.stores.append(CountingStore(store, REQUEST_SECONDS, self._add))
+        self.stores.append(CountingStore(store, self.request_seconds, self._add))
         return self.stores[-1]
 
     def _add(self, seconds: float) -> None:
         self.seconds += seconds
+        self.clock += seconds
 
     def clear(self) -> None:
         self.seconds = 0.0
@@ -70,6 +79,7 @@ class Counted:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     found, open_store = Counted(), definitions.open_store
     monkeypatch.setattr(definitions, "open_store", lambda lake: found.open(open_store(lake)))
+    monkeypatch.setattr(budget, "monotonic", lambda: found.clock)
     return found
 
 
@@ -193,26 +203,92 @@ def test_idle_sensors_take_under_10_requests_a_minute(
     assert 0 < counted.requests.total() < 10 * minutes, (spent, counted.requests)
 
 
-@pytest.mark.parametrize("complete", [True, False])
-def test_2000_unknown_hours_are_looked_at_in_ticks_under_20_seconds(
-    new_world: Callable[..., World],
+@pytest.mark.parametrize(("of_one", "longest"), [(REQUEST_SECONDS, 20), (0.3, 45)])
+@pytest.mark.parametrize("complete", [UNKNOWN, 0])
+def test_2000_unknown_hours_are_looked_at_in_ticks_that_dagster_does_not_end(
+    unknown: Callable[[int], Unattended],
     counted: Counted,
+    complete: int,
+    of_one: float,
+    longest: float,
+) -> None:
+    counted.request_seconds = of_one
+    life = unknown(complete)
+    for name in ("missing_hours", "incidents", "late_returns"):
+        for _ in range(3):
+            counted.clear()
+            life.look(name)
+            assert counted.seconds < longest, (name, counted.requests)
+
+
+@pytest.mark.parametrize("name", ["missing_hours", "late_returns"])
+def test_a_tick_goes_on_where_the_one_before_ran_out_of_time(
+    name: str,
+    unknown: Callable[[int], Unattended],
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However slow the store is, each tick looks at some more hours, and none is left out."""
+    monkeypatch.setattr(budget, "monotonic", count(step=budget.TICK_SECONDS).__next__)
+    monkeypatch.setattr(automation, "AT_ONCE", 24)
+    most = 24 + automation.RECENT // HOUR
+    windows = [Window(START - n * HOUR) for n in range(1, most + 24)]
+    life = unknown(len(windows))
+    for window in windows:
+        event = dg.AssetMaterialization("raw_returns", partition=window.key)
+        instance.report_runless_asset_event(event)
+    known = [0]
+    while known[-1] < len(windows):
+        life.look(name)
+        complete = Memory.read(life.cursors[name]).hours.complete
+        known.append(sum(window in complete for window in windows))
+        assert 0 < known[-1] - known[-2] <= most, known
+    assert len(known) > 2
+
+
+def test_older_dates_of_webhooks_are_looked_at_by_as_many_ticks_as_it_takes(
+    new_world: Callable[..., World],
     instance: dg.DagsterInstance,
     tmp_path: Path,
-    complete: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = new_world()
-    first = START - timedelta(hours=UNKNOWN)
-    if complete:
-        _complete_hours(FolderStore(world.lake), first, UNKNOWN - 80)
-    world.variables["RETURNS_START"] = first.isoformat()
+    """In an old date, which comes in the third portion, webhooks wait that no run has taken."""
+    monkeypatch.setattr(budget, "monotonic", count(step=budget.TICK_SECONDS).__next__)
+    world, days = new_world({"RETURNS_START": START.isoformat()}), 3 * PATROLLED_AT_ONCE
+    store = FolderStore(world.lake)
+    _complete_hours(store, START, days * 24)
+    arrived = START + timedelta(days=2 * PATROLLED_AT_ONCE + 1)
+    received(Lake(store), (arrived, webhook(returned("R-1", arrived))))
     life = Unattended(world, instance, str(tmp_path / "dagster_home"))
-    life.launch = lambda *_: None  # type: ignore[method-assign]
+    life.now = START + timedelta(days=days + 9)
+    asked: list[dg.RunRequest] = []
+    life.launch = lambda requests, _: asked.extend(requests)  # type: ignore[method-assign]
+    life.look("webhooks_arrived")
+    life.look("webhooks_arrived")
+    assert not asked
+    life.look("webhooks_arrived")
+    (request,) = asked
+    assert arrived.date().isoformat() in json.dumps(request.run_config)
 
-    for name in ("missing_hours", "incidents", "late_returns"):
-        counted.clear()
-        life.look(name)
-        assert 0 < counted.seconds < 20, (name, counted.requests)
+
+@pytest.fixture
+def unknown(
+    new_world: Callable[..., World], instance: dg.DagsterInstance, tmp_path: Path
+) -> Callable[[int], Unattended]:
+    """A daemon of UNKNOWN hours without a cursor: the newest ones are complete; nothing is run."""
+
+    def life(complete: int) -> Unattended:
+        world = new_world({"RETURNS_START": (START - UNKNOWN * HOUR).isoformat()})
+        windows = _complete_hours(FolderStore(world.lake), START - complete * HOUR, complete)
+        log = Lake(FolderStore(world.lake)).poll_log
+        for window in windows[::6]:  # polls that brought nothing new
+            log.add([Answer(hour=window.key, at=window.end + timedelta(hours=800))])
+        found = Unattended(world, instance, str(tmp_path / "dagster_home"))
+        found.launch = lambda *_: None  # type: ignore[method-assign]
+        found.now = START + timedelta(minutes=20)
+        return found
+
+    return life
 
 
 def _complete_hours(store: FolderStore, first: object, count: int) -> list[Window]:
