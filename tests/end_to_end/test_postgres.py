@@ -263,12 +263,19 @@ def test_machines_that_open_an_empty_database_at_once_make_its_tables_once(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("store", ["folder", "ministack"])
 def test_a_real_daemon_polls_what_is_missing_by_its_sensors(
-    new_world: Callable[..., World], database: Database
+    store: str,
+    new_world: Callable[..., World],
+    database: Database,
+    request: pytest.FixtureRequest,
 ) -> None:
     newest, variables = one_hour_due()
     due = list(windows_between(newest.start - timedelta(hours=2), newest.end))
-    world = new_world(variables | {"RETURNS_START": due[0].start.isoformat()})
+    variables["RETURNS_START"] = due[0].start.isoformat()
+    if store != "folder":
+        variables["RETURNS_LAKE"] = request.getfixturevalue("real_lake")(store)
+    world = new_world(variables)
     database.configure(world.folder / "dagster_home")
 
     def is_done(running: Daemon) -> bool:
@@ -278,8 +285,10 @@ def test_a_real_daemon_polls_what_is_missing_by_its_sensors(
     with daemon(world, "server") as running:
         running.wait(is_done, timedelta(minutes=6))
     assert sorted(world.asked()) == [f"{window.start:%Y-%m-%dT%H:%M:%S}" for window in due]
-    told = world.run("status")
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert world.lake.exists() == (store == "folder")
+    for command in ("status", "verify"):
+        told = world.run(command)
+        assert told.returncode == 0, told.stdout + told.stderr
     health = world.run("health")
     assert (health.returncode, health.stdout.splitlines()[0]) == (0, "ok")
     assert "returns_health 0.0" in world.run("metrics").stdout

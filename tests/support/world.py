@@ -156,7 +156,7 @@ class World:
 
     def landed(self, windows: list[Window]) -> list[Window]:
         """The ``windows`` with a kept poll."""
-        names = Lake(open_store(str(self.lake))).names()
+        names = Lake(open_store(self.settings.lake)).names()
         return [window for window in windows if names.hour(window).polls]
 
     def asked(self) -> list[str]:
