@@ -13,6 +13,7 @@ import pytest
 from obstore.store import MemoryStore
 from support import postgres as servers
 from support import real_stores as stores
+from support.gcs_server import GcsServer
 from support.records import at
 from support.s3_server import S3Server
 
@@ -55,6 +56,17 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     with S3Server().running() as server:
+        for name, value in server.variables.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def gcs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsServer]:
+    """A server that answers as Google Cloud Storage; the environment leads to it."""
+    for name in [name for name in os.environ if name.startswith("GOOGLE_")]:
+        monkeypatch.delenv(name)
+    with GcsServer(tmp_path).running() as server:
         for name, value in server.variables.items():
             monkeypatch.setenv(name, value)
         yield server

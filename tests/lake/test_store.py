@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from returns_orchestration.lake.store import Store
 
 
-@pytest.fixture(params=["folder", "objects", "s3", "ministack", "moto", "azurite"])
+@pytest.fixture(params=["folder", "objects", "s3", "gcs", "ministack", "moto", "azurite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return FolderStore(tmp_path / "not/there/yet")
     if request.param == "s3":
         request.getfixturevalue("s3")
         return open_store(f"s3://{BUCKET}/lake")
+    if request.param == "gcs":
+        request.getfixturevalue("gcs")
+        return open_store(f"gs://{BUCKET}/lake")
     if request.param == "objects":
         return ObjectStore(MemoryStore(), "memory://lake/")
     return request.getfixturevalue("real_store")(request.param)

@@ -26,13 +26,16 @@ NOW = at(20)
 LAKE = f"s3://{BUCKET}/lake"
 
 
-@pytest.fixture(params=["folder", "objects", "s3", "ministack", "moto", "azurite"])
+@pytest.fixture(params=["folder", "objects", "s3", "gcs", "ministack", "moto", "azurite"])
 def store(request: pytest.FixtureRequest, folder: Path) -> Store:
     if request.param == "folder":
         return FolderStore(folder)
     if request.param == "s3":
         request.getfixturevalue("s3")
         return open_store(LAKE)
+    if request.param == "gcs":
+        request.getfixturevalue("gcs")
+        return open_store(f"gs://{BUCKET}/lake")
     if request.param == "objects":
         return ObjectStore(MemoryStore(), "memory://lake")
     return request.getfixturevalue("real_store")(request.param)

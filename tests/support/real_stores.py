@@ -4,8 +4,7 @@ They have an environment of their own, ``.venv-stores``, which ``.ci/run`` makes
 enter our pins. Tests that need one are skipped where it is not there. ``ministack`` and ``moto``
 are of PyPI; ``azurite`` and ``s3rver`` are of npm. ``s3rver`` ignores If-None-Match and If-Match.
 
-There is none for Google Cloud Storage: gcp-storage-emulator of PyPI answers a PUT of its XML
-interface, which obstore uses, without a generation, and fake-gcs-server is in neither registry.
+There is none for Google Cloud Storage: see ``gcs_server``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape, unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 BUCKET = "returns"
@@ -45,7 +45,8 @@ class S3Server:
     and ``prefixes`` are those that were listed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, handler: type[Handler] | None = None) -> None:
+        self._handler = handler or Handler
         self.objects: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.prefixes: set[str] = set()
@@ -72,9 +73,11 @@ class S3Server:
         }
 
     @contextmanager
-    def running(self) -> Iterator[S3Server]:
+    def running(self) -> Iterator[Self]:
         """Serve in threads."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"s3": self}))
+        server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (self._handler,), {"s3": self})
+        )
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -141,32 +144,48 @@ def _entry(name: str, content: bytes | None) -> str:
     )
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     """One connection; it serves the objects of ``s3``."""
 
     s3: S3Server
+    key = ""
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+
+    @property
+    def signed_by(self) -> str:
+        """The access key id of the request; "" without one."""
+        found = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
+        return found[1] if found else ""
+
+    @property
+    def creates(self) -> bool:
+        """Whether a PUT must find no object."""
+        return self.headers.get("If-None-Match") == "*"
+
+    @property
+    def replaces(self) -> str | None:
+        """The ETag of the object that a PUT must find."""
+        return self.headers.get("If-Match")
 
     def _serve(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
         _, bucket, *rest = unquote(parts.path).split("/", 2)
-        key = rest[0] if rest else ""
+        key = self.key = rest[0] if rest else ""
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         with self.s3.lock:
             self.s3.requests.append(f"{self.command} {key or '?' + ' '.join(sorted(query))}")
             hiccup = self.s3.hiccups.pop(0) if self.s3.hiccups else None
             if self.s3.busy_every and len(self.s3.requests) % self.s3.busy_every == 0:
                 hiccup = (503, "SlowDown")
-        signed_by = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
         if hiccup == "reset":
             self._reset()
         elif refusal := (hiccup if isinstance(hiccup, tuple) else self.s3.refusal):
             self._refuse(refusal[1], refusal[0])
-        elif signed_by is None or self.command not in self.s3.allowed.split():
+        elif not self.signed_by or self.command not in self.s3.allowed.split():
             self._refuse("AccessDenied")
-        elif signed_by[1] != KEY_ID:
+        elif self.signed_by != KEY_ID:
             self._refuse("InvalidAccessKeyId")
         elif bucket != BUCKET:
             self._refuse("NoSuchBucket")
@@ -179,8 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The request is valid: do it. With ``lost`` its answer never arrives."""
         status, code, body, etag = 200, "", b"", ""
         if self.command == "PUT":
-            create = self.headers.get("If-None-Match") == "*"
-            code = self.s3.put(key, content, create=create, replaces=self.headers.get("If-Match"))
+            code = self.s3.put(key, content, create=self.creates, replaces=self.replaces)
             etag = etag_of(content)
         elif self.command == "POST":
             gone = re.findall(r"<Key>(.*?)</Key>", content.decode())
