@@ -21,6 +21,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
+from support.deployment import AWAITED, deployed, until
 from support.receive_process import free_port
 from support.receiver import Receiver, receiving
 from support.unattended import START, Unattended, polls_of
@@ -198,6 +199,37 @@ def test_nothing_of_one_account_is_in_an_event_of_another(lived: Lived) -> None:
 def _account_of(job: str) -> str:
     (account,) = [name for name in NAMES if job.startswith(f"{name}_")]
     return account
+
+
+@pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is deprecated")
+def test_a_run_that_hangs_holds_up_no_run_of_another_account(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in two.environment_of_processes.items():
+        monkeypatch.setenv(name, value)
+    file = str(two.folder / "accounts.toml")
+    monkeypatch.setenv("RETURNS_ACCOUNTS", file)
+    settings, _ = load_accounts(two.folder / "none", RETURNS_ACCOUNTS=file)
+    hanging, well = list(windows_between(START, START + timedelta(hours=2)))
+    two.simulator.faults = [f"hang:*:{hanging.text}"]
+    with deployed(settings, two.folder / "dagster_home") as deployment:
+        reached = two.when_asked(1)
+        deployment.backfill([hanging], ["a"])
+        deployment.look()
+        (of_a,) = deployment.instance.get_runs()
+        assert reached.wait(AWAITED)
+        deployment.backfill([well], ["b"])
+        deployment.look()
+        of_b, _ = deployment.instance.get_runs()
+
+        def status(run: dg.DagsterRun) -> dg.DagsterRunStatus:
+            found = deployment.instance.get_run_by_id(run.run_id)
+            assert found
+            return found.status
+
+        until(lambda: status(of_b) is dg.DagsterRunStatus.SUCCESS)
+        assert status(of_a) is dg.DagsterRunStatus.STARTED
+        deployment.kill(of_a.run_id)
 
 
 def test_dagster_shows_each_hour_of_the_well_account(lived: Lived) -> None:

@@ -95,10 +95,10 @@ class Deployment:
         (found,) = location.get_repositories().values()
         return {"repositoryLocationName": location.name, "repositoryName": found.name}, found
 
-    def backfill(self, windows: Sequence[Window]) -> str:
-        """Like *Materialize all*."""
+    def backfill(self, windows: Sequence[Window], prefix: Sequence[str] = ()) -> str:
+        """Like *Materialize all*; ``prefix`` is that of an account's assets."""
         what = {
-            "assetSelection": [{"path": [name]} for name in HOURLY],
+            "assetSelection": [{"path": [*prefix, name]} for name in HOURLY],
             "partitionNames": [window.key for window in windows],
         }
         return str(self.ask(LAUNCH, what=what)["launched"]["backfillId"])
