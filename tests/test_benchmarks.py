@@ -8,11 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import figures, looks
+from benchmarks import figures, looks, workers
 from benchmarks.figures import YEAR_HOURS, Figure
 from benchmarks.history import make_history
 from benchmarks.peers import comparison
 from benchmarks.site import Ended, Memory, Site
+from benchmarks.workers import Took
 from returns_orchestration.cli.status import read_states
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.state.hours import States, Verdict
@@ -66,6 +67,23 @@ def test_the_table_of_peers_takes_the_place_of_the_one_in_the_documents() -> Non
     assert comparison.write_into(changed, comparison.table([line])).count("bare loop:") == 0
     assert changed.splitlines()[:3] == page.splitlines()[:3]
     assert changed.splitlines()[-3:] == page.splitlines()[-3:]
+
+
+@pytest.mark.skipif(bool(workers.lacks()), reason=workers.lacks())
+@pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is deprecated")
+def test_a_number_of_workers_is_measured(tmp_path: Path) -> None:
+    took = workers._timed(tmp_path, number=2, hours=workers.RUNS, pages=1)
+    assert took.seconds > workers.RUNS * workers.LATENCY / 2
+    assert took.workers > 0
+    assert 0 < took.busy <= 1.1
+
+
+def test_two_workers_are_to_be_faster_than_one() -> None:
+    took = [Took(seconds=10.0, workers=9.0, busy=0.5)]
+    met = workers._figure(2, workers.HOURS, 1, {1: 16.0, 2: 10.0}, took)
+    assert (met.ratio, met.met) == (1.6, True)
+    assert not workers._figure(2, workers.HOURS, 1, {1: 15.9, 2: 10.0}, took).met
+    assert workers._figure(2, workers.HOURS, 2, {1: 15.9, 2: 10.0}, took).met is None
 
 
 @pytest.mark.parametrize("polls", [1, 5])

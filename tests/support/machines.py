@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from support.postgres import Database
 from support.redis_server import RedisServer
-from support.supervisor import MARK, SCRIPT, kill_marked
+from support.supervisor import MARK, SCRIPT, kill_marked, marked
 from support.world import World
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/celery/dagster.yaml"
@@ -60,6 +61,17 @@ class Machine:
         for process in self._processes:
             process.send_signal(signal.SIGTERM)
         return [process.wait() for process in self._processes]
+
+    @property
+    def processor_seconds(self) -> float:
+        """What its living processes, and those that they have waited for, have used so far."""
+        ticks = 0
+        for process in marked(f"{MARK}={self._mark}"):
+            with suppress(OSError):
+                stat = Path(f"/proc/{process}/stat").read_text()
+                # After the name in brackets, which may have spaces: fields 14 to 17 of proc(5).
+                ticks += sum(int(field) for field in stat.rpartition(")")[2].split()[11:15])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     @property
     def said(self) -> str:

@@ -85,7 +85,7 @@ class Supervisor:
         if number == signal.SIGKILL:
             kill_marked(self._marks[part])
             return
-        for process in _marked(self._marks[part]):
+        for process in marked(self._marks[part]):
             with suppress(ProcessLookupError):
                 os.kill(process, number)
 
@@ -101,13 +101,13 @@ class Supervisor:
 
 def kill_marked(mark: str) -> None:
     """Kill all processes with ``mark``, and what they start meanwhile."""
-    while found := _marked(mark):
+    while found := marked(mark):
         for process in found:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
 
-def _marked(mark: str) -> list[int]:
+def marked(mark: str) -> list[int]:
     """The processes that have ``mark`` in their environment, which those that they start inherit.
 
     As root of no control group a test has no other way to find what a killed parent has left.
