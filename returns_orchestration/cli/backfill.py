@@ -58,8 +58,8 @@ def backfill(
         int | None,
         typer.Option(
             min=1,
-            help="Processes side by side; default: the cores, at most "
-            f"{MOST_JOBS}, and one for up to a week.",
+            help="Processes side by side; default: one for each week, "
+            f"at most the cores and {MOST_JOBS}.",
         ),
     ] = None,
 ) -> None:
@@ -179,14 +179,14 @@ def _run_here(
 
 
 def _jobs(asked: int | None, hours: int, settings: Settings) -> int:
-    """The processes for so many hours; up to a week is done before a second one has started."""
+    """The processes for so many hours: the start of a further one is small beside a week."""
     from returns_orchestration.defs.assets import CHUNK_HOURS  # noqa: PLC0415 - Dagster is slow to import
 
     if not hasattr(os, "sched_getaffinity"):
         cores = os.cpu_count() or 1
     else:
         cores = len(os.sched_getaffinity(0))
-    wanted = asked or min(cores, MOST_JOBS, math.ceil(hours / CHUNK_HOURS))
+    wanted = asked or min(cores, MOST_JOBS, hours // CHUNK_HOURS)
     return max(1, min(wanted, hours, settings.max_concurrency))
 
 

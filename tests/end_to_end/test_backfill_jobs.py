@@ -238,11 +238,11 @@ def test_requests_in_flight_are_divided_among_the_jobs() -> None:
     assert shares(2, 2) == [1, 1]
 
 
-def test_up_to_a_week_needs_no_other_process(new_world: Callable[..., World]) -> None:
+def test_less_than_two_weeks_need_no_other_process(new_world: Callable[..., World]) -> None:
     settings = new_world({"CLICKPOST_MAX_CONCURRENCY": "3"}).settings
     cores = len(os.sched_getaffinity(0))
-    assert backfill._jobs(None, CHUNK_HOURS, settings) == 1
-    assert backfill._jobs(None, CHUNK_HOURS + 1, settings) == min(cores, 2)
+    assert backfill._jobs(None, 2 * CHUNK_HOURS - 1, settings) == 1
+    assert backfill._jobs(None, 2 * CHUNK_HOURS, settings) == min(cores, 2)
     assert backfill._jobs(None, 8_760, settings) == min(cores, backfill.MOST_JOBS, 3)
     assert backfill._jobs(2, 5, settings) == 2
     assert backfill._jobs(8, 8_760, settings) == 3, "each sends requests"
