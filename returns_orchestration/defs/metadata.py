@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 import polars as pl
-import vl_convert
 
 from returns_orchestration import tables
+from returns_orchestration.defs.pictures import bars
 from returns_orchestration.state.lateness import by_configured_age
 from returns_orchestration.state.open_returns import STUCK
 
@@ -140,23 +140,17 @@ def chart_name(zone: ZoneInfo) -> str:
 def chart_of_day(frame: pl.DataFrame, by: str, day: Day) -> dg.MetadataValue:
     """The returns of a day by the column ``by``, as an inline picture."""
     summed = frame.select(by, "returns").sort(["returns", by], descending=[True, False])
-    top = _top(summed, by).rename({by: "group"})
-    return _bars(top, f"Returns by {by.replace('_', ' ')}, {day.key}")
+    return _bars(_top(summed, by).rows(), f"Returns by {by.replace('_', ' ')}, {day.key}")
 
 
 def chart_of_lateness(frame: pl.DataFrame, ages: Sequence[int]) -> dg.MetadataValue:
     """The late returns by the configured age at which a poll brought them, as an inline picture."""
     all_returns = int(frame.get_column("returns").sum())
     found = by_configured_age(frame, ages)
-    bars = pl.DataFrame(
-        {
-            "group": [f"{age} h, {polls} polls" for age, (polls, _) in found.items()],
-            "returns": [late for _, late in found.values()],
-        }
-    )
-    total = sum(late for _, late in found.values())
+    rows = [(f"{age} h, {polls} polls", late) for age, (polls, late) in found.items()]
+    total = sum(late for _, late in rows)
     title = f"Late returns by the age of the poll: {total} of {all_returns} returns"
-    return _bars(bars, title)
+    return _bars(rows, title)
 
 
 def of_table(rows: int, uri: str) -> Shown:
@@ -192,28 +186,9 @@ def of_open_returns(frame: pl.DataFrame) -> Shown:
     }
 
 
-def _bars(bars: pl.DataFrame, title: str) -> dg.MetadataValue:
-    """A horizontal bar chart of ``returns`` by ``group``: a Markdown image that holds its SVG."""
-    chart = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "title": {"text": title, "anchor": "start", "fontSize": 12},
-        "width": 320,
-        "data": {"values": bars.to_dicts()},
-        "encoding": {
-            "y": {"field": "group", "type": "nominal", "sort": None, "title": None},
-            # Each bar has its number, so there is no axis: half the bytes.
-            "x": {"field": "returns", "type": "quantitative", "axis": None},
-        },
-        "layer": [
-            {"mark": {"type": "bar", "color": "#4f6bed"}},
-            {
-                "mark": {"type": "text", "align": "left", "dx": 3},
-                "encoding": {"text": {"field": "returns"}},
-            },
-        ],
-        "config": {"view": {"stroke": None}, "axisY": {"domain": False, "ticks": False}},
-    }
-    content = base64.b64encode(vl_convert.vegalite_to_svg(chart).encode()).decode()
+def _bars(rows: Sequence[tuple[str, int]], title: str) -> dg.MetadataValue:
+    """A horizontal bar chart: a Markdown image that holds its SVG."""
+    content = base64.b64encode(bars(rows, title).encode()).decode()
     return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{content})")
 
 
