@@ -173,10 +173,10 @@ class DayBuilder:
         self, table: tables.Table, windows: Sequence[Window], names: Names
     ) -> list[pl.DataFrame]:
         """The rows of each of ``windows``, read side by side."""
-        found = self._lake.read_many(table, windows, names)
+        found, empty = self._lake.read_many(table, windows, names), table.empty()
         # Where two hours hold one reference, each row is counted with the items of its own hour.
         return [
-            found.get(window, table.empty()).with_columns(pl.lit(window.key, pl.String).alias(HOME))
+            found.get(window, empty).with_columns(pl.lit(window.key, pl.String).alias(HOME))
             for window in windows
         ]
 
