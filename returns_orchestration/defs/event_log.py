@@ -48,6 +48,9 @@ PAGE_BYTES: Final = 16_384
 """The page size of a new index. Most rows have two kilobytes, of which a page of 4,096, SQLite's
 usual one, holds a single one: a quarter of the file would be empty."""
 
+STAMPS: Final = sa.table("alembic_version", sa.column("version_num"))
+"""The release of the tables, in each database."""
+
 MIRRORED = {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
 """The events that the index holds, too; all others are only in the database of their run."""
 
@@ -133,7 +136,8 @@ class PooledSqliteEventLogStorage(BatchedEvents, SqliteEventLogStorage):
             )
             sa.event.listen(engine, "connect", _write_ahead)
             if shard not in self._initialized_dbs:
-                self._initdb(engine)
+                if not _is_stamped(engine):
+                    self._initdb(engine)
                 self._initialized_dbs.add(shard)
             if shard == INDEX_SHARD_NAME:
                 _add_index(engine)
@@ -159,6 +163,13 @@ class PooledSqliteEventLogStorage(BatchedEvents, SqliteEventLogStorage):
         super().dispose()
         while self._engines:
             self._engines.popitem()[1].dispose()
+
+
+def _is_stamped(engine: sa.Engine) -> bool:
+    """Whether Dagster has made its tables: then it would read all its migrations and do nothing."""
+    with engine.connect() as connection:
+        stamps = sa.inspect(connection).has_table(STAMPS.name)
+        return stamps and connection.execute(sa.select(STAMPS)).first() is not None
 
 
 def _add_index(engine: sa.Engine) -> None:
