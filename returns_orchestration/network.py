@@ -13,12 +13,13 @@ import ssl
 import urllib.request
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import httpx
-
 from returns_orchestration.errors import SettingsError
+
+if TYPE_CHECKING:
+    import httpx
 
 _PROXIES: Final = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -89,7 +90,7 @@ def trusted_certificates() -> ssl.SSLContext:
         fault = f"SSL_CERT_DIR names {folder}, which is no folder."
     else:
         try:
-            return httpx.create_ssl_context() if file or folder else _usual_certificates()
+            return _certificates() if file or folder else _usual_certificates()
         except ssl.SSLError:
             fault = f"SSL_CERT_FILE names {file}, which holds no certificates in PEM form."
         except OSError as error:
@@ -101,6 +102,12 @@ def trusted_certificates() -> ssl.SSLContext:
 @cache
 def _usual_certificates() -> ssl.SSLContext:
     """certifi's, which stay as they are while a process lives; to read them takes 40 ms."""
+    return _certificates()
+
+
+def _certificates() -> ssl.SSLContext:
+    import httpx  # noqa: PLC0415 - settings import this module, and need no client
+
     return httpx.create_ssl_context()
 
 
@@ -109,6 +116,8 @@ def status_of(url: str, seconds: float, transport: httpx.BaseTransport | None = 
 
     ``seconds`` bounds each step; ``transport`` is for tests.
     """
+    import httpx  # noqa: PLC0415 - see above
+
     below = transport or httpx.HTTPTransport(trusted_certificates(), proxy=proxy_for(url))
     with httpx.Client(timeout=seconds, transport=below) as client:
         return client.get(url).status_code

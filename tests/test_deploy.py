@@ -19,7 +19,7 @@ from dagster._core.launcher import RunLauncher
 from dagster._serdes import ConfigurableClassData
 from typer.main import get_command
 
-from returns_orchestration.cli import app
+from returns_orchestration.cli import build_app
 from returns_orchestration.cli.services import Part
 from returns_orchestration.settings import VARIABLES
 
@@ -79,7 +79,7 @@ def test_the_services_of_compose_are_all_parts_and_the_receiver() -> None:
     assert sorted(parts) == sorted(Part)
     assert [command for command in commands if command[0] != "serve"] == [["receive"]]
     assert {*COMPOSE["services"]} - {*OURS} == {"postgres", "redis"}
-    group = get_command(app)
+    group = get_command(build_app())
     for command in commands:
         known = {name for option in group.commands[command[0]].params for name in option.opts}  # type: ignore[attr-defined]
         assert {word for word in command if word.startswith("--")} <= known

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support import documents
 
-from returns_orchestration.cli import app
+from returns_orchestration.cli import COMMANDS
 from returns_orchestration.errors import ReturnsError
 
 ROOT = Path(__file__).parents[1]
@@ -131,7 +131,7 @@ def test_the_docstring_of_a_room_names_its_modules_and_no_others(name: str) -> N
     there = {path.stem for path in here.glob("*.py")} - {"__init__"}
     there |= {path.parent.name for path in here.glob("*/__init__.py")}
     assert there <= named, "each is named in the sign"
-    elsewhere = {*ORDER, *(str(command.name) for command in app.registered_commands)}
+    elsewhere = {*ORDER, *COMMANDS}
     assert named <= there | elsewhere, "and what is not there any more is not"
 
 

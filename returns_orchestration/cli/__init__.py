@@ -7,6 +7,8 @@ Dagster is imported by the commands that need it, when they run: it takes more t
 
 from __future__ import annotations
 
+import atexit
+import gc
 import inspect
 import logging
 import os
@@ -14,54 +16,57 @@ import sys
 import traceback
 from contextlib import ExitStack, suppress
 from functools import wraps
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from returns_orchestration.cli import (
-    acknowledge,
-    alert,
-    backfill,
-    changes,
-    config,
-    demo,
-    demo_lake,
-    dev,
-    doctor,
-    export,
-    forget,
-    health,
-    incidents,
-    metrics,
-    prune,
-    rebuild,
-    receive,
-    redeliver,
-    report,
-    rezone,
-    serve,
-    show,
-    simulate,
-    status,
-    upgrade,
-    verify,
-    views,
-    waive,
-    webhooks,
-)
-from returns_orchestration.cli.config import print_warnings
 from returns_orchestration.errors import ReturnsError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
-app = typer.Typer(
-    name="returns-orchestration",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
+COMMANDS = (
+    "backfill",
+    "status",
+    "show",
+    "changes",
+    "verify",
+    "rebuild",
+    "rezone",
+    "forget",
+    "upgrade",
+    "doctor",
+    "config",
+    "waive",
+    "acknowledge",
+    "incidents",
+    "alert",
+    "health",
+    "metrics",
+    "prune",
+    "dev",
+    "serve",
+    "receive",
+    "webhooks",
+    "report",
+    "export",
+    "views",
+    "redeliver",
+    "demo",
+    "simulate",
 )
+"""Each is the function of this name, in the module of this name, in the order of `--help`."""
+
+ASKING = {"backfill", "doctor"}
+"""They send requests, which the demo's simulator answers."""
+
+WARNING_THEMSELVES = {"dev", "doctor"}
+"""They print the warnings about settings in their own place."""
+
+WITHOUT_OPTIONS = {"demo", "simulate"}
+"""They have no lake to choose: no ``--demo`` and no ``--account``."""
 
 Demo = Annotated[
     bool, typer.Option("--demo", help="Work on the demo's lake, with the demo's settings.")
@@ -71,22 +76,41 @@ Account = Annotated[
 ]
 
 
-def _command(run: Callable[..., None], *, asks: bool = False) -> None:
-    """Add a command, with ``--demo`` and ``--account``.
+def build_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with the commands of ``names``; the modules of others are not imported."""
+    app = typer.Typer(
+        name="returns-orchestration",
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_before)
+    for name in names:
+        run = getattr(import_module(f"{__name__}.{name}"), name)
+        app.command(name)(run if name in WITHOUT_OPTIONS else _with_options(run))
+    return app
 
-    ``asks``: it sends requests, which the demo's simulator answers.
-    """
+
+def _with_options(run: Callable[..., None]) -> Callable[..., None]:
+    """A command with ``--demo`` and ``--account``."""
+    name = run.__name__
 
     @wraps(run)
     def command(*arguments: object, demo: bool, account: str, **options: object) -> None:
+        from returns_orchestration.cli.config import print_warnings  # noqa: PLC0415 - `--help` needs none
+
         with ExitStack() as stack:
             if demo:
+                from returns_orchestration.cli import demo_lake  # noqa: PLC0415 - few use it
+
                 demo_lake.use()
+            if demo and name in ASKING:
+                from returns_orchestration.cli import demo_simulator  # noqa: PLC0415 - slow to import
+
+                stack.enter_context(demo_simulator.simulator())
             if account:
                 os.environ["RETURNS_ACCOUNT"] = account
-            if demo and asks:
-                stack.enter_context(demo_lake.simulator())
-            if run not in {dev.dev, doctor.doctor}:  # which print them in their own place
+            if name not in WARNING_THEMSELVES:
                 print_warnings()
             run(*arguments, **options)
 
@@ -99,37 +123,7 @@ def _command(run: Callable[..., None], *, asks: bool = False) -> None:
     parameters = [*signature.parameters.values(), *added]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
-    app.command(run.__name__)(command)
-
-
-_command(backfill.backfill, asks=True)
-_command(status.status)
-_command(show.show)
-_command(changes.changes)
-_command(verify.verify)
-_command(rebuild.rebuild)
-_command(rezone.rezone)
-_command(forget.forget)
-_command(upgrade.upgrade)
-_command(doctor.doctor, asks=True)
-_command(config.config)
-_command(waive.waive)
-_command(acknowledge.acknowledge)
-_command(incidents.incidents)
-_command(alert.alert)
-_command(health.health)
-_command(metrics.metrics)
-_command(prune.prune)
-_command(dev.dev)
-_command(serve.serve)
-_command(receive.receive)
-_command(webhooks.webhooks)
-_command(report.report)
-_command(export.export)
-_command(views.views)
-_command(redeliver.redeliver)
-app.command("demo")(demo.demo)
-app.command("simulate")(simulate.simulate)
+    return command
 
 
 def _version(asked: bool) -> None:
@@ -138,7 +132,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _before(
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -147,14 +140,22 @@ def _before(
     """ClickPost's returns, hour by hour, complete and re-pollable."""
 
 
+OBJECTS_BEFORE_COLLECTION = 50_000
+"""New objects before Python looks for unused ones; its usual 700 cost a tenth of a start."""
+
+
 def main() -> None:
     """Run a command; an error of ours is one message on standard error, never a traceback."""
     # Each repeat of a request is worth a line in a run's log in the UI, and none here, where the
     # progress bar stands and the last word on an hour is said at the end.
     logging.getLogger("returns_orchestration").setLevel(logging.ERROR)
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+    # Else Python looks through all that Dagster has made once more: at the end, for half a second.
+    atexit.register(gc.freeze)
     try:
+        app = build_app(_named(sys.argv[1:]))
         if sys.argv[1:2] == ["health"]:
-            _probe()
+            _probe(app)
         app()
     except ReturnsError as error:
         _end(error)
@@ -175,12 +176,22 @@ def main() -> None:
         _end(known)
 
 
+def _named(arguments: Sequence[str]) -> Iterable[str]:
+    """The command that is called, so that only its module is imported; all where none is."""
+    if list(arguments) == ["--version"]:
+        return ()
+    called = arguments[0] if arguments else ""
+    return (called,) if called in COMMANDS else COMMANDS
+
+
 USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
 """Typer's class of all wrong calls, which has no public name."""
 
 
-def _probe() -> NoReturn:
+def _probe(app: typer.Typer) -> NoReturn:
     """Run `health`; a wrong call or setting is 3 there, as 2 is critical."""
+    from returns_orchestration.cli.health import UNKNOWN  # noqa: PLC0415 - no other command needs it
+
     try:
         sys.exit(app(standalone_mode=False))
     except USAGE_ERROR as error:
@@ -189,7 +200,7 @@ def _probe() -> NoReturn:
         sys.stderr.write(f"returns-orchestration: {error}\n")
     except Exception:  # noqa: BLE001 - whatever it is, it is not known how things are
         traceback.print_exc()
-    sys.exit(health.UNKNOWN)
+    sys.exit(UNKNOWN)
 
 
 def _end(error: ReturnsError) -> NoReturn:

@@ -22,14 +22,11 @@ def acknowledge(
     ] = None,
 ) -> None:
     """Acknowledge new keys, status codes and refund modes; without a NAME, list them."""
-    from returns_orchestration.defs import checks  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415
-    from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
+    settings = load_settings()
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.state.news import unacknowledged  # noqa: PLC0415
     from returns_orchestration.window import Window  # noqa: PLC0415
 
-    settings = load_settings()
     news = Lake(open_store(settings.lake)).news
     waiting = unacknowledged(news.waiting(), settings.acknowledged)
     if not names:
@@ -38,6 +35,10 @@ def acknowledge(
             typer.echo(f"{name.kind:<5} {name.name}  {since}".rstrip())
         typer.echo(f"{count(len(waiting), 'new name')} to acknowledge.")
         return
+    from returns_orchestration.defs import checks  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415
+    from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
+
     unknown = sorted(set(names) - {name.name for name in waiting})
     if unknown:
         raise SettingsError(

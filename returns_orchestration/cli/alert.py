@@ -19,14 +19,14 @@ def alert(
     ] = False,
 ) -> None:
     """Send a test message to each channel and print the result; exits 1 if one fails."""
-    from returns_orchestration.alerts.delivery import Channels  # noqa: PLC0415 - only where needed
-    from returns_orchestration.alerts.messages import Author  # noqa: PLC0415
-
     if not test:
         raise SettingsError(
             "Nothing to do.", next_step="Send a test with `returns-orchestration alert --test`."
         )
     settings = load_settings()
+    from returns_orchestration.alerts.delivery import Channels  # noqa: PLC0415 - only where needed
+    from returns_orchestration.alerts.messages import Author  # noqa: PLC0415
+
     channels = Channels(settings.alert_urls)
     if not channels.names:
         raise SettingsError(

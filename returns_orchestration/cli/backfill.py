@@ -161,7 +161,7 @@ def _run_here(
     watch: Watch,
 ) -> None:
     """Run ``chunks`` in this process, one after the other, until something stops them all."""
-    from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.code_location import build_defs  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import run_range  # noqa: PLC0415
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
 

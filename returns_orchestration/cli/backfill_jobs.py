@@ -202,7 +202,7 @@ def _work(
     chunks: SimpleQueue[list[Window]],
     interruption: threading.Event,
 ) -> None:
-    from returns_orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.code_location import build_defs  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import open_instance, run_range  # noqa: PLC0415
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
 

@@ -35,10 +35,12 @@ NEXT = (
 
 def demo() -> None:
     """Start the bundled simulator, poll 48 hours of it through Dagster, show what came out."""
+    from returns_orchestration.cli import demo_simulator  # noqa: PLC0415 - slow to import
+
     console = Console(highlight=False)
     demo_lake.prepare()
     demo_lake.use()
-    with demo_lake.simulator() as base_url:
+    with demo_simulator.simulator() as base_url:
         settings = load_settings()
         console.print(f"The simulator answers on {base_url}.")
         windows = chosen_hours(settings)
@@ -67,13 +69,14 @@ def demo() -> None:
 
 def deliver(settings: Settings, windows: list[Window]) -> None:
     """Bring in the webhooks of ``windows``, a few of which were lost, and make what follows."""
-    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - see `backfill`
+    from returns_orchestration.cli import demo_simulator  # noqa: PLC0415 - see `demo`
+    from returns_orchestration.flow.from_settings import build_pipeline  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.flow.imports import import_webhooks  # noqa: PLC0415
 
     pipeline = build_pipeline(settings)
     names = pipeline.lake.names()
     # What came to the receiver of `dev` is there.
-    for file in demo_lake.received(w for w in windows if not names.hour(w).listened):
+    for file in demo_simulator.received(w for w in windows if not names.hour(w).listened):
         import_webhooks(pipeline.lake, file, start=settings.start, now=pipeline.clock())
     if pipeline.webhooks is not None:
         pipeline.webhooks.run({window.start.date() for window in windows})

@@ -7,7 +7,6 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
-import httpx
 import typer
 
 from returns_orchestration.cli import demo_lake
@@ -47,8 +46,10 @@ def dev(
     _ensure_free(port)
     with ExitStack() as stack:
         if is_demo:
-            stack.enter_context(demo_lake.simulator(simulator_port))
-            url = stack.enter_context(demo_lake.receiver())
+            from returns_orchestration.cli import demo_simulator  # noqa: PLC0415 - slow to import
+
+            stack.enter_context(demo_simulator.simulator(simulator_port))
+            url = stack.enter_context(demo_simulator.receiver())
             typer.echo(f"The simulator sends webhooks to {url}, too; a few are lost.")
         settings = load_accounts()[0]
         if sources(settings)["RETURNS_DAGSTER_URL"] == "default":
@@ -82,6 +83,8 @@ def _serve(port: int, settings: Settings) -> int:
 
 
 def _answers(port: int) -> bool:
+    import httpx  # noqa: PLC0415 - slow to import
+
     try:
         return httpx.get(f"http://{HOST}:{port}/server_info", trust_env=False).is_success
     except httpx.HTTPError:

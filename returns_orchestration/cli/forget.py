@@ -70,8 +70,8 @@ def forget(
     if not given and (reference or email or phone or dry_run):
         raise SettingsError("No value is given.", next_step="Put one on each line.")
     settings = load_settings()
-    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.flow.forget import Forgetter  # noqa: PLC0415
+    from returns_orchestration.flow.from_settings import build_pipeline  # noqa: PLC0415 - polars is slow to import
 
     pipeline = build_pipeline(settings)
     forgetter = Forgetter(pipeline)

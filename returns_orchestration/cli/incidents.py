@@ -23,11 +23,12 @@ def incidents(
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """List the open incidents; exits 1 if there is one, or if the last look is too old."""
+    settings = load_settings()
     from returns_orchestration.alerts import listing  # noqa: PLC0415 - only where needed
     from returns_orchestration.alerts.state import read_state  # noqa: PLC0415
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
-    state = read_state(Lake(open_store(load_settings().lake)))
+    state = read_state(Lake(open_store(settings.lake)))
     if state is None:
         typer.echo(
             "The sensor `incidents` has not looked at this lake yet. Start Dagster's daemon, as "

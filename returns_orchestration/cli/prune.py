@@ -26,12 +26,13 @@ def prune(
     for again. Runs that are queued or under way stay.
     """
     accounts = load_accounts()
-    from returns_orchestration.definitions import build_defs, build_pipeline  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs import prune as pruning  # noqa: PLC0415
+    from returns_orchestration.defs.code_location import build_defs  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.health import bytes_in  # noqa: PLC0415
     from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
     from returns_orchestration.flow.forget import Forgetter, Forgot  # noqa: PLC0415
+    from returns_orchestration.flow.from_settings import build_pipeline  # noqa: PLC0415
 
     home = dagster_home(accounts[0])
     now = datetime.now(UTC)

@@ -24,11 +24,11 @@ def rebuild(from_: From, to: To) -> None:
     Damaged and foreign files are moved to _quarantine in the lake. If a poll was damaged, its hour
     is named and must be polled again. Exits 1 then, and if a table could not be built.
     """
-    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
-
     settings = load_settings()
     start, end = chosen_span(from_, to)
+    from returns_orchestration.flow.from_settings import build_pipeline  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
+
     pipeline = build_pipeline(settings)
     pipeline.lake.check_writable()
     rebuilder = Rebuilder(pipeline, lambda finding: typer.echo(finding.text))

@@ -30,13 +30,13 @@ def rezone(
     correction is noted in the journal, and no request is sent. The next run polls hours that were
     never polled in the right zone.
     """
-    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
-    from returns_orchestration.stages.landing import finish_unnoted  # noqa: PLC0415
-
     settings = load_settings()
     start, end = chosen_span(from_, to)
     zone = read_zone(time_zone)
+    from returns_orchestration.flow.from_settings import build_pipeline  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.flow.rebuild import Rebuilder  # noqa: PLC0415
+    from returns_orchestration.stages.landing import finish_unnoted  # noqa: PLC0415
+
     pipeline = build_pipeline(settings)
     pipeline.lake.check_writable()
     names = pipeline.lake.names()

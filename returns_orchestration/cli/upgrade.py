@@ -39,13 +39,13 @@ def upgrade(
 
     Stop the daemon first. After a kill, run it again: it goes on where it was.
     """
-    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.flow.upgrade import has_old_records, is_upgraded  # noqa: PLC0415
-
     if drop_old and undo:
         raise SettingsError("--drop-old and --undo at once.", next_step="Give one of them.")
     settings = load_settings()
     zone = read_zone(time_zone) if time_zone else settings.time_zone.key
+    from returns_orchestration.flow.from_settings import build_pipeline  # noqa: PLC0415 - polars is slow to import
+    from returns_orchestration.flow.upgrade import has_old_records, is_upgraded  # noqa: PLC0415
+
     pipeline = build_pipeline(settings)
     lake = pipeline.lake
     if not has_old_records(lake):

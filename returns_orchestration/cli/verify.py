@@ -29,19 +29,16 @@ def verify(
     Exits 1 for torn, altered, missing and foreign files, which `rebuild` mends. Over the whole lake
     it also checks that every usable record of every kept poll is in exactly one hour.
     """
+    if (from_ is None) != (to is None):
+        raise SettingsError("FROM without TO.", next_step="Give both, or none for the whole lake.")
+    span = None if from_ is None or to is None else chosen_span(from_, to)
+    settings = load_settings()
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
     from returns_orchestration.state.verify import Verifier  # noqa: PLC0415
 
-    if (from_ is None) != (to is None):
-        raise SettingsError("FROM without TO.", next_step="Give both, or none for the whole lake.")
-    settings = load_settings()
     lake = Lake(open_store(settings.lake))
     verifier = Verifier(lake, settings.report_time_zone)
-    found = (
-        verifier.everything()
-        if from_ is None or to is None
-        else verifier.between(*chosen_span(from_, to))
-    )
+    found = verifier.everything() if span is None else verifier.between(*span)
     spans: set[str] = set()
     faults = 0
     for finding in found:

@@ -23,9 +23,9 @@ def waive(
     why: Annotated[str, typer.Option("--why", help="The reason, shown ever after.")],
 ) -> None:
     """Declare, with a reason, that an hour need not be polled."""
+    settings = load_settings()
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
 
-    settings = load_settings()
     if "T" not in hour:
         raise SettingsError(f"{hour} is no hour.", next_step="Name one, such as 2026-11-09T11:00.")
     [window] = chosen_windows(settings, hour, Window(read_hour(hour)).next.text)

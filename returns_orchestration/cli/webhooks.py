@@ -152,7 +152,7 @@ def _cell(name: str, value: float | None) -> str:
 def _import(settings: Settings, file: str | None) -> None:
     if file is None:
         raise SettingsError("`import` without a file.", next_step="Name the file: import FILE.")
-    from returns_orchestration.definitions import build_pipeline  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.flow.from_settings import build_pipeline  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.flow.imports import import_webhooks  # noqa: PLC0415
     from returns_orchestration.flow.webhooks.blanking import blanking_as_received  # noqa: PLC0415
 

@@ -7,6 +7,6 @@ files of an hour; ``hours`` drives many hours, each made as soon as its neighbou
 published in ``rounds``; ``outcomes`` says what became of each; ``webhooks`` makes the tables of
 webhooks, ``imports`` takes webhooks from a file, and ``redeliver`` sends lost ones. ``rebuild``
 makes all tables again from the polls and webhooks in the lake, ``forget`` blanks personal data in
-it, and ``upgrade`` converts a lake of an earlier format. Called by ``defs/`` and ``cli/``; does not
-import Dagster, so that it is tested without.
+it, and ``upgrade`` converts a lake of an earlier format. ``from_settings`` puts all together.
+Called by ``defs/`` and ``cli/``; does not import Dagster, so that it is tested without.
 """

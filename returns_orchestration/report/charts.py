@@ -10,8 +10,6 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-import vl_convert
-
 from returns_orchestration.report.numbers import day_text
 
 if TYPE_CHECKING:
@@ -169,5 +167,7 @@ def _svg(spec: dict[str, Any], width: int, height: int, label: str) -> str:
         "autosize": {"type": "fit-x", "contains": "padding"},
         **spec,
     }
+    import vl_convert  # noqa: PLC0415 - it brings an interpreter, and a run draws nothing
+
     drawn = _ARIA.sub("", vl_convert.vegalite_to_svg(whole, format_locale="en-IN"))
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)

@@ -27,7 +27,7 @@ from support.world import World
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from returns_orchestration.cli import app
+from returns_orchestration.cli import build_app
 from returns_orchestration.settings import VARIABLES, load_settings
 
 ROOT = documents.ROOT
@@ -375,7 +375,7 @@ def commands_of(path: Path) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_command_in_a_sentence_exists_with_its_options(path: Path) -> None:
-    group = get_command(app)
+    group = get_command(build_app())
     assert isinstance(group, TyperGroup)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for program, name, *arguments in commands_of(path):

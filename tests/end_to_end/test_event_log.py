@@ -52,7 +52,7 @@ TABLES = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_execution
 DIES = """
 import os, signal, sys
 import sqlalchemy as sa
-from returns_orchestration.cli import app
+from returns_orchestration.cli import main
 from returns_orchestration.flow import rounds
 
 rounds.ROUND_HOURS, rounds.ROUND_SECONDS = 2, 600.0
@@ -68,7 +68,7 @@ def commits(connection):
         if connection.connection.dbapi_connection.execute(RAW).fetchone()[0] >= 4:
             os.kill(os.getpid(), signal.SIGKILL)
 
-app()
+main()
 """
 """The command line, which dies before a database commits the second round, of two hours each."""
 

@@ -13,8 +13,8 @@ LIMIT_MB = 500
 STATUS = Path("/proc/self/status")
 PROGRAM = """
 from pathlib import Path
-from returns_orchestration.cli import app
-app(["backfill", "2026-11-07T11:00", "2026-11-07T12:00"], standalone_mode=False)
+from returns_orchestration.cli import build_app
+build_app()(["backfill", "2026-11-07T11:00", "2026-11-07T12:00"], standalone_mode=False)
 held = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print("peak", int(held["VmHWM"].split()[0]) // 1024)
 """

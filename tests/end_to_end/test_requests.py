@@ -22,9 +22,9 @@ from support.unattended import START, Unattended
 from support.webhooks import received, webhook
 from support.world import World, hours
 
-from returns_orchestration import definitions
 from returns_orchestration.defs import automation
 from returns_orchestration.defs.webhooks import PATROLLED_AT_ONCE
+from returns_orchestration.flow import from_settings
 from returns_orchestration.lake import Lake, Made, Names, Poll, open_store
 from returns_orchestration.lake.entry_kinds import Entry, encode
 from returns_orchestration.lake.names import inputs_of
@@ -77,8 +77,8 @@ class Counted:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    found, open_store = Counted(), definitions.open_store
-    monkeypatch.setattr(definitions, "open_store", lambda lake: found.open(open_store(lake)))
+    found, open_store = Counted(), from_settings.open_store
+    monkeypatch.setattr(from_settings, "open_store", lambda lake: found.open(open_store(lake)))
     monkeypatch.setattr(budget, "monotonic", lambda: found.clock)
     return found
 

@@ -23,7 +23,7 @@ from typer.main import get_command
 from returns_orchestration import tables
 from returns_orchestration.alerts.kinds import KINDS, Reason
 from returns_orchestration.alerts.outbox import Message
-from returns_orchestration.cli import app
+from returns_orchestration.cli import build_app
 from returns_orchestration.cli.metrics import figures
 from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.registry import ASSETS, NEW_NAMES
@@ -163,7 +163,7 @@ def _targets() -> str:
 
 def _options(name: str) -> str:
     lines = ["| option | default | meaning |", "|---|---|---|"]
-    group = get_command(app)
+    group = get_command(build_app())
     assert isinstance(group, TyperGroup)
     for option in group.commands[name].params:
         written = " or ".join(f"`{text}`" for text in (*option.opts, *option.secondary_opts))
@@ -289,7 +289,7 @@ def _words(claim: Claim) -> str:
 
 def _commands() -> str:
     lines = ["| command | what it does |", "|---|---|"]
-    group = get_command(app)
+    group = get_command(build_app())
     assert isinstance(group, TyperGroup)
     for name, command in group.commands.items():
         usage = " ".join(["returns-orchestration", name, *_usage(command)])
