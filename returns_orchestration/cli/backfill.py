@@ -39,6 +39,9 @@ OF_ANOTHER_JOB = 0.5
 MOST_JOBS = 4
 """Jobs unless `--jobs` says more: each takes a core and 300 MB."""
 
+HANDS_OVER = os.name != "nt"
+"""Whether a process can be given an open connection, as each job is; Windows cannot."""
+
 WORTH_SAYING = timedelta(seconds=30)
 """What the ceiling of requests must cost before a line is due to it."""
 
@@ -182,6 +185,8 @@ def _jobs(asked: int | None, hours: int, settings: Settings) -> int:
     """The processes for so many hours: the start of a further one is small beside a week."""
     from returns_orchestration.defs.assets import CHUNK_HOURS  # noqa: PLC0415 - Dagster is slow to import
 
+    if not HANDS_OVER:
+        return 1
     if not hasattr(os, "sched_getaffinity"):
         cores = os.cpu_count() or 1
     else:

@@ -250,6 +250,13 @@ def test_less_than_two_weeks_need_no_other_process(new_world: Callable[..., Worl
     assert backfill._jobs(None, 0, settings) == 1
 
 
+def test_windows_has_one_job(
+    new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "HANDS_OVER", False)
+    assert backfill._jobs(4, 8_760, new_world().settings) == 1
+
+
 @pytest.mark.parametrize(
     ("due", "jobs", "chunk"), [(336, 2, 168), (200, 2, 100), (720, 2, 120), (8_760, 4, 157)]
 )
