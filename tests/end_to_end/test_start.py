@@ -51,7 +51,7 @@ def imported(world: World, *arguments: str, code: str = COMMAND) -> set[str]:
         (("rebuild", "yesterday", "today"), HEAVY | SERVERS),
         (("rezone", "yesterday", "today", "--time-zone", "UTC"), HEAVY | SERVERS),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(sorted(value) if isinstance(value, set) else value),
 )
 def test_help_and_refusals_import_little(
     new_world: Callable[..., World], arguments: tuple[str, ...], unused: set[str]
