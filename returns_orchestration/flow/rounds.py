@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from returns_orchestration.stages.landing import Landed
     from returns_orchestration.window import Window
 
-ROUND_HOURS: Final = 24
+ROUND_HOURS: Final = 1
 ROUND_ROWS: Final = 5_000
 ROUND_SECONDS: Final = 1.0
 """When a round of hours is published, whichever comes first: their files wait for the disk or the
-store side by side, and what a killed run repeats stays small, as does what is held in memory."""
+store side by side, and what a killed run repeats stays small, as does what is held in memory.
+
+One hour, as eight processes that fill one lake in rounds of 24 hours take more than twice as long."""
 
 
 class Round:

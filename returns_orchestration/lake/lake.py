@@ -90,6 +90,7 @@ class Prepared:
     contents: Mapping[str, bytes]
     changed: set[str]
     gone: Sequence[str]
+    check_files: bool
 
     @property
     def entry(self) -> Made:
@@ -279,7 +280,7 @@ class Lake:
         )
         # Whatever an entry says: a killed run may have removed it before the files.
         gone = [] if frames else self._paths(period, kind)
-        return Prepared(period, kind, made, before, contents, changed, gone)
+        return Prepared(period, kind, made, before, contents, changed, gone, check_files)
 
     def publish_all(
         self, names: Names, prepared: Sequence[Prepared]
@@ -291,6 +292,8 @@ class Lake:
         change, and is there again only once they are durable. Raises LakeUnwritable.
         """
         new = [one for one in prepared if one.entry is not one.before]
+        done = self._by_others(names, new) if len(new) > 1 else {}
+        new = [one for one in new if one.made.path not in done]
         moving = [one for one in new if one.changed or one.gone]
         if moving:
             self.invalidate(names, *((one.period, one.kind) for one in moving))
@@ -303,7 +306,23 @@ class Lake:
         for one in new:
             self._kept(one.made.path, one.made)
         self.entries.remove(names, [path for one in new for path in self._others(names, one)])
-        return [(one.entry, one.changed) for one in prepared]
+        return [(done.get(one.made.path, one.entry), one.changed) for one in prepared]
+
+    def _by_others(self, names: Names, prepared: Sequence[Prepared]) -> dict[str, Made]:
+        """By path, the entries of hours that another process has published just so meanwhile.
+
+        Their tables stay. To put those of a whole round once more would make its hours unfinished
+        for as long, while that process makes the day of them.
+        """
+        names.refresh([one.period for one in prepared if isinstance(one.period, Window)])
+        found: dict[str, Made] = {}
+        for one in prepared:
+            there = None
+            if one.before is None and not one.check_files and not one.gone:
+                there = self.made_or_none(one.period, names, one.kind)
+            if there and msgspec.structs.replace(one.made, written_at=there.written_at) == there:
+                found[one.made.path] = there
+        return found
 
     def _others(self, names: Names, one: Prepared) -> list[str]:
         """Other entries of the same period and kind, which this one replaces."""

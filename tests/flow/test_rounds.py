@@ -33,6 +33,7 @@ HOURS = list(windows_between(at(0), at(30)))
 @pytest.fixture(autouse=True)
 def _without_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a slow machine a round would end earlier."""
+    monkeypatch.setattr(rounds, "ROUND_HOURS", 24)
     monkeypatch.setattr(rounds, "ROUND_SECONDS", 600.0)
 
 
