@@ -19,7 +19,7 @@ ROUND_SECONDS: Final = 1.0
 """When a round of hours is published, whichever comes first: their files wait for the disk or the
 store side by side, and what a killed run repeats stays small, as does what is held in memory.
 
-One hour, as eight processes that fill one lake in rounds of 24 hours take more than twice as long."""
+One hour: eight processes that fill one lake in rounds of 24 take more than twice as long."""
 
 
 class Round:
