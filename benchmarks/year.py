@@ -139,7 +139,7 @@ def _floor(site: Site, done: Backfilled) -> float:
     store = open_store(str(site.lake))
 
     def poll_and_put() -> None:
-        for window, result in filter(None, build_pipeline(site.settings).poll_all(done.windows)):
+        for window, result in build_pipeline(site.settings).poll_all(done.windows):
             if isinstance(result, ApiError):
                 raise result
             for name, content in files.get(window, ()):

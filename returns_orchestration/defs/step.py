@@ -12,7 +12,6 @@ from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.rate_limits import shared_rate_limit
 from returns_orchestration.defs.repeats import failing_since
 from returns_orchestration.errors import HourBlocked, LakeUnwritable, ReturnsError
-from returns_orchestration.flow.outcomes import in_rounds
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
 ) -> None:
     """Run ``windows``. Raises dg.Failure naming the hours that failed, and why."""
     with shared_rate_limit(events.instance, settings, events.keys) as rate_limit_in:
-        outcomes = pipeline.run(
+        for outcome in pipeline.run(
             windows,
             poll=events.polls,
             make=events.makes,
@@ -95,11 +94,9 @@ def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
             remake=remake,
             known=known,
             rate_limit_in=rate_limit_in,
-        )
-        for some in in_rounds(outcomes):
+        ):
             with events.together():
-                for outcome in some:
-                    events.add(outcome)
+                events.add(outcome)
     with events.together():
         failure = events.finish()
     if failure is not None:

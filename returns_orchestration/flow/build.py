@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from returns_orchestration.lake import Lake, Made, Names, Poll
-    from returns_orchestration.lake.lake import Prepared
     from returns_orchestration.stages.copies import HourCopies, Located
     from returns_orchestration.stages.landing import Landed
     from returns_orchestration.stages.ownership import Return
@@ -71,34 +70,6 @@ class BuiltHour:
     polls: Sequence[Poll]
 
 
-@dataclass(frozen=True, slots=True)
-class UnpublishedHour:
-    """The tables of one hour, made of ``inputs`` and not published yet."""
-
-    window: Window
-    inputs: str
-    frames: dict[str, pl.DataFrame]
-    prepared: Prepared
-    claims: dict[str, list[Claim]]
-    accounting: Accounting | None
-
-    @property
-    def rows(self) -> int:
-        """Those of all tables."""
-        return sum(frame.height for frame in self.frames.values())
-
-    def is_current(self, names: Names) -> bool:
-        """Whether what it was made of is still all there is."""
-        return inputs_of(self.window, names) == self.inputs
-
-    def built(self, record: Made, changed: set[str], names: Names) -> BuiltHour:
-        """The hour once it is published."""
-        polls = names.hour(self.window).polls
-        return BuiltHour(
-            self.window, self.frames, record, changed, self.claims, self.accounting, polls
-        )
-
-
 class HourBuilder:
     """Builds hours of one lake with one reader of records."""
 
@@ -114,47 +85,25 @@ class HourBuilder:
         *,
         check_files: bool = False,
     ) -> BuiltHour | None:
-        """Make and publish the tables of ``window``; see ``make`` and ``publish``."""
-        while made := self.make(names, window, landed, check_files=check_files):
-            [built] = self.publish(names, [made])
-            if built is not None:
-                return built
-        return None
-
-    def make(
-        self,
-        names: Names,
-        window: Window,
-        landed: Landed | None = None,
-        *,
-        check_files: bool = False,
-    ) -> UnpublishedHour | None:
-        """Make the tables of ``window``, to be published; None where nothing of it is kept.
+        """Make and publish the tables of ``window``; None where nothing of it is kept.
 
         ``landed`` is the poll just taken, to be accounted for; with ``check_files`` each existing
-        file is read. Raises LakeError, and HourBlocked where a blocking claim fails.
+        file is read. Raises LakeError, and HourBlocked where a blocking claim fails: then no file
+        of the hour was replaced.
         """
         while names.hour(window).has_copies:
             inputs = inputs_of(window, names)
             sources = sources_of(window, names)
             copies = copies_of_hour(self._lake, names, self._reader, window, sources)
-            if not self._mark(names, window, copies):
-                note_absent(self._lake, names, window)
-                return self._make(names, window, copies, inputs, landed, check_files=check_files)
+            if self._mark(names, window, copies):
+                continue
+            note_absent(self._lake, names, window)
+            built = self._make(names, window, copies, inputs, landed, check_files=check_files)
+            # Another process may have landed a poll meanwhile, and published before this one.
+            names.refresh(sources)
+            if inputs_of(window, names) == inputs:
+                return built
         return None
-
-    def publish(self, names: Names, made: Sequence[UnpublishedHour]) -> list[BuiltHour | None]:
-        """Publish hours side by side; None for one whose polls are others by now.
-
-        Another process may have landed a poll meanwhile, or another hour made here may have added
-        a mark: that hour is to be made again. Raises LakeUnwritable.
-        """
-        published = self._lake.publish_all(names, [hour.prepared for hour in made])
-        names.refresh({source for hour in made for source in sources_of(hour.window, names)})
-        return [
-            hour.built(record, changed, names) if hour.is_current(names) else None
-            for hour, (record, changed) in zip(made, published, strict=True)
-        ]
 
     def affected(self, names: Names, window: Window) -> set[Window]:
         """The other polled hours whose tables may differ because of the polls of ``window``."""
@@ -202,7 +151,7 @@ class HourBuilder:
         landed: Landed | None,
         *,
         check_files: bool,
-    ) -> UnpublishedHour:
+    ) -> BuiltHour:
         mine = [of.found for of in copies.returns if self._lives_in(names, window, of)]
         mine.sort(key=lambda found: (found.requested_at, found.reference))
         frames = frames_of_hour(window, mine, copies.rejected)
@@ -220,7 +169,7 @@ class HourBuilder:
         }
         if not mine and not names.hour(window).polls:
             frames = {}  # a file of no rows would say that the API was asked
-        prepared = self._lake.prepare(
+        record, changed = self._lake.publish(
             names,
             window,
             frames,
@@ -232,7 +181,8 @@ class HourBuilder:
             references=b"".join(hash_of(found.reference) for found in mine),
             check_files=check_files,
         )
-        return UnpublishedHour(window, inputs, frames, prepared, judged, accounting)
+        polls = names.hour(window).polls
+        return BuiltHour(window, frames, record, changed, judged, accounting, polls)
 
     @staticmethod
     def _lives_in(names: Names, window: Window, of: Located) -> bool:

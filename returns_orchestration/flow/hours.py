@@ -26,7 +26,6 @@ from returns_orchestration.flow.mend import mend_hour
 from returns_orchestration.flow.outcomes import Failed, Made, MadeDay, Polled, Stopped
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.relocated import link_relocated
-from returns_orchestration.flow.rounds import Round
 from returns_orchestration.lake.poll_log import Answer
 from returns_orchestration.stages.erasure import Blanking, blanked
 from returns_orchestration.stages.landing import Landed, finish_unnoted, land
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from returns_orchestration.clickpost import Poll, SharedState
-    from returns_orchestration.flow.build import BuiltHour
     from returns_orchestration.flow.days import DayBuilder
     from returns_orchestration.flow.outcomes import Outcome
     from returns_orchestration.flow.polling import OpenClient
@@ -105,7 +103,7 @@ class HourPipeline:
 
     def poll_all(
         self, windows: Sequence[Window], rate_limit_in: SharedState | None = None
-    ) -> Iterator[tuple[Window, Poll | ApiError] | None]:
+    ) -> Iterator[tuple[Window, Poll | ApiError]]:
         """Poll ``windows`` concurrently; see `polling.poll_all`."""
         return poll_all(
             windows, self._open_client, self._max_concurrency, self.interruption, rate_limit_in
@@ -241,7 +239,6 @@ class _Run:
         self._mended: set[Window] = set()
         self._made: set[Window] = set()
         self._changed: set[Window] = set()
-        self._round = Round()
 
     def outcomes(self) -> Iterator[Outcome]:
         """The outcomes of the windows, as they happen; see HourPipeline.run."""
@@ -254,7 +251,12 @@ class _Run:
         self._waiting = {window: None for window in waiting if self._make}
         stopped_by: ReturnsError | None = None
         try:
-            yield from self._poll_and_build(due)
+            for window, result in self._pipeline.poll_all(due, self._rate_limit_in):
+                self._pending.discard(window)
+                yield self._landed(window, result)
+                del result
+                for hour in self._ready():
+                    yield from self._build(hour)
         except (ApiError, Interrupted) as error:
             stopped_by = error
             for window in self._pending:
@@ -264,23 +266,11 @@ class _Run:
                 stopped_by = stopped_by or Interrupted("Interrupted.")
                 continue  # only hours that have just landed are still made
             yield from self._build(hour)
-        yield from self._publish()
         yield from self._build_stale()
         yield from self._unite()
         yield from self._build_days()
         if stopped_by is not None:
             raise stopped_by
-
-    def _poll_and_build(self, due: Sequence[Window]) -> Iterator[Outcome]:
-        for reply in self._pipeline.poll_all(due, self._rate_limit_in):
-            if reply is not None:
-                self._pending.discard(reply[0])
-                yield self._landed(*reply)
-                del reply
-            for hour in self._ready():
-                yield from self._build(hour)
-            if self._round.is_due():
-                yield from self._publish()
 
     def _states(self) -> States:
         return States(self._pipeline.lake, self._names, self._pipeline.days.zone, self._known)
@@ -366,59 +356,22 @@ class _Run:
         except LakeDamaged as error:
             yield Failed(window, error)
             return
-        others = affected - self._waiting.keys() - self._pending - self._round.hours.keys()
-        if unmade := sorted(w for w in others if not is_made(w, names)):
-            yield from self._publish()
-            for hour in unmade:
-                yield self._build_one(hour, None, asked=False)
-        try:
-            made = self._pipeline.builder.make(
-                names, window, landed, check_files=self._checks_files(window)
-            )
-        except (LakeDamaged, HourBlocked) as error:
-            yield Failed(window, error)
-            return
-        if made is None:
-            yield Failed(window, NeverPolled(window.key))
-        else:
-            self._round.add(made, landed)
-        if self._round.is_due():
-            yield from self._publish()
-
-    def _publish(self) -> Iterator[Made | Failed]:
-        """Publish the round; an hour that was not, or has other polls by now, is built alone."""
-        ended, self._round = self._round.hours, Round()
-        if not ended:
-            return
-        built: list[BuiltHour | None] = [None] * len(ended)
-        with suppress(LakeDamaged):  # each alone shows which hour it is about
-            hours = [made for made, _ in ended.values()]
-            built = self._pipeline.builder.publish(self._names, hours)
-        done = [hour for hour in built if hour is not None]
-        for number, hour in enumerate(done, 1):
-            yield self._built(hour, asked=True, more=number < len(done))
-        for (window, (_, landed)), found in zip(ended.items(), built, strict=True):
-            if found is None:
-                yield self._build_one(window, landed, asked=True)
+        others = affected - self._waiting.keys() - self._pending
+        for hour in (*sorted(w for w in others if not is_made(w, names)), window):
+            yield self._build_one(hour, landed if hour == window else None, asked=hour == window)
 
     def _build_one(self, hour: Window, landed: Landed | None, *, asked: bool) -> Made | Failed:
-        check_files = self._checks_files(hour)
+        check_files = self._check_files or hour in self._mended
         try:
             built = self._pipeline.builder.build(self._names, hour, landed, check_files=check_files)
         except (LakeDamaged, HourBlocked) as error:
             return Failed(hour, error)
         if built is None:
             return Failed(hour, NeverPolled(hour.key))
-        return self._built(built, asked=asked)
-
-    def _checks_files(self, hour: Window) -> bool:
-        return self._check_files or hour in self._mended
-
-    def _built(self, built: BuiltHour, *, asked: bool, more: bool = False) -> Made:
-        self._made.add(built.window)
+        self._made.add(hour)
         if built.changed:
-            self._changed.add(built.window)
-        return Made(built.window, built, asked=asked, more=more)
+            self._changed.add(hour)
+        return Made(hour, built, asked=asked)
 
     def _build_stale(self) -> Iterator[Made | Failed]:
         """Build the hours that records of this run's hours turned out to live in."""

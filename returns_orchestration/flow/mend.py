@@ -53,7 +53,7 @@ def mend_hour(lake: Lake, names: Names, window: Window) -> list[str]:
     for kind in MADE:
         # Without a file of webhooks their run takes these tables away, and what follows from them.
         if kind != "events" or names.hour(window).received:
-            lake.invalidate(names, (window, kind))
+            lake.invalidate(names, window, kind)
     # The notes about polls that match, or that a killed run quarantined, and about tables: when the
     # hour is made, tables are read, and those that differ put again.
     lake.entries.clear_damaged(names, window)
@@ -88,7 +88,7 @@ def read_again(lake: Lake, names: Names, path: str) -> None:
     """Let the webhooks be read again that the `placed` entry at ``path`` was about."""
     came = came_of(path)
     if came is not None:
-        lake.invalidate(names, (came, "events"))
+        lake.invalidate(names, came, "events")
 
 
 def known_sources(lake: Lake, names: Names, window: Window) -> set[Window]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from returns_orchestration.clickpost import Poll
     from returns_orchestration.errors import ReturnsError
@@ -33,15 +33,11 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An hour's tables were made; ``asked`` is False where a neighbour's poll made it due.
-
-    ``more``: the next outcome is an hour of the same round, and follows at once.
-    """
+    """An hour's tables were made; ``asked`` is False where a neighbour's poll made it due."""
 
     window: Window
     built: BuiltHour
     asked: bool
-    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +63,3 @@ class Stopped:
 
 
 Outcome = Polled | Made | MadeDay | Failed | Stopped
-
-
-def in_rounds(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
-    """The hours of a round together, any other outcome alone; each as soon as it is known."""
-    held: list[Outcome] = []
-    for outcome in outcomes:
-        held.append(outcome)
-        if not (isinstance(outcome, Made) and outcome.more):
-            yield held
-            held = []

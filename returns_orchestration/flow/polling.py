@@ -43,17 +43,14 @@ HOPELESS = (CredentialsRefused, AskedToWait)
 """Errors of one window that every other window would meet, too."""
 
 
-def poll_all(  # noqa: C901, PLR0912 - one loop: submit, wait, judge
+def poll_all(  # noqa: C901 - one loop: submit, wait, judge
     windows: Sequence[Window],
     open_client: OpenClient,
     max_concurrency: int,
     interruption: threading.Event,
     rate_limit_in: SharedState | None = None,
-) -> Iterator[tuple[Window, Poll | ApiError] | None]:
+) -> Iterator[tuple[Window, Poll | ApiError]]:
     """Poll ``windows``, at most ``max_concurrency`` at once; yields each window's poll or error.
-
-    And None each time that no reply came for LOOK_SECONDS, so that the caller can go on with what
-    it has.
 
     Raises an error that concerns every window alike, once the requests in flight have ended:
     CredentialsRefused; AskedToWait; NoConnection if no window was answered at all, or as many
@@ -88,8 +85,6 @@ def poll_all(  # noqa: C901, PLR0912 - one loop: submit, wait, judge
                 if not in_flight:
                     break
                 done, _ = wait(in_flight, LOOK_SECONDS, FIRST_COMPLETED)
-                if not done:
-                    yield None
                 for future in done:
                     result, window = _result(future), in_flight.pop(future)
                     if isinstance(result, ApiError):

@@ -226,7 +226,7 @@ class Rebuilder:
             made: tuple[tables.Table, ...] = tables.MADE_HOURLY
         else:
             made = tables.MADE_DAILY
-        self._lake.invalidate(names, (period, "made"))
+        self._lake.invalidate(names, period)
         paths = (self._lake.path(table, period) for table in made)
         moved = [place for path in paths if (place := move_to_quarantine(self._lake.store, path))]
         self._rebuilt.quarantined += moved

@@ -28,13 +28,12 @@ from returns_orchestration.lake.entry_kinds import (
 )
 from returns_orchestration.lake.entry_names import came_of, hour_of, name_of_hour
 from returns_orchestration.lake.journal import JOURNAL, date_folder, folder_of
-from returns_orchestration.lake.many import side_by_side
 from returns_orchestration.lake.names import Names, date_of
 from returns_orchestration.lake.quarantine import move_to_quarantine
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable
 
     from returns_orchestration.lake.store import Store
 
@@ -47,19 +46,10 @@ class Entries:
 
     def put(self, names: Names, entry: Entry) -> None:
         """Put an entry, in the place of a damaged one, too. Raises LakeUnwritable."""
-        self.put_all(names, [entry])
-
-    def put_all(self, names: Names, entries: Sequence[Entry]) -> None:
-        """Put entries side by side, in no order, as ``put`` does."""
-
-        def put(entry: Entry) -> None:
-            content = encode(entry)
-            if not self._store.create(entry.path, content):
-                self._store.put(entry.path, content)
-
-        side_by_side(put, entries)
-        for entry in entries:
-            names.add(entry.path)
+        content = encode(entry)
+        if not self._store.create(entry.path, content):
+            self._store.put(entry.path, content)
+        names.add(entry.path)
 
     def get(self, path: str) -> Entry:
         """The entry at ``path``. Raises LakeDamaged."""

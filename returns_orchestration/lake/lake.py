@@ -15,9 +15,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -52,7 +51,7 @@ from returns_orchestration.lake.webhooks import Webhooks, entry_path
 from returns_orchestration.window import Day, Ever, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     import polars as pl
 
@@ -73,37 +72,6 @@ REPORT_PAGES: Final = f"{REPORTS}/returns"
 KEPT_ENTRIES: Final = 1_000
 KEPT_REFERENCES: Final = 10_000
 """Made entries kept at hand, more than a month of them; those of large hours are read again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The tables of one period, yet to be put: their bytes by name, and the entry that notes them.
-
-    ``before`` is the entry that is there, ``changed`` the tables whose file is not there or another
-    one, and ``gone`` the files to be taken away.
-    """
-
-    period: Period
-    kind: str
-    made: Made
-    before: Made | None
-    contents: Mapping[str, bytes]
-    changed: set[str]
-    gone: Sequence[str]
-    check_files: bool
-
-    @property
-    def entry(self) -> Made:
-        """That which notes the tables: the one that is there if it says the same of the files."""
-        if self.before is None or self.changed:
-            return self.made
-        same = msgspec.structs.replace(self.made, written_at=self.before.written_at) == self.before
-        return self.before if same else self.made
-
-    @property
-    def to_put(self) -> dict[str, bytes]:
-        """Path to content of the files that change."""
-        return {self.made.files[name].path: self.contents[name] for name in sorted(self.changed)}
 
 
 class Lake:
@@ -223,17 +191,7 @@ class Lake:
                 self._made.popitem(last=False)
         return made
 
-    def publish(
-        self,
-        names: Names,
-        period: Period,
-        frames: Mapping[str, pl.DataFrame],
-        **said: Any,  # noqa: ANN401 - see ``prepare``
-    ) -> tuple[Made, set[str]]:
-        """Put the tables made of one period; see ``prepare`` and ``publish_all``."""
-        return self.publish_all(names, [self.prepare(names, period, frames, **said)])[0]
-
-    def prepare(  # noqa: PLR0913 - what its entry says
+    def publish(  # noqa: PLR0913 - what its entry says
         self,
         names: Names,
         period: Period,
@@ -246,13 +204,12 @@ class Lake:
         first_seen: Mapping[int, tuple[int, int]] | None = None,
         references: bytes = b"",
         check_files: bool = False,
-    ) -> Prepared:
-        """The files and the entry of ``period``, yet to be put; nothing is written.
+    ) -> tuple[Made, set[str]]:
+        """Put the tables made of ``period`` and note them; gives the names of those that changed.
 
         A file that stands there with the same bytes is left alone, and so is an entry that would
         say the same: twice is the same as once. Without frames the tables are taken away. With
         ``check_files`` each file is read and compared; without, the entry before says what it is.
-        Raises LakeDamaged where a file cannot be read.
         """
         contents = {
             name: to_parquet(frame, statistics=tables.BY_NAME[name].statistics)
@@ -278,56 +235,21 @@ class Lake:
             first_seen=dict(first_seen or {}),
             references=references,
         )
+        same = before and msgspec.structs.replace(made, written_at=before.written_at) == before
+        if before and same and not changed:
+            return before, set()
         # Whatever an entry says: a killed run may have removed it before the files.
         gone = [] if frames else self._paths(period, kind)
-        return Prepared(period, kind, made, before, contents, changed, gone, check_files)
-
-    def publish_all(
-        self, names: Names, prepared: Sequence[Prepared]
-    ) -> list[tuple[Made, set[str]]]:
-        """Put what was prepared; gives for each what its entry says, and which tables changed.
-
-        Files, and then entries, wait for the disk or the store side by side, so many periods take
-        little longer than one. Each is put as if alone: its entry is taken out before its files
-        change, and is there again only once they are durable. Raises LakeUnwritable.
-        """
-        new = [one for one in prepared if one.entry is not one.before]
-        done = self._by_others(names, new) if len(new) > 1 else {}
-        new = [one for one in new if one.made.path not in done]
-        moving = [one for one in new if one.changed or one.gone]
-        if moving:
-            self.invalidate(names, *((one.period, one.kind) for one in moving))
-            contents = {path: content for one in moving for path, content in one.to_put.items()}
-            gone = [path for one in moving for path in one.gone]
-            self.format.keep_replaced([*contents, *gone])
+        if changed or gone:
+            self.invalidate(names, period, kind)
+            self.format.keep_replaced([*(files[name].path for name in changed), *gone])
             self.store.delete_many(gone)
-            self.store.put_many(contents)
-        self.entries.put_all(names, [one.made for one in new])
-        for one in new:
-            self._kept(one.made.path, one.made)
-        self.entries.remove(names, [path for one in new for path in self._others(names, one)])
-        return [(done.get(one.made.path, one.entry), one.changed) for one in prepared]
-
-    def _by_others(self, names: Names, prepared: Sequence[Prepared]) -> dict[str, Made]:
-        """By path, the entries of hours that another process has published just so meanwhile.
-
-        Their tables stay. To put those of a whole round once more would make its hours unfinished
-        for as long, while that process makes the day of them.
-        """
-        names.refresh([one.period for one in prepared if isinstance(one.period, Window)])
-        found: dict[str, Made] = {}
-        for one in prepared:
-            there = None
-            if one.before is None and not one.check_files and not one.gone:
-                there = self.made_or_none(one.period, names, one.kind)
-            if there and msgspec.structs.replace(one.made, written_at=there.written_at) == there:
-                found[one.made.path] = there
-        return found
-
-    def _others(self, names: Names, one: Prepared) -> list[str]:
-        """Other entries of the same period and kind, which this one replaces."""
-        found = self.made_names(one.period, names, one.kind)
-        return [made_path(one.period, n, one.kind) for n in found if n != one.made.name]
+            self.store.put_many({files[name].path: contents[name] for name in sorted(changed)})
+        self.entries.put(names, made)
+        self._kept(made.path, made)
+        others = [name for name in self.made_names(period, names, kind) if name != made.name]
+        self.entries.remove(names, [made_path(period, name, kind) for name in others])
+        return made, changed
 
     def _changed(
         self,
@@ -345,25 +267,22 @@ class Lake:
         old = before.files if before is not None else {}
         return {name for name, file in files.items() if old.get(name) != file}
 
-    def invalidate(self, names: Names, *made: tuple[Period, str]) -> None:
-        """Take out of the journal that tables are made, by period and kind: they are about not to.
+    def invalidate(self, names: Names, period: Period, kind: str = "made") -> None:
+        """Take out of the journal that the tables of ``period`` are made: they are about not to be.
 
         Listed anew, as another process may have made them meanwhile: killed between the files and
         the entry, this one would leave its files under the entry of that other one.
         """
-        names.refresh([period for period, _ in made if isinstance(period, Window)])
-        for day in {period.date for period, _ in made if isinstance(period, Day)}:
-            names.load(day, day)
-        found = [
-            made_path(period, name, kind)
-            for period, kind in made
-            for name in self.made_names(period, names, kind)
-        ]
-        self.entries.remove(names, found)
+        if isinstance(period, Window):
+            names.refresh([period])
+        elif isinstance(period, Day):
+            names.load(period.date, period.date)
+        found = self.made_names(period, names, kind)
+        self.entries.remove(names, [made_path(period, name, kind) for name in found])
 
     def withdraw(self, names: Names, period: Period, kind: str = "made") -> None:
         """Take away what was made of ``period``, its entry first. Raises LakeError."""
-        self.invalidate(names, (period, kind))
+        self.invalidate(names, period, kind)
         self.store.delete_many(self._paths(period, kind))
 
     def _paths(self, period: Period, kind: str) -> list[str]:

@@ -263,7 +263,7 @@ def test_hours_that_are_about_to_be_made_are_not_notified(desk: Desk) -> None:
     desk.publish({hour(n): 4 for n in range(5)})
     desk.live(5)
     names = desk.lake.names()
-    desk.lake.invalidate(names, (hour(3), "made"))
+    desk.lake.invalidate(names, hour(3))
     desk.live(9, lambda: [evaluated(hour(0), desk.now, asset="raw_returns")])
     assert desk.sent == []
     assert desk.watch.missing.pairs() == []

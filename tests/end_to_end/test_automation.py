@@ -81,7 +81,7 @@ def test_an_hour_that_is_no_longer_complete_is_found(
     # A later poll with changes lands, and its run is killed before it makes a table.
     world.set_clock(lambda: END.end + WEEK)
     odd = windows[5]
-    [(_, poll)] = filter(None, pipeline.poll_all([odd]))
+    [(_, poll)] = pipeline.poll_all([odd])
     assert pipeline.land(pipeline.lake.names(), poll).kept
     data = tick(definitions, instance, first.cursor)
     assert (odd.key, odd.key) in asked_for(data)

@@ -53,9 +53,6 @@ DIES = """
 import os, signal, sys
 import sqlalchemy as sa
 from returns_orchestration.cli import main
-from returns_orchestration.flow import rounds
-
-rounds.ROUND_HOURS, rounds.ROUND_SECONDS = 2, 600.0
 
 of_the_index = sys.argv.pop(1) == "index"
 RAW = '''SELECT count(*) FROM event_logs
@@ -65,12 +62,12 @@ WHERE dagster_event_type = 'ASSET_MATERIALIZATION' AND asset_key LIKE '%raw_retu
 def commits(connection):
     path = connection.engine.url.database
     if "/history/runs/" in path and path.endswith("/index.db") == of_the_index:
-        if connection.connection.dbapi_connection.execute(RAW).fetchone()[0] >= 4:
+        if connection.connection.dbapi_connection.execute(RAW).fetchone()[0] >= 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
 main()
 """
-"""The command line, which dies before a database commits the second round, of two hours each."""
+"""The command line, which dies before a database commits the second hour that it polled."""
 
 
 def home(folder: Path, configuration: str, monkeypatch: pytest.MonkeyPatch) -> dg.DagsterInstance:
@@ -344,7 +341,7 @@ def test_events_of_assets_are_small_and_those_of_steps_are_whole(
     assert lengths[0] < 0.85 * lengths[1]
 
 
-def test_an_hour_is_at_most_one_transaction_of_each_database(
+def test_an_hour_is_one_transaction_of_each_database(
     new_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The planned events of a run for all its hours are one more, without any setting."""
@@ -358,10 +355,10 @@ def test_an_hour_is_at_most_one_transaction_of_each_database(
 
 
 @pytest.mark.parametrize("database", ["run", "index"])
-def test_after_a_kill_before_a_commit_a_round_is_whole_or_absent(
+def test_after_a_kill_before_a_commit_an_hour_is_whole_or_absent(
     database: str, new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kill at the second round: the run's database has it only if its own commit came before."""
+    """A kill at the second hour: the run's database has it only if its own commit came before."""
     world = new_world()
     span = WINDOWS[0].text, WINDOWS[-1].next.text
     base = world.folder / "dagster_home" / "history" / "runs"
@@ -375,7 +372,7 @@ def test_after_a_kill_before_a_commit_a_round_is_whole_or_absent(
         for row in of_type(told, "ASSET_MATERIALIZATION"):
             made.setdefault(row["partition"], set()).add(row["asset_key"])
         polled = [hour for hour, assets in made.items() if assets == KEYS]
-        assert len(polled) == (4 if name != "index" and database == "index" else 2)
+        assert len(polled) == (2 if name != "index" and database == "index" else 1)
         # An adjacent hour that was made again was not polled, and the polled hour comes last.
         assert all(assets in (KEYS, KEYS - {RAW}) for assets in made.values())
         judged = of_type(told, "ASSET_CHECK_EVALUATION")

@@ -166,7 +166,7 @@ def forge(world: World, window: Window, rows: Callable[[pl.DataFrame], pl.DataFr
     forged = rows(frame)
     path = made.files[tables.RETURNS.name].path
     record = FileRecord.of(path, to_parquet(forged), forged.height)
-    lake.invalidate(names, (window, "made"))
+    lake.invalidate(names, window)
     lake.store.put(path, to_parquet(forged))
     files, facts = made.files | {tables.RETURNS.name: record}, {"returns": forged.height}
     lake.entries.put(names, msgspec.structs.replace(made, files=files, facts=made.facts | facts))
@@ -208,7 +208,7 @@ def test_hours_yet_to_be_made_are_counted_and_are_no_fault(
     world = new_world(returns_per_hour=6, rhythm=False)
     pipeline, windows = world.pipeline(), hours(FROM, TO)
     assert not [o for o in pipeline.run(windows[1:]) if isinstance(o, Failed | Stopped)]
-    [(_, poll)] = filter(None, pipeline.poll_all(windows[:1]))
+    [(_, poll)] = pipeline.poll_all(windows[:1])
     assert pipeline.land(
         pipeline.lake.names(), poll
     ).kept  # and killed before anything is made of it

@@ -17,7 +17,6 @@ from returns_orchestration.errors import (
     ServerFault,
     SettingsError,
 )
-from returns_orchestration.flow import rounds
 from returns_orchestration.flow.outcomes import Failed, Made, MadeDay, Polled, Stopped
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.entry_kinds import made_path
@@ -59,10 +58,7 @@ def test_each_hour_is_requested_once_polled_and_made(lake: Lake, api_of: Any) ->
     assert [window for kind, window in kinds(outcomes) if kind is Polled] == HOURS
 
 
-def test_an_hour_is_made_as_soon_as_adjacent_hours_have_landed(
-    lake: Lake, api_of: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rounds, "ROUND_HOURS", 1)
+def test_an_hour_is_made_as_soon_as_adjacent_hours_have_landed(lake: Lake, api_of: Any) -> None:
     outcomes = kinds(api_of(reply).run(lake, HOURS))
     assert outcomes.index((Made, HOURS[0])) < outcomes.index((Polled, HOURS[3]))
     assert outcomes.index((Made, HOURS[1])) > outcomes.index((Polled, HOURS[2]))

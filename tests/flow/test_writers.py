@@ -55,10 +55,10 @@ class Slow(Lake):
         self._moment = moment
         self._meanwhile = meanwhile
 
-    def invalidate(self, names: Names, *made: tuple[Window | Day | Ever, str]) -> None:
+    def invalidate(self, names: Names, period: Window | Day | Ever, kind: str = "made") -> None:
         if self._moment == "before":
             self._meanwhile()
-        super().invalidate(names, *made)
+        super().invalidate(names, period, kind)
         if self._moment == "after":
             self._meanwhile()
 

@@ -359,7 +359,7 @@ def test_a_file_that_differs_from_its_entry_is_written_again_where_files_are_che
     whole = bytes_of(published.store)
     path = published.path(tables.RETURNS, HOUR)
     (folder / path).write_bytes(b"torn")
-    published.invalidate(published.names(), (HOUR, "made"))
+    published.invalidate(published.names(), HOUR)
     _, changed = publish(published, check_files=True)
     assert changed == {"returns"}
     assert bytes_of(published.store) == whole

@@ -14,7 +14,7 @@ from returns_orchestration.window import Window
 
 def land_moved(pipeline: HourPipeline, home: Window, other: Window, polled_at: datetime) -> None:
     """Land a poll of ``other`` that serves a return of ``home`` as if requested in ``other``."""
-    ((_, poll),) = filter(None, pipeline.poll_all([home]))
+    ((_, poll),) = pipeline.poll_all([home])
     assert isinstance(poll, Poll), poll
     served: dict[str, list[dict[str, object]]] = {}
     for record in map(json.loads, poll.records):
