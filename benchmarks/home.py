@@ -27,7 +27,7 @@ from dagster._core.storage.event_log.schema import AssetKeyTable
 
 from benchmarks.figures import timed
 from benchmarks.site import ROOT, Site
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.health import bytes_in
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.registry import HOURLY, WEBHOOKS_HOURLY

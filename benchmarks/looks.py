@@ -25,7 +25,7 @@ from benchmarks.figures import YEAR_HOURS, Figure, in_words, timed
 from benchmarks.history import make_history
 from benchmarks.site import Site
 from returns_orchestration.cli.status import read_states
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.reports import SENSOR as REPORT
 from returns_orchestration.lake import Lake, open_store

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from benchmarks.figures import YEAR_HOURS, Figure, in_words, timed
 from benchmarks.history import hours_from
 from benchmarks.site import Ended, Memory, Site
-from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ApiError
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.lake import open_store
 from returns_orchestration.lake.entry_names import read_name
 from returns_orchestration.lake.journal import folder_of

@@ -10,11 +10,10 @@ import logging
 import os
 
 from returns_orchestration.defs.code_location import build_all_defs, build_defs
-from returns_orchestration.flow.from_settings import build_pipeline, now
 from returns_orchestration.settings import load_accounts
 from returns_orchestration.settings.sources import warnings
 
-__all__ = ["build_all_defs", "build_defs", "build_pipeline", "defs", "now"]
+__all__ = ["build_defs", "defs"]
 
 _log = logging.getLogger(__name__)
 

@@ -102,7 +102,7 @@ def measure(folder: Path, hours: int, say: Callable[[str], None]) -> tuple[list[
                 known = best.get(found.name, found)
                 best[found.name] = min(known, found, key=lambda one: one.seconds)
     if DLT not in best:
-        say("dlt is left out: there is none in .venv-peers, which `make bench` makes.")
+        say("dlt is left out: it is not in .venv-peers. `make bench` installs it.")
     figures = [_of_bare(best[name], best[BARE], hours) for name in TIMES_BARE_ASKED]
     return figures, table(list(best.values()))
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from returns_orchestration.cli.backfill_jobs import Order, run_in_jobs
 from returns_orchestration.cli.backfill_watch import Watch, news_of
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
@@ -143,11 +142,13 @@ def _run_backfill(  # noqa: PLR0913 - the options of the command, and how it is 
         if not due:
             return True
         watch = Watch(due, console)
-        order = Order(settings, missing_only=not repoll)
         with watch.progress:
             if jobs == 1:
-                _run_here(order, ranges(due), instance, interruption, watch)
+                _run_here(settings, ranges(due), instance, interruption, watch, repoll=repoll)
             else:
+                from returns_orchestration.cli.backfill_jobs import Order, run_in_jobs  # noqa: PLC0415 - one needs none
+
+                order = Order(settings, missing_only=not repoll)
                 chunks = list(ranges(due, _chunk(len(due), jobs)))
                 run_in_jobs(order, chunks, jobs, interruption, watch)
         known = newest_polls(instance, windows, keys)
@@ -156,12 +157,14 @@ def _run_backfill(  # noqa: PLR0913 - the options of the command, and how it is 
     return watch.report(windows, {*to_poll, *to_make})
 
 
-def _run_here(
-    order: Order,
+def _run_here(  # noqa: PLR0913 - what is run, and who follows it
+    settings: Settings,
     chunks: Iterable[list[Window]],
     instance: DagsterInstance,
     interruption: threading.Event,
     watch: Watch,
+    *,
+    repoll: bool,
 ) -> None:
     """Run ``chunks`` in this process, one after the other, until something stops them all."""
     from returns_orchestration.defs.code_location import build_defs  # noqa: PLC0415 - Dagster is slow to import
@@ -169,13 +172,13 @@ def _run_here(
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
 
     definitions = build_defs(
-        order.settings,
+        settings,
         on_outcome=lambda outcome: watch.on_news(news_of(outcome)),
         interruption=interruption,
     )
-    keys, missing_only = Keys.of_settings(order.settings), order.missing_only
+    keys = Keys.of_settings(settings)
     for chunk in chunks:
-        result = run_range(definitions, instance, chunk, missing_only=missing_only, keys=keys)
+        result = run_range(definitions, instance, chunk, missing_only=not repoll, keys=keys)
         watch.on_run(chunk, "" if result.success else result.failure)
         if watch.stopped:
             break
@@ -187,10 +190,8 @@ def _jobs(asked: int | None, hours: int, settings: Settings) -> int:
 
     if not HANDS_OVER:
         return 1
-    if not hasattr(os, "sched_getaffinity"):
-        cores = os.cpu_count() or 1
-    else:
-        cores = len(os.sched_getaffinity(0))
+    has_affinity = hasattr(os, "sched_getaffinity")  # the cores that this process may use
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     wanted = asked or min(cores, MOST_JOBS, hours // CHUNK_HOURS)
     return max(1, min(wanted, hours, settings.max_concurrency))
 

@@ -26,8 +26,9 @@ def prune(
     for again. Runs that are queued or under way stay.
     """
     accounts = load_accounts()
+    from returns_orchestration.defs import compact as compacting  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs import prune as pruning  # noqa: PLC0415
-    from returns_orchestration.defs.code_location import build_defs  # noqa: PLC0415 - Dagster is slow to import
+    from returns_orchestration.defs.code_location import build_defs  # noqa: PLC0415
     from returns_orchestration.defs.health import bytes_in  # noqa: PLC0415
     from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
@@ -52,7 +53,7 @@ def prune(
         for line in done(forgot) if forgot != Forgot() else ():
             typer.echo(line)
         has_failed = has_failed or bool(forgot.errors)
-    fault = pruning.compact(home) if compact and in_files else ""
+    fault = compacting.compact(home) if compact and in_files else ""
     if in_files:
         taken = bytes_in(home) / 1e6
         typer.echo(f"DAGSTER_HOME takes {taken:,.1f} MB; it took {size / 1e6:,.1f} MB before.")

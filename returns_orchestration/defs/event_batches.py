@@ -3,9 +3,7 @@
 Dagster 1.13 stores each event by itself: it connects, commits and closes up to three times for it.
 ``event_log`` (SQLite) and ``postgres`` extend its storages by what stands here.
 
-The tables' names and columns are not public (Dagster 1.13): only these files, ``history``,
-``years`` and ``prune`` name them. Where they are not the ones known here, each event is stored as
-Dagster stores it.
+Where Dagster's tables are not the ones known here, each event is stored as Dagster stores it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Facts about hours that only Dagster's instance holds: how often each was polled, the last error.
 
 These functions read the event log's tables directly, grouped in the database: Dagster's public
-calls load every event: minutes for years of hours. The tables' names and columns are not public
-(Dagster 1.13); only this file, ``event_batches``, ``years`` and ``prune`` name them.
+calls load every event: minutes for years of hours.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Dagster reads the rows of all events for them, of two kilobytes each: for 43,800 hours most of a
 minute, and what is read is most of the database (Dagster 1.13, two cores). Where an asset was
 wiped, the time of each event counts, which no index has: then Dagster answers.
-
-The tables' names and columns are not public (Dagster 1.13), see ``event_batches``.
 """
 
 from __future__ import annotations

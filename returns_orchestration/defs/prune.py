@@ -4,16 +4,13 @@ The newest materialization and the newest result of each check stay for every pa
 shows every hour as before, and none is asked for again. Only runs and assets of this deployment are
 touched, and ticks of sensors and schedules of its names. A call that was cut off has done whole
 steps; the next one does the rest.
-
-The tables' names and columns are not public (Dagster 1.13), see ``event_log``.
 """
 
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import uuid
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +32,7 @@ from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 from returns_orchestration import tables
 from returns_orchestration.alerts.state import remove_unreadable
 from returns_orchestration.defs.automation import REPOLL_JOB
-from returns_orchestration.defs.event_log import PAGE_BYTES, PooledSqliteEventLogStorage
+from returns_orchestration.defs.event_log import PooledSqliteEventLogStorage
 from returns_orchestration.defs.history import batches
 from returns_orchestration.defs.keys import JOB_TAG
 from returns_orchestration.defs.registry import (
@@ -97,10 +94,6 @@ NEWEST_STAY: Final = [
     dg.DagsterEventType.ASSET_MATERIALIZATION.value,
     dg.DagsterEventType.ASSET_OBSERVATION.value,
 ]
-WORTH_COMPACTING: Final = 0.2
-"""The free part of a database from which its file is written anew."""
-
-BUSY_SECONDS: Final = 60
 PAGE: Final = 500
 """Runs that are read at once."""
 
@@ -397,48 +390,6 @@ class _Pruner:
 def is_in_files(instance: dg.DagsterInstance) -> bool:
     """Whether Dagster's events are in files of SQLite, and not in a database server."""
     return isinstance(instance.event_log_storage, SqliteEventLogStorage)
-
-
-def compact(home: Path) -> str:
-    """Write Dagster's databases anew where a good part of them is free; "" or what failed.
-
-    Removed rows leave room that new ones take; only this gives it back to the disk. Other processes
-    wait meanwhile, so it is done on demand.
-    """
-    faults = []
-    for name in ("history/runs/index.db", "history/runs.db", "schedules/schedules.db"):
-        path = home / name
-        if not path.is_file():
-            continue
-        try:
-            with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as database:
-                free = database.execute("PRAGMA freelist_count").fetchone()[0]
-                pages = database.execute("PRAGMA page_count").fetchone()[0]
-                has_new_pages = path.name == f"{INDEX_SHARD_NAME}.db" and _set_page_size(database)
-                try:
-                    if has_new_pages or free > WORTH_COMPACTING * pages:
-                        database.execute("VACUUM")
-                finally:
-                    database.execute("PRAGMA journal_mode=WAL")  # as Dagster has it
-                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            faults.append(f"{name}: {error}")
-    return "; ".join(faults)
-
-
-def _set_page_size(database: sqlite3.Connection) -> bool:
-    """Whether the next VACUUM gives the index of an earlier release larger pages.
-
-    It cannot while another process has the index open.
-    """
-    if database.execute("PRAGMA page_size").fetchone()[0] == PAGE_BYTES:
-        return False
-    try:
-        database.execute("PRAGMA journal_mode=DELETE")
-    except sqlite3.OperationalError:
-        return False
-    database.execute(f"PRAGMA page_size={PAGE_BYTES}")
-    return True
 
 
 def _is_uuid(name: str) -> bool:

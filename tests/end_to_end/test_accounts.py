@@ -27,7 +27,7 @@ from support.receiver import Receiver, receiving
 from support.unattended import START, Unattended, polls_of
 from support.world import HASTY, World
 
-from returns_orchestration.definitions import build_all_defs
+from returns_orchestration.defs.code_location import build_all_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.registry import DAILY, HOURLY
 from returns_orchestration.settings import Settings, load_accounts

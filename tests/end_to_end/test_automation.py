@@ -13,10 +13,11 @@ from support.world import HASTY, World, hours
 
 from returns_orchestration.alerts.kinds import HoursDamaged
 from returns_orchestration.alerts.state import is_notified
-from returns_orchestration.definitions import build_defs, build_pipeline
 from returns_orchestration.defs import automation
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance, run_range
 from returns_orchestration.defs.registry import HOURLY
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.stages import rules
 from returns_orchestration.state.memory import FILES_EVERY

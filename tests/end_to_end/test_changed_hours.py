@@ -14,7 +14,7 @@ import pytest
 from support.lakes import tables_of
 from support.world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.flow.outcomes import Failed, Stopped
 
 NOW = datetime.fromisoformat("2026-11-09T15:00:00+00:00")

@@ -11,7 +11,7 @@ import pytest
 from support.world import HASTY, World, hours
 
 from returns_orchestration import tables
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance, run_range
 from returns_orchestration.defs.registry import DAILY
 from returns_orchestration.flow import build

@@ -15,7 +15,7 @@ from dagster import AssetCheckKey
 from support.world import HASTY, World, hours
 
 from returns_orchestration import tables
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import RangeResult, open_instance, ranges, run_range
 from returns_orchestration.defs.registry import (
     ASSETS,

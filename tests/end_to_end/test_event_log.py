@@ -30,7 +30,7 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster_shared.record import replace
 from support.world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.event_batches import BATCH_SIZE, BatchedEvents
 from returns_orchestration.defs.event_log import OPEN_RUNS, PooledSqliteEventLogStorage
 from returns_orchestration.defs.instance import (

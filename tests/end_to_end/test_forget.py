@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.prune import PRUNE
 from returns_orchestration.lake import Lake, open_store

@@ -12,8 +12,8 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from support.mortal_run import execute, run_and_kill
 from support.world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.automation import LOST, LOST_AT_TAG
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance, range_tags
 from returns_orchestration.defs.lost_runs import CODE_SERVER_SINCE, SILENCE
 from returns_orchestration.state import due

@@ -12,8 +12,9 @@ import dagster as dg
 import pytest
 from support.world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs, build_pipeline
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.lake.poll_log import POLL_LOG
 from returns_orchestration.state.status import last_polled, look_at
 

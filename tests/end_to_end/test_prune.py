@@ -19,12 +19,12 @@ from support.ticks import add_tick, ticks
 from support.world import HASTY, World, hours
 
 from returns_orchestration.alerts.state import FOLDER
-from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs import history
+from returns_orchestration.defs.code_location import build_defs
+from returns_orchestration.defs.compact import compact
 from returns_orchestration.defs.event_log import PAGE_BYTES
 from returns_orchestration.defs.instance import open_instance, range_tags
 from returns_orchestration.defs.keys import Keys
-from returns_orchestration.defs.prune import compact
 from returns_orchestration.defs.registry import ASSETS, DAILY, HOURLY
 from returns_orchestration.window import Window
 

@@ -19,7 +19,7 @@ import pytest
 from support.shop import INDIA, Shop
 
 from returns_orchestration.alerts.digest import handed_over
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.lake import Lake
 from returns_orchestration.lake.store import FolderStore
 from returns_orchestration.report import page, standouts

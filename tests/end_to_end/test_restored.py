@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 from support.world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance, run_range
 from returns_orchestration.window import Window, windows_between
 

@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 from support.world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs import history
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance, run_range
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.registry import (

@@ -24,8 +24,8 @@ from support import forked
 from support.lakes import files_of
 from support.world import LIMIT
 
-from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.settings import Settings, load_settings
 from returns_orchestration.stages.landing import land
 from returns_orchestration.window import Window, read_hour

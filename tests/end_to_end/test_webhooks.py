@@ -18,7 +18,7 @@ from support.webhooks import INSTANCE, received, webhook
 from support.world import HASTY, World, hours
 
 from returns_orchestration import tables
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.keys import Keys
 from returns_orchestration.defs.prune import prune

@@ -18,8 +18,8 @@ from support.machines import CONFIGURATION, Cluster, cluster
 from support.postgres import Database
 from support.world import HASTY, World, hours
 
-from returns_orchestration.definitions import build_defs
 from returns_orchestration.defs.automation import LOST
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import range_tags
 from returns_orchestration.defs.lost_runs import SILENCE, TAKEN
 from returns_orchestration.window import Window

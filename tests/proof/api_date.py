@@ -18,8 +18,8 @@ from proof.truth import wrong_with_tables
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from support.world import BRIEF, HASTY, World
 
-from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ClockAhead
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.flow.outcomes import Failed, Polled, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.window import Window

@@ -28,8 +28,8 @@ from proof.truth import wrong_with_tables
 from support.records import on_the_wire, returned
 from support.world import BRIEF, HASTY, World
 
-from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import ClockAhead, NotOver
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.flow.outcomes import Failed, Made, Polled, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.window import Window

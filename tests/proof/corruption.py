@@ -19,7 +19,7 @@ from proof.result import Result
 from support.world import World, hours
 
 from returns_orchestration import tables
-from returns_orchestration.definitions import build_pipeline
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.lake import Lake, open_store

@@ -31,8 +31,8 @@ from proof.warm import TOO_LONG, Warm
 from support.world import World, hours
 
 from returns_orchestration import tables
-from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.flow.forget import Forgetter
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake import Lake, open_store

@@ -23,8 +23,8 @@ from support.unattended import START, Unattended
 from support.world import KEY, USER_NAME, World
 
 from returns_orchestration.alerts.state import read_state
-from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.defs.instance import open_instance
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.window import Window, last_settled, windows_between

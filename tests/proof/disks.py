@@ -29,8 +29,8 @@ from proof.said_by_lake import wrong_by_the_lake
 from proof.truth import wrong_with_tables
 from support.world import BRIEF, HASTY, World
 
-from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import LakeUnwritable
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.lake.entries import Entries

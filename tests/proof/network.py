@@ -20,8 +20,8 @@ from proof.truth import wrong_with_tables
 from support.proxy import BAD, GOOD, TOXICS, Proxy
 from support.world import BRIEF, HASTY, World
 
-from returns_orchestration.definitions import build_pipeline
 from returns_orchestration.errors import TransientApiError
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.flow.outcomes import Failed, Outcome, Stopped
 from returns_orchestration.simulator import Simulator, SimulatorOptions
 from returns_orchestration.state.status import states

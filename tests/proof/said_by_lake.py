@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from proof.corruption import findings
 from support.world import World
 
-from returns_orchestration.definitions import build_pipeline
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.state.places import find_misplaced
 from returns_orchestration.state.status import states
 from returns_orchestration.window import Window

@@ -33,7 +33,7 @@ from support.machines import CONFIGURATION, Cluster, cluster
 from support.postgres import PostgresServer
 from support.world import World
 
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import IN_PROGRESS
 from returns_orchestration.defs.lost_runs import SILENCE
 from returns_orchestration.lake import Lake, open_store

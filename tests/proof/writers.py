@@ -25,7 +25,7 @@ from proof.result import Result
 from support.lakes import files_of
 from support.world import World, hours
 
-from returns_orchestration.definitions import build_pipeline
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.flow.outcomes import Failed, Stopped
 from returns_orchestration.flow.rebuild import Rebuilder
 from returns_orchestration.settings import load_settings

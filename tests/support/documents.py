@@ -25,7 +25,7 @@ from returns_orchestration.alerts.kinds import KINDS, Reason
 from returns_orchestration.alerts.outbox import Message
 from returns_orchestration.cli import build_app
 from returns_orchestration.cli.metrics import figures
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.registry import ASSETS, NEW_NAMES
 from returns_orchestration.env_file import SECRET
 from returns_orchestration.settings import VARIABLES, Settings

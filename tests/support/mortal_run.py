@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.test_utils import freeze_time
 
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.settings import load_settings
 from support.world import HASTY, World

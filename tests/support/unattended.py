@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from returns_orchestration.definitions import build_defs
+from returns_orchestration.defs.code_location import build_defs
 from returns_orchestration.window import Window
 from support.mortal_run import execute, run_and_kill
 from support.world import HASTY, World

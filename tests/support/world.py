@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from returns_orchestration.clickpost import RetryPolicy, Timeouts
-from returns_orchestration.definitions import build_pipeline
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.lake import Lake, open_store
 from returns_orchestration.settings import Settings, load_settings
