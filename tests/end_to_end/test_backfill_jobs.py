@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from support.deployment import until
 from support.world import World, hours
 
 from returns_orchestration.cli import backfill
@@ -40,14 +40,6 @@ def is_running(pid: int) -> bool:
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     return False
-
-
-def all_end(pids: list[int]) -> bool:
-    """Whether they end by themselves; a machine under load may take its time."""
-    deadline = time.monotonic() + 60
-    while any(map(is_running, pids)) and time.monotonic() < deadline:
-        threading.Event().wait(0.05)
-    return not any(map(is_running, pids))
 
 
 def rows(world: World, table: str) -> list[str]:
@@ -149,7 +141,7 @@ def test_a_second_ctrl_c_ends_every_job_at_once(new_world: Callable[..., World])
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == 130
         assert len(jobs) == 2
-        assert all_end(jobs)
+        until(lambda: not any(map(is_running, jobs)))
     world.simulator.faults = []
     assert world.run("backfill", FROM, TO).returncode == 0
     assert world.run("verify", FROM, TO).returncode == 0
@@ -203,7 +195,7 @@ def test_jobs_end_with_a_command_that_is_killed(new_world: Callable[..., World])
     world = new_world(returns_per_hour=2)
     with hanging(world, SPAN[5], SPAN[20]) as (process, jobs):
         process.kill()
-        assert all_end(jobs)
+        until(lambda: not any(map(is_running, jobs)))
     world.simulator.faults = []
     assert world.run("backfill", FROM, TO).returncode == 0
 
