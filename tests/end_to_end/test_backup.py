@@ -25,7 +25,7 @@ def commands() -> str:
 
 @pytest.fixture
 def world(new_world: Callable[..., World]) -> World:
-    world = new_world({"CLICKPOST_MAX_CONCURRENCY": "2"}, returns_per_hour=4, latency=0.05)
+    world = new_world({"CLICKPOST_MAX_CONCURRENCY": "2"}, returns_per_hour=4, latency=0.4)
     world.variables["RETURNS_LAKE"] = str(world.folder / "project/data/lake")
     (world.folder / "project/data").mkdir(parents=True)
     return world
@@ -69,7 +69,7 @@ def test_copies_of_a_lake_that_is_being_written_lack_nothing_that_their_journal_
     world.simulator.forget()
 
     whole = 0
-    for copy in copies[:: max(1, len(copies) // 4)]:
+    for copy in copies[:: -max(1, len(copies) // 4)]:  # the newest is always among them
         journal = {
             f"{entry.parent.name.removeprefix('date=')}T{entry.name[:2]}:00"
             for entry in copy.glob("_journal/*/*.poll-*")
