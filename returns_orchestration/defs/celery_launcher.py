@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import dagster._check as check
+from celery.result import denied_join_result  # type: ignore[import-untyped]
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import pack_value
@@ -41,7 +42,10 @@ class PatientCeleryRunLauncher(CeleryRunLauncher):
             kwargs={"execute_job_args_packed": pack_value(arguments)},
             immutable=True,
         )
-        self._launch_celery_task_run(run, task, routing_key=TASK_EXECUTE_JOB_NAME)
+        # Nobody waits for the result. To listen for it takes a connection, whose end would hold the
+        # daemon up for 20 seconds.
+        with denied_join_result():
+            self._launch_celery_task_run(run, task, routing_key=TASK_EXECUTE_JOB_NAME)
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Running, unless the broker knows that the run's task has failed or ended."""

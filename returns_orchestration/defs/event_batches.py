@@ -13,6 +13,7 @@ import threading
 from abc import abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -84,6 +85,10 @@ INHERITED = (
     "_event_insert_timestamp",
     "_get_asset_entry_values",
     "_store_asset_event_tags",
+)
+
+RECORD: Final = (
+    '{"__class__": "EventLogRecord", "event_log_entry": %s, "storage_id": %d}'  # as of Dagster 1.13
 )
 
 # Made once: to make a statement takes longer than to execute it.
@@ -217,21 +222,34 @@ class BatchedEvents(StatesOfYears, IndexQueries, SqlEventLogStorage):
 
     def _note_assets(self, index: sa.Connection, batch: Batch) -> None:
         """The tags of the batch's events, and the index's row of each asset, once for each."""
-        found = [(batch.events[n], i) for n, i in batch.ids.items()]
-        found = [(event, i) for event, i in found if event.dagster_event_type in ASSET_EVENTS]
-        self._store_asset_event_tags(index, [e for e, _ in found], [i for _, i in found])
+        found = [n for n in batch.ids if batch.events[n].dagster_event_type in ASSET_EVENTS]
+        events = [batch.events[n] for n in found]
+        self._store_asset_event_tags(index, events, [batch.ids[n] for n in found])
         entries: dict[str, dict[str, Any]] = {
             asset: {} for asset in map(_asset, batch.events) if asset
         }
         # An asset's last event of each type counts; types write different columns, or the same.
-        newest = {(_asset(event), event.dagster_event_type): (event, i) for event, i in found}
-        for (asset, _), (event, i) in sorted(newest.items(), key=lambda pair: pair[1][1]):
+        newest = {(_asset(batch.events[n]), batch.events[n].dagster_event_type): n for n in found}
+        for (asset, _), n in sorted(newest.items(), key=lambda pair: batch.ids[pair[1]]):
             if asset:
-                values = self._get_asset_entry_values(event, i, has_asset_key_index_cols=True)
-                entries[asset] |= values
+                entries[asset] |= self._asset_values(batch, n)
         for asset, values in entries.items():
             if values:
                 self._put_asset(index, asset, values)
+
+    def _asset_values(self, batch: Batch, n: int) -> dict[str, Any]:
+        event = batch.events[n]
+        if event.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION:
+            # What Dagster makes here, of the event's text that is already made.
+            return {
+                "last_materialization": RECORD % (batch.rows[n]["event"], batch.ids[n]),
+                "last_run_id": batch.run_id,
+                "last_materialization_timestamp": datetime.fromtimestamp(event.timestamp, UTC),
+            }
+        values: dict[str, Any] = self._get_asset_entry_values(
+            event, batch.ids[n], has_asset_key_index_cols=True
+        )
+        return values
 
     def _put_asset(self, index: sa.Connection, asset: str, values: Mapping[str, Any]) -> None:
         # There nearly always is a row: Dagster inserts first, fails and updates then.

@@ -12,6 +12,7 @@ from returns_orchestration.defs.events import StepEvents
 from returns_orchestration.defs.rate_limits import shared_rate_limit
 from returns_orchestration.defs.repeats import failing_since
 from returns_orchestration.errors import HourBlocked, LakeUnwritable, ReturnsError
+from returns_orchestration.flow.ahead import one_ahead
 from returns_orchestration.window import Day, Window
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
 ) -> None:
     """Run ``windows``. Raises dg.Failure naming the hours that failed, and why."""
     with shared_rate_limit(events.instance, settings, events.keys) as rate_limit_in:
-        for outcome in pipeline.run(
+        outcomes = pipeline.run(
             windows,
             poll=events.polls,
             make=events.makes,
@@ -94,7 +95,8 @@ def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
             remake=remake,
             known=known,
             rate_limit_in=rate_limit_in,
-        ):
+        )
+        for outcome in one_ahead(outcomes):
             with events.together():
                 events.add(outcome)
     with events.together():

@@ -60,13 +60,12 @@ def poll_to_parquet(
     so that one poll is not taken for another. It is right before the footer, where readers do not
     look: they find the footer from the end, and pages from the start.
     """
-    frame = pl.DataFrame(
+    frame = tables.RAW_RETURNS.frame(
         {
-            "polled_at": pl.repeat(polled_at, len(served), dtype=tables.TIME, eager=True),
-            "position": pl.int_range(len(served), dtype=tables.NUMBER, eager=True),
-            "record": pl.Series(served, dtype=tables.TEXT),
-        },
-        schema=tables.RAW_RETURNS.schema,
+            "polled_at": [polled_at] * len(served),
+            "position": list(range(len(served))),
+            "record": list(served),
+        }
     )
     noted = {
         _POLLED_AT: polled_at.isoformat(),

@@ -210,16 +210,7 @@ def of_hour(window: Window, frames: Frames) -> dict[str, list[Claim]]:
 
 def schema_is_as_declared(table: Table, frames: Frames) -> Claim:
     """Names and types of the frame are those of ``table``, in order."""
-    return judge(
-        "schema_is_as_declared",
-        "blocks",
-        lambda: (
-            frames[table.name].schema == table.schema,
-            f"{len(table.columns)} columns"
-            if frames[table.name].schema == table.schema
-            else f"the columns or their types are not those of {table.name}",
-        ),
-    )
+    return judge("schema_is_as_declared", "blocks", lambda: looks.schema(table, frames[table.name]))
 
 
 def of_day(frames: Frames, of: Rows, absent: list[str], part: str = "") -> dict[str, list[Claim]]:

@@ -34,7 +34,7 @@ _QUARTER: Final = timedelta(minutes=14).total_seconds()
 
 def total(frame: pl.DataFrame, column: str) -> int:
     """The sum of a column of counts, in a type that cannot wrap."""
-    return sum(frame.get_column(column).drop_nulls().to_list())
+    return sum(number for number in frame.get_column(column).to_list() if number is not None)
 
 
 def equal(counted: int, expected: int, what: str) -> tuple[bool, str]:
@@ -42,6 +42,13 @@ def equal(counted: int, expected: int, what: str) -> tuple[bool, str]:
     if counted == expected:
         return True, f"{counted} {what}"
     return False, f"the {what} add up to {counted} and not to {expected}"
+
+
+def schema(table: Table, frame: pl.DataFrame) -> tuple[bool, str]:
+    """Whether columns and types are those of ``table``, in order."""
+    if frame.schema == table.schema:
+        return True, f"{len(table.columns)} columns"
+    return False, f"the columns or their types are not those of {table.name}"
 
 
 def unique(returns: pl.DataFrame) -> tuple[bool, str]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Final
 
 from returns_orchestration import tables
 from returns_orchestration.lake.news import NewName
@@ -20,6 +18,8 @@ from returns_orchestration.words import count, listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    import polars as pl
 
     from returns_orchestration.lake.news import Kind
 
@@ -52,17 +52,19 @@ def new_names(
 ) -> set[NewName]:
     """The names in the tables of one hour that are not known; ``keys`` are its new keys."""
     returns, items = frames[tables.RETURNS.name], frames[tables.RETURN_ITEMS.name]
-    codes = [
-        returns.get_column("webhook_clickpost_status_code"),
-        returns.get_column("latest_clickpost_status_code"),
-    ]
-    modes = [returns.get_column("refund_mode"), items.get_column("refund_mode")]
-    unknown_codes = set(pl.concat(codes).drop_nulls().unique()) - vocabulary.STATUS_CODES
-    unknown_modes = set(pl.concat(modes).drop_nulls().unique()) - set(vocabulary.REFUND_MODES)
+    codes = _values(returns, "webhook_clickpost_status_code")
+    codes |= _values(returns, "latest_clickpost_status_code")
+    modes = _values(returns, "refund_mode") | _values(items, "refund_mode")
+    unknown_codes = codes - vocabulary.STATUS_CODES
+    unknown_modes = modes - set(vocabulary.REFUND_MODES)
     found: set[tuple[Kind, str]] = {("key", key) for key in keys}
     found |= {("code", str(code) if abs(code) < NO_CODE else LONG_NUMBER) for code in unknown_codes}
     found |= {("mode", _mode(mode)) for mode in unknown_modes}
     return {NewName(kind=kind, name=name, hour=hour) for kind, name in found}
+
+
+def _values(frame: pl.DataFrame, column: str) -> set[Any]:
+    return set(frame.get_column(column).to_list()) - {None}
 
 
 def _mode(mode: str) -> str:

@@ -231,6 +231,7 @@ def test_a_run_is_handed_over_once_a_broker_that_was_away_is_back(scene: Scene) 
     scene.deployment.look()
     back.join()
     assert scene.broker.waiting() == 1
+    assert scene.broker.listeners() == 0  # one would hold the daemon up while the broker is away
     (run,) = scene.instance.get_runs()
     assert run.status is STARTING
 

@@ -88,6 +88,11 @@ class RedisServer:
         with self.client() as client:
             return int(client.llen("dagster"))
 
+    def listeners(self) -> int:
+        """How many connections wait for results."""
+        with self.client() as client:
+            return len(client.client_list(_type="pubsub"))
+
     def empty(self) -> None:
         """Lose everything, as a broker does whose disk is replaced."""
         with self.client() as client:

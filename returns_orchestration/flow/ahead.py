@@ -1,0 +1,27 @@
+"""One outcome ahead: the next hour is made in a thread while the last one's events are stored.
+
+Each of the two waits for the disk again and again, and meanwhile the other one can work.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
+
+
+def one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """``items``, none of which is None, each made while the caller uses the one before it.
+
+    A caller that stops early waits until the next one is made, too.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="one-ahead") as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
+            del item
