@@ -99,6 +99,7 @@ def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
         for outcome in one_ahead(outcomes):
             with events.together():
                 events.add(outcome)
+            del outcome  # its tables, before the next ones are made
     with events.together():
         failure = events.finish()
     if failure is not None:

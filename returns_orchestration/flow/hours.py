@@ -176,9 +176,11 @@ class HourPipeline:
             if outcome is None:
                 return
             self._on_outcome(outcome)
+            is_last = isinstance(outcome, Stopped)
             yield outcome
-            if isinstance(outcome, Stopped):
+            if is_last:
                 return
+            del outcome  # its tables, before the next ones are made
 
 
 class _Noted:

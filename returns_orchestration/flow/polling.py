@@ -85,8 +85,10 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
                 if not in_flight:
                     break
                 done, _ = wait(in_flight, LOOK_SECONDS, FIRST_COMPLETED)
-                for future in done:
+                while done:
+                    future = done.pop()
                     result, window = _result(future), in_flight.pop(future)
+                    del future  # it holds the reply, too
                     if isinstance(result, ApiError):
                         unanswered += isinstance(result, NoConnection)
                         if isinstance(result, HOPELESS) or unanswered > max_concurrency:
@@ -97,9 +99,9 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
                             yield window, result
                     elif result is not None:
                         unanswered = 0
-                        yield window, result
-                    del result
-                done.clear()
+                        given = [(window, result)]
+                        del result  # the hour is made before this goes on, and needs the memory
+                        yield given.pop()
         finally:
             # Ends the waits between attempts; requests in flight end by their own time-out.
             stopped.set()
