@@ -155,6 +155,8 @@ NEEDED = 'key = "A_KEY"\nuser_name = "A_USER"\n'
         (f"[reports]\n{NEEDED}", "reports is a name of this project's own"),
         (f"[Returns]\n{NEEDED}", "Returns is a name of this project's own"),
         (f"[_x]\n{NEEDED}", "'_x' cannot be the name"),
+        (f"[x]\n{NEEDED}[x_webhook]\n{NEEDED}", "x_webhook and x would have parts of the same"),
+        (f"[x_webhook]\n{NEEDED}[x]\n{NEEDED}", "x_webhook and x would have parts of the same"),
         (f"['a b']\n{NEEDED}", "'a b' cannot be the name"),
         (f"[brand]\n{NEEDED}[BRAND]\n{NEEDED}", "two accounts are named BRAND"),
         (f'[b]\nkey = "{SECRET}"\nuser_name = "U"', "key of the account b is not the name of a"),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from returns_orchestration.cli import demo_lake
-from returns_orchestration.errors import NoConnection, ReturnsError
+from returns_orchestration.errors import NoConnection, ReturnsError, SettingsError
 from returns_orchestration.settings import dagster_home, load_accounts
 from returns_orchestration.settings.sources import warnings
 from returns_orchestration.window import last_settled
@@ -119,6 +119,7 @@ def _instance(settings: Settings) -> str:
         open_instance,
     )
     from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
+    from returns_orchestration.defs.lost_runs import Broker  # noqa: PLC0415
     from returns_orchestration.defs.prune import is_in_files  # noqa: PLC0415
 
     named = bool(os.environ.get("DAGSTER_HOME"))
@@ -131,6 +132,9 @@ def _instance(settings: Settings) -> str:
                 "default_limit: 1}` in dagster.yaml."
             )
         in_files = is_in_files(instance)
+        launcher = instance.run_launcher
+        if isinstance(launcher, Broker) and (fault := launcher.broker_fault()):
+            raise SettingsError(fault, next_step="Start Redis, or correct CELERY_BROKER_URL.")
     if in_files and not settings.lake_is_a_folder and not named:
         typer.echo(
             "warn  Dagster: the lake is in an object store, but DAGSTER_HOME is not set, so each "

@@ -49,8 +49,8 @@ FASTER_AFTER: Final = 10
 one request in twenty then gets a 429."""
 
 STALE: Final = 120.0
-"""Seconds: a next turn further ahead than this is by a clock before a restart of the machine, or
-before it was set back."""
+"""Seconds: a next turn further ahead than this and a space is by a clock before a restart of the
+machine, or before it was set back."""
 
 LONGEST_SILENCE: Final = timedelta(days=1)
 """A longer wait is not granted."""
@@ -212,7 +212,7 @@ class RateLimit:
         """
         self._is_slowed = state.gap > self._shortest
         wait = state.due - now
-        if 0 < wait <= STALE and state.due != slept_until:
+        if 0 < wait <= STALE + self._gap(state) and state.due != slept_until:
             return Turn(now, _NO_SILENCE), wait, state.due
         state.due = now + self._gap(state)
         return Turn(now, Silence(state.silent_from, state.silent_until)), 0, state.due

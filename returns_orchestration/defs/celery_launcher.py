@@ -59,15 +59,34 @@ class PatientCeleryRunLauncher(CeleryRunLauncher):
 
     def messages_in_queue_of(self, run: dg.DagsterRun) -> int | None:
         """How many messages wait in the queue of ``run``; None if the broker does not answer."""
-        queue = run.tags.get(DAGSTER_CELERY_QUEUE_TAG, self.default_queue)
         try:
-            with self.celery.connection_for_read() as connection:
-                return int(connection.channel().queue_declare(queue, passive=True).message_count)
-        except ChannelError:  # Redis has no empty queues
-            return 0
+            return self._messages(run.tags.get(DAGSTER_CELERY_QUEUE_TAG, self.default_queue))
         except Exception as error:  # noqa: BLE001 - each transport has errors of its own
             _log.warning("%s", _not_known(error))
             return None
+
+    def broker_fault(self) -> str:
+        """Why the broker cannot be used, in a sentence; "" if it answers."""
+        try:
+            if not self.is_redis:
+                return "The broker of runs must be Redis."
+            self._messages(self.default_queue)
+        except Exception as error:  # noqa: BLE001 - as above
+            return _not_known(error)
+        return ""
+
+    @property
+    def is_redis(self) -> bool:
+        """Whether the broker is Redis, the one in which waiting runs are told from lost ones."""
+        with self.celery.connection_for_read() as connection:
+            return bool(connection.transport.driver_type == "redis")
+
+    def _messages(self, queue: str) -> int:
+        with self.celery.connection_for_read() as connection:
+            try:
+                return int(connection.channel().queue_declare(queue, passive=True).message_count)
+            except ChannelError:  # Redis has no empty queues
+                return 0
 
     def terminate(self, run_id: str) -> bool:
         """End the run's task. Dagster's own lets the run look alive afterwards."""

@@ -29,6 +29,8 @@ def worker_app() -> tuple[Celery, str]:
             "dagster.yaml in DAGSTER_HOME names no broker, so there are no runs to take. "
             "Put deploy/celery/dagster.yaml there."
         )
+    if not launcher.is_redis:
+        sys.exit("The broker of runs must be Redis. Correct CELERY_BROKER_URL.")
     create_execute_job_task(launcher.celery)
     create_resume_job_task(launcher.celery)
     return launcher.celery, launcher.default_queue

@@ -111,8 +111,8 @@ FAULTS: Final = (
         (),
         ("could not translate host name",),
         "The host of PostgreSQL is not known.",
-        "Correct PGHOST, or what dagster.yaml names in its place, or the network.",
-        SettingsError,
+        f"Correct PGHOST, or what dagster.yaml names in its place, or the network; {AGAIN}",
+        may_pass=True,  # while a container is started again, its name is known to nobody
     ),
     _Fault(
         (),

@@ -61,6 +61,9 @@ class Broker(Protocol):
     def messages_in_queue_of(self, run: dg.DagsterRun) -> int | None:
         """How many messages wait in the queue of ``run``; None if the broker does not answer."""
 
+    def broker_fault(self) -> str:
+        """Why the broker cannot be used, in a sentence; "" if it answers."""
+
 
 def lost_runs_sensor(clock: Callable[[], datetime], keys: Keys) -> dg.SensorDefinition:
     """Ends lost runs, so that their hours are asked for again and others may start."""

@@ -12,7 +12,7 @@ from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
 
 from returns_orchestration.defs.guard import Guard
-from returns_orchestration.settings import load_settings
+from returns_orchestration.settings import load_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,5 +29,5 @@ def guard(hosts: Iterable[str]) -> None:
 
 
 if __name__ == "__main__":
-    guard(load_settings().ui_hosts)
+    guard(load_accounts()[0].ui_hosts)  # the same for all accounts
     cli(prog_name="dagster-webserver")

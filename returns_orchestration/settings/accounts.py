@@ -52,6 +52,9 @@ RESERVED: Final = ("t", "reports")
 """Names that cannot be an account's, beside those of tables: a part of the receiver's paths, and a
 folder of the lake."""
 
+BEGINNINGS: Final = ("returns", "webhook", "webhook_tables_of")
+"""Beginnings of names in Dagster whose rest is such a name, too: `webhook_days` and `days`."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,39}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -182,6 +185,14 @@ def _check_name(file: Path, name: str, others: Collection[str]) -> None:
             f"two accounts are named {name}, but for capitals",
             "Choose another: some disks know no difference.",
         )
+    for other in others:
+        short, long = sorted((name, other), key=len)
+        if long in {f"{short}_{beginning}" for beginning in BEGINNINGS}:
+            raise _fault(
+                file,
+                f"{long} and {short} would have parts of the same name in Dagster",
+                f"Choose another name for {long}.",
+            )
 
 
 def _named(file: Path, account: str, key: str, value: object) -> str:

@@ -48,11 +48,11 @@ class ApiSettings(BaseModel):
     )
     max_requests_per_second: float = Field(
         10,
-        gt=0,
+        ge=0.01,
         le=10_000,
         alias="CLICKPOST_MAX_REQUESTS_PER_SECOND",
         description="ceiling over all requests of a deployment",
-        json_schema_extra=form("requests per second, up to 10,000"),
+        json_schema_extra=form("requests per second, 0.01 to 10,000"),
     )
 
     @field_validator("key", "user_name")

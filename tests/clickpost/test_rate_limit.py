@@ -52,6 +52,14 @@ def test_turns_are_evenly_spaced_also_when_a_sleep_lasts_too_long(lag: float) ->
     assert max(gaps) <= 0.1 + lag + 1e-9
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.01, 0.001])
+def test_turns_may_be_minutes_apart(rate: float) -> None:
+    time = Ticking()
+    rate_limit = RateLimit(rate, sleep=time.sleep, kept=InMemory(time.monotonic))
+    turns = [rate_limit.wait_turn().at for _ in range(4)]
+    assert turns == pytest.approx([50 + n / rate for n in range(4)])
+
+
 def test_idle_time_allows_no_burst() -> None:
     time = Ticking()
     rate_limit = RateLimit(10, sleep=time.sleep, kept=InMemory(time.monotonic))

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,10 +28,11 @@ from support.receiver import Receiver, receiving
 from support.unattended import START, Unattended, polls_of
 from support.world import HASTY, World
 
-from returns_orchestration.defs.code_location import build_all_defs
+from returns_orchestration.defs.code_location import build_all_defs, build_defs
 from returns_orchestration.defs.instance import open_instance
 from returns_orchestration.defs.registry import DAILY, HOURLY
 from returns_orchestration.settings import Settings, load_accounts
+from returns_orchestration.settings.accounts import BEGINNINGS
 from returns_orchestration.window import windows_between
 
 WELL, REVOKED, SLOWED = "brand_well", "brand_revoked", "brand_slowed"
@@ -263,6 +265,40 @@ def two(new_world: Callable[..., World]) -> World:
         f'[a]\n{table}webhook_keys = "A_HOOKS"\n[b]\n{table}webhook_keys = "B_HOOKS"\n'
     )
     return world
+
+
+def test_no_accounts_but_those_refused_have_parts_of_the_same_name(two: World) -> None:
+    variables = two.environment | {"RETURNS_ACCOUNTS": str(two.folder / "accounts.toml")}
+    account, _ = load_accounts(two.folder / "none", **variables)
+    repository = build_defs(account).get_repository_def()
+    jobs = repository.get_all_jobs()
+    parts = [*jobs, *repository.sensor_defs, *repository.schedule_defs]
+    parts += [node.definition for job in jobs for node in job.graph.nodes]
+    names = {part.name.removeprefix("a_") for part in parts if part.name.startswith("a_")}
+    assert len(names) > 20
+    found = {x.removesuffix(f"_{y}") for x in names for y in names if x.endswith(f"_{y}")}
+    assert found == set(BEGINNINGS)
+
+
+def test_the_ui_shows_the_assets_of_all_accounts(two: World) -> None:
+    port = free_port()
+    with two.started("dev", "--port", str(port)) as process:
+        address = f"http://127.0.0.1:{port}/graphql"
+        query = {"query": "{ assetNodes { assetKey { path } } }"}
+
+        def answer() -> httpx.Response | None:
+            assert process.poll() is None, process.communicate()[0]
+            with suppress(httpx.TransportError):
+                return httpx.post(address, json=query, timeout=60, trust_env=False)
+            return None
+
+        until(lambda: answer() is not None)
+        found = answer()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    assert found is not None
+    paths = {tuple(node["assetKey"]["path"]) for node in found.json()["data"]["assetNodes"]}
+    assert {(account, name) for account in "ab" for name in (*HOURLY, *DAILY)} <= paths
 
 
 SPAN = ("2026-11-01T00:00", "2026-11-01T03:00")

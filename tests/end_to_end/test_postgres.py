@@ -109,7 +109,7 @@ FAULTS: dict[str, tuple[Callable[[Database], Database], int, str]] = {
     ),
     "no such host": (
         lambda right: replace(right, host="canary.invalid"),
-        2,
+        1,
         "The host of PostgreSQL is not known.",
     ),
 }

@@ -247,6 +247,23 @@ def test_a_run_that_a_person_terminates_is_shown_so(scene: Scene) -> None:
     scene.is_in(later, STARTED)  # the worker is free
 
 
+def test_a_broker_that_cannot_be_used_is_named(scene: Scene) -> None:
+    variables = scene.cluster.variables | {"DAGSTER_HOME": os.environ["DAGSTER_HOME"]}
+    well = scene.world.run("doctor", **variables)
+    assert well.returncode == 0, well.stdout
+    variables["CELERY_BROKER_URL"] = "amqp://127.0.0.1:1"
+    for command in (["doctor"], ["serve", "worker"]):
+        told = scene.world.run(*command, **variables)
+        assert told.returncode == 1
+        assert "The broker of runs must be Redis." in told.stdout + told.stderr
+    scene.broker.kill()
+    variables |= scene.cluster.variables
+    told = scene.world.run("doctor", **variables)
+    assert told.returncode == 1
+    assert "FAIL  Dagster: The broker of runs does not answer (" in told.stdout
+    assert str(scene.broker.port) not in told.stdout + told.stderr
+
+
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("part", ["worker", "daemon"])
 def test_a_variable_that_is_not_set_is_named(part: str, new_world: Callable[..., World]) -> None:
