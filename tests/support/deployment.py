@@ -35,8 +35,8 @@ WAIT_AT_THE_END = "code_servers:\n  wait_for_local_processes_on_shutdown: true\n
 ROUNDS = 6
 """The most looks at a backfill of one run before the test fails; two or three should do."""
 
-AWAITED = 90.0
-"""Seconds until a test fails that waits for processes; healthy ones take a third of it."""
+AWAITED = 180.0
+"""Seconds until a test fails that waits for processes; a request without an answer takes 60."""
 
 LOOK_EVERY = 0.2
 
