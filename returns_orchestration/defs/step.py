@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,7 @@ def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
     known: Mapping[Window, str] | None = None,
 ) -> None:
     """Run ``windows``. Raises dg.Failure naming the hours that failed, and why."""
+    interruption = threading.Event()
     with shared_rate_limit(events.instance, settings, events.keys) as rate_limit_in:
         outcomes = pipeline.run(
             windows,
@@ -95,8 +97,9 @@ def run_hours(  # noqa: PLR0913 - the options of HourPipeline.run
             remake=remake,
             known=known,
             rate_limit_in=rate_limit_in,
+            interruption=interruption,
         )
-        for outcome in one_ahead(outcomes):
+        for outcome in one_ahead(outcomes, stop=interruption.set):
             with events.together():
                 events.add(outcome)
             del outcome  # its tables, before the next ones are made

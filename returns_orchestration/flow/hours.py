@@ -102,11 +102,18 @@ class HourPipeline:
         return States(self.lake, look_at(self.lake, windows), self.days.zone, known)
 
     def poll_all(
-        self, windows: Sequence[Window], rate_limit_in: SharedState | None = None
+        self,
+        windows: Sequence[Window],
+        rate_limit_in: SharedState | None = None,
+        is_interrupted: Callable[[], bool] | None = None,
     ) -> Iterator[tuple[Window, Poll | ApiError]]:
         """Poll ``windows`` concurrently; see `polling.poll_all`."""
         return poll_all(
-            windows, self._open_client, self._max_concurrency, self.interruption, rate_limit_in
+            windows,
+            self._open_client,
+            self._max_concurrency,
+            is_interrupted or self.interruption.is_set,
+            rate_limit_in,
         )
 
     def blanking(self, receipts: Sequence[Receipt] | None = None) -> Blanking:
@@ -139,6 +146,7 @@ class HourPipeline:
         known: Mapping[Window, str] | None = None,
         check_files: bool = False,
         rate_limit_in: SharedState | None = None,
+        interruption: threading.Event | None = None,
     ) -> Iterator[Outcome]:
         """Poll ``windows`` and make their tables, and those of other hours that change by it.
 
@@ -147,7 +155,7 @@ class HourPipeline:
         polled since then, before a killed run was started again, is not asked for again. ``known``
         is for States; with ``check_files`` an existing file is read before it is left unchanged.
         Requests share one rate limit with all others by ``rate_limit_in``; None: they have their
-        own.
+        own. ``interruption`` is that of this run alone, beside that of all runs.
         An error of one hour ends in a Failed, and the others go on. An error that concerns every
         window alike ends the run with a Stopped (credentials, no connection, an unwritable lake);
         hours that had landed by then are made where that is possible.
@@ -163,6 +171,7 @@ class HourPipeline:
             known=known,
             check_files=check_files,
             rate_limit_in=rate_limit_in,
+            interruption=interruption,
         ).outcomes()
         noted = _Noted(self.lake.poll_log, self.clock)
         while True:
@@ -224,6 +233,7 @@ class _Run:
         known: Mapping[Window, str] | None,
         check_files: bool,
         rate_limit_in: SharedState | None,
+        interruption: threading.Event | None,
     ) -> None:
         self._pipeline = pipeline
         self._windows = windows
@@ -235,6 +245,7 @@ class _Run:
         self._known = known
         self._check_files = check_files
         self._rate_limit_in = rate_limit_in
+        self._interruptions = [e for e in (pipeline.interruption, interruption) if e is not None]
         self._blanking: Blanking | None = None
         self._pending: set[Window] = set()
         self._waiting: dict[Window, Landed | None] = {}
@@ -253,7 +264,9 @@ class _Run:
         self._waiting = {window: None for window in waiting if self._make}
         stopped_by: ReturnsError | None = None
         try:
-            for window, result in self._pipeline.poll_all(due, self._rate_limit_in):
+            for window, result in self._pipeline.poll_all(
+                due, self._rate_limit_in, self._is_interrupted
+            ):
                 self._pending.discard(window)
                 yield self._landed(window, result)
                 del result
@@ -264,7 +277,7 @@ class _Run:
             for window in self._pending:
                 self._make_of_what_is_there(window)
         for hour in sorted(self._waiting):
-            if self._pipeline.interruption.is_set() and self._waiting[hour] is None:
+            if self._waiting[hour] is None and self._is_interrupted():
                 stopped_by = stopped_by or Interrupted("Interrupted.")
                 continue  # only hours that have just landed are still made
             yield from self._build(hour)
@@ -273,6 +286,9 @@ class _Run:
         yield from self._build_days()
         if stopped_by is not None:
             raise stopped_by
+
+    def _is_interrupted(self) -> bool:
+        return any(event.is_set() for event in self._interruptions)
 
     def _states(self) -> States:
         return States(self._pipeline.lake, self._names, self._pipeline.days.zone, self._known)

@@ -47,14 +47,14 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
     windows: Sequence[Window],
     open_client: OpenClient,
     max_concurrency: int,
-    interruption: threading.Event,
+    is_interrupted: Callable[[], bool],
     rate_limit_in: SharedState | None = None,
 ) -> Iterator[tuple[Window, Poll | ApiError]]:
     """Poll ``windows``, at most ``max_concurrency`` at once; yields each window's poll or error.
 
     Raises an error that concerns every window alike, once the requests in flight have ended:
     CredentialsRefused; AskedToWait; NoConnection if no window was answered at all, or as many
-    windows in a row as are in flight found no connection; Interrupted once ``interruption`` is set;
+    windows in a row as are in flight found no connection; Interrupted once ``is_interrupted``;
     SettingsError before anything is sent; LakeUnwritable where the rate limit cannot be reached.
     """
     if not windows:
@@ -73,7 +73,7 @@ def poll_all(  # noqa: C901 - one loop: submit, wait, judge
     with open_client(sleep, rate_limit_in) as client:
         try:
             while True:
-                if interruption.is_set() and stopped_by is None:
+                if stopped_by is None and is_interrupted():
                     stopped_by = Interrupted("Interrupted.")
                     stopped.set()
                 while (

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 
 import pytest
 from support.world import BRIEF, SHORT, World, hours
 
+from returns_orchestration.clickpost import RetryPolicy
 from returns_orchestration.errors import (
     CredentialsRefused,
     LakeError,
     NoConnection,
     SettingsError,
 )
-from returns_orchestration.flow.outcomes import Failed, Made, Stopped
+from returns_orchestration.flow.ahead import one_ahead
+from returns_orchestration.flow.from_settings import build_pipeline
+from returns_orchestration.flow.outcomes import Failed, Made, Polled, Stopped
 
 DAY = hours("2026-11-07T00:00", "2026-11-08T00:00")
 
@@ -158,3 +162,17 @@ def test_hours_that_landed_before_a_stop_are_made(new_world: Callable[..., World
     outcomes = list(world.pipeline().run(DAY))
     assert isinstance(outcomes[-1], Stopped)
     assert sorted(o.window for o in outcomes if isinstance(o, Made)) == DAY[:4]
+
+
+def test_a_run_that_is_given_up_waits_for_no_further_attempt(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world({"CLICKPOST_MAX_CONCURRENCY": "2"}, returns_per_hour=2)
+    world.simulator.faults = [f"503:*:{DAY[1].text}"]
+    patient = RetryPolicy(attempts=10_000, base_seconds=0.01, cap_seconds=0.01)
+    pipeline = build_pipeline(world.settings, retry=patient, timeouts=BRIEF)
+    interruption = Event()
+    outcomes = one_ahead(pipeline.run(DAY[:2], interruption=interruption), stop=interruption.set)
+    assert isinstance(next(outcomes), Polled)
+    outcomes.close()
+    assert len(world.simulator.requests) < 1_000

@@ -12,9 +12,13 @@ from returns_orchestration.flow.ahead import one_ahead
 SECONDS = 20
 
 
+def nothing() -> None:
+    pass
+
+
 def test_the_items_come_in_order() -> None:
-    assert list(one_ahead(iter(range(100)))) == list(range(100))
-    assert list(one_ahead(iter(()))) == []
+    assert list(one_ahead(iter(range(100)), nothing)) == list(range(100))
+    assert list(one_ahead(iter(()), nothing)) == []
 
 
 def test_the_next_one_is_made_while_the_one_before_it_is_used() -> None:
@@ -25,7 +29,7 @@ def test_the_next_one_is_made_while_the_one_before_it_is_used() -> None:
             event.set()
             yield number
 
-    for number in one_ahead(made()):
+    for number in one_ahead(made(), nothing):
         assert all(event.wait(SECONDS) for event in begun[: number + 2])
         assert not any(event.is_set() for event in begun[number + 2 :])
 
@@ -36,24 +40,26 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         message = "the second"
         raise ValueError(message)
 
-    items = one_ahead(made())
+    items = one_ahead(made(), nothing)
     assert next(items) == 1
     with pytest.raises(ValueError, match="the second"):
         next(items)
 
 
-def test_a_caller_that_stops_early_waits_until_the_next_one_is_made() -> None:
-    used, done = threading.Event(), []
+def test_a_caller_that_ends_stops_the_next_one_and_waits_for_it() -> None:
+    stop, ended = threading.Event(), []
 
     def made() -> Iterator[int]:
         yield 1
-        assert used.wait(SECONDS)
-        done.append(2)
+        assert stop.wait(SECONDS)
+        ended.append(2)
         yield 2
-        done.append(3)
+        ended.append(3)
 
-    items = one_ahead(made())
-    assert next(items) == 1
-    used.set()
-    items.close()
-    assert done == [2]
+    def use() -> None:
+        for item in one_ahead(made(), stop.set):
+            raise ValueError(item)
+
+    with pytest.raises(ValueError, match="1"):
+        use()
+    assert ended == [2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -61,7 +60,8 @@ def test_a_refusal_keeps_replies_in_flight_and_sends_nothing_more() -> None:
     windows = [REFUSED, ON_THE_WIRE, FAILING, WAITING, LATER]
     with pytest.raises(CredentialsRefused):
         found.extend(
-            (window, type(result)) for window, result in poll_all(windows, open_client, 4, Event())
+            (window, type(result))
+            for window, result in poll_all(windows, open_client, 4, lambda: False)
         )
     assert (ON_THE_WIRE, Poll) in found
     assert set(clients[0].sent) == {ON_THE_WIRE, FAILING}
