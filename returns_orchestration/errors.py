@@ -370,10 +370,16 @@ def error_named(name: str) -> type[ReturnsError]:
 class SpoolUnwritable(ReturnsError):
     """The receiver cannot store webhooks now: no space, no permission, too many at once."""
 
-    def __init__(self, spool: object, cause: str) -> None:
+    def __init__(self, spool: object, cause: str, *, at_start: bool = False) -> None:
+        """``at_start``: the receiver ends with it; one that runs answers 503 meanwhile."""
         self.spool = spool
         super().__init__(
             f"The spool {spool} cannot be written: {cause}.",
-            next_step="Check its permissions and the free space of its disk; the receiver answers "
-            "503 until then and goes on by itself.",
+            next_step=(
+                "Check the permissions of its folder and the free space of its disk, then start "
+                "the receiver again; it receives nothing until then."
+                if at_start
+                else "Check its permissions and the free space of its disk; the receiver answers "
+                "503 until then and goes on by itself."
+            ),
         )

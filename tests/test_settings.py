@@ -277,6 +277,18 @@ def test_the_spool_is_beside_dagster_home(monkeypatch: pytest.MonkeyPatch) -> No
         load_settings()
 
 
+def test_a_spool_that_is_a_folder_is_refused_with_a_path_that_would_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RETURNS_WEBHOOK_SPOOL", str(tmp_path))
+    with pytest.raises(SettingsError, match="RETURNS_WEBHOOK_SPOOL must be a file") as raised:
+        load_settings()
+    better = tmp_path / "webhook_spool.db"
+    assert f"{tmp_path} is a folder: use {better}" in str(raised.value)
+    monkeypatch.setenv("RETURNS_WEBHOOK_SPOOL", str(better))
+    assert load_settings().spool == better
+
+
 def test_the_key_of_redeliver_is_a_header(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETURNS_REDELIVER_KEY", f"{CANARY}\n")
     key = load_settings().redeliver_key

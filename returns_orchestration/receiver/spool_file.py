@@ -59,7 +59,7 @@ class SpoolFile:
             return self._open_or_set_aside()
         except (sqlite3.Error, OSError) as error:
             self.release()
-            raise SpoolUnwritable(self.path, reason_of(error)) from None
+            raise SpoolUnwritable(self.path, reason_of(error), at_start=True) from None
         except BaseException:
             self.release()
             raise
@@ -171,6 +171,11 @@ class SpoolFile:
     def _take_lock(self) -> None:
         path = self.path.with_name(f"{self.path.name}.lock")
         try:
+            if self.path.is_dir():
+                raise SettingsError(
+                    f"The spool {self.path} is a folder.",
+                    next_step="Remove the folder, or set RETURNS_WEBHOOK_SPOOL to a file.",
+                )
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
             if fcntl is not None:
@@ -183,7 +188,7 @@ class SpoolFile:
             ) from None
         except OSError as error:
             self.release()
-            raise SpoolUnwritable(self.path, reason_of(error)) from None
+            raise SpoolUnwritable(self.path, reason_of(error), at_start=True) from None
 
 
 def reason_of(error: Exception) -> str:

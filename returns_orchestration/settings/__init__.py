@@ -50,7 +50,7 @@ from returns_orchestration.settings.dagster import DagsterSettings, dagster_home
 from returns_orchestration.settings.lake import LakeSettings
 from returns_orchestration.settings.report import ReportSettings
 from returns_orchestration.settings.retention import RetentionSettings
-from returns_orchestration.settings.webhooks import WebhookSettings
+from returns_orchestration.settings.webhooks import SPOOL, WebhookSettings
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -121,7 +121,7 @@ class Settings(
     @property
     def spool(self) -> Path:
         """The file of the receiver's spool; each account has one."""
-        path = self.webhook_spool or dagster_home(self).parent / "webhook_spool.db"
+        path = self.webhook_spool or dagster_home(self).parent / SPOOL
         return path.with_stem(f"{path.stem}_{self.account}") if self.account else path
 
     def credentials(self) -> tuple[str, str]:

@@ -13,6 +13,15 @@ from returns_orchestration.settings.forms import SecretAddress, SecretText, Zone
 
 LISTENS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):(?P<port>[0-9]{1,5})")
 MAX_PORT: Final = 65_535
+SPOOL: Final = "webhook_spool.db"
+"""The usual name of the file of webhooks that are not in the lake yet."""
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # of a user who may not look there
+        return False
 
 
 class WebhookSettings(BaseModel):
@@ -42,7 +51,7 @@ class WebhookSettings(BaseModel):
         None,
         alias="RETURNS_WEBHOOK_SPOOL",
         description="file of webhooks that are not in the lake yet, on a local disk; without it "
-        "`webhook_spool.db` beside DAGSTER_HOME",
+        f"`{SPOOL}` beside DAGSTER_HOME",
         json_schema_extra=form("absolute path of a file"),
     )
     webhook_spool_mb: int = Field(
@@ -127,10 +136,16 @@ class WebhookSettings(BaseModel):
     @classmethod
     def _from_every_folder(cls, value: Path | None) -> Path | None:
         """The receiver and `forget` have to mean the same file, wherever they are started."""
-        if value is None or (path := value.expanduser()).is_absolute():
-            return value and path
-        message = "must be an absolute path"
-        raise ValueError(message)
+        if value is None:
+            return None
+        path = value.expanduser()
+        if not path.is_absolute():
+            message = "must be an absolute path"
+            raise ValueError(message)
+        if _is_folder(path):
+            message = f"must be a file, and {path} is a folder: use {path / SPOOL}"
+            raise ValueError(message)
+        return path
 
     @field_validator("redeliver_key")
     @classmethod

@@ -264,6 +264,23 @@ def test_without_a_key_it_does_not_start(tmp_path: Path) -> None:
     assert "RETURNS_WEBHOOK_KEYS is not set" in done.stderr
 
 
+def test_a_spool_that_cannot_be_opened_at_start_ends_it_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = os.environ | {
+        "RETURNS_LAKE": str(tmp_path / "lake"),
+        "RETURNS_WEBHOOK_KEYS": KEY,
+        "RETURNS_WEBHOOK_LISTEN": f"127.0.0.1:{free_port()}",
+        "RETURNS_WEBHOOK_SPOOL": str(tmp_path / "file/spool.db"),
+    }
+    done = subprocess.run(  # noqa: S603 - our own command
+        COMMAND, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "start the receiver again" in done.stderr
+    assert "by itself" not in done.stderr
+
+
 def test_an_address_in_use_is_named(tmp_path: Path) -> None:
     with receiver(tmp_path) as process:
         other = os.environ | {

@@ -229,8 +229,17 @@ def test_the_log_of_a_spool_that_is_replaced_is_set_aside(
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SpoolUnwritable, match="cannot be written"), Spool(tmp_path / "file/s", CAP):
+    with pytest.raises(SpoolUnwritable) as raised, Spool(tmp_path / "file/s", CAP):
         pass
+    assert "cannot be written" in str(raised.value)
+    assert "then start the receiver again" in str(raised.value)
+
+
+def test_a_folder_in_the_place_of_the_file_is_named_and_no_lock_is_made(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(SettingsError, match="is a folder"), Spool(path, CAP):
+        pass
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_waits_is_written_before_it_is_closed(path: Path) -> None:
