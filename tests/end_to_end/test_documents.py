@@ -80,8 +80,23 @@ NOT_RUN = {
     ),
     (
         "docs/how-to/scale-out.md",
-        'pip install --constraint constraints.txt ".[celery]"',
-        "it serves until it is stopped; tests/end_to_end/test_workers.py runs workers",
+        '/opt/returns-orchestration/bin/pip install --constraint constraints.txt "$(ls dist/returns_orchestration-*.whl)[celery]"',  # noqa: E501 - a command
+        "it needs root; tests/end_to_end/test_workers.py runs workers",
+    ),
+    (
+        "docs/how-to/scale-out.md",
+        "install -d -m 700 -o returns -g returns /var/lib/returns-orchestration/dagster_home",
+        "it needs root and systemd; tests/test_deploy.py compares the folders with the units",
+    ),
+    (
+        "docs/how-to/scale-out.md",
+        "install -d -m 700 -o returns -g returns /var/lib/returns-orchestration/worker-1",
+        "it needs root and systemd; tests/test_deploy.py compares the folders with the units",
+    ),
+    (
+        "docs/how-to/scale-out.md",
+        "install -m 640 -o redis -g redis deploy/celery/redis.conf /etc/redis/returns-orchestration.conf",  # noqa: E501 - a command
+        "it needs root and systemd; tests/test_deploy.py starts Redis with this file",
     ),
     (
         "docs/how-to/scale-out.md",
@@ -92,6 +107,11 @@ NOT_RUN = {
         "docs/how-to/scale-out.md",
         "kubectl create secret generic returns-settings --from-env-file=settings.env",
         "it needs a cluster and Helm",
+    ),
+    (
+        "docs/how-to/scale-out.md",
+        "kubectl create namespace returns",
+        "it needs a cluster",
     ),
     (
         "docs/how-to/services.md",
@@ -105,8 +125,8 @@ NOT_RUN = {
     ),
     (
         "docs/how-to/services.md",
-        "sudo -u returns env RETURNS_ENV_FILE=/etc/returns-orchestration/settings.env \\",
-        "it needs the user of the services",
+        "systemd-run --quiet --wait --collect --pipe --uid=returns --gid=returns --property=UMask=0077 \\",  # noqa: E501 - a command
+        "it needs root and systemd; tests/test_deploy.py compares it with the units",
     ),
     (
         "docs/how-to/accounts.md",

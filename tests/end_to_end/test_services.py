@@ -43,6 +43,7 @@ def test_the_unit_of_a_worker_differs_from_that_of_the_daemon_in_what_it_runs() 
         "After",
         "Description",
         "Environment",
+        "EnvironmentFile",
         "ExecStart",
         "TimeoutStopSec",
     }
