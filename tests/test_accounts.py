@@ -212,6 +212,77 @@ def test_secrets_of_accounts_in_an_exposed_file_are_warned_of(file: Path) -> Non
     assert [text for text in warnings() if "B_KEY" in text and "chmod 600" in text]
 
 
+def test_a_message_names_the_places_of_the_values_of_an_account(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("B_USER")
+    a, b = load_accounts()
+    credentials = "Check CLICKPOST_KEY and CLICKPOST_USER_NAME."
+    assert a.wording(credentials) == (
+        "Check A_KEY (`key` of brand_a in accounts.toml) and A_USER (`user_name` of brand_a in "
+        "accounts.toml)."
+    )
+    assert b.wording(credentials) == (
+        "Check B_KEY (`key` of brand_b in accounts.toml) and the variable for `user_name` of "
+        "brand_b in accounts.toml."  # the name of an absent variable may be a secret by mistake
+    )
+    url = "CLICKPOST_BASE_URL does not answer."
+    assert a.wording(url) == url  # its value is in the environment
+    assert b.wording(url) == "`base_url` of brand_b in accounts.toml does not answer."
+    alerts = "RETURNS_ALERT_URLS, RETURNS_HEARTBEAT_URL, RETURNS_LAKE"
+    assert b.wording(alerts) == (
+        "RETURNS_ALERT_URLS, the variable for `heartbeat_url` of brand_b in accounts.toml, "
+        "RETURNS_LAKE"  # channels are taken over from the environment, a dead man's switch is not
+    )
+    status = "See `returns-orchestration status`, then run `returns-orchestration prune`."
+    assert b.wording(status) == (
+        "See `returns-orchestration status --account brand_b`, then run `returns-orchestration "
+        "prune`."
+    )
+    file.unlink()
+    assert b.wording(url) != url  # the words are those of the settings that were read
+
+
+@pytest.mark.usefixtures("project")
+def test_a_single_account_has_the_usual_words() -> None:
+    text = "Check CLICKPOST_KEY with `returns-orchestration doctor`."
+    assert load_settings().wording(text) == text
+
+
+def test_warnings_are_about_the_chosen_account_alone(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(TWO.replace("B_USER", "SHARED").replace("A_USER", "SHARED"))
+    monkeypatch.setenv("A_HOOK", "'quoted'")
+    both = [f"`user_name` of {name}" for name in ("brand_a", "brand_b")]
+    found = warnings()
+    assert [place for place in both if place in "".join(found)] == both
+    assert "A_HOOK is in quotation marks" in "".join(found)
+    monkeypatch.setenv("RETURNS_ACCOUNT", "brand_b")
+    (only,) = warnings()
+    assert both[1] in only
+
+
+def test_a_variable_of_another_account_stays_known(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(TWO.replace("A_KEY", "CLICKPOST_KEY_OF_A"))
+    monkeypatch.setenv("CLICKPOST_KEY_OF_A", "x")
+    monkeypatch.setenv("RETURNS_ACCOUNT", "brand_b")
+    assert warnings() == []
+
+
+def test_a_secret_in_the_place_of_a_name_is_not_suggested(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(TWO.replace("A_KEY", "CLICKPOST_KEYAAAMISTAKENSECRET"))
+    monkeypatch.setenv("CLICKPOST_KEYAAAMISTAKENSECRE", "x")
+    found = "\n".join(warnings())
+    assert "CLICKPOST_KEYAAAMISTAKENSECRE in the environment is not a setting" in found
+    assert "MISTAKENSECRET" not in found
+    assert "MISTAKENSECRET" not in load_accounts()[0].wording("Check CLICKPOST_KEY.")
+
+
 def test_the_example_of_the_documents_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = Path(__file__).parents[1] / "docs/how-to/accounts.md"
     file.write_text(page.read_text().split("```toml\n")[1].split("```")[0])

@@ -6,8 +6,8 @@ pace of ClickPost's API), ``lake`` (its place, its first hour, when an hour is p
 (addresses, names and owners there), ``retention`` (how long runs and personal data are kept),
 ``webhooks`` (the receiver, and webhooks that are sent again) and ``accounts`` (several accounts in
 one deployment, from a file). ``forms`` has the forms that several topics share, such as minutes and
-time zones. This module puts all together and loads them; ``sources`` finds where each value comes
-from, and probable mistakes.
+time zones; ``wording`` puts messages into the words of an account. This module puts all together
+and loads them; ``sources`` finds where each value comes from, and probable mistakes.
 
 Values come from the environment and from a ``.env`` beside workspace.yaml (the environment wins).
 ``VARIABLES`` is the one list from which the table of settings and ``.env.example`` are checked.
@@ -37,6 +37,7 @@ from returns_orchestration.settings.accounts import (
     key_of,
     place_of,
     read_accounts,
+    wording_of,
 )
 from returns_orchestration.settings.alerts import (
     AlertChannelSettings,
@@ -51,6 +52,7 @@ from returns_orchestration.settings.lake import LakeSettings
 from returns_orchestration.settings.report import ReportSettings
 from returns_orchestration.settings.retention import RetentionSettings
 from returns_orchestration.settings.webhooks import SPOOL, WebhookSettings
+from returns_orchestration.settings.wording import SINGLE, Wording
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -97,6 +99,8 @@ class Settings(
     _starts: dict[str, datetime] = PrivateAttr(default_factory=dict)
     """Each account of the deployment with its first hour, in the order of their file."""
 
+    _wording: Wording = PrivateAttr(SINGLE)
+
     @property
     def is_first(self) -> bool:
         """Whether this is the account that looks after what all share: disks and DAGSTER_HOME."""
@@ -106,6 +110,16 @@ class Settings(
     def starts(self) -> list[datetime]:
         """The first hour of each account of the deployment."""
         return list(self._starts.values()) or [self.start]
+
+    @property
+    def account_names(self) -> list[str]:
+        """The names of the accounts of the deployment; none where there is a single one."""
+        return list(self._starts)
+
+    @property
+    def wording(self) -> Wording:
+        """What puts a message into the words of this account."""
+        return self._wording
 
     @property
     def lakes(self) -> str:
@@ -219,8 +233,11 @@ def load_accounts(env_file: Path | None = None, **overrides: object) -> list[Set
         )
     common = common.model_copy(update={"accounts": place_of(common.accounts)})
     found = [_of_account(file, common, name, overrides | tables[name]) for name in tables]
-    for settings in found:
-        settings._starts = {each.account: each.start for each in found}  # noqa: SLF001 - known only now
+    for settings in found:  # known only now
+        settings._starts = {each.account: each.start for each in found}  # noqa: SLF001
+        settings._wording = wording_of(  # noqa: SLF001
+            common.accounts or Path(), settings.account, VARIABLES, file
+        )
     return [each for each in found if common.account in {"", each.account}]
 
 

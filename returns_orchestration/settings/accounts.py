@@ -15,16 +15,17 @@ import re
 import tomllib
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import BaseModel, Field
 
 from returns_orchestration.env_file import SECRET, names_in, project_folder
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings.forms import form
+from returns_orchestration.settings.wording import Wording
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 OF_DEPLOYMENT: Final = (
     "RETURNS_ACCOUNTS",
@@ -131,23 +132,54 @@ def read_accounts(
     return found
 
 
-def variables_named_in(file: Path) -> dict[str, str]:
-    """Each variable that ``file`` names to the place that names it; empty where it is unreadable.
+class NamedVariable(NamedTuple):
+    """A variable that the table of an account names under a key, for a secret."""
 
-    A place is such as "`key` of brand".
-    """
+    account: str
+    key: str
+    variable: str
+
+    @property
+    def place(self) -> str:
+        """Where it is named, such as "`key` of brand"."""
+        return f"`{self.key}` of {self.account}"
+
+
+def variables_named_in(file: Path) -> list[NamedVariable]:
+    """Each variable that ``file`` names, by account and key; none where it is unreadable."""
     try:
         tables = _tables(place_of(file))
     except SettingsError:
-        return {}  # `load_settings` names the fault
+        return []  # `load_settings` names the fault
     secret = {key_of(variable) for variable in SECRET}
-    return {
-        value: f"`{key}` of {name}"
+    return [
+        NamedVariable(name, key, value)
         for name, table in tables.items()
         if isinstance(table, dict)
         for key, value in table.items()
         if key in secret and isinstance(value, str)
-    }
+    ]
+
+
+def wording_of(file: Path, account: str, variables: Iterable[str], env_file: Path) -> Wording:
+    """The words of ``account``, by its table in ``file``; ``variables`` are all settings.
+
+    Raises SettingsError. A variable is named where it is set: the name of one that is not may be a
+    secret by mistake.
+    """
+    keys, in_file = keys_in(file, account), names_in(env_file)
+    named = {n.key: n.variable for n in variables_named_in(file) if n.account == account}
+    places: dict[str, str] = {}
+    for variable in set(variables) - {*OF_DEPLOYMENT}:
+        key = key_of(variable)
+        place = f"`{key}` of {account} in {file.name}"
+        if variable in NOT_SHARED or (variable in SECRET and key in keys):
+            held = named.get(key, "")
+            is_set = os.environ.get(held) or in_file.get(held.upper())
+            places[variable] = f"{held} ({place})" if is_set else f"the variable for {place}"
+        elif key in keys:
+            places[variable] = place
+    return Wording(account, places)
 
 
 def keys_in(file: Path, account: str) -> set[str]:

@@ -23,6 +23,7 @@ from returns_orchestration.env_file import (
 from returns_orchestration.settings import VARIABLES
 from returns_orchestration.settings.accounts import (
     NOT_SHARED,
+    NamedVariable,
     key_of,
     keys_in,
     place_of,
@@ -31,7 +32,7 @@ from returns_orchestration.settings.accounts import (
 from returns_orchestration.settings.lake import OBJECT_STORES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
     from returns_orchestration.settings import Settings
 
@@ -41,17 +42,19 @@ _OF_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 def warnings() -> list[str]:
     """What is probably not meant: unknown variables, exposed secrets, a lake in a chance folder.
 
-    Settings are read all the same. No value is repeated.
+    Settings are read all the same. No value is repeated. Where one account was chosen, what other
+    accounts name is left out.
     """
-    of_accounts = _of_accounts()
+    named = _named_by_accounts()
+    account = _value("RETURNS_ACCOUNT")
+    of_account = [each for each in named if account in {"", each.account}]
     found = [
-        _exposed_file(of_accounts),
-        *_unknown_variables(of_accounts),
-        *_quoted_values(of_accounts),
-        *_absent_variables(of_accounts),
+        _exposed_file(each.variable for each in named),
+        *_unknown_variables({each.variable.upper() for each in named}),
+        *_quoted_values(each.variable for each in of_account),
+        *_absent_variables(of_account),
     ]
-    in_file = names_in(env_file())
-    lake = os.environ.get("RETURNS_LAKE") or in_file.get("RETURNS_LAKE") or "data/lake"
+    lake = _value("RETURNS_LAKE") or "data/lake"
     relative = not lake.startswith(OBJECT_STORES) and not Path(lake).expanduser().is_absolute()
     if relative and workspace_folder() is None:
         found.append(
@@ -61,43 +64,51 @@ def warnings() -> list[str]:
     return [text for text in found if text]
 
 
-def _unknown_variables(of_accounts: Mapping[str, str]) -> Iterator[str]:
-    """A warning for each variable with our prefixes that is none of ours, with the nearest one."""
+def _value(variable: str) -> str:
+    """Its value, from the environment or the file of settings; "" where it is not set."""
+    return os.environ.get(variable) or names_in(env_file()).get(variable.upper(), "")
+
+
+def _unknown_variables(named: Collection[str]) -> Iterator[str]:
+    """A warning for each variable with our prefixes that is none of ours, with the nearest one.
+
+    ``named`` are known, but not suggested: one of them may be a secret by mistake.
+    """
     file = env_file()
-    known = {*VARIABLES, ENV_FILE_VARIABLE, *(name.upper() for name in of_accounts)}
+    ours = {*VARIABLES, ENV_FILE_VARIABLE}
     for names, place in ((os.environ, "the environment"), (names_in(file), str(file))):
-        for name in sorted({name.upper() for name in names} - known):
+        for name in sorted({name.upper() for name in names} - {*ours, *named}):
             if name.startswith(("CLICKPOST_", "RETURNS_")):
-                near = difflib.get_close_matches(name, known, 1, cutoff=0.6)
+                near = difflib.get_close_matches(name, ours, 1, cutoff=0.6)
                 meant = f"; did you mean {near[0]}?" if near else "."
                 yield f"{name} in {place} is not a setting{meant}"
 
 
-def _of_accounts() -> dict[str, str]:
-    """The variables that the file of RETURNS_ACCOUNTS names, each to its place there."""
-    file = os.environ.get("RETURNS_ACCOUNTS") or names_in(env_file()).get("RETURNS_ACCOUNTS")
-    return variables_named_in(Path(file)) if file else {}
+def _named_by_accounts() -> list[NamedVariable]:
+    """The variables that the file of RETURNS_ACCOUNTS names."""
+    file = _value("RETURNS_ACCOUNTS")
+    return variables_named_in(Path(file)) if file else []
 
 
-def _absent_variables(of_accounts: Mapping[str, str]) -> Iterator[str]:
+def _absent_variables(named: Iterable[NamedVariable]) -> Iterator[str]:
     """A warning for each variable that an account names and that is not set.
 
     It is named by its place: the value there may be a secret by mistake.
     """
-    in_file = names_in(env_file())
-    for name, place in of_accounts.items():
-        if not (os.environ.get(name) or in_file.get(name.upper())):
-            yield f"The variable that {place} names in the file of RETURNS_ACCOUNTS is not set."
+    for each in named:
+        if not _value(each.variable):
+            yield (
+                f"The variable that {each.place} names in the file of RETURNS_ACCOUNTS is not set."
+            )
 
 
-def _quoted_values(of_accounts: Mapping[str, str]) -> Iterator[str]:
+def _quoted_values(named: Iterable[str]) -> Iterator[str]:
     """A warning for each variable whose value stands in quotation marks, which are sent with it.
 
     A shell and a ``.env`` take them off; `docker run --env-file` does not.
     """
-    in_file = names_in(env_file())
-    for name in (*VARIABLES, *of_accounts):
-        value = (os.environ.get(name) or in_file.get(name) or "").strip()
+    for name in dict.fromkeys((*VARIABLES, *named)):
+        value = _value(name).strip()
         if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
             yield (
                 f"The value of {name} is in quotation marks, which count as part of it. "
@@ -120,7 +131,7 @@ def sources(settings: Settings) -> dict[str, str]:
     return found | dict.fromkeys(of_account, place)
 
 
-def _exposed_file(of_accounts: Iterable[str]) -> str:
+def _exposed_file(named: Iterable[str]) -> str:
     """A warning where every user of the machine may read or write a ``.env`` with secrets, or "".
 
     It names the variables and never a value. Windows has no POSIX modes, so it gets no warning.
@@ -133,7 +144,7 @@ def _exposed_file(of_accounts: Iterable[str]) -> str:
     except OSError:
         return ""
     held = names_in(file) if mode & _OF_OTHERS else {}
-    exposed = [name for name in (*SECRET, *of_accounts) if name.upper() in held]
+    exposed = [name for name in dict.fromkeys((*SECRET, *named)) if name.upper() in held]
     if not exposed:
         return ""
     does = {stat.S_IROTH: "read", stat.S_IWOTH: "write"}.get(mode & _OF_OTHERS, "read and write")
