@@ -45,7 +45,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class ReturnsError(Exception):
@@ -62,7 +62,14 @@ class ReturnsError(Exception):
     def __init__(self, cause: str, *, next_step: str | None = None) -> None:
         self.cause = cause
         self.remedy = self.next_step if next_step is None else next_step
-        super().__init__(f"{cause} {self.remedy}".strip())
+        super().__init__(cause)
+
+    def __str__(self) -> str:
+        return f"{self.cause} {self.remedy}".strip()
+
+    def reword(self, wording: Callable[[str], str]) -> None:
+        """Put its texts into the words of an account, before it is recorded or shown."""
+        self.cause, self.remedy = wording(self.cause), wording(self.remedy)
 
 
 class SettingsError(ReturnsError):

@@ -23,9 +23,10 @@ from returns_orchestration.network import (
     proxy_host,
     trusted_certificates,
 )
+from returns_orchestration.settings.wording import SINGLE
 from returns_orchestration.window import Window
 
-MESSAGE = Author("", "", ZoneInfo("UTC"), "").test()
+MESSAGE = Author("", "", ZoneInfo("UTC"), SINGLE).test()
 PROXY = "http://user:canary-4d@proxy.example:3128"
 
 

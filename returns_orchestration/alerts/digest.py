@@ -15,6 +15,7 @@ from returns_orchestration.alerts.state import FOLDER
 if TYPE_CHECKING:
     from returns_orchestration.alerts.outbox import Message
     from returns_orchestration.lake import Lake
+    from returns_orchestration.settings.wording import Wording
 
 PATH: Final = f"{FOLDER}/digest.json"
 
@@ -26,9 +27,9 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     lines: list[str]
 
-    def message(self, account: str) -> Message:
-        """As it is sent for ``account``, "" where there is only one."""
-        return written("digest", self.title, self.lines, account=account)
+    def message(self, wording: Wording) -> Message:
+        """As it is sent, in the words of an account."""
+        return written("digest", self.title, self.lines, wording=wording)
 
 
 def hand_over(lake: Lake, digest: Digest) -> None:

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from returns_orchestration.settings.wording import SINGLE
 from returns_orchestration.state.attempts import pause_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from returns_orchestration.settings.wording import Wording
 
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
@@ -82,12 +85,15 @@ class Outbox(msgspec.Struct, kw_only=True):
         """Whether it has failed for so long that the other channels are notified."""
         return self.failing_since is not None and now - self.failing_since >= DOWN
 
-    def add(self, message: Message) -> None:
-        """Put ``message`` last; where too many wait, a count replaces the oldest ones."""
+    def add(self, message: Message, wording: Wording = SINGLE) -> None:
+        """Put ``message`` last; where too many wait, a count replaces the oldest ones.
+
+        ``wording`` is that of their account.
+        """
         self.waiting.append(message)
         if len(self.waiting) > MOST_WAITING:
             half = MOST_WAITING // 2
-            self.waiting[:half] = [_counted(self.waiting[:half])]
+            self.waiting[:half] = [_counted(self.waiting[:half], wording)]
 
     def sent(self, message: Message) -> None:
         """``message`` was delivered; it is the first, unless others were dropped meanwhile."""
@@ -123,13 +129,17 @@ def post_round(
         }
 
 
-def _counted(messages: Sequence[Message]) -> Message:
+def _counted(messages: Sequence[Message], wording: Wording) -> Message:
     tones = Counter(message.tone for message in messages)
     counts = ", ".join(f"{count} {tone}" for tone, count in sorted(tones.items()))
+    of_account = f"{wording.account}: " if wording.account else ""
+    text = (
+        f"They were: {counts}.\nRead them in the lake's table `alerts`; what is still open is "
+        "listed by `returns-orchestration incidents --all`."
+    )
     return Message(
         incident=messages[-1].incident,
         tone="problem",
-        title=f"{len(messages)} older messages could not be delivered",
-        text=f"They were: {counts}.\nRead them in the lake's table `alerts`; what is still open is "
-        "listed by `returns-orchestration incidents --all`.",
+        title=f"{of_account}{len(messages)} older messages could not be delivered",
+        text=wording(text),
     )

@@ -202,7 +202,7 @@ class Alerts:
                 out.messages.append(message)
                 for name, outbox in state.outboxes.items():
                     if name != incident.subject or incident.kind != ChannelDown.name:
-                        outbox.add(message)
+                        outbox.add(message, self.settings.wording)
             state.rows.append(Row.of_change(event, incident, now, message))
         if changes or now - state.looked_at >= SIGN_OF_LIFE:
             state.looked_at = now
@@ -215,10 +215,10 @@ class Alerts:
         if digest is None or digest.week <= state.digest:
             return
         state.digest = digest.week
-        message = digest.message(self.settings.account)
+        message = digest.message(self.settings.wording)
         out.messages.append(message)
         for outbox in state.outboxes.values():
-            outbox.add(message)
+            outbox.add(message, self.settings.wording)
 
     def _deliver(self, kept: Kept, posting: _Posting, outcome: Outcome) -> None:
         """Post what is due; the outcomes of a round are kept before the next one."""

@@ -98,6 +98,7 @@ def _with_options(run: Callable[..., None]) -> Callable[..., None]:
     @wraps(run)
     def command(*arguments: object, demo: bool, account: str, **options: object) -> None:
         from returns_orchestration.cli.config import print_warnings  # noqa: PLC0415 - `--help` needs none
+        from returns_orchestration.cli.output import begin_command  # noqa: PLC0415
 
         with ExitStack() as stack:
             if demo:
@@ -110,6 +111,7 @@ def _with_options(run: Callable[..., None]) -> Callable[..., None]:
                 stack.enter_context(demo_simulator.simulator())
             if account:
                 os.environ["RETURNS_ACCOUNT"] = account
+            begin_command()
             if name not in WARNING_THEMSELVES:
                 print_warnings()
             run(*arguments, **options)
@@ -204,5 +206,7 @@ def _probe(app: typer.Typer) -> NoReturn:
 
 
 def _end(error: ReturnsError) -> NoReturn:
-    sys.stderr.write(f"returns-orchestration: {error}\n")
+    from returns_orchestration.cli.output import worded  # noqa: PLC0415 - an end without fault needs none
+
+    sys.stderr.write(f"returns-orchestration: {worded(str(error))}\n")
     sys.exit(2 if isinstance(error, SettingsError) else 1)

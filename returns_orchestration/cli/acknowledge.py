@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.words import count
@@ -32,8 +33,8 @@ def acknowledge(
     if not names:
         for name in waiting:
             since = f"since {Window.from_key(name.hour).text}" if name.hour else ""
-            typer.echo(f"{name.kind:<5} {name.name}  {since}".rstrip())
-        typer.echo(f"{count(len(waiting), 'new name')} to acknowledge.")
+            say(f"{name.kind:<5} {name.name}  {since}".rstrip())
+        say(f"{count(len(waiting), 'new name')} to acknowledge.")
         return
     from returns_orchestration.defs import checks  # noqa: PLC0415 - Dagster is slow to import
     from returns_orchestration.defs.instance import open_instance  # noqa: PLC0415
@@ -53,4 +54,4 @@ def acknowledge(
     evaluation = checks.evaluation_of_names(Keys.of_settings(settings), left)
     with open_instance(settings) as instance:
         instance.report_runless_asset_event(evaluation)
-    typer.echo(f"{len(chosen)} acknowledged, {len(left)} left.")
+    say(f"{len(chosen)} acknowledged, {len(left)} left.")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 
@@ -37,6 +38,6 @@ def alert(
     for name in channels.names:
         fault = channels.post(name, message)
         failed = failed or bool(fault)
-        typer.echo(f"FAIL  {name}: {fault}" if fault else f"ok    {name}: the message was accepted")
+        say(f"FAIL  {name}: {fault}" if fault else f"ok    {name}: the message was accepted")
     if failed:
         raise typer.Exit(1)

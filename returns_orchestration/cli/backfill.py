@@ -8,12 +8,13 @@ import signal
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from returns_orchestration.cli.backfill_watch import Watch, news_of
+from returns_orchestration.cli.output import worded
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.network import trusted_certificates
@@ -74,7 +75,7 @@ def backfill(
     settings = load_settings()
     trusted_certificates()  # else the run fails, and only the UI shows why
     windows = chosen_windows(settings, from_, to)
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if not run_backfill(settings, windows, repoll=repoll, console=console, jobs=jobs):
         raise typer.Exit(1)
 
@@ -246,6 +247,13 @@ def _sorted_out(
     to_make = [window for window, verdict in verdicts.items() if verdict.needs_making]
     made = {w for w, verdict in verdicts.items() if verdict.state in {"complete", "empty"}}
     return to_poll, to_make, made
+
+
+class _Console(Console):
+    """A console whose messages are in the words of the account."""
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
+        super().print(*(worded(o) if isinstance(o, str) else o for o in objects), **options)
 
 
 def _plan(settings: Settings, windows: list[Window], calls: int, to_make: int, jobs: int) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 
@@ -54,7 +55,7 @@ def changes(
                 f"{loaded} holds no cursor.", next_step="Name the file that --follow has written."
             )
         _write(loaded, kept[-1:])
-        typer.echo(f"{loaded}: loaded up to {kept[-1].name}.")
+        say(f"{loaded}: loaded up to {kept[-1].name}.")
         return
     if follow is not None:
         # Before the first load the loader has nothing: should it die, that still holds.
@@ -72,8 +73,8 @@ def changes(
         typer.echo(json.dumps({"changes": plain, "cursor": found.cursor.text}, indent=1))
         return
     for line in _lines(found):
-        typer.echo(line)
-    typer.echo(found.cursor.text if follow is None else f"{follow} holds the new cursor.")
+        say(line)
+    say(found.cursor.text if follow is None else f"{follow} holds the new cursor.")
 
 
 def _text_of(since: str) -> str:

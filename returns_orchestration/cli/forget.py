@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.words import be, count, printable
@@ -77,7 +78,7 @@ def forget(
     forgetter = Forgetter(pipeline)
     forgetter.check()
     if given and not dry_run and pipeline.lake.receipts.open():
-        typer.echo("An earlier `forget` was cut off: it is finished first.")
+        say("An earlier `forget` was cut off: it is finished first.")
         forgetter.carry_out()
     spool = settings.spool
     is_amiss = _ask_for(pipeline, given, spool, dry_run=dry_run) if given else False
@@ -86,7 +87,7 @@ def forget(
     is_empty = empty_spool(settings, pipeline.lake)
     forgot = forgetter.carry_out()
     for line in done(forgot):
-        typer.echo(line)
+        say(line)
     if is_amiss or forgot.errors or not is_empty:
         raise typer.Exit(1)
 
@@ -115,7 +116,7 @@ def empty_spool(settings: Settings, lake: Lake) -> bool:
         while (left := waiting_in(settings.spool, now)) and time.monotonic() < deadline:
             time.sleep(1)
     if left:
-        typer.echo(f"{count(left, 'webhook')} still {be(left, 'waits', 'wait')} in the spool.")
+        say(f"{count(left, 'webhook')} still {be(left, 'waits', 'wait')} in the spool.")
     return not left
 
 
@@ -140,7 +141,7 @@ def _ask_for(
     is_noted = all(any(_has(one, person) for one in young) for person in people)
     absent = [one for one in given if one.person not in seen | known]
     for line in _held(found, absent):
-        typer.echo(line)
+        say(line)
     if not dry_run and (seen or not is_noted):
         people |= {erasure.reference(h.reference) for h in found.records if h.reference is not None}
         lake.receipts.add(lake.receipts.of(people, pipeline.clock()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.settings import load_accounts
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ def health(
     plain, found = {}, []
     for settings in accounts:
         facts = gather(settings, now)
-        findings = judge(facts)
+        findings = [(each, settings.wording(text)) for each, text in judge(facts)]
         found += findings
         plain[settings.account] = _plain(facts, level_of(findings), findings)
         if not as_json:
             of_account = f"{settings.account}: " if settings.account else ""
             lines = [f"{each:<8}  {text}" for each, text in findings]
             for line in (level_of(findings), *lines, *_lines(facts)):
-                typer.echo(f"{of_account}{line}")
+                say(f"{of_account}{line}")
     level = level_of(found)
     if as_json:
         of_all = {"level": level, "accounts": plain}

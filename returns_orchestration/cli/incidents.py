@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.settings import load_settings
 from returns_orchestration.words import be, count, utc
 
@@ -30,28 +31,30 @@ def incidents(
 
     state = read_state(Lake(open_store(settings.lake)))
     if state is None:
-        typer.echo(
+        say(
             "The sensor `incidents` has not looked at this lake yet. Start Dagster's daemon, as "
             "`make dev` does.",
             err=True,
         )
         raise typer.Exit(1)
     if not as_json:
-        typer.echo(f"Last look: {utc(state.looked_at)} UTC (noted every 5 minutes)")
+        say(f"Last look: {utc(state.looked_at)} UTC (noted every 5 minutes)")
     known = listing.in_order(i for i in state.incidents if every or i.is_open)
     shown = [*known, *(state.silent if every else ())]
     if as_json:
-        typer.echo(json.dumps([listing.plain(noted) for noted in shown], indent=1))
+        typer.echo(
+            json.dumps([listing.plain(noted, settings.wording) for noted in shown], indent=1)
+        )
     else:
-        lines = [listing.HEADER, *map(listing.cells, shown)]
+        lines = [listing.HEADER, *(listing.cells(noted, settings.wording) for noted in shown)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         for line in lines if shown else ():
-            typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+            say("  ".join(map(str.ljust, line, widths)).rstrip())
         still = sum(incident.is_open for incident in known)
-        typer.echo(f"{count(still, 'incident')} {be(still)} open.")
+        say(f"{count(still, 'incident')} {be(still)} open.")
     asleep = datetime.now(UTC) - state.looked_at > ASLEEP
     if asleep:
-        typer.echo(
+        say(
             f"The last look was at {utc(state.looked_at)} UTC. Check that Dagster's daemon runs "
             "and that its sensor `incidents` is on.",
             err=True,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from returns_orchestration.cli.forget import done
+from returns_orchestration.cli.output import say
 from returns_orchestration.settings import dagster_home, load_accounts
 
 
@@ -48,21 +49,19 @@ def prune(
             pruned = pruning.prune(instance, pipeline.lake, keys, names, before, now)
             in_files = pruning.is_in_files(instance)
         of_account = f" of {settings.account}" if settings.account else ""
-        typer.echo(f"Removed {pruned}{of_account}, older than {before:%Y-%m-%d %H:%M} UTC.")
+        say(f"Removed {pruned}{of_account}, older than {before:%Y-%m-%d %H:%M} UTC.")
         forgot = Forgetter(pipeline).keep_up()
         for line in done(forgot) if forgot != Forgot() else ():
-            typer.echo(line)
+            say(line, settings)
         has_failed = has_failed or bool(forgot.errors)
     fault = compacting.compact(home) if compact and in_files else ""
     if in_files:
         taken = bytes_in(home) / 1e6
-        typer.echo(f"DAGSTER_HOME takes {taken:,.1f} MB; it took {size / 1e6:,.1f} MB before.")
+        say(f"DAGSTER_HOME takes {taken:,.1f} MB; it took {size / 1e6:,.1f} MB before.")
     else:
-        typer.echo(
-            "PostgreSQL uses the free room for new runs. VACUUM FULL would give it to the disk."
-        )
+        say("PostgreSQL uses the free room for new runs. VACUUM FULL would give it to the disk.")
     if fault:
-        typer.echo(
+        say(
             f"Not all free room was given back to the disk: {fault}. Run the same again while no "
             "run is under way.",
             err=True,

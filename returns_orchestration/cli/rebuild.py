@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from returns_orchestration.cli.backfill import From, To  # noqa: TC001 - typer reads them
+from returns_orchestration.cli.output import say
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.settings import load_settings
 from returns_orchestration.words import count
@@ -31,7 +32,7 @@ def rebuild(from_: From, to: To) -> None:
 
     pipeline = build_pipeline(settings)
     pipeline.lake.check_writable()
-    rebuilder = Rebuilder(pipeline, lambda finding: typer.echo(finding.text))
+    rebuilder = Rebuilder(pipeline, lambda finding: say(finding.text))
     rebuilt = rebuilder.rebuild(start, end)
     report(rebuilt)
     if not rebuilt.is_whole:
@@ -41,15 +42,15 @@ def rebuild(from_: From, to: To) -> None:
 def report(rebuilt: Rebuilt) -> None:
     """What was made, what was quarantined, and what is left to do."""
     for place in rebuilt.quarantined:
-        typer.echo(f"quarantined {place}")
+        say(f"quarantined {place}")
     for error in rebuilt.failed:
-        typer.echo(f"failed      {error}")
-    typer.echo(
+        say(f"failed      {error}")
+    say(
         f"Rebuilt {count(rebuilt.hours, 'hour')} and {count(rebuilt.days, 'day')}: "
         f"{count(rebuilt.files, 'file')} changed, {len(rebuilt.quarantined)} quarantined."
     )
     for first, last in _spans(rebuilt.poll_again):
-        typer.echo(
+        say(
             f"A poll was lost: run `returns-orchestration backfill {first.text} {last.next.text}`, "
             "or leave it to the sensor `missing_hours`."
         )

@@ -101,9 +101,8 @@ def _accounts_with_keys() -> list[Settings]:
 def _keys(settings: Settings) -> list[str]:
     keys = [key.get_secret_value() for key in settings.webhook_keys]
     if not keys:
-        of_account = f" of {settings.account}" if settings.account else ""
         raise SettingsError(
-            f"RETURNS_WEBHOOK_KEYS{of_account} is not set: anybody could send webhooks.",
+            settings.wording("RETURNS_WEBHOOK_KEYS is not set: anybody could send webhooks."),
             next_step="Set it to a long random text, and give ClickPost the same as the header "
             "`webhook_key`.",
         )

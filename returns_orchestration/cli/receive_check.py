@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import httpx
-import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.lake.webhooks import CHECK
 from returns_orchestration.network import proxy_for, trusted_certificates
@@ -55,7 +55,7 @@ def check_the_way(settings: Settings, url: str, keys: Sequence[str]) -> bool:
             f"--check {url!r} is no address.",
             next_step="Give the address that ClickPost has, such as https://hooks.example/clickpost.",
         )
-    typer.echo(_receiver_here(settings))
+    say(_receiver_here(settings))
     tried: list[list[Way]] = (
         [[("token", url, {})]] if TOKEN in urlsplit(url).path else [_ways(url, k) for k in keys]
     )
@@ -63,20 +63,20 @@ def check_the_way(settings: Settings, url: str, keys: Sequence[str]) -> bool:
     for number, ways in enumerate(tried, 1):
         way, fault = _accepted_by(ways, url, settings.path_of_webhooks)
         if fault:
-            typer.echo(fault)
+            say(fault)
             return False
         if way:
             accepted[number] = way
     if not accepted:
-        typer.echo(
+        say(
             "The receiver answered, and no key was accepted. It has other keys than "
             "RETURNS_WEBHOOK_KEYS here, or a proxy replaces them."
         )
         return False
-    typer.echo(ACCEPTED[next(iter(accepted.values()))])
+    say(ACCEPTED[next(iter(accepted.values()))])
     refused = [number for number in range(1, len(tried) + 1) if number not in accepted]
     if refused:
-        typer.echo(
+        say(
             f"Of the {len(tried)} keys of RETURNS_WEBHOOK_KEYS the receiver did not take number "
             f"{listed(map(str, refused))}: it was started with others. Restart it, and check again."
         )

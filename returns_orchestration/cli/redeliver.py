@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
@@ -52,15 +53,15 @@ def redeliver(
     windows = list(windows_between(*chosen_span(from_, to)))
     place = place_of(target.url)
     found = Counter(one.why_not for one in many.lost(windows))
-    typer.echo(_summary(found, place))
+    say(_summary(found, place))
     if dry_run:
         for line in _listed(many.lost(windows)):
-            typer.echo(line)
+            say(line)
         raise typer.Exit(int(found.keys() - {DONE} != set()))
     lake.check_writable()
     outcome = many.send(windows)
     for line in _ending(outcome, place):
-        typer.echo(line)
+        say(line)
     not_sent = sum(number for why, number in found.items() if why not in {"", DONE})
     if outcome.refused or outcome.uncertain or outcome.why or not_sent:
         raise typer.Exit(1)

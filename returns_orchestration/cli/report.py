@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 
@@ -44,7 +45,7 @@ def report(
     lake = Lake(open_store(settings.lake))
     figures = gather(lake, settings.report_time_zone, options_of(settings, days), first, last)
     if figures is None:
-        typer.echo("The lake has no whole day yet: the first report is made when a day is over.")
+        say("The lake has no whole day yet: the first report is made when a day is over.")
         raise typer.Exit(1)
     if out is None:
         place = lake.store.uri(files.put(lake, figures))
@@ -57,13 +58,13 @@ def report(
             raise SettingsError(
                 f"{out} cannot be written: {error.strerror}.", next_step="Choose another file."
             ) from None
-    typer.echo(f"{summary.title(figures)}:")
+    say(f"{summary.title(figures)}:")
     for line in summary.lines(figures):
         more = f"  {line.more}" if line.more else ""
-        typer.echo(f"  {line.name:<27} {line.value:>10}{more}")
+        say(f"  {line.name:<27} {line.value:>10}{more}")
     for one in standouts.find(figures):
-        typer.echo(f"! {one.text}")
-    typer.echo(f"The report is {place}")
+        say(f"! {one.text}")
+    say(f"The report is {place}")
     if figures.partial:
         raise typer.Exit(1)
 

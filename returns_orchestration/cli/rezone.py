@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from returns_orchestration.cli.backfill import From, To  # noqa: TC001 - typer reads them
+from returns_orchestration.cli.output import say
 from returns_orchestration.cli.rebuild import report
 from returns_orchestration.cli.upgrade import read_zone
 from returns_orchestration.cli.verify import chosen_span
@@ -46,8 +47,8 @@ def rezone(
         with suppress(LakeDamaged):  # which the rebuild names
             finish_unnoted(pipeline.lake, names, pipeline.reader, window)
     changed = sum(pipeline.lake.polls.rezone(names, window, zone) for window in windows)
-    typer.echo(f"{count(changed, 'poll')} {be(changed)} now read in the zone {zone}.")
-    rebuilt = Rebuilder(pipeline, lambda finding: typer.echo(finding.text)).rebuild(start, end)
+    say(f"{count(changed, 'poll')} {be(changed)} now read in the zone {zone}.")
+    rebuilt = Rebuilder(pipeline, lambda finding: say(finding.text)).rebuild(start, end)
     report(rebuilt)
     if not rebuilt.is_whole:
         raise typer.Exit(1)

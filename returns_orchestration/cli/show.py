@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from returns_orchestration.cli.output import say, worded
 from returns_orchestration.cli.show_people import show_people
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
@@ -89,7 +90,7 @@ def show(  # noqa: PLR0913, PLR0917 - its options
         typer.echo(json.dumps(_plain(found, raw=raw), indent=1))
     else:
         for line in _lines(found, zone.key, span, raw=raw):
-            typer.echo(line.rstrip())
+            say(line.rstrip())
     if found.unread or not found.is_known:
         raise typer.Exit(1)
 
@@ -320,7 +321,7 @@ def _plain(found: Provenance, *, raw: bool) -> dict[str, Any]:
         ],
         "missing": [window.text for window in found.missing],
         "waived": [window.text for window in found.waived],
-        "unread": found.unread,
+        "unread": list(map(worded, found.unread)),
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from returns_orchestration.cli.output import say, worded
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.window import Window, read_hour
 from returns_orchestration.words import be, count, printable
@@ -58,7 +59,7 @@ def show_people(
         typer.echo(json.dumps(_plain_holdings(found), indent=1))
     else:
         for line in _holdings(found, span):
-            typer.echo(line)
+            say(line)
     if found.unread or not (found.records or found.quarantined or found.waiting):
         raise typer.Exit(1)
 
@@ -116,5 +117,5 @@ def _plain_holdings(found: Holdings) -> dict[str, Any]:
         ],
         "in_spool": found.waiting,
         "quarantined": found.quarantined,
-        "unread": found.unread,
+        "unread": list(map(worded, found.unread)),
     }

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -14,6 +15,7 @@ import msgspec
 import typer
 
 from returns_orchestration.cli.backfill import chosen_windows
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import ReturnsError, SettingsError
 from returns_orchestration.settings import dagster_home, load_accounts
 from returns_orchestration.window import Window, last_settled, read_hour
@@ -100,7 +102,7 @@ def status(
         form = days if by_day else stretches if missing else hours
         lines = ["", *form(listed)] if listed else []
         for line in (*summary(found), *lines):
-            typer.echo(line)
+            say(line)
     if faulty:
         raise typer.Exit(1)
 
@@ -118,12 +120,12 @@ def _sum_up(  # noqa: PLR0913 - what `status` was asked for
     from returns_orchestration.state.hours import FAULTS  # noqa: PLC0415 - polars is slow to import
 
     found: dict[str, list[HourState]] = {}
-    unread: dict[str, ReturnsError] = {}
+    unread: dict[str, str] = {}
     for settings in accounts:
         try:
             found[settings.account] = read_states(settings, chosen_hours(settings, from_, to))
         except ReturnsError as error:  # the others are shown all the same
-            unread[settings.account] = error
+            unread[settings.account] = settings.wording(str(error))
     faulty = {name: [h for h in hours if h.state in FAULTS] for name, hours in found.items()}
     listed = faulty if missing else found
     if as_json:
@@ -131,12 +133,12 @@ def _sum_up(  # noqa: PLR0913 - what `status` was asked for
         typer.echo(json.dumps(plain, indent=1))
     else:
         for line in _by_account(found):
-            typer.echo(line)
+            say(line)
         for name, hours in listed.items() if form else ():
             for line in ("", name, *form(hours)) if hours and form else ():
-                typer.echo(line)
+                say(line)
     for name, fault in unread.items():
-        typer.echo(f"{name}: {fault}", err=True)
+        say(f"{name}: {fault}", err=True)
     if unread or any(faulty.values()):
         raise typer.Exit(1)
 
@@ -182,7 +184,8 @@ def read_states(settings: Settings, windows: list[Window]) -> list[HourState]:
 
     lake = Lake(open_store(settings.lake))
     known = _known_to_dagster(settings, windows)
-    return list(states(lake, windows, settings.report_time_zone, known))
+    found = states(lake, windows, settings.report_time_zone, known)
+    return [replace(hour, error=hour.error and settings.wording(hour.error)) for hour in found]
 
 
 def _known_to_dagster(settings: Settings, windows: list[Window]) -> dict[Window, str]:
@@ -200,7 +203,7 @@ def _known_to_dagster(settings: Settings, windows: list[Window]) -> dict[Window,
         with open_instance(settings) as instance:
             return newest_polls(instance, windows, Keys.of_settings(settings))
     except ReturnsError as error:
-        typer.echo(f"{error} Polls that only Dagster knows of are not seen.", err=True)
+        say(f"{error} Polls that only Dagster knows of are not seen.", settings, err=True)
         return {}
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import dagster_home, load_settings
 from returns_orchestration.words import count
@@ -49,7 +50,7 @@ def upgrade(
     pipeline = build_pipeline(settings)
     lake = pipeline.lake
     if not has_old_records(lake):
-        typer.echo(f"{settings.lake} holds nothing of an earlier release.")
+        say(f"{settings.lake} holds nothing of an earlier release.")
         return
     _ensure_quiet(settings)
     if drop_old:
@@ -57,7 +58,7 @@ def upgrade(
     elif undo:
         _undo(lake)
     elif is_upgraded(lake):
-        typer.echo(
+        say(
             f"{settings.lake} has today's format already; `upgrade --drop-old` removes what was "
             "kept of the earlier one."
         )
@@ -89,7 +90,7 @@ def _upgrade(settings: Settings, pipeline: object, zone: str) -> Upgraded:
     def show(day: date) -> None:
         if time.monotonic() - last[0] > 5:
             last[0] = time.monotonic()
-            typer.echo(f"at {day}")
+            say(f"at {day}")
 
     upgrader = Upgrader(pipeline, zone, show)  # type: ignore[arg-type]
     if not (dagster_home(settings) / CONFIGURATION).is_file():
@@ -126,7 +127,7 @@ def _drop(lake: Lake) -> None:
             "The lake was not brought over yet.",
             next_step="Run `returns-orchestration upgrade` first.",
         )
-    typer.echo(f"Removed {count(drop_old(lake), 'file')} of the earlier format.")
+    say(f"Removed {count(drop_old(lake), 'file')} of the earlier format.")
 
 
 def _undo(lake: Lake) -> None:
@@ -139,15 +140,15 @@ def _undo(lake: Lake) -> None:
             next_step="Stay with this release; nothing was changed.",
         )
     restored = undo(lake)
-    typer.echo(f"The lake has its earlier format again; {count(restored, 'table')} restored.")
+    say(f"The lake has its earlier format again; {count(restored, 'table')} restored.")
 
 
 def _report(done: Upgraded) -> None:
     for words in done.damaged:
-        typer.echo(f"damaged     {words}")
+        say(f"damaged     {words}")
     for error in done.failed:
-        typer.echo(f"failed      {error}")
-    typer.echo(
+        say(f"failed      {error}")
+    say(
         f"Upgraded {count(done.polls, 'poll')} and rebuilt {count(done.hours, 'hour')}; "
         f"{count(done.replaced, 'table')} changed, and a copy of each was kept. "
         "`returns-orchestration upgrade --undo` goes back, `--drop-old` removes what was kept."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import read_hour
@@ -42,19 +43,17 @@ def verify(
     spans: set[str] = set()
     faults = 0
     for finding in found:
-        typer.echo(finding.text)
+        say(finding.text)
         if finding.is_fault:
             spans |= {finding.span} if finding.remedy != "restore" else set()
             faults += 1
     if faults:
-        typer.echo(
-            f"{count(faults, 'finding')} in {count(verifier.files, 'file')}.{_advice(spans)}"
-        )
+        say(f"{count(faults, 'finding')} in {count(verifier.files, 'file')}.{_advice(spans)}")
         raise typer.Exit(1)
     if from_ is None and not verifier.files:
-        typer.echo(f"{settings.lake} holds no file yet; is RETURNS_LAKE right?")
+        say(f"{settings.lake} holds no file yet; is RETURNS_LAKE right?")
         return
-    typer.echo(
+    say(
         f"OK: {count(verifier.files, 'file')} compared with recorded checksums, no difference. "
         "`status` lists missing hours."
     )
@@ -69,7 +68,7 @@ def _is_every_record_in_one_hour(settings: Settings, lake: Lake) -> bool:
 
     reader = RecordReader(settings.time_zone)
     placed = find_misplaced(lake, reader)
-    typer.echo(placed.text)
+    say(placed.text)
     return placed.is_right
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from returns_orchestration.cli.backfill import chosen_windows
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 from returns_orchestration.window import Window, read_hour
@@ -48,4 +49,4 @@ def waive(
             next_step="See the reason with `returns-orchestration status`.",
         )
     lake.waive(window, reason)
-    typer.echo(f"{window.text} is waived: {reason}")
+    say(f"{window.text} is waived: {reason}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
@@ -84,7 +85,7 @@ def webhooks(
         typer.echo(json.dumps(rows))
     else:
         for line in _lines(rows):
-            typer.echo(line)
+            say(line)
     if any(row["poll_only"] or row["webhook_only"] for row in rows):
         raise typer.Exit(1)
 
@@ -166,12 +167,12 @@ def _import(settings: Settings, file: str | None) -> None:
         lake, Path(file), start=settings.start, now=pipeline.clock(), blank=blank
     )
     done = many.run({hour.start.date() for hour in found.hours})
-    typer.echo(
+    say(
         f"Imported {count(found.hours.total(), 'delivery')} of {count(len(found.hours), 'hour')}; "
         f"{count(len(done.matched), 'hour')} compared with polls."
     )
     for line in _about(found, done):
-        typer.echo(line)
+        say(line)
     if done.failed:
         raise typer.Exit(1)
 

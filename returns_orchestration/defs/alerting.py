@@ -96,8 +96,10 @@ def incident_sensor(
                 storage=storage,
             )
         except LakeContended as error:  # the next tick does the same again
+            error.reword(settings.wording)
             return dg.SensorResult(cursor=context.cursor, skip_reason=str(error))
         except LakeError as error:
+            error.reword(settings.wording)
             # The lake can keep nothing, so the channels notified of this are in the cursor.
             cursor.notified += alerts.report_lake_failure(str(error), cursor.notified)
             # No hour could be kept meanwhile: all get a new grace period, as after any pause.
@@ -177,7 +179,7 @@ def _shown(outcome: Outcome, pipeline: HourPipeline, keys: Keys) -> dg.AssetMate
         description=_how_many(outcome),
         metadata={
             "open": dg.MetadataValue.int(len(outcome.open)),
-            "incidents": dg.MetadataValue.md(listing.as_markdown(outcome.open)),
+            "incidents": dg.MetadataValue.md(listing.as_markdown(outcome.open, pipeline.wording)),
             "rows_added": dg.MetadataValue.int(outcome.rows),
             "dagster/uri": dg.MetadataValue.text(pipeline.lake.store.uri(ALERTS)),
         },

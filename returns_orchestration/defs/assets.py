@@ -139,7 +139,9 @@ def all_time_assets(
             yield dg.MaterializeResult(
                 asset_key=keys.of(asset.name),
                 metadata={**file, **shown[asset.name]},
-                check_results=[checks.result(keys.of(asset.name), [claims[asset.name]])],
+                check_results=[
+                    checks.result(keys.of(asset.name), [claims[asset.name]], pipeline.wording)
+                ],
             )
 
     return all_time_tables

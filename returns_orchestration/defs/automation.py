@@ -141,7 +141,7 @@ def live_schedule(settings: Settings, keys: Keys) -> dg.ScheduleDefinition:
     def live_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         window = last_settled(context.scheduled_execution_time.astimezone(UTC), settings.settle)
         if window.start < settings.start:
-            return dg.SkipReason("RETURNS_START lies ahead.")
+            return dg.SkipReason(settings.wording("RETURNS_START lies ahead."))
         return dg.RunRequest(
             run_key=window.key,
             partition_key=window.key,

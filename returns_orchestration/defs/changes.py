@@ -71,6 +71,7 @@ def changes_sensor(
             if found.cursor.name != cursor.name:
                 report(store, found.cursor, cursor.name)
         except LakeError as error:
+            error.reword(pipeline.wording)
             context.log.error(str(error))  # noqa: TRY400 - it gives the cause, a trace would not
             return dg.SensorResult(cursor=cursor.write(), skip_reason=str(error))
         cursor.name, cursor.event = found.cursor.name, event

@@ -9,6 +9,7 @@ step does not run when a range fails in part, and an evaluation of a range has n
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from returns_orchestration.defs.keys import Keys
     from returns_orchestration.defs.registry import Asset
     from returns_orchestration.lake.news import NewName
+    from returns_orchestration.settings.wording import Wording
     from returns_orchestration.state.claims import Claim
 
 FAILED_CLAIMS: Final = "failed"
@@ -61,15 +63,20 @@ def new_names(keys: Keys) -> dg.AssetCheckSpec:
 
 
 def evaluations(
-    key: dg.AssetKey, partition: str, claims: Sequence[Claim], target: Target | None
+    key: dg.AssetKey,
+    partition: str,
+    claims: Sequence[Claim],
+    target: Target | None,
+    wording: Wording,
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """The evaluations of an asset's checks for one hour or day; no claims is "cannot tell".
 
     Wrong or missing numbers and news are judged separately.
 
     ``target`` is the materialization that is judged: Dagster shows an evaluation for an hour only
-    if it targets the hour's newest one.
+    if it targets the hour's newest one. ``wording`` is that of its account.
     """
+    claims = _worded(claims, wording)
     asset = ASSETS[key.path[-1]]
     news = [claim for claim in claims if claim.weight == "warning"] if asset.news else []
     both = [(asset.check, [claim for claim in claims if claim not in news])]
@@ -96,11 +103,17 @@ def evaluation_of_names(keys: Keys, waiting: Sequence[NewName]) -> dg.AssetCheck
     )
 
 
-def result(key: dg.AssetKey, claims: Sequence[Claim]) -> dg.AssetCheckResult:
+def result(key: dg.AssetKey, claims: Sequence[Claim], wording: Wording) -> dg.AssetCheckResult:
     """The same for an asset without partitions, as a step returns it."""
     return dg.AssetCheckResult(
-        asset_key=key, check_name=ASSETS[key.path[-1]].check.name, **_verdict(claims)
+        asset_key=key,
+        check_name=ASSETS[key.path[-1]].check.name,
+        **_verdict(_worded(claims, wording)),
     )
+
+
+def _worded(claims: Sequence[Claim], wording: Wording) -> list[Claim]:
+    return [replace(claim, figures=wording(claim.figures)) for claim in claims]
 
 
 def _verdict(claims: Sequence[Claim]) -> dict[str, Any]:

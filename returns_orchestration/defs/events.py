@@ -26,7 +26,7 @@ from returns_orchestration.errors import (
     ReturnsError,
     SettingsError,
 )
-from returns_orchestration.flow.outcomes import Failed, Made, MadeDay, Polled
+from returns_orchestration.flow.outcomes import Failed, Made, MadeDay, Polled, Stopped
 from returns_orchestration.state import claims
 from returns_orchestration.state.news import unacknowledged
 from returns_orchestration.window import Day, Window
@@ -70,6 +70,7 @@ class StepEvents:
         self._context = context
         self._lake = pipeline.lake
         self._acknowledged = pipeline.acknowledged
+        self._wording = pipeline.wording
         self._zone = pipeline.days.zone
         self._selected = selected
         self._judged = judged
@@ -93,6 +94,8 @@ class StepEvents:
 
     def add(self, outcome: Outcome) -> None:
         """Log the outcome of one hour."""
+        if isinstance(outcome, Failed | Stopped):
+            outcome.error.reword(self._wording)
         if isinstance(outcome, Polled):
             if self.makes:
                 self._polled[outcome.window] = outcome
@@ -286,7 +289,7 @@ class StepEvents:
             try:
                 waiting = unacknowledged(self._lake.news.waiting(), self._acknowledged)
             except LakeError as error:  # every hour is done, and the next run judges them
-                self._context.log.warning(str(error))
+                self._context.log.warning(self._wording(str(error)))
             else:
                 self._log(checks.evaluation_of_names(self.keys, waiting))
 
@@ -295,7 +298,7 @@ class StepEvents:
         targets = self._targets(judged, period)
         for asset, found in judged.items():
             for evaluation in checks.evaluations(
-                self.keys.of(asset), period.key, found, targets.get(asset)
+                self.keys.of(asset), period.key, found, targets.get(asset), self._wording
             ):
                 self._log(evaluation)
 

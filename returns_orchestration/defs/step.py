@@ -65,6 +65,7 @@ def run_days(context: dg.AssetExecutionContext, pipeline: HourPipeline, keys: Ke
             with events.together():
                 events.log_day(built)
         except ReturnsError as error:
+            error.reword(pipeline.wording)
             faults.append(str(error))
             if isinstance(error, HourBlocked):
                 events.block_day(error)

@@ -132,7 +132,7 @@ class Reports:
                 elif made := self._pipeline.builder.build(names, period):
                     events.add(MadeHour(period, made, asked=True))
         except ReturnsError as error:  # the run of that hour says it, too
-            self._context.log.warning(str(error))
+            self._context.log.warning(self._pipeline.wording(str(error)))
 
     def _report_hour(self, names: Names, window: Window, known: dict[tuple[str, str], str]) -> None:
         files = sorted(entry.arguments for entry in names.hour(window).received)
@@ -173,7 +173,11 @@ class Reports:
                 self._context.instance, self._context.run.run_id, [name], period.key, self._keys
             )
             for evaluation in checks.evaluations(
-                self._keys.of(name), period.key, _about(name, judged), targets.get(name)
+                self._keys.of(name),
+                period.key,
+                _about(name, judged),
+                targets.get(name),
+                self._pipeline.wording,
             ):
                 self._context.log_event(evaluation)
 

@@ -75,6 +75,7 @@ def build_pipeline(  # noqa: PLR0913 - its seams
         stuck_after=StuckAfter(*(timedelta(hours=hours) for hours in settings.stuck_hours)),
         on_outcome=on_outcome,
         interruption=interruption,
+        wording=settings.wording,
     )
     pipeline.webhooks = _webhooks(settings, pipeline)
     return pipeline

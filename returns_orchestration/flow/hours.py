@@ -27,6 +27,7 @@ from returns_orchestration.flow.outcomes import Failed, Made, MadeDay, Polled, S
 from returns_orchestration.flow.polling import poll_all
 from returns_orchestration.flow.relocated import link_relocated
 from returns_orchestration.lake.poll_log import Answer
+from returns_orchestration.settings.wording import SINGLE
 from returns_orchestration.stages.erasure import Blanking, blanked
 from returns_orchestration.stages.landing import Landed, finish_unnoted, land
 from returns_orchestration.state.days import sources_of_day
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake, Names
     from returns_orchestration.lake.forgotten import Receipt
     from returns_orchestration.lake.poll_log import PollLog
+    from returns_orchestration.settings.wording import Wording
     from returns_orchestration.stages.typing import RecordReader
     from returns_orchestration.window import Day, Window
 
@@ -72,17 +74,20 @@ class HourPipeline:
         stuck_after: StuckAfter | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
         interruption: threading.Event | None = None,
+        wording: Wording = SINGLE,
     ) -> None:
         """``on_outcome`` is called with each outcome before it is yielded, to show progress.
 
         Once ``interruption`` is set, no more is polled, and the run ends with a Stopped.
         ``acknowledged`` are new names that the settings acknowledge; ``keep_raw`` is how long
         personal data stays in raw records; ``ages`` and ``stuck_after`` are those of tables of all
-        time. ``webhooks``, which is set later, makes the tables of webhooks, and by this pipeline
-        the returns that only they brought.
+        time. Messages about this lake are in the words of ``wording``. ``webhooks``, which is set
+        later, makes the tables of webhooks, and by this pipeline the returns that only they
+        brought.
         """
         self.webhooks: WebhookPipeline | None = None
         self.acknowledged = frozenset(acknowledged)
+        self.wording = wording
         self._keep_raw = keep_raw
         self.lake = lake
         self.reader = reader

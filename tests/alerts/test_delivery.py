@@ -19,9 +19,10 @@ from support.receiver import Receiver
 from returns_orchestration.alerts.delivery import Channels, beat
 from returns_orchestration.alerts.messages import Author
 from returns_orchestration.alerts.outbox import LEASE, MOST_WAITING, Message, Outbox
+from returns_orchestration.settings.wording import SINGLE
 
 CANARY = "canary-7Yq-token"
-MESSAGE = Author("", "", ZoneInfo("UTC"), "").test()
+MESSAGE = Author("", "", ZoneInfo("UTC"), SINGLE).test()
 
 
 def channels(*urls: str) -> Channels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,20 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from support.accounts import WORDING, assert_in_words_of_account, error_names
 
 from returns_orchestration.alerts import kinds, listing
 from returns_orchestration.alerts.kinds import KINDS, Kind, Reason, of_claim
 from returns_orchestration.alerts.life_cycle import Detected, Incident, step
 from returns_orchestration.alerts.messages import Author
+from returns_orchestration.alerts.outbox import MOST_WAITING, Outbox
 from returns_orchestration.lake.news import NewName
 from returns_orchestration.settings import AlertPolicy, QuietHours
+from returns_orchestration.settings.wording import SINGLE
 from returns_orchestration.state.mix import Shift
 
 AUTHOR = Author(
-    "https://dagster.example.com/assets", "docs/operations.md", ZoneInfo("Asia/Kolkata"), ""
+    "https://dagster.example.com/assets", "docs/operations.md", ZoneInfo("Asia/Kolkata"), SINGLE
 )
 NINE = datetime(2026, 11, 9, 9, tzinfo=UTC)
 MORNING = [["2026-11-09-08:00", "2026-11-09-10:00"]]
@@ -166,6 +170,43 @@ def test_a_message_is_short_and_gives_since_when_what_to_do_and_where_to_look(
     assert len(listing.cells(sample)) == len(listing.HEADER)
 
 
+OF_ACCOUNT = replace(AUTHOR, wording=WORDING)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind)
+def test_a_message_of_an_account_has_commands_and_places_of_this_account(sample: Incident) -> None:
+    for message in (OF_ACCOUNT.opened(sample), OF_ACCOUNT.resolved(sample)):
+        assert f" {WORDING.account}: " in message.title
+        assert_in_words_of_account(f"{message.title}\n{message.text}")
+    plain, cells = listing.plain(sample, WORDING), listing.cells(sample, WORDING)
+    assert_in_words_of_account("\n".join([*map(str, plain.values()), *cells]))
+
+
+@pytest.mark.parametrize("error", error_names())
+def test_hours_missing_of_an_account_name_its_places(error: str) -> None:
+    sample = incident(kinds.HoursMissing, size=2, spans=MORNING, error=error)
+    message = OF_ACCOUNT.opened(sample)
+    assert_in_words_of_account(f"{message.title}\n{message.text}")
+
+
+def test_refused_credentials_name_the_variables_of_the_account() -> None:
+    sample = incident(kinds.CredentialsRefused, size=2, spans=MORNING)
+    assert (
+        "To do: correct B_KEY (`key` of brand_b in accounts.toml) and the variable for "
+        "`user_name` of brand_b in accounts.toml, run `returns-orchestration doctor --account "
+        "brand_b` until it prints ok, and restart Dagster. Missing hours are then recovered "
+        "automatically."
+    ) in OF_ACCOUNT.opened(sample).text
+
+
+def test_a_count_of_dropped_messages_is_in_the_words_of_the_account() -> None:
+    outbox = Outbox()
+    for _ in range(MOST_WAITING + 1):
+        outbox.add(OF_ACCOUNT.test(), WORDING)
+    assert outbox.waiting[0].title.startswith("brand_b: ")
+    assert_in_words_of_account(outbox.waiting[0].text)
+
+
 def test_long_figures_are_cut_in_a_message() -> None:
     long = of_claim_named("the_text_is_utf_8", "raw_returns", "k" * 5_000)
     many = incident(
@@ -180,7 +221,7 @@ def test_long_figures_are_cut_in_a_message() -> None:
 
 
 def test_a_zone_without_an_offset_is_not_repeated() -> None:
-    text = Author("http://x/assets", "y", ZoneInfo("UTC"), "").opened(SAMPLES[0]).text
+    text = Author("http://x/assets", "y", ZoneInfo("UTC"), SINGLE).opened(SAMPLES[0]).text
     assert text.startswith("Since 2026-11-09 09:00 UTC.\n")
 
 
