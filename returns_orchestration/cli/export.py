@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
@@ -27,7 +28,8 @@ def export(
     to: Annotated[str | None, typer.Argument(metavar="TO]", help="Where to stop.")] = None,
     kind: Annotated[str, typer.Option("--format", help="csv, xlsx, parquet or arrow.")] = DEFAULT,
     out: Annotated[
-        Path | None, typer.Option(help="The file; default: a name here, of table and time.")
+        Path | None,
+        typer.Option(help="The file; default: a name here, of account, table and time."),
     ] = None,
 ) -> None:
     """Write the rows of a table of [FROM, TO) to one file.
@@ -63,12 +65,13 @@ def export(
     if from_ is not None and to is not None:
         start, end = chosen_span(from_, to)
     spans = [] if of_all_time else [str(from_), str(to)]
-    name = "_".join([table, *spans]).replace(":", "")
+    of_account = [settings.account] if settings.account else []
+    name = "_".join([*of_account, table, *spans]).replace(":", "")
     place = out or Path(f"{name}.{kind}")
     lake = Lake(open_store(settings.lake))
     zone = settings.report_time_zone
     rows, absent = exports.export(lake, known[table], start, end, zone, chosen, place)
-    typer.echo(f"{count(rows, 'row')} in {place.resolve()}")
+    say(f"{count(rows, 'row')} in {place.resolve()}")
     if absent:
-        typer.echo(f"Not made, so without rows: {listed(absent)}.")
+        say(f"Not made, so without rows: {listed(absent)}.")
         raise typer.Exit(1)

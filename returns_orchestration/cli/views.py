@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.settings import load_settings
 
 
 def views(
-    out: Annotated[Path, typer.Option(help="The folder for the three files.")] = Path(),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder for the three files; default: here, or the account's name."),
+    ] = None,
 ) -> None:
     """Write views.sql, returns.duckdb and sources.yml, by which DuckDB and dbt read the lake.
 
@@ -22,6 +26,7 @@ def views(
     httpfs from the internet.
     """
     settings = load_settings()
+    out = Path(settings.account) if out is None else out
     from returns_orchestration import tables  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.lake import open_store  # noqa: PLC0415
     from returns_orchestration.report import views as made  # noqa: PLC0415
@@ -32,12 +37,14 @@ def views(
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "views.sql").write_text(statements, encoding="utf-8")
-        (out / "sources.yml").write_text(made.dbt_sources(settings.lake), encoding="utf-8")
+        (out / "sources.yml").write_text(
+            made.dbt_sources(settings.lake, settings.account), encoding="utf-8"
+        )
     except OSError as error:
         raise SettingsError(
             f"{out} cannot be written: {error.strerror}.", next_step="Choose another with --out."
         ) from None
-    typer.echo(f"{out / 'views.sql'}\n{out / 'sources.yml'}")
+    say(f"{out / 'views.sql'}\n{out / 'sources.yml'}")
     try:
         import duckdb  # noqa: PLC0415 - only where it is asked for
     except ImportError:
@@ -53,4 +60,4 @@ def views(
             f"DuckDB cannot read the lake: {error}",
             next_step="Run views.sql in a DuckDB that can.",
         ) from None
-    typer.echo(str(out / "returns.duckdb"))
+    say(str(out / "returns.duckdb"))

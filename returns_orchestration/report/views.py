@@ -28,7 +28,8 @@ DUCKDB_TYPES: Final[dict[pl.DataType, str]] = {
     tables.TEXTS: "VARCHAR[]",
 }
 SOURCE: Final = "returns"
-"""The name of the source in dbt, `{{ source('returns', 'returns_daily') }}`."""
+"""The name of the source in dbt, `{{ source('returns', 'returns_daily') }}`; that of an account is
+`returns_ACCOUNT`."""
 
 
 def files_of(lake: str, table: str) -> str:
@@ -60,10 +61,10 @@ def sql(lake: str, there: Collection[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def dbt_sources(lake: str) -> str:
-    """The tables as a ``sources.yml`` of dbt, which dbt-duckdb reads in place."""
+def dbt_sources(lake: str, account: str = "") -> str:
+    """The tables of ``account`` as a ``sources.yml`` of dbt, which dbt-duckdb reads in place."""
     source = {
-        "name": SOURCE,
+        "name": f"{SOURCE}_{account}" if account else SOURCE,
         "description": "Returns from ClickPost, as returns-orchestration keeps them.",
         "meta": {"external_location": files_of(lake, "{name}")},
         "tables": [_dbt_table(table) for table in tables.TABLES],
