@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from returns_orchestration.cli import demo_lake
+from returns_orchestration.cli.output import say
 from returns_orchestration.errors import NoConnection, ReturnsError, SettingsError
 from returns_orchestration.settings import dagster_home, load_accounts
 from returns_orchestration.settings.sources import warnings
@@ -18,7 +19,7 @@ from returns_orchestration.window import last_settled
 from returns_orchestration.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from returns_orchestration.settings import Settings
 
@@ -29,20 +30,58 @@ def doctor() -> None:
     """Check settings, credentials, lake and Dagster's instance, and make one call to the API."""
     found = warnings()
     for warning in found:
-        typer.echo(f"warn  settings: {warning}")
+        say(f"warn  settings: {warning}")
     if not found:
-        typer.echo("ok    settings: every variable is known and valid")
-    well = [_examine(settings) for settings in load_accounts()]
+        say("ok    settings: every variable is known and valid")
+    accounts = load_accounts()
+    _look_at_accounts(accounts)
+    well = [_examine(settings) for settings in accounts]
     if not all(well):
         raise typer.Exit(1)
+
+
+def _look_at_accounts(accounts: Sequence[Settings]) -> None:
+    """What may not be meant of several accounts together: their keys, and folders of the lake."""
+    named: dict[tuple[str, str], list[str]] = {}
+    for each in accounts:
+        if each.key:
+            named.setdefault((each.base_url, each.key.get_secret_value()), []).append(each.account)
+    for same in named.values():
+        if len(same) > 1:
+            say(
+                f"warn  settings: {' and '.join(same)} have the same key, so one account of "
+                "ClickPost is polled for each of them, and at the sum of their rates. To do: name "
+                "the variable of its own key for each, or keep one of them"
+            )
+    first = accounts[0]
+    if not first.account:
+        return
+    from returns_orchestration.lake import open_store  # noqa: PLC0415 - only where needed
+    from returns_orchestration.lake.journal import JOURNAL  # noqa: PLC0415
+
+    with suppress(ReturnsError):  # `_lake` names the fault
+        store = open_store(first.lakes, brief=True)
+        if store.children(JOURNAL)[0]:
+            say(
+                f"warn  lake: {first.lakes} itself is the lake of a single account, from before "
+                "RETURNS_ACCOUNTS. To do: move it to the account that it belongs to, see "
+                "docs/how-to/accounts.md"
+            )
+        for folder in store.children("")[0]:
+            if folder not in first.account_names and store.children(f"{folder}/{JOURNAL}")[0]:
+                say(
+                    f"warn  lake: {first.lakes}/{folder} is the lake of no account. It is not "
+                    "polled, and `forget` does not blank it. To do: rename it to the account that "
+                    "it belongs to, or remove it, see docs/how-to/accounts.md"
+                )
 
 
 def _examine(settings: Settings) -> bool:
     """Look at one account; whether all is well."""
     if settings.account:
-        typer.echo(f"\n{settings.account}")
+        say(f"\n{settings.account}", settings)
     _look_at_settings(settings)
-    typer.echo(f"ok    calls: {_calls(settings)}")
+    say(f"ok    calls: {_calls(settings)}", settings)
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("lake", _lake),
         ("Dagster", _instance),
@@ -52,18 +91,19 @@ def _examine(settings: Settings) -> bool:
     failed = False
     for name, look in checks:
         try:
-            typer.echo(f"ok    {name}: {look(settings)}")
+            say(f"ok    {name}: {look(settings)}", settings)
         except NoConnection as error:
             failed = True
-            typer.echo(
+            say(
                 f"FAIL  {name}: {error.cause} Check from this machine that {settings.base_url} "
-                "answers, and correct CLICKPOST_BASE_URL or the network."
+                "answers, and correct CLICKPOST_BASE_URL or the network.",
+                settings,
             )
         except ReturnsError as error:
             failed = True
-            typer.echo(f"FAIL  {name}: {error}")
+            say(f"FAIL  {name}: {error}", settings)
             if name == "credentials":
-                typer.echo("      API: not asked, as there are no credentials")
+                say("      API: not asked, as there are no credentials")
                 break
     return not failed
 
@@ -72,19 +112,22 @@ def _look_at_settings(settings: Settings) -> None:
     """What may not be meant."""
     is_here = urlsplit(settings.base_url).hostname in {"127.0.0.1", "::1", "localhost"}
     if is_here and not demo_lake.is_used():
-        typer.echo(
+        say(
             f"warn  settings: CLICKPOST_BASE_URL is this machine and not ClickPost. What it serves "
-            f"is kept in {settings.lake}"
+            f"is kept in {settings.lake}",
+            settings,
         )
     if not (settings.alert_urls or settings.heartbeat_url or demo_lake.is_used()):
-        typer.echo(
+        say(
             "warn  alerts: no channel (RETURNS_ALERT_URLS) and no heartbeat (RETURNS_HEARTBEAT_URL)"
-            " is set, so faults are shown in Dagster's UI and log only"
+            " is set, so faults are shown in Dagster's UI and log only",
+            settings,
         )
     if any(len(key.get_secret_value()) < SHORT_KEY for key in settings.webhook_keys):
-        typer.echo(
+        say(
             f"warn  webhooks: a key of RETURNS_WEBHOOK_KEYS has less than {SHORT_KEY} characters. "
-            "Whoever guesses it can send webhooks: choose a long random text"
+            "Whoever guesses it can send webhooks: choose a long random text",
+            settings,
         )
 
 
@@ -100,14 +143,7 @@ def _calls(settings: Settings) -> str:
 
 def _lake(settings: Settings) -> str:
     from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - only where needed
-    from returns_orchestration.lake.journal import JOURNAL  # noqa: PLC0415
 
-    if settings.account and open_store(settings.lakes, brief=True).children(JOURNAL)[0]:
-        typer.echo(
-            f"warn  lake: {settings.lakes} itself is the lake of a single account, from before "
-            "RETURNS_ACCOUNTS. To do: move it to the account that it belongs to, see "
-            "docs/how-to/accounts.md"
-        )
     Lake(open_store(settings.lake, brief=True)).check_writable()
     return f"{settings.lake} can be written"
 

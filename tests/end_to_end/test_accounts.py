@@ -7,6 +7,8 @@ messages.
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import httpx
 import polars as pl
 import pytest
 import sqlalchemy as sa
+import yaml
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
 from support.deployment import AWAITED, deployed, until
 from support.receive_process import free_port
@@ -343,7 +346,7 @@ def test_what_watches_from_outside_sees_all_accounts(two: World) -> None:
     assert "of a single account" not in doctor
     single = {"RETURNS_ACCOUNTS": ""}
     assert two.run("backfill", *SPAN, **single).returncode == 0
-    assert two.run("doctor").stdout.count("is the lake of a single account") == 2
+    assert two.run("doctor").stdout.count("is the lake of a single account") == 1
     shown = two.run("config").stdout
     assert "[a]" in shown
     assert "accounts.toml" in shown
@@ -351,6 +354,80 @@ def test_what_watches_from_outside_sees_all_accounts(two: World) -> None:
     assert pruned.returncode == 0, pruned.stderr
     assert " of a, " in pruned.stdout
     assert " of b, " in pruned.stdout
+
+
+def test_messages_are_in_the_words_of_the_account(two: World) -> None:
+    missing = two.run("status", *SPAN, "--account", "b")
+    (command,) = re.findall("Next: `returns-orchestration (.*?)`", missing.stdout)
+    assert command == f"backfill {' '.join(SPAN)} --account b"
+    doctor = two.run("doctor").stdout
+    for name in "ab":
+        key, user_name = (
+            f"CLICKPOST_{key.upper()} (`{key}` of {name} in accounts.toml)"
+            for key in ("key", "user_name")
+        )
+        assert f"ok    credentials: {key} and {user_name} are set" in doctor
+    assert "a and b have the same key" in doctor
+    assert two.environment["CLICKPOST_KEY"] not in doctor
+
+    user_name = 'user_name = "CLICKPOST_USER_NAME"\n'
+    (two.folder / "accounts.toml").write_text(f'[b]\nkey = "WRONG_KEY"\n{user_name}')
+    wrong = {"WRONG_KEY": "no-such-key-of-anybody"}
+    for text in (two.run(*command.split(), **wrong).stdout, two.run("doctor", **wrong).stdout):
+        assert "Check WRONG_KEY (`key` of b in accounts.toml) and CLICKPOST_USER_NAME (`" in text
+        assert "`returns-orchestration doctor --account b`" in text
+        assert wrong["WRONG_KEY"] not in text
+
+    url = f'base_url = "http://127.0.0.1:{free_port()}/api"\n'
+    (two.folder / "accounts.toml").write_text(f'[b]\nkey = "CLICKPOST_KEY"\n{user_name}{url}')
+    refused = two.run(*command.split())
+    assert refused.returncode == 1
+    shown = two.run("status", *SPAN, "--json", "--account", "b").stdout
+    for text in (refused.stdout, shown):
+        assert "`base_url` of b in accounts.toml" in text
+        assert "`returns-orchestration doctor --account b`" in text
+        assert "CLICKPOST_BASE_URL" not in text
+
+
+def test_files_of_two_accounts_have_names_of_their_own(two: World) -> None:
+    pytest.importorskip("duckdb")
+    for name in "ab":
+        assert two.run("backfill", *SPAN, "--account", name).returncode == 0
+        exported = two.run("export", "returns", *SPAN, "--account", name)
+        assert exported.returncode == 0, exported.stderr
+        assert (two.folder / f"{name}_returns_2026-11-01T0000_2026-11-01T0300.csv").is_file()
+        viewed = two.run("views", "--account", name)
+        assert viewed.returncode == 0, viewed.stderr
+        source = yaml.safe_load((two.folder / name / "sources.yml").read_text())["sources"][0]
+        assert source["name"] == f"returns_{name}"
+        assert f"{two.lake}/{name}/" in (two.folder / name / "views.sql").read_text()
+        assert (two.folder / name / "returns.duckdb").is_file()
+
+
+def test_the_lake_of_a_removed_account_is_named_and_its_people_can_be_forgotten(
+    two: World,
+) -> None:
+    assert two.run("backfill", *SPAN, "--account", "a").returncode == 0
+    file = two.folder / "accounts.toml"
+    file.write_text(file.read_text().replace("[a]", "[renamed]"))
+    doctor = two.run("doctor").stdout
+    assert f"warn  lake: {two.lake}/a is the lake of no account" in doctor
+    assert f"{two.lake}/b is the lake" not in doctor
+
+    table = 'key = "CLICKPOST_KEY"\nuser_name = "CLICKPOST_USER_NAME"\n'
+    (two.folder / "removed.toml").write_text(f"[a]\n{table}")
+    found = pl.read_parquet(f"{two.lake}/a/returns/**/*.parquet")
+    reference = found["return_reference_number"][0]
+    (two.folder / "references.txt").write_text(f"{reference}\n")
+    removed = {"RETURNS_ACCOUNTS": "removed.toml"}
+    forgotten = two.run("forget", "--reference", "references.txt", "--account", "a", **removed)
+    assert forgotten.returncode == 0, forgotten.stdout + forgotten.stderr
+    assert "Blanked 1 record" in forgotten.stdout
+
+    shutil.rmtree(two.lake / "renamed")  # `doctor` has made it, to see whether it can be written
+    (two.lake / "a").rename(two.lake / "renamed")
+    assert "is the lake of no account" not in two.run("doctor").stdout
+    assert two.run("status", *SPAN, "--account", "renamed").returncode == 0
 
 
 def test_the_receiver_takes_each_webhook_for_its_account(two: World) -> None:

@@ -139,6 +139,19 @@ NOT_RUN = {
         "the paths are examples; tests/end_to_end/test_accounts.py moves a lake so",
     ),
     (
+        "docs/how-to/accounts.md",
+        "mv -T data/lakes/brand_a data/lakes/brand_x",
+        "the paths are examples; tests/end_to_end/test_accounts.py renames a lake so",
+    ),
+    (
+        "docs/how-to/accounts.md",
+        (
+            "RETURNS_ACCOUNTS=removed.toml returns-orchestration forget --email addresses.txt "
+            "--account brand_a"
+        ),
+        "the account is an example; tests/end_to_end/test_accounts.py forgets so",
+    ),
+    (
         "docs/how-to/webhooks.md",
         "returns-orchestration receive",
         "it serves until it is stopped; tests/end_to_end/test_receive.py starts it",
