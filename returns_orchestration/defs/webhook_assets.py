@@ -169,5 +169,6 @@ def _run(
     reports.report(touched.union(dates), pipeline.clock(), done.built)
     if done.failed:
         faults = "\n".join(f"- {window.text}: {e}" for window, e in sorted(done.failed.items()))
+        faults = pipeline.wording(faults)
         raise dg.Failure(f"{count(len(done.failed), 'hour')} failed.\n{faults}")
     return done
