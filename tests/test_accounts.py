@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from returns_orchestration import tables
-from returns_orchestration.errors import SettingsError
+from returns_orchestration.errors import LakeDamaged, SettingsError
+from returns_orchestration.flow.from_settings import build_pipeline
 from returns_orchestration.settings import (
     VARIABLES,
     Settings,
@@ -241,6 +242,14 @@ def test_a_message_names_the_places_of_the_values_of_an_account(
     )
     file.unlink()
     assert b.wording(url) != url  # the words are those of the settings that were read
+
+
+@pytest.mark.usefixtures("file")
+def test_what_a_run_raises_is_in_the_words_of_its_account() -> None:
+    pipeline = build_pipeline(by_name()["brand_b"])
+    command = "`returns-orchestration verify --account brand_b`"
+    with pytest.raises(LakeDamaged, match=command), pipeline.in_its_words():
+        raise LakeDamaged("A file is missing.")
 
 
 @pytest.mark.usefixtures("project")

@@ -71,7 +71,8 @@ def hourly_assets(
         context: dg.AssetExecutionContext, config: StepConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Poll each hour, keep what is new, make its tables, judge them, publish them."""
-        run_partitions(context, pipeline, settings, keys, missing_only=config.missing_only)
+        with pipeline.in_its_words():
+            run_partitions(context, pipeline, settings, keys, missing_only=config.missing_only)
         yield from ()  # each hour was reported when it was done; nothing is left to return
 
     return hourly_tables
@@ -97,7 +98,8 @@ def daily_assets(
     )
     def daily_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Count each day's returns and items again."""
-        run_days(context, pipeline, keys)
+        with pipeline.in_its_words():
+            run_days(context, pipeline, keys)
         yield from ()  # each day was reported when it was done
 
     return daily_tables
@@ -120,9 +122,10 @@ def all_time_assets(
     def all_time_tables() -> Iterator[dg.MaterializeResult[None]]:
         """Made together over the whole lake, after the log of polls is folded, a file a date."""
         lake = pipeline.lake
-        for day in lake.poll_log.dates():
-            lake.poll_log.fold(day)
-        built = pipeline.all_time.build()
+        with pipeline.in_its_words():
+            for day in lake.poll_log.dates():
+                lake.poll_log.fold(day)
+            built = pipeline.all_time.build()
         frames = built.frames
         ages = settings.repoll_after_hours
         late, opened = frames[tables.LATENESS.name], frames[tables.OPEN_RETURNS.name]

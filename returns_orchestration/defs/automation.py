@@ -113,7 +113,8 @@ def repoll_job(settings: Settings, pipeline: HourPipeline, keys: Keys) -> dg.Job
         """Poll hours again for late and changed returns; make what they change."""
         events = StepEvents(context, pipeline, set(HOURLY), set(), keys)
         windows = [Window.from_key(key) for key in context.op_config["hours"]]
-        run_hours(events, pipeline, settings, windows, missing_only=False)
+        with pipeline.in_its_words():
+            run_hours(events, pipeline, settings, windows, missing_only=False)
 
     @dg.job(
         name=keys.named(REPOLL_JOB),

@@ -56,8 +56,9 @@ def report_asset(
     def returns_report() -> dg.MaterializeResult[None]:
         """Put the page into the lake, and leave the digest of the week for the alerts."""
         lake = pipeline.lake
-        figures = gather(lake, settings.report_time_zone, options_of(settings))
-        place = dg.MetadataValue.text(lake.store.uri(files.put(lake, figures)))
+        with pipeline.in_its_words():
+            figures = gather(lake, settings.report_time_zone, options_of(settings))
+            place = dg.MetadataValue.text(lake.store.uri(files.put(lake, figures)))
         if figures is None:
             return dg.MaterializeResult(metadata={"dagster/uri": place, "returns": 0})
         if settings.weekly_digest:

@@ -162,7 +162,8 @@ def _run(
     if webhooks is None:
         message = "This pipeline has no webhooks."
         raise dg.Failure(message)
-    done = webhooks.run(dates)
+    with pipeline.in_its_words():
+        done = webhooks.run(dates)
     touched = {window.start.date() for window in (*done.received, *done.matched)}
     touched |= {day.date for day in done.days} | {window.start.date() for window in done.built}
     reports = Reports(context, pipeline, webhooks, keys)

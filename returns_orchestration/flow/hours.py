@@ -7,7 +7,7 @@ built and forgotten while later ones are still being asked for.
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -105,6 +105,15 @@ class HourPipeline:
     ) -> States:
         """The rule for the states of ``windows``, after one look at the lake; see States."""
         return States(self.lake, look_at(self.lake, windows), self.days.zone, known)
+
+    @contextmanager
+    def in_its_words(self) -> Iterator[None]:
+        """Raise errors in the words of this account: what a run raises, Dagster shows."""
+        try:
+            yield
+        except ReturnsError as error:
+            error.reword(self.wording)
+            raise
 
     def poll_all(
         self,
