@@ -6,7 +6,7 @@ BENCH ?=
 PROVE ?=
 # Three on two cores: a third of the time a test waits for processes.
 TEST := -n 3 --dist worksteal
-QUICK := tests/test_[a-ac-z]*.py tests/stages tests/state tests/alerts/test_kinds.py --ignore=tests/stages/test_pieces.py
+QUICK := tests/test_[a-ac-z]*.py tests/stages tests/state tests/alerts/test_kinds.py --ignore=tests/stages/test_pieces.py --ignore=tests/state/test_changes.py
 PORT ?= 3000
 SIMULATOR_PORT ?= 8350
 
