@@ -1,8 +1,8 @@
 """What a command prints, in the words of its account.
 
-A command that is about one account prints by `say`, so that no message can name
-a next step that is refused for want of `--account`. One about all accounts gives the settings of
-the account that a message is about. JSON and other data are printed as they are.
+A command about one account prints by `say`. So each next step that it names has `--account`. A
+command about all accounts gives `say` the settings of the account that a message is about. JSON is
+printed as it is.
 """
 
 from __future__ import annotations

@@ -184,8 +184,10 @@ def read_states(settings: Settings, windows: list[Window]) -> list[HourState]:
 
     lake = Lake(open_store(settings.lake))
     known = _known_to_dagster(settings, windows)
-    found = states(lake, windows, settings.report_time_zone, known)
-    return [replace(hour, error=hour.error and settings.wording(hour.error)) for hour in found]
+    return [
+        replace(hour, error=settings.wording(hour.error)) if hour.error else hour
+        for hour in states(lake, windows, settings.report_time_zone, known)
+    ]
 
 
 def _known_to_dagster(settings: Settings, windows: list[Window]) -> dict[Window, str]:

@@ -26,7 +26,7 @@ def views(
     httpfs from the internet.
     """
     settings = load_settings()
-    out = Path(settings.account) if out is None else out
+    out = out or Path(settings.account)
     from returns_orchestration import tables  # noqa: PLC0415 - polars is slow to import
     from returns_orchestration.lake import open_store  # noqa: PLC0415
     from returns_orchestration.report import views as made  # noqa: PLC0415

@@ -9,7 +9,7 @@ as such. Needs the extra `celery`; imported by no module but ``celery_worker``.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster._check as check
 from celery.result import denied_join_result  # type: ignore[import-untyped]
@@ -24,6 +24,8 @@ from kombu.exceptions import ChannelError
 if TYPE_CHECKING:
     import dagster as dg
     from dagster._core.launcher import LaunchRunContext
+
+NOT_REDIS: Final = "The broker of runs must be Redis."
 
 _log = logging.getLogger(__name__)
 
@@ -42,8 +44,8 @@ class PatientCeleryRunLauncher(CeleryRunLauncher):
             kwargs={"execute_job_args_packed": pack_value(arguments)},
             immutable=True,
         )
-        # Nobody waits for the result. To listen for it takes a connection, whose end would hold the
-        # daemon up for 20 seconds.
+        # Nobody waits for the result. The daemon would listen for it on a connection, and stand
+        # still for 20 seconds when that ends.
         with denied_join_result():
             self._launch_celery_task_run(run, task, routing_key=TASK_EXECUTE_JOB_NAME)
 
@@ -69,7 +71,7 @@ class PatientCeleryRunLauncher(CeleryRunLauncher):
         """Why the broker cannot be used, in a sentence; "" if it answers."""
         try:
             if not self.is_redis:
-                return "The broker of runs must be Redis."
+                return NOT_REDIS
             self._messages(self.default_queue)
         except Exception as error:  # noqa: BLE001 - as above
             return _not_known(error)
@@ -77,7 +79,7 @@ class PatientCeleryRunLauncher(CeleryRunLauncher):
 
     @property
     def is_redis(self) -> bool:
-        """Whether the broker is Redis, the one in which waiting runs are told from lost ones."""
+        """Whether the broker is Redis. In no other one `lost_runs` finds the runs that wait."""
         with self.celery.connection_for_read() as connection:
             return bool(connection.transport.driver_type == "redis")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 
-from returns_orchestration.defs.celery_launcher import PatientCeleryRunLauncher
+from returns_orchestration.defs.celery_launcher import NOT_REDIS, PatientCeleryRunLauncher
 
 if TYPE_CHECKING:
     from celery import Celery  # type: ignore[import-untyped]
@@ -30,7 +30,7 @@ def worker_app() -> tuple[Celery, str]:
             "Put deploy/celery/dagster.yaml there."
         )
     if not launcher.is_redis:
-        sys.exit("The broker of runs must be Redis. Correct CELERY_BROKER_URL.")
+        sys.exit(f"{NOT_REDIS} Correct CELERY_BROKER_URL.")
     create_execute_job_task(launcher.celery)
     create_resume_job_task(launcher.celery)
     return launcher.celery, launcher.default_queue

@@ -112,7 +112,9 @@ def result(key: dg.AssetKey, claims: Sequence[Claim], wording: Wording) -> dg.As
     )
 
 
-def _worded(claims: Sequence[Claim], wording: Wording) -> list[Claim]:
+def _worded(claims: Sequence[Claim], wording: Wording) -> Sequence[Claim]:
+    if not wording.account:  # as it is for each hour of most deployments
+        return claims
     return [replace(claim, figures=wording(claim.figures)) for claim in claims]
 
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORTH_COMPACTING: Final = 0.2
-"""The free part of a database from which its file is written anew."""
+"""A database is rewritten if a larger part of it is free."""
 
 BUSY_SECONDS: Final = 60
 
 
 def compact(home: Path) -> str:
-    """Write Dagster's databases anew where a good part of them is free; "" or what failed.
+    """Rewrite each of Dagster's databases that has much free room. Gives "", or what failed.
 
     Removed rows leave room that new ones take; only this gives it back to the disk. Other processes
     wait meanwhile, so it is done on demand.

@@ -1,6 +1,6 @@
 """One outcome ahead: the next hour is made in a thread while the last one's events are stored.
 
-Each of the two waits for the disk again and again, and meanwhile the other one can work.
+While one of the two waits for the disk, the other one works.
 """
 
 from __future__ import annotations

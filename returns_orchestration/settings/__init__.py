@@ -37,7 +37,7 @@ from returns_orchestration.settings.accounts import (
     key_of,
     place_of,
     read_accounts,
-    wording_of,
+    wordings,
 )
 from returns_orchestration.settings.alerts import (
     AlertChannelSettings,
@@ -231,13 +231,13 @@ def load_accounts(env_file: Path | None = None, **overrides: object) -> list[Set
             f"{common.accounts} has no account {common.account}.",
             next_step=f"It has: {', '.join(tables)}.",
         )
-    common = common.model_copy(update={"accounts": place_of(common.accounts)})
+    place = place_of(common.accounts)
+    common = common.model_copy(update={"accounts": place})
     found = [_of_account(file, common, name, overrides | tables[name]) for name in tables]
+    starts = {each.account: each.start for each in found}
+    words = wordings(place, VARIABLES, file)
     for settings in found:  # known only now
-        settings._starts = {each.account: each.start for each in found}  # noqa: SLF001
-        settings._wording = wording_of(  # noqa: SLF001
-            common.accounts or Path(), settings.account, VARIABLES, file
-        )
+        settings._starts, settings._wording = starts, words[settings.account]  # noqa: SLF001
     return [each for each in found if common.account in {"", each.account}]
 
 

@@ -161,25 +161,26 @@ def variables_named_in(file: Path) -> list[NamedVariable]:
     ]
 
 
-def wording_of(file: Path, account: str, variables: Iterable[str], env_file: Path) -> Wording:
-    """The words of ``account``, by its table in ``file``; ``variables`` are all settings.
+def wordings(file: Path, variables: Iterable[str], env_file: Path) -> dict[str, Wording]:
+    """The words of each account of ``file``; ``variables`` are all settings. Raises SettingsError.
 
-    Raises SettingsError. A variable is named where it is set: the name of one that is not may be a
-    secret by mistake.
+    A variable is named where it is set: the name of one that is not may be a secret by mistake.
     """
-    keys, in_file = keys_in(file, account), names_in(env_file)
-    named = {n.key: n.variable for n in variables_named_in(file) if n.account == account}
-    places: dict[str, str] = {}
-    for variable in set(variables) - {*OF_DEPLOYMENT}:
-        key = key_of(variable)
-        place = f"`{key}` of {account} in {file.name}"
-        if variable in NOT_SHARED or (variable in SECRET and key in keys):
-            held = named.get(key, "")
-            is_set = os.environ.get(held) or in_file.get(held.upper())
-            places[variable] = f"{held} ({place})" if is_set else f"the variable for {place}"
-        elif key in keys:
-            places[variable] = place
-    return Wording(account, places)
+    in_file = names_in(env_file)
+    keys = {key_of(variable): variable for variable in variables if variable not in OF_DEPLOYMENT}
+    found: dict[str, Wording] = {}
+    for account, table in _tables(place_of(file)).items():
+        places: dict[str, str] = {}
+        for key, variable in keys.items():
+            place = f"`{key}` of {account} in {file.name}"
+            if variable in NOT_SHARED or (variable in SECRET and key in table):
+                held = str(table.get(key, ""))
+                is_set = os.environ.get(held) or in_file.get(held.upper())
+                places[variable] = f"{held} ({place})" if is_set else f"the variable for {place}"
+            elif key in table:
+                places[variable] = place
+        found[account] = Wording(account, places)
+    return found
 
 
 def keys_in(file: Path, account: str) -> set[str]:
@@ -217,9 +218,10 @@ def _check_name(file: Path, name: str, others: Collection[str]) -> None:
             f"two accounts are named {name}, but for capitals",
             "Choose another: some disks know no difference.",
         )
-    for other in others:
-        short, long = sorted((name, other), key=len)
-        if long in {f"{short}_{beginning}" for beginning in BEGINNINGS}:
+    for beginning in BEGINNINGS:
+        short, long = name.removesuffix(f"_{beginning}"), f"{name}_{beginning}"
+        if short in others or long in others:
+            short, long = (short, name) if short in others else (name, long)
             raise _fault(
                 file,
                 f"{long} and {short} would have parts of the same name in Dagster",
