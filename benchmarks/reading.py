@@ -3,8 +3,9 @@
 polars and DuckDB read `return_reasons_hourly` (a file an hour), compared with the same rows in one
 file: this shows the cost of so many files; and `return_reasons_daily` (a file a day, in the
 report's zone, so its months begin some hours apart), compared with the hourly files. The same
-question goes to the rows of items, and to those of returns, by refund mode. Medians of five, after
-the files were read once; DuckDB's session is open before.
+question goes to the rows of items, and to those of returns, by refund mode: a month of the report's
+zone there, which rows of a day have as `day`, and rows of an hour have by their time. Medians of
+five, after the files were read once; DuckDB's session is open before.
 """
 
 from __future__ import annotations
@@ -24,7 +25,20 @@ if TYPE_CHECKING:
 GOES = 5
 COUNTS = ("returns", "items", "quantity")
 HOURLY, DAILY = "return_reasons_hourly", "return_reasons_daily"
+ZONE = "Asia/Kolkata"
+"""The report's zone by default; it has no summer time."""
+ZONE_MINUTES = 330
 Ask = Callable[..., list[tuple[object, ...]]]
+
+MONTHS: dict[str, tuple[pl.Expr, str]] = {
+    "requested_at": (
+        pl.col("requested_at").dt.convert_time_zone(ZONE).dt.date(),
+        # A time with a zone is only cut into months with DuckDB's icu, which has to be downloaded.
+        f"(make_timestamp(epoch_us(requested_at)) + interval {ZONE_MINUTES} minutes)",
+    ),
+    "day": (pl.col("day"), "day"),
+}
+"""The date in ``ZONE`` of a row of an hour and of one of a day, in polars and in DuckDB."""
 
 ROWS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("returns", "returns_daily"): ("refund_mode", []),
@@ -64,8 +78,8 @@ def measure(lake: Path, folder: Path, say: Callable[[str], None]) -> list[Figure
         for (table, daily_table), (column, total) in ROWS.items():
             for engine, rows in of_rows.items():
                 of_hours, of_days = (
-                    timed(partial(rows, f"{lake / name}/**/*.parquet", column, total), GOES)
-                    for name in (table, daily_table)
+                    timed(partial(rows, f"{lake / name}/**/*.parquet", time, column, total), GOES)
+                    for name, time in ((table, "requested_at"), (daily_table, "day"))
                 )
                 figures.append(_of_time(daily_table, engine, of_days[0], f"`{table}`", of_hours[0]))
                 read.setdefault(table, []).extend([of_hours[1], of_days[1]])
@@ -103,26 +117,28 @@ def by_month_duckdb(
     return session.execute(query, {"files": files}).fetchall()
 
 
-def rows_polars(files: str, column: str, total: list[str]) -> list[tuple[object, ...]]:
-    """Month, value of ``column``, rows and sums of ``total`` by polars, from rows of returns."""
+def rows_polars(files: str, time: str, column: str, total: list[str]) -> list[tuple[object, ...]]:
+    """Month, value of ``column``, rows and sums of ``total`` by polars, from rows of returns.
+
+    ``time`` is a key of ``MONTHS``.
+    """
     return (
         pl.scan_parquet(files, hive_partitioning=False)
-        .group_by(pl.col("requested_at").dt.truncate("1mo").alias("month"), column)
+        .group_by(MONTHS[time][0].dt.truncate("1mo").alias("month"), column)
         .agg(pl.len().cast(pl.Int64), *(pl.col(name).sum() for name in total))
         .sort("month", column)
-        .with_columns(pl.col("month").dt.replace_time_zone(None))  # as DuckDB's are
         .collect()
         .rows()
     )
 
 
 def rows_duckdb(
-    session: duckdb.DuckDBPyConnection, files: str, column: str, total: list[str]
+    session: duckdb.DuckDBPyConnection, files: str, time: str, column: str, total: list[str]
 ) -> list[tuple[object, ...]]:
     """The same by DuckDB."""
     sums = "".join(f", sum({name})::bigint" for name in total)
     query = (
-        "select date_trunc('month', make_timestamp(epoch_us(requested_at))) as month, "  # noqa: S608
+        f"select date_trunc('month', {MONTHS[time][1]})::date as month, "  # noqa: S608
         f"{column}, count(*){sums} from read_parquet($files, hive_partitioning = false) "
         f"group by all order by month, {column} nulls first"
     )
