@@ -11,7 +11,7 @@ from support.records import at
 
 from returns_orchestration import tables
 from returns_orchestration.lake.parquet import to_parquet
-from returns_orchestration.tables import TABLES, Column, Table
+from returns_orchestration.tables import TABLES, Column, Table, columns
 
 UTC_TIME = pl.Datetime("us", "UTC")
 
@@ -212,3 +212,24 @@ def test_times_are_those_that_polars_makes_of_them(times: list[datetime | None])
     utc = [None if time is None else time.astimezone(ZoneInfo("UTC")) for time in times]
     expected = pl.DataFrame({"seen_at": utc}, schema=table.schema, strict=True)
     assert table.frame({"seen_at": list(times)}).equals(expected)
+
+
+LISTS = Table("t", "list", (Column("texts", tables.TEXTS, "Texts."),))
+TEXTS = st.lists(st.text(st.sampled_from("ab \n\x1f\u0105"), max_size=3), max_size=3)
+
+
+@pytest.mark.parametrize("many", [1, columns.FEW + 1])
+@given(st.lists(st.none() | TEXTS, min_size=1, max_size=9))
+def test_lists_of_texts_are_those_that_polars_makes_of_them(
+    many: int, lists: list[list[str] | None]
+) -> None:
+    expected = pl.DataFrame({"texts": lists * many}, schema=LISTS.schema, strict=True)
+    frame = LISTS.frame({"texts": [*lists] * many})
+    assert frame.equals(expected)
+    assert to_parquet(frame) == to_parquet(expected)
+
+
+@pytest.mark.parametrize("wrong", [[1], 1])
+def test_a_list_of_something_else_never_becomes_a_row(wrong: object) -> None:
+    with pytest.raises(TypeError):
+        LISTS.frame({"texts": [*[["x"]] * columns.FEW, wrong]})

@@ -160,7 +160,7 @@ def fold(copies: list[Copy]) -> Return:
     is_polled = False
     for _, group in groupby(ordered, key=lambda copy: copy.of_source):
         of_source = list(group)
-        served = _pieces_of_one_poll(copy.typed for copy in of_source)
+        served = _pieces_of_one_poll([copy.typed for copy in of_source])
         if not of_source[0].is_polled:
             pieces = _told_after(pieces, served) if is_polled else _pieces_after(pieces, served)
             continue
@@ -184,7 +184,9 @@ def fold(copies: list[Copy]) -> Return:
     )
 
 
-def _pieces_of_one_poll(records: Iterable[Typed]) -> list[Typed]:
+def _pieces_of_one_poll(records: list[Typed]) -> list[Typed]:
+    if len(records) == 1:  # nearly always
+        return records
     pieces = Pieces()
     for record in records:
         same = pieces.same(record)

@@ -236,15 +236,18 @@ class RecordReader:
         for holder in (additional, webhook, content):
             latest = latest or object_under(holder, tables.LATEST, flagged)
         places = {
-            tables.RECORD: (content,),
-            tables.WEBHOOK: (webhook,),
-            tables.PICKUP: (object_under(webhook, tables.PICKUP, flagged),),
-            tables.ADDITIONAL: (additional, webhook, content),
-            tables.LATEST: (latest,),
+            tables.RECORD: content,
+            tables.WEBHOOK: webhook,
+            tables.PICKUP: object_under(webhook, tables.PICKUP, flagged),
+            tables.ADDITIONAL: additional,
+            tables.LATEST: latest,
         }
         read: list[object] = []
         for name, place, key, reader in self._fields:
-            value, clean = reader(_first_given(key, places[place]))
+            value = places[place].get(key)
+            if place == tables.ADDITIONAL and not values.is_given(value):
+                value = _first_given(key, (webhook, content), value)
+            value, clean = reader(value)
             read.append(value)
             if not clean:
                 flagged.add(name)
@@ -265,14 +268,15 @@ class RecordReader:
     def _item(self, content: object) -> Item:
         if not isinstance(content, dict):
             return Item((None,) * len(self._item_fields), ("item_info",))
-        read = [
-            (name, *reader(content.get(IMAGES if name == PHOTOS and key not in content else key)))
-            for name, key, reader in self._item_fields
-        ]
-        return Item(
-            tuple(value for _, value, _ in read),
-            tuple(name for name, _, clean in read if not clean),
-        )
+        read: list[object] = []
+        odd: list[str] = []
+        for name, key, reader in self._item_fields:
+            given = content.get(IMAGES if name == PHOTOS and key not in content else key)
+            value, clean = reader(given)
+            read.append(value)
+            if not clean:
+                odd.append(name)
+        return Item(tuple(read), tuple(odd))
 
     def moment(self, value: object) -> tuple[datetime | None, bool]:
         """A time, and whether it was written as usual; naive ones are of this reader's zone."""
@@ -280,15 +284,14 @@ class RecordReader:
         return read, clean  # type: ignore[return-value]
 
 
-def _first_given(key: str, holders: Sequence[Object]) -> object:
-    """The value under ``key`` in the first of ``holders`` that has one."""
-    first, *others = holders
-    value = first.get(key)
-    if key != tables.REFERENCE.key:  # the record's own number is no repetition of itself
-        for holder in others:
-            if values.is_given(value):
-                break
-            value = holder.get(key)
+def _first_given(key: str, holders: Sequence[Object], value: object) -> object:
+    """The value under ``key`` in the first of ``holders`` that has one; ``value`` is not given."""
+    if key == tables.REFERENCE.key:  # the record's own number is no repetition of itself
+        return value
+    for holder in holders:
+        value = holder.get(key)
+        if values.is_given(value):
+            break
     return value
 
 

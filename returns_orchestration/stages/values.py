@@ -11,6 +11,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ MOST_MARKS: Final = 300
 
 ABSENT: Final = frozenset({"", "None"})
 """Texts that mean null, after trimming."""
+
+LONGEST_TIME: Final = 64
+"""The longest text that is remembered with the time it is read as."""
 
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 """Times before the year 2000 or after 2100 are invalid: zero values, or refused by some readers."""
@@ -74,7 +78,10 @@ def text(value: object) -> tuple[str | None, bool]:  # noqa: PLR0911 - a case a 
     if value is None:
         return None, True
     if isinstance(value, str):
-        whole = _SURROGATE.sub(_escape, value) if not value.isascii() else value
+        if value.isascii():  # as most texts are: told at once
+            folded = " ".join(value.split())
+            return (None if folded in ABSENT else folded), True
+        whole = _SURROGATE.sub(_escape, value)
         folded = _folded(whole)
         return (None if folded in ABSENT else folded), whole == value
     if isinstance(value, bool):
@@ -113,7 +120,7 @@ def reference(value: object) -> tuple[str | None, bool]:
 def is_given(value: object) -> bool:
     """Whether a value is given: not null, not a text that means null, not an empty container."""
     if isinstance(value, str):
-        return _folded(value) not in ABSENT
+        return (value.strip() if value.isascii() else _folded(value)) not in ABSENT
     return value is not None and value not in ([], {})
 
 
@@ -243,20 +250,23 @@ def moment_reader(zone: ZoneInfo) -> Reader:
     is a conversion and listed as one), all of them in the years 2000 to 2100.
     """
 
-    def moment(value: object) -> tuple[datetime | None, bool]:  # noqa: PLR0911 - a case a line
+    # A record has most of its times several times, and is read when it lands and when it is built.
+    @lru_cache(maxsize=4096)
+    def of_text(value: str) -> tuple[datetime | None, bool]:
+        stripped = _folded(value)
+        if stripped in ABSENT:
+            return None, True
+        match = _SHAPE.fullmatch(stripped)
+        if match:
+            read = _from_parts(match, zone)
+            return read, read is not None
+        return (_from_epoch(float(stripped)) if _EPOCH.fullmatch(stripped) else None), False
+
+    def moment(value: object) -> tuple[datetime | None, bool]:
         if value is None:
             return None, True
         if isinstance(value, str):
-            stripped = _folded(value)
-            if stripped in ABSENT:
-                return None, True
-            match = _SHAPE.fullmatch(stripped)
-            if match:
-                read = _from_parts(match, zone)
-                return read, read is not None
-            if _EPOCH.fullmatch(stripped):
-                return _from_epoch(float(stripped)), False
-            return None, False
+            return of_text(value) if len(value) <= LONGEST_TIME else of_text.__wrapped__(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return _from_epoch(value), False
         return None, False

@@ -268,3 +268,9 @@ def test_a_time_written_with_an_offset_is_the_same_moment(moment: datetime, minu
     sign, off = "-" if minutes < 0 else "+", abs(minutes)
     written = f"{local.replace(tzinfo=None).isoformat()}{sign}{off // 60:02d}:{off % 60:02d}"
     assert in_utc(written) == (moment, True)
+
+
+def test_a_text_too_long_to_be_remembered_is_read_alike() -> None:
+    written = "2026-11-09T11:22:33Z"
+    assert in_utc(f"{written:>100}") == in_utc(written) == in_utc(written)
+    assert in_utc("x" * 100) == (None, False)
