@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 HOUR = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CHUNK_HOURS = 168
+"""Hours in one run of a backfill: a week is minutes of work, so that progress shows and a killed
+run repeats little, and long enough that starting the run (about 4 s) is small beside it."""
+
 IN_PATH = re.compile(r"(?:^|/)date=(\d{4})-(\d\d)-(\d\d)/hour=(\d\d)(?:/|$)", re.ASCII)
 
 

@@ -19,7 +19,7 @@ from returns_orchestration.cli.verify import chosen_span
 from returns_orchestration.errors import SettingsError
 from returns_orchestration.network import trusted_certificates
 from returns_orchestration.settings import load_settings
-from returns_orchestration.window import Window, last_settled, windows_between
+from returns_orchestration.window import CHUNK_HOURS, Window, last_settled, windows_between
 from returns_orchestration.words import count, duration
 
 if TYPE_CHECKING:
@@ -123,37 +123,39 @@ def _run_backfill(  # noqa: PLR0913 - the options of the command, and how it is 
     console: Console,
     jobs: int | None,
 ) -> bool:
-    from returns_orchestration.defs.history import newest_polls, unreported  # noqa: PLC0415 - Dagster is slow to import
-    from returns_orchestration.defs.instance import open_instance, ranges  # noqa: PLC0415
-    from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
+    from returns_orchestration.cli.backfill_jobs import Order, Workers  # noqa: PLC0415 - one job needs none
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - slow to import
 
     settings.credentials()
-    keys = Keys.of_settings(settings)
     Lake(open_store(settings.lake, brief=True)).check_writable()
     lake = Lake(open_store(settings.lake))
-    with open_instance(settings) as instance:
-        known = newest_polls(instance, windows, keys)
-        to_poll, to_make, good = _sorted_out(settings, lake, windows, known)
-        # A run that was killed in between may have made an hour and not have told Dagster.
-        untold = [window for window in unreported(instance, windows, keys) if window in good]
-        due = windows if repoll else sorted({*to_poll, *to_make, *untold})
-        calls = len(windows) if repoll else len(to_poll)
-        jobs = _jobs(jobs, len(due), settings)
-        console.print(_plan(settings, windows, calls, len(due) - calls, jobs), soft_wrap=True)
-        if not due:
-            return True
-        watch = Watch(due, console)
-        with watch.progress:
-            if jobs == 1:
-                _run_here(settings, ranges(due), instance, interruption, watch, repoll=repoll)
-            else:
-                from returns_orchestration.cli.backfill_jobs import Order, run_in_jobs  # noqa: PLC0415 - one needs none
+    with Workers(_jobs(jobs, len(windows), settings)) as workers:
+        from returns_orchestration.defs.history import newest_polls, unreported  # noqa: PLC0415 - Dagster is slow to import
+        from returns_orchestration.defs.instance import open_instance, ranges  # noqa: PLC0415
+        from returns_orchestration.defs.keys import Keys  # noqa: PLC0415
 
-                order = Order(settings, missing_only=not repoll)
-                chunks = list(ranges(due, _chunk(len(due), jobs)))
-                run_in_jobs(order, chunks, jobs, interruption, watch)
-        known = newest_polls(instance, windows, keys)
+        keys = Keys.of_settings(settings)
+        with open_instance(settings) as instance:
+            known = newest_polls(instance, windows, keys)
+            to_poll, to_make, good = _sorted_out(settings, lake, windows, known)
+            # A run that was killed in between may have made an hour and not have told Dagster.
+            untold = [window for window in unreported(instance, windows, keys) if window in good]
+            due = windows if repoll else sorted({*to_poll, *to_make, *untold})
+            calls = len(windows) if repoll else len(to_poll)
+            jobs = _jobs(jobs, len(due), settings)
+            workers.keep(jobs)
+            console.print(_plan(settings, windows, calls, len(due) - calls, jobs), soft_wrap=True)
+            if not due:
+                return True
+            watch = Watch(due, console)
+            with watch.progress:
+                if jobs == 1:
+                    _run_here(settings, ranges(due), instance, interruption, watch, repoll=repoll)
+                else:
+                    order = Order(settings, missing_only=not repoll)
+                    chunks = list(ranges(due, _chunk(len(due), jobs)))
+                    workers.run(order, chunks, interruption, watch)
+            known = newest_polls(instance, windows, keys)
     # Another run may have made some of them meanwhile: what counts is what is there.
     to_poll, to_make, _ = _sorted_out(settings, lake, windows, known)
     return watch.report(windows, {*to_poll, *to_make})
@@ -188,8 +190,6 @@ def _run_here(  # noqa: PLR0913 - what is run, and who follows it
 
 def _jobs(asked: int | None, hours: int, settings: Settings) -> int:
     """The processes for so many hours: the start of a further one is small beside a week."""
-    from returns_orchestration.defs.assets import CHUNK_HOURS  # noqa: PLC0415 - Dagster is slow to import
-
     if not HANDS_OVER:
         return 1
     has_affinity = hasattr(os, "sched_getaffinity")  # the cores that this process may use
@@ -200,8 +200,6 @@ def _jobs(asked: int | None, hours: int, settings: Settings) -> int:
 
 def _chunk(hours: int, jobs: int) -> int:
     """The hours of a run, at most a week, so that all jobs end at about the same time."""
-    from returns_orchestration.defs.assets import CHUNK_HOURS  # noqa: PLC0415 - Dagster is slow to import
-
     rounds = math.ceil(hours / (CHUNK_HOURS * jobs))
     return math.ceil(hours / (rounds * jobs))
 

@@ -3,12 +3,12 @@
 Each job takes the next chunk when it has finished one, and sends what became of each hour to the
 command that started it. Only that command talks to the user and to the signals of the terminal. It
 divides the requests in flight among the jobs; they share its rate limit as all processes of a
-deployment do. A job whose command is gone ends at once.
+deployment do. They load Dagster while the command does, before it knows what there is to do. A job
+whose command is gone ends at once.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -16,18 +16,20 @@ import sys
 import threading
 import traceback
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from returns_orchestration.cli import prepare
 from returns_orchestration.cli.backfill_watch import News, Watch, news_of
 from returns_orchestration.errors import ReturnsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from returns_orchestration.flow.outcomes import Outcome
     from returns_orchestration.settings import Settings
@@ -76,26 +78,52 @@ def shares(in_flight: int, jobs: int) -> list[int]:
     return [least + (at < more) for at in range(jobs)]
 
 
-def run_in_jobs(
-    order: Order,
-    chunks: Sequence[list[Window]],
-    jobs: int,
-    interruption: threading.Event,
-    watch: Watch,
-) -> None:
-    """Run ``chunks`` in so many processes; ``watch`` takes note of each hour.
+class Workers:
+    """Processes that wait for an order. At the end of the context none is left."""
 
-    A chunk whose process was killed is not run again here: the cause may be the chunk.
-    """
-    waiting = deque(chunks)
-    orders = [
-        order._replace(settings=order.settings.model_copy(update={"max_concurrency": share}))
-        for share in shares(order.settings.max_concurrency, jobs)
-    ]
-    is_stopped = False
-    with _started(orders) as running:
-        for job in running.values():
+    def __init__(self, jobs: int) -> None:
+        """``jobs`` processes; none for one job, which the command does."""
+        self._jobs: list[_Job] = []
+        try:
+            for _ in range(jobs if jobs > 1 else 0):
+                self._jobs.append(_start())
+        except OSError:
+            self._end(self._jobs)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end(self._jobs)
+
+    def keep(self, jobs: int) -> None:
+        """End those that are more than ``jobs``, or all where there is only one to do."""
+        kept = jobs if jobs > 1 else 0
+        self._end(self._jobs[kept:])
+        del self._jobs[kept:]
+
+    def run(
+        self,
+        order: Order,
+        chunks: Sequence[list[Window]],
+        interruption: threading.Event,
+        watch: Watch,
+    ) -> None:
+        """Run ``chunks`` in them; ``watch`` takes note of each hour.
+
+        A chunk whose process was killed is not run again here: the cause may be the chunk.
+        """
+        waiting = deque(chunks)
+        settings = order.settings
+        for job, share in zip(
+            self._jobs, shares(settings.max_concurrency, len(self._jobs)), strict=True
+        ):
+            own = settings.model_copy(update={"max_concurrency": share})
+            _send(job, order._replace(settings=own))
             _next(job, waiting)
+        running = {job.connection: job for job in self._jobs}
+        is_stopped = False
         while running:
             if not is_stopped and (interruption.is_set() or watch.stopped):
                 is_stopped = True
@@ -118,22 +146,14 @@ def run_in_jobs(
                 else:
                     watch.on_run(job.chunk, message.failure)
                     _next(job, waiting)
-    if waiting:
-        watch.on_news(News(None, "Each process of this backfill has ended too early."))
+        if waiting:
+            watch.on_news(News(None, "Each process of this backfill has ended too early."))
 
-
-@contextmanager
-def _started(orders: Sequence[Order]) -> Iterator[dict[Connection[Any, Any], _Job]]:
-    """A process for each order. At the end none is left: one that still runs ends at once."""
-    jobs: list[_Job] = []
-    try:
-        for order in orders:
-            jobs.append(_start())
-            _send(jobs[-1], order)
-        yield {job.connection: job for job in jobs}
-    finally:
+    @staticmethod
+    def _end(jobs: Sequence[_Job]) -> None:
         for job in jobs:
             job.connection.close()
+            job.process.kill()  # it may be loading Dagster, and not see that it is not needed
         for job in jobs:
             job.process.wait()
 
@@ -174,9 +194,13 @@ def _ended(job: _Job, watch: Watch) -> None:
 
 def work() -> None:
     """A job: run the chunks that come in, until an empty one."""
-    logging.getLogger("returns_orchestration").setLevel(logging.ERROR)  # as `main` does
+    prepare()
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
-    order: Order = connection.recv()
+    import_module("returns_orchestration.defs.code_location")  # while the command looks what is due
+    try:
+        order: Order = connection.recv()
+    except (EOFError, OSError):
+        return  # the command is gone
     chunks: SimpleQueue[list[Window]] = SimpleQueue()
     interruption = threading.Event()
     listener = threading.Thread(

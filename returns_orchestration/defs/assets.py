@@ -18,15 +18,11 @@ from returns_orchestration.defs.step import run_days, run_partitions
 from returns_orchestration.flow.hours import HourPipeline
 from returns_orchestration.settings import Settings
 from returns_orchestration.state import lateness, open_returns
-from returns_orchestration.window import Ever
+from returns_orchestration.window import CHUNK_HOURS, Ever
 
 HOURLY_STEP = "hourly_tables"
 POOL = "clickpost_api"
 """The pool of all steps that send requests; dagster.yaml limits it to one run at a time."""
-
-CHUNK_HOURS = 168
-"""Hours in one run of a backfill: a week is minutes of work, so that progress shows and a killed
-run repeats little, and long enough that starting the run (about 4 s) is small beside it."""
 
 CHUNK_DAYS = 90
 """Days in one run of a backfill of days: each reads some 50 small files."""

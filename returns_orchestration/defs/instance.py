@@ -24,7 +24,7 @@ import dagster._check as check
 import sqlalchemy as sa
 import yaml  # type: ignore[import-untyped]
 
-from returns_orchestration.defs.assets import CHUNK_HOURS, HOURLY_STEP, POOL
+from returns_orchestration.defs.assets import HOURLY_STEP, POOL
 from returns_orchestration.defs.database_faults import (
     fault_of_database,
     keep_addresses_out_of_the_log,
@@ -34,6 +34,7 @@ from returns_orchestration.defs.keys import PLAIN, Keys
 from returns_orchestration.defs.registry import HOURLY
 from returns_orchestration.errors import LakeUnwritable, ReturnsError, SettingsError
 from returns_orchestration.settings import dagster_home
+from returns_orchestration.window import CHUNK_HOURS
 from returns_orchestration.words import be, count
 
 try:

@@ -18,10 +18,9 @@ from support.deployment import until
 from support.world import World, hours
 
 from returns_orchestration.cli import backfill
-from returns_orchestration.cli.backfill_jobs import Order, run_in_jobs, shares
+from returns_orchestration.cli.backfill_jobs import Order, Workers, shares
 from returns_orchestration.cli.backfill_watch import Watch
-from returns_orchestration.defs.assets import CHUNK_HOURS
-from returns_orchestration.window import Window
+from returns_orchestration.window import CHUNK_HOURS, Window
 
 FROM, TO = "2026-11-07T06:00", "2026-11-08T06:00"
 SPAN = hours(FROM, TO)
@@ -219,10 +218,26 @@ def test_an_error_of_a_job_stops_them_all(
         monkeypatch.setenv(name, value)
     watch = Watch(SPAN, Console(file=StringIO()))
     order = Order(world.settings.model_copy(update=change), missing_only=True)
-    run_in_jobs(order, [SPAN[:12], SPAN[12:]], 2, threading.Event(), watch)
+    with Workers(2) as workers:
+        workers.run(order, [SPAN[:12], SPAN[12:]], threading.Event(), watch)
     assert words in watch.stopped
     assert ("Traceback" in capfd.readouterr().err) == ("above" in words)
     assert not world.asked()
+
+
+@linux
+def test_processes_that_are_not_needed_end_at_once() -> None:
+    with Workers(3) as workers:
+        processes = [job.process for job in workers._jobs]
+        workers.keep(2)
+        assert [process.poll() is None for process in processes] == [True, True, False]
+        workers.keep(1)
+        assert not any(process.poll() is None for process in processes)
+    with Workers(2) as workers:
+        processes = [job.process for job in workers._jobs]
+    assert not any(process.poll() is None for process in processes)
+    with Workers(1) as workers:
+        assert not workers._jobs, "the command does the only job itself"
 
 
 def test_requests_in_flight_are_divided_among_the_jobs() -> None:
