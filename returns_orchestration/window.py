@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from returns_orchestration.errors import SettingsError
@@ -97,7 +98,12 @@ class Window:
     @classmethod
     def of(cls, moment: datetime) -> Window:
         """The window that holds ``moment`` (aware)."""
-        return cls(moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
+        return cls._of_utc(moment.astimezone(UTC))
+
+    @classmethod
+    @lru_cache(maxsize=4096)  # the time of a return is asked for several times
+    def _of_utc(cls, moment: datetime) -> Window:
+        return cls(moment.replace(minute=0, second=0, microsecond=0))
 
     @classmethod
     def from_number(cls, number: int) -> Window:

@@ -149,3 +149,10 @@ def test_invalid_text_for_an_hour_is_refused_with_both_forms(text: str) -> None:
 )
 def test_a_path_without_an_hour_names_no_window(path: str) -> None:
     assert Window.from_path(path) is None
+
+
+def test_the_hour_that_clocks_repeat_is_two_windows() -> None:
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    second = first.replace(fold=1)
+    assert first == second, "they compare as equal"
+    assert Window.of(second) == Window.of(first).next

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
     from zoneinfo import ZoneInfo
 
     Reader = Callable[[object], tuple[object, bool]]
@@ -279,19 +280,17 @@ def _from_parts(match: re.Match[str], zone: ZoneInfo) -> datetime | None:
         match.groups()
     )
     leap = second == "60"
-    micros = int((fraction or "0")[:6].ljust(6, "0"))
+    micros = int(fraction[:6].ljust(6, "0")) if fraction else 0
     try:
-        read = datetime(  # noqa: DTZ001 - the zone follows below
-            int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second)
-        ).replace(microsecond=micros)
+        of: tzinfo = zone
         if utc:
-            read = read.replace(tzinfo=UTC)
+            of = UTC
         elif sign:
             offset = timedelta(hours=int(off_hours), minutes=int(off_minutes or 0))
-            read = read.replace(tzinfo=timezone(-offset if sign == "-" else offset))
-            read = read.astimezone(UTC)
-        else:
-            read = read.replace(tzinfo=zone).astimezone(UTC)
+            of = timezone(-offset if sign == "-" else offset)
+        at = int(hour), int(minute), 59 if leap else int(second), micros
+        read = datetime(int(year), int(month), int(day), *at, tzinfo=of)
+        read = read if utc else read.astimezone(UTC)
         read = read + timedelta(seconds=1) if leap else read
     except (ValueError, OverflowError):
         return None
