@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from returns_orchestration.lake import Lake
     from returns_orchestration.settings import Settings
 
-SECONDS_AN_HOUR = 0.08
+SECONDS_AN_HOUR = 0.04
 """Making and recording one hour on two cores, measured; the API's own time comes on top."""
 
 OF_ANOTHER_JOB = 0.3
