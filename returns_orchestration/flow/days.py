@@ -8,6 +8,7 @@ entry shows whether the day follows all later changes, without making it again.
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -81,22 +82,23 @@ class DayBuilder:
         Raises LakeError, NeverPolled for a day without a made hour, and HourBlocked where a
         blocking claim fails; the existing files then stay.
         """
-        pauses = iter(PAUSES)
+        pauses = deque(PAUSES)
         while True:
             inputs = inputs_of_day(day, names)
             if not sources_of_day(day, names):  # an empty file would hide that it is missing
                 raise NeverPolled(day.key)
-            if self._is_waited_for(names, day) and (pause := next(pauses, None)):
-                self._wait(pause)
+            if self._is_waited_for(names, day) and pauses:
+                self._wait(pauses.popleft())
                 names.refresh(day.windows)
                 continue
             try:
-                built = self._make(names, day, inputs, now, check_files=check_files)
+                built = self._make(
+                    names, day, inputs, now, check_files=check_files, note=not pauses
+                )
             except LakeDamaged:
-                pause = next(pauses, None)
-                if pause is None:
+                if not pauses:
                     raise
-                self._wait(pause)
+                self._wait(pauses.popleft())
                 names.refresh(day.windows)
                 continue
             # Another process may have published an hour meanwhile.
@@ -137,13 +139,20 @@ class DayBuilder:
         """Remove the tables of ``day``, its entry first. Raises LakeError."""
         self._lake.withdraw(names, day)
 
-    def _make(
-        self, names: Names, day: Day, inputs: str, now: datetime, *, check_files: bool
+    def _make(  # noqa: PLR0913 - what a day is made of
+        self,
+        names: Names,
+        day: Day,
+        inputs: str,
+        now: datetime,
+        *,
+        check_files: bool,
+        note: bool,
     ) -> BuiltDay:
         sources = sources_of_day(day, names)
         inside = pl.col("requested_at").is_between(day.start, day.end, closed="left")
         returns, items, states = (
-            pl.concat(self._rows(table, sources, names)).filter(inside)
+            pl.concat(self._rows(table, sources, names, note=note)).filter(inside)
             for table in (tables.RETURNS, tables.RETURN_ITEMS, tables.RETURN_STATES)
         )
         rows = Rows(returns, items, states)
@@ -170,10 +179,10 @@ class DayBuilder:
         return BuiltDay(day, frames, record, changed, judged)
 
     def _rows(
-        self, table: tables.Table, windows: Sequence[Window], names: Names
+        self, table: tables.Table, windows: Sequence[Window], names: Names, *, note: bool
     ) -> list[pl.DataFrame]:
-        """The rows of each of ``windows``, read side by side."""
-        found, empty = self._lake.read_many(table, windows, names), table.empty()
+        """The rows of each of ``windows``, read side by side; for ``note`` see Lake.read_many."""
+        found, empty = self._lake.read_many(table, windows, names, note=note), table.empty()
         # Where two hours hold one reference, each row is counted with the items of its own hour.
         return [
             found.get(window, empty).with_columns(pl.lit(window.key, pl.String).alias(HOME))

@@ -158,13 +158,13 @@ class Entries:
 
     # ---- what was found damaged
 
-    def found_damaged(self, path: str, entry: str) -> LakeDamaged:
+    def found_damaged(self, path: str, entry: str | None) -> LakeDamaged:
         """Note that a file is not what ``entry`` says; the error to be raised.
 
-        Not where that entry is gone: another process is about to replace the file.
+        Not for None, nor where that entry is gone: another process is about to replace the file.
         """
         with suppress(LakeError):  # the error says it, and the next reader notes it
-            if self._store.get(entry) is not None:
+            if entry is not None and self._store.get(entry) is not None:
                 self.note_damaged(Names(self._store), path)
         message = f"The file {path} is not what was recorded when it was written."
         return LakeDamaged(message, next_step=rebuild_advice(path))

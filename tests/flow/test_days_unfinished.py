@@ -194,6 +194,24 @@ def test_a_day_waits_for_an_hour_that_another_process_is_publishing(
     assert noted != published
 
 
+def test_an_hour_that_two_processes_publish_at_once_does_not_count_as_damaged(
+    lake: Lake, api_of: Any
+) -> None:
+    """The files of one and the entry of the other stand together for a moment."""
+    api = api_of(reply)
+    api.run(lake, HOURS)
+    path = lake.path(tables.RETURNS, HOURS[2])
+    content = lake.store.get(path)
+    assert content is not None
+    lake.store.put(path, b"of the other process")
+
+    def wait(_: float) -> None:
+        lake.store.put(path, content)
+
+    DayBuilder(lake, INDIA, wait=wait).build(lake.names(), TENTH, at(20))
+    assert api.states(lake, HOURS) == ["complete"] * 3
+
+
 def test_an_hour_that_does_not_match_its_entry_is_waited_for_and_then_damaged(
     lake: Lake, api_of: Any
 ) -> None:
