@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from functools import wraps
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -26,7 +26,6 @@ from returns_orchestration.errors import ReturnsError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from types import ModuleType
 
 COMMANDS = (
     "backfill",
@@ -156,7 +155,7 @@ def prepare() -> None:
     # Else Python looks through all that Dagster has made once more: at the end, for half a second.
     atexit.register(gc.freeze)
     # httpx does without its own command line, which takes 30 ms to load.
-    sys.modules.setdefault("httpx._main", cast("ModuleType", None))
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 
 def main() -> None:

@@ -123,8 +123,8 @@ def _run_backfill(  # noqa: PLR0913 - the options of the command, and how it is 
     console: Console,
     jobs: int | None,
 ) -> bool:
-    from returns_orchestration.cli.backfill_jobs import Order, Workers  # noqa: PLC0415 - one job needs none
-    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415 - slow to import
+    from returns_orchestration.cli.backfill_jobs import Order, Workers  # noqa: PLC0415 - slow to import
+    from returns_orchestration.lake import Lake, open_store  # noqa: PLC0415
 
     settings.credentials()
     Lake(open_store(settings.lake, brief=True)).check_writable()

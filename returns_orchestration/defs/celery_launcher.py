@@ -44,8 +44,8 @@ class PatientCeleryRunLauncher(CeleryRunLauncher):
             kwargs={"execute_job_args_packed": pack_value(arguments)},
             immutable=True,
         )
-        # Nobody waits for the result. The daemon would listen for it on a connection, and stand
-        # still for 20 seconds when that ends.
+        # Nobody waits for the result. A connection that listens for it holds the daemon up for 20
+        # seconds when it ends.
         with denied_join_result():
             self._launch_celery_task_run(run, task, routing_key=TASK_EXECUTE_JOB_NAME)
 

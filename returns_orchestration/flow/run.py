@@ -1,8 +1,7 @@
 """One run over many hours: which are still to be polled, which wait to be made, which were made.
 
-An hour is built once its neighbours are in, and forgotten while later ones are still being asked
-for. What lives here: the order of the steps of a run, and what becomes of each hour. What does not:
-the parts that do them, and the errors that end a run (``hours.py``, the only caller).
+What lives here: the order of the steps of a run, and what becomes of each hour. What does not: the
+parts that do them, and the errors that end a run (``hours.py``, the only caller).
 """
 
 from __future__ import annotations
@@ -115,7 +114,7 @@ class Run:
         return States(self._pipeline.lake, self._names, self._pipeline.days.zone, self._known)
 
     def _mend(self) -> Iterator[Failed]:
-        """Quarantine the damaged files of the windows, so that these are polled or made again."""
+        """Quarantine the damaged files of the windows; the run then polls or makes these again."""
         states = self._states()
         failed: set[Window] = set()
         for window in sorted(self._windows):
@@ -184,8 +183,8 @@ class Run:
     def _build(self, window: Window) -> Iterator[Made | Failed]:
         """Build ``window``, which waits, after the other hours that its polls change.
 
-        In this order an hour has its tables only when all other hours have theirs that follow from
-        its polls, so a run that is killed in between leaves an hour that is known to be unfinished.
+        The hour itself comes last. So a run that is killed in between leaves an hour without
+        tables, which is known to be unfinished.
         """
         landed = self._waiting.pop(window)
         names = self._names

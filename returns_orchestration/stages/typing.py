@@ -285,7 +285,7 @@ class RecordReader:
 
 
 def _first_given(key: str, holders: Sequence[Object], value: object) -> object:
-    """The value under ``key`` in the first of ``holders`` that has one; ``value`` is not given."""
+    """What stands in for ``value``, which is not given: that of the first holder that has one."""
     if key == tables.REFERENCE.key:  # the record's own number is no repetition of itself
         return value
     for holder in holders:

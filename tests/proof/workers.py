@@ -222,12 +222,12 @@ def _wrong(shared: World, alone: World, windows: list[Window]) -> Iterator[str]:
     told = shared.run("status", *span, "--json")
     if told.returncode:
         yield f"`status` exits with {told.returncode}: {told.stdout[-500:]}{told.stderr[-500:]}"
-    states = {hour["hour"]: (hour["state"], hour) for hour in json.loads(told.stdout or "[]")}
+    hours = {hour["hour"]: hour for hour in json.loads(told.stdout or "[]")}
     for window in windows:
-        state, hour = states.get(window.text, ("absent", {}))
-        if state not in {"complete", "empty"}:
+        hour = hours.get(window.text, {})
+        if hour.get("state") not in {"complete", "empty"}:
             names = Lake(open_store(shared.settings.lake)).names()
-            yield f"{window.text} is {state}, now with {names.hour(window)}: {hour}"
+            yield f"{window.text} is not complete, now with {names.hour(window)}: {hour}"
     done = alone.run("backfill", *span)
     if done.returncode:
         yield f"`backfill` in a folder exits with {done.returncode}: {done.stderr[-500:]}"
